@@ -49,8 +49,10 @@ check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m rolevend.kinds.crd --check .
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python clients/python/generate.py --check
 
-fix: $(STAMP) ## Format, and mend what can be mended by a machine
+fix: $(STAMP) ## Write the generated modules of the Python client, format, and apply the lint fixes
+	$(BIN)/python clients/python/generate.py --write
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from rolevend_client import messages
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.values import Agent, Column, Credential, Explanation, Platform, Table, User, VendedRole
 
 CREDENTIAL = Credential("IMMUTA_VENDED_FINBOT_ANNA_0", "secret", "db.example.org", 5432, "claims", "verify-full")

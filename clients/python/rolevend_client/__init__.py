@@ -1,13 +1,14 @@
-"""For AI agents: a database role of one's own for one task, on behalf of one person, from rolevend's HTTP API.
+"""For AI agents: a separate database role for one task, on behalf of one person, from rolevend's HTTP API.
 
     with Rolevend.from_environment().vend(user_token, platform="warehouse") as role:
         for row in role.connect().execute("SELECT country, count(*) FROM claims GROUP BY country"):
             ...
 
-It imports nothing of rolevend: an agent's image holds this package and httpx.
+It imports no code of rolevend: an agent's image needs only this package and httpx.
 """
 
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
     Conflict,
@@ -23,7 +24,7 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
-from rolevend_client.role import AsyncRole, Role
+from rolevend_client.role import Role
 from rolevend_client.values import (
     Agent,
     AssertedUser,

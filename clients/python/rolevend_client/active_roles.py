@@ -1,10 +1,10 @@
-"""The roles that this process has and has not released yet, and what becomes of them where it ends otherwise than by a `with` block's end.
+"""The open roles of this process, and their release when the process ends outside a `with` block.
 
 * SIGTERM and SIGHUP end a process without unwinding it. While a role is open, and where the program has no handler of its own, they raise
   SystemExit in the main thread instead, as SIGINT raises KeyboardInterrupt: `with` blocks end, and the exit status is the usual one.
-* A handler of the program's own is not replaced: whether it unwinds or lets work finish, the blocks end, and the roles with them.
-* What is still open when the interpreter exits is released then.
-* A forked child has none of its parent's roles, and none of these handlers.
+* A handler that the program installed is not replaced. The blocks end when it unwinds the stack or lets the work finish.
+* Roles that are still open when the interpreter exits are released then.
+* A forked child has neither its parent's roles nor these handlers.
 """
 
 import atexit
@@ -12,46 +12,60 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
+
+from rolevend_client import protocol
+from rolevend_client.caller import ApiCaller
+from rolevend_client.errors import NotFound
+from rolevend_client.settings import Settings
+
+LAST_PATIENCE = 3.0
+"""Seconds for the release of each role when the interpreter exits."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
 _log = logging.getLogger("rolevend_client")
 
 
 class ActiveRoles:
-    """Safe to use from several threads."""
+    """Thread-safe."""
 
     def __init__(self) -> None:
-        self._releases: dict[str, Callable[[], object]] = {}
+        self._settings: dict[str, Settings] = {}
 
-    def add(self, role_id: str, release: Callable[[], object]) -> None:
-        """`release` is what is called at the interpreter's exit; it must need nothing that may be gone by then."""
-        self._releases[role_id] = release
+    def add(self, role_id: str, settings: Settings) -> None:
+        """`settings` name the API that releases the role."""
+        self._settings[role_id] = settings
 
     def __contains__(self, role_id: object) -> bool:
-        return role_id in self._releases
+        return role_id in self._settings
 
     def discard(self, role_id: str) -> None:
-        self._releases.pop(role_id, None)
+        self._settings.pop(role_id, None)
 
     def forget_all(self) -> None:
-        self._releases.clear()
+        self._settings.clear()
 
     def release_all(self) -> None:
-        """Each once. Nothing is raised: there is nobody left to handle it, and every role has an end of its own."""
-        for role_id, release in list(self._releases.items()):
+        """Release each role once, with new connections: those of a client may belong to an event loop that is closed.
+
+        Raises nothing: at the interpreter's exit nobody can handle an error, and each role expires.
+        """
+        for role_id, settings in list(self._settings.items()):
             try:
-                release()
+                ApiCaller(replace(settings, patience=LAST_PATIENCE)).call(protocol.release(role_id))
+            except NotFound:
+                pass
             except Exception as error:
                 _log.warning("the role %s is not known to be released, and ends by itself: %s", role_id, error)
             self.discard(role_id)
 
 
 class Cleanup:
-    """Who holds it wants deadly signals to unwind the main thread. Handlers are there while somebody does."""
+    """Installs handlers that make fatal signals unwind the main thread, as long as at least one `held` block is open."""
 
     def __init__(self) -> None:
         self._holders = 0
@@ -66,12 +80,12 @@ class Cleanup:
             self._change(-1)
 
     def forget_all(self) -> None:
-        """In a forked child, which dies of signals as any other program does."""
+        """Reset in a forked child, so that signals end it as they end any other program."""
         self._holders, self._lock = 0, threading.Lock()
         self._change(0)
 
     def _change(self, by: int) -> None:
-        """Python lets only the main thread change handlers; in any other one they stay as they are."""
+        """Count a holder, and install or remove the handlers. Only the main thread can; in other threads they stay as they are."""
         with self._lock:
             self._holders += by
             if threading.current_thread() is not threading.main_thread():

@@ -1,36 +1,35 @@
-"""The client, for programs on asyncio: the same as `client`, line by line, but for how it waits."""
+"""The client. `protocol` defines the calls and reads their answers; the caller sends them."""
 
 import asyncio
 import logging
 import os
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import httpx
 
 from rolevend_client import protocol
 from rolevend_client.active_roles import open_roles, unwinding
-from rolevend_client.client import RELEASE_PATIENCE, Rolevend, release_at_last, request
+from rolevend_client.async_caller import AsyncApiCaller
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import NotFound, RolevendError
-from rolevend_client.protocol import Call, Send
-from rolevend_client.role import AsyncRole
-from rolevend_client.settings import Settings, TokenSource
+from rolevend_client.protocol import Call
+from rolevend_client.settings import HasSettings, Settings, TokenSource
 from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
+from rolevend_client.waiting import AsyncSleep, async_uncancellable
 
-Answer = TypeVar("Answer")
-
+RELEASE_PATIENCE = 10.0
+"""Seconds for the release at the end of a block, and for the release of a role whose answer was lost."""
 _log = logging.getLogger("rolevend_client")
 
 
 class AsyncRolevend:
-    """Vends roles of one agent, within one event loop.
+    """Vends roles for one agent. Threads may share a Rolevend; an AsyncRolevend belongs to one event loop.
 
-    Connections to the API are kept while a role is open; in an `async with` block of the client itself, until its end.
+    The client keeps its connections to the API while a role is open. A `with` block of the client itself keeps them until its end.
     """
 
     def __init__(
@@ -42,26 +41,23 @@ class AsyncRolevend:
         patience: float = 30.0,
         in_the_clear: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: AsyncSleep = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`token` is asked for the agent's own token before each try; the others are as in `Settings`, or for tests."""
+        """`token` returns the agent's own token; it is called before each try. `ca_file`, `patience` (seconds) and `in_the_clear` are those
+        of `Settings`. The rest is for tests."""
         self.settings = Settings(url, token, ca_file, patience, in_the_clear)
-        self._transport = transport
-        self._sleep = sleep
-        self._clock = clock
-        self._holders = 0
-        self._http: httpx.AsyncClient | None = None
+        self._caller = AsyncApiCaller(self.settings, transport=transport, sleep=sleep, clock=clock)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """As ROLEVEND_URL, ROLEVEND_TOKEN_FILE and ROLEVEND_CA_FILE say."""
+        """Read ROLEVEND_URL, ROLEVEND_TOKEN_FILE and ROLEVEND_CA_FILE."""
         settings = Settings.from_environment(environment)
         return cls(settings.url, token=settings.token, ca_file=settings.ca_file)
 
     @classmethod
-    def like(cls, other: Rolevend) -> Self:
-        """The same agent at the same API, in the other colour."""
+    def like(cls, other: HasSettings) -> Self:
+        """Return a client for the same agent and the same API, with connections of its own."""
         of = other.settings
         return cls(of.url, token=of.token, ca_file=of.ca_file, patience=of.patience, in_the_clear=of.in_the_clear)
 
@@ -79,7 +75,14 @@ class AsyncRolevend:
         allow_partial: bool = False,
         idempotency_key: str | None = None,
     ) -> AsyncIterator[AsyncRole]:
-        """A role for the block, gone after it, however it ends, also by a cancellation: as `Rolevend.vend`."""
+        """Vend a role for the block, and release it at the end, also after an error or a cancellation.
+
+        `resources` are (schema, table) and narrow the grant. A role on several platforms has one name on all of them. With
+        `allow_partial` it may be on some of them only; `role.left_out` lists the others.
+
+        A release that fails is logged and not raised, so that it hides no other error. It is tried once more when the interpreter exits,
+        and the role expires at `expires_at`.
+        """
         wanted = protocol.wish(
             user_token,
             platform=platform,
@@ -92,11 +95,11 @@ class AsyncRolevend:
         )
         async with self:
             with unwinding.held():
-                role = await self._vended(protocol.vend(wanted, idempotency_key))
+                role = await self._vend(protocol.vend(wanted, idempotency_key))
                 try:
                     yield role
                 finally:
-                    await unhindered(self._ended(role))
+                    await self._end(role)
 
     async def decide(
         self,
@@ -108,111 +111,70 @@ class AsyncRolevend:
         resources: Iterable[tuple[str, str]] = (),
         allow_partial: bool = False,
     ) -> Decision:
-        """What `vend` would give. Nothing is made, and the token can still be used."""
+        """Return what `vend` would grant. Creates nothing; the token can still be used for a vend."""
         wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, allow_partial=allow_partial)
-        return await self._answer(protocol.decide(wanted))
+        return await self._caller.call(protocol.decide(wanted))
 
     async def get(self, role_id: str) -> VendedRole:
-        return await self._answer(protocol.get(role_id))
+        """Return one role of this agent. Raises `NotFound`."""
+        return await self._caller.call(protocol.get(role_id))
 
     async def list(self) -> tuple[VendedRole, ...]:
-        """This agent's own."""
-        return await self._answer(protocol.listed())
+        """Return the roles of this agent."""
+        return await self._caller.call(protocol.listed())
 
     async def release(self, role_id: str) -> bool:
-        """Whether it is known to be gone: else it is on its way. `NotFound` where it is not there."""
-        gone = await self._answer(protocol.release(role_id))
+        """Return True if the role is known to be dropped; False: the operator goes on dropping it. Raises `NotFound`."""
+        dropped = await self._caller.call(protocol.release(role_id))
         open_roles.discard(role_id)
-        return gone
+        return dropped
 
     async def aclose(self) -> None:
-        """Its connections to the API; it can go on being used."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        """Close the connections to the API. The next call opens new ones."""
+        await self._caller.aclose()
 
     async def __aenter__(self) -> Self:
-        self._holders += 1
+        await self._caller.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._holders -= 1
-        if not self._holders:
-            await self.aclose()
+    async def __aexit__(self, *error: object) -> None:
+        await self._caller.__aexit__(*error)
 
-    async def _vended(self, call: Call[VendedRole]) -> AsyncRole:
+    async def _vend(self, call: Call[VendedRole]) -> AsyncRole:
         try:
-            vended = await self._answer(call)
+            vended = await self._caller.call(call)
             role = AsyncRole(vended, lambda: self.release(vended.id))
-            open_roles.add(vended.id, lambda: release_at_last(self.settings, vended.id))
+            open_roles.add(vended.id, self.settings)
         except BaseException as error:
             if protocol.may_have_been_done(error):
-                await unhindered(self._give_back(call))
+                await self._give_back(call)
             raise
         return role
 
+    @async_uncancellable
     async def _give_back(self, call: Call[VendedRole]) -> None:
-        """Under its key, the call finds the role that it may have made before."""
+        """Release the role that `call` may have created. The same idempotency key finds it."""
         try:
-            made = await self._answer(protocol.made_by(call), RELEASE_PATIENCE)
-            await self._answer(protocol.release(made), RELEASE_PATIENCE)
+            role_id = await self._caller.call(protocol.made_by(call), RELEASE_PATIENCE)
+            await self._caller.call(protocol.release(role_id), RELEASE_PATIENCE)
         except RolevendError as problem:
             _log.warning("a role may be left over until it ends by itself: %s", problem)
 
-    async def _ended(self, role: AsyncRole) -> None:
+    @async_uncancellable
+    async def _end(self, role: AsyncRole) -> None:
         try:
             await role.close()
         finally:
-            await self._released_at_the_end(role.id)
+            await self._release_at_end(role.id)
 
-    async def _released_at_the_end(self, role_id: str) -> None:
+    async def _release_at_end(self, role_id: str) -> None:
         if role_id not in open_roles:
             return
         try:
-            await self._answer(protocol.release(role_id), RELEASE_PATIENCE)
+            await self._caller.call(protocol.release(role_id), RELEASE_PATIENCE)
         except NotFound:
             pass
         except RolevendError as problem:
             _log.warning("the role ends by itself if a further try does not work: %s", problem)
             return
         open_roles.discard(role_id)
-
-    async def _answer(self, call: Call[Answer], patience: float | None = None) -> Answer:
-        conversation = protocol.conversation(call, patience or self.settings.patience, self._clock, random.random)
-        async with self:
-            step = next(conversation)
-            while True:
-                outcome = None
-                if isinstance(step, Send):
-                    outcome = await self._sent(call, step)
-                else:
-                    await self._sleep(step.seconds)
-                try:
-                    step = conversation.send(outcome)
-                except StopIteration as end:
-                    answer: Answer = end.value
-                    return answer
-
-    async def _sent(self, call: Call[Any], step: Send) -> httpx.Response | httpx.RequestError:
-        if self._http is None:
-            self._http = httpx.AsyncClient(base_url=self.settings.url, verify=self.settings.trust(), transport=self._transport)
-        try:
-            return await self._http.request(**request(self.settings, call, step))
-        except httpx.RequestError as error:
-            return error
-
-
-async def unhindered(work: Coroutine[Any, Any, None]) -> None:
-    """Does `work` to its end, also where the task is cancelled meanwhile, once or again and again; then it is cancelled."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-        except BaseException:  # of the work: raised below
-            break
-    task.result()
-    if cancelled is not None:
-        raise cancelled

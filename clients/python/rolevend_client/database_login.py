@@ -1,4 +1,4 @@
-"""How a role logs in: the parameters of libpq and of Snowflake's connector, and urls made of them, without a driver."""
+"""How a role logs in: the parameters for libpq and for Snowflake's connector, and URLs built from them. Needs no driver."""
 
 import contextlib
 import importlib.util
@@ -6,15 +6,22 @@ import os
 import ssl
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from rolevend_client.errors import Misconfigured, Unexpected
 from rolevend_client.values import Credential, KeyPairCredential, on_this_machine
 
+if TYPE_CHECKING:
+    from snowflake import connector
+    from snowflake.connector import aio
+
+    SnowflakeConnection = connector.SnowflakeConnection
+    AsyncSnowflakeConnection = aio.Connection
+
 
 class Authority:
-    """Certificates in a file that nobody else can write, where libpq finds them; gone with `close`."""
+    """A file of certificates for libpq that no other user can write. `close` deletes it."""
 
     def __init__(self, certificates: str) -> None:
         self._in_memory: int | None = None
@@ -22,14 +29,14 @@ class Authority:
         try:
             descriptor, self.path = tempfile.mkstemp(prefix="rolevend-", suffix=".pem")
         except OSError:
-            # The whole disk of a container may be read-only. This one is for the process alone, and not for those that it starts.
+            # A container may have a read-only file system. Only this process can read the file in memory, not its children.
             descriptor = self._in_memory = os.memfd_create("rolevend.pem")
             self.path = f"/proc/self/fd/{descriptor}"
         with open(descriptor, "w", encoding="ascii", closefd=self._in_memory is None) as file:
             file.write(certificates)
 
     def close(self) -> None:
-        """No error if it is gone; it stays where a forked child calls, who has it from its parent."""
+        """Idempotent. Does nothing in a forked child: the file belongs to the parent."""
         if os.getpid() != self._process:
             return
         if self._in_memory is not None:
@@ -42,7 +49,7 @@ class Authority:
 
 
 def parameters(credential: Credential, authority: Authority | None) -> dict[str, str | int]:
-    """As libpq, and so psycopg, names them."""
+    """Return the parameters of a login under the names of libpq, which psycopg uses too."""
     login: dict[str, str | int] = {
         "host": credential.host,
         "port": credential.port,
@@ -52,17 +59,17 @@ def parameters(credential: Credential, authority: Authority | None) -> dict[str,
         "sslmode": credential.sslmode,
     }
     if credential.sslmode != "disable":
-        login["gssencmode"] = "disable"  # an encryption by Kerberos would come before TLS, and pass over the certificate
+        login["gssencmode"] = "disable"  # libpq would try Kerberos encryption before TLS, and then not verify the certificate
     if authority is not None:
         login["sslrootcert"] = authority.path
     elif credential.sslmode == "verify-full":
-        # By its path: the OpenSSL in psycopg's wheel looks for the system's authorities where no system has them.
+        # By path: the OpenSSL in psycopg's wheel looks for the system's authorities in a folder that does not exist.
         login["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
     return login
 
 
 def url(scheme: str, login: Mapping[str, str | int]) -> str:
-    """Everything quoted: a password may hold what a url uses."""
+    """Return the login as a URL, with each part quoted."""
     host = str(login["host"])
     place = f"[{host}]" if ":" in host else host
     who = f"{quote(str(login['user']), safe='')}:{quote(str(login['password']), safe='')}"
@@ -71,7 +78,10 @@ def url(scheme: str, login: Mapping[str, str | int]) -> str:
 
 
 def snowflake_parameters(credential: KeyPairCredential) -> dict[str, str | int]:
-    """As Snowflake's connector names them. No database and no schema: what the role reads is in its user's default namespace."""
+    """Return the parameters of a login under the names of Snowflake's connector.
+
+    They name no database and no schema: the tables of the role are in its user's default namespace.
+    """
     if credential.protocol != "https" and not on_this_machine(credential.host):
         raise Unexpected(
             f"cannot log in to Snowflake at {credential.host}: the answer says {credential.protocol}, where others could read rows"
@@ -87,19 +97,19 @@ def snowflake_parameters(credential: KeyPairCredential) -> dict[str, str | int]:
         "role": credential.role,
         "secondary_roles": "NONE",
         "warehouse": credential.warehouse,
-        "enable_server_session_keep_alive_auto_detection": False,  # a connection that is closed leaves no session
+        "enable_server_session_keep_alive_auto_detection": False,  # closing a connection ends its session
     }
 
 
 def snowflake_url(credential: KeyPairCredential) -> str:
-    """Without the key, which a url of that dialect cannot hold."""
+    """Return the URL for SQLAlchemy. It holds no private key; its dialect has no place for one."""
     who, where = quote(credential.user, safe=""), quote(credential.account, safe="")
     rest = {"role": credential.role, "warehouse": credential.warehouse}
     return f"snowflake://{who}@{where}/?{urlencode(rest, quote_via=quote)}"
 
 
 def expect_snowflake_sqlalchemy() -> None:
-    """`Misconfigured` where SQLAlchemy would not know the dialect."""
+    """Raise `Misconfigured` if SQLAlchemy has no dialect for Snowflake."""
     try:
         found = importlib.util.find_spec("snowflake.sqlalchemy")
     except ModuleNotFoundError:
@@ -112,8 +122,8 @@ def expect_snowflake_sqlalchemy() -> None:
 
 
 def snowflake() -> Any:
-    """The connector; `Misconfigured` where it is not installed."""
-    # Otherwise it asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
+    """Return the connector. Raises `Misconfigured` if it is not installed."""
+    # Otherwise each login asks the metadata services of three clouds where this process runs, and sends the answer to Snowflake.
     os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
     try:
         import snowflake.connector as driver
@@ -124,8 +134,16 @@ def snowflake() -> Any:
     return driver
 
 
+def async_snowflake() -> Any:
+    """Return the asynchronous connector. Raises `Misconfigured` if it is not installed."""
+    snowflake()
+    from snowflake.connector import aio
+
+    return aio
+
+
 def psycopg() -> Any:
-    """The driver; `Misconfigured` where it is not installed."""
+    """Return the driver. Raises `Misconfigured` if it is not installed."""
     try:
         import psycopg as driver
     except ImportError:
@@ -134,7 +152,7 @@ def psycopg() -> Any:
 
 
 def as_texts(driver: Any) -> Any:
-    """A context of psycopg in which every value is the text that the database writes: also one that Python has no value for."""
+    """Return a psycopg context that loads each value as the text that the database sends, also values that Python cannot represent."""
     adapters = driver.adapt.AdaptersMap()
     adapters.register_loader(driver.adapters.types["text"].oid, driver.types.string.TextLoader)
     adapters.register_loader(0, driver.types.string.TextLoader)

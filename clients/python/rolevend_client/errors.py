@@ -1,13 +1,13 @@
-"""The one tree of errors; a class says whether to try again. What can be tried again safely, was, for as long as the caller had patience.
+"""The errors. The class says whether to try again. Calls that are safe to repeat were repeated until `patience` was over.
 
     RolevendError
-    ├── Misconfigured        of this side: the environment, the token file, a library that is not installed
-    ├── Rejected             answered, and trying again is of no use
-    │   ├── Refused          401: the agent's or the user's token proves nothing; `code` says why
-    │   ├── Denied           403: nobody allowed it; `missing` is the smallest piece that would
+    ├── Misconfigured        on this side: the environment, the token file, a library that is not installed
+    ├── Rejected             the API refused the call, and will refuse it again
+    │   ├── Refused          401: the agent's or the user's token is not valid; `code` says why
+    │   ├── Denied           403: no policy grants it; `missing` is the smallest piece that would
     │   ├── NotFound         404: no such role, or another agent's
     │   ├── Conflict         409: the role has ended, or its idempotency key was used for something else
-    │   └── InvalidInput     422, 413: `field` says something that cannot be
+    │   └── InvalidInput     422, 413: `field` names the invalid member
     ├── Unavailable          try again later; `retry_after` says when, where the API does
     │   └── TooManyRequests  429
     └── Unexpected           an answer that this version does not understand
@@ -20,24 +20,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The problem document (RFC 9457) of an answer; what it leaves out is empty."""
+    """The problem document (RFC 9457) of an answer. Members that are absent are empty."""
 
     status: int
     code: str
     """Stable: programs may rely on it."""
     title: str = ""
     detail: str = ""
-    """What is wrong, and the way out."""
+    """The cause, and what to do about it."""
     field: str = ""
-    """Which member of the request is to blame."""
+    """The invalid member of the request."""
     missing: str = ""
-    """The smallest piece whose lack is the denial."""
+    """The smallest piece whose absence causes the denial."""
     request_id: str = ""
-    """What the API's logs and audit events call this call."""
+    """The id of this call in the API's logs and audit events."""
 
 
 class RolevendError(Exception):
-    """Whatever this package raises on purpose."""
+    """The base class of all errors of this package."""
 
     def __init__(self, message: str, problem: Problem | None = None) -> None:
         super().__init__(message)
@@ -45,12 +45,12 @@ class RolevendError(Exception):
 
     @property
     def code(self) -> str:
-        """The stable code of the problem; empty where nobody answered with one."""
+        """The stable code of the problem; empty if there was no problem document."""
         return self.problem.code if self.problem else ""
 
     @property
     def detail(self) -> str:
-        """What the API said of it; else what we say."""
+        """The explanation of the API, or else the message of this error."""
         return (self.problem.detail or self.problem.title if self.problem else "") or str(self)
 
     @property
@@ -59,28 +59,28 @@ class RolevendError(Exception):
 
 
 class Misconfigured(RolevendError):
-    """Something on this side is missing or cannot be. No call was made."""
+    """The configuration of this side is missing or invalid. No call was made."""
 
 
 class Rejected(RolevendError):
-    """Somebody must change something first."""
+    """The API refused the call. The same call is refused until something is changed."""
 
 
 class Refused(Rejected):
-    """A token proves nothing: the agent's own, or the user's."""
+    """The agent's own token or the user's token is not valid."""
 
 
 class Denied(Rejected):
-    """The tokens are genuine, and what is asked for is not granted."""
+    """The tokens are valid, but no policy grants the request."""
 
     @property
     def missing(self) -> str:
-        """The smallest piece that would make it granted; empty where the caller may not know."""
+        """The smallest piece that would make it granted; empty if the caller may not know it."""
         return self.problem.missing if self.problem else ""
 
 
 class NotFound(Rejected):
-    """There is no such role, or it is another agent's."""
+    """There is no such role, or it belongs to another agent."""
 
 
 class Conflict(Rejected):
@@ -88,7 +88,7 @@ class Conflict(Rejected):
 
 
 class InvalidInput(Rejected):
-    """A member of the request says something that cannot be."""
+    """A member of the request is invalid."""
 
     @property
     def field(self) -> str:
@@ -96,17 +96,17 @@ class InvalidInput(Rejected):
 
 
 class Unavailable(RolevendError):
-    """Nobody answered, or somebody who cannot now."""
+    """The API did not answer, or cannot serve the call now."""
 
     def __init__(self, message: str, problem: Problem | None = None, *, retry_after: float | None = None) -> None:
         super().__init__(message, problem)
         self.retry_after = retry_after
-        """Seconds; None where nothing was said."""
+        """Seconds, or None if the API named no time."""
 
 
 class TooManyRequests(Unavailable):
-    """This agent asked too often, or has too many roles at once."""
+    """This agent made too many calls, or has too many open roles."""
 
 
 class Unexpected(RolevendError):
-    """The answer is none that this version understands."""
+    """This version does not understand the answer."""

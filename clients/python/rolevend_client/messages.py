@@ -1,4 +1,4 @@
-"""What the model is told: short, bounded, and so that it knows what to do next. Knows no LangChain."""
+"""Texts for the model: short, bounded, and with the next step. Does not depend on LangChain or MCP."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from rolevend_client.errors import Denied
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.values import Column, Table
 
 OVER = "this run is over, and its role with it"
@@ -34,20 +34,20 @@ _SNOWFLAKE_CODES = {
     630: "it took too long; ask for less at once",
 }
 _GONE = range(390100, 390500)
-"""What Snowflake says of a login or a session that is none any more."""
+"""The codes with which Snowflake refuses a login or session that is no longer valid."""
 _NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT."
 _LOST = "The session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run."
 
 
 def denied(denial: Denied) -> str:
-    """Of a role that was not vended."""
+    """Return the text for a role that was not vended."""
     missing = f" The smallest missing piece: {denial.missing}." if denial.missing else ""
     return f"Access was denied ({denial.code}): {denial.detail}.{missing} Another statement does not change that; tell the person."
 
 
 def refused(error: Any) -> str:
-    """Of a statement that the database refused: what it says in its own words, and the way on."""
-    if type(error).__name__ == "ProgrammingError":  # the driver's own: the database names a class of its own with each code
+    """Return the text for a statement that PostgreSQL refused: the database's own message, and the next step."""
+    if type(error).__name__ == "ProgrammingError":  # raised by the driver; an error of the database has a subclass for its code
         return _NO_ROWS
     said = error.diag.message_primary or str(error).rpartition("FATAL:")[2].strip() or type(error).__name__
     hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
@@ -55,12 +55,12 @@ def refused(error: Any) -> str:
 
 
 def is_lost(error: Any) -> bool:
-    """Whether the session of Snowflake is gone, or may be."""
+    """True if the Snowflake session has ended or may have ended."""
     return error.errno in _GONE or type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}
 
 
 def refused_by_snowflake(error: Any) -> str:
-    """The same of Snowflake."""
+    """Return the text for a statement that Snowflake refused."""
     code = error.errno if isinstance(error.errno, int) and error.errno > 0 else None
     said = str(error.raw_msg or error).strip() or type(error).__name__
     if code in _GONE:
@@ -91,9 +91,9 @@ def _way_on(error: Any) -> str:
 
 
 def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_rows: int, most_characters: int) -> str:
-    """CSV with a header, and a last line that says where something was left out. Of what is left out at most one row is fetched.
+    """Return CSV with a header, and a last line that says if rows were left out. Fetches at most one of those rows.
 
-    `names` is called after the first row was asked for.
+    `names` is called after the first row was fetched.
     """
     iterator = iter(rows)
     text, shown = "", 0
@@ -104,14 +104,14 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
         if len(head) + len(text) + len(line) > most_characters:
             return f"{head}{text}(more rows were left out after {shown}: the answer is long; ask for fewer columns or an aggregate)"
         text, shown = text + line, shown + 1
-    head = head or _csv(names())  # of no rows the driver tells no names
+    head = head or _csv(names())  # without a row, the loop did not write the header
     if next(iterator, None) is not None:
         return f"{head}{text}(more rows were left out after {shown}: ask for an aggregate, or with a narrower condition)"
     return f"{head}{text}({shown} row{'' if shown == 1 else 's'})"
 
 
 def tables(role: OpenRole) -> str:
-    """What the role reads, by the names that it finds it under."""
+    """Return the tables that the role reads, under the names that it finds them by."""
     lines = [*_by_platform(role, _seen), *_functions(role)]
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables, of which nothing is said here)")
@@ -120,7 +120,7 @@ def tables(role: OpenRole) -> str:
 
 
 def explained(role: OpenRole) -> str:
-    """Why it reads that, for whom and until when."""
+    """Return for whom the role is, until when, and which policies grant each table."""
     vended, places = role.vended, ", ".join(each.name for each in role.platforms)
     purpose = f", for the purpose {vended.purpose}" if vended.purpose else ""
     until = f", until {role.expires_at.isoformat()}" if role.expires_at else ""
@@ -131,7 +131,7 @@ def explained(role: OpenRole) -> str:
 
 
 def _by_platform(role: OpenRole, said: Callable[[str, Table], str]) -> list[str]:
-    """A line for each table, below the name of its platform, and of the SQL that it takes, but for one alone that is a PostgreSQL."""
+    """Return a line for each table, under a line with its platform and its type. A single PostgreSQL needs no such line."""
     if [each.type for each in role.platforms] == ["PostgreSQL"]:
         return [said(name, each) for name, each in role.explanation.named(role.platform.name).items()]
     lines = []

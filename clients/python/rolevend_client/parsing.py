@@ -1,4 +1,4 @@
-"""From JSON to values. What is not there and must be is `Unreadable`; members that this version does not know are passed over."""
+"""Parse JSON into values. A required member that is absent raises `Unreadable`; unknown members are ignored."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class Unreadable(ValueError):
-    """Says which member is not what it should be, and never what it is."""
+    """A member is absent or invalid. The message names the member and never its value."""
 
 
 def vended_role(document: Members) -> VendedRole:
@@ -48,7 +48,7 @@ def vended_roles(document: Members) -> tuple[VendedRole, ...]:
 def decision(document: Members) -> Decision:
     granted = document.get("granted")
     if not isinstance(granted, bool):
-        raise Unreadable("granted is neither true nor false")
+        raise Unreadable("granted is not a boolean")
     return Decision(
         granted=granted,
         explanation=explanation(_members(document, "explanation", optional=not granted)),
@@ -141,7 +141,7 @@ def text(document: Members, name: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise Unreadable(f"{name} is no text")
+        raise Unreadable(f"{name} is not a string")
     return value
 
 
@@ -152,7 +152,7 @@ def _optional(document: Members, name: str) -> str | None:
 def _number(document: Members, name: str, default: int | None = None) -> int:
     value = document.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Unreadable(f"{name} is no whole number")
+        raise Unreadable(f"{name} is not a whole number")
     return value
 
 
@@ -161,7 +161,7 @@ def _time(document: Members, name: str) -> datetime | None:
     try:
         moment = None if text is None else datetime.fromisoformat(text)
     except ValueError:
-        raise Unreadable(f"{name} is no time") from None
+        raise Unreadable(f"{name} is not a time") from None
     if moment is not None and moment.tzinfo is None:
         raise Unreadable(f"{name} has no time zone")
     return moment
@@ -172,19 +172,19 @@ def _members(document: Members, name: str, *, optional: bool = False) -> Members
     if value is None and optional:
         return {}
     if not isinstance(value, Mapping):
-        raise Unreadable(f"{name} is no object")
+        raise Unreadable(f"{name} is not an object")
     return value
 
 
 def _each(document: Members, name: str, read: Callable[[Members], Value]) -> tuple[Value, ...]:
     values = document.get(name) or []
     if not isinstance(values, list) or not all(isinstance(each, Mapping) for each in values):
-        raise Unreadable(f"{name} is no list of objects")
+        raise Unreadable(f"{name} is not a list of objects")
     return tuple(read(each) for each in values)
 
 
 def _texts(document: Members, name: str) -> tuple[str, ...]:
     values = document.get(name) or []
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        raise Unreadable(f"{name} is no list of texts")
+        raise Unreadable(f"{name} is not a list of strings")
     return tuple(values)

@@ -1,9 +1,9 @@
-"""The HTTP API as functions from values to values: what to send, what an answer means, and whether to send it again.
+"""The HTTP API as pure functions: what to send, what an answer means, and whether to send a call again.
 
-Both colours of the client drive `conversation`, and add nothing but the sending and the waiting. It knows no clock and no network.
+Both clients drive `conversation`; they only send and wait. This module has no clock and no network.
 
-Every call may be sent again: reading changes nothing, releasing twice is releasing once, and a vend carries a key of its own, under
-which the API makes one role however often it is asked.
+Each call may be repeated: a read changes nothing, a release is idempotent, and a vend carries an idempotency key, under which the API
+creates one role.
 """
 
 import email.utils
@@ -38,19 +38,19 @@ Other = TypeVar("Other")
 
 _ROLES = "/v1/vended-roles"
 _MORE_SECONDS = 0.05
-"""A try is given at least this long."""
+"""The minimum timeout of a try."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _ENDED = "Ended"
-"""Of a vend that is tried again: what an earlier try began is on its way out, and after that there is room for another one."""
+"""The code with which a repeated vend is refused while the role of an earlier try is being dropped. After that it can succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Answer]):
-    """One call of the API, and how its answer is read. It holds the user's token, and does not print it."""
+    """One call of the API, and the function that reads its answer. It holds the user's token, and its repr does not show it."""
 
     doing: str
-    """What is attempted, in the words of an error."""
+    """What the call attempts, for error messages: "cannot ..."."""
     method: str
     path: str
     read: Callable[[httpx.Response], Answer] = field(repr=False)
@@ -58,21 +58,21 @@ class Call(Generic[Answer]):
     headers: Mapping[str, str] = field(default_factory=lambda: {"X-Request-Id": secrets.token_hex(16)})
 
     def reading(self, read: Callable[[httpx.Response], Other]) -> "Call[Other]":
-        """The same call, whose answer is read in another way."""
+        """Return the same call with another function for its answer."""
         return replace(self, read=read)  # type: ignore[arg-type, return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the call, and hand in the response, or the error that came instead of one."""
+    """Step: send the call. The outcome is the response, or the error raised instead."""
 
     seconds: float
-    """How long it may take."""
+    """The timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait, and hand in None."""
+    """Step: wait. The outcome is None."""
 
     seconds: float
 
@@ -83,7 +83,7 @@ Outcome = httpx.Response | httpx.RequestError | None
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a role is asked for."""
+    """The arguments of a vend or a decision."""
 
     platforms: tuple[str, ...]
     user: UserToken | AssertedUser
@@ -123,7 +123,7 @@ def wish(
     task: Task | None = None,
     allow_partial: bool = False,
 ) -> Wish:
-    """A TypeError where not exactly one of token and user is given, or no platform."""
+    """Return the arguments as a value. Raises TypeError unless exactly one of token and user is given, and at least one platform."""
     platforms = (platform,) if isinstance(platform, str) else tuple(platform)
     if not platforms:
         raise TypeError("name a platform, or several")
@@ -152,21 +152,21 @@ def listed() -> Call[tuple[VendedRole, ...]]:
 
 
 def release(role_id: str) -> Call[bool]:
-    """Whether it is known to be gone; else the API goes on ending it."""
+    """Read True if the role is known to be dropped; False: the API goes on dropping it."""
     return Call(f"release the role {role_id}", "DELETE", _path(role_id), lambda response: response.status_code != httpx.codes.ACCEPTED)
 
 
 def made_by(vending: Call[VendedRole]) -> Call[str]:
-    """The id of the role that `vending` made, or may have made: its answer was lost, or could not be read."""
+    """Return the call that reads the id of the role that `vending` created, where its answer was lost or could not be read."""
     return vending.reading(_reads(lambda document: parsing.text(document, "id")))
 
 
 def conversation(
     call: Call[Answer], patience: float, clock: Callable[[], float], chance: Callable[[], float]
 ) -> Generator[Step, Outcome, Answer]:
-    """The steps of a call, until its answer; the error that it ends with, once a further try would be later than `patience` allows.
+    """Yield the steps of a call. Returns its answer, or raises the last error if another try would exceed `patience`.
 
-    `clock` counts seconds, `chance` is between 0 and 1.
+    `clock` returns seconds, `chance` a number between 0 and 1.
     """
     ends = clock() + patience
     tries = 0
@@ -186,7 +186,7 @@ def conversation(
 
 
 def error_of(call: Call[Any], response: httpx.Response) -> RolevendError:
-    """What an answer that is no success means."""
+    """Return the error for an answer that is not a success."""
     problem = _problem(response)
     said = f"{problem.code}: {problem.detail or problem.title}".strip(": ") or f"the answer has the status {problem.status}"
     by = f" (request {problem.request_id})" if problem.request_id else ""
@@ -203,18 +203,18 @@ _REJECTIONS: Mapping[int, type[Rejected]] = {401: Refused, 403: Denied, 404: Not
 
 def unanswered(call: Call[Any], error: httpx.RequestError | None) -> Unavailable:
     why = " ".join(str(error).split()) or type(error).__name__
-    return Unavailable(f"cannot {call.doing}: nobody answered: {why}")
+    return Unavailable(f"cannot {call.doing}: no answer: {why}")
 
 
 def may_have_been_done(error: BaseException) -> bool:
-    """Whether a call that ended with `error` may have had its effect: it was interrupted, or its answer was lost or could not be read."""
+    """True if a call that raised `error` may have had its effect: it was interrupted, or its answer was lost or could not be read."""
     if isinstance(error, Unavailable):
         return error.problem is None and not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
     return not isinstance(error, RolevendError) or isinstance(error, Unexpected)
 
 
 def _hopeless(outcome: Outcome) -> bool:
-    """The wrong certificate is not mended by asking again, and the wrong protocol neither."""
+    """True if another try cannot succeed: the certificate is not trusted, or the protocol is not supported."""
     return isinstance(outcome, httpx.UnsupportedProtocol) or "CERTIFICATE_VERIFY_FAILED" in str(outcome)
 
 
@@ -222,8 +222,8 @@ def _read(call: Call[Answer], response: httpx.Response) -> Answer:
     try:
         return call.read(response)
     except ValueError as error:
-        why = str(error) if isinstance(error, parsing.Unreadable) else "it is no JSON"
-        raise Unexpected(f"cannot {call.doing}: the answer is none that this version understands: {why}") from None
+        why = str(error) if isinstance(error, parsing.Unreadable) else "it is not JSON"
+        raise Unexpected(f"cannot {call.doing}: this version does not understand the answer: {why}") from None
 
 
 def _reads(read: Callable[[parsing.Members], Answer]) -> Callable[[httpx.Response], Answer]:
@@ -235,11 +235,11 @@ def _reads(read: Callable[[parsing.Members], Answer]) -> Callable[[httpx.Respons
 
 
 def _no_object() -> NoReturn:
-    raise parsing.Unreadable("it is no object")
+    raise parsing.Unreadable("it is not an object")
 
 
 def _problem(response: httpx.Response) -> Problem:
-    """Of whatever answers: a proxy in between says it in a way of its own."""
+    """Return the problem document. Tolerates any body: a proxy may answer instead of the API."""
     try:
         document = json.loads(response.content)
     except ValueError:
@@ -258,7 +258,7 @@ def _problem(response: httpx.Response) -> Problem:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """In seconds; by the server's own clock where it names a moment, so that ours may be wrong."""
+    """Return Retry-After in seconds, or None. A date is compared with the server's own Date, so the local clock may be wrong."""
     said = response.headers.get("Retry-After", "").strip()
     if said.isdecimal():
         return float(said)

@@ -1,191 +1,48 @@
-"""A role that is open: how to log in as it. It renews nothing, and is gone when its `with` block ends."""
+# Generated from async_role.py by `make fix`. Do not edit.
+"""An open role, and the connections that are opened as it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rolevend_client import database_login
-from rolevend_client.errors import Misconfigured, Unexpected
-from rolevend_client.values import Credential, Explanation, KeyPairCredential, LeftOut, Platform, VendedRole
+from rolevend_client.open_role import OpenRole
 
 if TYPE_CHECKING:
     import psycopg
-    from snowflake.connector import SnowflakeConnection
-    from snowflake.connector.aio import Connection as AsyncSnowflakeConnection
 
-Login = TypeVar("Login", bound=Credential | KeyPairCredential)
-
-
-class OpenRole:
-    """What is the same in both colours.
-
-    A role is on one platform or on several. Where a method takes a platform, it may be left out if there is one alone of its kind.
-    """
-
-    def __init__(self, vended: VendedRole) -> None:
-        self.vended = vended
-        self.platforms = tuple(each for each in vended.platforms if each.credential is not None)
-        """Those that it can log in to."""
-        if not self.platforms:
-            raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
-        self._logins = {each.name: each.credential for each in vended.platforms if each.credential is not None}
-        self._authorities: dict[str, database_login.Authority] = {}
-
-    @property
-    def id(self) -> str:
-        return self.vended.id
-
-    @property
-    def name(self) -> str:
-        """As every platform knows it."""
-        login = self._logins[self.platform.name]
-        return login.role if isinstance(login, KeyPairCredential) else login.username
-
-    @property
-    def platform(self) -> Platform:
-        """The first one."""
-        return self.platforms[0]
-
-    @property
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """Where it is not, though it was asked for: a call with `allow_partial`."""
-        return self.vended.left_out
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """Its end at the latest, whoever is connected then."""
-        return self.vended.expires_at
-
-    @property
-    def explanation(self) -> Explanation:
-        """What it may read, and why."""
-        return self.vended.explanation or Explanation()
-
-    def connection_parameters(self, platform: str | None = None) -> dict[str, str | int]:
-        """For `psycopg.connect(**…)`, or anything else that knows libpq's names. The certificates that they name are gone with the role."""
-        place, credential = self._login(Credential, platform)
-        certificates = credential.ca_certificates
-        if certificates is not None and place not in self._authorities:
-            self._authorities[place] = database_login.Authority(certificates)
-        return database_login.parameters(credential, self._authorities.get(place))
-
-    def snowflake_parameters(self, platform: str | None = None) -> dict[str, str | int]:
-        """For `snowflake.connector.connect(**…)`."""
-        return database_login.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
-
-    @property
-    def uri(self) -> str:
-        """The login of the one PostgreSQL for libpq, as one text, password and all."""
-        return database_login.url("postgresql", self.connection_parameters())
-
-    def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
-        """For `sqlalchemy.create_engine`. Dispose of the engine before the block ends; `poolclass=NullPool` keeps nothing to dispose of.
-        Of Snowflake it takes `connect_args=role.sqlalchemy_arguments(…)`, too, and snowflake-sqlalchemy."""
-        credential = self._any_login(platform)
-        if isinstance(credential, KeyPairCredential):
-            database_login.expect_snowflake_sqlalchemy()
-            return database_login.snowflake_url(credential)
-        return database_login.url(f"postgresql+{driver}", self.connection_parameters(platform))
-
-    def sqlalchemy_arguments(self, platform: str | None = None) -> dict[str, str | int]:
-        """The `connect_args` of `sqlalchemy.create_engine`: what a url cannot hold. Of PostgreSQL, nothing."""
-        credential = self._any_login(platform)
-        return database_login.snowflake_parameters(credential) if isinstance(credential, KeyPairCredential) else {}
-
-    def _any_login(self, platform: str | None) -> Credential | KeyPairCredential:
-        """Of this platform, or of the only one."""
-        kinds = {type(login) for name, login in self._logins.items() if platform in (None, name)}
-        return self._login(KeyPairCredential if kinds == {KeyPairCredential} else Credential, platform)[1]
-
-    def _login(self, kind: type[Login], platform: str | None) -> tuple[str, Login]:
-        """The login to this platform, or to the only one of that kind, with its name. `Misconfigured` where there is none."""
-        fitting = {name: login for name, login in self._logins.items() if isinstance(login, kind)}
-        chosen = fitting if platform is None else {name: login for name, login in fitting.items() if name == platform}
-        if len(chosen) != 1:
-            raise Misconfigured(_no_login(platform, self.platforms, list(fitting), self.left_out))
-        return next(iter(chosen.items()))
-
-    def _forget(self) -> None:
-        while self._authorities:
-            self._authorities.popitem()[1].close()
-
-    def __repr__(self) -> str:
-        until = f" until {self.expires_at.isoformat()}" if self.expires_at else ""
-        return f"<{type(self).__name__} {self.name} on {', '.join(each.name for each in self.platforms)}{until}>"
+    from rolevend_client.database_login import SnowflakeConnection
+    from rolevend_client.values import VendedRole
+    from rolevend_client.waiting import Release
 
 
 class Role(OpenRole):
-    def __init__(self, vended: VendedRole, release: Callable[[], bool]) -> None:
+    def __init__(self, vended: VendedRole, release: Release) -> None:
         super().__init__(vended)
         self._release = release
         self._connections: list[psycopg.Connection[Any] | SnowflakeConnection] = []
 
-    def connect(self, platform: str | None = None, **options: Any) -> "psycopg.Connection[Any]":
-        """A new connection to PostgreSQL (DB-API 2.0), closed with the role. `options` go to `psycopg.connect`, such as autocommit=True."""
-        made: psycopg.Connection[Any] = database_login.psycopg().connect(**{**self.connection_parameters(platform), **options})
-        self._connections.append(made)
-        return made
+    def connect(self, platform: str | None = None, **options: Any) -> psycopg.Connection[Any]:
+        """Open a connection to PostgreSQL; it is closed with the role. `options` go to psycopg, e.g. autocommit=True."""
+        login = {**self.connection_parameters(platform), **options}
+        connection: psycopg.Connection[Any] = database_login.psycopg().Connection.connect(**login)
+        self._connections.append(connection)
+        return connection
 
-    def connect_snowflake(self, platform: str | None = None, **options: Any) -> "SnowflakeConnection":
-        """A new connection to Snowflake (DB-API 2.0), closed with the role. `options` go to `snowflake.connector.connect`."""
-        made: SnowflakeConnection = database_login.snowflake().connect(**{**self.snowflake_parameters(platform), **options})
-        self._connections.append(made)
-        return made
+    def connect_snowflake(self, platform: str | None = None, **options: Any) -> SnowflakeConnection:
+        """Open a connection to Snowflake; it is closed with the role. `options` go to Snowflake's connector."""
+        login = {**self.snowflake_parameters(platform), **options}
+        connection: SnowflakeConnection = database_login.snowflake().connect(**login)
+        self._connections.append(connection)
+        return connection
 
     def release(self) -> bool:
-        """Before the block's end, and with an error where that does not work. Whether it is known to be gone: else it is on its way."""
+        """Release the role before the block ends. Returns True if it is known to be dropped. Raises where the release fails."""
         self.close()
         return self._release()
 
     def close(self) -> None:
-        """Its connections, and what was made for them; the role stays."""
+        """Close the connections and delete the files made for them. The role stays."""
         while self._connections:
             self._connections.pop().close()
         self._forget()
-
-
-class AsyncRole(OpenRole):
-    def __init__(self, vended: VendedRole, release: Callable[[], Awaitable[bool]]) -> None:
-        super().__init__(vended)
-        self._release = release
-        self._connections: list[psycopg.AsyncConnection[Any] | AsyncSnowflakeConnection] = []
-
-    async def connect(self, platform: str | None = None, **options: Any) -> "psycopg.AsyncConnection[Any]":
-        """A new connection to PostgreSQL, closed with the role. `options` go to `psycopg.AsyncConnection.connect`."""
-        driver, login = database_login.psycopg(), self.connection_parameters(platform)
-        made: psycopg.AsyncConnection[Any] = await driver.AsyncConnection.connect(**{**login, **options})
-        self._connections.append(made)
-        return made
-
-    async def connect_snowflake(self, platform: str | None = None, **options: Any) -> "AsyncSnowflakeConnection":
-        """A new connection to Snowflake, closed with the role. `options` go to `snowflake.connector.aio.connect`."""
-        database_login.snowflake()
-        from snowflake.connector import aio
-
-        made = await aio.connect(**{**self.snowflake_parameters(platform), **options})
-        self._connections.append(made)
-        return made
-
-    async def release(self) -> bool:
-        """Before the block's end, and with an error where that does not work. Whether it is known to be gone: else it is on its way."""
-        await self.close()
-        return await self._release()
-
-    async def close(self) -> None:
-        """Its connections, and what was made for them; the role stays."""
-        while self._connections:
-            await self._connections.pop().close()
-        self._forget()
-
-
-def _no_login(wanted: str | None, platforms: Sequence[Platform], fitting: Sequence[str], left_out: Sequence[LeftOut]) -> str:
-    """What is wrong, and the way out."""
-    there = ", ".join(f"{each.name} ({each.type})" for each in platforms)
-    absent = next((each for each in left_out if each.platform == wanted), None)
-    if absent is not None:
-        return f"cannot log in on {wanted}: the role was left out there ({absent.reason}): {absent.message}"
-    if wanted is not None:
-        return f"cannot log in on {wanted} in this way: the role is on {there}"
-    if fitting:
-        return f"cannot tell which platform is meant: name one of {', '.join(fitting)}"
-    return f"cannot log in in this way: the role is on {there}; connect() is for PostgreSQL, and connect_snowflake() for Snowflake"

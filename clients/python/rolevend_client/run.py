@@ -1,17 +1,17 @@
-"""What the tools of one run share: its role, or the denial of one, and a session of each of its platforms. Knows no framework of tools."""
+"""What the tools of one run share: its role or denial, and a database session for each platform. Does not depend on a tool framework."""
 
 import threading
 
 from rolevend_client import messages
 from rolevend_client.errors import Denied
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.sessions import Bounds, ForTheModel, Session, session_of
 
 __all__ = ["Bounds", "ForTheModel", "Run"]
 
 
 class Run:
-    """Tools may call it from several threads; it asks one thing at a time."""
+    """Thread-safe. Runs one statement at a time."""
 
     def __init__(self, given: OpenRole | Denied) -> None:
         self._given = given
@@ -21,7 +21,7 @@ class Run:
 
     @property
     def role(self) -> OpenRole:
-        """`ForTheModel` where nothing was granted."""
+        """The role. Raises `ForTheModel` if nothing was granted."""
         if isinstance(self._given, Denied):
             raise ForTheModel(messages.denied(self._given))
         return self._given
@@ -31,7 +31,7 @@ class Run:
         return self._given if isinstance(self._given, Denied) else None
 
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
-        """The answer as a text for the model; `ForTheModel` where the database refuses. `platform` may be left out where there is one."""
+        """Return the answer as a text for the model. `platform` is optional if there is one. Raises `ForTheModel` if it is refused."""
         place = self._place(platform)
         try:
             with self._lock:
@@ -44,7 +44,7 @@ class Run:
             self._close_if_ended()
 
     def end(self) -> None:
-        """A statement that still runs, in a thread that nobody waits for, ends with the role, and its session after it."""
+        """End the run. If a statement still runs in another thread, its session is closed when the statement ends."""
         self._ended = True
         self._close_if_ended()
 

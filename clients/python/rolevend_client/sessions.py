@@ -1,4 +1,4 @@
-"""Sessions of the platforms of one role: a statement in, its answer as a text for the model out. Each does one thing at a time."""
+"""Database sessions of one role. Each takes a statement and returns the answer as a text for the model. Not thread-safe."""
 
 import threading
 from collections.abc import Iterator
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rolevend_client import database_login, messages
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.values import KeyPairCredential
 
 
 class ForTheModel(Exception):
-    """A tool call that came to nothing, and why, in words for the model."""
+    """A tool call failed. The message is for the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of what one answer of the database tells the model."""
+    """The limits of one answer."""
 
     rows: int
     characters: int
     seconds: float | None = None
-    """How long a statement may run, whatever the session says of its own timeouts; None: as long as the database lets it."""
+    """The timeout of a statement, which the session cannot change; None: only the database limits it."""
 
 
 class Session(Protocol):
-    """Nothing is opened before it is needed; what is broken is opened anew."""
+    """Connects when it is first needed, and connects again after the connection broke."""
 
     def ask(self, statement: str, bounds: Bounds) -> str:
-        """`ForTheModel` where the database refuses."""
+        """Return the answer. Raises `ForTheModel` if the database refuses."""
 
     def close(self) -> None:
-        """Again is no error."""
+        """Close the connection. Idempotent."""
 
 
 def session_of(role: OpenRole, platform: str) -> Session:
@@ -70,7 +70,7 @@ class PostgresSession:
             self._tidy(driver)
 
     def _tidy(self, driver: Any) -> None:
-        """No statement leaves a transaction to the next one; a session that is broken, or still busy, is not used again."""
+        """Roll back an open transaction, and close a session that is broken or still busy."""
         status = self._connection.info.transaction_status
         if status in {driver.pq.TransactionStatus.INTRANS, driver.pq.TransactionStatus.INERROR}:
             self._connection.rollback()
@@ -102,7 +102,7 @@ class SnowflakeSession:
     def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            with suppress(database_login.snowflake().Error):  # it is gone already
+            with suppress(database_login.snowflake().Error):  # the connection is lost already
                 connection.close()
 
     def _opened(self, driver: Any, bounds: Bounds) -> Any:
@@ -113,7 +113,7 @@ class SnowflakeSession:
 
 @contextmanager
 def _cancelled_after(seconds: float | None, connection: Any) -> Iterator[None]:
-    """By us: a statement_timeout is the session's own to change."""
+    """Cancel the statement after `seconds`. The session could change a statement_timeout."""
     if seconds is None:
         yield
         return
@@ -124,9 +124,9 @@ def _cancelled_after(seconds: float | None, connection: Any) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-        timer.join()  # or it could cancel what is asked next
+        timer.join()  # otherwise it could cancel the next statement
 
 
 def _cancelled(connection: Any) -> None:
-    with suppress(Exception):  # of a session that is gone there is nothing to cancel
+    with suppress(Exception):  # a lost session has nothing to cancel
         connection.cancel_safe(timeout=5.0)

@@ -1,11 +1,11 @@
-"""Where the API is, and how this agent proves who it is."""
+"""The URL of the API, its certificate authority, and the agent's own token."""
 
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import httpx
 
@@ -20,19 +20,19 @@ TokenSource = Callable[[], str]
 class Settings:
     url: str
     token: TokenSource
-    """Asked before each try: tokens rotate."""
+    """Called before each try, because tokens rotate."""
     ca_file: Path | None = None
-    """Who may have signed the API's certificate; None: whom the system trusts."""
+    """The authority of the API's certificate; None: the system's authorities."""
     patience: float = 30.0
-    """Seconds that a call may take, with all its tries."""
+    """Seconds for a call with all its tries."""
     in_the_clear: bool = False
-    """Whether tokens and passwords may travel without TLS to another machine, e.g. where a mesh encrypts."""
+    """True to allow tokens and passwords without TLS to another machine, e.g. in a service mesh that encrypts."""
 
     def __post_init__(self) -> None:
         try:
             parts = httpx.URL(self.url)
         except httpx.InvalidURL as error:
-            raise Misconfigured(f"the url of the API is none: {error}") from None
+            raise Misconfigured(f"the url of the API is not valid: {error}") from None
         if parts.scheme not in {"https", "http"} or not parts.host:
             raise Misconfigured("the url of the API must be like https://rolevend.example.org")
         if parts.userinfo or parts.query or parts.fragment:
@@ -54,36 +54,41 @@ class Settings:
     def authorization(self) -> dict[str, str]:
         token = self.token().strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise Misconfigured("the agent's own token is empty, or is none")
+            raise Misconfigured("the agent's own token is empty or malformed")
         return {"Authorization": f"Bearer {token}"}
 
     def trust(self) -> ssl.SSLContext:
-        """Of the API's certificate."""
+        """Return the TLS context that verifies the API's certificate."""
         return trust_of(self.ca_file)
 
 
+class HasSettings(Protocol):
+    @property
+    def settings(self) -> Settings: ...
+
+
 def trust_of(ca_file: Path | None) -> ssl.SSLContext:
-    """A file of certificates is read again when it has changed. None: whom the system trusts."""
+    """Return a TLS context. It reads the file of certificates again after a change. None: the system's authorities."""
     try:
         return _trust(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0)
-    except OSError as error:  # an SSLError is one, too
+    except OSError as error:  # also SSLError
         raise Misconfigured(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from None
 
 
 @lru_cache(maxsize=8)
 def _trust(ca_file: Path | None, changed: int) -> ssl.SSLContext:  # noqa: ARG001 - a part of the key
-    """Kept, since to make one takes longer than a vend."""
+    """Cached: creating a context takes longer than a vend."""
     return httpx.create_ssl_context() if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
 
 
 def token_in(file: Path, what: str = "the agent's own token", variable: str = "ROLEVEND_TOKEN_FILE") -> TokenSource:
-    """Reads `file` each time. `variable` names it."""
+    """Return a function that reads `file` on each call. `variable` is the environment variable that names the file."""
 
     def read() -> str:
         try:
             return file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
             raise Misconfigured(f"cannot read {what} in {file}: {why}; mount it there, or name another place in {variable}") from None
 
     return read

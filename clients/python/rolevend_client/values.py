@@ -1,4 +1,4 @@
-"""What is said to the API and by it, as frozen values. Secrets among them do not print."""
+"""The values of the API's requests and answers. Frozen; their repr shows no secret."""
 
 import hashlib
 import ipaddress
@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UserToken:
-    """A token of the person, as the identity provider issued it. It neither prints nor passes for a text, so nothing logs or keeps it."""
+    """A user's token, as the identity provider issued it. It is no str and its repr hides it, so that nothing logs or stores it."""
 
     _text: str
 
@@ -29,21 +29,21 @@ class Resource(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the role is for. It travels into audit events, and into what the database shows of the role's sessions."""
+    """The task of the role. Audit events and the database's list of sessions show it."""
 
     id: str
     intent_digest: str | None = None
     """`sha256:` and 64 hexadecimal digits."""
 
     @classmethod
-    def of(cls, id: str, intent: str) -> Self:  # noqa: A002 - as the member is called
-        """With a digest of the stated intent; the intent itself stays here."""
+    def of(cls, id: str, intent: str) -> Self:  # noqa: A002 - the name of the field
+        """Return a task with a digest of the intent. The intent itself is not sent."""
         return cls(id, f"sha256:{hashlib.sha256(intent.encode()).hexdigest()}")
 
 
 @dataclass(frozen=True, slots=True)
 class AssertedUser:
-    """A person without a token, for agents that are trusted to name one."""
+    """A user without a token, for agents that are trusted to name one."""
 
     issuer: str
     subject: str
@@ -54,7 +54,7 @@ class User:
     issuer: str
     subject: str
     handle: str
-    """As in the role's name."""
+    """The user's part of the role's name."""
     proof: str
     """Token, Exchanged or Asserted."""
 
@@ -71,7 +71,7 @@ class Column:
     shown: str
     """Clear or Masked."""
     mask: str | None = None
-    """What is shown instead; where that is different row by row, both, as `Clear where … else Hash`."""
+    """The mask. If it depends on the row: `Clear where … else Hash`."""
 
     @property
     def clear(self) -> bool:
@@ -86,15 +86,15 @@ class Table:
     table: str
     columns: tuple[Column, ...] = ()
     row_filters: tuple[str, ...] = ()
-    """A row is shown if one of them holds. Empty: every row."""
+    """A row is visible if at least one of them is true. Empty: each row."""
     restrictions: tuple[str, ...] = ()
-    """And only if all of these hold, too."""
+    """A row is visible only if all of them are true."""
     policies: tuple[str, ...] = ()
-    """Those that grant it."""
+    """The policies that grant it."""
     platform: str = ""
-    """Where it is, of a role on several platforms; else empty."""
+    """The platform, if the role is on several; else empty."""
     stricter_for_tools: tuple[str, ...] = ()
-    """On Snowflake: where a tool of the agent sees less of it than the role does, and why, one sentence each."""
+    """On Snowflake: the tools that see less of the table than the role does, and why, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,15 @@ class Explanation:
 
     tables: tuple[Table, ...] = ()
     tables_left_out: int = 0
-    """That many more are granted, for which there was no room here."""
+    """The number of granted tables that are not in `tables`, because of its size."""
     functions: tuple[str, ...] = ()
-    """Those that the agent has as tools."""
+    """The functions that are tools of the agent."""
 
     def named(self, platform: str = "") -> dict[str, Table]:
-        """The tables by the names that the role finds them under: of two with one name, with their schemas. `platform` is one of those
-        that the role is on."""
+        """Return the tables by the names that the role finds them under. If two have the same name, the names include their schemas.
+
+        `platform` is one of the role's platforms.
+        """
         there = [each for each in self.tables if each.platform in ("", platform) or not platform]
         bare = [each.table for each in there]
         return {each.table if bare.count(each.table) == 1 else f"{each.schema}__{each.table}": each for each in there}
@@ -117,24 +119,24 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A platform that was asked for, and on which there is no role: the call allowed that."""
+    """A requested platform without a role, which `allow_partial` permits."""
 
     platform: str
     reason: str
-    """The stable code of the denial, or of what is in the way."""
+    """The stable code of the denial or the problem."""
     message: str
     missing: str = ""
-    """Of a denial: the smallest piece that would make it granted."""
+    """If it is a denial: the smallest piece that would make it granted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What would be granted; nothing was made."""
+    """What would be granted. Nothing was created."""
 
     granted: bool
     explanation: Explanation = Explanation()
     reason: str = ""
-    """Of a denial."""
+    """The code of a denial."""
     message: str = ""
     missing: str = ""
     left_out: tuple[LeftOut, ...] = ()
@@ -142,7 +144,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A login to PostgreSQL for exactly one role."""
+    """A login to PostgreSQL for one role."""
 
     username: str
     password: str = field(repr=False)
@@ -151,12 +153,12 @@ class Credential:
     dbname: str
     sslmode: str
     ca_certificates: str | None = field(default=None, repr=False)
-    """Who may have signed the server's certificate, in PEM; None: whom the system trusts."""
+    """The authorities of the server's certificate, in PEM; None: the system's authorities."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPairCredential:
-    """A login to Snowflake for exactly one role, by a user that was made for it."""
+    """A login to Snowflake for one role, as a database user created for that role."""
 
     account: str
     user: str
@@ -166,10 +168,10 @@ class KeyPairCredential:
     host: str
     port: int
     database: str
-    """The one whose schemas are governed. What the role reads is in the user's default namespace, which is another one."""
+    """The governed database. The role's tables are in the default namespace of its user, in another database."""
     warehouse: str
     protocol: str = "https"
-    """`http`, in the clear, is for a stand-in on this machine alone."""
+    """`http` (no TLS) is only for a model of Snowflake on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Platform:
     type: str
     table_count: int | None = None
     credential: Credential | KeyPairCredential | None = None
-    """In the answer to a vend alone."""
+    """Only in the answer to a vend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +191,19 @@ class VendedRole:
     role_name: str
     state: str
     expires_at: datetime | None
-    """The role's end at the latest; None before it has one."""
+    """The time at which the role expires; None before it is set."""
     agent: Agent
     user: User
     platforms: tuple[Platform, ...]
     purpose: str | None = None
     explanation: Explanation | None = None
-    """In the answer to a vend alone."""
+    """Only in the answer to a vend."""
     left_out: tuple[LeftOut, ...] = ()
-    """In the answer to a vend with `allow_partial` alone."""
+    """Only in the answer to a vend with `allow_partial`."""
 
 
 def on_this_machine(host: str) -> bool:
-    """Whether nothing that travels there leaves this machine."""
+    """True if `host` is a loopback address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,10 +1,10 @@
-"""For LangChain and LangGraph: tools that query under a role, and agents each of whose runs has a role of its own.
+"""For LangChain and LangGraph: tools that query under a role, and agents with a separate role for each run.
 
     toolkit = RolevendToolkit(client=Rolevend.from_environment(), platform="warehouse")
     agent = sql_agent(model, toolkit)
     agent.invoke({"messages": [("user", "How many claims are open?")]}, {"configurable": {"user_token": UserToken(token)}})
 
-`own_role(graph, toolkit)` does the same for a graph of one's own that was given `toolkit.get_tools()`.
+`own_role(graph, toolkit)` does the same for another graph that has the tools `toolkit.get_tools()`.
 """
 
 from rolevend_client.langchain.agent import OwnRole, own_role, sql_agent

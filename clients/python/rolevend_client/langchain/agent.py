@@ -1,7 +1,7 @@
-"""Agents each of whose runs has a role of its own: vended before the graph starts, released after it, however it ends.
+"""Agents with a separate role for each run. It is vended before the graph starts and released after the graph ends, also by an error.
 
-The role is not bound to a node of the graph, since no node is sure to run at the end; nor to a context variable, since two streams
-that are read in turn share one. It travels in the config of its run, and reaches this run's tools alone.
+A node of the graph cannot release the role, because no node is certain to run at the end. A context variable cannot hold it, because
+two streams that are read in turn share one. The config of the run holds it, so only the tools of this run get it.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from rolevend_client.async_client import AsyncRolevend
 from rolevend_client.errors import Denied, Misconfigured
 from rolevend_client.langchain.run import with_run
 from rolevend_client.langchain.toolkit import RolevendToolkit
-from rolevend_client.role import OpenRole
+from rolevend_client.open_role import OpenRole
 from rolevend_client.run import Run
 from rolevend_client.values import UserToken
 
@@ -33,20 +33,19 @@ PROMPT = (
 
 
 class OwnRole(Runnable[Any, Any]):
-    """A graph, each of whose runs has a role of its own. `graph` is the graph itself, for everything else.
+    """A graph with a separate role for each run. `graph` is the graph without roles.
 
-    A run says in `config["configurable"]` for whom it is: `user_token` (a UserToken), or `user` (an AssertedUser) where the agent is
-    trusted to name one; and if it wants to, `purpose` and `task` (a Task). None of them is seen inside, or kept by traces and checkpoints.
-    Where nothing is granted the graph runs without a role, and its tools tell the model why; any other error is raised instead, and so is
-    what is said against the token.
-    A run that stops at an interrupt is over; when it is resumed, that is another one, for which another token is needed.
+    `config["configurable"]` of a run names the user: `user_token` (a UserToken), or `user` (an AssertedUser) if the agent is trusted to
+    name one. `purpose` and `task` (a Task) are optional. The graph, traces and checkpoints do not see them.
+    If nothing is granted, the graph runs without a role and its tools tell the model why. Other errors are raised, also those of the token.
+    A run that stops at an interrupt has ended. Resuming it is another run, and needs another token.
     """
 
     def __init__(self, graph: Runnable[Any, Any], toolkit: RolevendToolkit) -> None:
         self.graph = graph
         self._toolkit = toolkit
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002 - as Runnable calls it
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002 - the name in Runnable
         with self._run(config) as inside:
             return self.graph.invoke(input, inside, **options)
 
@@ -81,7 +80,7 @@ class OwnRole(Runnable[Any, Any]):
     @asynccontextmanager
     async def _async_run(self, config: RunnableConfig | None) -> AsyncIterator[RunnableConfig]:
         said: Mapping[str, Any] = config or {}
-        client = AsyncRolevend.like(self._toolkit.client)  # its connections belong to this run's event loop
+        client = AsyncRolevend.like(self._toolkit.client)  # connections belong to one event loop
         async with AsyncExitStack() as stack:
             given: OpenRole | Denied
             try:
@@ -93,7 +92,7 @@ class OwnRole(Runnable[Any, Any]):
             yield with_run(said, run)
 
     def _wanted(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of `vend`."""
+        """Return the arguments of `vend`."""
         said = config.get("configurable") or {}
         token, user = said.get("user_token"), said.get("user")
         if user is None and not isinstance(token, UserToken):
@@ -128,7 +127,7 @@ AGAINST_TOKENS = frozenset(
         "TypeNotAccepted",
     }
 )
-"""Codes of denials that the program must mend: no model can, and no person who asks."""
+"""Codes of denials that only a change of the program can resolve, not the model and not the user."""
 
 
 def _for_the_model(denial: Denied) -> Denied:
@@ -138,7 +137,7 @@ def _for_the_model(denial: Denied) -> Denied:
 
 
 def own_role(graph: Runnable[Any, Any], toolkit: RolevendToolkit) -> OwnRole:
-    """`graph`, which was given `toolkit.get_tools()`, with a role of its own for each run."""
+    """Return `graph`, which has the tools `toolkit.get_tools()`, with a separate role for each run."""
     return OwnRole(graph, toolkit)
 
 
@@ -150,7 +149,7 @@ def sql_agent(
     tools: Sequence[BaseTool] = (),
     checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> OwnRole:
-    """An agent that answers questions from the database: the model, in turn with the toolkit's tools and `tools`, until it calls none."""
+    """Return an agent that answers questions from the database. It calls the toolkit's tools and `tools` until the model asks for none."""
     given = [*toolkit.get_tools(), *tools]
     thinking = model.bind_tools(given)
 

@@ -1,4 +1,4 @@
-"""How a run travels: in the config of what happens inside it."""
+"""Pass a run to its tools in the config of the graph."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -9,13 +9,13 @@ from rolevend_client.errors import Misconfigured
 from rolevend_client.run import Run
 
 _RUN = "__rolevend_run"
-"""In `configurable`: what begins so, and is no text, is kept in no checkpoint and no trace."""
+"""A key of `configurable`. Checkpoints and traces do not store a value that is no str under a key that begins with `__`."""
 _KEYS = frozenset({"user_token", "user", "purpose", "task"})
-"""What the caller says in `configurable` of a run's role."""
+"""The keys of `configurable` with which the caller describes the role of a run."""
 
 
 def with_run(config: Mapping[str, Any], run: Run) -> RunnableConfig:
-    """`config` for what happens inside: with the run, and without the user's token."""
+    """Return the config for the graph: with the run, and without the user's token."""
     rest = {name: value for name, value in (config.get("configurable") or {}).items() if name not in _KEYS}
     return cast("RunnableConfig", {**config, "configurable": {**rest, _RUN: run}})
 

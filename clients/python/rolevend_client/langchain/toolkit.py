@@ -1,4 +1,4 @@
-"""The tools. Each finds the role of its own run in the run's config, and none keeps anything from one run to the next."""
+"""The tools. Each takes the role of its run from the config, and keeps no state between runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,20 +15,20 @@ from rolevend_client.run import Bounds, ForTheModel
 
 
 class RolevendToolkit(BaseToolkit):
-    """What every run's role is asked for, and how much of an answer the model is told."""
+    """The arguments of each run's vend, and the limits of an answer to the model."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="forbid")
 
     client: Rolevend
     platform: str | tuple[str, ...]
-    """Or several: one role, on all of them."""
+    """One platform, or several: one role on all of them."""
     purpose: str | None = None
-    """Of runs that say none in `configurable`."""
+    """The purpose of runs that name none in `configurable`."""
     resources: tuple[tuple[str, str], ...] = ()
     allow_partial: bool = False
-    """Of several platforms: whether a run goes on where its role is on some of them alone."""
+    """True to let a run continue if its role is on some of the platforms only."""
     seconds: int | None = None
-    """How long a run may last; None: as long as the platform gives."""
+    """The lifetime of a run's role; None: the platform's default."""
     most_rows: int = Field(default=100, ge=1, le=10_000)
     most_characters: int = Field(default=10_000, ge=1_000, le=1_000_000)
 
@@ -61,7 +61,7 @@ class RolevendToolkit(BaseToolkit):
             return messages.denied(run.denial) if run.denial else messages.explained(run.role)
 
         several = not isinstance(self.platform, str) and len(self.platform) > 1
-        # A ToolException is for the model: it becomes a tool message with the status "error". Any other one is for the program.
+        # A ToolException is for the model: it becomes a tool message with the status "error". Other errors are for the program.
         return [
             StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True)
             for name, each in (

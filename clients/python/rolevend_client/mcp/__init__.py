@@ -1,8 +1,8 @@
-"""An MCP server, `rolevend-mcp`: a model behind any MCP client queries as a role of its own, for the person who uses that client.
+"""An MCP server, `rolevend-mcp`: the model of any MCP client queries under a separate role, for the person who uses that client.
 
-`conversations` says which role a call has and when it ends, `issuer` what an identity provider vouches for, `tools` what the model may
-call, `serving` runs that over stdio or streamable HTTP, and `settings` reads the environment.
+`sessions` assigns a role to each call and ends it, `issuer` verifies and exchanges tokens, `tools` defines the tools, `serving` serves
+them over stdio or streamable HTTP, and `settings` reads the environment.
 
-A token that came over HTTP is for this server, and is shown to nobody but the identity provider that issued it: for it the server gets
-another one, which is for rolevend and says that the server acts for the person (RFC 8693).
+A token that arrives over HTTP is for this server. The server sends it only to the identity provider that issued it, and exchanges it for
+another token, which is for rolevend and says that the server acts for the person (RFC 8693).
 """

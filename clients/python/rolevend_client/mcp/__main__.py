@@ -1,4 +1,4 @@
-"""`rolevend-mcp`: parses, serves, reports."""
+"""The command `rolevend-mcp`."""
 
 import argparse
 import asyncio

@@ -1,7 +1,7 @@
-"""The identity provider: whose tokens are believed, and what it gives for one (RFC 8693).
+"""The identity provider: verify its tokens, and exchange them (RFC 8693).
 
-What rolevend's API checks of a token it checks itself, and more of it. Here a token is checked so that it is this server's to take: it
-is the provider's, holds, and was issued for this server.
+This server verifies that a token comes from the provider, is valid now, and was issued for this server. rolevend's API verifies the
+exchanged token, and checks more.
 """
 
 import time
@@ -18,15 +18,15 @@ from rolevend_client.mcp.settings import IssuerSettings
 from rolevend_client.values import UserToken
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""None of them takes a secret, so no public key passes for one."""
+"""All asymmetric, so a public key cannot be used as a shared secret."""
 _KINDS = frozenset({"at+jwt", "application/at+jwt", "jwt"})
 _LEEWAY = 30
 _OLD = 300.0
 _COOL_DOWN = 10.0
-"""Seconds until a key that nobody knows makes us ask again: whoever likes can name one."""
+"""Minimum seconds between two requests for the keys because of an unknown key id, which any caller can send."""
 _CHARACTERS = 16 * 1024
 _SHORT = 60
-"""Seconds that a token holds of which that is not said."""
+"""The lifetime of a token whose answer states none."""
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
 
@@ -38,7 +38,7 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whom a token proves, and the client that it was issued to."""
+    """The person whom a token proves, and the client that it was issued to."""
 
     person: Person
     client: str
@@ -47,7 +47,7 @@ class Holder:
 
 
 class Issuer:
-    """One provider, within one event loop."""
+    """One provider. Belongs to one event loop."""
 
     def __init__(self, settings: IssuerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
@@ -57,7 +57,7 @@ class Issuer:
         self._token_endpoint = ""
 
     async def ask(self) -> None:
-        """For its endpoints and keys. `Unavailable` or `Misconfigured` where it has none to give; what was known stays then."""
+        """Get the endpoints and keys. Raises `Unavailable` or `Misconfigured`, and then keeps those that it had."""
         self._asked_at = self._clock()
         url = self.settings.url.rstrip("/") + "/.well-known/openid-configuration"
         async with self.settings.calls() as calls:
@@ -71,7 +71,7 @@ class Issuer:
         self._keys, self._token_endpoint = keys, str(endpoints[1])
 
     async def holder(self, token: str, audience: str) -> Holder:
-        """`Refused` where the token is not one of a person, of this provider, for `audience`."""
+        """Verify the token. Raises `Refused` unless it is a person's token, of this provider, for `audience`."""
         try:
             key = await self._key(token)
             claims = jwt.decode(
@@ -91,7 +91,7 @@ class Issuer:
         return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
 
     async def exchanged(self, token: UserToken) -> UserToken:
-        """A token of the same person, for rolevend, that says that this server acts for them. `Refused` where the provider gives none."""
+        """Return a token of the same person for rolevend that names this server as the actor. Raises `Refused` if the provider refuses."""
         form = {
             "grant_type": _EXCHANGE,
             "subject_token": token.reveal(),
@@ -105,7 +105,7 @@ class Issuer:
         return exchanged
 
     async def own_token(self) -> tuple[str, float]:
-        """One of the server itself, for rolevend, and for how many seconds it holds (RFC 6749, 4.4)."""
+        """Return the server's own token for rolevend, and its lifetime in seconds (RFC 6749, 4.4)."""
         return await self._given({"grant_type": "client_credentials"})
 
     async def _given(self, form: Mapping[str, str]) -> tuple[str, float]:
@@ -134,7 +134,7 @@ class Issuer:
         if age >= _OLD or (name not in self._keys and age >= _COOL_DOWN):
             try:
                 await self.ask()
-            except RolevendError:  # what was known goes on being believed
+            except RolevendError:  # keep the keys of the last answer
                 if not self._keys:
                     raise
         key = self._keys.get(name)
@@ -144,7 +144,7 @@ class Issuer:
 
 
 def _keys(document: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
-    """Those that sign as we know it; of others there may be some."""
+    """Return the keys with a supported algorithm; others are ignored."""
     keys = {}
     for each in document.get("keys") or []:
         try:
@@ -179,13 +179,13 @@ def _members(response: httpx.Response) -> Mapping[str, Any]:
 
 
 def _code(document: Mapping[str, Any]) -> str:
-    """As RFC 6749 lets it be written, and no more of it."""
+    """Return the error code if it has the form of RFC 6749."""
     code = str(document.get("error", ""))
     return code if code and len(code) <= 50 and code.replace("_", "").isalnum() else "no reason given"
 
 
 def claimed(token: UserToken) -> Person:
-    """Whom a token names. It proves nothing: who takes the token checks it."""
+    """Return the person whom a token names, without verifying the token."""
     try:
         claims = jwt.decode(token.reveal(), options={"verify_signature": False, "verify_aud": False})
         return Person(str(claims["iss"]), str(claims["sub"]))

@@ -1,4 +1,4 @@
-"""The server's own token, where it is a client of the identity provider: asked for before the last one ends, and kept in memory alone."""
+"""The server's own token from the identity provider: renewed before it expires, and kept only in memory."""
 
 import asyncio
 import logging
@@ -9,9 +9,9 @@ from rolevend_client.errors import RolevendError
 from rolevend_client.mcp.issuer import Issuer
 
 _AGAIN_SECONDS = 5.0
-"""Until the next try, where one did not work."""
+"""Time until the next try after a failure."""
 _PART = 0.5
-"""Of a token's life: then the next one is asked for."""
+"""The part of a token's lifetime after which it is renewed."""
 _log = logging.getLogger("rolevend_client")
 
 
@@ -25,7 +25,7 @@ class OwnToken:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """It is there, and new enough, until the block ends."""
+        """Get the token, and renew it until the block ends."""
         seconds = await self._renewed()
         renewing = asyncio.create_task(self._renew(seconds))
         try:
@@ -45,6 +45,6 @@ class OwnToken:
                 seconds = _AGAIN_SECONDS
 
     async def _renewed(self) -> float:
-        """Seconds until it should be again."""
+        """Get a new token. Returns the seconds until the next renewal."""
         self._text, lives = await self._issuer.own_token()
         return max(lives * _PART, 1.0)

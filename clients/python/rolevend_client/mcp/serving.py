@@ -1,4 +1,4 @@
-"""The server over stdio, for one person at their own machine, and over streamable HTTP, for many people."""
+"""The server over stdio, for one person on their machine, and over streamable HTTP, for many people."""
 
 import asyncio
 import logging
@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rolevend_client import __version__
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
@@ -29,20 +30,19 @@ from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key, Vend
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
-from rolevend_client.role import AsyncRole
 from rolevend_client.settings import Settings
 from rolevend_client.values import UserToken
 
 _NAME = "rolevend"
 _SESSION = "mcp-session-id"
 _DRAIN_SECONDS = 5
-"""For answers that are on their way when the server is told to stop; streams that clients keep open are not waited for."""
+"""Time for pending answers when the server stops. It does not wait for streams that clients keep open."""
 _LOCAL_CLIENT = "stdio"
 _log = logging.getLogger("rolevend_client")
 
 
 async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) -> None:
-    """Until the client closes it, or a signal ends it."""
+    """Serve until the client closes stdin or a signal arrives."""
     issuer = Issuer(settings.issuer) if settings.issuer else None
     async with _client(api, issuer) as client:
         conversations = Conversations(_vending(client, wanted), idle_seconds=None)
@@ -56,7 +56,7 @@ async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) ->
 
 
 async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> None:
-    """Until a signal ends it."""
+    """Serve until a signal arrives."""
     issuer = Issuer(settings.issuer)
     await issuer.ask()
     async with _client(api, issuer) as client:
@@ -77,7 +77,7 @@ async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> N
 
 
 class _Connection(LimitedConnection, H11Protocol):
-    """h11 limits what of a request is incomplete; httptools, which uvicorn prefers where it is installed, does not."""
+    """h11 limits the size of an incomplete request. httptools, which uvicorn prefers if it is installed, does not."""
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -88,18 +88,18 @@ def _listening(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise Misconfigured(f"ROLEVEND_MCP_LISTEN: the server cannot listen on {host}:{port}: {error.strerror or error}") from None
-    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # of each connection, which has it from here
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
     return taken
 
 
 def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: Conversations) -> ASGIApp:
-    auth = AuthSettings.model_validate(  # from texts: as urls of their own type they would get a slash, and be another issuer
+    auth = AuthSettings.model_validate(  # from str: pydantic's URL type would add a slash, and so name another issuer
         {"issuer_url": settings.issuer.url, "resource_server_url": settings.url, "validate_token_resource": True}
     )
     server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url))
     add_tools(server, conversations, _remote(issuer), wanted)
     place = urlsplit(settings.url)
-    # A page in the person's browser reaches servers on their machine, by names of its own: none but ours is served.
+    # Against DNS rebinding: a page in the person's browser could reach a server on their machine under another name.
     security = TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"])
     app = server.streamable_http_app(streamable_http_path=place.path or "/", transport_security=security)
     return _SessionEnds(app, conversations)
@@ -107,7 +107,7 @@ def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: 
 
 @asynccontextmanager
 async def _client(api: Settings, issuer: Issuer | None) -> AsyncIterator[AsyncRolevend]:
-    """Of the API, with the server's own token."""
+    """Yield the API client, with the server's own token."""
     async with AsyncExitStack() as stack:
         token = api.token
         if issuer is not None and issuer.settings.gives_own_token:
@@ -133,7 +133,7 @@ def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:
 
 
 class _Verifier:
-    """Whose token a request brings; the MCP library holds each session to the person and the client that opened it."""
+    """Verifies the token of each request. The MCP library binds a session to the person and the client that opened it."""
 
     def __init__(self, issuer: Issuer, audience: str) -> None:
         self._issuer = issuer
@@ -158,14 +158,14 @@ class _Verifier:
 
 
 def _remote(issuer: Issuer) -> CallerOf:
-    """The caller whom the token of the request proves."""
+    """Return a function that returns the caller proven by the request's token."""
 
     def caller_of(context: AnyContext) -> Caller:
         given = get_access_token()
         if given is None or given.subject is None or given.claims is None:
             raise Refused("the call brings no token of a person")
         token = UserToken(given.token)
-        # Newer protocols have no sessions: what a client calls one there, nobody holds it to.
+        # Newer protocols have no sessions. A session id that a client sends there is not verified.
         has_sessions = context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
         session = (context.headers or {}).get(_SESSION) if has_sessions else None
         return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchanged(token))
@@ -174,7 +174,7 @@ def _remote(issuer: Issuer) -> CallerOf:
 
 
 class _Local:
-    """The person whose token lies in the file. A session is for one person: whose token lies there later must be the same one's."""
+    """The person of the token in the file. A session is for one person, so a later token must be the same person's."""
 
     def __init__(self, settings: StdioSettings, issuer: Issuer | None) -> None:
         self._settings = settings
@@ -195,7 +195,7 @@ class _Local:
 
 
 class _SessionEnds:
-    """Before a client hears that its session is over, its role is."""
+    """Releases the role of a session before the client gets the answer to its DELETE."""
 
     def __init__(self, app: ASGIApp, conversations: Conversations) -> None:
         self._app = app
@@ -216,7 +216,7 @@ class _SessionEnds:
 
 
 async def _die(number: int, conversations: Conversations) -> None:
-    """Of the signal, as any program, once the roles are released. Nothing can be waited for that reads from stdin: it may never end."""
+    """Release the roles, then end the process by the signal. Does not wait for the read of stdin, which may never return."""
     await conversations.close()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -1,6 +1,6 @@
-"""Which role a call has: one for each session and person, vended at the first call and released when the session is over.
+"""One role for each session and person, vended at the first call and released when the session ends.
 
-A role is for one person alone, whatever else a caller says: the person is a part of what its conversation is found by. Knows no MCP.
+No two people share a role, whatever else a caller sends: the key of a conversation contains the person. Does not depend on MCP.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from rolevend_client import messages
+from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Denied
 from rolevend_client.mcp.issuer import Person
-from rolevend_client.role import AsyncRole
 from rolevend_client.run import ForTheModel, Run
 from rolevend_client.values import UserToken
 
 Proof = Callable[[], Awaitable[UserToken]]
-"""Gets a token of the person that the API takes, for one vend."""
+"""Returns a token of the person for one vend."""
 Vend = Callable[[UserToken], AbstractAsyncContextManager[AsyncRole]]
 _log = logging.getLogger("rolevend_client")
 
@@ -31,13 +31,13 @@ class Key(NamedTuple):
     person: Person
     client: str
     session: str | None
-    """None where the transport or the protocol has no sessions: then it is one role for each person and client."""
+    """None if the transport or the protocol has no sessions: one role for each person and client."""
 
 
 @dataclass
 class _Conversation:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while its role is made or ended."""
+    """Held while its role is vended or released."""
     stack: AsyncExitStack | None = None
     run: Run | None = None
     calls: int = 0
@@ -46,7 +46,7 @@ class _Conversation:
 
 
 class Conversations:
-    """`async with` it: nothing of it is left then. Within one event loop."""
+    """The conversations of one event loop. The end of its `async with` block releases all roles."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Conversations:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`idle_seconds`: how long a role is kept that nobody uses; None: until its session ends."""
+        """`idle_seconds`: an unused role is released after this time; None: when its session ends."""
         self._vend = vend
         self._idle_seconds = idle_seconds
         self._clock = clock
@@ -67,7 +67,7 @@ class Conversations:
 
     @asynccontextmanager
     async def run(self, key: Key, proof: Proof) -> AsyncIterator[Run]:
-        """The run of this conversation, or of nobody's role where nothing is granted. Its role is not idle before the block ends."""
+        """Yield the run of this conversation; it holds the denial if nothing is granted. The role is in use until the block ends."""
         conversation = self._all.setdefault(key, _Conversation())
         conversation.calls += 1
         try:
@@ -78,17 +78,17 @@ class Conversations:
             self._forget_if_unused(key, conversation)
 
     async def release(self, key: Key) -> bool:
-        """Whether there was a role. The next call gets another one."""
+        """Return True if there was a role. The next call vends another one."""
         conversation = self._all.get(key)
         return conversation is not None and await self._ended(conversation)
 
     async def end_session(self, session: str) -> None:
-        """For good: calls of it that still wait get no role any more."""
+        """End the session. Its waiting calls get no role."""
         for key in [each for each in self._all if each.session == session]:
             await self._end(key)
 
     async def close(self) -> None:
-        """Ends all, and takes no more. Also what somebody else began to end has ended then."""
+        """End all conversations and accept no new ones. Waits for those that are ending already."""
         self._over = True
         await asyncio.gather(*(self._end(key) for key in list(self._all)))
 
@@ -152,7 +152,7 @@ async def _end(conversation: _Conversation) -> bool:
         return False
     try:
         await stack.aclose()
-    except Exception as error:  # the others must end, too; the role ends by itself at the latest
+    except Exception as error:  # the other conversations must end, too; the role expires
         _log.warning("a role may be left over until it ends by itself: %s", type(error).__name__)
     return True
 

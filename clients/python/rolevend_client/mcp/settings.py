@@ -1,4 +1,4 @@
-"""What the environment says of the server, as frozen values. Variables of the client itself are in `rolevend_client.settings`."""
+"""The settings of the server from the environment. `rolevend_client.settings` reads the variables of the client."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What every role is asked for, and how much of an answer the model is told."""
+    """The arguments of each vend, and the limits of an answer to the model."""
 
     platforms: tuple[str, ...]
     allow_partial: bool
-    """Whether a role is taken that is on some of them alone."""
+    """True to accept a role on some of the platforms only."""
     purpose: str | None
     bounds: Bounds
 
@@ -42,20 +42,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class IssuerSettings:
-    """The identity provider whose tokens people bring, and who this server is there."""
+    """The identity provider of the users' tokens, and this server's client there."""
 
     url: str
     client_id: str
     client_secret: TokenSource = field(repr=False)
-    """Asked for each exchange: secrets rotate."""
+    """Called for each exchange, because secrets rotate."""
     audience: str
-    """rolevend's, which exchanged tokens are for."""
+    """The audience of exchanged tokens: rolevend."""
     ca_file: Path | None
     gives_own_token: bool
-    """Whether the server's own token, too, is the provider's; else it lies in a file."""
+    """True if the provider issues the server's own token, too; else it is in a file."""
 
     def calls(self) -> httpx.AsyncClient:
-        """For calls of the provider."""
+        """Return an HTTP client for calls of the provider."""
         return httpx.AsyncClient(verify=trust_of(self.ca_file), timeout=10.0)
 
     @classmethod
@@ -74,12 +74,12 @@ class IssuerSettings:
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     url: str
-    """Where clients find the server: the resource that their tokens are for."""
+    """The public URL of the server, which is the audience of its users' tokens."""
     host: str
     port: int
     issuer: IssuerSettings
     idle_seconds: int
-    """A role that was not used for so long is released."""
+    """A role that is not used for this time is released."""
     limits: Limits
     certificate: Path | None
     key: Path | None
@@ -112,7 +112,7 @@ class HttpSettings:
 class StdioSettings:
     user_token: TokenSource = field(repr=False)
     issuer: IssuerSettings | None
-    """None: the token in the file is for rolevend, and names this agent."""
+    """None: the token in the file is for rolevend and names this agent."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -138,7 +138,7 @@ def _number(environment: Mapping[str, str], name: str, default: int, most: int) 
 
 
 def _url(environment: Mapping[str, str], name: str, what: str) -> str:
-    """The rules for the url of the API hold for these, too: tokens travel there."""
+    """Return the URL. The rules for the API's URL apply, because tokens are sent there."""
     url = _said(environment, name, what)
     try:
         Settings(url, token=str)

@@ -1,4 +1,4 @@
-"""What the model may call. Each tool finds the role of its own call, and none keeps anything from one call to the next."""
+"""The tools. Each takes the role of its call from the sessions, and keeps no state between calls."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,14 +36,14 @@ AnyContext = Context[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose call it is, and how that is proven to the API."""
+    """The session of a call, and the proof of its user for the API."""
 
     key: Key
     proof: Proof
 
 
 CallerOf = Callable[[AnyContext], Caller]
-"""`RolevendError` where nobody can be told."""
+"""Raises `RolevendError` if the caller is not known."""
 
 
 def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: CallerOf, wanted: Wanted) -> None:
@@ -56,7 +56,7 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
 
     async def asked(context: AnyContext, statement: str, platform: str | None) -> str:
         async with run_of(context) as run:
-            # Who cancels the call, or ends the session, does not wait for the statement: it ends with its role, or by its bound.
+            # A cancelled call does not wait for the statement, which ends with its role or at its timeout.
             return await anyio.to_thread.run_sync(partial(run.query, statement, wanted.bounds, platform), abandon_on_cancel=True)
 
     async def query_alone(statement: _Statement, context: AnyContext) -> str:
@@ -68,7 +68,7 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
         sees only what it may."""
         return await asked(context, statement, platform)
 
-    chosen = query if len(wanted.platforms) > 1 else query_alone  # nothing is asked of the model that it need not say
+    chosen = query if len(wanted.platforms) > 1 else query_alone  # with one platform the model need not name it
     server.tool("query", annotations=_READS, structured_output=False)(chosen)
 
     @server.tool(annotations=_READS, structured_output=False)
@@ -93,7 +93,7 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What the model can act on, or tell the person, becomes a tool error; what only an operator can mend is logged."""
+    """Turn errors into tool errors for the model. Log those that only an administrator can resolve; the model gets no details of them."""
     try:
         yield
     except ForTheModel as answer:
