@@ -1,11 +1,12 @@
 """What an agent could try with one statement: each is refused for lack of a right, or shows nothing more than before."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
 
+from rolevend.platforms.attestation import common_checks
 from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
@@ -154,13 +155,10 @@ STAYS_NARROW: dict[str, LiteralString] = {
     "set its own password": "ALTER ROLE {eve} PASSWORD 'x'",
 }
 """A statement that succeeds -> and the next question shows what it showed before."""
-LEAKY: dict[str, LiteralString] = {
-    "divide by zero on a hidden row": "SELECT id FROM people WHERE 1 / (id - 3) > 5",
+LEAKY: Mapping[str, LiteralString] = {
+    **common_checks.LEAKY,
     "cast a hidden row to an error": "SELECT id FROM people WHERE replace(id::text, '4', 'x')::integer > 5",
-    "divide by zero on a hidden cell": "SELECT id FROM people WHERE 1 / (CASE ssn WHEN {ssn_text} THEN 0 ELSE 1 END) > 5",
-    "look with CASE first": "SELECT 1 FROM people WHERE CASE WHEN id = 3 THEN 1 / (id - 3) ELSE 0 END > 5",
     "look with a join first": "SELECT 1 FROM people p JOIN generate_series(5, 9) g ON 1 / (p.id - 3) = g",
-    "aggregate over hidden rows": "SELECT 1 FROM people HAVING sum(1 / (id - 3)) > 5",
     "search hidden cells by regular expression": "SELECT id FROM people WHERE ssn ~ '^ssn'",
     "search hidden rows by regular expression": "SELECT id FROM people WHERE region ~ '^us'",
     "keep the planner from flattening": "SELECT id FROM (SELECT * FROM people OFFSET 0) p WHERE 1 / (id - 3) > 5",

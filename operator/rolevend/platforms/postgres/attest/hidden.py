@@ -19,7 +19,7 @@ BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed"
 def _hidden_rows(canaries: PostgresCanaries, chosen: Collection[Probe]) -> str:
     session = canaries.log_in(canaries.eve)
     try:
-        telling = next(Prober(session.connection, canaries.ground.schema).differing(chosen), None)
+        telling = next(Prober(session.connection, canaries.environment.schema).differing(chosen), None)
     finally:
         session.connection.close()
     return f"finds out whether {telling[0].name} in a hidden row, by {telling[1][:_MOST]}" if telling else ""

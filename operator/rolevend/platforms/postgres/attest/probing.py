@@ -11,7 +11,7 @@ from psycopg import sql
 
 from rolevend.platforms.postgres.attest.probe_words import ENDINGS
 from rolevend.platforms.postgres.attest.probes import Probe
-from rolevend.platforms.postgres.attest.session import passes
+from rolevend.platforms.postgres.attest.session import is_transient
 from rolevend.platforms.postgres.connections import Connection
 
 _ROUNDS = 5
@@ -94,7 +94,7 @@ class Prober:
         try:
             cursor = self._connection.execute(statement.encode(), prepare=False)
         except psycopg.Error as error:
-            if passes(error):
+            if is_transient(error):
                 raise
             return f"error {error.sqlstate}: {error.diag.message_primary} {error.diag.message_detail} {error.diag.context}"
         rows = cursor.fetchall() if cursor.description else []

@@ -10,8 +10,8 @@ from rolevend.platforms.postgres.connections import Connection
 
 INSUFFICIENT_PRIVILEGE = "42501"
 Statement = sql.SQL | sql.Composed
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-_PASSING = frozenset({"55P03", "XX000"})
+_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+_TRANSIENT = frozenset({"55P03", "XX000"})
 
 
 class AttestSession:
@@ -54,18 +54,18 @@ def refused(
         return "was not refused"
     if error.sqlstate in states:
         return ""
-    if passes(error):
+    if is_transient(error):
         raise error
-    return f"was not refused for lack of a right, but failed with {said(error)}"
+    return f"was not refused for lack of a right, but failed with {describe(error)}"
 
 
-def said(error: psycopg.Error) -> str:
+def describe(error: psycopg.Error) -> str:
     """SQLSTATE and primary message, which hold nothing but what the canaries made."""
     return f"{error.sqlstate}: {error.diag.message_primary}" if error.sqlstate else type(error).__name__
 
 
-def passes(error: psycopg.Error) -> bool:
+def is_transient(error: psycopg.Error) -> bool:
     """It says nothing of a promise: the server was busy or went away."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate in _PASSING or error.sqlstate[:2] in _PASSING_CLASSES
+    return error.sqlstate in _TRANSIENT or error.sqlstate[:2] in _TRANSIENT_CLASSES

@@ -10,7 +10,7 @@ from snowflake.connector import errors as vendor
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
-from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
+from rolevend.platforms.snowflake.attest.session import describe, is_transient, refusal, refused, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
@@ -70,7 +70,7 @@ def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
     try:
         session.script(statements)
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return error
     return None
@@ -79,7 +79,7 @@ def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
 def _no_transaction(canaries: SnowflakeCanaries) -> str:
     error = _error(canaries.programmer, _note(canaries, 11), canaries.filled("SELECT * FROM {schema}.MISSING"))
     if error is None or error.errno != ONE_OF_SEVERAL or code_of(error) != NOT_THERE:
-        return f"do not say which of them failed, and why: {'none failed' if error is None else said(error)}"
+        return f"do not say which of them failed, and why: {'none failed' if error is None else describe(error)}"
     return "" if _notes(canaries, 11) else "are a transaction"
 
 
@@ -89,10 +89,10 @@ def _not_understood(canaries: SnowflakeCanaries) -> str:
 
 
 def _block(canaries: SnowflakeCanaries) -> str:
-    text = compose("BEGIN\n {};\n SELECT * FROM {}.MISSING;\nEND", _note(canaries, 13), canaries.ground.place)
+    text = compose("BEGIN\n {};\n SELECT * FROM {}.MISSING;\nEND", _note(canaries, 13), canaries.environment.place)
     error = refusal(canaries.programmer, text)
     if error is None or code_of(error) != NOT_THERE:
-        return f"does not keep the number of a refusal: {'none failed' if error is None else said(error)}"
+        return f"does not keep the number of a refusal: {'none failed' if error is None else describe(error)}"
     return "" if _notes(canaries, 13) else "is a transaction"
 
 
@@ -123,14 +123,14 @@ def _plain_user(canaries: SnowflakeCanaries) -> str:
             question = canaries.filled("SELECT NOTE FROM {ungoverned_table}")
             return refused(session, question, {606}) or _several(session)
     finally:
-        canaries.ground.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
+        canaries.environment.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
 
 
 def _several(session: SnowflakeSession) -> str:
     try:
         session.script([Sql("SHOW ROLES LIKE 'PUBLIC'"), Sql("SHOW ROLES LIKE 'PUBLIC'")])
     except vendor.Error as error:
-        return "" if code_of(error) == 606 else f"was refused, but with {said(error)}"
+        return "" if code_of(error) == 606 else f"was refused, but with {describe(error)}"
     return "may send several statements at once"
 
 

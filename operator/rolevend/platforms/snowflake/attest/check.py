@@ -10,15 +10,16 @@ from typing import LiteralString
 
 from snowflake.connector import errors as vendor
 
-from rolevend.errors import RolevendError, Unavailable
-from rolevend.platforms import run_checks
+from rolevend.platforms.attestation import checks
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refused, said
+from rolevend.platforms.snowflake.attest.session import attempted, describe, is_transient, refused
 from rolevend.platforms.snowflake.failures import translated
 
 Test = Callable[[SnowflakeCanaries], str]
-Check = run_checks.Check[SnowflakeCanaries]
+Check = checks.Check[SnowflakeCanaries]
+_RULES = checks.ErrorRules(vendor.Error, is_transient, describe, translated, leak=False)
+"""A check that ended with an error showed nothing: it fails, and does not leak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +84,8 @@ def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[s
 
 
 def examine(trials: Sequence[Trial], canaries: SnowflakeCanaries) -> tuple[CheckResult, ...]:
-    """In their order, and then those that cannot be tried there."""
-    possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
+    """Return the results in the order of the trials, and then those that cannot be tried on a stand-in."""
+    possible = [each for each in trials if canaries.environment.is_account or not each.on_accounts_alone]
     left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]
-    checks = [each.check for each in possible]
-    return *run_checks.run_checks(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.wanted), *left
-
-
-def _judge(check: Check, error: Exception) -> tuple[str, bool]:
-    """A check that ended with an error showed nothing: it fails, and does not leak."""
-    match error:
-        case vendor.Error() if passes(error):
-            raise Unavailable(str(translated(f"check: {check.name}", error))) from error
-        case vendor.Error():
-            return f"failed with {said(error)}", False
-        case NotAsExpected():
-            return str(error), False
-        case RolevendError() if not isinstance(error, Unavailable):
-            return str(error), False
-    raise error
+    chosen = [each.check for each in possible]
+    return *checks.run_checks(chosen, canaries, InstallMode.SUPERUSER, _RULES, canaries.environment.wanted), *left

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import LiteralString
 
+from rolevend.platforms.attestation.checks import NotAsExpected
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import trial
-from rolevend.platforms.snowflake.attest.reading import ids
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, refusal, values
+from rolevend.platforms.snowflake.attest.session import attempted, refusal, values
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql
 
@@ -79,7 +79,7 @@ def _marked_bystander(canaries: SnowflakeCanaries) -> str:
 
 def _reads_as_before(canaries: SnowflakeCanaries) -> str:
     with _as_bystander(canaries):
-        found = len(ids(_bystander(canaries), canaries.filled(_ALL)))
+        found = len(values(_bystander(canaries), canaries.filled(_ALL)))
     return "" if found == 6 else f"shows {found} of 6 rows to who is no agent"
 
 
@@ -132,7 +132,7 @@ def _as_bystander(canaries: SnowflakeCanaries) -> ExitStack:
 
 
 def _bystander(canaries: SnowflakeCanaries) -> SnowflakeSession:
-    session = canaries.log_in_as(canaries.programmer_login, role=canaries.ground.bystander)
+    session = canaries.log_in_as(canaries.programmer_login, role=canaries.environment.bystander)
     session.rows(Sql("USE SECONDARY ROLES NONE"))
     return session
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from snowflake.connector import errors as vendor
 
+from rolevend.platforms.attestation.checks import NotAsExpected
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, code_of, is_lost
 from rolevend.platforms.snowflake.sql import Sql
@@ -15,11 +16,7 @@ LACKS: Final = frozenset({NOT_PERMITTED, NOT_THERE, 2043, NOT_ASSIGNED})
 """What is said to who lacks a right: also that nothing is there of which it may know."""
 LOCKED_OUT: Final = frozenset({390100, 390101, 390144, 390189, 390191})
 """A login that is refused for what it is."""
-_PASSING: Final = frozenset({604, 609, 625, 630, 90073})
-
-
-class NotAsExpected(Exception):
-    """Nothing leaks, and yet something is not what the promises rest on."""
+_TRANSIENT: Final = frozenset({604, 609, 625, 630, 90073})
 
 
 def values(session: SnowflakeSession, statement: Sql) -> list[tuple[Any, ...]]:
@@ -31,7 +28,7 @@ def refusal(session: SnowflakeSession, statement: Sql) -> vendor.Error | None:
     try:
         session.rows(statement)
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return error
     return None
@@ -45,7 +42,7 @@ def refused(session: SnowflakeSession, statement: Sql, codes: Collection[int] = 
         return "was not refused"
     if code_of(error) in codes:
         return ""
-    raise NotAsExpected(f"was refused, but with {said(error)}")
+    raise NotAsExpected(f"was refused, but with {describe(error)}")
 
 
 def attempted(session: SnowflakeSession, *statements: Sql) -> list[tuple[Any, ...]]:
@@ -55,7 +52,7 @@ def attempted(session: SnowflakeSession, *statements: Sql) -> list[tuple[Any, ..
     try:
         return values(session, statements[-1])
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return []
 
@@ -67,12 +64,12 @@ def now(session: SnowflakeSession) -> datetime:
     return moment
 
 
-def passes(error: vendor.Error) -> bool:
+def is_transient(error: vendor.Error) -> bool:
     """It says nothing of a promise: the account was busy or went away."""
-    return is_lost(error) or code_of(error) in _PASSING
+    return is_lost(error) or code_of(error) in _TRANSIENT
 
 
-def said(error: vendor.Error) -> str:
+def describe(error: vendor.Error) -> str:
     """Number and first line, which hold nothing but what the canaries made."""
     code = code_of(error)
     text = " ".join(str(error.raw_msg or error).split())[:300]
