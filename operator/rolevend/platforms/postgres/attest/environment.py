@@ -1,7 +1,7 @@
-"""Where canaries live: a schema with a few rows, and profiles over it, made with the operator's two logins and nothing else.
+"""The environment of canaries: a schema with a few rows, and profiles over it, created with nothing but the operator's two logins.
 
-They belong to a cluster of their own, so that no sweep, no listing and no search for drift of the real one meets them. Rows hold a
-random token, so that what is seen of them is known wherever it turns up.
+Canaries belong to a separate cluster, so that sweeps, lists and drift of the real one never include them. Rows contain a random token, by
+which a value that an agent is shown is recognized.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, PasswordCredential, Randomness
 
 PEOPLE, GUARDED, TIMED, DATED = "people", "guarded", "timed", "dated"
-"""The tables. The second and the third are changed by hand on the way."""
+"""The tables. Checks change the second and the third one by hand."""
 PROBED = ProbedView(
     "probed",
     (
@@ -45,25 +45,25 @@ PROBED = ProbedView(
     hidden=3,
     other=GUARDED,
 )
-"""A table with a column for each kind of condition, and who is the hidden person in it."""
+"""A table with a column for each kind of condition, and the id of its hidden row."""
 _LIMITS = sql.SQL("SET statement_timeout = '10s'; SET lock_timeout = '5s'")
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresAttestEnvironment:
-    """Where an attestation takes place, and with whose logins."""
+    """Where an attestation runs, and with which logins."""
 
     platform: CanaryPlatform[PasswordCredential]
     """A driver for `cluster`."""
     cluster: ClusterId
-    """Of the canaries alone: see `platforms.canaries`."""
+    """Of the canaries only: see `cluster_of_canaries`."""
     address: Address
     vendor: PostgresLogin
     programmer: PostgresLogin
     randomness: Randomness
     alone: bool = False
     wanted: Callable[[], bool] = lambda: True
-    """Both: see `platforms.base.Platform.attest`."""
+    """Both: see `Platform.attest`."""
 
     @property
     def schema(self) -> str:
@@ -71,7 +71,7 @@ class PostgresAttestEnvironment:
 
     @property
     def turn(self) -> int:
-        """The key of the lock that one attestation of a cluster holds."""
+        """The key of the advisory lock that one attestation of a cluster holds."""
         return int.from_bytes(_digest(self.cluster)[:8], "big", signed=True)
 
 
@@ -84,14 +84,14 @@ def open_session(ends: ExitStack, address: Address, login: PostgresLogin, *, pro
 
 
 def now(session: AttestSession) -> datetime:
-    """By the server's clock, which decides."""
+    """Return the time by the server's clock, which decides about expiry."""
     ((moment,),) = session.rows(sql.SQL("SELECT clock_timestamp()"))
     assert isinstance(moment, datetime)  # noqa: S101 - for mypy
     return moment.astimezone(UTC)
 
 
 def create_tables(environment: PostgresAttestEnvironment, programmer: AttestSession, token: str) -> None:
-    """The schema, its tables and their rows, owned by the programmer."""
+    """Create the schema, its tables and their rows. The programmer owns them."""
     rows = _listed(sql.SQL("({})").format(_listed(map(sql.Literal, row))) for row in rows_of_people(token))
     words = {
         "schema": sql.Identifier(environment.schema),

@@ -1,4 +1,4 @@
-"""What a role reads: exactly the rows and cells that its profile and its lease say, whatever somebody does beside it."""
+"""What a role reads: exactly the rows and cells of its profile and its lease, whatever other roles do at the same time."""
 
 from dataclasses import replace
 from typing import LiteralString
@@ -15,7 +15,7 @@ from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.environment import GUARDED
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
-_MOST_DATABASES = 16
+_MAX_DATABASES = 16
 _CONNECTIONS = 8
 
 
@@ -31,11 +31,11 @@ _OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
     "WITH p AS MATERIALIZED (SELECT 1 / id FROM people) SELECT count(*) FROM p",
     "EXPLAIN (ANALYZE) SELECT 1 / id FROM people",
 )
-"""Each would be a division by zero on a row that the user may see, or show it."""
+"""Each would divide by zero on a row that the user may see, or show it."""
 
 
 def _other_table(canaries: PostgresCanaries) -> str:
-    """Of the same profile, which another role of the user reads."""
+    """A table of the same profile, which another role of the user reads."""
     lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
     session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.environment.schema, GUARDED),))))
     found = session.rows(sql.SQL("SELECT id FROM guarded ORDER BY id"))
@@ -46,7 +46,7 @@ def _other_table(canaries: PostgresCanaries) -> str:
 
 
 def _ambiguous_dates(canaries: PostgresCanaries) -> str:
-    """Which day they are would be the session's to say."""
+    """The settings of the session would decide which day the text means."""
     lease = canaries.lease(canaries.profiles.dated, "DORA", days=["01/02/2024"], times=["2024-02-01 00:00:00"])
     session = canaries.log_in(canaries.vend(lease))
     for style in ("ISO, DMY", "ISO, MDY", "SQL, YMD", "German"):
@@ -91,7 +91,7 @@ def _questions_of_others(canaries: PostgresCanaries) -> str:
 
 
 def _cheap_function(canaries: PostgresCanaries) -> str:
-    """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row and cell."""
+    """A function without cost, granted to the profile by its owner, which fails on every hidden row and cell."""
     programmer = canaries.programmer
     programmer.run(
         canaries.filled(
@@ -130,7 +130,7 @@ def _policy_for_everybody(canaries: PostgresCanaries) -> str:
 
 
 def _policies_dropped(canaries: PostgresCanaries) -> str:
-    """First the one that narrows, then the one that opens; `guarded` is of no use afterwards."""
+    """Drop the restrictive policy first, then the permissive one. No check can use `guarded` afterwards."""
     names = [
         name
         for (name,) in canaries.programmer.rows(
@@ -162,7 +162,7 @@ def _copy(canaries: PostgresCanaries) -> str:
 def _other_databases(canaries: PostgresCanaries) -> str:
     databases = canaries.vendor.rows(
         sql.SQL("SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database() ORDER BY oid LIMIT {}").format(
-            sql.Literal(_MOST_DATABASES)
+            sql.Literal(_MAX_DATABASES)
         )
     )
     inside = [name for (name,) in databases if canaries.lets_in(canaries.eve, database=name)]

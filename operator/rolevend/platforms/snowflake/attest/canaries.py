@@ -46,7 +46,7 @@ _POLICED: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE {policed} MODIFY COLUMN SSN SET MASKING POLICY {hidden}",
     "GRANT SELECT ON TABLE {policed} TO ROLE {profile}",
 )
-"""Policies that are as those of tables behind a tool: the body of one reads the leases, which the session may not."""
+"""Policies like those of tables behind a tool. The body of one reads the leases, which the session may not read."""
 
 
 def key_of(canary: SnowflakeCanary) -> Secret:
@@ -158,7 +158,7 @@ class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
             time.sleep(0.05)
 
     def filled(self, statement: LiteralString) -> Sql:
-        """With the names that an attacker can know: `{eve}` is an identifier, `{eve_text}` the same as text."""
+        """Return a statement with the names that an attacker can know: `{eve}` is an identifier, `{eve_text}` the same as text."""
         return compose(statement, **self.words)
 
     @cached_property
@@ -209,7 +209,7 @@ class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
 
     @contextmanager
     def lent(self, give: LiteralString, take: LiteralString) -> Iterator[None]:
-        """Something that the programmer owns, for a moment."""
+        """Grant an object of the programmer, and revoke the grant afterwards."""
         self.programmer.rows(self.filled(give))
         try:
             yield
@@ -218,7 +218,7 @@ class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
 
     @contextmanager
     def open_to_public(self) -> Iterator[None]:
-        """Two tables of canaries, for everybody, for a moment."""
+        """Grant two canary tables to PUBLIC, and revoke the grants afterwards."""
         with ExitStack() as ends:
             for what in ("USAGE ON DATABASE {database}", "USAGE ON SCHEMA {schema}", "SELECT ON TABLE {guarded_table}"):
                 ends.enter_context(self.lent(f"GRANT {what} TO ROLE PUBLIC", f"REVOKE {what} FROM ROLE PUBLIC"))
@@ -228,7 +228,7 @@ class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
 
     @cached_property
     def policed(self) -> Sql:
-        """A table with policies of the plain kind, which eve may read by its own name: as a row has a lease, two people, without number."""
+        """A table with ordinary policies, which eve may read directly. They show two persons, without their number."""
         words = self.words
         self.programmer.script([compose(each, **words) for each in _POLICED])
         return words["policed"]

@@ -1,7 +1,7 @@
-"""What a check is here, what an error of Snowflake says of it, and which assumptions it looks at.
+"""A check on Snowflake, the assumptions that it tests, and the rules for Snowflake's errors.
 
-An assumption is what we take for granted about Snowflake. E8 is the eighth in docs/explanation/snowflake.md; other numbers are those of
-tests/support/snowflake/ASSUMPTIONS.md. A check carries them in its name, so that each has a verdict wherever the outcome is told.
+An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in docs/explanation/snowflake.md; other numbers are
+those of tests/support/snowflake/ASSUMPTIONS.md. The name of a check contains them, so that every report has a result for each.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ _RULES = checks.ErrorRules(vendor.Error, is_transient, describe, translated, lea
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A check, and what it is about."""
+    """A check and its assumptions."""
 
     what: str
     test: Test
     assumptions: tuple[str, ...] = ()
     leaks: bool = True
     on_accounts_alone: bool = False
-    """A stand-in does not have what is tried."""
+    """True if a stand-in lacks the feature that is tried."""
     ahead: Callable[[SnowflakeCanaries], object] | None = None
 
     @property
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Untried:
-    """An assumption that no attestation can look at."""
+    """Assumptions that an attestation cannot test."""
 
     what: str
     assumptions: tuple[str, ...]
@@ -68,12 +68,12 @@ def trial(what: str, test: Test, *assumptions: str, leaks: bool = True, on_accou
 
 
 def attack(what: str, statement: LiteralString, *assumptions: str, leaks: bool = True, on_accounts_alone: bool = False) -> Trial:
-    """What eve tries, and what must be refused for lack of a right."""
+    """Return a trial of a statement of eve that must be refused for lack of a right."""
     return Trial(what, lambda canaries: refused(canaries.session, canaries.filled(statement)), assumptions, leaks, on_accounts_alone)
 
 
 def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[str] = (), on_accounts_alone: bool = False) -> Trial:
-    """What eve tries in a session of its own; the last statement is refused, or has no row."""
+    """Return a trial of statements that eve runs in a new session. The last one must be refused, or have no row."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         session = canaries.log_in(canaries.eve)

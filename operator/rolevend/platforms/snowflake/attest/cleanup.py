@@ -1,4 +1,4 @@
-"""Takes canaries away again, of this attestation and of one that crashed: whatever bears their names or their cluster's mark."""
+"""Remove the canaries of this attestation and of crashed ones: all objects with their names or with the ownership tag of their cluster."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -20,8 +20,10 @@ _NO_TROUBLE: Final = frozenset({NOT_THERE, 2043, NOT_PERMITTED, POLICY_IN_USE})
 
 
 def clear(environment: SnowflakeAttestEnvironment, programmer: SnowflakeSession, vendor_session: SnowflakeSession) -> None:
-    """Roles first, since they could use the rest, and the schema, whose name says that an attestation is under way, last. Raises what
-    stays first. Rows of leases stay for a week, as all do."""
+    """Remove roles first, since they could use the rest, and the schema last, since it keeps other attestations from starting.
+
+    Raises the first error. Rows of leases remain for a week, like those of all roles.
+    """
     _take_from_public(environment, programmer)
     left = [DropRequest(role.role, role.uid, EndReason.ORPHANED) for role in environment.platform.live()]
     for answer in environment.platform.drop(left):
@@ -41,7 +43,7 @@ def clear(environment: SnowflakeAttestEnvironment, programmer: SnowflakeSession,
 
 
 def _take_from_public(environment: SnowflakeAttestEnvironment, programmer: SnowflakeSession) -> None:
-    """What `Canaries.open_to_public` lends."""
+    """Revoke the grants of `SnowflakeCanaries.open_to_public`."""
     _without(programmer, compose("REVOKE USAGE ON DATABASE {} FROM ROLE PUBLIC", name(DATABASE)))
     _without(programmer, compose("REVOKE USAGE ON SCHEMA {} FROM ROLE PUBLIC", environment.place))
     for table in ("GUARDED", UNGOVERNED):
@@ -49,14 +51,14 @@ def _take_from_public(environment: SnowflakeAttestEnvironment, programmer: Snowf
 
 
 def _detach(environment: SnowflakeAttestEnvironment, programmer: SnowflakeSession) -> None:
-    """So that policies can go, whatever becomes of tables that were dropped."""
+    """Detach policies first: a table that was dropped could still use them."""
     for table in TABLES:
         _without(programmer, compose("ALTER TABLE {} DROP ALL ROW ACCESS POLICIES", environment.table(table)))
         _without(programmer, compose("DROP TABLE IF EXISTS {}", environment.table(table)))
 
 
 def _marked(environment: SnowflakeAttestEnvironment, session: SnowflakeSession, shown: Sql) -> Iterator[str]:
-    """Names of profiles' parts of our cluster."""
+    """Yield the names of objects that belong to profiles of the cluster."""
     for row in session.rows(shown):
         found = str(row["name"])
         if found.startswith(_OF_PROFILES) and cluster_of(row.get("comment")) == environment.cluster:
@@ -64,13 +66,13 @@ def _marked(environment: SnowflakeAttestEnvironment, session: SnowflakeSession, 
 
 
 def _drop_role(role: str, *owners: SnowflakeSession) -> None:
-    """Whoever made it owns it, until the vendor does."""
+    """The programmer owns the role it created until ownership is given to the vendor."""
     for session in owners:
         _without(session, compose("DROP ROLE IF EXISTS {}", identifier(role)))
 
 
 def _without(session: SnowflakeSession, statement: Sql) -> None:
-    """What is not there, or not ours, is no trouble; what stays is found by whoever makes it next."""
+    """Run a statement, and ignore that the object does not exist or has another owner. The next creation of it finds what remains."""
     try:
         session.rows(statement)
     except vendor.Error as error:

@@ -13,7 +13,7 @@ from rolevend.platforms.snowflake.sql import Sql, compose, name
 
 
 def _login_after_expiry(canaries: SnowflakeCanaries) -> str:
-    """It may be let in until somebody ends its user, and sees nothing."""
+    """The login may succeed until the user is dropped, and the session sees nothing."""
     canaries.wait_for_expiry()
     canary = canaries.expiring.canary
     return canaries.answered(canaries.log_in(canary)) if canaries.lets_in(canary) else ""
@@ -29,7 +29,7 @@ def _another_cluster(canaries: SnowflakeCanaries) -> str:
 
 
 def _with_user(what: str, statement: LiteralString, *assumptions: str) -> Trial:
-    """What the vendor does to the user of a canary while a session of it is open."""
+    """Return a trial of a statement of the vendor on the user of a canary that has an open session."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         canary = canaries.vend(canaries.lease(canaries.profiles.brief, "CLOSED"))
@@ -55,7 +55,7 @@ def _dropped_role(canaries: SnowflakeCanaries) -> str:
 
 
 def _quarantined(canaries: SnowflakeCanaries) -> str:
-    """What somebody gave the role as its own must not be the vendor's, nor of the next role of that name."""
+    """An object that the role owns must belong neither to the vendor nor to a later role of the same name."""
     canary = canaries.vend(canaries.lease(canaries.profiles.brief, "OWNER"))
     owned = canaries.environment.table("OWNED")
     canaries.programmer.rows(compose("CREATE TABLE {} (A NUMBER)", owned))

@@ -1,11 +1,11 @@
-"""Where canaries live: a schema in our own database with a few rows, and profiles over it, made with the operator's two logins.
+"""The environment of canaries: a schema in the database ROLEVEND with a few rows, and profiles over it.
 
-The script of the installation grants nothing for it. The programmer may create schemas in ROLEVEND anyway, since profiles have some, and
-owns what it makes there; so it may lend what it owns, which is how somebody who grants by hand is played. Nothing of the customer's
-database is touched.
+The operator's two logins create it, and the installation grants nothing for it. The programmer may create schemas in ROLEVEND for
+profiles, and owns the objects that it creates there, so it can grant them: checks simulate a manual grant in this way. The customer's
+database is not touched.
 
-Canaries belong to a cluster of their own, so that no sweep, no listing and no search for drift of the real one meets them. Rows hold a
-random token, so that what is seen of them is known wherever it turns up.
+Canaries belong to a separate cluster, so that sweeps, lists and drift of the real one never include them. Rows contain a random token, by
+which a value that an agent is shown is recognized.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, lit
 from rolevend.platforms.snowflake.types import family
 
 ID: Final = "NUMBER(17,0)"
-"""Of a type that hardly anybody else uses, so that the wall of canaries, which tables share by the type of a column, is theirs alone."""
+"""A rare type. Tables share their deny policy by the type of a column, so that canaries get one of their own."""
 _TEXT: Final = "VARCHAR(16777216)"
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "PEOPLE": {
@@ -38,19 +38,19 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "TIMED": {"ID": ID},
     "DATED": {"ID": ID, "DAY": "DATE"},
 }
-"""The governed ones, by column and type. Somebody has granted the second one to a profile by hand."""
+"""The governed tables, by column and type. The second one is granted to a profile by hand."""
 UNGOVERNED: Final = "UNGOVERNED"
-"""Another table, with one row and no policy."""
+"""A table with one row and no policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnowflakeAttestEnvironment:
-    """Where an attestation takes place, and with whose logins."""
+    """Where an attestation runs, and with which logins."""
 
     platform: CanaryPlatform[KeyPairCredential]
-    """A driver for `cluster`, whose governed database is our own."""
+    """A driver for `cluster`, whose governed database is ROLEVEND."""
     cluster: ClusterId
-    """Of the canaries alone: see `platforms.canaries`."""
+    """Of the canaries only: see `cluster_of_canaries`."""
     account: Account
     vendor: SnowflakeLogin
     programmer: SnowflakeLogin
@@ -58,16 +58,16 @@ class SnowflakeAttestEnvironment:
     randomness: Randomness
     alone: bool = False
     wanted: Callable[[], bool] = lambda: True
-    """Both: see `platforms.base.Platform.attest`."""
+    """Both: see `Platform.attest`."""
 
     @property
     def schema(self) -> str:
-        """One of this name: whoever makes it attests, and nobody else of this cluster meanwhile."""
+        """Its name is unique for the cluster: the process that creates it attests, and no other one can meanwhile."""
         return f"RV_CANARY_{hashlib.sha256(self.cluster.encode()).hexdigest()[:16].upper()}"
 
     @property
     def bystander(self) -> str:
-        """A role that is no profile's, and reads the tables of canaries, as those of people do."""
+        """A role of no profile, which reads the canary tables as other roles of an account read theirs."""
         return f"{self.schema}_BYSTANDER"
 
     @property
@@ -76,7 +76,7 @@ class SnowflakeAttestEnvironment:
 
     @property
     def is_account(self) -> bool:
-        """And no stand-in on this machine."""
+        """False on a stand-in on this machine."""
         return self.account.encrypted
 
     def table(self, table: str) -> Sql:
@@ -88,13 +88,13 @@ def account_of_canaries(account: Account) -> Account:
 
 
 def begin(environment: SnowflakeAttestEnvironment, until: datetime) -> Sql:
-    """Fails where another attestation of this cluster has begun. Its comment says when it counts as crashed."""
+    """Return the statement that fails if another attestation of this cluster has begun. The comment has the end of the turn."""
     mark = json.dumps({"rolevend": {"cluster": environment.cluster, "attestation_until": until.isoformat()}}, separators=(",", ":"))
     return compose("CREATE SCHEMA {} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {}", environment.place, literal(mark))
 
 
 def until_of(comment: str | None) -> datetime | None:
-    """What `begin` wrote; None where somebody else did."""
+    """Return the time that `begin` wrote, or None for any other comment."""
     try:
         found = datetime.fromisoformat(json.loads(comment or "")["rolevend"]["attestation_until"])
     except (ValueError, TypeError, KeyError):
@@ -103,7 +103,7 @@ def until_of(comment: str | None) -> datetime | None:
 
 
 def create_tables(environment: SnowflakeAttestEnvironment, programmer: SnowflakeSession, token: str) -> None:
-    """Tables and their rows, owned by the programmer, and a bystander who reads them."""
+    """Create tables and rows, which the programmer owns, and a bystander role that reads them."""
     rows = join(",\n", [compose("({})", join(", ", [_value(value) for value in row])) for row in rows_of_people(token)])
     words = {each.lower(): environment.table(each) for each in (*TABLES, UNGOVERNED)}
     bystander, place = name(environment.bystander), environment.place

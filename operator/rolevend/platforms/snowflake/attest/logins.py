@@ -76,7 +76,7 @@ def _another_role(canaries: SnowflakeCanaries) -> str:
 
 
 def _forged(canaries: SnowflakeCanaries) -> str:
-    """The fingerprint of the right key, and the signature of another one."""
+    """A token with the fingerprint of the right key, and the signature of another one."""
     user, key = canaries.eve.credential.user, key_of(canaries.eve)
     taken = is_let_in(canaries.environment.account, user, new_key(), key, until=timedelta(minutes=1))
     return "was let in" if taken else _proof(canaries)
@@ -89,14 +89,14 @@ def _over(canaries: SnowflakeCanaries) -> str:
 
 
 def _proof(canaries: SnowflakeCanaries) -> str:
-    """The same token as it should be is taken, so it is refused for nothing else."""
+    """A correct token of the same form is accepted, so that the refusal has no other reason."""
     user, key = canaries.eve.credential.user, key_of(canaries.eve)
     taken = is_let_in(canaries.environment.account, user, key, key, until=timedelta(minutes=1))
-    return "" if taken else "cannot be told: no token that is made by hand is taken"
+    return "" if taken else "cannot be tried: Snowflake accepts no token that the operator signs itself"
 
 
 def _no_role_at_all(canaries: SnowflakeCanaries) -> str:
-    """Its own role and nothing else, as the driver looks for after each vend."""
+    """The role holds its profile and nothing else, as the driver checks after each vend."""
     held = canaries.held_by(canaries.eve)
     return "" if len(held) == 1 and held[0][0] == "USAGE" else f"holds {len(held)} things"
 

@@ -1,4 +1,4 @@
-"""Snowflake's own policies, as tables behind a tool have them: what the driver takes for granted about them."""
+"""Assumptions of the driver about Snowflake's own policies, on tables behind a tool."""
 
 import threading
 from collections.abc import Collection
@@ -27,7 +27,7 @@ def _seen(canaries: SnowflakeCanaries, session: SnowflakeSession) -> list[int]:
 
 
 def _filters(canaries: SnowflakeCanaries) -> str:
-    """Its body reads the leases, which the session cannot."""
+    """The body of the policy reads the leases, which the session cannot read."""
     return common.exactly(_seen(canaries, canaries.session), [0, 1])
 
 
@@ -69,7 +69,7 @@ def _temporary(canaries: SnowflakeCanaries) -> str:
 
 
 def _exchanged(canaries: SnowflakeCanaries) -> str:
-    """Again and again, while somebody looks."""
+    """Exchange it several times while a session reads."""
     canaries.session.rows(compose("SELECT ID FROM {}", canaries.policed))
     over = threading.Event()
 
@@ -91,7 +91,7 @@ def _exchanged(canaries: SnowflakeCanaries) -> str:
 
 
 def _is_refused(what: str, statement: LiteralString, codes: Collection[int], *assumptions: str) -> Trial:
-    """To the owner, who may do everything that can be done."""
+    """Return a trial of a statement of the owner that Snowflake must refuse."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         _ = canaries.policed
@@ -101,7 +101,7 @@ def _is_refused(what: str, statement: LiteralString, codes: Collection[int], *as
 
 
 def _type_of_arguments(canaries: SnowflakeCanaries) -> str:
-    """Whatever number that is refused with."""
+    """Refused with any number."""
     _ = canaries.policed
     error = refusal(canaries.programmer, canaries.filled("ALTER TABLE {ungoverned_table} ADD ROW ACCESS POLICY {rows_of} ON (NOTE)"))
     if error is None:
@@ -111,7 +111,7 @@ def _type_of_arguments(canaries: SnowflakeCanaries) -> str:
 
 
 def _masked_argument(canaries: SnowflakeCanaries) -> str:
-    """Of a table with a mask and no row access policy."""
+    """On a table with a mask and no row access policy."""
     programmer, table = canaries.programmer, canaries.environment.table("MASKED")
     _ = canaries.policed
     programmer.rows(compose("CREATE TABLE {} (NOTE VARCHAR)", table))
@@ -138,7 +138,7 @@ def _same_mask_again(canaries: SnowflakeCanaries) -> str:
 
 
 def _taken_off(what: str, statement: LiteralString) -> Trial:
-    """From a table that eve may read, with the policy that it names."""
+    """Return a trial of a statement that removes a policy from a table that eve may read."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         if not _seen(canaries, canaries.session):

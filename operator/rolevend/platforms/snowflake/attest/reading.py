@@ -1,4 +1,4 @@
-"""What a role reads: exactly the rows and cells that its profile and its lease say, whatever its session sets, and however it asks."""
+"""What a role reads: exactly the rows and cells of its profile and its lease, with any settings of its session and any query."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def _differs_in_case(canaries: SnowflakeCanaries) -> str:
 
 
 def _other_table(canaries: SnowflakeCanaries) -> str:
-    """Of the same profile, which another role of the user reads."""
+    """A table of the same profile, which another role of the user reads."""
     lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
     session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.environment.schema, "GUARDED"),))))
     guarded = common.ids(canaries, session, "SELECT ID FROM GUARDED ORDER BY ID")
@@ -30,7 +30,7 @@ def _other_table(canaries: SnowflakeCanaries) -> str:
 
 
 def _ambiguous_dates(canaries: SnowflakeCanaries) -> str:
-    """Which day it is would be the session's to say."""
+    """The settings of the session would decide which day the text means."""
     session = canaries.vended(canaries.profiles.dated, "DORA", days=["01/02/2024"])
     for style in ("AUTO", "DD/MM/YYYY", "MM/DD/YYYY"):
         session.rows(compose("ALTER SESSION SET DATE_INPUT_FORMAT = {}", literal(style)))
@@ -39,8 +39,8 @@ def _ambiguous_dates(canaries: SnowflakeCanaries) -> str:
     return ""
 
 
-def _whatever_is_set(canaries: SnowflakeCanaries) -> str:
-    """Settings that change what a text, a time or a name means."""
+def _other_settings(canaries: SnowflakeCanaries) -> str:
+    """Settings that change the meaning of a text, a time or a name."""
     session = canaries.log_in(canaries.eve)
     settings: tuple[LiteralString, ...] = (
         "TIMEZONE = 'Pacific/Apia'",
@@ -59,7 +59,7 @@ def _whatever_is_set(canaries: SnowflakeCanaries) -> str:
 
 
 def _own_profile(canaries: SnowflakeCanaries) -> str:
-    """The role has it, so it may use it; there is no lease of that name."""
+    """The role is granted its profile, so it may use it; the lease table has no row of that name."""
     session = canaries.log_in(canaries.eve)
     found = attempted(session, canaries.filled("USE ROLE {profile}"), canaries.filled("SELECT ID FROM {people}"))
     return f"shows {len(found)} rows" if found else ""
@@ -71,10 +71,9 @@ def _text_of_the_view(canaries: SnowflakeCanaries) -> str:
 
 
 def _plan(canaries: SnowflakeCanaries) -> str:
-    """What EXPLAIN says of a secure view: not which table is behind it, nor what is asked of it."""
-    error_or_rows = _rows_or_nothing(canaries, "EXPLAIN USING TEXT SELECT * FROM {people}")
-    told = str(error_or_rows)
-    return "names the table behind the view" if canaries.environment.schema in told or canaries.token in told else ""
+    """EXPLAIN of a secure view shows neither the table behind it nor its conditions."""
+    plan = str(_rows_or_nothing(canaries, "EXPLAIN USING TEXT SELECT * FROM {people}"))
+    return "names the table behind the view" if canaries.environment.schema in plan or canaries.token in plan else ""
 
 
 def _statements_of_others(canaries: SnowflakeCanaries) -> str:
@@ -132,7 +131,7 @@ TRIALS = (
     trial("attribute values are compared letter by letter", _differs_in_case, "E9"),
     trial("read a table that the lease is not narrowed to", _other_table),
     trial("ambiguous dates equal none, whatever the session sets", _ambiguous_dates),
-    trial("rows and cells are the same, whatever the session sets", _whatever_is_set, "E19"),
+    trial("rows and cells are the same, whatever the session sets", _other_settings, "E19"),
     trial("a cell is shown only where a grant of its row shows it", common.cells),
     *(trial(name, test, *_OF_MASKS.get(name, ())) for name, test in common.MASKS.items()),
     trial("use its own profile as its role", _own_profile, "R3"),
