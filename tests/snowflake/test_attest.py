@@ -24,7 +24,7 @@ from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, Una
 from rolevend.kinds import API_VERSION, DataPlatform, parse
 from rolevend.model import ClusterId
 from rolevend.plan import Lease
-from rolevend.platforms.canaries import cluster_of_canaries
+from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from rolevend.platforms.snowflake import SnowflakeLimits
 from rolevend.platforms.snowflake.attest import (
@@ -37,7 +37,7 @@ from rolevend.platforms.snowflake.attest import (
     deployed_canaries,
     examine,
 )
-from rolevend.platforms.snowflake.attest.canaries import LIFE, SnowflakeCanaries, SnowflakeCanary
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries, SnowflakeCanary
 from rolevend.platforms.snowflake.attest.check import ON_ACCOUNTS_ALONE
 from rolevend.platforms.snowflake.attest.session import now
 from rolevend.platforms.snowflake.sql import Sql
@@ -317,10 +317,10 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
 
         if not alone:
             with pytest.raises(
-                PlatformBusy, match=r"another attestation of this cluster is under way, or crashed: .* until \d\d:\d\d:\d\d UTC"
+                PlatformBusy, match=r"another attestation of this cluster is running, or crashed: .* until \d\d:\d\d:\d\d UTC"
             ):
                 attest(place, ())
-            snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(seconds=LIFE + 5)
+            snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(seconds=SnowflakeCanaries.LIFE + 5)
         attest(replace(place, alone=alone), ())
 
         assert everything(bench) == before
@@ -338,10 +338,10 @@ def test_on_a_slow_account_the_canary_that_expires_soon_gets_a_longer_lease(acco
             return vend(lease)
 
         canaries.vend = slow  # type: ignore[method-assign]
-        mayfly = canaries.mayfly.canary
+        expiring = canaries.expiring.canary
 
         assert expired
-        assert mayfly.lease.expires_at > expired[0].expires_at
+        assert expiring.lease.expires_at > expired[0].expires_at
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -375,11 +375,11 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
     clock = account.snowflake.account.clock
 
     def late(_: SnowflakeCanaries) -> str:
-        account.snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(seconds=LIFE + 5)
+        account.snowflake.account.clock = lambda: datetime.now(UTC) + timedelta(seconds=SnowflakeCanaries.LIFE + 5)
         return "shows what is hidden"
 
     try:
-        with pytest.raises(PlatformBusy, match="took so long that its canaries were over"):
+        with pytest.raises(PlatformBusy, match="took so long that its canaries expired"):
             attest(ground(account), [Trial("read what is hidden", late)])
     finally:
         account.snowflake.account.clock = clock
@@ -389,7 +389,7 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
 def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account: SnowflakeBench):
     with deployed_canaries(ground(account)) as canaries:
         assert canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))
-        account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, "FROM PEOPLE", times=SnowflakeLimits().attempts)
+        account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, "FROM people", times=SnowflakeLimits().attempts)
         with pytest.raises(Unavailable):
             examine([BY_NAME["read exactly the permitted rows"]], canaries)
 

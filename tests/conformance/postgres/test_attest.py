@@ -9,8 +9,18 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformLocked, Unavailable
-from rolevend.platforms.canaries import cluster_of_canaries
-from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest, ending, examine, hatched, hidden, logins
+from rolevend.platforms.attestation.canaries import cluster_of_canaries
+from rolevend.platforms.postgres.attest import (
+    CHECKS,
+    PostgresAttestEnvironment,
+    attacks,
+    attest,
+    deployed_canaries,
+    ending,
+    examine,
+    hidden,
+    logins,
+)
 from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.connections import PostgresLimits
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
@@ -249,7 +259,7 @@ BREAKS = {
             TAKES_NO_PROFILE,
             UNGUARDED,
         ),
-        ahead=("mayfly",),
+        ahead=("expiring",),
     ),
     "only the views forget the lease": Break(
         bites=frozenset({"ask after the expiry where row security is off"}),
@@ -318,7 +328,7 @@ BREAKS = {
     "whatever is asked for is vended": Break(
         bites=VENDOR_VENDS | {"be vended again after the release", "be vended after an end that came first"},
         functions=(("vend", *answers_at_once("p_expires_at")),),
-        ahead=("eve", "carol", "leaver"),
+        ahead=("eve", "carol", "released"),
     ),
     "anybody may end anything": Break(
         bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
@@ -414,7 +424,7 @@ def test_what_only_a_superuser_could_keep_whole_is_found_by_name(bench: Postgres
 
 def is_found_by_name(bench: PostgresBench, ground: PostgresAttestEnvironment, what: Break) -> None:
     absent = {"switch event triggers off"} if bench.version == 16 else set()  # no such setting, and so nothing to break
-    with hatched(ground) as canaries, broken(bench, canaries, what):
+    with deployed_canaries(ground) as canaries, broken(bench, canaries, what):
         assert failures(what.bites, canaries) == what.bites - absent
 
 
@@ -427,7 +437,7 @@ def test_a_line_of_pg_hba_that_trusts_everybody_is_found(bench: PostgresBench, g
         "COPY (SELECT line FROM unnest(string_to_array({}, E'\\n')) AS line WHERE line <> '') TO {}"
         " (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
     )
-    with hatched(ground) as canaries:
+    with deployed_canaries(ground) as canaries:
         for text, trusted in ((f"{line}\n{before}", True), (before, False)):
             bench.admin.execute(psycopg.sql.SQL(rewritten).format(psycopg.sql.Literal(text), psycopg.sql.Literal(hba)))
             bench.run("SELECT pg_reload_conf()")
@@ -446,7 +456,7 @@ DBLINK = frozenset({"reach another server by dblink"})
 
 def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: PostgresAttestEnvironment):
     breaks = ("PUBLIC has its functions and languages back", "another database is open", "dblink is for everybody")
-    with hatched(ground) as canaries, ExitStack() as ends:
+    with deployed_canaries(ground) as canaries, ExitStack() as ends:
         for name in breaks:
             ends.enter_context(broken(bench, canaries, BREAKS[name]))
         results = examine([check for check in CHECKS if check.name in MARKED], canaries, InstallMode.MANAGED)
@@ -456,7 +466,7 @@ def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(ben
 
 def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: PostgresAttestEnvironment):
     checks = [check for check in CHECKS if check.name in ("read exactly the permitted rows", "create a large object")]
-    with hatched(ground) as canaries, broken(bench, canaries, BREAKS["row security is off and no view asks for it"]):
+    with deployed_canaries(ground) as canaries, broken(bench, canaries, BREAKS["row security is off and no view asks for it"]):
         bench.run("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
         rows, large_object = examine(checks, canaries, InstallMode.SUPERUSER)
         bench.run("REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC")
@@ -507,7 +517,7 @@ def test_a_platform_in_order_passes_and_nothing_is_left_there(bench: PostgresBen
 
 
 def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    crashed = hatched(ground)
+    crashed = deployed_canaries(ground)
     canaries = crashed.__enter__()
     canaries.session.rows(psycopg.sql.SQL("SELECT * FROM people"))
     canaries.ends.close()  # as the end of the process does: connections go, and nothing is tidied
@@ -520,7 +530,7 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
     bench: PostgresBench, ground: PostgresAttestEnvironment
 ):
     """As of a process that is gone with its machine: nobody has told the server."""
-    crashed = hatched(ground)
+    crashed = deployed_canaries(ground)
     canaries = crashed.__enter__()
     assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
 
@@ -549,7 +559,7 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
 
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: PostgresAttestEnvironment):
     before = bench.platform.facts()
-    with hatched(ground) as canaries:
+    with deployed_canaries(ground) as canaries:
         assert canaries.session.rows(psycopg.sql.SQL("SELECT count(*) FROM people")) == [(2,)]
         assert bench.platform.live() == []
         assert bench.platform.drift() == []
@@ -567,7 +577,7 @@ def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(
 
 
 def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    with hatched(ground) as canaries:
+    with deployed_canaries(ground) as canaries:
         canaries.session.rows(psycopg.sql.SQL("SELECT 1"))
         bench.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{canaries.eve.lease.role}'")
         with pytest.raises(Unavailable):

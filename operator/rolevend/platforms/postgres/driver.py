@@ -14,8 +14,8 @@ from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable, ProfileNotBuilt
 from rolevend.model import ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
+from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.built import BuiltProfiles
-from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import PostgresAttestEnvironment, attest
 from rolevend.platforms.postgres.build.builder import build
 from rolevend.platforms.postgres.build.collect import collect_profiles, collect_templates

@@ -16,8 +16,8 @@ from rolevend.catalog import Catalog, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Lease, Profile
+from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.built import BuiltProfiles
-from rolevend.platforms.canaries import cluster_of_canaries
 from rolevend.platforms.progress import ProgressCallback, no_progress
 from rolevend.platforms.protocol import (
     Account,
@@ -144,7 +144,7 @@ class SnowflakePlatform:
     def is_built(self, profile: ProfileName) -> bool:
         return self._built.has(profile)
 
-    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+    def credential(self, lease: Lease, randomness: Randomness) -> KeyPairCredential:
         """`randomness` is not asked: RSA keys are made with the system's own."""
         del randomness
         if lease.agent_user is not None:

@@ -1,32 +1,34 @@
-"""Whether a PostgreSQL keeps what is promised: every promise and every attack, tried by using roles that are vended for it.
+"""Attestation of a PostgreSQL server: try every promise and every attack with roles that are vended for it.
 
-`attest` is all that the driver calls. `CHECKS` is the list; the suite in tests/conformance runs the same one, and shows of each check
-that it fails when what it looks at is broken.
+The driver calls only `attest`. `CHECKS` is the list; the suite in tests/conformance runs the same one, and proves that each check fails
+when the thing that it checks is broken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from rolevend.errors import Unavailable
+from rolevend.platforms.attestation.checks import attested
 from rolevend.platforms.postgres.attest import attacks, ending, hidden, logins, reading
-from rolevend.platforms.postgres.attest.canaries import hatched
+from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check, examine
+from rolevend.platforms.postgres.attest.deploy import deployed_canaries
 from rolevend.platforms.postgres.attest.environment import PostgresAttestEnvironment
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
+from rolevend.platforms.protocol import CheckResult, InstallMode
 
-__all__ = ["CHECKS", "Check", "PostgresAttestEnvironment", "attest", "examine", "hatched"]
+__all__ = ["CHECKS", "Check", "PostgresAttestEnvironment", "attest", "deployed_canaries", "examine"]
 
 CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *hidden.CHECKS, *logins.CHECKS, *ending.CHECKS)
 
 
-def attest(ground: PostgresAttestEnvironment, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
-    """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
-    results: tuple[CheckResult, ...] = ()
-    where = f"{ground.address.host}:{ground.address.port}/{ground.address.database}"
-    try:
-        with translating(f"make canaries on {where}"), hatched(ground) as canaries:
-            results = examine(checks, canaries, mode)
-    except Unavailable:
-        if not any(result.outcome is Outcome.FAILED for result in results):
-            raise
-    return results
+def attest(environment: PostgresAttestEnvironment, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:
+    """See `Platform.attest` and `attested`."""
+    return attested(_deployed(environment), lambda canaries: examine(checks, canaries, mode))
+
+
+@contextmanager
+def _deployed(environment: PostgresAttestEnvironment) -> Iterator[PostgresCanaries]:
+    address = environment.address
+    attempt = f"make canaries on {address.host}:{address.port}/{address.database}"
+    with translating(attempt), deployed_canaries(environment) as canaries:
+        yield canaries

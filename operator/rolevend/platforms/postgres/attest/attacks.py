@@ -1,21 +1,22 @@
-"""What an agent could try with one statement: each is refused for lack of a right, or shows nothing more than before."""
+"""Attacks of an agent with one statement: each is refused for lack of a right, or shows nothing more than before."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
 
+from rolevend.platforms.attestation import common_checks
 from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 PUBLIC_HAS_IT = "PUBLIC has this right, and only a superuser can take it away"
-"""Why something cannot be prevented where no superuser installed us."""
+"""Why an attack cannot be prevented where no superuser installed rolevend."""
 _ABSENT = (INSUFFICIENT_PRIVILEGE, "42704")
-"""What is not there is no danger: PostgreSQL 16 has no such setting."""
+"""A setting that does not exist is no danger: PostgreSQL 16 lacks one."""
 _NOT_WRITABLE = (INSUFFICIENT_PRIVILEGE, "55000")
-"""A view of more than a table takes no row, whoever asks. PostgreSQL says so before it looks at rights."""
+"""A view of more than a table accepts no row, from any role. PostgreSQL reports that before it checks rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Attack:
     statement: LiteralString
     states: Collection[str] = (INSUFFICIENT_PRIVILEGE,)
     undo: LiteralString = ""
-    """For a statement that must stand outside of a transaction."""
+    """For a statement that must run outside of a transaction."""
 
 
 def _refused(attack: Attack, canaries: PostgresCanaries) -> str:
@@ -153,19 +154,16 @@ STAYS_NARROW: dict[str, LiteralString] = {
     "choose another isolation": "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     "set its own password": "ALTER ROLE {eve} PASSWORD 'x'",
 }
-"""A statement that succeeds -> and the next question shows what it showed before."""
-LEAKY: dict[str, LiteralString] = {
-    "divide by zero on a hidden row": "SELECT id FROM people WHERE 1 / (id - 3) > 5",
+"""Statements that succeed. The next query shows the same rows as before."""
+LEAKY: Mapping[str, LiteralString] = {
+    **common_checks.LEAKY,
     "cast a hidden row to an error": "SELECT id FROM people WHERE replace(id::text, '4', 'x')::integer > 5",
-    "divide by zero on a hidden cell": "SELECT id FROM people WHERE 1 / (CASE ssn WHEN {ssn_text} THEN 0 ELSE 1 END) > 5",
-    "look with CASE first": "SELECT 1 FROM people WHERE CASE WHEN id = 3 THEN 1 / (id - 3) ELSE 0 END > 5",
     "look with a join first": "SELECT 1 FROM people p JOIN generate_series(5, 9) g ON 1 / (p.id - 3) = g",
-    "aggregate over hidden rows": "SELECT 1 FROM people HAVING sum(1 / (id - 3)) > 5",
     "search hidden cells by regular expression": "SELECT id FROM people WHERE ssn ~ '^ssn'",
     "search hidden rows by regular expression": "SELECT id FROM people WHERE region ~ '^us'",
     "keep the planner from flattening": "SELECT id FROM (SELECT * FROM people OFFSET 0) p WHERE 1 / (id - 3) > 5",
 }
-"""No row that eve may see answers these; a hidden one would, or would be an error."""
+"""Statements that no visible row answers. A hidden row would answer them, or cause an error."""
 
 
 def _stays_narrow(statement: LiteralString, canaries: PostgresCanaries) -> str:

@@ -1,4 +1,4 @@
-"""Whether a statement tells what is in a row that the role may not see: a selection of `probes`, on a table with many types."""
+"""Checks that a statement reveals nothing about hidden rows: a selection of `probes`, on a table with many types."""
 
 from collections.abc import Collection
 
@@ -9,9 +9,9 @@ from rolevend.platforms.postgres.attest.probes import Probe, probes
 from rolevend.platforms.postgres.attest.probing import Prober
 
 COUNT = 72
-"""Of all checks here."""
-_MOST = 300
-"""Characters of a difference."""
+"""The number of probes, in all checks."""
+_MAX_DETAIL = 300
+"""Characters of a difference that a result contains."""
 BY_ERRORS = frozenset({"division", "division, as a number", "division by the row", "cast", "two rows of one", "warning"})
 BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
 
@@ -19,10 +19,10 @@ BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed"
 def _hidden_rows(canaries: PostgresCanaries, chosen: Collection[Probe]) -> str:
     session = canaries.log_in(canaries.eve)
     try:
-        telling = next(Prober(session.connection, canaries.ground.schema).differing(chosen), None)
+        telling = next(Prober(session.connection, canaries.environment.schema).differing(chosen), None)
     finally:
         session.connection.close()
-    return f"finds out whether {telling[0].name} in a hidden row, by {telling[1][:_MOST]}" if telling else ""
+    return f"finds out whether {telling[0].name} in a hidden row, by {telling[1][:_MAX_DETAIL]}" if telling else ""
 
 
 def _check(name: str, chosen: Collection[Probe]) -> Check:

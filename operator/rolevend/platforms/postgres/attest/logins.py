@@ -1,4 +1,4 @@
-"""The operator's two logins: the vendor reads nothing and makes nothing but roles of profiles that are built; the programmer makes
+"""Attacks by the operator's two logins. The vendor reads nothing, and creates only roles of profiles that are built. The programmer creates
 templates and profiles, and is no superuser."""
 
 from collections.abc import Collection
@@ -112,7 +112,7 @@ def _profile_of(role: str) -> Check:
 
 
 def _drops_nothing_else(name: str, call: LiteralString) -> Check:
-    """It may say that there was nothing to drop."""
+    """The call may succeed without an effect."""
 
     def test(canaries: PostgresCanaries) -> str:
         programmer = canaries.programmer
@@ -129,7 +129,7 @@ def _drops_nothing_else(name: str, call: LiteralString) -> Check:
 
 
 def _become_an_owner(canaries: PostgresCanaries) -> str:
-    """It acts for the owners of governed tables, since they alone may make policies; it cannot become one of them."""
+    """The programmer has the rights of the owners of governed tables, since only owners may create policies. It cannot become one."""
     owners = canaries.programmer.rows(
         sql.SQL(
             "SELECT g.rolname::text FROM pg_auth_members AS m JOIN pg_roles AS g ON g.oid = m.roleid"

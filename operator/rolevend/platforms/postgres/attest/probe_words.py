@@ -1,4 +1,4 @@
-"""The parts of a probe: see `probes`. Texts alone.
+"""The parts of a probe: see `probes`. Only texts.
 
 {c} is the column, {k} picks the hidden row, {g} is the guess, {s} the sentinel, {w} all three, {v} the view, which is `t`, and {three} some
 of its columns. Within a guess {v} is a literal of the column's type.
@@ -79,7 +79,7 @@ OF_TYPES: Mapping[str, Sequence[tuple[str, str]]] = {
     "integer": (("{c} % 40 = 20", "{c} % 40 = 10"), ("{c} + 1 = 21", "{c} + 1 = 11"), ("{c} = 20::bigint", "{c} = 10::bigint")),
     "tsvector": (("{c} @@ 'mid'", "{c} @@ 'low'"),),
 }
-"""By the type that brings it: what holds in the hidden row, and what does not."""
+"""By type: a condition that holds in the hidden row, and one that does not."""
 
 SENTINELS: Mapping[str, str] = {
     "division": "t.id > ANY (ARRAY[(SELECT 1/(random()*0)::int)])",
@@ -98,7 +98,7 @@ SENTINELS: Mapping[str, str] = {
     "statement in a function": "t.id <> (SELECT -9 FROM ts_stat('SELECT to_tsvector(set_config(''probe.hit'', ''yes'', false))') LIMIT 1)",
     "": "true",
 }
-"""Each tells, in an error, a notice, a setting, a counter or the next random number, that it was evaluated."""
+"""Each reveals its evaluation in an error, a notice, a setting, a counter or the next random number."""
 
 POSITIONS: Mapping[str, str] = {
     "where": "SELECT count(*) FROM {v} AS t WHERE {w}",
@@ -156,7 +156,7 @@ MODES: Mapping[str, Sequence[str]] = {
     "in a function": ("SELECT * FROM ts_stat('SELECT array_to_tsvector(ARRAY[x::text]) FROM ({statement_text}) AS x')",),
 }
 ENDINGS = ("DEALLOCATE ALL", "RESET ALL")
-"""What no rollback takes back."""
+"""Statements that reset state which survives a rollback."""
 
 
 def _off(*names: str) -> tuple[str, ...]:
@@ -218,4 +218,4 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     },
     "compiled": ("jit = on", "jit_above_cost = 0", "jit_inline_above_cost = 0", "jit_optimize_above_cost = 0"),
 }
-"""What a session may set, beside what chooses scans, joins and workers."""
+"""Settings of a session, other than those that choose scans, joins and workers."""

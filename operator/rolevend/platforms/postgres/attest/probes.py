@@ -1,9 +1,8 @@
-"""Probes for hidden rows: scripts that a session runs twice, once with a condition that holds in a row which it may not see, and once with
-one that holds in no such row. Where all that the session is shown is the same both times, the hidden row cannot be found out.
+"""Probes for hidden rows: scripts that a session runs twice, once with a condition that holds in a hidden row, and once with a condition
+that holds in no hidden row. If the session is shown the same both times, it cannot find out the hidden row.
 
-Pure. `probes` combines what a condition looks like, where in a statement it stands, what would tell that it was evaluated, how the
-statement is run, and what the session has set: not every combination, but pairs of everything first, and always the same ones.
-`probing` runs them.
+Pure. `probes` combines the form of the condition, its position in the statement, the sentinel that reveals an evaluation, the mode of
+execution, and the settings of the session. It yields new pairs of these first, and is deterministic. `probing` runs the probes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +26,13 @@ from rolevend.platforms.postgres.attest.probe_words import (
 Settings = Mapping[str, Sequence[str]]
 _SEED = 16
 _DRAWN = 24
-"""So many combinations are drawn for each probe: the one with most pairs that are new is taken."""
+"""The number of combinations drawn for each probe. The one with the most new pairs is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedColumn:
-    """A column of the view, and texts of values in ascending order: what the hidden row does not have, has, and what rows have that the
-    session sees; empty: NULL. A `type` of OF_TYPES brings conditions of its own."""
+    """A column of the view, and the text of three values in ascending order: one that no row has, that of the hidden row, and that of
+    visible rows. Empty means NULL. A `type` of OF_TYPES has conditions of its own."""
 
     name: str
     type: str
@@ -42,11 +41,11 @@ class ProbedColumn:
     visible: str = ""
 
     def value(self, row: int, hidden: int) -> str | None:
-        """What the row with this id has."""
+        """Return the value of the row with this id."""
         return (self.hidden if row == hidden else self.visible) or None
 
     def conditions(self, hidden: int) -> Sequence[tuple[str, str]]:
-        """Of the row `t`: one that holds in the hidden row, and one of the same form that does not."""
+        """Return pairs of conditions on the row `t`: one that holds in the hidden row, and one of the same form that does not."""
         own = OF_TYPES.get(self.type, ()) if self.hidden else OF_TYPES["nothing"]
         forms = [(form, form) for form in FORMS if self.other and not (self.type.endswith("[]") and "ARRAY" in form)]
         words = {"{c}": f"t.{self.name}", "{hidden}": str(hidden)}
@@ -56,8 +55,8 @@ class ProbedColumn:
 
 @dataclass(frozen=True, slots=True)
 class ProbedView:
-    """What is probed: a view with the columns, `id` and a text `region`, and some other view with `id`. The session does not see the row
-    `hidden`, and no region that is NULL."""
+    """The probed view, with the columns, `id` and a text `region`, and another view with `id`. The session sees neither the row
+    `hidden` nor a region that is NULL."""
 
     name: str
     columns: tuple[ProbedColumn, ...]
@@ -74,19 +73,19 @@ class Probe:
     guesses: tuple[str, str]
     """A condition that holds in the hidden row, and one that does not."""
     alone: bool
-    """No worker helps. Else it is chance how much of a scan the session does itself, and its counters say nothing."""
+    """True if there are no parallel workers. With workers the session's share of a scan is random, so that its counters prove nothing."""
     mode: Sequence[str]
     statement: str
     """With the condition as {g}."""
 
     def script(self, guess: str) -> list[str]:
-        """The statements, in one transaction."""
+        """Return the statements of one transaction."""
         whole = self.statement.replace("{g}", f"({guess})")
         return [each.replace("{statement_text}", whole.replace("'", "''")).replace("{statement}", whole) for each in self.mode]
 
 
 def probes(view: ProbedView, count: int, *, settings: Settings = SETTINGS, seed: int = _SEED) -> Iterator[Probe]:
-    """`count` of them, deterministic. `settings` by name: what a session may set beside those that choose scans, joins and workers."""
+    """Yield `count` probes, deterministic. `settings`, by name, are added to those that choose scans, joins and workers."""
     forms = max(len(column.conditions(view.hidden)) for column in view.columns)
     words: Sequence[Mapping[str, object]] = (SENTINELS, POSITIONS, MODES, SCANS, JOINS, WORKERS, settings)
     lengths = (len(view.columns), forms, *map(len, words))
@@ -122,14 +121,14 @@ def _probe(view: ProbedView, column: ProbedColumn, form: int, names: Sequence[st
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:
-    """In their order: a word may bring others."""
+    """Replace words in order: a replacement may contain later words."""
     for word, meaning in words.items():
         text = text.replace(word, meaning)
     return text
 
 
 def _sampled(lengths: Sequence[int], count: int, random: Random) -> Iterator[tuple[int, ...]]:
-    """Each next one brings most pairs that none before had, of some that are drawn."""
+    """Yield, of some random combinations, the one with the most pairs that no earlier combination has."""
     known: set[tuple[tuple[int, int], tuple[int, int]]] = set()
     for _ in range(count):
         drawn = [tuple(random.randrange(length) for length in lengths) for _ in range(_DRAWN)]

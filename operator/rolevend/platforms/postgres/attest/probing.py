@@ -1,5 +1,5 @@
-"""Runs probes for hidden rows, and compares all that the session is shown: rows, errors, notices, plans as they were executed, counters,
-and what is different for the session afterwards."""
+"""Run probes for hidden rows, and compare everything that the session is shown: rows, errors, notices, executed plans, counters, and the
+state of the session afterwards."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,11 +11,11 @@ from psycopg import sql
 
 from rolevend.platforms.postgres.attest.probe_words import ENDINGS
 from rolevend.platforms.postgres.attest.probes import Probe
-from rolevend.platforms.postgres.attest.session import passes
+from rolevend.platforms.postgres.attest.session import is_transient
 from rolevend.platforms.postgres.connections import Connection
 
 _ROUNDS = 5
-"""A difference counts that stays, whatever else happened on the server."""
+"""A difference counts if it remains in all rounds. Other work on the server also causes differences."""
 _COUNTERS = sql.SQL(
     """
     SELECT c.relname::text, pg_stat_get_xact_numscans(c.oid),
@@ -24,7 +24,7 @@ _COUNTERS = sql.SQL(
      WHERE n.nspname = {} AND c.relkind IN ('r', 'p', 'i')
     """
 )
-"""They go on from one transaction to the next."""
+"""Cumulative over transactions."""
 _AFTERWARDS = sql.SQL("SELECT current_setting('probe.hit', true), random(), pg_current_xact_id_if_assigned() IS NULL")
 _PLAN = (
     "Node Type",
@@ -36,22 +36,22 @@ _PLAN = (
     "Heap Fetches",
     "Index Searches",
 )
-"""Of a plan's node: what was done. Costs and estimates come from statistics of all rows; conditions repeat the guess."""
+"""Keys of a plan node that are compared. Costs and estimates come from statistics of all rows; conditions repeat the guess."""
 
 
 class Prober:
-    """A session that probes. `relations` is a schema: of its tables and indexes the counters are compared."""
+    """A session that probes. The counters of the tables and indexes of `schema` are compared."""
 
     def __init__(self, connection: Connection, schema: str) -> None:
         self._connection = connection
         self._counters = _COUNTERS.format(sql.Literal(schema))
 
     def differing(self, probes: Iterable[Probe]) -> Iterator[tuple[Probe, str]]:
-        """Those that tell whether a hidden row matches, each with what differs."""
+        """Yield the probes that reveal whether a hidden row matches, each with the difference."""
         return ((probe, difference) for probe in probes if (difference := self.difference(probe)))
 
     def difference(self, probe: Probe) -> str:
-        """What the session is shown in one case and not in the other; empty where both are the same."""
+        """Return what the session is shown in one case and not in the other, or "" if both are the same."""
         hits: set[tuple[str, ...]] = set()
         misses: set[tuple[str, ...]] = set()
         for _ in range(_ROUNDS):
@@ -63,7 +63,7 @@ class Prober:
 
     def _shown(self, probe: Probe, guess: str) -> tuple[str, ...]:
         seen: list[str] = []
-        with self._told(seen):
+        with self._notices(seen):
             settings = "".join(f"SET LOCAL {setting};" for setting in probe.settings)
             self._run(f"BEGIN; {settings} SELECT setseed(0.5); SAVEPOINT probe")
             try:
@@ -94,7 +94,7 @@ class Prober:
         try:
             cursor = self._connection.execute(statement.encode(), prepare=False)
         except psycopg.Error as error:
-            if passes(error):
+            if is_transient(error):
                 raise
             return f"error {error.sqlstate}: {error.diag.message_primary} {error.diag.message_detail} {error.diag.context}"
         rows = cursor.fetchall() if cursor.description else []
@@ -102,7 +102,7 @@ class Prober:
         return f"{cursor.statusmessage} {sorted(_executed(rows[0][0][0]['Plan'])) if plans else rows}"
 
     @contextmanager
-    def _told(self, seen: list[str]) -> Iterator[None]:
+    def _notices(self, seen: list[str]) -> Iterator[None]:
         def note(notice: psycopg.errors.Diagnostic) -> None:
             if notice.severity_nonlocalized != "LOG":  # a server that logs statements repeats the guess, and says how long it took
                 seen.append(f"{notice.severity}: {notice.message_primary}")

@@ -1,9 +1,6 @@
-"""What a role reads: exactly the rows and cells that its profile and its lease say, whatever somebody does beside it."""
+"""What a role reads: exactly the rows and cells of its profile and its lease, whatever other roles do at the same time."""
 
-import hashlib
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
 from typing import LiteralString
 
 import psycopg
@@ -11,35 +8,15 @@ from psycopg import sql
 
 from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
+from rolevend.platforms.attestation import common_checks as common
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.attest.check import Check
-from rolevend.platforms.postgres.attest.environment import CODES, GUARDED, WITHHELD
+from rolevend.platforms.postgres.attest.environment import GUARDED
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
-_MOST_DATABASES = 16
+_MAX_DATABASES = 16
 _CONNECTIONS = 8
-_HOSTILE = ("' OR true --", "') OR ('1'='1", '"; DROP TABLE people; --', "{eu,us}", "\\", "%", "☃")
-
-
-def _rows(canaries: PostgresCanaries) -> str:
-    found = [number for (number,) in canaries.session.rows(sql.SQL("SELECT id FROM people ORDER BY id"))]
-    return "" if found == [0, 1] else f"shows the rows {found}, and may show 0 and 1"
-
-
-def _two_users(canaries: PostgresCanaries) -> str:
-    bob = canaries.log_in(canaries.bob)
-    for _ in range(2):
-        for session, region in ((canaries.session, "eu"), (bob, "us")):
-            found = {name for (name,) in session.rows(sql.SQL("SELECT region FROM people"))}
-            if found != {canaries.region(region)}:
-                return f"who may see one region sees {len(found)}"
-    return ""
-
-
-def _no_attribute(canaries: PostgresCanaries) -> str:
-    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "NOBODY")))
-    return _none(session.rows(sql.SQL("SELECT * FROM people")))
 
 
 _OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
@@ -54,13 +31,13 @@ _OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
     "WITH p AS MATERIALIZED (SELECT 1 / id FROM people) SELECT count(*) FROM p",
     "EXPLAIN (ANALYZE) SELECT 1 / id FROM people",
 )
-"""Each would be a division by zero on a row that the user may see, or show it."""
+"""Each would divide by zero on a row that the user may see, or show it."""
 
 
 def _other_table(canaries: PostgresCanaries) -> str:
-    """Of the same profile, which another role of the user reads."""
+    """A table of the same profile, which another role of the user reads."""
     lease = canaries.lease(canaries.profiles.shared, "NARA", regions=[canaries.region("eu")])
-    session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.ground.schema, GUARDED),))))
+    session = canaries.log_in(canaries.vend(replace(lease, resources=(TableId(canaries.environment.schema, GUARDED),))))
     found = session.rows(sql.SQL("SELECT id FROM guarded ORDER BY id"))
     if found != [(0,), (1,)]:
         return f"the table that it is narrowed to shows {len(found)} rows, and may show 2"
@@ -68,41 +45,16 @@ def _other_table(canaries: PostgresCanaries) -> str:
     return next((seen for seen in tried if seen), "")
 
 
-def _hostile_attributes(canaries: PostgresCanaries) -> str:
-    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.shared, "MALLORY", regions=_HOSTILE)))
-    return _none(session.rows(sql.SQL("SELECT * FROM people")))
-
-
 def _ambiguous_dates(canaries: PostgresCanaries) -> str:
-    """Which day they are would be the session's to say."""
+    """The settings of the session would decide which day the text means."""
     lease = canaries.lease(canaries.profiles.dated, "DORA", days=["01/02/2024"], times=["2024-02-01 00:00:00"])
     session = canaries.log_in(canaries.vend(lease))
     for style in ("ISO, DMY", "ISO, MDY", "SQL, YMD", "German"):
         for zone in ("UTC", "Asia/Tokyo"):
             session.run(sql.SQL("SET datestyle = {}; SET timezone = {}").format(sql.Literal(style), sql.Literal(zone)))
-            if seen := _none(session.rows(sql.SQL("SELECT 1 FROM dated"))):
+            if seen := common.shows_nothing(canaries, session, "SELECT 1 FROM dated"):
                 return f"{seen} under {style} in {zone}"
     return ""
-
-
-def _cells(canaries: PostgresCanaries) -> str:
-    session = canaries.log_in(canaries.vend(canaries.lease(canaries.profiles.mixed, "DAN")))
-    found = session.rows(sql.SQL("SELECT id, email, ssn, code FROM people ORDER BY id"))
-    wanted = [(0, f"p0@{canaries.token}.example", WITHHELD, None), (2, None, f"ssn-{canaries.token}-2", CODES[2])]
-    return "" if found == wanted else "a cell is shown that no grant of its row shows, or one is missing"
-
-
-def _mask(canaries: PostgresCanaries, column: str, wanted: object) -> str:
-    found = [value for (value,) in canaries.session.rows(sql.SQL("SELECT {} FROM people ORDER BY id").format(sql.Identifier(column)))]
-    return "" if found == wanted else "the column does not show what its mask says"
-
-
-def _hash(canaries: PostgresCanaries) -> str:
-    first, second = (value for (value,) in canaries.session.rows(sql.SQL("SELECT email FROM people ORDER BY id")))
-    plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
-    if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
-        return "the column does not show what its mask says"
-    return "the hash is made without a secret" if first == plain else ""
 
 
 def _row_security_off(canaries: PostgresCanaries) -> str:
@@ -116,7 +68,7 @@ def _row_security_off(canaries: PostgresCanaries) -> str:
 
 def _statistics(canaries: PostgresCanaries) -> str:
     for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
-        question = sql.SQL("SELECT * FROM {} WHERE schemaname = {}").format(sql.Identifier(view), sql.Literal(canaries.ground.schema))
+        question = sql.SQL("SELECT * FROM {} WHERE schemaname = {}").format(sql.Identifier(view), sql.Literal(canaries.environment.schema))
         if canaries.session.rows(question):
             return f"{view} shows the table's values"
     return ""
@@ -139,7 +91,7 @@ def _questions_of_others(canaries: PostgresCanaries) -> str:
 
 
 def _cheap_function(canaries: PostgresCanaries) -> str:
-    """One that costs nothing, that its owner lent to the profile, and that would be an error on every hidden row and cell."""
+    """A function without cost, granted to the profile by its owner, which fails on every hidden row and cell."""
     programmer = canaries.programmer
     programmer.run(
         canaries.filled(
@@ -161,7 +113,8 @@ def _granted_table(canaries: PostgresCanaries) -> str:
         canaries.filled("GRANT USAGE ON SCHEMA {schema} TO {profile}; GRANT SELECT (id) ON {guarded_table} TO {profile}")
     )
     try:
-        return _none(canaries.session.rows(canaries.filled("SELECT id FROM {guarded_table}")))
+        rows = canaries.session.rows(canaries.filled("SELECT id FROM {guarded_table}"))
+        return f"shows {len(rows)} rows" if rows else ""
     finally:
         canaries.programmer.run(
             canaries.filled("REVOKE SELECT (id) ON {guarded_table} FROM {profile}; REVOKE USAGE ON SCHEMA {schema} FROM {profile}")
@@ -171,13 +124,13 @@ def _granted_table(canaries: PostgresCanaries) -> str:
 def _policy_for_everybody(canaries: PostgresCanaries) -> str:
     canaries.programmer.run(canaries.filled("CREATE POLICY everybody ON {people_table} USING (true)"))
     try:
-        return _rows(canaries)
+        return common.permitted_rows(canaries)
     finally:
         canaries.programmer.run(canaries.filled("DROP POLICY everybody ON {people_table}"))
 
 
 def _policies_dropped(canaries: PostgresCanaries) -> str:
-    """First the one that narrows, then the one that opens; `guarded` is of no use afterwards."""
+    """Drop the restrictive policy first, then the permissive one. No check can use `guarded` afterwards."""
     names = [
         name
         for (name,) in canaries.programmer.rows(
@@ -209,7 +162,7 @@ def _copy(canaries: PostgresCanaries) -> str:
 def _other_databases(canaries: PostgresCanaries) -> str:
     databases = canaries.vendor.rows(
         sql.SQL("SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database() ORDER BY oid LIMIT {}").format(
-            sql.Literal(_MOST_DATABASES)
+            sql.Literal(_MAX_DATABASES)
         )
     )
     inside = [name for (name,) in databases if canaries.lets_in(canaries.eve, database=name)]
@@ -245,25 +198,15 @@ def _dblink(canaries: PostgresCanaries) -> str:
     return f"may call {found[0][0]}: plan and run the installation again" if found else ""
 
 
-def _none(rows: list[tuple[object, ...]]) -> str:
-    return f"shows {len(rows)} rows" if rows else ""
-
-
 CHECKS = (
-    Check("read exactly the permitted rows", _rows),
-    Check("two users behind one agent read each their own", _two_users),
-    Check("read nothing without the attribute", _no_attribute),
-    Check("attribute values are never SQL", _hostile_attributes),
+    Check("read exactly the permitted rows", common.permitted_rows),
+    Check("two users behind one agent read each their own", common.two_users),
+    Check("read nothing without the attribute", common.no_attribute),
+    Check("attribute values are never SQL", common.hostile_attributes),
     Check("read a table that the lease is not narrowed to", _other_table),
     Check("ambiguous dates equal none, whatever the session sets", _ambiguous_dates),
-    Check("a cell is shown only where a grant of its row shows it", _cells),
-    Check("mask Hash", _hash),
-    Check("mask Nullify", lambda canaries: _mask(canaries, "ssn", [None, None])),
-    Check("mask Partial", lambda canaries: _mask(canaries, "code", ["***5678", "***567"])),
-    Check("mask Round", lambda canaries: _mask(canaries, "amount", [Decimal(1200), Decimal(-1200)])),
-    Check("mask Regex", lambda canaries: _mask(canaries, "phone", ["+## ## ####", "***"])),
-    Check("mask DateTrunc", lambda canaries: _mask(canaries, "born", [date(1980, 1, 1), date(1981, 1, 1)])),
-    Check("mask Constant", lambda canaries: _mask(canaries, "note", [WITHHELD, WITHHELD])),
+    Check("a cell is shown only where a grant of its row shows it", common.cells),
+    *(Check(name, test) for name, test in common.MASKS.items()),
     Check("ask for row security off", _row_security_off),
     Check("read statistics of the table", _statistics),
     Check("read values in definitions", _definitions),

@@ -1,4 +1,4 @@
-"""One login of a canary, or of the operator, and how it is attacked. An attack that succeeds is undone at once."""
+"""A session of a canary or of the operator, and how to attack with it. An attack that succeeds is rolled back."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from rolevend.platforms.postgres.connections import Connection
 
 INSUFFICIENT_PRIVILEGE = "42501"
 Statement = sql.SQL | sql.Composed
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-_PASSING = frozenset({"55P03", "XX000"})
+_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+_TRANSIENT = frozenset({"55P03", "XX000"})
 
 
 class AttestSession:
-    """Each statement is a transaction of its own."""
+    """Each statement is a separate transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -28,7 +28,7 @@ class AttestSession:
         self.connection.execute(statement)
 
     def refusal(self, statement: Statement, *, alone: bool = False) -> psycopg.Error | None:
-        """What refuses the statement, or None where it succeeds; then it is rolled back, unless it must stand `alone`."""
+        """Return the error that refuses the statement, or None. Roll it back, unless it must run `alone`, in no transaction."""
         if not alone:
             self.connection.execute("BEGIN")
         try:
@@ -41,31 +41,31 @@ class AttestSession:
         return None
 
     def is_lost(self) -> bool:
-        """The server ended it."""
+        """True if the server ended the session."""
         return self.connection.closed
 
 
 def refused(
     session: AttestSession, statement: Statement, states: Collection[str] = (INSUFFICIENT_PRIVILEGE,), *, alone: bool = False
 ) -> str:
-    """Empty where the statement is refused with one of these SQLSTATEs, else what happened instead."""
+    """Return "" if the statement is refused with one of these SQLSTATEs, else the observation."""
     error = session.refusal(statement, alone=alone)
     if error is None:
         return "was not refused"
     if error.sqlstate in states:
         return ""
-    if passes(error):
+    if is_transient(error):
         raise error
-    return f"was not refused for lack of a right, but failed with {said(error)}"
+    return f"was not refused for lack of a right, but failed with {describe(error)}"
 
 
-def said(error: psycopg.Error) -> str:
-    """SQLSTATE and primary message, which hold nothing but what the canaries made."""
+def describe(error: psycopg.Error) -> str:
+    """Return SQLSTATE and primary message, which contain nothing but what the canaries made."""
     return f"{error.sqlstate}: {error.diag.message_primary}" if error.sqlstate else type(error).__name__
 
 
-def passes(error: psycopg.Error) -> bool:
-    """It says nothing of a promise: the server was busy or went away."""
+def is_transient(error: psycopg.Error) -> bool:
+    """True if the error says nothing about a promise: the server was busy or unreachable."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate in _PASSING or error.sqlstate[:2] in _PASSING_CLASSES
+    return error.sqlstate in _TRANSIENT or error.sqlstate[:2] in _TRANSIENT_CLASSES

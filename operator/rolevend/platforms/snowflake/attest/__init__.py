@@ -1,16 +1,18 @@
-"""Whether a Snowflake account keeps what is promised: every promise, every attack and every assumption, tried by using roles that are
-vended for it.
+"""Attestation of a Snowflake account: try every promise, every attack and every assumption with roles that are vended for it.
 
-`attest` is all that the driver calls. `TRIALS` is the list, and `UNTRIED` what cannot be tried; the suite in tests/snowflake runs the same
-ones on the stand-in, and shows of each check of that model that one of these notices when it is broken.
+The driver calls only `attest`. `TRIALS` is the list, and `UNTRIED` names the assumptions that cannot be tried. The suite in tests/snowflake
+runs the same list on the stand-in, and proves that a check fails for each rule of that model that is broken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from rolevend.errors import PlatformBusy, Unavailable
-from rolevend.platforms.protocol import CheckResult, Outcome
+from rolevend.errors import PlatformBusy
+from rolevend.platforms.attestation.checks import attested
+from rolevend.platforms.protocol import CheckResult
 from rolevend.platforms.snowflake.attest import assumptions, attacks, deny_policies, ending, logins, policies, reading
 from rolevend.platforms.snowflake.attest.assumptions import UNTRIED
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, examine
 from rolevend.platforms.snowflake.attest.deploy import deployed_canaries
 from rolevend.platforms.snowflake.attest.environment import SnowflakeAttestEnvironment, account_of_canaries
@@ -42,17 +44,24 @@ PARTS: Mapping[str, tuple[Trial, ...]] = {
 TRIALS: tuple[Trial, ...] = tuple(each for trials in PARTS.values() for each in trials)
 
 
-def attest(ground: SnowflakeAttestEnvironment, trials: Sequence[Trial] = TRIALS) -> tuple[CheckResult, ...]:
-    """See `platforms.base.Platform.attest`. What failed is told also where the canaries cannot all be taken away again."""
-    results: tuple[CheckResult, ...] = ()
-    where = f"{ground.account.identifier}/{ground.account.database}"
-    try:
-        with translating(f"make canaries in {where}"), deployed_canaries(ground) as canaries:
-            results = *examine(trials, canaries), *(each.result for each in UNTRIED)
-            if now(canaries.programmer) > canaries.until:
-                results = ()
-                raise PlatformBusy(f"attesting {where} took so long that its canaries were over: nothing of it counts")
-    except Unavailable:
-        if not any(result.outcome is Outcome.FAILED for result in results):
-            raise
+def attest(environment: SnowflakeAttestEnvironment, trials: Sequence[Trial] = TRIALS) -> tuple[CheckResult, ...]:
+    """See `Platform.attest` and `attested`."""
+    return attested(_deployed(environment), lambda canaries: _examine(trials, canaries))
+
+
+@contextmanager
+def _deployed(environment: SnowflakeAttestEnvironment) -> Iterator[SnowflakeCanaries]:
+    with translating(f"make canaries in {_where(environment)}"), deployed_canaries(environment) as canaries:
+        yield canaries
+
+
+def _examine(trials: Sequence[Trial], canaries: SnowflakeCanaries) -> tuple[CheckResult, ...]:
+    """Raises `PlatformBusy` if the canaries expired meanwhile: a role that expired reads nothing, which proves no promise."""
+    results = *examine(trials, canaries), *(each.result for each in UNTRIED)
+    if now(canaries.programmer) > canaries.until:
+        raise PlatformBusy(f"attesting {_where(canaries.environment)} took so long that its canaries expired: no result counts")
     return results
+
+
+def _where(environment: SnowflakeAttestEnvironment) -> str:
+    return f"{environment.account.identifier}/{environment.account.database}"

@@ -1,5 +1,5 @@
-"""What the driver takes for granted about the rest of Snowflake: functions, several statements at once, grants, users, the history. What
-fails here shows nothing to anybody; but what the promises are reasoned from is not so."""
+"""Assumptions of the driver about the rest of Snowflake: functions, several statements at once, grants, users, the history. A failure here
+shows no data; but the promises rest on an assumption that does not hold."""
 
 import hashlib
 from decimal import Decimal
@@ -10,7 +10,7 @@ from snowflake.connector import errors as vendor
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
-from rolevend.platforms.snowflake.attest.session import passes, refusal, refused, said, values
+from rolevend.platforms.snowflake.attest.session import describe, is_transient, refusal, refused, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
 from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
@@ -70,7 +70,7 @@ def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
     try:
         session.script(statements)
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return error
     return None
@@ -79,7 +79,7 @@ def _error(session: SnowflakeSession, *statements: Sql) -> vendor.Error | None:
 def _no_transaction(canaries: SnowflakeCanaries) -> str:
     error = _error(canaries.programmer, _note(canaries, 11), canaries.filled("SELECT * FROM {schema}.MISSING"))
     if error is None or error.errno != ONE_OF_SEVERAL or code_of(error) != NOT_THERE:
-        return f"do not say which of them failed, and why: {'none failed' if error is None else said(error)}"
+        return f"do not say which of them failed, and why: {'none failed' if error is None else describe(error)}"
     return "" if _notes(canaries, 11) else "are a transaction"
 
 
@@ -89,10 +89,10 @@ def _not_understood(canaries: SnowflakeCanaries) -> str:
 
 
 def _block(canaries: SnowflakeCanaries) -> str:
-    text = compose("BEGIN\n {};\n SELECT * FROM {}.MISSING;\nEND", _note(canaries, 13), canaries.ground.place)
+    text = compose("BEGIN\n {};\n SELECT * FROM {}.MISSING;\nEND", _note(canaries, 13), canaries.environment.place)
     error = refusal(canaries.programmer, text)
     if error is None or code_of(error) != NOT_THERE:
-        return f"does not keep the number of a refusal: {'none failed' if error is None else said(error)}"
+        return f"does not keep the number of a refusal: {'none failed' if error is None else describe(error)}"
     return "" if _notes(canaries, 13) else "is a transaction"
 
 
@@ -109,7 +109,7 @@ def _not_null(canaries: SnowflakeCanaries) -> str:
 
 
 def _plain_user(canaries: SnowflakeCanaries) -> str:
-    """Made by the vendor with nothing but a key."""
+    """The vendor creates it with nothing but a key."""
     lease, key = canaries.lease(canaries.profiles.brief, "PLAIN"), new_key()
     user, mark = name(lease.role), literal(OwnershipTag(lease.cluster, lease.uid, lease.expires_at).text())
     made = compose("CREATE USER {} TYPE = SERVICE RSA_PUBLIC_KEY = {} COMMENT = {}", user, literal(public_key(key)), mark)
@@ -123,14 +123,14 @@ def _plain_user(canaries: SnowflakeCanaries) -> str:
             question = canaries.filled("SELECT NOTE FROM {ungoverned_table}")
             return refused(session, question, {606}) or _several(session)
     finally:
-        canaries.ground.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
+        canaries.environment.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
 
 
 def _several(session: SnowflakeSession) -> str:
     try:
         session.script([Sql("SHOW ROLES LIKE 'PUBLIC'"), Sql("SHOW ROLES LIKE 'PUBLIC'")])
     except vendor.Error as error:
-        return "" if code_of(error) == 606 else f"was refused, but with {said(error)}"
+        return "" if code_of(error) == 606 else f"was refused, but with {describe(error)}"
     return "may send several statements at once"
 
 
@@ -169,7 +169,7 @@ def _may_not_know(canaries: SnowflakeCanaries) -> str:
 
 
 def _lists(canaries: SnowflakeCanaries) -> str:
-    """Users for who owns them, and roles for everybody: the driver finds by them what there is to end."""
+    """Owners see their users, and all roles are visible. The driver finds the roles to drop in these lists."""
     lease = canaries.eve.lease
     users = canaries.vendor.rows(canaries.filled("SHOW USERS STARTS WITH {eve_text}"))
     roles = canaries.programmer.rows(canaries.filled("SHOW ROLES STARTS WITH {eve_text}"))
@@ -227,39 +227,37 @@ TRIALS = (
     trial("a session takes settings of its user", _parameters, "W10", leaks=False),
     trial("the history of statements is up to date", _history, "D6", "D11", leaks=False),
 )
-_RESTS = "each login and each question of an attestation rests on it, and none looks at it alone"
-_TOOLS = "whoever permits one on the DataPlatform sees to it: an attestation makes none"
-_OURS = "nothing of ours relies on it"
+_RESTS = "every login and every query of an attestation depends on it; no check tests it separately"
+_TOOLS = "an attestation creates no tool: verify a tool before you permit it on the DataPlatform"
+_OURS = "the driver does not depend on it"
 UNTRIED = (
     Untried("a tool of an agent shows what its user may see", ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "E23"), _TOOLS),
-    Untried("a statement ends when its warehouse says so", ("W12",), "it takes longer than anybody's warehouse lets it"),
-    Untried("a login from an address that is not let in", ("W13",), "it takes another address"),
-    Untried("a role is granted to a user that somebody else owns", ("R29",), "an attestation makes no user but its own"),
-    Untried(
-        "the history of a user that is gone", ("D12", "D13", "D14"), "people ask for it, by rights that none of the operator's logins has"
-    ),
+    Untried("a statement ends when its warehouse says so", ("W12",), "it would take longer than the timeout of the warehouse"),
+    Untried("a login from an address that is not let in", ("W13",), "it needs a second address"),
+    Untried("a role is granted to a user that somebody else owns", ("R29",), "an attestation creates only users of its own"),
+    Untried("the history of a user that is gone", ("D12", "D13", "D14"), "it needs rights that neither login of the operator has"),
     Untried("a session is renewed after an hour", ("W5",), "it takes hours"),
-    Untried("a request that comes again is done once", ("W6",), "only the connector sends one again, where an answer was lost"),
+    Untried("a request that comes again is done once", ("W6",), "only the connector repeats a request, after a lost answer"),
     Untried("a statement that takes long is asked for again", ("W7",), _RESTS),
     Untried("results come as JSON", ("W8",), _RESTS),
     Untried("a wrong number of statements is refused", ("M5",), "the driver counts them itself"),
     Untried("the role of a session cannot be dropped", ("R13",), _OURS),
     Untried(
-        "a user is locked out when its days are over", ("R17",), "a day is the smallest unit; until then the lease and the reaper hold"
+        "a user is locked out when its days are over", ("R17",), "the smallest unit is a day; the lease and the reaper end the role earlier"
     ),
     Untried("a policy's sub-select cannot use a column of the row", ("P15",), _OURS),
-    Untried("Standard Edition has no policies", ("P16",), "the account has another one"),
-    Untried("names of columns differ by case", ("D5",), "two that differ in case alone are refused before anything is made"),
+    Untried("Standard Edition has no policies", ("P16",), "the account has another edition"),
+    Untried("names of columns differ by case", ("D5",), "the driver refuses names that differ only in case"),
     Untried(
         "the reaper's task runs",
         ("D8",),
-        "none of the operator's logins may see it: an administrator asks SHOW TASKS IN SCHEMA ROLEVEND.CONTROL",
+        "neither login of the operator may see it: an administrator runs SHOW TASKS IN SCHEMA ROLEVEND.CONTROL",
     ),
-    Untried("more than twenty wait for one table", ("D9",), "it would hold up who vends"),
-    Untried("the catalog is read by who cannot read a row", ("P20", "P21", "R32"), "it is read, or is not, before an attestation begins"),
-    Untried("the account says that it is prepared", ("D15",), "where it does not, no attestation begins"),
-    Untried("the time is told without a warehouse", ("D16",), "the warehouse is kept awake, and that is all"),
-    Untried("SHOW goes on after ten thousand rows", ("D10",), "it takes ten thousand roles"),
+    Untried("more than twenty wait for one table", ("D9",), "it would delay vends"),
+    Untried("the catalog is read by who cannot read a row", ("P20", "P21", "R32"), "the catalog is read before an attestation begins"),
+    Untried("the account says that it is prepared", ("D15",), "otherwise no attestation begins"),
+    Untried("the time is told without a warehouse", ("D16",), "its only effect would be a warehouse that stays awake"),
+    Untried("SHOW goes on after ten thousand rows", ("D10",), "it needs ten thousand roles"),
     Untried("a procedure runs with its owner's rights", ("E5",), _OURS),
-    Untried("a mask that is longer than its column", ("E20",), "it is cut before"),
+    Untried("a mask that is longer than its column", ("E20",), "the driver truncates the value first"),
 )

@@ -1,5 +1,5 @@
-"""What an agent could try with one statement: each is refused for lack of a right. Of the table `guarded` it has been granted SELECT by
-hand, so what is refused there is not refused because nobody may know of the table."""
+"""Attacks of an agent with one statement: each is refused for lack of a right. The agent is granted SELECT on the table `guarded` by hand,
+so that a refusal there does not come from a table that it cannot see."""
 
 from rolevend.platforms.snowflake.attest.check import attack
 

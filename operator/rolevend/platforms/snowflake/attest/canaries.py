@@ -1,35 +1,37 @@
-"""The canaries: roles that are vended for one attestation, as any other, each when a check first needs it."""
+"""The canaries of Snowflake: how they log in, what they leave open, and how an ended session is recognized."""
 
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, LiteralString
 
 from snowflake.connector import errors as vendor
 
 from rolevend.errors import InvalidInput
-from rolevend.plan import Lease, Profile
-from rolevend.platforms.canaries import Profiles, lease_of_canary
-from rolevend.platforms.protocol import DropRequest, DropResult, EndReason, KeyPairCredential, Secret
+from rolevend.model import RoleName
+from rolevend.platforms.attestation.canaries import Canaries, Canary
+from rolevend.platforms.attestation.checks import NotAsExpected
+from rolevend.platforms.protocol import KeyPairCredential, Secret
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.environment import TABLES, UNGOVERNED, SnowflakeAttestEnvironment, wall
-from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, NotAsExpected, now, passes, said
+from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, describe, is_transient, now, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession, connect_plainly
+from rolevend.platforms.snowflake.drop.drops import found, look
 from rolevend.platforms.snowflake.failures import code_of
 from rolevend.platforms.snowflake.names import LEASE, MARKER, PROFILE, SALT, VENDOR, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name
 from rolevend.platforms.snowflake.vend.vends import grants
 
-LIFE = 600.0
-"""Seconds: no attestation may take longer, and what a crash leaves is dead then."""
-_BRIEF_LIFE, _LONGEST_BRIEF_LIFE = 2.0, 64.0
-_AGENTS_PATIENCE = 60
-_TO_BEGIN = 5.0
-"""In which a statement has begun that takes four times as long."""
+SnowflakeCanary = Canary[KeyPairCredential]
+_QUERY_TIMEOUT = 60
+_START_TIMEOUT = 5.0
+"""Seconds to wait until a statement runs that takes four times as long."""
+_PATIENCE = 15.0
+"""Seconds in which the release of a role must end a running statement, which would take longer otherwise."""
 
 _BODY: Final[LiteralString] = (
     "AS (ID NUMBER(17,0)) RETURNS BOOLEAN -> (SELECT COUNT(*) FROM {lease} AS l WHERE l.ROLE = CURRENT_ROLE()) > 0 AND ID < 2"
@@ -44,141 +46,124 @@ _POLICED: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE {policed} MODIFY COLUMN SSN SET MASKING POLICY {hidden}",
     "GRANT SELECT ON TABLE {policed} TO ROLE {profile}",
 )
-"""Policies that are as those of tables behind a tool: the body of one reads the leases, which the session may not."""
+"""Policies like those of tables behind a tool. The body of one reads the leases, which the session may not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnowflakeCanary:
-    lease: Lease
-    credential: KeyPairCredential
-
-    @property
-    def login(self) -> SnowflakeLogin:
-        return SnowflakeLogin(self.credential.user, self.key)
-
-    @property
-    def key(self) -> Secret:
-        """A canary is a user of its own, which has one."""
-        assert self.credential.private_key is not None  # noqa: S101 - for mypy
-        return self.credential.private_key
+def key_of(canary: SnowflakeCanary) -> Secret:
+    """A canary has a user of its own, which has a key."""
+    assert canary.credential.private_key is not None  # noqa: S101 - for mypy
+    return canary.credential.private_key
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiringSnowflakeCanary:
-    """A canary whose time is nearly over, and what it began before."""
-
-    canary: SnowflakeCanary
-    open: SnowflakeSession
-    earlier: SnowflakeSession
-    """In a transaction that has read already."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReleasedSnowflakeCanary:
-    """A canary that was released, and what it had begun."""
-
-    canary: SnowflakeCanary
-    idle: SnowflakeSession
-    running: Future[Any]
-    """A statement under way."""
-    dropped: DropResult
+def login_of(canary: SnowflakeCanary) -> SnowflakeLogin:
+    return SnowflakeLogin(canary.credential.user, key_of(canary))
 
 
 @dataclass
-class SnowflakeCanaries:
-    """All that checks need: see `hatching.hatched`."""
+class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
+    LIFE = 600.0
+    BRIEF_LIFE, LONGEST_BRIEF_LIFE = 2.0, 64.0
+    TOO_SLOW = (InvalidInput, NotAsExpected)
 
-    ground: SnowflakeAttestEnvironment
-    token: str
-    vendor: SnowflakeSession
-    programmer: SnowflakeSession
-    profiles: Profiles
+    environment: SnowflakeAttestEnvironment
     until: datetime
-    ends: ExitStack
-    threads: ThreadPoolExecutor
+    """The end of the attestation's turn."""
 
     @cached_property
     def eve(self) -> SnowflakeCanary:
-        """The agent that attacks: it reads the rows of Europe. Somebody has granted its profile a table by hand, so it knows of it."""
+        """Its profile is granted a table by hand, so that a refusal does not come from a table that the role may not know of."""
         canary = self.vend(self.lease(self.profiles.shared, "EVE", regions=[self.region("eu")]))
-        self.programmer.rows(compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", self.ground.place, role_of(self.profiles.shared.name)))
-        self.programmer.rows(
-            compose("GRANT SELECT ON TABLE {} TO ROLE {}", self.ground.table("GUARDED"), role_of(self.profiles.shared.name))
-        )
+        profile = role_of(self.profiles.shared.name)
+        self.programmer.rows(compose("GRANT USAGE ON SCHEMA {} TO ROLE {}", self.environment.place, profile))
+        self.programmer.rows(compose("GRANT SELECT ON TABLE {} TO ROLE {}", self.environment.table("GUARDED"), profile))
         return canary
 
-    @cached_property
-    def bob(self) -> SnowflakeCanary:
-        """The same profile, for America."""
-        return self.vend(self.lease(self.profiles.shared, "BOB", regions=[self.region("us")]))
+    def now(self) -> datetime:
+        return now(self.vendor)
 
-    @cached_property
-    def carol(self) -> SnowflakeCanary:
-        """Another profile, and every row: the victim."""
-        return self.vend(self.lease(self.profiles.other, "CAROL"))
-
-    @cached_property
-    def session(self) -> SnowflakeSession:
-        """Of eve."""
-        return self.log_in(self.eve)
-
-    @cached_property
-    def bobs_session(self) -> SnowflakeSession:
-        return self.log_in(self.bob)
-
-    def region(self, of: str) -> str:
-        return f"{of}-{self.token}"
-
-    def lease(self, of: Profile, user: str, seconds: float = LIFE, **attributes: Sequence[str]) -> Lease:
-        return lease_of_canary(
-            user,
-            of,
-            attributes,
-            cluster=self.ground.cluster,
-            expires_at=now(self.vendor) + timedelta(seconds=seconds),
-            randomness=self.ground.randomness,
-        )
-
-    def vend(self, lease: Lease) -> SnowflakeCanary:
-        credential = self.ground.platform.credential(lease, self.ground.randomness)
-        assert isinstance(credential, KeyPairCredential)  # noqa: S101 - for mypy
-        (answer,) = self.ground.platform.vend([(lease, credential)])
-        if answer.error is not None:
-            raise answer.error
-        return SnowflakeCanary(lease, credential)
-
-    def vended(self, of: Profile, user: str, **attributes: Sequence[str]) -> SnowflakeSession:
-        """The session of a canary for one check."""
-        return self.log_in(self.vend(self.lease(of, user, LIFE, **attributes)))
-
-    def log_in(self, canary: SnowflakeCanary, *, key: Secret | None = None, role: str | None = None) -> SnowflakeSession:
-        """As an agent does. The role is its user's default one."""
-        return self.log_in_as(SnowflakeLogin(canary.credential.user, key or canary.key), role=role)
+    def log_in(self, canary: SnowflakeCanary) -> SnowflakeSession:
+        """Log in as an agent does, with the default role of the user."""
+        return self.log_in_as(login_of(canary))
 
     def log_in_as(self, login: SnowflakeLogin, *, role: str | None = None) -> SnowflakeSession:
-        session = connect_plainly(self.ground.account, login, role=role, limits=self.ground.limits, query_timeout=_AGENTS_PATIENCE)
+        environment = self.environment
+        session = connect_plainly(environment.account, login, role=role, limits=environment.limits, query_timeout=_QUERY_TIMEOUT)
         self.ends.callback(session.close)
         return session
 
-    def lets_in(self, login: SnowflakeLogin, *, role: str | None = None) -> bool:
-        """Whether a login works."""
+    def lets_in(self, canary: SnowflakeCanary) -> bool:
+        return self.lets_in_as(login_of(canary))
+
+    def lets_in_as(self, login: SnowflakeLogin, *, role: str | None = None) -> bool:
+        """True if a login works, False if it is refused for what it is."""
         try:
             self.log_in_as(login, role=role).close()
         except vendor.Error as error:
             if code_of(error) in LOCKED_OUT:
                 return False
-            if passes(error):
+            if is_transient(error):
                 raise
-            raise NotAsExpected(f"was not let in, but with {said(error)}") from error
+            raise NotAsExpected(f"was not let in, but with {describe(error)}") from error
         return True
 
+    def values(self, session: SnowflakeSession, statement: LiteralString) -> list[tuple[Any, ...]]:
+        return values(session, Sql(statement))
+
+    def answered(self, session: SnowflakeSession) -> str:
+        """An error is no answer, and an answer without a row shows nothing."""
+        return self._rows_shown(session, "SELECT ID FROM TIMED")
+
+    def survived(self, session: SnowflakeSession) -> str:
+        return "continues" if self._rows_shown(session, "SELECT 1 AS A") else ""
+
+    def _rows_shown(self, session: SnowflakeSession, statement: LiteralString) -> str:
+        try:
+            rows = session.rows(Sql(statement))
+        except vendor.Error:
+            return ""
+        return f"shows {len(rows)} rows" if rows else ""
+
+    def outcome_of_running(self, running: Future[Any]) -> str:
+        try:
+            running.result(_PATIENCE)
+        except vendor.Error:
+            return ""
+        return "was answered"
+
+    def has_role(self, role: RoleName) -> bool:
+        return found(role, self.vendor.rows(look(role))) is not None
+
+    def open_expiring(self, canary: SnowflakeCanary) -> tuple[SnowflakeSession, SnowflakeSession]:
+        session, in_transaction = self.log_in(canary), self.log_in(canary)
+        in_transaction.rows(Sql("BEGIN"))
+        if any(len(each.rows(Sql("SELECT ID FROM TIMED"))) != 2 for each in (session, in_transaction)):
+            raise NotAsExpected("a role whose lease is not over sees nothing")
+        return session, in_transaction
+
+    def start_work(self, canary: SnowflakeCanary) -> Future[Any]:
+        running = self.threads.submit(self.log_in(canary).rows, Sql("SELECT SYSTEM$WAIT(20)"))
+        self._wait_until_it_runs(canary)
+        return running
+
+    def _wait_until_it_runs(self, canary: SnowflakeCanary) -> None:
+        """Ask the vendor, which owns the user and sees its statements."""
+        question = compose(
+            "SELECT COUNT(*) AS running FROM TABLE({}.INFORMATION_SCHEMA.QUERY_HISTORY_BY_USER(USER_NAME => {}))\n"
+            " WHERE QUERY_TEXT LIKE '%SYSTEM$WAIT%' AND EXECUTION_STATUS = 'RUNNING'",
+            name(control.DATABASE),
+            literal(canary.credential.user),
+        )
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not self.vendor.rows(question)[0]["running"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def filled(self, statement: LiteralString) -> Sql:
-        """With the names that an attacker can know: `{eve}` is an identifier, `{eve_text}` the same as text."""
+        """Return a statement with the names that an attacker can know: `{eve}` is an identifier, `{eve_text}` the same as text."""
         return compose(statement, **self.words)
 
     @cached_property
     def words(self) -> dict[str, Sql]:
-        ground, shared, other = self.ground, self.profiles.shared.name, self.profiles.other.name
+        environment, shared, other = self.environment, self.profiles.shared.name, self.profiles.other.name
         role, login = self.eve.lease.role, self.programmer_login
         return {
             "eve": name(role),
@@ -192,14 +177,14 @@ class SnowflakeCanaries:
             "people": join(".", [schema_of(shared), identifier("PEOPLE")]),
             "guarded": join(".", [schema_of(shared), identifier("GUARDED")]),
             "victims_people": join(".", [schema_of(other), identifier("PEOPLE")]),
-            **{f"{table.lower()}_table": ground.table(table) for table in (*TABLES, UNGOVERNED)},
-            "schema": ground.place,
-            "wall": control.control(wall(ground)),
+            **{f"{table.lower()}_table": environment.table(table) for table in (*TABLES, UNGOVERNED)},
+            "schema": environment.place,
+            "wall": control.control(wall(environment)),
             "database": name(control.DATABASE),
-            "bystander": name(ground.bystander),
-            "bystander_text": literal(ground.bystander),
-            "mine": ground.table("MINE"),
-            "my_role": name(f"{ground.schema}_MINE"),
+            "bystander": name(environment.bystander),
+            "bystander_text": literal(environment.bystander),
+            "mine": environment.table("MINE"),
+            "my_role": name(f"{environment.schema}_MINE"),
             "lease": LEASE,
             "salt": SALT,
             "built": PROFILE,
@@ -207,24 +192,24 @@ class SnowflakeCanaries:
             "marker_text": literal(control.MARKER),
             "vendor_role": VENDOR,
             "programmer_role": name(control.OWNER),
-            "vendor": identifier(ground.vendor.user),
+            "vendor": identifier(environment.vendor.user),
             "programmer": identifier(login.user),
-            "warehouse": identifier(ground.account.warehouse),
-            "policed": ground.table("POLICED"),
-            "rows_of": ground.table("ROWS_OF"),
-            "rows_as_well": ground.table("ROWS_AS_WELL"),
-            "hidden": ground.table("HIDDEN"),
-            "ssn": literal(f"ssn-{self.token}-0"),
+            "warehouse": identifier(environment.account.warehouse),
+            "policed": environment.table("POLICED"),
+            "rows_of": environment.table("ROWS_OF"),
+            "rows_as_well": environment.table("ROWS_AS_WELL"),
+            "hidden": environment.table("HIDDEN"),
+            "ssn_text": literal(f"ssn-{self.token}-0"),
             "eu": literal(self.region("eu")),
         }
 
     @property
     def programmer_login(self) -> SnowflakeLogin:
-        return self.ground.programmer
+        return self.environment.programmer
 
     @contextmanager
     def lent(self, give: LiteralString, take: LiteralString) -> Iterator[None]:
-        """Something that the programmer owns, for a moment."""
+        """Grant an object of the programmer, and revoke the grant afterwards."""
         self.programmer.rows(self.filled(give))
         try:
             yield
@@ -233,7 +218,7 @@ class SnowflakeCanaries:
 
     @contextmanager
     def open_to_public(self) -> Iterator[None]:
-        """Two tables of canaries, for everybody, for a moment."""
+        """Grant two canary tables to PUBLIC, and revoke the grants afterwards."""
         with ExitStack() as ends:
             for what in ("USAGE ON DATABASE {database}", "USAGE ON SCHEMA {schema}", "SELECT ON TABLE {guarded_table}"):
                 ends.enter_context(self.lent(f"GRANT {what} TO ROLE PUBLIC", f"REVOKE {what} FROM ROLE PUBLIC"))
@@ -243,58 +228,10 @@ class SnowflakeCanaries:
 
     @cached_property
     def policed(self) -> Sql:
-        """A table with policies of the plain kind, which eve may read by its own name: as a row has a lease, two people, without number."""
+        """A table with ordinary policies, which eve may read directly. They show two persons, without their number."""
         words = self.words
         self.programmer.script([compose(each, **words) for each in _POLICED])
         return words["policed"]
-
-    @cached_property
-    def mayfly(self) -> ExpiringSnowflakeCanary:
-        seconds = _BRIEF_LIFE
-        while True:
-            lease = self.lease(self.profiles.brief, "MAYFLY", seconds)
-            problem: Exception = NotAsExpected("a role whose time is not over sees nothing")
-            try:
-                canary = self.vend(lease)
-                opened, earlier = self.log_in(canary), self.log_in(canary)
-                earlier.rows(Sql("BEGIN"))
-                seen = [session.rows(Sql("SELECT ID FROM TIMED")) for session in (opened, earlier)]
-                if all(len(rows) == 2 for rows in seen):
-                    return ExpiringSnowflakeCanary(canary, opened, earlier)
-            except InvalidInput as error:
-                problem = error
-            if seconds > _LONGEST_BRIEF_LIFE or now(self.vendor) < lease.expires_at:
-                raise problem
-            seconds *= 2  # a slow account: the lease expired before the role was there, or before it could read
-
-    def wait_for_expiry(self) -> None:
-        """Of the mayfly."""
-        while (left := (self.mayfly.canary.lease.expires_at - now(self.vendor)).total_seconds()) >= 0:
-            time.sleep(left + 0.005)
-
-    @cached_property
-    def leaver(self) -> ReleasedSnowflakeCanary:
-        canary = self.vend(self.lease(self.profiles.brief, "LEAVER"))
-        idle, running = self.log_in(canary), self.log_in(canary)
-        under_way = self.threads.submit(running.rows, Sql("SELECT SYSTEM$WAIT(20)"))
-        self._wait_until_it_runs(canary)
-        return ReleasedSnowflakeCanary(canary, idle, under_way, self.drop(canary))
-
-    def _wait_until_it_runs(self, canary: SnowflakeCanary) -> None:
-        """The vendor owns the user, and sees what it does."""
-        question = compose(
-            "SELECT COUNT(*) AS running FROM TABLE({}.INFORMATION_SCHEMA.QUERY_HISTORY_BY_USER(USER_NAME => {}))\n"
-            " WHERE QUERY_TEXT LIKE '%SYSTEM$WAIT%' AND EXECUTION_STATUS = 'RUNNING'",
-            name(control.DATABASE),
-            literal(canary.credential.user),
-        )
-        patience = time.monotonic() + _TO_BEGIN
-        while not self.vendor.rows(question)[0]["running"] and time.monotonic() < patience:
-            time.sleep(0.05)
-
-    def drop(self, canary: SnowflakeCanary, reason: EndReason = EndReason.RELEASED) -> DropResult:
-        (answer,) = self.ground.platform.drop([DropRequest(canary.lease.role, canary.lease.uid, reason)])
-        return answer
 
     def held_by(self, canary: SnowflakeCanary) -> list[tuple[str, str]]:
         return [(str(row["privilege"]), str(row["name"])) for row in self.vendor.rows(grants(canary.lease))]

@@ -1,7 +1,7 @@
-"""What a check is here, what an error of Snowflake says of it, and which assumptions it looks at.
+"""A check on Snowflake, the assumptions that it tests, and the rules for Snowflake's errors.
 
-An assumption is what we take for granted about Snowflake. E8 is the eighth in docs/explanation/snowflake.md; other numbers are those of
-tests/support/snowflake/ASSUMPTIONS.md. A check carries them in its name, so that each has a verdict wherever the outcome is told.
+An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in docs/explanation/snowflake.md; other numbers are
+those of tests/support/snowflake/ASSUMPTIONS.md. The name of a check contains them, so that every report has a result for each.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,27 +10,28 @@ from typing import LiteralString
 
 from snowflake.connector import errors as vendor
 
-from rolevend.errors import RolevendError, Unavailable
-from rolevend.platforms import run_checks
+from rolevend.platforms.attestation import checks
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, passes, refused, said
+from rolevend.platforms.snowflake.attest.session import attempted, describe, is_transient, refused
 from rolevend.platforms.snowflake.failures import translated
 
 Test = Callable[[SnowflakeCanaries], str]
-Check = run_checks.Check[SnowflakeCanaries]
+Check = checks.Check[SnowflakeCanaries]
+_RULES = checks.ErrorRules(vendor.Error, is_transient, describe, translated, leak=False)
+"""A check that ended with an error showed nothing: it fails, and does not leak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A check, and what it is about."""
+    """A check and its assumptions."""
 
     what: str
     test: Test
     assumptions: tuple[str, ...] = ()
     leaks: bool = True
     on_accounts_alone: bool = False
-    """A stand-in does not have what is tried."""
+    """True if a stand-in lacks the feature that is tried."""
     ahead: Callable[[SnowflakeCanaries], object] | None = None
 
     @property
@@ -44,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Untried:
-    """An assumption that no attestation can look at."""
+    """Assumptions that an attestation cannot test."""
 
     what: str
     assumptions: tuple[str, ...]
@@ -67,12 +68,12 @@ def trial(what: str, test: Test, *assumptions: str, leaks: bool = True, on_accou
 
 
 def attack(what: str, statement: LiteralString, *assumptions: str, leaks: bool = True, on_accounts_alone: bool = False) -> Trial:
-    """What eve tries, and what must be refused for lack of a right."""
+    """Return a trial of a statement of eve that must be refused for lack of a right."""
     return Trial(what, lambda canaries: refused(canaries.session, canaries.filled(statement)), assumptions, leaks, on_accounts_alone)
 
 
 def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[str] = (), on_accounts_alone: bool = False) -> Trial:
-    """What eve tries in a session of its own; the last statement is refused, or has no row."""
+    """Return a trial of statements that eve runs in a new session. The last one must be refused, or have no row."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         session = canaries.log_in(canaries.eve)
@@ -83,22 +84,8 @@ def shows_nothing(what: str, *statements: LiteralString, assumptions: Sequence[s
 
 
 def examine(trials: Sequence[Trial], canaries: SnowflakeCanaries) -> tuple[CheckResult, ...]:
-    """In their order, and then those that cannot be tried there."""
-    possible = [each for each in trials if canaries.ground.is_account or not each.on_accounts_alone]
+    """Return the results in the order of the trials, and then those that cannot be tried on a stand-in."""
+    possible = [each for each in trials if canaries.environment.is_account or not each.on_accounts_alone]
     left = [CheckResult(each.name, Outcome.NOT_TRIED, ON_ACCOUNTS_ALONE) for each in trials if each not in possible]
-    checks = [each.check for each in possible]
-    return *run_checks.run_checks(checks, canaries, InstallMode.SUPERUSER, _judge, canaries.ground.wanted), *left
-
-
-def _judge(check: Check, error: Exception) -> tuple[str, bool]:
-    """A check that ended with an error showed nothing: it fails, and does not leak."""
-    match error:
-        case vendor.Error() if passes(error):
-            raise Unavailable(str(translated(f"check: {check.name}", error))) from error
-        case vendor.Error():
-            return f"failed with {said(error)}", False
-        case NotAsExpected():
-            return str(error), False
-        case RolevendError() if not isinstance(error, Unavailable):
-            return str(error), False
-    raise error
+    chosen = [each.check for each in possible]
+    return *checks.run_checks(chosen, canaries, InstallMode.SUPERUSER, _RULES, canaries.environment.wanted), *left

@@ -1,14 +1,14 @@
-"""The wall on governed tables: a vended session sees no row of them but through its views, whatever somebody grants by hand, to the
-profile, to PUBLIC or to the user. And whoever is no agent reads as before."""
+"""The deny policies on governed tables: a vended session sees their rows only through its views, also after a manual grant to the profile,
+to PUBLIC or to the user. Roles of no agent read as before."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import LiteralString
 
+from rolevend.platforms.attestation.checks import NotAsExpected
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import trial
-from rolevend.platforms.snowflake.attest.reading import ids
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, attempted, refusal, values
+from rolevend.platforms.snowflake.attest.session import attempted, refusal, values
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql
 
@@ -20,7 +20,7 @@ _WAYS: Sequence[tuple[LiteralString, ...]] = (
     ("USE ROLE PUBLIC", "USE SECONDARY ROLES ALL"),
     ("ALTER USER {eve} SET DEFAULT_SECONDARY_ROLES = ('ALL')", "USE SECONDARY ROLES ALL", "USE ROLE PUBLIC"),
 )
-"""How a session may put its role aside, or gather all that its user has."""
+"""How a session may leave its role, or activate all roles of its user."""
 
 
 def _behind_the_wall(canaries: SnowflakeCanaries, *more: tuple[LiteralString, ...]) -> str:
@@ -36,7 +36,7 @@ def _behind_the_wall(canaries: SnowflakeCanaries, *more: tuple[LiteralString, ..
 
 
 def _granted_to_the_profile(canaries: SnowflakeCanaries) -> str:
-    """It can ask, and is told nothing: the grant by hand holds, and so does the wall."""
+    """The manual grant is effective, and the deny policy hides every row."""
     if (error := refusal(canaries.session, canaries.filled(_ALL))) is not None:
         raise NotAsExpected(f"the table cannot be asked: {error}")
     return _behind_the_wall(canaries)
@@ -48,7 +48,7 @@ def _granted_to_public(canaries: SnowflakeCanaries) -> str:
 
 
 def _granted_to_the_user(canaries: SnowflakeCanaries) -> str:
-    """A privilege of a user itself."""
+    """Grant a privilege directly to the user."""
     granted: LiteralString = "SELECT ON TABLE {guarded_table}"
     if refusal(canaries.programmer, canaries.filled(f"GRANT {granted} TO USER {{eve}}")) is not None:
         return ""  # the account allows no such grants
@@ -60,13 +60,13 @@ def _granted_to_the_user(canaries: SnowflakeCanaries) -> str:
 
 
 def _granted_role(canaries: SnowflakeCanaries) -> str:
-    """A role that reads the table, and is no profile's, for the agent's user."""
+    """Grant a role of no profile, which reads the table, to the agent's user."""
     with canaries.lent("GRANT ROLE {bystander} TO USER {eve}", "REVOKE ROLE {bystander} FROM USER {eve}"):
         return _behind_the_wall(canaries, ("USE ROLE {bystander}",), ("USE ROLE {bystander}", "USE SECONDARY ROLES ALL"))
 
 
 def _marked_bystander(canaries: SnowflakeCanaries) -> str:
-    """A user that is not made for a vended role, such as one that an agent has already: the marker alone must tell."""
+    """A user that was not created for a vended role, such as an agent's own: only the marker identifies its session."""
     with _as_bystander(canaries) as ends:
         ends.enter_context(canaries.lent("GRANT ROLE {marker} TO ROLE {bystander}", "REVOKE ROLE {marker} FROM ROLE {bystander}"))
         session = _bystander(canaries)
@@ -79,7 +79,7 @@ def _marked_bystander(canaries: SnowflakeCanaries) -> str:
 
 def _reads_as_before(canaries: SnowflakeCanaries) -> str:
     with _as_bystander(canaries):
-        found = len(ids(_bystander(canaries), canaries.filled(_ALL)))
+        found = len(values(_bystander(canaries), canaries.filled(_ALL)))
     return "" if found == 6 else f"shows {found} of 6 rows to who is no agent"
 
 
@@ -95,7 +95,7 @@ def _public_is_inherited(canaries: SnowflakeCanaries) -> str:
 
 
 def _secondary_roles(canaries: SnowflakeCanaries) -> str:
-    """The hole for which there is a marker: they count, with what they inherit."""
+    """The reason for the marker: secondary roles count, with the roles that they inherit."""
     with _as_bystander(canaries):
         session = _bystander(canaries)
         found = attempted(
@@ -105,7 +105,7 @@ def _secondary_roles(canaries: SnowflakeCanaries) -> str:
 
 
 def _fresh_secondary_roles(canaries: SnowflakeCanaries) -> str:
-    """In a session that is open, before the role is granted."""
+    """In a session that was opened before the role is granted."""
     session = canaries.log_in_as(canaries.programmer_login, role="PUBLIC")
     session.rows(Sql("USE SECONDARY ROLES ALL"))
     with _as_bystander(canaries):
@@ -114,7 +114,7 @@ def _fresh_secondary_roles(canaries: SnowflakeCanaries) -> str:
 
 
 def _turned_on(canaries: SnowflakeCanaries) -> str:
-    """The session policy stands against what a user sets for itself."""
+    """The session policy overrides what a user sets for itself."""
     with canaries.lent("GRANT ROLE {bystander} TO USER {eve}", "REVOKE ROLE {bystander} FROM USER {eve}"):
         session = canaries.log_in(canaries.eve)
         for statement in (canaries.filled("ALTER USER {eve} SET DEFAULT_SECONDARY_ROLES = ('ALL')"), Sql("USE SECONDARY ROLES ALL")):
@@ -125,14 +125,14 @@ def _turned_on(canaries: SnowflakeCanaries) -> str:
 
 
 def _as_bystander(canaries: SnowflakeCanaries) -> ExitStack:
-    """The programmer's user, which is nobody's agent, holds the bystander's role for a moment."""
+    """Grant the bystander's role to the programmer's user, which is no agent's, and revoke it afterwards."""
     ends = ExitStack()
     ends.enter_context(canaries.lent("GRANT ROLE {bystander} TO USER {programmer}", "REVOKE ROLE {bystander} FROM USER {programmer}"))
     return ends
 
 
 def _bystander(canaries: SnowflakeCanaries) -> SnowflakeSession:
-    session = canaries.log_in_as(canaries.programmer_login, role=canaries.ground.bystander)
+    session = canaries.log_in_as(canaries.programmer_login, role=canaries.environment.bystander)
     session.rows(Sql("USE SECONDARY ROLES NONE"))
     return session
 

@@ -1,4 +1,4 @@
-"""Tokens that somebody else signed, or that are over: what the connector cannot make, sent as it sends them."""
+"""Forged and expired login tokens, which the connector cannot create. They are sent in the same way as the connector sends its own."""
 
 import base64
 import http.client
@@ -18,7 +18,7 @@ _TIMEOUT = 20.0
 
 
 def is_let_in(account: Account, user: str, signed_by: Secret, shown: Secret, *, until: timedelta) -> bool:
-    """Whether a token for `user` with the fingerprint of the key `shown` is taken; `until` is its end, from now."""
+    """True if a token for `user` with the fingerprint of the key `shown` is accepted. `until` is its expiry, from now."""
     token = _token(account, user, signed_by, shown, until)
     content = {"ACCOUNT_NAME": account.identifier, "LOGIN_NAME": user, "AUTHENTICATOR": "SNOWFLAKE_JWT", "TOKEN": token}
     connect = http.client.HTTPSConnection if account.encrypted else http.client.HTTPConnection

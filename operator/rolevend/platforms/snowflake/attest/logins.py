@@ -8,7 +8,7 @@ from uuid import UUID
 from rolevend.errors import InvalidInput, PlatformBusy
 from rolevend.model import ProfileName
 from rolevend.plan import Profile
-from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
+from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries, key_of, login_of
 from rolevend.platforms.snowflake.attest.check import Trial, trial
 from rolevend.platforms.snowflake.attest.forged_leases import is_let_in
 from rolevend.platforms.snowflake.attest.session import refused
@@ -58,45 +58,45 @@ def _refused(who: str, what: str, statement: LiteralString) -> Trial:
 
 
 def _another_key(canaries: SnowflakeCanaries) -> str:
-    return "was let in" if canaries.lets_in(SnowflakeLogin(canaries.eve.credential.user, new_key())) else ""
+    return "was let in" if canaries.lets_in_as(SnowflakeLogin(canaries.eve.credential.user, new_key())) else ""
 
 
 def _own_key_for_another(canaries: SnowflakeCanaries) -> str:
-    key = canaries.eve.key
-    others = (canaries.bob.credential.user, canaries.ground.vendor.user, canaries.ground.programmer.user)
-    inside = [user for user in others if canaries.lets_in(SnowflakeLogin(user, key))]
+    key = key_of(canaries.eve)
+    others = (canaries.bob.credential.user, canaries.environment.vendor.user, canaries.environment.programmer.user)
+    inside = [user for user in others if canaries.lets_in_as(SnowflakeLogin(user, key))]
     return f"was let in as {inside[0]}" if inside else ""
 
 
 def _another_role(canaries: SnowflakeCanaries) -> str:
-    login = canaries.eve.login
+    login = login_of(canaries.eve)
     others = (canaries.bob.lease.role, "RV_PROGRAMMER", "ACCOUNTADMIN")
-    inside = [role for role in others if canaries.lets_in(login, role=role)]
+    inside = [role for role in others if canaries.lets_in_as(login, role=role)]
     return f"was let in with {inside[0]}" if inside else ""
 
 
 def _forged(canaries: SnowflakeCanaries) -> str:
-    """The fingerprint of the right key, and the signature of another one."""
-    user, key = canaries.eve.credential.user, canaries.eve.key
-    taken = is_let_in(canaries.ground.account, user, new_key(), key, until=timedelta(minutes=1))
+    """A token with the fingerprint of the right key, and the signature of another one."""
+    user, key = canaries.eve.credential.user, key_of(canaries.eve)
+    taken = is_let_in(canaries.environment.account, user, new_key(), key, until=timedelta(minutes=1))
     return "was let in" if taken else _proof(canaries)
 
 
 def _over(canaries: SnowflakeCanaries) -> str:
-    user, key = canaries.eve.credential.user, canaries.eve.key
-    taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(hours=-1))
+    user, key = canaries.eve.credential.user, key_of(canaries.eve)
+    taken = is_let_in(canaries.environment.account, user, key, key, until=timedelta(hours=-1))
     return "was let in" if taken else _proof(canaries)
 
 
 def _proof(canaries: SnowflakeCanaries) -> str:
-    """The same token as it should be is taken, so it is refused for nothing else."""
-    user, key = canaries.eve.credential.user, canaries.eve.key
-    taken = is_let_in(canaries.ground.account, user, key, key, until=timedelta(minutes=1))
-    return "" if taken else "cannot be told: no token that is made by hand is taken"
+    """A correct token of the same form is accepted, so that the refusal has no other reason."""
+    user, key = canaries.eve.credential.user, key_of(canaries.eve)
+    taken = is_let_in(canaries.environment.account, user, key, key, until=timedelta(minutes=1))
+    return "" if taken else "cannot be tried: Snowflake accepts no token that the operator signs itself"
 
 
 def _no_role_at_all(canaries: SnowflakeCanaries) -> str:
-    """Its own role and nothing else, as the driver looks for after each vend."""
+    """The role holds its profile and nothing else, as the driver checks after each vend."""
     held = canaries.held_by(canaries.eve)
     return "" if len(held) == 1 and held[0][0] == "USAGE" else f"holds {len(held)} things"
 
@@ -104,10 +104,10 @@ def _no_role_at_all(canaries: SnowflakeCanaries) -> str:
 def _unfit(what: str, seconds: float, *kinds: type[Exception], built: bool = True) -> Trial:
     def test(canaries: SnowflakeCanaries) -> str:
         shared = canaries.profiles.shared
-        other = Profile(ProfileName(f"rv_p_canary{UUID(bytes=canaries.ground.randomness(16)).hex}"), shared.tables)
+        other = Profile(ProfileName(f"rv_p_canary{UUID(bytes=canaries.environment.randomness(16)).hex}"), shared.tables)
         lease = canaries.lease(shared if built else other, "UNFIT", seconds)
-        platform = canaries.ground.platform
-        (answer,) = platform.vend([(lease, platform.credential(lease, canaries.ground.randomness))])
+        platform = canaries.environment.platform
+        (answer,) = platform.vend([(lease, platform.credential(lease, canaries.environment.randomness))])
         if answer.error is None:
             return "was vended"
         if any(each.role == lease.role for each in platform.live()):

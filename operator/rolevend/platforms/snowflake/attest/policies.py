@@ -1,14 +1,15 @@
-"""Snowflake's own policies, as tables behind a tool have them: what the driver takes for granted about them."""
+"""Assumptions of the driver about Snowflake's own policies, on tables behind a tool."""
 
 import threading
 from collections.abc import Collection
 from typing import Final, LiteralString
 
+from rolevend.platforms.attestation import common_checks as common
+from rolevend.platforms.attestation.checks import NotAsExpected
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.attest.canaries import SnowflakeCanaries
 from rolevend.platforms.snowflake.attest.check import Trial, trial
-from rolevend.platforms.snowflake.attest.reading import exactly, ids
-from rolevend.platforms.snowflake.attest.session import NotAsExpected, refusal, refused, values
+from rolevend.platforms.snowflake.attest.session import refusal, refused, values
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import OTHER_ROW_POLICY, POLICY_IN_USE
 from rolevend.platforms.snowflake.sql import compose
@@ -21,12 +22,13 @@ _SWAP: Final[tuple[LiteralString, ...]] = (
 
 
 def _seen(canaries: SnowflakeCanaries, session: SnowflakeSession) -> list[int]:
-    return ids(session, compose("SELECT ID FROM {} ORDER BY ID", canaries.policed))
+    rows = values(session, compose("SELECT ID FROM {} ORDER BY ID", canaries.policed))
+    return [int(number) for (number,) in rows]
 
 
 def _filters(canaries: SnowflakeCanaries) -> str:
-    """Its body reads the leases, which the session cannot."""
-    return exactly(_seen(canaries, canaries.session), [0, 1])
+    """The body of the policy reads the leases, which the session cannot read."""
+    return common.exactly(_seen(canaries, canaries.session), [0, 1])
 
 
 def _binds_the_owner(canaries: SnowflakeCanaries) -> str:
@@ -57,7 +59,7 @@ def _copies(canaries: SnowflakeCanaries) -> str:
 
 
 def _temporary(canaries: SnowflakeCanaries) -> str:
-    held = canaries.ground.table("HELD")
+    held = canaries.environment.table("HELD")
     canaries.programmer.rows(compose("CREATE TEMPORARY TABLE {} AS SELECT 1 AS A", held))
     try:
         another = canaries.log_in_as(canaries.programmer_login, role=control.OWNER)
@@ -67,7 +69,7 @@ def _temporary(canaries: SnowflakeCanaries) -> str:
 
 
 def _exchanged(canaries: SnowflakeCanaries) -> str:
-    """Again and again, while somebody looks."""
+    """Exchange it several times while a session reads."""
     canaries.session.rows(compose("SELECT ID FROM {}", canaries.policed))
     over = threading.Event()
 
@@ -89,7 +91,7 @@ def _exchanged(canaries: SnowflakeCanaries) -> str:
 
 
 def _is_refused(what: str, statement: LiteralString, codes: Collection[int], *assumptions: str) -> Trial:
-    """To the owner, who may do everything that can be done."""
+    """Return a trial of a statement of the owner that Snowflake must refuse."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         _ = canaries.policed
@@ -99,7 +101,7 @@ def _is_refused(what: str, statement: LiteralString, codes: Collection[int], *as
 
 
 def _type_of_arguments(canaries: SnowflakeCanaries) -> str:
-    """Whatever number that is refused with."""
+    """Refused with any number."""
     _ = canaries.policed
     error = refusal(canaries.programmer, canaries.filled("ALTER TABLE {ungoverned_table} ADD ROW ACCESS POLICY {rows_of} ON (NOTE)"))
     if error is None:
@@ -109,13 +111,13 @@ def _type_of_arguments(canaries: SnowflakeCanaries) -> str:
 
 
 def _masked_argument(canaries: SnowflakeCanaries) -> str:
-    """Of a table with a mask and no row access policy."""
-    programmer, table = canaries.programmer, canaries.ground.table("MASKED")
+    """On a table with a mask and no row access policy."""
+    programmer, table = canaries.programmer, canaries.environment.table("MASKED")
     _ = canaries.policed
     programmer.rows(compose("CREATE TABLE {} (NOTE VARCHAR)", table))
     try:
         programmer.rows(compose("ALTER TABLE {} MODIFY COLUMN NOTE SET MASKING POLICY {}", table, canaries.words["hidden"]))
-        rows = canaries.ground.table("ROWS_BY_NOTE")
+        rows = canaries.environment.table("ROWS_BY_NOTE")
         programmer.rows(compose("CREATE ROW ACCESS POLICY {} AS (V VARCHAR) RETURNS BOOLEAN -> V = 'x'", rows))
         return refused(programmer, compose("ALTER TABLE {} ADD ROW ACCESS POLICY {} ON (NOTE)", table, rows), {3532})
     finally:
@@ -126,7 +128,7 @@ def _masked_argument(canaries: SnowflakeCanaries) -> str:
 def _same_mask_again(canaries: SnowflakeCanaries) -> str:
     programmer, policed = canaries.programmer, canaries.policed
     programmer.rows(compose("ALTER TABLE {} MODIFY COLUMN SSN SET MASKING POLICY {}", policed, canaries.words["hidden"]))
-    another = canaries.ground.table("HIDDEN_AS_WELL")
+    another = canaries.environment.table("HIDDEN_AS_WELL")
     programmer.rows(compose("CREATE MASKING POLICY {} AS (V VARCHAR) RETURNS VARCHAR -> NULL", another))
     replaced = compose("ALTER TABLE {} MODIFY COLUMN SSN SET MASKING POLICY {}", policed, another)
     seen = refused(programmer, replaced, {3530})
@@ -136,7 +138,7 @@ def _same_mask_again(canaries: SnowflakeCanaries) -> str:
 
 
 def _taken_off(what: str, statement: LiteralString) -> Trial:
-    """From a table that eve may read, with the policy that it names."""
+    """Return a trial of a statement that removes a policy from a table that eve may read."""
 
     def test(canaries: SnowflakeCanaries) -> str:
         if not _seen(canaries, canaries.session):

@@ -1,4 +1,4 @@
-"""How a statement is tried that must be refused, and what an error of Snowflake says of a promise."""
+"""Try statements that must be refused, and evaluate the errors of Snowflake."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -6,20 +6,17 @@ from typing import Any, Final
 
 from snowflake.connector import errors as vendor
 
+from rolevend.platforms.attestation.checks import NotAsExpected
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.failures import NOT_PERMITTED, NOT_THERE, code_of, is_lost
 from rolevend.platforms.snowflake.sql import Sql
 
 NOT_ASSIGNED: Final = 3013
 LACKS: Final = frozenset({NOT_PERMITTED, NOT_THERE, 2043, NOT_ASSIGNED})
-"""What is said to who lacks a right: also that nothing is there of which it may know."""
+"""Errors for lack of a right. Snowflake also answers that the object does not exist, or that the role cannot see it."""
 LOCKED_OUT: Final = frozenset({390100, 390101, 390144, 390189, 390191})
 """A login that is refused for what it is."""
-_PASSING: Final = frozenset({604, 609, 625, 630, 90073})
-
-
-class NotAsExpected(Exception):
-    """Nothing leaks, and yet something is not what the promises rest on."""
+_TRANSIENT: Final = frozenset({604, 609, 625, 630, 90073})
 
 
 def values(session: SnowflakeSession, statement: Sql) -> list[tuple[Any, ...]]:
@@ -27,53 +24,56 @@ def values(session: SnowflakeSession, statement: Sql) -> list[tuple[Any, ...]]:
 
 
 def refusal(session: SnowflakeSession, statement: Sql) -> vendor.Error | None:
-    """What refuses the statement, or None where it succeeds."""
+    """Return the error that refuses the statement, or None if it succeeds."""
     try:
         session.rows(statement)
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return error
     return None
 
 
 def refused(session: SnowflakeSession, statement: Sql, codes: Collection[int] = LACKS) -> str:
-    """Empty where the statement is refused with one of these numbers. `NotAsExpected` where it is with another one: nothing happened, but
-    perhaps for a reason that will not be there tomorrow."""
+    """Return "" if the statement is refused with one of these numbers, else the observation.
+
+    Raises:
+        NotAsExpected: it is refused with another number. Nothing happened, but perhaps for a reason that is temporary.
+    """
     error = refusal(session, statement)
     if error is None:
         return "was not refused"
     if code_of(error) in codes:
         return ""
-    raise NotAsExpected(f"was refused, but with {said(error)}")
+    raise NotAsExpected(f"was refused, but with {describe(error)}")
 
 
 def attempted(session: SnowflakeSession, *statements: Sql) -> list[tuple[Any, ...]]:
-    """What the last one answers; nothing where that is refused. The others may be: an attack tries what it can."""
+    """Return the rows of the last statement, none if it is refused. The others may be refused, too."""
     for statement in statements[:-1]:
         refusal(session, statement)
     try:
         return values(session, statements[-1])
     except vendor.Error as error:
-        if passes(error):
+        if is_transient(error):
             raise
         return []
 
 
 def now(session: SnowflakeSession) -> datetime:
-    """By the account's clock, which decides."""
+    """Return the time by the account's clock, which decides about expiry."""
     moment = session.rows(Sql("SELECT CURRENT_TIMESTAMP() AS now"))[0]["now"]
     assert isinstance(moment, datetime)  # noqa: S101 - for mypy
     return moment
 
 
-def passes(error: vendor.Error) -> bool:
-    """It says nothing of a promise: the account was busy or went away."""
-    return is_lost(error) or code_of(error) in _PASSING
+def is_transient(error: vendor.Error) -> bool:
+    """True if the error says nothing about a promise: the account was busy or unreachable."""
+    return is_lost(error) or code_of(error) in _TRANSIENT
 
 
-def said(error: vendor.Error) -> str:
-    """Number and first line, which hold nothing but what the canaries made."""
+def describe(error: vendor.Error) -> str:
+    """Return number and first line, which contain nothing but what the canaries made."""
     code = code_of(error)
     text = " ".join(str(error.raw_msg or error).split())[:300]
     return f"{code:06d}: {text}" if code is not None else text

@@ -1,0 +1,103 @@
+"""How checks run: one result each, in order, and an error is a failure, no result, or a bug."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from rolevend.errors import Conflict, PlatformUnavailable, RolevendError, Unavailable
+from rolevend.platforms.attestation.checks import Check, ErrorRules, NotAsExpected, attested, run_checks
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
+
+
+class DatabaseError(Exception):
+    pass
+
+
+class Busy(DatabaseError):
+    pass
+
+
+def translate(attempt: str, error: DatabaseError) -> RolevendError:
+    return PlatformUnavailable(f"cannot {attempt}: {error}")
+
+
+def rules(*, leak: bool = True) -> ErrorRules:
+    return ErrorRules(DatabaseError, lambda error: isinstance(error, Busy), str, translate, leak)
+
+
+def raising(error: Exception) -> Check[None]:
+    def test(_: None) -> str:
+        raise error
+
+    return Check("read", test)
+
+
+PASSES = Check[None]("write", lambda _: "")
+FAILS = Check[None]("delete", lambda _: "was not refused", leaks=False)
+
+
+def run(*checks: Check[None], mode: InstallMode = InstallMode.SUPERUSER, leak: bool = True) -> tuple[CheckResult, ...]:
+    return run_checks(checks, None, mode, rules(leak=leak), lambda: True)
+
+
+def test_each_check_has_one_result_in_order():
+    assert run(FAILS, PASSES) == (CheckResult("delete", Outcome.FAILED, "was not refused"), CheckResult("write", Outcome.PASSED))
+
+
+@pytest.mark.parametrize(
+    ("error", "observed"),
+    [
+        (DatabaseError("no such table"), "failed with no such table"),
+        (NotAsExpected("shows no row"), "shows no row"),
+        (Conflict("closed"), "closed"),
+    ],
+)
+@pytest.mark.parametrize("leak", [True, False])
+def test_an_error_is_a_failure_that_leaks_only_where_the_rules_say_so(error: Exception, observed: str, leak: bool):
+    assert run(raising(error), leak=leak) == (CheckResult("read", Outcome.FAILED, observed, leak),)
+
+
+@pytest.mark.parametrize("error", [Busy("restarts"), PlatformUnavailable("restarts")])
+def test_a_check_that_could_not_be_tried_is_an_error_unless_another_one_failed(error: Exception):
+    with pytest.raises(Unavailable, match="restarts"):
+        run(raising(error), PASSES)
+    assert [result.check for result in run(raising(error), FAILS)] == ["delete"]
+
+
+def test_a_bug_is_no_result():
+    with pytest.raises(KeyError):
+        run(raising(KeyError("role")), FAILS)
+
+
+def test_a_failure_that_only_a_superuser_can_prevent_is_none_on_a_managed_installation():
+    check = Check[None]("lock", lambda _: "was not refused", only_superuser="PUBLIC has the right")
+    (result,) = run(check, mode=InstallMode.MANAGED)
+    assert result == CheckResult("lock", Outcome.NOT_PREVENTABLE, "PUBLIC has the right")
+    (result,) = run(check)
+    assert result.outcome is Outcome.FAILED
+
+
+def test_work_that_must_happen_ahead_happens_once_and_before_the_first_check():
+    events: list[str] = []
+
+    def ahead(_: None) -> object:
+        return events.append("ahead")
+
+    def check(name: str) -> Check[None]:
+        return Check(name, lambda _: events.append(name) or "", ahead=ahead)
+
+    run(check("first"), check("second"))
+    assert events == ["ahead", "first", "second"]
+
+
+@contextmanager
+def stays_deployed() -> Iterator[None]:
+    yield
+    raise Unavailable("cannot drop a role")
+
+
+def test_a_failure_is_reported_also_where_the_canaries_cannot_be_removed():
+    assert attested(stays_deployed(), lambda _: run(FAILS)) == run(FAILS)
+    with pytest.raises(Unavailable, match="cannot drop a role"):
+        attested(stays_deployed(), lambda _: run(PASSES))
