@@ -32,7 +32,7 @@ from rolevend.identity.review import Reviews
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.kube.handles import HandleRegistry
-from rolevend.kube.secrets import own_key
+from rolevend.kube.operator_keys import operator_key
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
@@ -60,7 +60,7 @@ async def run(settings: ApiSettings) -> None:
     cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await retry_until_available(lambda: cluster_id_of(cluster))
-        key = await retry_until_available(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
+        key = await retry_until_available(lambda: operator_key(cluster, settings.namespace, settings.handle_key_secret, None))
         await Api(settings, serving, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()

@@ -25,7 +25,7 @@ from rolevend.kinds.shared import ATTEST
 from rolevend.kinds.status import body
 from rolevend.kube.client import KubeClient
 from rolevend.kube.paths import path_of
-from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platforms.protocol import Secret
@@ -97,11 +97,11 @@ def _keys(platform: DataPlatform, secrets_file: Path) -> Keys:
 
 
 def _key_login(found: Mapping[str, Any]) -> KeyLogin:
-    return KeyLogin(_text(found, "username"), Secret(_text(found, "private_key")), "")
+    return KeyLogin(_text(found, "username"), Secret(_text(found, "private_key")))
 
 
 def _login(found: Mapping[str, Any]) -> Login:
-    return Login(_text(found, "username"), Secret(_text(found, "password")), "")
+    return Login(_text(found, "username"), Secret(_text(found, "password")))
 
 
 def _secrets(secrets_file: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import assert_never
 from rolevend.errors import InvalidInput
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.data_platform import Snowflake
-from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS

@@ -28,11 +28,11 @@ from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
-from rolevend.kube.credentials import CREDENTIAL_KEY_SECRET, CredentialSecrets
+from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.leadership import identity
-from rolevend.kube.secrets import own_key
+from rolevend.kube.operator_keys import CREDENTIAL_KEY_SECRET, operator_key
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
@@ -106,7 +106,7 @@ class Keys:
 
 
 async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
-    return await retry_until_available(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
+    return await retry_until_available(lambda: operator_key(cluster, namespace, name, secrets.token_bytes))
 
 
 def _exit(why: str) -> Never:

@@ -16,14 +16,12 @@ from urllib.parse import quote, urlencode
 from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
-from rolevend.kube.secrets import text_of, texts_of
+from rolevend.kube.secrets import text_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
 from rolevend.platforms.protocol import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
 
 CREDENTIAL_TYPE: Final = "rolevend.dev/credential"
-CREDENTIAL_KEY_SECRET: Final = "rolevend-credential-key"  # noqa: S105 - its name
-"""In the operator's namespace. The operator alone reads it, so the API can write no credential that is believed."""
 MAC: Final = "rolevend.dev/credential-mac"
 """The annotation. Without the right one a Secret was not written by an operator with our key."""
 MOUNTED_AT: Final = "/var/run/secrets/rolevend.dev"
@@ -90,7 +88,7 @@ class CredentialSecrets:
     def _wrote(self, request: Request, secret: Body) -> bool:
         """Whether it is this request's credential as this operator, or an earlier process with its key, wrote it."""
         said = str((secret["metadata"].get("annotations") or {}).get(MAC, ""))
-        expected = self._mac(request, texts_of(secret))
+        expected = self._mac(request, _texts(secret))
         return secret.get("type") == CREDENTIAL_TYPE and hmac.compare_digest(said.encode(), expected.encode())
 
     def _mac(self, request: Request, texts: Mapping[str, str]) -> str:
@@ -194,15 +192,20 @@ def _refuse_others(request: Request, secret: Body) -> None:
 
 
 def _kept(secret: Body, fresh: Credential) -> Credential:
+    texts = _texts(secret)
     match fresh:
         case PasswordCredential(address=address):
-            return PasswordCredential(RoleName(text_of(secret, "username")), Secret(text_of(secret, "password")), address)
+            return PasswordCredential(RoleName(texts.get("username", "")), Secret(texts.get("password", "")), address)
         case KeyPairCredential(account=account):
-            role, user = RoleName(text_of(secret, "role")), text_of(secret, "username")
-            key = None if fresh.private_key is None else Secret(text_of(secret, "private_key"))
-            return KeyPairCredential(role, user, key, account)
+            key = None if fresh.private_key is None else Secret(texts.get("private_key", ""))
+            return KeyPairCredential(RoleName(texts.get("role", "")), texts.get("username", ""), key, account)
         case _:
             assert_never(fresh)
+
+
+def _texts(secret: Body) -> dict[str, str]:
+    """Return all keys and values, each value that is not text as an empty one: the MAC covers every key."""
+    return {key: text_of(secret, key) or "" for key in secret.get("data") or {}}
 
 
 def _is_of(request: Request, secret: Body) -> bool:
@@ -211,7 +214,7 @@ def _is_of(request: Request, secret: Body) -> bool:
         return False
     owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
     try:
-        role = text_of(secret, "role") or text_of(secret, "username")
+        role = text_of(secret, "role") or text_of(secret, "username") or ""
         return request.uid in owners or parse_role_name(role).uid == request.uid
     except InvalidInput:
         return False

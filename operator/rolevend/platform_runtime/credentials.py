@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rolevend.kinds import DataPlatform
+from rolevend.kube.certificate_authorities import Authority, authority
 from rolevend.kube.client import KubeClient
-from rolevend.kube.secrets import Authority, KeyLogin, Login, authority, key_login, login
+from rolevend.kube.platform_logins import KeyLogin, Login, key_login, login
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class PasswordLogins:
     authority: Authority | None
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        return tuple(each.version if each else "" for each in (self.programmer, self.vendor, self.authority))
+    def versions(self) -> tuple[str | None, ...]:
+        return tuple(each.version if each else None for each in (self.programmer, self.vendor, self.authority))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class KeyPairLogins:
     vendor: KeyLogin
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        return tuple(each.version if each else "" for each in (self.programmer, self.vendor))
+    def versions(self) -> tuple[str | None, ...]:
+        return tuple(each.version if each else None for each in (self.programmer, self.vendor))
 
 
 Keys = PasswordLogins | KeyPairLogins

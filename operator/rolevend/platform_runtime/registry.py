@@ -49,7 +49,7 @@ class ConnectedPlatform:
         """None until the server was reached and is the one that roles are on."""
         self._reached = asyncio.Event()
         self.poke = asyncio.Event()
-        self.versions: tuple[str, ...] = ()
+        self.versions: tuple[str | None, ...] = ()
 
     async def connected(self, within: float) -> PlatformExecutor | None:
         """The executor as soon as there is one; None when so many seconds are over."""
