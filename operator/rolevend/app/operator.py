@@ -50,7 +50,7 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
 from rolevend.snapshot.builder import SnapshotBuilder
-from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.controller import SnapshotController, SnapshotSources
 from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
@@ -88,7 +88,8 @@ async def run(settings: Settings) -> None:
             handles=await _key(cluster, settings.namespace, settings.handle_key_secret),
             credentials=await _key(cluster, settings.namespace, CREDENTIAL_KEY_SECRET),
         )
-        await OperatorParts(settings, cluster, election, cluster_id, keys, metrics, health).run()
+        health.operator = OperatorParts(settings, cluster, election, cluster_id, keys, metrics)
+        await health.operator.run()
     finally:
         await probes.stop()
         await cluster.close()
@@ -157,7 +158,6 @@ class OperatorParts:
         cluster_id: ClusterId,
         keys: Keys,
         metrics: Metrics,
-        health: Health,
     ) -> None:
         self.election = election
         self._settings = settings
@@ -165,25 +165,15 @@ class OperatorParts:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self._roles = RoleStore()
-        handles = HandleRegistry(
-            cluster, settings.namespace, lambda: self.observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
-        )
+        changed = asyncio.Event()
+        handles = HandleRegistry(cluster, settings.namespace, changed.set, unknown_users=settings.unknown_users_per_agent)
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
-        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.mark_dirty(), now)
-        self.observed = SnapshotController(
-            cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states
-        )
-        self._attesting = AttestationController(settings, metrics, self._platform_changed, now, secrets.token_bytes)
-        self._platforms = PlatformRegistry(
-            cluster,
-            settings,
-            drivers(cluster_id, settings.platform_workers),
-            self._platform_changed,
-            self._waiting,
-            self._looked,
-            now,
-        )
+        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
+        sources = SnapshotSources(changed, handles.refused, self._issuers.states)
+        self.observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, sources)
+        self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
+        self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)
         self._holding = PlatformFinalizer(cluster, self._in_use)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
@@ -208,11 +198,13 @@ class OperatorParts:
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
         self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
-        health.operator = self
+        self._platforms.add_poll_handler(self._on_polled)
 
     def measure(self) -> None:
         self._metrics.leader.set(self.election.leading)
-        self._metrics.follow({name for name, _ in self._platforms})
+        self._platforms.measure(self._metrics)
+        for name, platform in self._platforms:
+            self._metrics.platform_up.labels(name).set(platform.state.problem is None)
         self._metrics.follow_providers(self._issuers.up)
         self.sweeper.measure()
 
@@ -228,7 +220,7 @@ class OperatorParts:
     async def _lead(self) -> None:
         try:
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(self.observed.run(self._platforms, self._viewed))]
+                tasks = [parts.create_task(self.observed.run(self._platforms, self._on_snapshot))]
                 tasks.append(parts.create_task(self._expiry.run(self._watcher.expire)))
                 tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
@@ -245,24 +237,16 @@ class OperatorParts:
             await asyncio.gather(self._platforms.stop(), self._attesting.end())
             await self._journal.close()
 
-    def _platform_changed(self, name: PlatformName) -> None:
-        at_work = self._platforms.get(name)
-        self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
-        self.observed.mark_dirty()
-
-    async def _looked(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
-        if at_work.state.drift:
-            await self._reevaluator.drifted(name, at_work.state.drift)
-        self._attesting.consider(name, at_work)
-        await self._holding.consider(name, at_work)
+    async def _on_polled(self, name: PlatformName, platform: ConnectedPlatform) -> None:
+        if platform.state.drift:
+            await self._reevaluator.drifted(name, platform.state.drift)
+        self._attesting.consider(name, platform)
+        await self._holding.consider(name, platform)
 
     def _in_use(self, name: PlatformName) -> bool:
         return any(standing.role for standing in self._roles.on(name))
 
-    def _waiting(self, name: PlatformName, kind: str, count: int) -> None:
-        self._metrics.queue_depth.labels(name, kind).set(count)
-
-    def _viewed(self) -> None:
+    def _on_snapshot(self) -> None:
         self._issuers.sync(self.observed.providers)
         if not self.observed.snapshot.pending:
             self._listed.set()

@@ -49,7 +49,6 @@ class Election:
         *,
         now: Callable[[], datetime],
         lost: Callable[[str], Never],
-        moment: Callable[[], float] = monotonic,
     ) -> None:
         """`cluster` is for the election alone, with one connection and short calls: no other call holds up a renewal."""
         self.leading = False
@@ -63,10 +62,9 @@ class Election:
         self._seconds = seconds
         self._now = now
         self._lost = lost
-        self._moment = moment
         self._seen: LeaseView | None = None
         self._pause = min(_LONGEST_PAUSE_SECONDS, seconds * _PAUSE)
-        self._watchdog = Watchdog(moment, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
+        self._watchdog = Watchdog(monotonic, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
         self._renewals: asyncio.Task[None] | None = None
 
     @property
@@ -114,13 +112,13 @@ class Election:
         return leading
 
     async def _turn(self) -> bool:
-        asked_at = self._moment()
+        asked_at = monotonic()
         if self.leading:
             # Over what we wrote last, and unread: a leader has nothing else to do nearly all of the time.
             with contextlib.suppress(ResourceConflict, NotFound):
                 return self._led(await self._write(self._spec(took=False)), asked_at)
         there = await self._look()
-        asked_at = self._moment()
+        asked_at = monotonic()
         next_move = move(self._seen, there=there, me=self._me, moment=asked_at)
         if self.leading and there and next_move is not LeaderAction.RENEW:
             self._lost(f"the Lease {self._namespace}/{LEASE} is held by {self.leader or 'nobody'}")
@@ -144,7 +142,7 @@ class Election:
             lease = await self._cluster.get(LEASES, LEASE, self._namespace)
         except NotFound:
             return False
-        self._seen = lease_view(lease, self._seen, self._moment())
+        self._seen = lease_view(lease, self._seen, monotonic())
         return True
 
     async def _step_down(self) -> None:

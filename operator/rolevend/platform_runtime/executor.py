@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from rolevend.catalog import Catalog, ToolId
@@ -41,17 +40,12 @@ _LONGEST_TURN_SECONDS = 0.1
 """A call of drops lets vends go first, but not for longer."""
 
 
-def _untold(_kind: str, _count: int) -> None:
-    """Nobody measures the queues."""
-
-
 class PlatformExecutor:
     """See roles.protocols.AsyncPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
     and a vend whose profile is built waits for no build."""
 
-    def __init__(self, name: PlatformName, driver: Platform, workers: int, depth: Callable[[str, int], None] = _untold) -> None:
-        """`workers` is how many calls that vend are under way at once, unless the driver says how many it takes. `depth` is told how many
-        of a kind ("vend", "drop") wait for a call."""
+    def __init__(self, name: PlatformName, driver: Platform, workers: int) -> None:
+        """At most `workers` calls vend at once, unless the driver sets `max_parallel_vends`."""
         self._name = name
         self._driver = driver
         self._closed = False
@@ -64,9 +58,13 @@ class PlatformExecutor:
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._breaker = CircuitBreaker(time.monotonic)
-        apart, waiting = driver.max_parallel_vends is not None, partial(depth, "vend")
-        self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, waiting, apart=apart)
-        self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
+        self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, apart=driver.max_parallel_vends is not None)
+        self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many vends and drops wait for a call."""
+        return {"vend": self._vend_queue.waiting, "drop": self._drop_queue.waiting}
 
     async def facts(self) -> ServerFacts:
         return await self._run(self._looks, self._driver.facts)

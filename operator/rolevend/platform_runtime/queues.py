@@ -30,8 +30,6 @@ FORGOTTEN_AFTER_SECONDS = 300.0
 
 Vend = tuple[Lease, Credential]
 _Asked = tuple[Vend, "asyncio.Future[CreatedRole]"]
-Tell = Callable[[int], None]
-"""How many wait for a call."""
 
 
 class VendQueue:
@@ -43,7 +41,6 @@ class VendQueue:
         call: Callable[[Sequence[Vend]], Awaitable[Sequence[CreatedRole]]],
         calls: int,
         breaker: CircuitBreaker,
-        tell: Tell,
         *,
         apart: bool = False,
     ) -> None:
@@ -51,7 +48,6 @@ class VendQueue:
         self._call = call
         self._free = calls
         self._breaker = breaker
-        self._tell = tell
         self._apart = apart
         self._waiting: dict[ProfileName, deque[_Asked]] = {}
         """The profile that waits longest comes first."""
@@ -59,6 +55,11 @@ class VendQueue:
         self._none_waits = asyncio.Event()
         self._none_waits.set()
         self._tasks = _Tasks()
+
+    @property
+    def waiting(self) -> int:
+        """How many vends wait for a call."""
+        return sum(map(len, self._waiting.values()))
 
     async def vend(self, wanted: Vend) -> CreatedRole:
         """Raises PlatformUnavailable at once while the platform does not answer."""
@@ -79,7 +80,7 @@ class VendQueue:
             for _, answer in asked:
                 _fail(answer, error)
         self._waiting.clear()
-        self._count()
+        self._set_none_waits()
 
     def _pump(self) -> None:
         while self._free and (profile := self._next()) is not None:
@@ -93,7 +94,7 @@ class VendQueue:
             self._free -= 1
             self._called.add(profile)
             self._tasks.start(self._run(profile, batch))
-        self._count()
+        self._set_none_waits()
 
     def _next(self) -> ProfileName | None:
         return next((each for each in self._waiting if self._apart or each not in self._called), None)
@@ -113,8 +114,7 @@ class VendQueue:
             # Who was answered may ask again at once, and then goes with those who waited.
             asyncio.get_running_loop().call_soon(self._pump)
 
-    def _count(self) -> None:
-        self._tell(sum(map(len, self._waiting.values())))
+    def _set_none_waits(self) -> None:
         if self._waiting:
             self._none_waits.clear()
         else:
@@ -149,14 +149,12 @@ class DropQueue:
         turn: Callable[[], Awaitable[None]],
         breaker: CircuitBreaker,
         clock: Callable[[], float],
-        tell: Tell,
     ) -> None:
         """Two calls are under way together at most, and only one of drops that were not tried yet. Each waits for its `turn`."""
         self._call = call
         self._turn = turn
         self._breaker = breaker
         self._clock = clock
-        self._tell = tell
         self._standing: dict[tuple[RoleName, Uid], _DropJob] = {}
         self._new: deque[_DropJob] = deque()
         self._failed: list[tuple[float, int, _DropJob]] = []
@@ -166,6 +164,11 @@ class DropQueue:
         self._alarm: asyncio.TimerHandle | None = None
         self._closed: Exception | None = None
         self._tasks = _Tasks()
+
+    @property
+    def waiting(self) -> int:
+        """How many drops wait for a call, those that failed and are retried included."""
+        return len(self._new) + len(self._failed)
 
     async def drop(self, ending: DropRequest, patience: float) -> DropResult:
         """How the first try went; and where it failed, the success that comes within `patience` seconds, or the last failure. With
@@ -218,7 +221,6 @@ class DropQueue:
             self._calling_failed = True
             self._tasks.start(self._run_failed(batch))
         self._set_alarm()
-        self._tell(len(self._new) + len(self._failed))
 
     def _failed_are_due(self) -> bool:
         return bool(self._failed) and self._failed[0][0] <= self._clock()

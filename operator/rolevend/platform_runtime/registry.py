@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
@@ -19,6 +18,7 @@ from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Platform, ServerFacts
 from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
 
 DriverFactory = Callable[[DataPlatform, Keys], Platform]
 """Connects to nothing yet."""
@@ -70,29 +70,29 @@ class ConnectedPlatform:
             await old.close()
 
 
+PollHandler = Callable[[PlatformName, ConnectedPlatform], Awaitable[None]]
+
+
 class PlatformRegistry:
     def __init__(
         self,
         cluster: KubeClient,
         settings: Settings,
         build: DriverFactory,
-        changed: Callable[[PlatformName], None],
-        depth: Callable[[PlatformName, str, int], None],
-        looked: Callable[[PlatformName, ConnectedPlatform], Awaitable[None]],
+        changed: Callable[[], None],
         now: Callable[[], datetime],
         *,
         programs: bool = True,
     ) -> None:
-        """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look. `programs`: whether
-        this process builds profiles, for which it reads the programmer's credential."""
+        """`changed` is called after each change of a platform's state. `programs`: this process builds profiles, and so reads the
+        programmer's credential."""
         self._cluster = cluster
         self._settings = settings
         self._build = build
         self._changed = changed
-        self._depth = depth
-        self._looked = looked
         self._now = now
         self._programs = programs
+        self._poll_handlers: list[PollHandler] = []
         self._at_work: dict[PlatformName, ConnectedPlatform] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -101,6 +101,17 @@ class PlatformRegistry:
 
     def get(self, name: PlatformName) -> ConnectedPlatform | None:
         return self._at_work.get(name)
+
+    def add_poll_handler(self, handler: PollHandler) -> None:
+        """Call `handler` after each poll of a platform, whether it succeeded or not. The next poll waits until the handler returns."""
+        self._poll_handlers.append(handler)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Bring the gauges of the platforms up to date, and remove those of platforms that are gone."""
+        metrics.follow(set(self._at_work))
+        for name, platform in self._at_work.items():
+            for kind, count in (platform.executor.waiting if platform.executor else {"vend": 0, "drop": 0}).items():
+                metrics.queue_depth.labels(name, kind).set(count)
 
     def sync(self, objects: Iterable[DataPlatform], unreadable: Mapping[PlatformName, DataPlatform | None]) -> None:
         """These are all the DataPlatforms there are now, and those that cannot be read, as far as roles can be ended there. What is at
@@ -168,8 +179,9 @@ class PlatformRegistry:
         at_work.state = await self._look(at_work)
         if at_work.state != before:
             self._tell(name, before, at_work.state)
-            self._changed(name)
-        await self._looked(name, at_work)
+            self._changed()
+        for handler in self._poll_handlers:
+            await handler(name, at_work)
 
     async def _look(self, at_work: ConnectedPlatform) -> PlatformState:
         try:
@@ -227,8 +239,7 @@ class PlatformRegistry:
             return at_work.executor
         await at_work.disconnect()
         at_work.versions = versions
-        name = PlatformName(platform.name)
-        return PlatformExecutor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
+        return PlatformExecutor(PlatformName(platform.name), self._build(platform, keys), self._settings.platform_workers)
 
     @staticmethod
     def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
