@@ -103,7 +103,7 @@ class Api:
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
-            settings.probe_host, settings.probe_port, metrics.registry, lambda: "", self._unready, lambda: "ok", self._measure
+            settings.probe_host, settings.probe_port, metrics.registry, lambda: None, self._unready, lambda: "ok", self._measure
         )
         self._metrics = metrics
 
@@ -129,9 +129,9 @@ class Api:
     def _on_snapshot(self) -> None:
         self._issuers.sync(self._observed.providers)
 
-    def _unready(self) -> str:
+    def _unready(self) -> str | None:
         pending = self._serving.unready or self._observed.snapshot.pending
-        return pending or ("" if self._index.informer.synced else "the vended roles were not listed yet")
+        return pending or (None if self._index.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.api_ready.set(not self._unready())

@@ -39,11 +39,11 @@ class Serving:
         self._server: _Server | None = None
 
     @property
-    def unready(self) -> str:
-        """Why no call should come, or empty."""
+    def unready(self) -> str | None:
+        """The reason to send no calls here, or None."""
         if self._server is None or not self._server.started:
             return "no calls are taken yet"
-        return "this process is ending" if self._server.should_exit else ""
+        return "this process is ending" if self._server.should_exit else None
 
     async def run(self, application: Any) -> None:
         """Until SIGTERM or SIGINT, and then until each call that was begun has its answer."""

@@ -125,7 +125,7 @@ class Health:
         if self.operator is not None:
             self.operator.measure()
 
-    def unready(self) -> str:
+    def unready(self) -> str | None:
         """A replica that stands by is ready, for it could lead: or an update of the Deployment would wait for ever."""
         if self.operator is None:
             return "the operator has not reached the API server yet"
@@ -135,16 +135,16 @@ class Health:
         election = self.operator.election if self.operator else None
         return "ok" if election is None or election.leading else f"standing by: {election.leader or 'nobody'} leads"
 
-    def unhealthy(self) -> str:
+    def unhealthy(self) -> str | None:
         """Only what a restart mends: a watch that stays silent while the API server answers."""
         if self.operator is None or (answered_at := self.operator.election.answered_at) is None:
-            return ""
+            return None
         if self.operator.sweeper.deaf:
             return self.operator.sweeper.deaf
         for informer in self.operator.observed.informers:
             if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
                 return f"nothing was heard of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
-        return ""
+        return None
 
 
 class OperatorParts:

@@ -21,6 +21,7 @@ Body = dict[str, Any]
 """An object as the API server says it."""
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+_JSON = "application/json"
 PAGE = 500
 _SILENCE_SECONDS = 90.0
 """A watch hears a bookmark about once a minute."""
@@ -129,7 +130,7 @@ class KubeClient:
             except _TRANSPORT_ERRORS as error:
                 raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
 
-    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str = "") -> AsyncIterator[Body]:
+    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None) -> AsyncIterator[Body]:
         """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
         are more than everything else in memory. `selector` chooses by labels."""
         query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
@@ -191,7 +192,9 @@ class KubeClient:
         finally:
             response.close()
 
-    async def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = "") -> Body:
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = _JSON
+    ) -> Body:
         async with self._turns:
             response = await self._send(method, path, query, body, content_type)
             try:
@@ -206,11 +209,11 @@ class KubeClient:
         path: str,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = "",
+        content_type: str = _JSON,
         timeout: aiohttp.ClientTimeout | None = None,
-        accept: str = "application/json",
+        accept: str = _JSON,
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": accept, "Content-Type": content_type or "application/json"}
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
             serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
             url = serialized[1] + (f"?{urlencode(query)}" if query else "")

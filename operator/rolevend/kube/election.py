@@ -52,8 +52,8 @@ class Election:
     ) -> None:
         """`cluster` is for the election alone, with one connection and short calls: no other call holds up a renewal."""
         self.leading = False
-        self.problem = "who leads was not read yet"
-        """Why it is not known who leads, or empty."""
+        self.problem: str | None = "who leads was not read yet"
+        """Why it is not known who leads, or None."""
         self.answered_at: datetime | None = None
         """When the API server last answered."""
         self._cluster = cluster
@@ -68,9 +68,9 @@ class Election:
         self._renewals: asyncio.Task[None] | None = None
 
     @property
-    def leader(self) -> str:
-        """The pod that leads as far as we saw, or empty."""
-        return pod_of(self._seen.holder) if self._seen else ""
+    def leader(self) -> str | None:
+        """The pod that leads as of the last read, or None."""
+        return pod_of(self._seen.holder) if self._seen and self._seen.holder else None
 
     async def __aenter__(self) -> Self:
         while not await self._tried():
@@ -107,7 +107,7 @@ class Election:
             self.problem = f"the Lease cannot be read or written: {error}"
             _log.warning("%s", self.problem)
             return False
-        self.problem = ""
+        self.problem = None
         self.answered_at = self._now()
         return leading
 

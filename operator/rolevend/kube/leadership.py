@@ -24,11 +24,11 @@ class LeaderAction(enum.Enum):
 class LeaseView:
     """A Lease as it was read last."""
 
-    holder: str
-    """Empty where the last leader has stepped down."""
+    holder: str | None
+    """None if the last leader stepped down."""
     seconds: float
     """How long it holds without a renewal."""
-    renewed: str
+    renewed: str | None
     """When the holder says that it was: compared for being the same, and for nothing else."""
     version: str
     changes: int
@@ -43,7 +43,7 @@ class LeaseView:
 def lease_view(lease: dict[str, Any], known: LeaseView | None, moment: float) -> LeaseView:
     """What a Lease says that was read at `moment`, when `known` was read before."""
     spec = lease.get("spec") or {}
-    holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
+    holder, renewed = spec.get("holderIdentity") or None, spec.get("renewTime") or None
     same = known is not None and (known.holder, known.renewed) == (holder, renewed)
     since = known.since if known is not None and same else moment
     return LeaseView(

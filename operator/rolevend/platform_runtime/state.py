@@ -18,7 +18,7 @@ class PlatformState:
     """Reason and message, or None while it answers with both credentials."""
     facts: ServerFacts | None = None
     catalog: Catalog | None = None
-    catalog_digest: str = ""
+    catalog_digest: str | None = None
     drift: tuple[Drift, ...] = ()
     attestation: Attestation | None = None
     """The newest, also if what it is about has changed since."""

@@ -103,9 +103,9 @@ class SnapshotController:
         return (*self._informers.values(), self._namespaces)
 
     @property
-    def pending(self) -> str:
+    def pending(self) -> str | None:
         missing = [informer.resource.plural for informer in self.informers if not informer.synced]
-        return f"the operator has not listed all {', '.join(missing)} yet" if missing else ""
+        return f"the operator has not listed all {', '.join(missing)} yet" if missing else None
 
     async def run(self, platforms: PlatformRegistry, on_snapshot: Callable[[], None]) -> None:
         """Until cancelled: build a snapshot after every change, and call `on_snapshot`, which must not block."""
