@@ -1,6 +1,6 @@
-"""The API process: informers, drivers with the vendor's credential alone, the token check and the calls, tied together and ended together.
+"""The composition root of the API process, whose drivers have the vendor's login alone.
 
-Any number of them run beside each other and beside the operator: what they share lies in the cluster.
+Any number of these processes run beside the operator. They share state through the cluster only.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
 _OF_ITS_TIME = 0.9
-"""After so much of the time that a role has to become Ready, its call gives up: then nobody waits any more when the operator ends it."""
+"""A call gives up after this part of the time in which its role must be Ready, so that no call waits when the operator revokes the role."""
 
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: ApiSettings) -> None:
-    """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
+    """Run until SIGTERM or SIGINT. Raises if a part ends by itself: then the process must be restarted."""
     metrics, serving = Metrics(), Serving(settings)
     cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
@@ -67,7 +67,7 @@ async def run(settings: ApiSettings) -> None:
 
 
 class Api:
-    """The parts, each given what it needs of the others."""
+    """Creates the parts, and runs them."""
 
     def __init__(
         self, settings: ApiSettings, serving: Serving, cluster: KubeClient, cluster_id: ClusterId, key: bytes, metrics: Metrics

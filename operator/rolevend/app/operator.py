@@ -1,4 +1,4 @@
-"""The operator process: election, informers, drivers, kopf, the clock, the sweep and the probes, tied together and ended together."""
+"""The composition root of the operator process: it creates all parts, runs them together, and ends them together."""
 
 import asyncio
 import logging
@@ -56,13 +56,13 @@ from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
 _SILENCE = timedelta(minutes=5)
-"""An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
+"""An informer receives a bookmark every minute. After this time without one its watch is dead."""
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
-    # Until kopf minds the signals itself: process 1 of a container would not even be ended by one.
+    """Run until SIGTERM or SIGINT. Raises if a part ends by itself: then the process must be restarted."""
+    # Until kopf installs its own handlers: without one a signal does not end process 1 of a container.
     running = asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
@@ -98,12 +98,12 @@ async def run(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Kept in the operator's own namespace."""
+    """The keys in Secrets of the operator's namespace."""
 
     handles: bytes
-    """Of opaque user handles."""
+    """The key of opaque user handles."""
     credentials: bytes
-    """By which a credential is known that this operator wrote."""
+    """The key of the MACs of credentials."""
 
 
 async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
@@ -111,13 +111,13 @@ async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
 
 
 def _exit(why: str) -> Never:
-    """At once, and without a word to anybody: another replica may begin, and finds whatever is half done."""
+    """End the process at once: another replica may lead now, and it repairs what is half done."""
     _log.error("no longer leading: %s; this process ends", why)
     os._exit(1)
 
 
 class Health:
-    """What the probes answer; nothing is wrong before there is something to ask."""
+    """The results of the probes. Before `operator` is set the process is healthy and not ready."""
 
     operator: "OperatorParts | None" = None
 
@@ -126,7 +126,7 @@ class Health:
             self.operator.measure()
 
     def unready(self) -> str | None:
-        """A replica that stands by is ready, for it could lead: or an update of the Deployment would wait for ever."""
+        """A replica that does not lead is ready, too: otherwise an update of the Deployment would never finish."""
         if self.operator is None:
             return "the operator has not reached the API server yet"
         return self.operator.observed.pending or self.operator.election.problem
@@ -136,19 +136,19 @@ class Health:
         return "ok" if election is None or election.leading else f"standing by: {election.leader or 'nobody'} leads"
 
     def unhealthy(self) -> str | None:
-        """Only what a restart mends: a watch that stays silent while the API server answers."""
+        """Return a problem that only a restart solves, such as a silent watch while the API server answers."""
         if self.operator is None or (answered_at := self.operator.election.answered_at) is None:
             return None
         if self.operator.sweeper.deaf:
             return self.operator.sweeper.deaf
         for informer in self.operator.observed.informers:
             if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
-                return f"nothing was heard of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
+                return f"no watch event of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
         return None
 
 
 class OperatorParts:
-    """The parts, each given what it needs of the others."""
+    """Creates the parts, and runs them."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class OperatorParts:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as watching:
-            # A replica that stands by watches as well: when it takes over, everything is listed.
+            # A replica that does not lead watches, too: when it takes over, everything is listed.
             tasks = [watching.create_task(informer.run()) for informer in self.observed.informers]
             async with self.election:
                 await self._lead()
@@ -225,7 +225,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._taken_tokens.run()))
-                # kopf begins when a verdict can be given: each request is then looked at once.
+                # kopf starts when the snapshot is complete, so that each request is decided once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))

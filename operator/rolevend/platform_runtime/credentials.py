@@ -1,4 +1,4 @@
-"""What the Secrets say that a DataPlatform refers to, each mistake with the field that names its Secret."""
+"""The logins in the Secrets that a DataPlatform refers to. An error names the field that refers to the Secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,10 @@ from rolevend.kube.platform_logins import KeyLogin, Login, key_login, login
 
 @dataclass(frozen=True, slots=True)
 class PasswordLogins:
-    """Of a PostgreSQL database."""
+    """The logins of a PostgreSQL database."""
 
     programmer: Login | None
-    """None in a process that only vends: it never reads that Secret."""
+    """None in a process that only vends, which never reads that Secret."""
     vendor: Login
     authority: Authority | None
 
@@ -25,10 +25,10 @@ class PasswordLogins:
 
 @dataclass(frozen=True, slots=True)
 class KeyPairLogins:
-    """Of a Snowflake account."""
+    """The logins of a Snowflake account."""
 
     programmer: KeyLogin | None
-    """None in a process that only vends: it never reads that Secret."""
+    """None in a process that only vends, which never reads that Secret."""
     vendor: KeyLogin
 
     @property
