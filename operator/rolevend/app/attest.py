@@ -50,7 +50,8 @@ async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell:
     cluster = await KubeClient.connect(kubeconfig)
     try:
         await cluster.merge(path_of(DataPlatform), name, {"metadata": {"annotations": {ATTEST: request}}})
-        deadline, told = time.monotonic() + seconds, ""
+        deadline = time.monotonic() + seconds
+        told: str | None = None
         while time.monotonic() < deadline:
             platform = parse(DataPlatform, await cluster.get(path_of(DataPlatform), name), unknown="ignore")
             found = platform.status.attestation
@@ -63,9 +64,10 @@ async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell:
         await cluster.close()
 
 
-def _tell_once(platform: DataPlatform, told: str, tell: Callable[[str], None]) -> str:
+def _tell_once(platform: DataPlatform, told: str | None, tell: Callable[[str], None]) -> str | None:
+    """Report why the attestation waits, unless it is `told` already. Returns the last reason."""
     waiting = [each for each in platform.status.conditions if each.type in ("Ready", "Attested") and each.status != "True"]
-    why = waiting[0].message if waiting else ""
+    why = waiting[0].message if waiting else None
     if why and why != told:
         tell(why)
     return why or told

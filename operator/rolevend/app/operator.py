@@ -203,8 +203,6 @@ class OperatorParts:
     def measure(self) -> None:
         self._metrics.leader.set(self.election.leading)
         self._platforms.measure(self._metrics)
-        for name, platform in self._platforms:
-            self._metrics.platform_up.labels(name).set(platform.state.problem is None)
         self._metrics.follow_providers(self._issuers.up)
         self.sweeper.measure()
 
@@ -238,6 +236,7 @@ class OperatorParts:
             await self._journal.close()
 
     async def _on_polled(self, name: PlatformName, platform: ConnectedPlatform) -> None:
+        self._metrics.platform_up.labels(name).set(platform.state.problem is None)
         if platform.state.drift:
             await self._reevaluator.drifted(name, platform.state.drift)
         self._attesting.consider(name, platform)
