@@ -74,7 +74,7 @@ def test_a_planted_credential_gives_its_role_no_password(tenant: Tenant):
     assert login["password"] != CHOSEN
     assert site.warehouse.refuses({**login, "uri": login["uri"].replace(login["password"], CHOSEN)})
     assert asked.rows("SELECT count(*) FROM people") == [(2,)]
-    told = f"Secret {AGENTS}/{asked.name} was not written by this operator: its contents are replaced"
+    told = f"replaced a credential that this operator did not write: Secret {AGENTS}/{asked.name}"
     assert any(line.get("message") == told for line in site.log_lines())
 
 

@@ -36,7 +36,7 @@ TABLES = (
 MINE = policy("mine", row_filter=parse("country IN (user_attr('countries'))"))
 
 
-def terms(*agents: AgentAdmission, closed: str = "") -> PlatformAdmission:
+def terms(*agents: AgentAdmission, closed: str | None = None) -> PlatformAdmission:
     return PlatformAdmission(WAREHOUSE, closed, {"domain": frozenset({"claims"})}, agents or (TERMS,))
 
 
@@ -54,7 +54,7 @@ def a_snapshot(**changes: object) -> Snapshot:
         platforms={WAREHOUSE: terms()},
         namespaces={"agents": {"team": "claims"}},
         shapes={WAREHOUSE: shapes(MINE)},
-        pending="",
+        pending=None,
     )
     return replace(complete, **changes)  # type: ignore[arg-type]
 

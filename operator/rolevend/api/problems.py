@@ -147,7 +147,7 @@ def of_verdict(verdict: Denied | Pending) -> Problem:
     detail = f"{named}: {rest}" if named else verdict.message
     if verdict.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, verdict.reason, detail, field=named, missing=verdict.missing or None)
+    return Problem(403, verdict.reason, detail, field=named, missing=verdict.missing)
 
 
 _MEMBERS: Final = {

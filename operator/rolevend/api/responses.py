@@ -96,7 +96,7 @@ def decision(whole: RoleDecision) -> Decision:
         left_out = [SkippedPlatform.by(request, verdict) for request, verdict in whole.skipped]
         return Decision(granted=True, explanation=explanation(whole.grants), left_out=tuple(map(_left_out, left_out)) or None)
     refusal = SkippedPlatform.by(*whole.blocking_decision)
-    return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing or None)
+    return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing)
 
 
 def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
@@ -126,7 +126,7 @@ def _shown(vend: PlatformGrant, shape: TableShape, *, several: bool) -> TableSho
 
 
 def _left_out(absent: SkippedPlatform) -> LeftOut:
-    return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing or None)
+    return LeftOut(name=absent.platform, reason=absent.reason, message=absent.message, missing=absent.missing)
 
 
 def _platform(vend: PlatformGrant, credential: protocol.Credential) -> PlatformShown:

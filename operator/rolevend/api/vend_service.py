@@ -49,12 +49,12 @@ class SkippedPlatform:
     platform: PlatformName
     reason: str
     message: str
-    missing: str = ""
+    missing: str | None = None
     """See decision.outcome.Denied."""
 
     @classmethod
     def by(cls, request: Request, verdict: Denied | Pending) -> "SkippedPlatform":
-        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
+        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else None)
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":

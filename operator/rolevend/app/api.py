@@ -1,6 +1,6 @@
-"""The API process: informers, drivers with the vendor's credential alone, the token check and the calls, tied together and ended together.
+"""The composition root of the API process, whose drivers have the vendor's login alone.
 
-Any number of them run beside each other and beside the operator: what they share lies in the cluster.
+Any number of these processes run beside the operator. They share state through the cluster only.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from rolevend.identity.review import Reviews
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.kube.handles import HandleRegistry
-from rolevend.kube.secrets import own_key
+from rolevend.kube.operator_keys import operator_key
 from rolevend.kube.token_replay import TokenReplayStore
-from rolevend.model import ClusterId, PlatformName
-from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
+from rolevend.model import ClusterId
+from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.token_review import TokenReviewer
@@ -43,63 +43,46 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import ApiSettings
 from rolevend.snapshot.builder import SnapshotBuilder
-from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.controller import SnapshotController, SnapshotSources
 from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
 _OF_ITS_TIME = 0.9
-"""After so much of the time that a role has to become Ready, its call gives up: then nobody waits any more when the operator ends it."""
+"""A call gives up after this part of the time in which its role must be Ready, so that no call waits when the operator revokes the role."""
 
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: ApiSettings) -> None:
-    """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
+    """Run until SIGTERM or SIGINT. Raises if a part ends by itself: then the process must be restarted."""
     metrics, serving = Metrics(), Serving(settings)
     cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await retry_until_available(lambda: cluster_id_of(cluster))
-        key = await retry_until_available(lambda: own_key(cluster, settings.namespace, settings.handle_key_secret, None))
+        key = await retry_until_available(lambda: operator_key(cluster, settings.namespace, settings.handle_key_secret, None))
         await Api(settings, serving, cluster, cluster_id, key, metrics).run()
     finally:
         await cluster.close()
 
 
 class Api:
-    """The parts, each given what it needs of the others."""
+    """Creates the parts, and runs them."""
 
     def __init__(
         self, settings: ApiSettings, serving: Serving, cluster: KubeClient, cluster_id: ClusterId, key: bytes, metrics: Metrics
     ) -> None:
         self._serving = serving
-        handles = HandleRegistry(
-            cluster, settings.namespace, lambda: self._observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
-        )
+        changed = asyncio.Event()
+        handles = HandleRegistry(cluster, settings.namespace, changed.set, unknown_users=settings.unknown_users_per_agent)
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
-        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, lambda: self._observed.mark_dirty(), now)
-        self._observed = SnapshotController(
-            cluster,
-            SnapshotBuilder(cluster_id, key),
-            metrics,
-            now,
-            handles.refused,
-            self._issuers.states,
-            known_of=as_attested,
-            reports=False,
-        )
+        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
+        sources = SnapshotSources(changed, handles.refused, self._issuers.states, as_attested)
+        self._observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, key), metrics, now, sources, reports=False)
         self._index = VendedRoleIndex(cluster, now)
-        self._platforms = PlatformRegistry(
-            cluster,
-            settings,
-            drivers(cluster_id, settings.platform_workers),
-            lambda _: self._observed.mark_dirty(),
-            lambda name, kind, count: metrics.queue_depth.labels(name, kind).set(count),
-            _looked,
-            now,
-            programs=False,
-        )
+        build = drivers(cluster_id, settings.platform_workers)
+        self._platforms = PlatformRegistry(cluster, settings, build, changed.set, now, programs=False)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
@@ -120,7 +103,7 @@ class Api:
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
-            settings.probe_host, settings.probe_port, metrics.registry, lambda: "", self._unready, lambda: "ok", self._measure
+            settings.probe_host, settings.probe_port, metrics.registry, lambda: None, self._unready, lambda: "ok", self._measure
         )
         self._metrics = metrics
 
@@ -129,7 +112,7 @@ class Api:
             _log.info("probes and metrics", extra={"port": await self._probes.start()})
             async with asyncio.TaskGroup() as parts:
                 tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._index.informer)]
-                tasks.append(parts.create_task(self._observed.run(self._platforms, self._viewed)))
+                tasks.append(parts.create_task(self._observed.run(self._platforms, self._on_snapshot)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
@@ -143,18 +126,14 @@ class Api:
             await self._journal.close()
             await self._probes.stop()
 
-    def _viewed(self) -> None:
+    def _on_snapshot(self) -> None:
         self._issuers.sync(self._observed.providers)
 
-    def _unready(self) -> str:
+    def _unready(self) -> str | None:
         pending = self._serving.unready or self._observed.snapshot.pending
-        return pending or ("" if self._index.informer.synced else "the vended roles were not listed yet")
+        return pending or (None if self._index.informer.synced else "the vended roles were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.api_ready.set(not self._unready())
-        self._metrics.follow({name for name, _ in self._platforms})
+        self._platforms.measure(self._metrics)
         self._metrics.follow_providers(self._issuers.up)
-
-
-async def _looked(_name: PlatformName, _at_work: ConnectedPlatform) -> None:
-    """The operator attests it, and holds the object."""

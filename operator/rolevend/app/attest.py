@@ -1,7 +1,7 @@
-"""`rolevend platform attest`: asks the operator, through the cluster, to try every promise once more, and waits for what it found.
+"""`rolevend platform attest`: asks the operator, through the cluster, to attest a platform again, and waits for the result.
 
-The operator alone holds the platform's logins; who asks needs no more than the right to change the DataPlatform. Before there is a cluster,
-whoever has just installed has the logins in a file, and tries the same by hand.
+The caller needs only the right to change the DataPlatform, because the operator has the platform's logins. Without a cluster the command
+attests the platform itself, with the logins in the file that `rolevend platform install` wrote.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from rolevend.kinds.shared import ATTEST
 from rolevend.kinds.status import body
 from rolevend.kube.client import KubeClient
 from rolevend.kube.paths import path_of
-from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platforms.protocol import Secret
@@ -33,7 +33,7 @@ from rolevend.snapshot.conditions.common import attested_server
 
 _POLL_SECONDS = 0.3
 _BY_HAND = ClusterId("by-hand")
-"""Canaries of a person. Two who attest one platform like this wait for each other, and no operator's canaries are met."""
+"""The cluster id of canaries without a cluster. Two such attestations of one platform wait for each other, and for no operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,15 @@ class Attested:
 
 
 async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell: Callable[[str], None]) -> Attested:
-    """By the operator. `request` must be new each time. `tell` hears why it takes so long, each reason once. Raises where there is no
-    answer in time."""
+    """Attest by the operator. `request` must be unique. `tell` receives each reason for a delay once.
+
+    Raises PlatformUnavailable if there is no result within `seconds`.
+    """
     cluster = await KubeClient.connect(kubeconfig)
     try:
         await cluster.merge(path_of(DataPlatform), name, {"metadata": {"annotations": {ATTEST: request}}})
-        deadline, told = time.monotonic() + seconds, ""
+        deadline = time.monotonic() + seconds
+        told: str | None = None
         while time.monotonic() < deadline:
             platform = parse(DataPlatform, await cluster.get(path_of(DataPlatform), name), unknown="ignore")
             found = platform.status.attestation
@@ -61,16 +64,17 @@ async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell:
         await cluster.close()
 
 
-def _tell_once(platform: DataPlatform, told: str, tell: Callable[[str], None]) -> str:
+def _tell_once(platform: DataPlatform, told: str | None, tell: Callable[[str], None]) -> str | None:
+    """Report why the attestation waits, unless it is `told` already. Returns the last reason."""
     waiting = [each for each in platform.status.conditions if each.type in ("Ready", "Attested") and each.status != "True"]
-    why = waiting[0].message if waiting else ""
+    why = waiting[0].message if waiting else None
     if why and why != told:
         tell(why)
     return why or told
 
 
 def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], datetime]) -> Attested:
-    """By this process, with no cluster: `secrets_file` holds the two Secrets that `rolevend platform install` wrote."""
+    """Attest by this process, without a cluster. `secrets_file` holds the two Secrets that `rolevend platform install` wrote."""
     platform = read(manifest)
     driver = drivers(_BY_HAND, workers=1)(platform, _keys(platform, secrets_file))
     try:
@@ -97,15 +101,15 @@ def _keys(platform: DataPlatform, secrets_file: Path) -> Keys:
 
 
 def _key_login(found: Mapping[str, Any]) -> KeyLogin:
-    return KeyLogin(_text(found, "username"), Secret(_text(found, "private_key")), "")
+    return KeyLogin(_text(found, "username"), Secret(_text(found, "private_key")))
 
 
 def _login(found: Mapping[str, Any]) -> Login:
-    return Login(_text(found, "username"), Secret(_text(found, "password")), "")
+    return Login(_text(found, "username"), Secret(_text(found, "password")))
 
 
 def _secrets(secrets_file: Path) -> dict[str, Any]:
-    """What the Secrets in the file hold, by their names."""
+    """Return the `stringData` of the Secrets in the file, by name."""
     try:
         documents = [each for each in yaml.safe_load_all(secrets_file.read_text()) if isinstance(each, dict)]
         return {each["metadata"]["name"]: each.get("stringData") for each in documents if each.get("kind") == "Secret"}
@@ -133,7 +137,7 @@ def as_json(attested: Attested) -> dict[str, Any]:
 
 
 def as_text(attested: Attested) -> str:
-    """A line for each check, what failed first."""
+    """Return one line for each check, failed ones first."""
     platform, attestation = attested.platform, attested.attestation
     rows = [("FAILED", check.name, check.detail) for check in attestation.failed]
     rows += [("not preventable here", check.name, check.reason) for check in attestation.not_preventable]

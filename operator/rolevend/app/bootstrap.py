@@ -1,4 +1,4 @@
-"""What every process of ours does when it starts. Knows no kopf: the API does without it."""
+"""The first steps of the operator and of the API. Must not import kopf, which the API does without."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from rolevend.model import ClusterId
 
 _RETRY_SECONDS = 2.0
 _REFUSED_SECONDS = 60.0
-"""An API server that has just started refuses everybody until it has read its roles and bindings: seconds. Longer is a missing right."""
+"""For some seconds after its start the API server refuses every request, until it has read its RBAC objects. Longer: a right is missing."""
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def now() -> datetime:
 
 
 async def cluster_id_of(cluster: KubeClient) -> ClusterId:
-    """The uid of `kube-system`: there is one in every cluster, and never the same in two."""
+    """Return the uid of the namespace `kube-system`, which is unique for each cluster."""
     namespace = await cluster.get(NAMESPACES, "kube-system")
     return ClusterId(namespace["metadata"]["uid"])
 
@@ -37,8 +37,10 @@ async def retry_until_available(
     moment: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Asks until there is an answer: a pod may well start before the API server can be reached, or before that knows who may do what.
-    Raises NotPermitted where that is refused for `_REFUSED_SECONDS`."""
+    """Call `ask` until it succeeds: a pod may start before the API server answers, or before it has read its RBAC objects.
+
+    Raises NotPermitted if it is refused for `_REFUSED_SECONDS`.
+    """
     refused_since: float | None = None
     while True:
         try:
@@ -57,7 +59,9 @@ async def retry_until_available(
 
 
 def freeze_gc() -> None:
-    """What is there by now stays, as good as all of it, for as long as the process. While the garbage collector looks at all of it again,
-    nothing else goes on: 55 ms for the modules alone, by which a vend takes longer. From here on it looks at what came later."""
+    """Exclude all objects that exist now from garbage collection, because nearly all of them live as long as the process.
+
+    A collection of the modules alone stops the process for 55 ms, which delays a vend.
+    """
     gc.collect()
     gc.freeze()

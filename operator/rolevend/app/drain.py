@@ -1,6 +1,6 @@
-"""`rolevend drain`: no role is made any more, and none is left, so that the operator can go.
+"""`rolevend drain`: stops vending and revokes all roles, so that the operator can be removed.
 
-It asks, as a person would: the operator drops the roles, and must run meanwhile.
+The operator drops the roles, so it must run meanwhile.
 """
 
 import asyncio
@@ -29,40 +29,41 @@ from rolevend.snapshot.controller import ready_condition
 
 _POLL_SECONDS = 0.5
 _POLL_SECONDS_PER_THOUSAND = 1.0
-"""More rarely while many are left: each look lists them all."""
+"""Additional seconds for each thousand objects that are left, because each poll lists them all."""
 _PROBE = "rolevend-drain"
-"""The name of a VendedRole that is never made, of the Agent that it names, and of us as a manager of fields."""
+"""The name of a VendedRole that is only created as a dry run, of its Agent, and of the field manager."""
 _CLOSED = "vending is closed"
-"""How the policy begins what it says."""
+"""The beginning of the policy's message."""
 _WHY = "rolevend.dev/closed-because"
 _REASON = "the operator is about to go"
 
 _FINISHES = "the API still finishes what it began"
 _OVER = ("Succeeded", "Failed")
-"""Phases of pods in which nothing runs: an evicted one stays to be looked at."""
+"""Phases of pods in which nothing runs. An evicted pod stays for inspection."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An object that is still there."""
+    """An object that still exists."""
 
     kind: str
     name: str
-    """With the namespace before it, where it has one."""
+    """With its namespace, if it has one."""
     message: str
-    """What its status says about why."""
+    """The reason, from its status."""
 
 
 async def drain(
     kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, api: str | None, platforms: bool, tell: Tell
 ) -> tuple[Left, ...]:
-    """Stops the API, closes vending, ends every VendedRole, and, where `platforms`, deletes every DataPlatform; what is left after
-    `timeout` seconds. Where something is, the API runs again.
+    """Stop the API, close vending, revoke every VendedRole, and delete every DataPlatform if `platforms`.
 
-    `api` is its Deployment in `namespace`; None leaves it as it is. `policy` is the chart's ValidatingAdmissionPolicy that refuses
-    requests while there is a binding of its name; to see that it does, one is made in `namespace`, where no agent is.
+    Returns what is left after `timeout` seconds. If something is left, the API is started again.
+
+    `api` is the Deployment of the API in `namespace`, or None to leave it running. `policy` is the chart's ValidatingAdmissionPolicy, which
+    refuses requests while a binding of its name exists. A dry run in `namespace`, where no agent is, shows that it does.
     """
     cluster = await KubeClient.connect(kubeconfig)
     try:
@@ -74,18 +75,18 @@ async def drain(
 
 @dataclass(frozen=True, slots=True)
 class _Stopped:
-    """A Deployment that was told to have no pods."""
+    """A Deployment that was scaled to 0."""
 
     namespace: str
     name: str
     replicas: int
-    """Before that."""
+    """Before it was scaled."""
     selector: str
-    """Of its pods."""
+    """The label selector of its pods."""
 
 
 class Drain:
-    """Holds the names of what is left, and one page of bodies: ten thousand bodies are more than its pod may use."""
+    """Keeps the names of the objects that are left, and one page of them in memory, because its pod has little."""
 
     def __init__(self, cluster: KubeClient, deadline: float, tell: Tell, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._cluster = cluster
@@ -101,20 +102,20 @@ class Drain:
             await self._close(namespace, policy, owner)
             left = await self._end_all(stopped, platforms=platforms)
         finally:
-            if stopped and left != ():  # nobody goes yet, and agents can still release
+            if stopped and left != ():  # the operator stays, so agents must be able to release
                 await self._scale(stopped, stopped.replicas)
         return left
 
     async def _end_all(self, stopped: _Stopped | None, *, platforms: bool) -> tuple[Left, ...]:
         left = await self._end(VENDED_ROLES, "VendedRole", self._revoke)
-        if stopped and not left:  # what still ran would vend when nobody drops any more and nothing refuses
+        if stopped and not left:  # a running API pod could vend when no operator drops
             left = await self._see_off(stopped)
-        if platforms and not left:  # an operator whose platform goes first could not drop what is on it
+        if platforms and not left:  # the operator needs the DataPlatform to drop its roles
             left = await self._end(path_of(DataPlatform), "DataPlatform", self._delete_platform)
         return left
 
     async def _stop(self, namespace: str, api: str) -> _Stopped | None:
-        """None where there is no such Deployment."""
+        """Scale the Deployment to 0, or return None if there is none."""
         try:
             scale = await self._cluster.get(DEPLOYMENTS, api, namespace, "scale")
         except NotFound:
@@ -125,11 +126,11 @@ class Drain:
         return stopped
 
     async def _scale(self, stopped: _Stopped, replicas: int) -> None:
-        """The number that it had is no change of anybody else's: helm would refuse to overwrite one at the next upgrade."""
+        """Set the number of replicas through the subresource, so that helm can still overwrite it at the next upgrade."""
         await self._cluster.merge(DEPLOYMENTS, stopped.name, {"spec": {"replicas": replicas}}, stopped.namespace, "scale")
 
     async def _see_off(self, stopped: _Stopped) -> tuple[Left, ...]:
-        """Pods that still run at the deadline."""
+        """Wait until all pods ended, and return those that still run at the deadline."""
         while True:
             try:
                 pods = [pod async for page in self._cluster.pages(PODS, stopped.namespace, stopped.selector) for pod in page["items"]]
@@ -204,15 +205,15 @@ class Drain:
                     if kept:
                         self._tell(f"{name}s that are done with, and that finalizers of others keep: {', '.join(sorted(kept))}")
                     return ()
-            except (Unavailable, WatchExpired) as error:  # Gone: the list grew too old between two pages
+            except (Unavailable, WatchExpired) as error:  # WatchExpired: the list expired between two pages
                 left = [Left("API server", "-", str(error))]
             if not self._has_time():
                 return tuple(left)
-            until = self._deadline - asyncio.get_running_loop().time()  # at the deadline it looks once more
+            until = self._deadline - asyncio.get_running_loop().time()  # it polls once more at the deadline
             await self._sleep(max(0.0, min(until, _POLL_SECONDS + known / 1000 * _POLL_SECONDS_PER_THOUSAND)))
 
     async def _revoke(self, role: Body) -> None:
-        """The reason is written before the object is deleted."""
+        """Write the reason, then delete the object."""
         metadata = role["metadata"]
         if metadata.get("deletionTimestamp"):
             return
@@ -221,7 +222,7 @@ class Drain:
         try:
             await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
         except (NotFound, ResourceConflict):
-            return  # it went meanwhile
+            return  # it is gone already
         await self._cluster.delete(VENDED_ROLES, metadata["name"], metadata["uid"], metadata["namespace"])
 
     async def _delete_platform(self, platform: Body) -> None:

@@ -1,11 +1,11 @@
-"""The driver for what a DataPlatform says it is."""
+"""Creates the driver for the kind of platform that a DataPlatform names."""
 
 from typing import assert_never
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.data_platform import Snowflake
-from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
@@ -15,7 +15,7 @@ from rolevend.platforms.protocol import Platform
 
 
 def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
-    """`workers` is how many calls that vend one platform gets at once."""
+    """`workers` is the maximum number of concurrent calls that vend on one platform."""
 
     def build(platform: DataPlatform, keys: Keys) -> Platform:
         match keys:
@@ -32,8 +32,10 @@ def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
 
 
 def _vending(workers: int, keys: Keys) -> int:
-    """How many connections of the vendor. Vends and drops have threads of their own, and neither waits for the other's connections;
-    without a programmer what is built is looked for by the vendor."""
+    """Return the number of the vendor's connections. Vends and drops have threads of their own, and neither waits for a connection.
+
+    Without a programmer the vendor checks which profiles are built.
+    """
     return workers + DROPPERS + LOOKERS + (0 if keys.programmer else BUILDERS)
 
 
@@ -56,7 +58,7 @@ def _postgres(platform: DataPlatform, keys: PasswordLogins, cluster_id: ClusterI
 
 def _snowflake(spec: Snowflake, keys: KeyPairLogins, cluster_id: ClusterId, workers: int) -> Platform:
     try:
-        from rolevend.platforms import snowflake  # its connector is an extra, and large: only who has such an account needs it
+        from rolevend.platforms import snowflake  # its connector is an extra, and large
     except ModuleNotFoundError as error:
         raise InvalidInput("spec.snowflake", "this installation has no driver for it: install rolevend with the extra snowflake") from error
 

@@ -1,4 +1,4 @@
-"""Where calls are taken: a port and a certificate that are there when the process starts, and an end at which every call has its answer."""
+"""The HTTP server of the API: checks port and certificate at the start, and answers every running call before it ends."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ from rolevend.errors import InvalidInput
 from rolevend.settings import PREFIX, ApiSettings
 
 GRACE_SECONDS: Final = 20
-"""What was begun is brought to its end within this, once the process is told to stop."""
+"""After a signal running calls may take this long to finish."""
 _UNDOING_SECONDS: Final = 5.0
-"""What was not, has as long to be undone."""
+"""Calls that did not finish may take this long to undo their effects."""
 _CERTIFICATE_SECONDS: Final = 30.0
-"""How soon a renewed certificate is used."""
+"""The time between two checks for a renewed certificate."""
 _PORT, _CERTIFICATE, _KEY = f"{PREFIX}API_PORT", f"{PREFIX}API_TLS_CERT_FILE", f"{PREFIX}API_TLS_KEY_FILE"
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 class Serving:
     def __init__(self, settings: ApiSettings) -> None:
-        """Raises InvalidInput where the port is taken, or the certificate is none: before anything else begins."""
+        """Raises InvalidInput if the port is taken, or the certificate is not valid."""
         self._files = _certificate(settings)
         self._socket = listening(settings.api_host, settings.api_port)
         self._limits = ConnectionLimits(
@@ -39,14 +39,14 @@ class Serving:
         self._server: _Server | None = None
 
     @property
-    def unready(self) -> str:
-        """Why no call should come, or empty."""
+    def unready(self) -> str | None:
+        """The reason to send no calls here, or None."""
         if self._server is None or not self._server.started:
             return "no calls are taken yet"
-        return "this process is ending" if self._server.should_exit else ""
+        return "this process is ending" if self._server.should_exit else None
 
     async def run(self, application: Any) -> None:
-        """Until SIGTERM or SIGINT, and then until each call that was begun has its answer."""
+        """Run until SIGTERM or SIGINT, and then until every running call is answered."""
         certificate, key = self._files or (None, None)
         self._server = _Server(
             uvicorn.Config(
@@ -69,7 +69,7 @@ class Serving:
         await self._server.serve()
 
     async def follow_certificate(self) -> None:
-        """Until cancelled. A certificate is renewed every few weeks, and the process lives on."""
+        """Load the certificate when its file changes, until cancelled."""
         if self._files is None:
             return
         known = _version(self._files[0])
@@ -81,15 +81,14 @@ class Serving:
             try:
                 context.load_cert_chain(*self._files)
             except (OSError, ssl.SSLError) as error:
-                _log.warning("reading the renewed certificate: %s", error)
+                _log.warning("cannot read the renewed certificate: %s", error)
                 continue
             known = version
-            _log.info("the certificate was renewed")
+            _log.info("loaded the renewed certificate")
 
 
 class _Server(LimitedServer):
-    """Ends when it is told to, and lets the process end by itself: uvicorn would raise the signal once more when the last call is
-    answered, and nothing after it would be done."""
+    """Ends after a signal, and lets the caller continue: uvicorn would raise the signal again, which ends the process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,20 +98,20 @@ class _Server(LimitedServer):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        if self.server_state.tasks:  # told to give up what they do, which takes a moment
+        if self.server_state.tasks:  # cancelled, and still undoing their effects
             await asyncio.wait(self.server_state.tasks, timeout=_UNDOING_SECONDS)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Raises InvalidInput where it cannot be listened there. What is accepted from it sends at once whatever is written."""
+    """Return a listening socket, whose connections send without delay. Raises InvalidInput if it cannot listen there."""
     is_six = ":" in host
     family = socket.AF_INET6 if is_six else socket.AF_INET
     try:
         taken = socket.create_server((host, port), family=family, dualstack_ipv6=is_six, backlog=2048)
     except OSError as error:
         raise InvalidInput(_PORT, f"calls cannot be taken on {host}:{port}: {error.strerror or error}") from error
-    # Each connection has it from here: asyncio sets it only on sockets that say which protocol they are of. Without it the body of an
-    # answer waits for the acknowledgement of its headers, which callers delay by 40 ms.
+    # Connections inherit the option; asyncio sets it only on sockets with an explicit protocol. Without it the body of a response waits
+    # for the acknowledgement of its headers, which clients delay by 40 ms.
     taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return taken
 
@@ -138,7 +137,7 @@ def _certificate(settings: ApiSettings) -> tuple[Path, Path] | None:
 
 
 def _version(path: Path) -> float:
-    """0 while it is not there: it is replaced just now."""
+    """Return the time of the last change, or 0 if the file does not exist at this moment."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""A DataPlatform in a file."""
+"""Reads a DataPlatform from a file."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from rolevend.kinds import DataPlatform, parse
 
 
 def read(manifest: Path) -> DataPlatform:
-    """The one DataPlatform in the file."""
+    """Return the DataPlatform in the file. Raises InvalidInput unless there is exactly one."""
     try:
         documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,4 +1,4 @@
-"""The operator process: election, informers, drivers, kopf, the clock, the sweep and the probes, tied together and ended together."""
+"""The composition root of the operator process: it creates all parts, runs them together, and ends them together."""
 
 import asyncio
 import logging
@@ -28,11 +28,11 @@ from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
-from rolevend.kube.credentials import CREDENTIAL_KEY_SECRET, CredentialSecrets
+from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.leadership import identity
-from rolevend.kube.secrets import own_key
+from rolevend.kube.operator_keys import CREDENTIAL_KEY_SECRET, operator_key
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
@@ -50,19 +50,19 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
 from rolevend.snapshot.builder import SnapshotBuilder
-from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.controller import SnapshotController, SnapshotSources
 from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.probes import ProbeServer
 
 _SILENCE = timedelta(minutes=5)
-"""An informer hears a bookmark a minute; silence of this length is a dead watch that did not notice."""
+"""An informer receives a bookmark every minute. After this time without one its watch is dead."""
 _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises if a part of it ends by itself: then the process must go, and be started again."""
-    # Until kopf minds the signals itself: process 1 of a container would not even be ended by one.
+    """Run until SIGTERM or SIGINT. Raises if a part ends by itself: then the process must be restarted."""
+    # Until kopf installs its own handlers: without one a signal does not end process 1 of a container.
     running = asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: running and running.cancel())
@@ -88,7 +88,8 @@ async def run(settings: Settings) -> None:
             handles=await _key(cluster, settings.namespace, settings.handle_key_secret),
             credentials=await _key(cluster, settings.namespace, CREDENTIAL_KEY_SECRET),
         )
-        await OperatorParts(settings, cluster, election, cluster_id, keys, metrics, health).run()
+        health.operator = OperatorParts(settings, cluster, election, cluster_id, keys, metrics)
+        await health.operator.run()
     finally:
         await probes.stop()
         await cluster.close()
@@ -97,26 +98,26 @@ async def run(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Kept in the operator's own namespace."""
+    """The keys in Secrets of the operator's namespace."""
 
     handles: bytes
-    """Of opaque user handles."""
+    """The key of opaque user handles."""
     credentials: bytes
-    """By which a credential is known that this operator wrote."""
+    """The key of the MACs of credentials."""
 
 
 async def _key(cluster: KubeClient, namespace: str, name: str) -> bytes:
-    return await retry_until_available(lambda: own_key(cluster, namespace, name, secrets.token_bytes))
+    return await retry_until_available(lambda: operator_key(cluster, namespace, name, secrets.token_bytes))
 
 
 def _exit(why: str) -> Never:
-    """At once, and without a word to anybody: another replica may begin, and finds whatever is half done."""
+    """End the process at once: another replica may lead now, and it repairs what is half done."""
     _log.error("no longer leading: %s; this process ends", why)
     os._exit(1)
 
 
 class Health:
-    """What the probes answer; nothing is wrong before there is something to ask."""
+    """The results of the probes. Before `operator` is set the process is healthy and not ready."""
 
     operator: "OperatorParts | None" = None
 
@@ -124,8 +125,8 @@ class Health:
         if self.operator is not None:
             self.operator.measure()
 
-    def unready(self) -> str:
-        """A replica that stands by is ready, for it could lead: or an update of the Deployment would wait for ever."""
+    def unready(self) -> str | None:
+        """A replica that does not lead is ready, too: otherwise an update of the Deployment would never finish."""
         if self.operator is None:
             return "the operator has not reached the API server yet"
         return self.operator.observed.pending or self.operator.election.problem
@@ -134,20 +135,20 @@ class Health:
         election = self.operator.election if self.operator else None
         return "ok" if election is None or election.leading else f"standing by: {election.leader or 'nobody'} leads"
 
-    def unhealthy(self) -> str:
-        """Only what a restart mends: a watch that stays silent while the API server answers."""
+    def unhealthy(self) -> str | None:
+        """Return a problem that only a restart solves, such as a silent watch while the API server answers."""
         if self.operator is None or (answered_at := self.operator.election.answered_at) is None:
-            return ""
+            return None
         if self.operator.sweeper.deaf:
             return self.operator.sweeper.deaf
         for informer in self.operator.observed.informers:
             if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
-                return f"nothing was heard of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
-        return ""
+                return f"no watch event of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
+        return None
 
 
 class OperatorParts:
-    """The parts, each given what it needs of the others."""
+    """Creates the parts, and runs them."""
 
     def __init__(
         self,
@@ -157,7 +158,6 @@ class OperatorParts:
         cluster_id: ClusterId,
         keys: Keys,
         metrics: Metrics,
-        health: Health,
     ) -> None:
         self.election = election
         self._settings = settings
@@ -165,25 +165,15 @@ class OperatorParts:
         self._metrics = metrics
         self._listed = asyncio.Event()
         self._roles = RoleStore()
-        handles = HandleRegistry(
-            cluster, settings.namespace, lambda: self.observed.mark_dirty(), unknown_users=settings.unknown_users_per_agent
-        )
+        changed = asyncio.Event()
+        handles = HandleRegistry(cluster, settings.namespace, changed.set, unknown_users=settings.unknown_users_per_agent)
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
-        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, lambda: self.observed.mark_dirty(), now)
-        self.observed = SnapshotController(
-            cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, handles.refused, self._issuers.states
-        )
-        self._attesting = AttestationController(settings, metrics, self._platform_changed, now, secrets.token_bytes)
-        self._platforms = PlatformRegistry(
-            cluster,
-            settings,
-            drivers(cluster_id, settings.platform_workers),
-            self._platform_changed,
-            self._waiting,
-            self._looked,
-            now,
-        )
+        self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
+        sources = SnapshotSources(changed, handles.refused, self._issuers.states)
+        self.observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, sources)
+        self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
+        self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)
         self._holding = PlatformFinalizer(cluster, self._in_use)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
@@ -208,17 +198,17 @@ class OperatorParts:
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
         self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
-        health.operator = self
+        self._platforms.add_poll_handler(self._on_polled)
 
     def measure(self) -> None:
         self._metrics.leader.set(self.election.leading)
-        self._metrics.follow({name for name, _ in self._platforms})
+        self._platforms.measure(self._metrics)
         self._metrics.follow_providers(self._issuers.up)
         self.sweeper.measure()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as watching:
-            # A replica that stands by watches as well: when it takes over, everything is listed.
+            # A replica that does not lead watches, too: when it takes over, everything is listed.
             tasks = [watching.create_task(informer.run()) for informer in self.observed.informers]
             async with self.election:
                 await self._lead()
@@ -228,12 +218,12 @@ class OperatorParts:
     async def _lead(self) -> None:
         try:
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(self.observed.run(self._platforms, self._viewed))]
+                tasks = [parts.create_task(self.observed.run(self._platforms, self._on_snapshot))]
                 tasks.append(parts.create_task(self._expiry.run(self._watcher.expire)))
                 tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._taken_tokens.run()))
-                # kopf begins when a verdict can be given: each request is then looked at once.
+                # kopf starts when the snapshot is complete, so that each request is decided once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))
@@ -245,24 +235,17 @@ class OperatorParts:
             await asyncio.gather(self._platforms.stop(), self._attesting.end())
             await self._journal.close()
 
-    def _platform_changed(self, name: PlatformName) -> None:
-        at_work = self._platforms.get(name)
-        self._metrics.platform_up.labels(name).set(at_work is not None and at_work.state.problem is None)
-        self.observed.mark_dirty()
-
-    async def _looked(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
-        if at_work.state.drift:
-            await self._reevaluator.drifted(name, at_work.state.drift)
-        self._attesting.consider(name, at_work)
-        await self._holding.consider(name, at_work)
+    async def _on_polled(self, name: PlatformName, platform: ConnectedPlatform) -> None:
+        self._metrics.platform_up.labels(name).set(platform.state.problem is None)
+        if platform.state.drift:
+            await self._reevaluator.drifted(name, platform.state.drift)
+        self._attesting.consider(name, platform)
+        await self._holding.consider(name, platform)
 
     def _in_use(self, name: PlatformName) -> bool:
         return any(standing.role for standing in self._roles.on(name))
 
-    def _waiting(self, name: PlatformName, kind: str, count: int) -> None:
-        self._metrics.queue_depth.labels(name, kind).set(count)
-
-    def _viewed(self) -> None:
+    def _on_snapshot(self) -> None:
         self._issuers.sync(self.observed.providers)
         if not self.observed.snapshot.pending:
             self._listed.set()

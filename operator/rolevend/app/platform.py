@@ -1,5 +1,4 @@
-"""`rolevend platform plan|install|catalog`: from a DataPlatform manifest and an administrator's connection to a plan, to exactly that
-plan, and to what policies see there."""
+"""`rolevend platform plan|install|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
 
 import base64
 import secrets
@@ -28,14 +27,14 @@ _CONNECT_SECONDS = 10
 
 
 def plan(manifest: Path, dsn: str) -> InstallPlan:
-    """What `install` would do now. Changes nothing."""
+    """Return the steps that `install` would run now. Changes nothing."""
     platform = read(manifest)
     with _administrator(platform, dsn) as connection:
         return make_plan(connection, _options(platform))
 
 
 def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
-    """Runs the plan of that digest; answers the two Secrets that the manifest refers to, as YAML for the operator's namespace."""
+    """Run the plan with the digest `accept`. Returns the two Secrets that the manifest refers to, as YAML for `namespace`."""
     platform = read(manifest)
     options = _options(platform)
     passwords = Passwords(vendor=_password(), programmer=_password())
@@ -52,7 +51,7 @@ def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
 
 
 def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
-    """The text of what the operator sees of the database, and how many tables that is. Changes nothing."""
+    """Return the catalog that the operator sees, as text, and its number of tables. Changes nothing."""
     platform = read(manifest)
     options = _options(platform)
     with _administrator(platform, dsn) as connection:
@@ -61,7 +60,7 @@ def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
 
 
 def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | None:
-    """Lets the database hash with the key in this file, as every other of the domain; answers the domain that it had."""
+    """Let the database use the hash key in this file, as all databases of the domain do. Returns the domain that it had, or None."""
     platform = read(manifest)
     try:
         secret = Secret(key.read_text(encoding="ascii").strip())
@@ -83,7 +82,7 @@ def _options(platform: DataPlatform) -> PostgresInstallOptions:
 
 @contextmanager
 def _administrator(platform: DataPlatform, dsn: str) -> Iterator[Connection]:
-    """A connection to the database that the manifest names; the DSN says where and as whom."""
+    """Connect to the database that the manifest names, with host and user from the DSN."""
     database = values.address(platform).database
     try:
         connection = psycopg.connect(dsn, dbname=database, autocommit=True, connect_timeout=_CONNECT_SECONDS)

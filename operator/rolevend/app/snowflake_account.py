@@ -1,5 +1,4 @@
-"""`rolevend platform plan|install` for a Snowflake account: from a DataPlatform manifest to the script that prepares the account, to that
-script with the public keys of two new logins, and to these logins as Secrets."""
+"""`rolevend platform plan|install` for Snowflake: creates the script that prepares an account, and the Secrets of two new logins."""
 
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from rolevend.platforms.snowflake.vend.keys import new_login_key, public_key
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is to be run, and what logs in afterwards."""
+    """The script to run, and the logins that it creates."""
 
     script: str
     secrets: str
@@ -28,13 +27,13 @@ class Installation:
 
 
 def plan(platform: DataPlatform) -> tuple[str, str]:
-    """The script, and the digest that consents to it. Nothing is asked and nothing changed: the same manifest gives the same."""
+    """Return the script and its digest. Deterministic, and without a connection to the account."""
     account, options = _account(platform), _options(platform)
     return installer.script(account, options).text(), installer.digest(account, options)
 
 
 def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation:
-    """With new keys. `Conflict` where a person accepted another script than this one."""
+    """Create new keys. Raises Conflict if `accept` is not the digest of this script."""
     account, options = _account(platform), _options(platform)
     digest = installer.digest(account, options)
     if digest != accept:
@@ -53,13 +52,13 @@ def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation
 
 
 def apply(prepared: Installation, connection: str) -> None:
-    """Runs the script as an administrator, by a connection of their own in `connections.toml`. Safe to run again after a failure."""
+    """Run the script through an administrator's connection in `connections.toml`. Idempotent."""
     with administrator(connection) as run:
         run(prepared.script)
 
 
 def catalog(platform: DataPlatform, connection: str, *, as_json: bool) -> tuple[str, int]:
-    """The text of what the operator sees of the account, by an administrator's connection, and how many tables that is. Changes nothing."""
+    """Return the catalog that the operator sees, as text, and its number of tables. Reads through an administrator's connection."""
     account, options = _account(platform), _options(platform)
     with administrators_session(connection) as session:
         found = seen_by_administrator(session, account.database, options.schemas, options.tools)

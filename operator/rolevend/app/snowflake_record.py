@@ -1,4 +1,4 @@
-"""What a Snowflake account itself remembers of a role, for `rolevend trace` and `rolevend who`, asked by a person's own connection."""
+"""The records of a role in a Snowflake account, for `rolevend trace` and `rolevend who`, through the user's own connection."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,10 +17,10 @@ _NONE_ARCHIVED = "Snowflake has no statement of this role in its archive, which 
 
 
 class SnowflakeTrace:
-    """Iterate over it once; afterwards `notes` says what a person should know of the answer."""
+    """Yields the statements. Iterate once; afterwards `notes` holds hints for the user."""
 
     def __init__(self, role_name: str, connection: str, *, user: str | None = None, archive: bool = False) -> None:
-        """`user` is the agent's own, where the role had none of its name. Raises InvalidInput for what is no vended role."""
+        """`user` is the agent's user, if the role has no user of its name. Raises InvalidInput if the name is not one of a vended role."""
         parse_role_name(role_name)
         self._role = RoleName(role_name)
         self._connection = connection
@@ -38,7 +38,7 @@ class SnowflakeTrace:
 
 
 async def lease_facts(role: RoleName, connection: str) -> Iterable[tuple[str, Any]]:
-    """As `rolevend who` learns them."""
+    """Return the facts of the lease for `rolevend who`."""
     with administrators_session(connection) as session:
         lease = lease_of_role(session, role)
     if lease is None:

@@ -1,4 +1,4 @@
-"""`rolevend trace`: what a role ran, from PostgreSQL's own log files. For Snowflake see `snowflake_record`."""
+"""`rolevend trace`: the statements of a role, from PostgreSQL's log files. For Snowflake see `snowflake_record`."""
 
 import gzip
 import sys
@@ -16,10 +16,10 @@ STANDARD_INPUT = "-"
 
 
 class Trace:
-    """Iterate over it once; afterwards `notes` says what a person should know of the answer."""
+    """Yields the statements. Iterate once; afterwards `notes` holds hints for the user."""
 
     def __init__(self, role_name: str, files: Sequence[str]) -> None:
-        """Raises InvalidInput for what is no vended role, and, while it is read, for what is no log."""
+        """Raises InvalidInput if the name is not one of a vended role, and during iteration if a file is not a log."""
         parse_role_name(role_name)
         self._log = StatementLog(RoleName(role_name))
         self._files = files
@@ -45,7 +45,7 @@ class Trace:
 
 
 def shown(statement: Statement) -> str:
-    """For people: one statement, whose later lines cannot be taken for another one's first. Nothing in it steers a terminal."""
+    """Return a statement as text. Later lines are indented, and control characters escaped, so that it cannot imitate another statement."""
     took = "" if statement.milliseconds is None else f"{statement.milliseconds:.3f} ms"
     first, *later = statement.text.splitlines() or [""]
     lines = [f"{statement.time}  {statement.database}  {took:>12}  {_plain(first)}", *(f"    | {_plain(line)}" for line in later)]
@@ -63,7 +63,7 @@ def _plain(text: str) -> str:
 
 
 def _open(name: str) -> TextIO:
-    """As text whose line ends stay as they are; bytes that are no UTF-8 are shown as such."""
+    """Open the file as text with unchanged line ends. Bytes that are not UTF-8 are escaped."""
     if name == STANDARD_INPUT:
         sys.stdin.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
         return sys.stdin

@@ -1,7 +1,7 @@
-"""`rolevend who`: who stood behind a role, asked of every place that may still know. Each fact says where it is from.
+"""`rolevend who`: finds the agent and the user of a role in every place that keeps records. Each fact names its source.
 
-The name needs nobody. The record of a handle lasts as long as the operator's namespace, audit events as long as their files, the
-VendedRole until the role is gone, and the lease on the platform for a day more, on Snowflake for a week.
+The record of a handle lasts as long as the operator's namespace, audit events as long as their files, the VendedRole until the role is
+gone, and the lease on the platform for a day more, on Snowflake for a week.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -28,22 +28,22 @@ _ORDER = (
     *("platform", "policies", "profile", "from", "until", "ended", "state"),
 )
 _AGREED = ("agent", "user", "proof", "token", "actors")
-"""Where two places do not agree on one of these, somebody wrote into one of them."""
+"""If two sources differ in one of these, somebody manipulated one of them."""
 _CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look besides the name. What is None or empty is not asked."""
+    """The sources beside the name. A source that is None or empty is not used."""
 
     kubeconfig: str | None = None
     namespace: str = ""
-    """The operator's, where the records of handles are."""
+    """The operator's namespace, which holds the records of handles."""
     audit_files: Sequence[str] = ()
     dsn: str | None = None
-    """Of the platform's database, as somebody who may read `rolevend.lease`."""
+    """The platform's database, with a user that may read `rolevend.lease`."""
     connection: str | None = None
-    """In `connections.toml`, to the platform's Snowflake account, as somebody who may read ROLEVEND.CONTROL.LEASE."""
+    """A connection in `connections.toml` to the Snowflake account, with a user that may read ROLEVEND.CONTROL.LEASE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Fact:
 @dataclass(slots=True)
 class RoleOwner:
     facts: list[Fact] = field(default_factory=list)
-    """One of each name; whoever said it first counts."""
+    """One of each name, from the first source that has it."""
     notes: list[str] = field(default_factory=list)
-    """What could not be found out, and where two places do not agree."""
+    """Sources that failed, and differences between sources."""
 
     @property
     def text(self) -> dict[str, str]:
@@ -84,7 +84,7 @@ class RoleOwner:
 
 
 async def describe(role_name: str, sources: Sources) -> RoleOwner:
-    """Raises InvalidInput for what is no vended role; what cannot be asked is a note."""
+    """Ask all sources. A source that fails becomes a note. Raises InvalidInput if the name is not one of a vended role."""
     parts = parse_role_name(role_name)
     who = RoleOwner()
     who.learn("its name", [("role", role_name), ("request", parts.uid)])
@@ -123,11 +123,11 @@ async def _ask_cluster(who: RoleOwner, parts: RoleNameParts, kubeconfig: str, na
 
 
 async def _ask_who_has_them_now(who: RoleOwner, parts: RoleNameParts, kubeconfig: str) -> None:
-    """Of roles that were vended before there were records: the best guess, and told as one."""
+    """Learn who has the handles now, for a role that is older than the records. The facts name this source."""
     try:
         cluster = await KubeClient.connect(kubeconfig)
     except RolevendError:
-        return  # told already
+        return  # a note says so already
     try:
         await who.ask("who has the handle now", _registered(cluster, Agent, "agent", parts.agent))
         await who.ask("who has the handle now", _registered(cluster, UserAttributes, "user", parts.user))
@@ -140,7 +140,7 @@ async def _recorded(name: str, answer: Awaitable[Any]) -> Iterable[tuple[str, An
 
 
 async def _object(cluster: KubeClient, uid: str, namespace: str | None) -> Iterable[tuple[str, Any]]:
-    """`namespace` is its agent's, in which a VendedRole always is; None where no record says which."""
+    """`namespace` is the namespace of the agent and the VendedRole, or None if no record says which."""
     role = await _find(cluster, uid, namespace)
     if role is None:
         return [("state", "gone: no VendedRole has its uid")]
@@ -160,7 +160,7 @@ async def _object(cluster: KubeClient, uid: str, namespace: str | None) -> Itera
 
 
 def _proven(user: Body) -> Iterator[tuple[str, Any]]:
-    """As `status.user` says it, which nobody but us writes."""
+    """Read `status.user`, which only rolevend writes."""
     token = user.get("token") or {}
     actors = [str(Actor(each["issuer"], each["subject"])) for each in token.get("actors", ())]
     yield from _proof(user.get("proof"), token.get("provider"), token.get("type"), token.get("digest"), actors)
@@ -169,8 +169,7 @@ def _proven(user: Body) -> Iterator[tuple[str, Any]]:
 def _proof(
     kind: str | None, provider: str | None, type_: str | None, digest: str | None, actors: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
-    """What showed that it was this user: the kind of proof, and of a token who issued it, which one it was, and who acted for the user,
-    the agent first."""
+    """Yield the kind of proof, and for a token its issuer, its digest, and the actors for the user, the agent first."""
     if kind is not None:
         yield "proof", ", ".join(each for each in (kind, provider, type_) if each)
         yield "token", digest
@@ -178,7 +177,7 @@ def _proof(
 
 
 async def _find(cluster: KubeClient, uid: str, namespace: str | None) -> Body | None:
-    """Page by page: the API server finds objects by their names, and the name of a role has only the uid."""
+    """Search page by page: the name of a role holds only the uid, and the API server finds objects by name."""
     async for page in cluster.pages(VENDED_ROLES, namespace):
         for item in page["items"]:
             if item["metadata"]["uid"] == uid:

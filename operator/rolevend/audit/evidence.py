@@ -112,7 +112,7 @@ def evidence(snapshot: Snapshot, request: Request) -> dict[str, Any]:
         "combination": asking.combination.value if agent else None,
         "objects": tuple(ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None),
         "policy_digest": sources.policy_digest if sources else None,
-        "catalog_digest": (sources.catalog or None) if sources else None,
+        "catalog_digest": sources.catalog if sources else None,
     }
 
 

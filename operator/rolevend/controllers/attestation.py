@@ -33,7 +33,7 @@ class AttestationController:
         self,
         settings: Settings,
         metrics: Metrics,
-        changed: Callable[[PlatformName], None],
+        changed: Callable[[], None],
         now: Callable[[], datetime],
         randomness: Randomness,
     ) -> None:
@@ -57,7 +57,7 @@ class AttestationController:
         overdue = self._is_overdue(at_work.state.attestation)
         if overdue != at_work.state.attestation_overdue:
             at_work.state = replace(at_work.state, attestation_overdue=overdue)
-            self._changed(name)
+            self._changed()
         state = at_work.state
         if self._ends or state.problem is not None or state.facts is None or not self._is_due(name, state, request):
             return
@@ -108,7 +108,7 @@ class AttestationController:
             attestation = attestation_of(results, facts, request, self._now())
             self._count(name, attestation)
             at_work.state = replace(at_work.state, attestation=attestation, attestation_overdue=False, attest_problem=None)
-        self._changed(name)
+        self._changed()
 
     def _count(self, name: PlatformName, attestation: Attestation) -> None:
         self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))

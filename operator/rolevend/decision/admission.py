@@ -68,17 +68,17 @@ class AgentAdmission:
 @dataclass(frozen=True, slots=True)
 class PlatformAdmission:
     name: PlatformName
-    closed: str
-    """Why no new role is vended here, or empty. Live ones are still judged: what ends them must not wait."""
+    closed: str | None
+    """The reason to vend no new role, or None. Live roles are still evaluated: their revocation must not wait."""
     schemas_of: Mapping[str, frozenset[str]]
     """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
     agents: tuple[AgentAdmission, ...]
     contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Schema -> the namespaces that are all given it: nobody writes its policy."""
-    leak: str = ""
-    """What canaries found to be shown, changed or kept against policy, or empty: no role is vended or lives on there."""
-    unattested: str = ""
-    """Why it is not known that promises hold there, or empty: no new role is vended. Live ones are still judged."""
+    leak: str | None = None
+    """What canaries found to be shown, changed or kept against policy, or None. With a leak no role is vended, and live roles end."""
+    unattested: str | None = None
+    """Why the promises are not attested, or None. Without an attestation no new role is vended; live roles are still evaluated."""
     type: PlatformType = POSTGRESQL
     sessions: int | None = None
     """How many it has for everybody together; None: it has no such number."""
@@ -115,11 +115,11 @@ def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequ
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
 
-def wider_than_permitted(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> str:
-    """Why the agent's combination is more than the platform permits on the terms that are about it; empty where it is not."""
+def wider_than_permitted(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> str | None:
+    """Return why the agent's combination is wider than `here`, the platform's terms for it, permit; or None."""
     bound = _widest(permitting(agent, here))
     if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
-        return ""
+        return None
     why = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
     return f"{why}; see the widestCombination in its spec.agents"
 

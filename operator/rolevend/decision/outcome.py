@@ -74,8 +74,8 @@ class Denied:
     message: str
     withdrawn: bool = True
     """See Undecided: a role that lives without a grant ends."""
-    missing: str = field(default="", compare=False)
-    """The smallest thing that would have to be granted; the message says it, too. Empty where there is none."""
+    missing: str | None = field(default=None, compare=False)
+    """The smallest thing that would have to be granted, which the message also names, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +115,13 @@ class Granted:
 Decision = Pending | Denied | Granted
 
 
-def withdrawal_reason(verdict: Decision, held: Granted) -> str:
-    """Why a role that was vended as `held` must end now; empty while it may live on."""
-    if isinstance(verdict, Granted):
-        return (
-            ""
-            if verdict.still_carries(held)
-            else "policy, guardrails, tags or attributes changed: what the role reads is no longer granted unchanged"
-        )
-    return verdict.message if verdict.withdrawn else ""
+def withdrawal_reason(verdict: Decision, held: Granted) -> str | None:
+    """Return the reason to revoke a role that was vended as `held`, or None."""
+    if not isinstance(verdict, Granted):
+        return verdict.message if verdict.withdrawn else None
+    if verdict.still_carries(held):
+        return None
+    return "policy, guardrails, tags or attributes changed: what the role reads is no longer granted unchanged"
 
 
 def revocation_code(verdict: Decision) -> str:

@@ -60,8 +60,8 @@ class SourceVersions:
     policies: Mapping[ObjectName, Version]
     bindings: tuple[Version, ...]
     """Every TagBinding that reaches the platform, sorted."""
-    catalog: str
-    """Digest of the tables and columns as they were read there."""
+    catalog: str | None
+    """The digest of the tables and columns that were read there, or None before the first read."""
     guardrails: Mapping[str, Version] = field(default_factory=dict)
     """Every one that names the platform, by its name."""
 
@@ -159,8 +159,8 @@ class Snapshot:
     """The accepted IdentityProviders, by issuer: what others have signed proves nobody."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccounts' tokens, or empty."""
-    pending: str = "nothing was read yet"
-    """What must still be read before anything is decided, or empty."""
+    pending: str | None = "nothing was read yet"
+    """What must still be read before anything is decided, or None."""
 
     @cached_property
     def clients(self) -> Mapping[tuple[str, str], Agent]:
@@ -222,8 +222,8 @@ class Snapshot:
         if isinstance(shape, Denial):
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
-            step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else ""
-            return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step)
+            step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else None
+            return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step or None)
         return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, permitting(agent, here))
 
     def most_live(self, request: Request) -> int | None:

@@ -131,11 +131,13 @@ def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId]
     return tuple(sorted(given, key=lambda tool: tool.id))
 
 
-def beyond(tool: Tool, asked: Collection[TableId] | None) -> str:
-    """Why a role that is for the tables `asked` alone does not have the tool; empty where it has. A lease keeps it from other tables, and
-    not from copies of them."""
+def beyond(tool: Tool, asked: Collection[TableId] | None) -> str | None:
+    """Return why a role for the tables `asked` alone does not have the tool, or None.
+
+    A lease keeps the role from other tables, but not from copies of them.
+    """
     others = [table for table, _ in tool.copies if asked is not None and table not in asked]
-    return f"shows a copy of {others[0]}, which is not asked for" if others else ""
+    return f"shows a copy of {others[0]}, which is not asked for" if others else None
 
 
 def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[ToolRefusal]:

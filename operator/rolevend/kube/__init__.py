@@ -1,1 +1,1 @@
-"""The Kubernetes API, translated: objects are plain dictionaries, failures are errors of `rolevend.errors`. The only door of its client."""
+"""The Kubernetes API. Objects are plain dictionaries, failures are errors of `rolevend.errors`. No other package imports its client."""

@@ -1,4 +1,4 @@
-"""A few verbs on the Kubernetes API, as dictionaries in and out, with the library's transport, authentication and TLS."""
+"""A client of the Kubernetes API: objects are dictionaries; the library does transport, authentication and TLS."""
 
 import asyncio
 import json
@@ -18,20 +18,21 @@ from kubernetes.aio.client.rest import RESTClientObject
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 
 Body = dict[str, Any]
-"""An object as the API server says it."""
+"""An object as the API server returns it."""
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+_JSON = "application/json"
 PAGE = 500
 _SILENCE_SECONDS = 90.0
-"""A watch hears a bookmark about once a minute."""
+"""A watch receives a bookmark about once a minute."""
 _KEPT_SECONDS = 60.0
-"""How long a connection may be unused: longer than between two looks at a platform, each of which began with a TLS handshake before, and
-shorter than the 90 s after which the API server closes it."""
+"""How long an unused connection stays open: longer than the time between two polls of a platform, so that a poll needs no TLS handshake,
+and shorter than the 90 s after which the API server closes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourcePath:
-    """Where objects of one kind are found."""
+    """The path of the objects of one kind."""
 
     prefix: str
     """`/api/v1` or `/apis/<group>/<version>`."""
@@ -57,19 +58,19 @@ DEPLOYMENTS = ResourcePath("/apis/apps/v1", "deployments")
 
 
 class NotFound(Rejected):
-    """No such object."""
+    """The object does not exist."""
 
 
 class ResourceConflict(Conflict):
-    """An object of that name is there already, or it changed since it was read."""
+    """An object with this name exists already, or the object changed after it was read."""
 
 
 class WatchExpired(Rejected):
-    """The watch cannot go on from where it was: list again."""
+    """The watch cannot continue from its version: list again."""
 
 
 class NotYetCollected(Unavailable):
-    """The cluster still has something of an object that is gone, and will take it away by itself."""
+    """The garbage collector has not deleted a dependent of a deleted object yet."""
 
 
 class KubeClient:
@@ -82,11 +83,12 @@ class KubeClient:
 
     @classmethod
     async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "KubeClient":
-        """Reads the credentials; talks to nobody yet. `kubeconfig` None means the pod's ServiceAccount; several files, as a list in
-        KUBECONFIG, are read as kubectl does: those that are there, and of two that say something the first.
+        """Read the credentials, and send no request yet. `kubeconfig` None means the pod's ServiceAccount.
 
-        Of `calls` at once; the next ones wait. One that takes longer than `request_seconds` once it has begun is `ClusterUnavailable`, for
-        its connection may hang: the next call gets another.
+        A list of files is read as kubectl reads KUBECONFIG: missing files are ignored, and the first file that sets a value wins. At most
+        `calls` requests run at once. One that takes longer than `request_seconds` raises ClusterUnavailable and loses its connection.
+
+        Raises Rejected if there are no credentials.
         """
         files = [path for each in (kubeconfig or "").split(os.pathsep) if each and (path := Path(each).expanduser()).is_file()]
         if kubeconfig is not None and not files:
@@ -106,9 +108,9 @@ class KubeClient:
             where = "the pod's ServiceAccount" if kubeconfig is None else kubeconfig
             why = " ".join(str(error).split())
             raise Rejected(f"no credentials for the Kubernetes API in {where}: {why}; name a file with --kubeconfig") from error
-        configuration.connection_pool_maxsize = 0  # waiting for a connection would count as waiting for the answer
-        # As kopf's connections: a proxy is named in the kubeconfig. Otherwise each call would read ~/.netrc, in a thread, and might send
-        # what it says for the host; of what a vend cost the API that was a fifth.
+        configuration.connection_pool_maxsize = 0  # the time to wait for a connection would count as time to answer
+        # As kopf does: the kubeconfig names a proxy. With trust_env each call reads ~/.netrc in a thread, and may send its password to the
+        # host; that took a fifth of the API's time for a vend.
         configuration.client_session_kwargs = {"trust_env": False}
         api = kubernetes_client.ApiClient(configuration)
         api.rest_client = _Connections(configuration)
@@ -121,7 +123,7 @@ class KubeClient:
         return await self._json("GET", resource.path(namespace, name, subresource))
 
     async def document(self, path: str) -> bytes:
-        """What the API server says there that is no object, as it says it."""
+        """Return the bytes of a document that is not an object, such as the OpenID keys."""
         async with self._turns:
             response = await self._send("GET", path, accept="*/*")
             try:
@@ -129,9 +131,11 @@ class KubeClient:
             except _TRANSPORT_ERRORS as error:
                 raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
 
-    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str = "") -> AsyncIterator[Body]:
-        """Lists of every object in one namespace, or in all, one after the other, for who need not hold them all: ten thousand bodies
-        are more than everything else in memory. `selector` chooses by labels."""
+    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None) -> AsyncIterator[Body]:
+        """Yield the objects of one namespace, or of all, page by page, so that the caller need not keep them all in memory.
+
+        `selector` is a label selector.
+        """
         query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
@@ -141,7 +145,7 @@ class KubeClient:
             query["continue"] = token
 
     async def list(self, resource: ResourcePath) -> tuple[list[Body], str]:
-        """Every object in every namespace, and the version to watch from."""
+        """Return the objects of all namespaces, and the version to watch from."""
         items: list[Body] = []
         version = ""
         async for page in self.pages(resource):
@@ -153,28 +157,30 @@ class KubeClient:
         return await self._json("POST", resource.path(namespace), {"dryRun": "All"} if dry_run else None, body)
 
     async def apply(self, resource: ResourcePath, body: Body, manager: str) -> Body:
-        """Server-side apply of a cluster's own object: made if it is not there, for which a right on this name is enough."""
+        """Apply a cluster-scoped object on the server side, which creates it if needed. A right on this name is enough."""
         path = resource.path(name=body["metadata"]["name"])
         return await self._json("PATCH", path, {"fieldManager": manager}, body, "application/apply-patch+yaml")
 
     async def merge(
         self, resource: ResourcePath, name: str, patch: Body, namespace: str | None = None, subresource: str | None = None
     ) -> Body:
-        """A JSON merge patch; `metadata.uid` or `metadata.resourceVersion` in it are preconditions."""
+        """Apply a JSON merge patch, in which `metadata.uid` and `metadata.resourceVersion` are preconditions."""
         return await self._json(
             "PATCH", resource.path(namespace, name, subresource), body=patch, content_type="application/merge-patch+json"
         )
 
     async def delete(self, resource: ResourcePath, name: str, uid: str, namespace: str | None = None) -> None:
-        """Deletes exactly the object with this uid; one that is gone, or another of the name, is fine."""
+        """Delete the object with this uid. Does nothing if it is gone, or if another object has its name."""
         try:
             await self._json("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
         except (NotFound, ResourceConflict):
             return
 
     async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
-        """(type, object) of every change since `version`, with bookmarks, until the server ends it after `seconds`. `WatchExpired` where
-        `version` is too old, and where nothing was heard for so long that the connection may be dead."""
+        """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`.
+
+        Raises WatchExpired if `version` is too old, or if the server was silent for so long that the connection may be dead.
+        """
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
         response = await self._send("GET", resource.path(), query, timeout=timeout)
@@ -185,13 +191,15 @@ class KubeClient:
                     raise _error(int(event["object"].get("code", 500)), f"watching {resource.plural}", event["object"].get("message", ""))
                 yield event["type"], event["object"]
         except TimeoutError as error:
-            raise WatchExpired(f"watching {resource.plural}: nothing was heard for {_SILENCE_SECONDS:.0f} s") from error
+            raise WatchExpired(f"watching {resource.plural}: no event for {_SILENCE_SECONDS:.0f} s") from error
         except _TRANSPORT_ERRORS as error:
             raise ClusterUnavailable(f"watching {resource.plural}: {_said(error)}") from error
         finally:
             response.close()
 
-    async def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = "") -> Body:
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = _JSON
+    ) -> Body:
         async with self._turns:
             response = await self._send(method, path, query, body, content_type)
             try:
@@ -206,11 +214,11 @@ class KubeClient:
         path: str,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = "",
+        content_type: str = _JSON,
         timeout: aiohttp.ClientTimeout | None = None,
-        accept: str = "application/json",
+        accept: str = _JSON,
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": accept, "Content-Type": content_type or "application/json"}
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
             serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
             url = serialized[1] + (f"?{urlencode(query)}" if query else "")
@@ -231,7 +239,7 @@ class _Connections(RESTClientObject):
 
 
 def _current_context(files: Iterable[Path]) -> str | None:
-    """That of the first file that names one, as kubectl's; the library would take the last."""
+    """Return the context of the first file that names one, as kubectl does. The library takes the last."""
     found = []
     for file in files:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))

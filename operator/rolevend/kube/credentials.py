@@ -1,8 +1,8 @@
-"""The credential of each vended role, in a Secret of the agent's namespace: written by the operator, and believed only where it wrote it.
+"""Secrets with the credential of a vended role, which the operator creates in the agent's namespace.
 
-Credential Secrets are created, never overwritten, and deleted with the role that they are for: nobody reaches another Secret through us.
-An annotation holds a MAC over what a Secret is for and all that it says. Whoever plants a Secret has not the key, and a Secret without the
-right MAC gives no role its password.
+The operator creates these Secrets, never overwrites one, and deletes it with its role, so nobody can change another Secret through it. An
+annotation holds a MAC over the Secret's purpose and all its keys. An attacker who creates a Secret in advance has no key for the MAC, and
+the operator takes no password from a Secret without a valid MAC.
 """
 
 import hashlib
@@ -16,34 +16,35 @@ from urllib.parse import quote, urlencode
 from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
-from rolevend.kube.secrets import text_of, texts_of
+from rolevend.kube.secrets import text_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
 from rolevend.platforms.protocol import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
 
 CREDENTIAL_TYPE: Final = "rolevend.dev/credential"
-CREDENTIAL_KEY_SECRET: Final = "rolevend-credential-key"  # noqa: S105 - its name
-"""In the operator's namespace. The operator alone reads it, so the API can write no credential that is believed."""
 MAC: Final = "rolevend.dev/credential-mac"
-"""The annotation. Without the right one a Secret was not written by an operator with our key."""
+"""The annotation that holds the MAC."""
 MOUNTED_AT: Final = "/var/run/secrets/rolevend.dev"
-"""Where the `uri` of a credential looks for the authorities: an agent mounts the Secret in a folder of its name there."""
+"""The `uri` of a credential names the authorities below this path, where the agent mounts the Secret in a folder of its name."""
 _LONGEST_NAME, _KEPT = 253, 230
 
 _log = logging.getLogger(__name__)
 
 
 class CredentialSecrets:
-    """The credential of each VendedRole in a Secret of the same name, and of its further platforms in others. It owns them, so that they
-    are collected where we cannot discard them; but a deletion with `propagationPolicy: Orphan` takes the owner away."""
+    """Stores the credential of a VendedRole in a Secret of the same name, and for each further platform in another Secret.
+
+    The VendedRole owns them, so the garbage collector deletes those that the operator cannot. A deletion with `propagationPolicy: Orphan`
+    removes the owner reference.
+    """
 
     def __init__(self, cluster: KubeClient, key: bytes) -> None:
-        """`key` is that of the MACs."""
+        """`key` is the key of the MACs."""
         self._cluster = cluster
         self._key = key
 
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """See roles.protocols.CredentialStore. A Secret that says it is the request's, and this operator did not write, is replaced."""
+        """See roles.protocols.CredentialStore. Replaces a Secret that claims to be the request's but has no valid MAC."""
         namespace = request.name.namespace
         body = self._signed(request, _credential_secret(request, fresh, expires_at))
         try:
@@ -54,7 +55,7 @@ class CredentialSecrets:
                 return _kept(there, fresh)
             _refuse_others(request, there)
             where = f"Secret {namespace}/{secret_name(request)}"
-            _log.warning("%s was not written by this operator: its contents are replaced", where, extra={"object": str(request.name)})
+            _log.warning("replaced a credential that this operator did not write: %s", where, extra={"object": str(request.name)})
             await self._cluster.delete(SECRETS, secret_name(request), there["metadata"]["uid"], namespace)
             if not await self._create(body, namespace):
                 raise Conflict(f"{where} is written again by somebody else: find out who creates Secrets in namespace {namespace}")
@@ -72,11 +73,11 @@ class CredentialSecrets:
                 await self._cluster.delete(SECRETS, name, secret["metadata"]["uid"], namespace)
         except NotFound:
             return
-        except NotPermitted as error:  # the namespace is none of the chart's any more: the end of a role waits for no right on Secrets
-            _log.warning("discarding a credential that opens nothing any more: %s", error, extra={"object": str(request.name)})
+        except NotPermitted as error:  # the chart may not list the namespace any more; a drop must not wait for the right
+            _log.warning("cannot delete the credential of a role that is gone: %s", error, extra={"object": str(request.name)})
 
     async def _create(self, body: Body, namespace: str) -> bool:
-        """False where there is one of this name."""
+        """Return False if a Secret of this name exists."""
         try:
             await self._cluster.create(SECRETS, body, namespace)
         except ResourceConflict:
@@ -88,9 +89,9 @@ class CredentialSecrets:
         return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
 
     def _wrote(self, request: Request, secret: Body) -> bool:
-        """Whether it is this request's credential as this operator, or an earlier process with its key, wrote it."""
+        """True if an operator with this key wrote the Secret for this request."""
         said = str((secret["metadata"].get("annotations") or {}).get(MAC, ""))
-        expected = self._mac(request, texts_of(secret))
+        expected = self._mac(request, _texts(secret))
         return secret.get("type") == CREDENTIAL_TYPE and hmac.compare_digest(said.encode(), expected.encode())
 
     def _mac(self, request: Request, texts: Mapping[str, str]) -> str:
@@ -100,7 +101,7 @@ class CredentialSecrets:
 
 
 def secret_name(request: Request) -> str:
-    """Of its credential. What is too long for a Secret is cut, and told apart by a digest."""
+    """Return the name of the credential's Secret. A name that is too long is cut, and a digest keeps it unique."""
     if not request.further:
         return request.name.name
     name = f"{request.name.name}-{request.platform}"
@@ -132,7 +133,7 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
 
 
 def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
-    """What the agent finds in the Secret. `authorities` is where the key `ca.crt` will be mounted."""
+    """Return the keys of the Secret. `authorities` is the path at which the agent mounts the key `ca.crt`."""
     match credential:
         case PasswordCredential(role, password, address):
             return {
@@ -162,8 +163,10 @@ def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
 
 
 def connection_uri(credential: PasswordCredential, authorities: str | None) -> str:
-    """As libpq takes it. `authorities` is the file that will hold the platform's own, where it has any; None: whoever connects adds an
-    `sslrootcert`. One that is added wins in any case."""
+    """Return a URI for libpq. `authorities` is the path of the platform's own authorities, if it has any.
+
+    With None the caller adds an `sslrootcert`, which always takes precedence.
+    """
     address = credential.address
     who = f"{quote(credential.role)}:{quote(credential.password.reveal(), safe='')}"
     where = f"{_host(address)}:{address.port}/{quote(address.database, safe='')}"
@@ -171,7 +174,7 @@ def connection_uri(credential: PasswordCredential, authorities: str | None) -> s
 
 
 def _protection(address: Address, authorities: str | None) -> dict[str, str]:
-    """libpq's parameters."""
+    """Return the TLS parameters of libpq."""
     mode = {"sslmode": address.tls.mode.value}
     if address.tls.authority is not None:
         return mode if authorities is None else {**mode, "sslrootcert": authorities}
@@ -183,7 +186,7 @@ def _host(address: Address) -> str:
 
 
 def _refuse_others(request: Request, secret: Body) -> None:
-    """Raises for a Secret that does not say it is this request's credential."""
+    """Raise Conflict or NotYetCollected for a Secret that is not this request's credential."""
     where = f"{request.name.namespace}/{secret_name(request)}"
     owners = [(each["kind"], each["name"]) for each in secret["metadata"].get("ownerReferences", [])]
     if _is_of(request, secret):
@@ -194,24 +197,29 @@ def _refuse_others(request: Request, secret: Body) -> None:
 
 
 def _kept(secret: Body, fresh: Credential) -> Credential:
+    texts = _texts(secret)
     match fresh:
         case PasswordCredential(address=address):
-            return PasswordCredential(RoleName(text_of(secret, "username")), Secret(text_of(secret, "password")), address)
+            return PasswordCredential(RoleName(texts.get("username", "")), Secret(texts.get("password", "")), address)
         case KeyPairCredential(account=account):
-            role, user = RoleName(text_of(secret, "role")), text_of(secret, "username")
-            key = None if fresh.private_key is None else Secret(text_of(secret, "private_key"))
-            return KeyPairCredential(role, user, key, account)
+            key = None if fresh.private_key is None else Secret(texts.get("private_key", ""))
+            return KeyPairCredential(RoleName(texts.get("role", "")), texts.get("username", ""), key, account)
         case _:
             assert_never(fresh)
 
 
+def _texts(secret: Body) -> dict[str, str]:
+    """Return all keys and values, each value that is not text as an empty one: the MAC covers every key."""
+    return {key: text_of(secret, key) or "" for key in secret.get("data") or {}}
+
+
 def _is_of(request: Request, secret: Body) -> bool:
-    """The name of its role holds the request's uid, and it is immutable: so it can be told also where it has lost its owner."""
+    """True for the request's credential, also without the owner: the Secret is immutable, and its role's name holds the uid."""
     if secret.get("type") != CREDENTIAL_TYPE:
         return False
     owners = [each["uid"] for each in secret["metadata"].get("ownerReferences", [])]
     try:
-        role = text_of(secret, "role") or text_of(secret, "username")
+        role = text_of(secret, "role") or text_of(secret, "username") or ""
         return request.uid in owners or parse_role_name(role).uid == request.uid
     except InvalidInput:
         return False

@@ -1,4 +1,4 @@
-"""One replica leads, by a Lease; the others wait until it steps down or is silent for too long."""
+"""Leader election by a Lease. The other replicas wait until the leader steps down or stops renewing."""
 
 import asyncio
 import contextlib
@@ -17,27 +17,27 @@ LEASES = ResourcePath("/apis/coordination.k8s.io/v1", "leases")
 LEASE = "rolevend-operator"
 
 ATTEMPT = 1 / 5
-"""Of the promised time: after that an answer that does not come is not waited for, so that there is time for another try."""
+"""The timeout of one request, as a part of the lease duration, so that there is time for another attempt."""
 _PAUSE = 1 / 10
-"""Of the promised time: how often the leader renews, and how often the others look."""
+"""The time between two renewals, or two reads of another replica, as a part of the lease duration."""
 _LONGEST_PAUSE_SECONDS = 2.0
-"""So that the others soon see that a leader has stepped down."""
+"""So that another replica soon sees that the leader stepped down."""
 _LONGEST_SLEEP = 1.0
-"""The watchdog looks at the clock so often: its sleep does not count the time in which the whole machine is suspended."""
+"""The watchdog checks the clock this often, because its sleep does not count the time while the machine is suspended."""
 
 _log = logging.getLogger(__name__)
 
 
 def monotonic() -> float:
-    """Seconds of a clock that nobody sets, and that goes on while the machine is suspended, where there is such a clock."""
+    """Return the seconds of a monotonic clock, which includes the time while the machine is suspended if the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Election:
-    """``async with election:`` waits until we lead, and steps down at the end of the block.
+    """``async with election:`` waits until this replica leads, and steps down at the end of the block.
 
-    If we cannot renew in time, or somebody else leads, `lost` is called with what happened. It must end the process and never
-    return: it may be called from another thread, since the event loop may be what is stuck.
+    If it cannot renew in time, or another replica leads, it calls `lost` with the reason. `lost` must end the process and never return. It
+    may run in another thread, because the event loop may be stuck.
     """
 
     def __init__(
@@ -49,12 +49,11 @@ class Election:
         *,
         now: Callable[[], datetime],
         lost: Callable[[str], Never],
-        moment: Callable[[], float] = monotonic,
     ) -> None:
-        """`cluster` is for the election alone, with one connection and short calls: no other call holds up a renewal."""
+        """`cluster` is for the election alone, so that no other call delays a renewal."""
         self.leading = False
-        self.problem = "who leads was not read yet"
-        """Why it is not known who leads, or empty."""
+        self.problem: str | None = "who leads was not read yet"
+        """Why it is not known who leads, or None."""
         self.answered_at: datetime | None = None
         """When the API server last answered."""
         self._cluster = cluster
@@ -63,19 +62,18 @@ class Election:
         self._seconds = seconds
         self._now = now
         self._lost = lost
-        self._moment = moment
         self._seen: LeaseView | None = None
         self._pause = min(_LONGEST_PAUSE_SECONDS, seconds * _PAUSE)
-        self._watchdog = Watchdog(moment, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
+        self._watchdog = Watchdog(monotonic, lambda: lost(f"the Lease {namespace}/{LEASE} could not be renewed in time"))
         self._renewals: asyncio.Task[None] | None = None
 
     @property
-    def leader(self) -> str:
-        """The pod that leads as far as we saw, or empty."""
-        return pod_of(self._seen.holder) if self._seen else ""
+    def leader(self) -> str | None:
+        """The pod that leads as of the last read, or None."""
+        return pod_of(self._seen.holder) if self._seen and self._seen.holder else None
 
     async def __aenter__(self) -> Self:
-        while not await self._tried():
+        while not await self._try():
             await asyncio.sleep(self._pause)
         self.leading = True
         self._watchdog.start()
@@ -90,37 +88,37 @@ class Election:
         self.leading = False
         try:
             await self._step_down()
-        except RolevendError as error:  # then it becomes stale
-            _log.warning("stepping down: %s", error)
+        except RolevendError as error:  # the Lease expires instead
+            _log.warning("cannot step down: %s", error)
         self._watchdog.stop()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
-            await self._tried()
+            await self._try()
 
-    async def _tried(self) -> bool:
-        """Whether we lead now; False, too, where the API server did not answer."""
+    async def _try(self) -> bool:
+        """True if this replica leads now; False also if the API server did not answer."""
         try:
             leading = await self._turn()
         except ResourceConflict:
-            return False  # somebody was faster, or a try of our own that we did not see the end of: look again
+            return False  # another replica was faster, or an earlier attempt of our own succeeded late: read again
         except RolevendError as error:
             self.problem = f"the Lease cannot be read or written: {error}"
             _log.warning("%s", self.problem)
             return False
-        self.problem = ""
+        self.problem = None
         self.answered_at = self._now()
         return leading
 
     async def _turn(self) -> bool:
-        asked_at = self._moment()
+        asked_at = monotonic()
         if self.leading:
-            # Over what we wrote last, and unread: a leader has nothing else to do nearly all of the time.
+            # A leader writes over its last version without a read.
             with contextlib.suppress(ResourceConflict, NotFound):
                 return self._led(await self._write(self._spec(took=False)), asked_at)
         there = await self._look()
-        asked_at = self._moment()
+        asked_at = monotonic()
         next_move = move(self._seen, there=there, me=self._me, moment=asked_at)
         if self.leading and there and next_move is not LeaderAction.RENEW:
             self._lost(f"the Lease {self._namespace}/{LEASE} is held by {self.leader or 'nobody'}")
@@ -135,16 +133,16 @@ class Election:
 
     def _led(self, written: Body, asked_at: float) -> Literal[True]:
         self._seen = lease_view(written, self._seen, asked_at)
-        self._watchdog.put_off(safe_until(asked_at, self._seconds))
+        self._watchdog.extend(safe_until(asked_at, self._seconds))
         return True
 
     async def _look(self) -> bool:
-        """Whether the Lease is there."""
+        """Read the Lease. True if it exists."""
         try:
             lease = await self._cluster.get(LEASES, LEASE, self._namespace)
         except NotFound:
             return False
-        self._seen = lease_view(lease, self._seen, self._moment())
+        self._seen = lease_view(lease, self._seen, monotonic())
         return True
 
     async def _step_down(self) -> None:
@@ -152,7 +150,7 @@ class Election:
             await self._write({"holderIdentity": "", "renewTime": _micro_time(self._now())})
 
     async def _write(self, spec: Body) -> Body:
-        """Only over what was read: a conflict where somebody wrote meanwhile."""
+        """Write over the version that was read. Raises ResourceConflict if another replica wrote since."""
         version = self._seen.version if self._seen else ""
         return await self._cluster.merge(LEASES, LEASE, {"metadata": {"resourceVersion": version}, "spec": spec}, self._namespace)
 
@@ -165,7 +163,7 @@ class Election:
 
 
 class Watchdog:
-    """Calls `late` from a thread of its own when the deadline was not put off in time."""
+    """Calls `late` from a thread of its own when the deadline passes."""
 
     def __init__(self, moment: Callable[[], float], late: Callable[[], Never]) -> None:
         self._moment = moment
@@ -176,7 +174,7 @@ class Watchdog:
     def start(self) -> None:
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
-    def put_off(self, deadline: float) -> None:
+    def extend(self, deadline: float) -> None:
         self._deadline = deadline
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Kubernetes Events outside of kopf's handlers, which post their own."""
+"""Kubernetes Events that no kopf handler posts."""
 
 from datetime import datetime
 from typing import Literal
@@ -13,8 +13,8 @@ _COMPONENT = "rolevend"
 
 async def emit_event(
     cluster: KubeClient, name: ObjectName, uid: Uid, type_: Literal["Normal", "Warning"], reason: str, message: str, now: datetime
-) -> str:
-    """About a VendedRole, for people. Answers what kept it from being told, or nothing: no work waits for an Event."""
+) -> str | None:
+    """Create an Event about a VendedRole. Returns the failure instead of raising it, or None: no work waits for an Event."""
     at = now.isoformat()
     body = {
         "apiVersion": "v1",
@@ -40,4 +40,4 @@ async def emit_event(
         await cluster.create(EVENTS, body, name.namespace)
     except RolevendError as error:
         return str(error)
-    return ""
+    return None

@@ -1,8 +1,8 @@
-"""Who a handle in a role name stands for: written once, before the first role with it exists, and never changed or given away.
+"""Records of the agent or the user that a handle in a role name stands for. A record is written before the first role, and never changes.
 
-Immutable ConfigMaps in the operator's own namespace. They need no right but `get`, `list` and `create`, no kind of their own, and outlive
-Agents, UserAttributes and the chart. An agent that is trusted to name its users could make up any number of them, so each agent may add a
-bounded number of records for users that nothing else in the cluster knows.
+The records are immutable ConfigMaps in the operator's namespace. They need only the rights `get`, `list` and `create`, and outlive Agents,
+UserAttributes and the chart. An agent that is trusted to name its users could invent any number of them, so each agent may add a limited
+number of records for users that nothing else in the cluster knows.
 """
 
 from collections.abc import Callable
@@ -15,28 +15,28 @@ from rolevend.plan import Lease
 
 RECORD_LABEL = "rolevend.dev/handle-of"
 NAMED_BY_LABEL = "rolevend.dev/named-by"
-"""The handle of the agent whose word alone the record of a user rests on."""
+"""The handle of the agent that named the user, if nothing else proves that the user exists."""
 
 
-def _unheard() -> None:
-    """Nobody shows what was refused."""
+def _noop() -> None:
+    """The default of `changed`."""
 
 
 class HandleRegistry:
-    """Remembers what it has written or found, so that only the first vend of a handle asks the API server."""
+    """Keeps the records that it wrote or read, so that only the first vend of a handle asks the API server."""
 
-    def __init__(self, cluster: KubeClient, namespace: str, changed: Callable[[], None] = _unheard, *, unknown_users: int = 0) -> None:
-        """`changed` is called when there is more or less in `refused`. `unknown_users`: for how many users that are not known an agent may
-        add records; by as many as are claimed at once it may be more."""
+    def __init__(self, cluster: KubeClient, namespace: str, changed: Callable[[], None] = _noop, *, unknown_users: int = 0) -> None:
+        """`changed` is called after each change of `refused`. `unknown_users` is the number of records that an agent may add for unknown
+        users; concurrent claims may exceed it."""
         self.refused: dict[Claim, str] = {}
-        """Claims for a handle that is somebody else's, and whose."""
+        """Claims of a handle that belongs to somebody else, with the message that says to whom."""
         self._cluster = cluster
         self._namespace = namespace
         self._changed = changed
         self._unknown_users = unknown_users
         self._known: set[Claim] = set()
         self._full: set[AgentHandle] = set()
-        """Agents that add none any more; until the process starts again, so that refusals cost nothing."""
+        """Agents that reached the limit. Kept until the process ends, so that a refusal needs no request."""
 
     async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
         """See roles.protocols.Handles."""
@@ -46,7 +46,7 @@ class HandleRegistry:
         await self._claim(user, "spec.user", "the handle {handle} of this user is that of {subject} ({issuer})", named_by)
 
     async def agent(self, handle: AgentHandle) -> ObjectName | None:
-        """None where no role with this handle was ever made."""
+        """Return the agent, or None if no role with this handle was ever vended."""
         known = await self._read("agent", handle)
         return ObjectName(known["namespace"], known["name"]) if known else None
 
@@ -64,17 +64,17 @@ class HandleRegistry:
         except NotPermitted as error:
             raise NotPermitted(f"the operator may not keep ConfigMaps in namespace {self._namespace}: upgrade the chart") from error
         except Conflict as error:
-            self._tell(claim, str(error))
+            self._set_refused(claim, str(error))
             raise
         if kept != wanted:
             where = f"ConfigMap {self._namespace}/{_name(kind, handle)}"
             why = f"{taken.format(**kept)} for ever, by {where}: a handle is never given to somebody else; choose another one"
-            self._tell(claim, why)
+            self._set_refused(claim, why)
             raise Conflict(f"{field}: {why}")
         self._known.add(claim)
-        self._tell(claim, None)
+        self._set_refused(claim, None)
 
-    def _tell(self, claim: Claim, why: str | None) -> None:
+    def _set_refused(self, claim: Claim, why: str | None) -> None:
         if self.refused.get(claim) == why:
             return
         if why is None:
@@ -84,10 +84,10 @@ class HandleRegistry:
         self._changed()
 
     async def _write(self, kind: str, claim: dict[str, str], named_by: Lease | None) -> dict[str, str]:
-        """What stands there now: somebody else may have been faster. `named_by` is the lease of an agent whose word alone it rests on."""
+        """Create the record, and return the one that exists now, which another process may have created. `named_by`: see NAMED_BY_LABEL."""
         name, labels = _name(kind, claim["handle"]), {RECORD_LABEL: kind}
         if named_by is not None:
-            await self._expect_room(named_by)
+            await self._require_room(named_by)
             labels[NAMED_BY_LABEL] = named_by.agent_handle
         body = {
             "apiVersion": "v1",
@@ -102,7 +102,7 @@ class HandleRegistry:
             return _data(await self._cluster.get(CONFIG_MAPS, name, self._namespace), kind)
         return claim
 
-    async def _expect_room(self, lease: Lease) -> None:
+    async def _require_room(self, lease: Lease) -> None:
         agent = lease.agent_handle
         if agent not in self._full:
             pages = self._cluster.pages(CONFIG_MAPS, self._namespace, f"{NAMED_BY_LABEL}={agent}")
@@ -123,7 +123,7 @@ class HandleRegistry:
 
 
 def _name(kind: str, handle: str) -> str:
-    """Handles have no lower-case letters, names of objects no upper-case ones: two handles never share a name."""
+    """Return the name of the ConfigMap. Handles have no lower-case letters, so two handles never share a name."""
     return f"rolevend-{kind}-{handle.lower()}"
 
 
@@ -131,7 +131,7 @@ _MEMBERS = {"agent": ("handle", "namespace", "name"), "user": ("handle", "issuer
 
 
 def _data(config_map: Body, kind: str) -> dict[str, str]:
-    """Raises Conflict for a ConfigMap that is no record."""
+    """Return the record. Raises Conflict if the ConfigMap is not one."""
     metadata, data = config_map["metadata"], config_map.get("data") or {}
     if not config_map.get("immutable") or set(data) != set(_MEMBERS[kind]):
         where = f"{metadata['namespace']}/{metadata['name']}"

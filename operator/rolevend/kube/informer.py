@@ -1,4 +1,4 @@
-"""One kind of object, kept in memory: listed and watched, again and again. Whoever is told may assume nothing of the order of kinds."""
+"""An in-memory copy of all objects of one kind, by list and watch. Handlers must not rely on the order of events of different kinds."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ class Informer:
         self.resource = resource
         self.objects: dict[tuple[str, str], Body] = {}
         self.synced = False
-        """Whether everything there was has been listed once."""
+        """True after the first list."""
         self.heard_at: datetime | None = None
-        """When the API server last said anything on this kind, bookmarks included."""
+        """When the last event or bookmark arrived."""
         self._cluster = cluster
         self._changed = changed
         self._clock = clock
@@ -34,13 +34,13 @@ class Informer:
         pause = 0.1
         while True:
             try:
-                # Listed after every watch: one shows objects as their definition had them when it began, also if that has changed.
+                # List after every watch: a watch shows objects by the definition at its start, even if that changed since.
                 await self._follow(await self._relist())
                 pause = 0.1
             except RolevendError as error:
-                # A watch that has to begin anew is nothing that a person would have to look at.
+                # An expired watch needs no attention of a person.
                 _log.log(
-                    logging.INFO if isinstance(error, WatchExpired) else logging.WARNING, "following %s: %s", self.resource.plural, error
+                    logging.INFO if isinstance(error, WatchExpired) else logging.WARNING, "cannot watch %s: %s", self.resource.plural, error
                 )
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -54,7 +54,7 @@ class Informer:
             self.on_upsert(item)
         self.synced = True
         self._heard()
-        if self._versions() != before:  # of ten thousand roles each was decided again with every watch that came to its end
+        if self._versions() != before:  # otherwise the end of each watch would evaluate every role again
             self._changed()
         return version
 
@@ -73,20 +73,20 @@ class Informer:
             self._changed()
 
     def on_upsert(self, item: Body) -> None:
-        """It is there, as it is now."""
+        """Handle an object that was created or changed, or that a list returned."""
         self.objects[key_of(item)] = item
 
     def drop(self, item: Body) -> None:
         self.objects.pop(key_of(item), None)
 
     def on_reset(self) -> None:
-        """All are about to be kept anew."""
+        """Handle the start of a new list: `on_upsert` follows for every object."""
 
     def _heard(self) -> None:
         self.heard_at = self._clock()
 
 
 def key_of(item: Body) -> tuple[str, str]:
-    """(namespace, name); no namespace is the empty text."""
+    """Return (namespace, name). The namespace of a cluster-scoped object is empty."""
     metadata = item["metadata"]
     return metadata.get("namespace", ""), metadata["name"]

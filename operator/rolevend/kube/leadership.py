@@ -1,8 +1,8 @@
-"""Who of several replicas leads: what a Kubernetes Lease says, how long it has said so, and what follows for one of them. Pure.
+"""What a replica does next in a leader election, from the Lease as it read it. Pure.
 
-No clock of another machine is believed. A Lease is stale when it did not change for as long as it promises to, on the reader's own
-clock, and that clock only ever runs forward. A leader counts its time from *before* it asks for a renewal, and others count from
-after they saw that renewal: so the leader's time is over first.
+A replica compares no clocks of other machines. A Lease is stale if it did not change for the lease duration, by the reader's own monotonic
+clock. The leader counts from *before* it sends a renewal, and the others count from after they read that renewal, so the leader's time is
+over first.
 """
 
 import enum
@@ -10,40 +10,40 @@ from dataclasses import dataclass
 from typing import Any
 
 _SAFE = 2 / 3
-"""The part of a promised time in which a leader acts. The rest is for it to be gone before anybody else begins."""
+"""A leader that cannot renew stops after this part of the lease duration, so that it is gone before another replica begins."""
 
 
 class LeaderAction(enum.Enum):
-    CREATE = "make the Lease, with us in it"
-    TAKE = "write us into it"
-    RENEW = "say that we are still there"
-    WAIT = "somebody else leads"
+    CREATE = "create the Lease as its holder"
+    TAKE = "become the holder"
+    RENEW = "renew the Lease"
+    WAIT = "another replica leads"
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A Lease as it was read last."""
+    """A Lease as of the last read."""
 
-    holder: str
-    """Empty where the last leader has stepped down."""
+    holder: str | None
+    """None if the last leader stepped down."""
     seconds: float
-    """How long it holds without a renewal."""
-    renewed: str
-    """When the holder says that it was: compared for being the same, and for nothing else."""
+    """The lease duration."""
+    renewed: str | None
+    """The holder's time of the last renewal. Only compared for equality."""
     version: str
     changes: int
-    """How often the holder changed."""
+    """The number of times that the holder changed."""
     since: float
-    """The reader's moment in which holder and renewal were first seen to be these."""
+    """The reader's time at which it first read this holder and renewal."""
 
     def is_stale(self, moment: float) -> bool:
         return moment - self.since >= self.seconds
 
 
 def lease_view(lease: dict[str, Any], known: LeaseView | None, moment: float) -> LeaseView:
-    """What a Lease says that was read at `moment`, when `known` was read before."""
+    """Return the view of a Lease that was read at `moment`, after `known`."""
     spec = lease.get("spec") or {}
-    holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
+    holder, renewed = spec.get("holderIdentity") or None, spec.get("renewTime") or None
     same = known is not None and (known.holder, known.renewed) == (holder, renewed)
     since = known.since if known is not None and same else moment
     return LeaseView(
@@ -57,10 +57,10 @@ def lease_view(lease: dict[str, Any], known: LeaseView | None, moment: float) ->
 
 
 def move(seen: LeaseView | None, *, there: bool, me: str, moment: float) -> LeaderAction:
-    """`seen` is the last sight, and `there` whether the Lease was there when it was looked for at `moment`.
+    """Return the next action. `seen` is the last view, and `there` says whether the Lease existed when it was read at `moment`.
 
-    A Lease that somebody deleted is honoured until it would have been stale: its holder may not know yet. One whose holder has our
-    pod's name is the one of our own process before this: a pod runs one at a time.
+    A deleted Lease counts until it would be stale, because its holder may not know yet. A holder with this pod's name is an earlier process
+    of this pod, which runs one process at a time.
     """
     if seen is None:
         return LeaderAction.CREATE
@@ -72,7 +72,7 @@ def move(seen: LeaseView | None, *, there: bool, me: str, moment: float) -> Lead
 
 
 def identity(pod: str, token: str) -> str:
-    """Who one process is. Without a pod's name it is like no other, not even the one before it on the same machine."""
+    """Return the holder identity of one process. Without a pod's name no two processes share one."""
     return f"{pod or token}_{token}"
 
 
@@ -81,5 +81,5 @@ def pod_of(holder: str) -> str:
 
 
 def safe_until(asked_at: float, seconds: float) -> float:
-    """The moment from which a leader whose last renewal was asked for at `asked_at` may do nothing any more."""
+    """Return when a leader must stop that sent its last renewal at `asked_at`."""
     return asked_at + seconds * _SAFE

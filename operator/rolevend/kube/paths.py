@@ -1,4 +1,4 @@
-"""Where the objects of our own kinds are found."""
+"""The API paths of rolevend's own kinds."""
 
 from typing import Final
 

@@ -1,7 +1,8 @@
-"""Which request a token was taken for: written once, before anything is made for it, and kept for as long as the token holds.
+"""Records of the request that redeemed a token, so that no token is used for two requests.
 
-Leases in the operator's own namespace, since all replicas share them, and since they say themselves when they are over. Whoever could
-take one away could use its token twice; the operator may, and an admission policy of the chart keeps it to these Leases.
+A record is written before anything is created for the request, and kept until the token expires. The records are Leases in the operator's
+namespace: all replicas share them, and a Lease holds its own expiry. Whoever can delete a record can use its token again. The operator has
+that right, and an admission policy of the chart restricts it to these Leases.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from rolevend.naming import length_prefixed
 PREFIX: Final = "rolevend-token-"
 COLLECT_SECONDS: Final = 300.0
 _LONGER: Final = timedelta(minutes=5)
-"""Than the token holds: clocks differ, and a token is taken for a while after its end."""
+"""A record outlives its token by this time: clocks differ, and the check accepts a token shortly after its expiry."""
 
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,10 @@ class TokenReplayStore:
         self._now = now
 
     async def take(self, issuer: str, token_id: str, uid: Uid, expires_at: datetime) -> bool:
-        """Whether the token is this request's, from now on or already. `token_id` is unique with its issuer."""
+        """Redeem the token, whose id is unique with its issuer, for the request `uid`. Idempotent.
+
+        Returns False if another request redeemed it.
+        """
         name = _name(issuer, token_id)
         now = self._now()
         seconds = max(1, math.ceil((expires_at + _LONGER - now).total_seconds()))
@@ -46,7 +50,7 @@ class TokenReplayStore:
         return True
 
     async def is_left_to(self, issuer: str, token_id: str, uid: Uid) -> bool:
-        """Whether nobody else has taken the token so far."""
+        """True if no other request redeemed the token."""
         try:
             there = await self._cluster.get(LEASES, _name(issuer, token_id), self._namespace)
         except NotFound:
@@ -54,16 +58,16 @@ class TokenReplayStore:
         return bool(there["spec"].get("holderIdentity") == uid)
 
     async def run(self) -> None:
-        """Until cancelled: takes away what is over, now and then."""
+        """Delete expired records periodically, until cancelled."""
         while True:
             try:
                 await self.collect()
             except RolevendError as error:
-                _log.warning("collecting records of tokens: %s", error)
+                _log.warning("cannot delete expired token records: %s", error)
             await asyncio.sleep(COLLECT_SECONDS)
 
     async def collect(self) -> int:
-        """Takes away what is over; how many."""
+        """Delete expired records, and return how many."""
         over = 0
         async for page in self._cluster.pages(LEASES, self._namespace):
             for lease in page["items"]:
@@ -74,7 +78,7 @@ class TokenReplayStore:
         return over
 
     def _is_over(self, spec: dict[str, Any]) -> bool:
-        """What does not say when it ends stays."""
+        """True if the record expired. A Lease without an expiry stays."""
         if not spec.get("acquireTime") or not spec.get("leaseDurationSeconds"):
             return False
         return datetime.fromisoformat(spec["acquireTime"]) + timedelta(seconds=spec["leaseDurationSeconds"]) <= self._now()

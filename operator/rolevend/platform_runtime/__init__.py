@@ -1,4 +1,4 @@
-"""A driver at work for each DataPlatform: connected, behind bounded threads, its queues and its breaker, replaced when it changes.
+"""A connected driver for each DataPlatform, with a bounded number of threads, its queues and its circuit breaker.
 
-Knows the platforms' objects and Secrets, and nothing of requests, policies or kopf.
+Knows the DataPlatforms and their Secrets, and nothing of requests, policies or kopf.
 """

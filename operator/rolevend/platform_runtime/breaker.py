@@ -1,31 +1,31 @@
-"""Whether a platform is worth asking. One that did not answer again and again is asked by one call at a time, for all who wait."""
+"""Circuit breaker: after three failed calls in a row only one probe at a time is let through."""
 
 from collections.abc import Callable
 
 from rolevend.errors import PlatformUnavailable
 
 FAILURES = 3
-"""Calls in a row that found the platform unavailable open the breaker; the first answer closes it."""
+"""So many unavailable calls in a row open the breaker. The first answer closes it."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 1.0
-"""Between two calls that try whether it is back. The longest is short: what waits is done within five seconds of its return."""
+"""The backoff between two probes. The longest is short, so that waiting drops are done within five seconds of the platform's return."""
 
 
 class CircuitBreaker:
-    """Of one platform. Not thread-safe; `clock` counts seconds."""
+    """The circuit breaker of one platform. Not thread-safe. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._failures = 0
         self._reason = ""
         self.next_try = 0.0
-        """While it is open: when the next call may find out more."""
+        """When the next probe is due, while the breaker is open."""
 
     @property
     def is_open(self) -> bool:
         return self._failures >= FAILURES
 
     def refusal(self) -> PlatformUnavailable | None:
-        """Why this call is not to be made; or None, and then it must be made, and its outcome be `record_result`."""
+        """Return the error for a call that must not be made, or None. After None the caller must make it, and call `record_result`."""
         if not self.is_open:
             return None
         if self._clock() < self.next_try:
@@ -34,7 +34,7 @@ class CircuitBreaker:
         return None
 
     def record_result(self, failure: PlatformUnavailable | None) -> bool:
-        """How a call went: what kept the platform from answering, or None where it answered. Whether it is just back."""
+        """Record the failure of a call, or None if the platform answered. True if this answer closed the breaker."""
         if failure is None:
             back, self._failures = self.is_open, 0
             return back

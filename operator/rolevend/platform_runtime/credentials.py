@@ -1,38 +1,39 @@
-"""What the Secrets say that a DataPlatform refers to, each mistake with the field that names its Secret."""
+"""The logins in the Secrets that a DataPlatform refers to. An error names the field that refers to the Secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from rolevend.kinds import DataPlatform
+from rolevend.kube.certificate_authorities import Authority, authority
 from rolevend.kube.client import KubeClient
-from rolevend.kube.secrets import Authority, KeyLogin, Login, authority, key_login, login
+from rolevend.kube.platform_logins import KeyLogin, Login, key_login, login
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordLogins:
-    """Of a PostgreSQL database."""
+    """The logins of a PostgreSQL database."""
 
     programmer: Login | None
-    """None in a process that only vends: it never reads that Secret."""
+    """None in a process that only vends, which never reads that Secret."""
     vendor: Login
     authority: Authority | None
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        return tuple(each.version if each else "" for each in (self.programmer, self.vendor, self.authority))
+    def versions(self) -> tuple[str | None, ...]:
+        return tuple(each.version if each else None for each in (self.programmer, self.vendor, self.authority))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPairLogins:
-    """Of a Snowflake account."""
+    """The logins of a Snowflake account."""
 
     programmer: KeyLogin | None
-    """None in a process that only vends: it never reads that Secret."""
+    """None in a process that only vends, which never reads that Secret."""
     vendor: KeyLogin
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        return tuple(each.version if each else "" for each in (self.programmer, self.vendor))
+    def versions(self) -> tuple[str | None, ...]:
+        return tuple(each.version if each else None for each in (self.programmer, self.vendor))
 
 
 Keys = PasswordLogins | KeyPairLogins

@@ -1,11 +1,10 @@
-"""A synchronous driver at work for asynchronous callers: bounded threads of its own, so that one slow platform hurts no other."""
+"""Runs a synchronous driver for asynchronous callers, in threads of its own: a slow platform does not delay others."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from rolevend.catalog import Catalog, ToolId
@@ -36,22 +35,16 @@ T = TypeVar("T")
 
 
 LOOKERS, BUILDERS, DROPPERS = 2, 2, 2
-"""Threads, and so connections, that read the platform, that build profiles there, and that drop."""
+"""The number of threads, and so of connections, to read the platform, to build profiles, and to drop."""
 _LONGEST_TURN_SECONDS = 0.1
-"""A call of drops lets vends go first, but not for longer."""
-
-
-def _untold(_kind: str, _count: int) -> None:
-    """Nobody measures the queues."""
+"""Drops wait for vends at most this long."""
 
 
 class PlatformExecutor:
-    """See roles.protocols.AsyncPlatform. Looking, building, vending and dropping have threads of their own: none waits for another,
-    and a vend whose profile is built waits for no build."""
+    """See roles.protocols.AsyncPlatform. Reads, builds, vends and drops have threads of their own, so none waits for another."""
 
-    def __init__(self, name: PlatformName, driver: Platform, workers: int, depth: Callable[[str, int], None] = _untold) -> None:
-        """`workers` is how many calls that vend are under way at once, unless the driver says how many it takes. `depth` is told how many
-        of a kind ("vend", "drop") wait for a call."""
+    def __init__(self, name: PlatformName, driver: Platform, workers: int) -> None:
+        """At most `workers` calls vend at once, unless the driver sets `max_parallel_vends`."""
         self._name = name
         self._driver = driver
         self._closed = False
@@ -64,9 +57,13 @@ class PlatformExecutor:
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._breaker = CircuitBreaker(time.monotonic)
-        apart, waiting = driver.max_parallel_vends is not None, partial(depth, "vend")
-        self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, waiting, apart=apart)
-        self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic, lambda count: depth("drop", count))
+        self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, apart=driver.max_parallel_vends is not None)
+        self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many vends and drops wait for a call."""
+        return {"vend": self._vend_queue.waiting, "drop": self._drop_queue.waiting}
 
     async def facts(self) -> ServerFacts:
         return await self._run(self._looks, self._driver.facts)
@@ -102,7 +99,7 @@ class PlatformExecutor:
         return await self._run(self._looks, lambda: self._driver.collect(keep, unused_since))
 
     def is_built(self, profile: Profile) -> bool:
-        """As far as it is known here: then `ensure` asks nobody."""
+        """True if this process knows that the profile is built. Then `ensure` does nothing."""
         return self._driver.is_built(profile.name)
 
     async def ensure(self, profile: Profile) -> None:
@@ -110,41 +107,43 @@ class PlatformExecutor:
             return
         building = self._building.get(profile.name)
         if building is None:
-            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile, self._told(profile.name))))
+            building = asyncio.ensure_future(self._run(self._builds, lambda: self._driver.ensure(profile, self._progress_of(profile.name))))
             self._building[profile.name] = building
-            building.add_done_callback(lambda _: self._over(profile.name))
+            building.add_done_callback(lambda _: self._finish_build(profile.name))
         await asyncio.shield(building)  # several vends may wait for one build
 
     def progress(self, profile: Profile) -> BuildProgress | None:
-        """How far its build is; None where none is under way here, or it has not begun to make anything."""
+        """Return the progress of the build, or None if no build runs in this process, or it has created nothing yet."""
         return self._progress.get(profile.name)
 
-    def _told(self, profile: ProfileName) -> ProgressCallback:
-        def told(progress: BuildProgress) -> None:
-            self._expect_open()
+    def _progress_of(self, profile: ProfileName) -> ProgressCallback:
+        def report(progress: BuildProgress) -> None:
+            self._require_open()
             self._progress[profile] = progress
 
-        return told
+        return report
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return self._driver.credential(lease, randomness)
 
     async def vend(self, lease: Lease, credential: Credential) -> CreatedRole:
-        self._expect_open()
+        self._require_open()
         return await self._vend_queue.vend((lease, credential))
 
     async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
-        """See queues.DropQueue.drop: what fails is tried again without being asked."""
-        self._expect_open()
+        """See queues.DropQueue.drop: the queue retries what fails."""
+        self._require_open()
         return await self._drop_queue.drop(ending, patience)
 
     async def close(self) -> None:
-        """Waits for what is under way, then gives the connections back. Whoever still holds this is told to try again. A build ends at its
-        next step. An attestation has connections of its own: it goes on, and nobody waits for it. Who is cancelled meanwhile leaves the
-        rest to a thread, which the event loop's end waits for."""
+        """Wait for running calls, then close the connections. Later calls raise PlatformUnavailable.
+
+        A build ends at its next step. An attestation has connections of its own and continues without being awaited. If this call is
+        cancelled, a thread finishes it, and the event loop waits for that thread before it closes.
+        """
         self._closed = True
-        self._vend_queue.refuse(self._anew())
-        self._drop_queue.close(self._anew())
+        self._vend_queue.refuse(self._closed_error())
+        self._drop_queue.close(self._closed_error())
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     def _close(self) -> None:
@@ -153,36 +152,36 @@ class PlatformExecutor:
             pool.shutdown(wait=True)
         self._driver.close()
 
-    def _over(self, profile: ProfileName) -> None:
+    def _finish_build(self, profile: ProfileName) -> None:
         self._building.pop(profile, None)
         self._progress.pop(profile, None)
 
     async def _vend_all(self, vends: Sequence[Vend]) -> Sequence[CreatedRole]:
         answers = await self._run(self._vends, lambda: self._driver.vend(vends))
-        self._heard([answer.error for answer in answers])
+        self._record([answer.error for answer in answers])
         return answers
 
     async def _drop_all(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
         answers = await self._run(self._drops, lambda: self._driver.drop(endings))
-        self._heard([answer.error for answer in answers])
+        self._record([answer.error for answer in answers])
         return answers
 
     async def _turn(self) -> None:
         await self._vend_queue.none_waits(_LONGEST_TURN_SECONDS)
 
-    def _heard(self, errors: Sequence[Exception | None]) -> None:
-        """Of one call: the platform answered, unless it was unavailable for all."""
+    def _record(self, errors: Sequence[Exception | None]) -> None:
+        """Record the result of one call: the platform answered, unless it was unavailable for all."""
         unavailable = [error for error in errors if isinstance(error, PlatformUnavailable)]
         if self._breaker.record_result(unavailable[0] if len(unavailable) == len(errors) else None):
             self._drop_queue.retry_now()
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        self._expect_open()
+        self._require_open()
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    def _expect_open(self) -> None:
+    def _require_open(self) -> None:
         if self._closed:
-            raise self._anew()
+            raise self._closed_error()
 
-    def _anew(self) -> PlatformUnavailable:
-        return PlatformUnavailable(f"DataPlatform {self._name} is being connected anew")
+    def _closed_error(self) -> PlatformUnavailable:
+        return PlatformUnavailable(f"DataPlatform {self._name} is being reconnected")

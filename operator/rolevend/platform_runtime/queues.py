@@ -1,7 +1,7 @@
-"""What is asked of one platform, gathered into calls: vends, which are answered once, and drops, which are tried until they succeed.
+"""Queues of vends and drops of one platform, which are sent in batches. A vend is tried once; a drop is retried until it succeeds.
 
-One alone leaves at once and waits for nobody; while a call is under way the next ones gather. A transaction costs PostgreSQL more
-than a role in it, so a crowd is served faster together.
+A single request is sent at once. Requests that arrive during a call form the next batch: in PostgreSQL a transaction costs more than a
+role in it.
 """
 
 import asyncio
@@ -20,66 +20,69 @@ from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult
 
 MOST = 60
-"""Roles in one call."""
+"""The maximum number of roles in one call."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 2.0
-"""Between two tries of one drop. The longest is short: once what was in the way is gone, so are role and object within five seconds."""
+"""The backoff of a drop. The longest is short, so that role and object are gone within five seconds of the obstacle."""
 LONGEST_PAUSE_OF_REJECTED_SECONDS = 60.0
-"""The same where a person must change something first."""
+"""The longest backoff if a person must change something first."""
 FORGOTTEN_AFTER_SECONDS = 300.0
-"""A drop that nobody asks for any more is left to the sweep: its object is gone."""
+"""After this time without a caller a drop is left to the sweep, because its object is gone."""
 
 Vend = tuple[Lease, Credential]
 _Asked = tuple[Vend, "asyncio.Future[CreatedRole]"]
-Tell = Callable[[int], None]
-"""How many wait for a call."""
 
 
 class VendQueue:
-    """A call carries vends of one profile, and no two calls carry the same: PostgreSQL would let one of them wait for the other. Where
-    they are `apart` each is a call of its own, and waits for none."""
+    """Sends the vends of one profile in one call, and never two calls with the same profile, because PostgreSQL would block one of them.
+
+    With `apart` each vend is a call of its own, and waits for no other.
+    """
 
     def __init__(
         self,
         call: Callable[[Sequence[Vend]], Awaitable[Sequence[CreatedRole]]],
         calls: int,
         breaker: CircuitBreaker,
-        tell: Tell,
         *,
         apart: bool = False,
     ) -> None:
-        """At most so many `calls` are under way together. `call` tells the breaker how it went."""
+        """At most `calls` calls run at once. `call` records its result with the breaker."""
         self._call = call
         self._free = calls
         self._breaker = breaker
-        self._tell = tell
         self._apart = apart
         self._waiting: dict[ProfileName, deque[_Asked]] = {}
-        """The profile that waits longest comes first."""
+        """In the order in which they began to wait."""
         self._called: set[ProfileName] = set()
         self._none_waits = asyncio.Event()
         self._none_waits.set()
         self._tasks = _Tasks()
 
+    @property
+    def waiting(self) -> int:
+        """How many vends wait for a call."""
+        return sum(map(len, self._waiting.values()))
+
     async def vend(self, wanted: Vend) -> CreatedRole:
-        """Raises PlatformUnavailable at once while the platform does not answer."""
+        """Raises PlatformUnavailable at once while the breaker is open."""
         answer: asyncio.Future[CreatedRole] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(wanted[0].profile, deque()).append((wanted, answer))
         self._pump()
         return await answer
 
     async def none_waits(self, within: float) -> None:
-        """Returns when every vend is under way, or so many seconds are over."""
+        """Return when no vend waits for a call, or after `within` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._none_waits.wait()
 
     def refuse(self, error: Exception) -> None:
-        """Whoever waits is told so; what is under way is answered."""
+        """Fail all waiting vends with `error`. Running calls finish."""
         for asked in self._waiting.values():
             for _, answer in asked:
                 _fail(answer, error)
         self._waiting.clear()
-        self._count()
+        self._set_none_waits()
 
     def _pump(self) -> None:
         while self._free and (profile := self._next()) is not None:
@@ -93,7 +96,7 @@ class VendQueue:
             self._free -= 1
             self._called.add(profile)
             self._tasks.start(self._run(profile, batch))
-        self._count()
+        self._set_none_waits()
 
     def _next(self) -> ProfileName | None:
         return next((each for each in self._waiting if self._apart or each not in self._called), None)
@@ -102,19 +105,18 @@ class VendQueue:
         try:
             answers = await self._call([wanted for wanted, _ in batch])
             for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():  # who asked may have left
+                if not future.done():  # the caller may have been cancelled
                     future.set_result(answer)
-        except Exception as error:  # whatever it is, it is for those who asked
+        except Exception as error:  # for the callers, whatever it is
             for _, future in batch:
                 _fail(future, error)
         finally:
             self._free += 1
             self._called.discard(profile)
-            # Who was answered may ask again at once, and then goes with those who waited.
+            # A caller that vends again at once joins the next batch.
             asyncio.get_running_loop().call_soon(self._pump)
 
-    def _count(self) -> None:
-        self._tell(sum(map(len, self._waiting.values())))
+    def _set_none_waits(self) -> None:
         if self._waiting:
             self._none_waits.clear()
         else:
@@ -123,16 +125,16 @@ class VendQueue:
 
 @dataclass(eq=False, slots=True)
 class _DropJob:
-    """A drop that stands until the role is gone."""
+    """A drop that is retried until the role is gone."""
 
     ending: DropRequest
     begun_at: float
     asked_at: float
-    """When it was asked for last."""
+    """When a caller last asked for it."""
     last: DropResult
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """It will not be tried again."""
+    """Set when the drop is not retried any more."""
     tries: int = 0
 
     @property
@@ -141,7 +143,7 @@ class _DropJob:
 
 
 class DropQueue:
-    """Every drop is tried until it succeeds. What failed is tried again in calls of its own, so that it is in no other's way."""
+    """Retries every drop until it succeeds. Failed drops are retried in calls of their own, so that they do not delay new ones."""
 
     def __init__(
         self,
@@ -149,30 +151,35 @@ class DropQueue:
         turn: Callable[[], Awaitable[None]],
         breaker: CircuitBreaker,
         clock: Callable[[], float],
-        tell: Tell,
     ) -> None:
-        """Two calls are under way together at most, and only one of drops that were not tried yet. Each waits for its `turn`."""
+        """At most two calls run at once: one of new drops, and one of failed ones. Each awaits `turn` first."""
         self._call = call
         self._turn = turn
         self._breaker = breaker
         self._clock = clock
-        self._tell = tell
         self._standing: dict[tuple[RoleName, Uid], _DropJob] = {}
         self._new: deque[_DropJob] = deque()
         self._failed: list[tuple[float, int, _DropJob]] = []
-        """A heap by the moment of the next try."""
+        """A heap by the time of the next attempt."""
         self._number = itertools.count()
         self._calling_new = self._calling_failed = False
         self._alarm: asyncio.TimerHandle | None = None
         self._closed: Exception | None = None
         self._tasks = _Tasks()
 
+    @property
+    def waiting(self) -> int:
+        """How many drops wait for a call, those that failed and are retried included."""
+        return len(self._new) + len(self._failed)
+
     async def drop(self, ending: DropRequest, patience: float) -> DropResult:
-        """How the first try went; and where it failed, the success that comes within `patience` seconds, or the last failure. With
-        the sessions of all tries, and the time since the first."""
+        """Return the result of the first attempt. If it failed, return a success within `patience` seconds, or the last failure.
+
+        The result counts the sessions of all attempts, and the seconds since the first.
+        """
         order = self._standing.get((ending.role, ending.uid))
         if order is None:
-            untried = DropResult(ending.role, PlatformUnavailable(f"dropping {ending.role}: its turn did not come yet"))
+            untried = DropResult(ending.role, PlatformUnavailable(f"dropping {ending.role}: it was not tried yet"))
             order = _DropJob(ending, self._clock(), self._clock(), untried)
             self._standing[order.key] = order
             self._new.append(order)
@@ -186,14 +193,14 @@ class DropQueue:
         return order.last
 
     def retry_now(self) -> None:
-        """The platform is back, or what was in the way of one is gone, and so perhaps of all: whatever failed is due."""
+        """Make all failed drops due now: the platform answers again, or one drop succeeded, so others may succeed, too."""
         now = self._clock()
         self._failed = [(now, number, order) for _, number, order in self._failed]
         heapq.heapify(self._failed)
         self._pump()
 
     def close(self, error: Exception) -> None:
-        """Whoever waits is told so; what is under way is answered."""
+        """Fail all waiting drops with `error`. Running calls finish."""
         self._closed = error
         for order in [*self._new, *(order for *_, order in self._failed)]:
             self._settle(order, DropResult(order.ending.role, error))
@@ -218,7 +225,6 @@ class DropQueue:
             self._calling_failed = True
             self._tasks.start(self._run_failed(batch))
         self._set_alarm()
-        self._tell(len(self._new) + len(self._failed))
 
     def _failed_are_due(self) -> bool:
         return bool(self._failed) and self._failed[0][0] <= self._clock()
@@ -248,7 +254,7 @@ class DropQueue:
         await self._turn()
         try:
             answers = await self._call([order.ending for order in batch])
-        except Exception as error:  # a bug, too: a drop is never given up
+        except Exception as error:  # also a bug: a drop is never abandoned
             answers = [DropResult(order.ending.role, error) for order in batch]
         for order, answer in zip(batch, answers, strict=True):
             self._settle(order, answer)
@@ -271,7 +277,7 @@ def _pause(order: _DropJob) -> float:
 
 
 class _Tasks:
-    """Held until they are done: the event loop itself holds them only weakly."""
+    """Keeps references to running tasks, because the event loop keeps only weak ones."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""A driver at work for every DataPlatform: connected, asked for its catalog and for drift again and again, replaced when it changes."""
+"""Connects a driver for every DataPlatform, polls its catalog and its drift, and reconnects when the object or a Secret changes."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
@@ -19,9 +18,10 @@ from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Platform, ServerFacts
 from rolevend.settings import Settings
+from rolevend.telemetry.metrics import Metrics
 
 DriverFactory = Callable[[DataPlatform, Keys], Platform]
-"""Connects to nothing yet."""
+"""Creates a driver, which does not connect yet."""
 
 
 _WAYS_OUT: Mapping[type[RolevendError], str] = {
@@ -38,21 +38,21 @@ _log = logging.getLogger(__name__)
 
 
 class ConnectedPlatform:
-    """One DataPlatform. Its own task changes it, and `Attesting` what its state says of attestations."""
+    """One DataPlatform. Its own task changes it, and AttestationController the attestations in its state."""
 
     def __init__(self, platform: DataPlatform, *, only_ending: bool = False) -> None:
-        """`only_ending`: the rest of the object cannot be read."""
+        """`only_ending`: only drops are possible, because the rest of the object cannot be parsed."""
         self.platform = platform
         self.only_ending = only_ending
         self.state = PlatformState(attestation=platform.status.attestation)
         self.executor: PlatformExecutor | None = None
-        """None until the server was reached and is the one that roles are on."""
+        """None until the server answered, and is the server that the roles are on."""
         self._reached = asyncio.Event()
         self.poke = asyncio.Event()
-        self.versions: tuple[str, ...] = ()
+        self.versions: tuple[str | None, ...] = ()
 
     async def connected(self, within: float) -> PlatformExecutor | None:
-        """The executor as soon as there is one; None when so many seconds are over."""
+        """Return the executor as soon as there is one, or None after `within` seconds."""
         if self.executor is None and within > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -70,29 +70,29 @@ class ConnectedPlatform:
             await old.close()
 
 
+PollHandler = Callable[[PlatformName, ConnectedPlatform], Awaitable[None]]
+
+
 class PlatformRegistry:
     def __init__(
         self,
         cluster: KubeClient,
         settings: Settings,
         build: DriverFactory,
-        changed: Callable[[PlatformName], None],
-        depth: Callable[[PlatformName, str, int], None],
-        looked: Callable[[PlatformName, ConnectedPlatform], Awaitable[None]],
+        changed: Callable[[], None],
         now: Callable[[], datetime],
         *,
         programs: bool = True,
     ) -> None:
-        """`depth` is told how many vends and drops of a platform wait for a call; `looked` is called after each look. `programs`: whether
-        this process builds profiles, for which it reads the programmer's credential."""
+        """`changed` is called after each change of a platform's state. `programs`: this process builds profiles, and so reads the
+        programmer's credential."""
         self._cluster = cluster
         self._settings = settings
         self._build = build
         self._changed = changed
-        self._depth = depth
-        self._looked = looked
         self._now = now
         self._programs = programs
+        self._poll_handlers: list[PollHandler] = []
         self._at_work: dict[PlatformName, ConnectedPlatform] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
 
@@ -102,9 +102,23 @@ class PlatformRegistry:
     def get(self, name: PlatformName) -> ConnectedPlatform | None:
         return self._at_work.get(name)
 
+    def add_poll_handler(self, handler: PollHandler) -> None:
+        """Call `handler` after each poll of a platform, whether it succeeded or not. The next poll waits until the handler returns."""
+        self._poll_handlers.append(handler)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Bring the gauges of the platforms up to date, and remove those of platforms that are gone."""
+        metrics.follow(set(self._at_work))
+        for name, platform in self._at_work.items():
+            for kind, count in (platform.executor.waiting if platform.executor else {"vend": 0, "drop": 0}).items():
+                metrics.queue_depth.labels(name, kind).set(count)
+
     def sync(self, objects: Iterable[DataPlatform], unreadable: Mapping[PlatformName, DataPlatform | None]) -> None:
-        """These are all the DataPlatforms there are now, and those that cannot be read, as far as roles can be ended there. What is at
-        work goes on as it was when its object could be read last."""
+        """Connect and disconnect platforms, so that they match all DataPlatforms that exist.
+
+        `unreadable` are those that cannot be parsed, each with the part that a drop needs, or None. A connected platform whose object
+        cannot be parsed any more keeps its last spec.
+        """
         wanted = {PlatformName(each.metadata.name): each for each in objects}
         for name in self._at_work.keys() - wanted.keys() - unreadable.keys():
             self._forget(name)
@@ -114,23 +128,23 @@ class PlatformRegistry:
                 self._forget(name)
                 known = None
             if known is None:
-                self._begin(name, ConnectedPlatform(platform))
+                self._start(name, ConnectedPlatform(platform))
             else:
-                self._renew(known, platform)
+                self._update(known, platform)
         for name, last in unreadable.items():
             known = self._at_work.get(name)
             if last is not None and known is None:
-                self._begin(name, ConnectedPlatform(last, only_ending=True))
+                self._start(name, ConnectedPlatform(last, only_ending=True))
             elif last is not None and known is not None:
-                self._renew(known, last if known.only_ending else last.model_copy(update={"spec": known.platform.spec}))
+                self._update(known, last if known.only_ending else last.model_copy(update={"spec": known.platform.spec}))
 
-    def _begin(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
+    def _start(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         self._at_work[name] = at_work
         self._tasks[name] = asyncio.create_task(self._run(name, at_work), name=f"platform-{name}")
 
     @staticmethod
-    def _renew(at_work: ConnectedPlatform, platform: DataPlatform) -> None:
-        # The status changes with every look, the metadata's essentials when a person, or a finalizer, changes something.
+    def _update(at_work: ConnectedPlatform, platform: DataPlatform) -> None:
+        # The status changes with every poll. The essentials change when a person or a finalizer changes the object.
         if _essentials(at_work.platform) != _essentials(platform):
             at_work.poke.set()
         at_work.platform = platform
@@ -149,9 +163,9 @@ class PlatformRegistry:
             while True:
                 at_work.poke.clear()
                 try:
-                    await self._turn(name, at_work)
-                except Exception:  # a bug must not end the loop that would heal what it broke
-                    _log.exception("following the platform", extra={"platform": name})
+                    await self._poll(name, at_work)
+                except Exception:  # a bug must not end the loop
+                    _log.exception("cannot poll the platform", extra={"platform": name})
                 pause = self._settings.platform_retry_seconds if at_work.state.problem else self._settings.platform_poll_seconds
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
@@ -160,16 +174,17 @@ class PlatformRegistry:
             if at_work.executor is not None:
                 try:
                     await at_work.executor.close()
-                except Exception:  # nobody waits for this task's answer
-                    _log.exception("giving the connections back", extra={"platform": name})
+                except Exception:  # nobody awaits this task
+                    _log.exception("cannot close the connections", extra={"platform": name})
 
-    async def _turn(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
+    async def _poll(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         before = at_work.state
         at_work.state = await self._look(at_work)
         if at_work.state != before:
-            self._tell(name, before, at_work.state)
-            self._changed(name)
-        await self._looked(name, at_work)
+            self._log_change(name, before, at_work.state)
+            self._changed()
+        for handler in self._poll_handlers:
+            await handler(name, at_work)
 
     async def _look(self, at_work: ConnectedPlatform) -> PlatformState:
         try:
@@ -182,7 +197,7 @@ class PlatformRegistry:
                 tools=values.objects(platform),
             )
             if catalog == at_work.state.catalog:
-                catalog = at_work.state.catalog  # the same object: whoever compares catalogs is done at once
+                catalog = at_work.state.catalog  # the same object makes comparisons cheap
                 catalog_digest = at_work.state.catalog_digest
             else:
                 catalog_digest = await asyncio.to_thread(digest, catalog)
@@ -193,12 +208,12 @@ class PlatformRegistry:
         except RolevendError as error:
             way_out = _WAYS_OUT.get(type(error))
             return replace(at_work.state, problem=(type(error).__name__, f"{error}; {way_out}" if way_out else str(error)))
-        except Exception as error:  # a driver's bug must not end the loop that would heal it
-            _log.exception("looking at the platform", extra={"platform": at_work.platform.metadata.name})
+        except Exception as error:  # a bug of the driver must not end the loop
+            _log.exception("cannot read the platform", extra={"platform": at_work.platform.metadata.name})
             return replace(at_work.state, problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
 
     async def _reach(self, at_work: ConnectedPlatform) -> tuple[PlatformExecutor, ServerFacts]:
-        """Of the server that roles are on; what cannot be reached, or is another one, is let go."""
+        """Connect to the server that the roles are on. Closes the connection to a server that does not answer, or is another one."""
         executor = await self._connect(at_work)
         try:
             facts = await executor.facts()
@@ -214,32 +229,31 @@ class PlatformRegistry:
         return executor, facts
 
     async def _connect(self, at_work: ConnectedPlatform) -> PlatformExecutor:
-        """The driver for what the object and its Secrets say now; an older one goes when nothing uses it any more."""
+        """Return an executor for the object and its Secrets as they are now. An older one is closed when its calls are done."""
         platform = at_work.platform
         try:
             keys = await logins_of(platform, self._cluster, self._settings.namespace, self._now(), programs=self._programs)
         except ClusterUnavailable:
             if at_work.executor is None:
                 raise
-            return at_work.executor  # the platform is looked after as long as its own server answers
+            return at_work.executor  # keep polling while the platform's own server answers
         versions = (str(platform.metadata.generation), *keys.versions)
         if at_work.executor is not None and versions == at_work.versions:
             return at_work.executor
         await at_work.disconnect()
         at_work.versions = versions
-        name = PlatformName(platform.name)
-        return PlatformExecutor(name, self._build(platform, keys), self._settings.platform_workers, partial(self._depth, name))
+        return PlatformExecutor(PlatformName(platform.name), self._build(platform, keys), self._settings.platform_workers)
 
     @staticmethod
-    def _tell(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
+    def _log_change(name: PlatformName, before: PlatformState, now: PlatformState) -> None:
         if now.problem and now.problem != before.problem:
-            _log.warning("platform: %s", now.problem[1], extra={"platform": name, "reason": now.problem[0]})
+            _log.warning("the platform has a problem: %s", now.problem[1], extra={"platform": name, "reason": now.problem[0]})
         elif before.problem and not now.problem:
-            _log.info("platform answers", extra={"platform": name, "version": now.facts.version if now.facts else ""})
+            _log.info("the platform answers", extra={"platform": name, "version": now.facts.version if now.facts else None})
 
 
 class _OtherServer(Exception):
-    """The roles that may live are on another server than the one that answers."""
+    """The server that answers is not the one that roles were vended on."""
 
     def __init__(self, kind: str, known: str, answers: str) -> None:
         super().__init__(

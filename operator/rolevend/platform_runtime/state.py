@@ -1,4 +1,4 @@
-"""What is known of a platform, as a value: what pictures are painted from, wherever the knowledge is from. Pure."""
+"""The state of a platform, from which snapshots are built. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,23 +12,23 @@ SERVER_CHANGED = "ServerChanged"
 
 @dataclass(frozen=True, slots=True)
 class PlatformState:
-    """What is known of one platform. The last good catalog outlives an outage: an outage is no reason to end a role."""
+    """The state of one platform. It keeps the last catalog during an outage: an outage is no reason to revoke a role."""
 
     problem: tuple[str, str] | None = ("Connecting", "was not reached yet")
-    """Reason and message, or None while it answers with both credentials."""
+    """Reason and message, or None while the platform answers with both logins."""
     facts: ServerFacts | None = None
     catalog: Catalog | None = None
-    catalog_digest: str = ""
+    catalog_digest: str | None = None
     drift: tuple[Drift, ...] = ()
     attestation: Attestation | None = None
-    """The newest, also if what it is about has changed since."""
+    """The newest attestation, even if the server changed since."""
     attestation_overdue: bool = False
-    """It is so old that it does not stand for today."""
+    """True if the attestation is too old to count."""
     attest_problem: tuple[str, str] | None = None
-    """Reason and message where the last try could not be carried out."""
+    """Reason and message if the last attestation could not run, or None."""
 
 
 def is_about(attestation: Attestation, facts: ServerFacts) -> bool:
-    """Whether nothing changed since that the promises rest on: the server, its version, how we were installed, and ourselves."""
+    """True if server, server version, install mode and rolevend's version are the same as when the platform was attested."""
     then = (attestation.server_identifier, attestation.server_version, attestation.install_mode, attestation.rolevend_version)
     return then == (facts.identifier, facts.version, facts.install_mode.value, __version__)

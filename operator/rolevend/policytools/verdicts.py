@@ -68,12 +68,12 @@ def opened(
     known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
     anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
     if agent_attributes is None:
-        platforms = {name: replace(terms, closed="", agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
+        platforms = {name: replace(terms, closed=None, agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
     else:
         bound = combination or Combination.USER_CEILING
         known = {name: replace(agent, combination=narrower(agent.combination, bound)) for name, agent in known.items()}
         anybody = replace(anybody, attributes=agent_attributes, widest=bound)
-        platforms = {name: replace(terms, closed="", agents=(anybody,)) for name, terms in snapshot.platforms.items()}
+        platforms = {name: replace(terms, closed=None, agents=(anybody,)) for name, terms in snapshot.platforms.items()}
     everybody = snapshot.people if people is None else {person.user: person for person in people}
     namespaces = {name.namespace for name in unknown.keys() | known.keys()} | snapshot.namespaces.keys()
     labels = {name: {NAME_LABEL: name, **snapshot.namespaces.get(name, {})} for name in namespaces}

@@ -67,9 +67,11 @@ class RoleDropper:
         uid = uid_of(body)
         self._expiry.yield_turn(uid)
         record = self._roles.record(uid)
-        failures = {platform: error_reason(failure) for platform, failure in record.drop_failures.items()}
+        failures: dict[PlatformName | None, tuple[str, str]] = {
+            platform: error_reason(failure) for platform, failure in record.drop_failures.items()
+        }
         report = self._objects.report(for_report(body))
-        return report.dropping_status(failures or {PlatformName(""): error_reason(error)}, record.ended_sessions)
+        return report.dropping_status(failures or {None: error_reason(error)}, record.ended_sessions)
 
     async def _drop(self, body: Body, patience: float) -> str | None:
         try:

@@ -32,12 +32,12 @@ class RoleState:
     """When its deletion began, or None."""
     role: RoleName | None
     """See `assigned_role_name`; also None if nothing is on this platform."""
-    profile: str
-    """Empty while the status does not say it."""
+    profile: str | None
+    """As the status says, or None."""
     attributes: Attributes
     """The user's attributes that the profile reads, as the status says."""
-    verdict: tuple[str, str]
-    """Status and message of the condition Granted that this process decided last; after a restart as the object says it."""
+    verdict: tuple[str, str] | None
+    """Status and message of the condition Granted that this process decided last; after a restart as the object says it, or None."""
     granted: Granted | None = None
     """What this process vended; None after a restart. See `store.RoleRecord`."""
     absent: bool = False
@@ -169,16 +169,16 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
         ready=is_ready(role),
         ending_since=role.metadata.deletion_timestamp,
         role=assigned_role_name(role) if may_exist_on(role, request.platform) and not let_go else None,
-        profile=(state.profile or "") if state else "",
+        profile=state.profile if state else None,
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
-        verdict=(condition.status, condition.message) if condition else ("", ""),
+        verdict=(condition.status, condition.message) if condition else None,
         absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
         let_go=let_go,
     )
 
 
-def revocation_reason(verdict: Decision, state: RoleState) -> str:
-    """Return why a live role must end now; empty while it may live on."""
+def revocation_reason(verdict: Decision, state: RoleState) -> str | None:
+    """Return the reason to revoke a live role, or None."""
     if state.granted is not None:
         return withdrawal_reason(verdict, state.granted)
     if isinstance(verdict, Granted):
@@ -187,8 +187,8 @@ def revocation_reason(verdict: Decision, state: RoleState) -> str:
         same = verdict.profile.name == state.profile and (
             now == then or now == then.only(attribute_keys(verdict.profile))  # other platforms may read more
         )
-        return "" if same else "policy, tags or attributes changed while the operator was down"
-    return verdict.message if verdict.withdrawn else ""
+        return None if same else "policy, tags or attributes changed while the operator was down"
+    return verdict.message if verdict.withdrawn else None
 
 
 def for_deletion(body: Body) -> VendedRole:

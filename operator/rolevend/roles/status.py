@@ -113,8 +113,8 @@ class StatusBuilder:
         where = f"on {platform}: " if platform else ""
         return self._status([ConditionUpdate("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
 
-    def dropping_status(self, failures: Mapping[PlatformName, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
-        """`failures` are reason and message by platform; the name is empty if no platform failed. The role is gone from those of `gone`."""
+    def dropping_status(self, failures: Mapping[PlatformName | None, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
+        """`failures` are reason and message by platform, or by None if no platform failed. The role is gone from those of `gone`."""
         done = set(gone)
         platforms = []
         for each in self.role.status.platforms:

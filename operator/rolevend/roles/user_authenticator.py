@@ -25,8 +25,8 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.service_account import username
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
-from rolevend.kube.secrets import user_token
 from rolevend.kube.token_replay import TokenReplayStore
+from rolevend.kube.user_tokens import user_token
 from rolevend.model import ObjectName
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.store import RoleRecord

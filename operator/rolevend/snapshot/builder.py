@@ -91,8 +91,8 @@ class SnapshotBuilder:
         self._people = UserCache()
         self._providers = IdentityProviderCache()
 
-    def build(self, objects: SnapshotInputs, states: Mapping[PlatformName, PlatformState], pending: str) -> SnapshotBuild:
-        """`pending` names what was not read yet; until it is empty nothing is decided."""
+    def build(self, objects: SnapshotInputs, states: Mapping[PlatformName, PlatformState], pending: str | None) -> SnapshotBuild:
+        """`pending` names what was not read yet: nothing is decided until it is None."""
         platforms = evaluate_platforms(objects.platforms, states)
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
@@ -263,7 +263,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
 def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
     platform = judged.resource
     attested = next(finding for finding in judged.findings if finding.type == "Attested")
-    closed = "" if judged.accepted else "it is not accepted; see its conditions"
+    closed = None if judged.accepted else "it is not accepted; see its conditions"
     if platform.metadata.deletion_timestamp is not None:
         closed = "it is being deleted"
     return PlatformAdmission(
@@ -288,8 +288,8 @@ def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) 
             for each in platform.spec.agents
         ),
         contested=values.contested(platform),
-        leak=attested.message if attested.reason == LEAK else "",
+        leak=attested.message if attested.reason == LEAK else None,
         type=values.type_of(platform),
-        unattested="" if attested.status == "True" or platform.spec.allow_unattested else attested.message,
+        unattested=None if attested.status == "True" or platform.spec.allow_unattested else attested.message,
         sessions=state.facts.sessions if state is not None and state.facts is not None else None,
     )

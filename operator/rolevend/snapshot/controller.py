@@ -6,9 +6,9 @@ kopf has no part in this: the picture shows what is there now, whatever the orde
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from types import MappingProxyType
 from typing import TypeVar, cast
 
 from rolevend.decision.handle_claims import Claim
@@ -57,6 +57,18 @@ _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardra
 _RETRY_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotSources:
+    """What a snapshot is built from, beside the cluster's objects."""
+
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after each change of an object or of a source. The controller clears it before it builds the next snapshot."""
+    refused_handles: Mapping[Claim, str] = field(default_factory=dict)
+    key_states: Mapping[str, KeysState] = field(default_factory=dict)
+    """By the name of the IdentityProvider."""
+    platform_state: Callable[[ConnectedPlatform], PlatformState] = attrgetter("state")
+
+
 class SnapshotController:
     """`snapshot` is the newest picture. Until the first listing of every kind it decides nothing."""
 
@@ -66,30 +78,24 @@ class SnapshotController:
         builder: SnapshotBuilder,
         metrics: Metrics,
         now: Callable[[], datetime],
-        refused_handles: Mapping[Claim, str] = MappingProxyType({}),
-        key_states: Mapping[str, KeysState] = MappingProxyType({}),
+        sources: SnapshotSources,
         *,
-        known_of: Callable[[ConnectedPlatform], PlatformState] = attrgetter("state"),
         reports: bool = True,
     ) -> None:
-        """`refused_handles` and `key_states` are looked at for each picture. `known_of` says what is known of a platform; `reports`,
-        whether this process tells objects what was made of them: one of all does."""
+        """`reports`: this process writes the status of the objects. The operator does, the API does not."""
         self.providers: Mapping[str, tuple[IdentityProvider, Provider]] = {}
         """Those that the newest picture has accepted, by issuer."""
-        self._refused_handles = refused_handles
-        self._key_states = key_states
-        self._known_of = known_of
+        self._sources = sources
         self._reports = reports
         self._cluster = cluster
         self._builder = builder
         self._metrics = metrics
         self._now = now
-        self._dirty = asyncio.Event()
         self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
         self._published: dict[str, StatusEvaluation[Resource]] = {}
         """What objects say of themselves already: of ten thousand, one changes."""
-        self._informers = {kind: Informer(cluster, path_of(kind), self.mark_dirty, now) for kind in _KINDS}
-        self._namespaces = Informer(cluster, NAMESPACES, self.mark_dirty, now)
+        self._informers = {kind: Informer(cluster, path_of(kind), sources.changed.set, now) for kind in _KINDS}
+        self._namespaces = Informer(cluster, NAMESPACES, sources.changed.set, now)
         self.snapshot = builder.build(SnapshotInputs(), {}, "nothing was read yet").snapshot
 
     @property
@@ -97,23 +103,21 @@ class SnapshotController:
         return (*self._informers.values(), self._namespaces)
 
     @property
-    def pending(self) -> str:
+    def pending(self) -> str | None:
         missing = [informer.resource.plural for informer in self.informers if not informer.synced]
-        return f"the operator has not listed all {', '.join(missing)} yet" if missing else ""
-
-    def mark_dirty(self) -> None:
-        """Something is not as the picture shows it."""
-        self._dirty.set()
+        return f"the operator has not listed all {', '.join(missing)} yet" if missing else None
 
     async def run(self, platforms: PlatformRegistry, on_snapshot: Callable[[], None]) -> None:
-        """Until cancelled: a new picture after every change. `viewed` is called with each, and must not block."""
+        """Until cancelled: build a snapshot after every change, and call `on_snapshot`, which must not block."""
         while True:
-            await self._dirty.wait()
+            await self._sources.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
-            self._dirty.clear()
+            self._sources.changed.clear()
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
-            picture = self._builder.build(objects, {name: self._known_of(at_work) for name, at_work in platforms}, self.pending)
+            picture = self._builder.build(
+                objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending
+            )
             self.snapshot, self.providers = picture.snapshot, picture.providers
             on_snapshot()
             if self._reports:
@@ -143,9 +147,9 @@ class SnapshotController:
             bindings=bindings,
             guardrails=guardrails,
             people=_not_deleting(all_of(UserAttributes)),
-            refused_handles=self._refused_handles,
+            refused_handles=self._sources.refused_handles,
             providers=_not_deleting(all_of(IdentityProvider)),
-            key_states=dict(self._key_states),
+            key_states=dict(self._sources.key_states),
             unsure={
                 name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
                 for kind in (TagBinding, Guardrail)
@@ -191,7 +195,7 @@ class SnapshotController:
         for kind, count in by_kind.items():
             self._metrics.policy_errors.labels(kind).set(count)
         if not all(await asyncio.gather(*patches)):
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark_dirty)
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sources.changed.set)
 
     def _is_published(self, evaluation: StatusEvaluation[Resource]) -> bool:
         """Whether the very same was found of the very same version, and nothing was to be written."""

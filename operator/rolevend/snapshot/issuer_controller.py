@@ -14,8 +14,8 @@ from rolevend.identity.provider import Discovery, KeysUrl, Provider
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import IdentityProvider
 from rolevend.kinds.text import timestamp_text
+from rolevend.kube.certificate_authorities import authority
 from rolevend.kube.client import KubeClient
-from rolevend.kube.secrets import authority
 from rolevend.snapshot.identity_providers import KeysState
 
 POLL_SECONDS: Final = 15.0

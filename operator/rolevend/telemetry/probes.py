@@ -9,8 +9,8 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 from rolevend.errors import InvalidInput
 
-Check = Callable[[], str]
-"""What is wrong, in one line; empty where nothing is."""
+Check = Callable[[], str | None]
+"""Returns the problem in one line, or None."""
 
 
 def _ok() -> str:

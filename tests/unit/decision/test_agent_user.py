@@ -90,10 +90,10 @@ def test_a_second_platform_of_the_account_gives_its_users_to_nobody():
 
 
 def test_a_live_role_ends_where_its_agent_logs_in_as_somebody_else_now():
-    assert withdrawal_reason(given(USER), given(USER)) == ""
-    assert withdrawal_reason(given("OTHER_SVC"), given(USER)) != ""
-    assert withdrawal_reason(given(None), given(USER)) != ""
-    assert withdrawal_reason(given(USER), given(None)) != ""
+    assert withdrawal_reason(given(USER), given(USER)) is None
+    assert withdrawal_reason(given("OTHER_SVC"), given(USER)) is not None
+    assert withdrawal_reason(given(None), given(USER)) is not None
+    assert withdrawal_reason(given(USER), given(None)) is not None
 
 
 def test_the_platform_warns_of_it_for_as_long_as_it_is_so():

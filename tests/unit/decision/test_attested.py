@@ -105,8 +105,8 @@ def test_what_was_not_repeated_for_too_long_says_what_was_in_the_way():
 
 def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
     clock = [NOW]
-    changed: list[str] = []
-    attesting = AttestationController(Settings(attest_seconds=3600), Metrics(), changed.append, lambda: clock[0], token_bytes)
+    changed: list[bool] = []
+    attesting = AttestationController(Settings(attest_seconds=3600), Metrics(), lambda: changed.append(True), lambda: clock[0], token_bytes)
     at_work = ConnectedPlatform(OBJECTS.platforms[0])
     at_work.state = replace(attested(OPEN), problem=("PlatformUnavailable", "so that nothing is tried"))
 
@@ -115,7 +115,7 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
         attesting.consider(WAREHOUSE, at_work)
         assert at_work.state.attestation_overdue is overdue
 
-    assert changed == [WAREHOUSE] * 2
+    assert len(changed) == 2
 
 
 class Attested:
@@ -143,8 +143,8 @@ def tried_by(executor: Attested) -> ConnectedPlatform:
 
 
 async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
-    over: list[str] = []
-    attesting = AttestationController(Settings(), Metrics(), over.append, lambda: NOW, token_bytes)
+    over: list[bool] = []
+    attesting = AttestationController(Settings(), Metrics(), lambda: over.append(True), lambda: NOW, token_bytes)
     first, second = Attested(), Attested()
     looks = [(WAREHOUSE, tried_by(first)), (PlatformName("the-same-server"), tried_by(second))]
 
@@ -161,12 +161,12 @@ async def test_one_server_is_attested_once_at_a_time_whatever_it_is_called():
     async with asyncio.timeout(10):
         while not second.role_exists:
             await look()
-    assert (first.role_exists, over) == ([True], [WAREHOUSE])
+    assert (first.role_exists, over) == ([True], [True])
     await attesting.end()
 
 
 async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
-    attesting = AttestationController(Settings(), Metrics(), lambda _: None, lambda: NOW, token_bytes)
+    attesting = AttestationController(Settings(), Metrics(), lambda: None, lambda: NOW, token_bytes)
     under_way, late = Attested(), Attested()
     attesting.consider(WAREHOUSE, tried_by(under_way))
     await asyncio.sleep(0)

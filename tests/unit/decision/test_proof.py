@@ -12,7 +12,7 @@ from rolevend.audit.evidence import AttributeRead, access_summary
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, withdrawal_reason
 from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
 from rolevend.decision.snapshot import ProfileCache, Snapshot
-from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput, NotPermitted
+from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted
 from rolevend.identity.refusal import Code
@@ -21,7 +21,6 @@ from rolevend.kinds import Agent as AgentObject
 from rolevend.kinds import VendedRole
 from rolevend.kinds import parse as parse_object
 from rolevend.kube.client import KubeClient, NotFound, ResourceConflict, ResourcePath
-from rolevend.kube.secrets import user_token
 from rolevend.kube.token_replay import PREFIX, TokenReplayStore
 from rolevend.model import Attributes, Task, Uid, UserHandle, Version
 from rolevend.policy.index import compile_policies
@@ -414,13 +413,9 @@ class TestProving:
         assert caught.value.field == "spec.userTokenSecretRef"
         assert "secret" not in str(caught.value).replace("Secret", "")
 
-    async def test_a_secret_that_is_not_there_yet_is_waited_for_and_one_that_may_not_be_read_names_the_way_out(self):
+    async def test_a_secret_that_is_not_there_yet_is_waited_for(self):
         with pytest.raises(InvalidInput, match="there is no Secret anna-token in namespace agents"):
             await prove(ApiServer())
-        server = ApiServer()
-        server.failure = NotPermitted("no")
-        with pytest.raises(NotPermitted, match="add it to agentNamespaces"):
-            await user_token(cast(KubeClient, server), "agents", "x", "token", "spec.userTokenSecretRef")
 
     async def test_an_issuer_whose_keys_are_not_known_yet_is_no_reason_to_refuse(self):
         with pytest.raises(IdentityProviderUnavailable):

@@ -138,14 +138,14 @@ def test_an_agent_may_have_its_statements_cut_short_sooner_and_no_later(agents: 
 def test_limits_that_change_end_no_role():
     wider = {WAREHOUSE: terms(replace(TERMS, limits=RoleLimits(connections=1)))}
 
-    assert withdrawal_reason(granted(platforms=wider), granted()) == ""
+    assert withdrawal_reason(granted(platforms=wider), granted()) is None
 
 
 def test_a_platform_that_is_closed_vends_nothing_new_and_its_live_roles_are_still_judged():
     closed = {"platforms": {WAREHOUSE: terms(closed="it is being deleted")}}
 
     assert isinstance(a_snapshot(**closed).decide(REQUEST), Pending)
-    assert withdrawal_reason(a_snapshot(**closed).decide(REQUEST, role_exists=True), granted()) == ""
+    assert withdrawal_reason(a_snapshot(**closed).decide(REQUEST, role_exists=True), granted()) is None
     assert withdrawal_reason(a_snapshot(**closed, people={}).decide(REQUEST, role_exists=True), granted())
 
 
@@ -153,9 +153,9 @@ def test_a_live_role_stays_while_all_that_it_reads_is_granted_unchanged():
     held = granted()
     wider = policy("wider", users=(Requirement("department", frozenset({"hr"})),))
 
-    assert withdrawal_reason(granted(), held) == ""
-    assert withdrawal_reason(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) == "", "somebody else's policy"
-    assert withdrawal_reason(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) == ""
+    assert withdrawal_reason(granted(), held) is None
+    assert withdrawal_reason(granted(shapes={WAREHOUSE: shapes(MINE, wider)}), held) is None, "somebody else's policy"
+    assert withdrawal_reason(granted(people={ANNA: replace(PERSON, attributes=values(countries=["DE"], job=["analyst"]))}), held) is None
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ class TestResources:
         moved = {"people": {ANNA: replace(PERSON, attributes=values(countries=["AT"], levels=["1"]))}}
 
         for change in ({"shapes": {WAREHOUSE: shapes(people)}}, promoted):
-            assert withdrawal_reason(a_snapshot(**(both | change)).decide(asked), narrow) == ""
+            assert withdrawal_reason(a_snapshot(**(both | change)).decide(asked), narrow) is None
             assert withdrawal_reason(a_snapshot(**(both | change)).decide(REQUEST), whole)
         assert withdrawal_reason(a_snapshot(**(both | moved)).decide(asked), narrow)
         assert withdrawal_reason(a_snapshot(**(both | {"shapes": {WAREHOUSE: shapes(payments)}})).decide(asked), narrow)

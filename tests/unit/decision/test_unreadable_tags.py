@@ -14,7 +14,7 @@ from rolevend.kube.client import NAMESPACES, KubeClient, ResourcePath
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.snapshot.builder import SnapshotBuilder
-from rolevend.snapshot.controller import SnapshotController
+from rolevend.snapshot.controller import SnapshotController, SnapshotSources
 from rolevend.telemetry.metrics import Metrics
 from tests.support.manifests import Body
 from tests.support.painted import (
@@ -150,7 +150,7 @@ class OnePlatform:
 async def decided_of(*bindings: Body) -> Decision:
     """The verdict on the request in the first picture that shows everything, of an operator that watches."""
     server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
-    observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW)
+    observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW, SnapshotSources())
     complete = asyncio.Event()
 
     def viewed() -> None:

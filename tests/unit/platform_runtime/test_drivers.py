@@ -9,7 +9,7 @@ from rolevend.app.drivers import drivers
 from rolevend.errors import InvalidInput
 from rolevend.kinds import DataPlatform, parse
 from rolevend.kube.client import KubeClient
-from rolevend.kube.secrets import KeyLogin, Login
+from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, PasswordLogins, logins_of
 from rolevend.platforms.postgres import PostgresPlatform
@@ -48,7 +48,7 @@ async def test_an_account_is_logged_in_to_by_keys_and_a_database_by_passwords():
     assert pairs.versions == ("7", "7")
     vending = await logins_of(snowflake(), cast(KubeClient, Secrets(username="u", private_key="k")), "system", NOW, programs=False)
     assert isinstance(vending, KeyPairLogins)
-    assert (vending.programmer, vending.versions) == (None, ("", "7"))
+    assert (vending.programmer, vending.versions) == (None, (None, "7"))
     with pytest.raises(InvalidInput, match=r"spec\.credentials\.vendorSecretRef: .* has a key password"):
         await logins_of(snowflake(), cast(KubeClient, Secrets(username="u", private_key="k", password="p")), "system", NOW, programs=False)
     passwords = await logins_of(POSTGRES, cast(KubeClient, Secrets(username="u", password="p")), "system", NOW, programs=False)

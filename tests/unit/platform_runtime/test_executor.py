@@ -186,7 +186,7 @@ async def test_whoever_still_holds_it_when_it_is_closed_is_told_to_try_again(exe
     asked = (executor.facts(), executor.ensure(profile("cold")), executor.drop(ending), executor.catalog(frozenset()))
     for answer in await outcomes(asked):
         assert isinstance(answer, PlatformUnavailable)
-        assert "DataPlatform warehouse is being connected anew" in str(answer)
+        assert "DataPlatform warehouse is being reconnected" in str(answer)
     assert driver.closed
 
 
@@ -228,13 +228,13 @@ async def test_a_build_that_goes_on_when_it_is_closed_ends_at_its_next_step_and_
     await driver.begun(1)
     closing = asyncio.create_task(executor.close())
     await asyncio.sleep(0)
-    with pytest.raises(PlatformUnavailable, match="connected anew") as raised:
+    with pytest.raises(PlatformUnavailable, match="being reconnected") as raised:
         driver.told[0](BuildProgress(20, 1000, "view"))
 
     driver.failure = raised.value
     driver.finish.set()
 
-    with pytest.raises(PlatformUnavailable, match="connected anew"):
+    with pytest.raises(PlatformUnavailable, match="being reconnected"):
         await soon(begun)
     await soon(closing)
 

@@ -54,7 +54,6 @@ class Platform:
         self.answers = asyncio.Event()
         self.answers.set()
         self.breaker = CircuitBreaker(time.monotonic)
-        self.waiting = 0
         self.hurry: Callable[[], None] = lambda: None
 
     async def vend(self, vends: Sequence[Vend]) -> Sequence[CreatedRole]:
@@ -72,9 +71,6 @@ class Platform:
             self.hurry()
         return [(role, self.fault or self.errors.get(role)) for role in roles]
 
-    def tell(self, count: int) -> None:
-        self.waiting = count
-
 
 @pytest.fixture
 async def platform() -> Platform:
@@ -83,7 +79,7 @@ async def platform() -> Platform:
 
 @pytest.fixture
 async def vends(platform: Platform) -> VendQueue:
-    return VendQueue(platform.vend, 2, platform.breaker, platform.tell)
+    return VendQueue(platform.vend, 2, platform.breaker)
 
 
 async def at_once() -> None:
@@ -92,7 +88,7 @@ async def at_once() -> None:
 
 @pytest.fixture
 async def drops(platform: Platform) -> DropQueue:
-    made = DropQueue(platform.drop, at_once, platform.breaker, time.monotonic, platform.tell)
+    made = DropQueue(platform.drop, at_once, platform.breaker, time.monotonic)
     platform.retry_now = made.retry_now
     return made
 
@@ -124,12 +120,12 @@ class TestVends:
         tasks = [asyncio.create_task(vends.vend(each)) for each in crowd]
         await begun(platform, 1)
 
-        assert platform.waiting == 15
+        assert vends.waiting == 15
         platform.answers.set()
         await outcomes(tasks)
 
         assert [len(call) for call in platform.calls] == [1, 15]
-        assert platform.waiting == 0
+        assert vends.waiting == 0
 
     async def test_no_call_carries_more_than_a_platform_takes(self, vends: VendQueue, platform: Platform):
         await outcomes(vends.vend(wanted()) for _ in range(2 * MOST + 2))
@@ -137,18 +133,18 @@ class TestVends:
         assert [len(call) for call in platform.calls] == [1, MOST, MOST, 1]
 
     async def test_where_they_are_apart_each_leaves_at_once_whatever_its_profile_and_the_rest_when_a_call_is_done(self, platform: Platform):
-        apart = VendQueue(platform.vend, 3, platform.breaker, platform.tell, apart=True)
+        apart = VendQueue(platform.vend, 3, platform.breaker, apart=True)
         platform.answers.clear()
         crowd = [*(wanted() for _ in range(4)), wanted("two")]
         tasks = [asyncio.create_task(apart.vend(each)) for each in crowd]
         await begun(platform, 3)
 
         assert platform.calls == [[lease.role] for lease, _ in crowd[:3]]
-        assert platform.waiting == 2
+        assert apart.waiting == 2
         platform.answers.set()
         assert await outcomes(tasks) == [CreatedRole(lease.role, None) for lease, _ in crowd]
         assert sorted(platform.calls) == sorted([lease.role] for lease, _ in crowd)
-        assert platform.waiting == 0
+        assert apart.waiting == 0
 
     async def test_another_profile_does_not_wait_for_a_slow_one(self, vends: VendQueue, platform: Platform):
         platform.answers.clear()
@@ -225,12 +221,12 @@ class TestDrops:
         platform.errors[one.role] = PlatformBusy("a large object in another database")
 
         assert await soon(drops.drop(one, 0)) == DropResult(one.role, platform.errors[one.role])
-        assert platform.waiting == 1
+        assert drops.waiting == 1
         await begun(platform, 3)
         platform.errors.clear()
 
         assert await soon(drops.drop(one, PATIENCE)) == DropResult(one.role)
-        assert platform.waiting == 0
+        assert drops.waiting == 0
         assert all(call == [one.role] for call in platform.calls)
 
     async def test_sessions_and_time_of_every_try_are_told_together(self, platform: Platform):
@@ -239,7 +235,7 @@ class TestDrops:
         async def call(endings: Sequence[DropRequest]) -> Sequence[DropResult]:
             return [replace(each, sessions=frozenset(next(sessions))) for each in await platform.drop(endings)]
 
-        drops = DropQueue(call, at_once, platform.breaker, time.monotonic, platform.tell)
+        drops = DropQueue(call, at_once, platform.breaker, time.monotonic)
         one = ending()
         platform.errors[one.role] = PlatformBusy("sessions remain")
         first = await soon(drops.drop(one, 0))
@@ -267,7 +263,7 @@ class TestDrops:
         stuck = [ending() for _ in range(200)]
         platform.errors = {each.role: PlatformBusy("a locked table") for each in stuck}
         await outcomes(drops.drop(each, 0) for each in stuck)
-        assert platform.waiting == 200
+        assert drops.waiting == 200
         platform.calls.clear()
 
         fresh = [ending() for _ in range(20)]
@@ -310,7 +306,7 @@ class TestDrops:
 
     async def test_when_what_was_in_the_way_of_one_is_gone_all_others_are_tried_at_once(self, platform: Platform):
         moment = 0.0
-        drops = DropQueue(platform.drop, at_once, platform.breaker, lambda: moment, platform.tell)
+        drops = DropQueue(platform.drop, at_once, platform.breaker, lambda: moment)
         often, once = [ending() for _ in range(200)], ending()
         platform.errors = {each.role: PlatformBusy("an object in another database") for each in (*often, once)}
         await outcomes(drops.drop(each, 0) for each in often)
@@ -343,7 +339,7 @@ class TestDrops:
         drops.close(anew)
 
         assert await soon(waiting) == DropResult(one.role, anew)
-        assert platform.waiting == 0
+        assert drops.waiting == 0
 
     async def test_each_call_waits_for_its_turn(self, platform: Platform):
         turn = asyncio.Event()
@@ -351,7 +347,7 @@ class TestDrops:
         async def wait() -> None:
             await turn.wait()
 
-        drops = DropQueue(platform.drop, wait, platform.breaker, time.monotonic, platform.tell)
+        drops = DropQueue(platform.drop, wait, platform.breaker, time.monotonic)
         task = asyncio.create_task(drops.drop(one := ending(), 0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -65,7 +65,7 @@ def a_snapshot(*policies: Policy, **changes: Any) -> Snapshot:
     fields: dict[str, Any] = {
         "agents": {FINBOT: Agent(FINBOT, AgentHandle("FINBOT"), True, (), 3600)},
         "people": {ANNA: KnownUser(ANNA, None, attributes)},
-        "platforms": {WAREHOUSE: PlatformAdmission(WAREHOUSE, "", {}, (AgentAdmission({}, True, 3600),))},
+        "platforms": {WAREHOUSE: PlatformAdmission(WAREHOUSE, None, {}, (AgentAdmission({}, True, 3600),))},
         "namespaces": {"agents": {}},
         "shapes": {WAREHOUSE: ProfileCache(compile_policies(catalog(PEOPLE, PAYMENTS), policies), CLUSTER)},
         "pending": "",

@@ -258,7 +258,7 @@ def test_after_a_restart_what_one_platform_reads_of_the_user_is_no_change_on_the
     here, _ = role_states(on_both(status))
 
     assert here.attributes.values("team") == ("claims",)
-    assert revocation_reason(verdict, here) == ""
+    assert revocation_reason(verdict, here) is None
     lost = replace(verdict, lease=replace(verdict.lease, attributes=Attributes()))
     assert revocation_reason(lost, here)
 

@@ -23,8 +23,9 @@ def evaluate_combination(
     if ready.status != "True" or labels is None:
         return judged
     here = {name: terms_for(each, labels, agent) for name, each in sorted(terms.items())}
-    refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(agent, each)]
-    if not refusals or not all(refusals):
+    admitting = {name: each for name, each in here.items() if permitting(agent, each)}
+    refusals = [refusal for name, each in admitting.items() if (refusal := wider_than_permitted(agent, terms[name], each))]
+    if not refusals or len(refusals) < len(admitting):
         return judged
     return replace(
         judged, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
