@@ -36,7 +36,7 @@ _Send = Callable[[_Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     header_bytes: int
     """Of the request line and all headers of a request. A connection may also send so many bytes ahead of an answer."""
     read_seconds: float
@@ -63,7 +63,7 @@ class LimitedConnection(asyncio.Protocol):
     """The request that is answered, or was answered last."""
     app: Any
 
-    def limit(self, limits: Limits, crowd: "Crowd", abort: Callable[[], object]) -> None:
+    def limit(self, limits: ConnectionLimits, crowd: "Crowd", abort: Callable[[], object]) -> None:
         """Begin, before anything of the connection is read. `abort` ends it as long as there is no transport."""
         self._limits = limits
         self._crowd = crowd
@@ -208,7 +208,7 @@ class Listener:
     """Accepts connections of one socket. Counts each from before its TLS handshake, whose buffers are the largest part of it."""
 
     def __init__(
-        self, listening: socket.socket, limits: Limits, connection: Callable[[], LimitedConnection], tls: ssl.SSLContext | None
+        self, listening: socket.socket, limits: ConnectionLimits, connection: Callable[[], LimitedConnection], tls: ssl.SSLContext | None
     ) -> None:
         self._listening = listening
         self._limits = limits
@@ -266,7 +266,7 @@ class Listener:
 
 
 class LimitedServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, limits: Limits, listening: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits, listening: socket.socket) -> None:
         """The protocol of `config` is a `LimitedConnection`."""
         super().__init__(config)
         self._limits = limits

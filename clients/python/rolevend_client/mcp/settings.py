@@ -8,7 +8,7 @@ from typing import Self
 import httpx
 
 from rolevend_client.errors import Misconfigured
-from rolevend_client.mcp.connections import Limits
+from rolevend_client.mcp.connections import ConnectionLimits
 from rolevend_client.run import Bounds
 from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
 
@@ -80,7 +80,7 @@ class HttpSettings:
     issuer: IssuerSettings
     idle_seconds: int
     """A role that is not used for this time is released."""
-    limits: Limits
+    limits: ConnectionLimits
     certificate: Path | None
     key: Path | None
 
@@ -98,7 +98,7 @@ class HttpSettings:
             port=int(port),
             issuer=IssuerSettings.from_environment(environment),
             idle_seconds=_number(environment, "ROLEVEND_MCP_IDLE_SECONDS", 300, 86_400),
-            limits=Limits(
+            limits=ConnectionLimits(
                 header_bytes=_number(environment, "ROLEVEND_MCP_MAX_HEADER_BYTES", 32_768, 1_048_576),
                 read_seconds=_number(environment, "ROLEVEND_MCP_READ_SECONDS", 10, 600),
                 connections=_number(environment, "ROLEVEND_MCP_MAX_CONNECTIONS_WITHOUT_TOKEN", 256, 65_536),
