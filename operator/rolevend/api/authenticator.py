@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.api.problems import Problem, of_token
+from rolevend.api.problems import Problem, token_problem
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import VendRequest
 from rolevend.audit.api_events import Bearer, RefusedCall
@@ -89,7 +89,7 @@ class Authenticator:
         if error.code is Code.STALE_KEYS:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
         await self._refusals.refused(refusal)
-        return of_token(error, where)
+        return token_problem(error, where)
 
 
 @dataclass(frozen=True, slots=True)

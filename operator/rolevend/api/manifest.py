@@ -44,7 +44,7 @@ def _digest_of_intent(task: CoreTask) -> Body:
 
 def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
     """Return the object for these grants. `digest` is that of the question. The object's handles name its role from the start."""
-    draft, verdict = grants[0].request, grants[0].granted
+    draft, granted = grants[0].request, grants[0].granted
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
@@ -57,7 +57,7 @@ def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> B
         "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
         "resources": narrowed or None,
     }
-    handles = f"{verdict.lease.agent_handle}_{verdict.user_handle}"
+    handles = f"{granted.lease.agent_handle}_{granted.user_handle}"
     annotations = {CALL: digest, HANDLES: handles, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
     return {
         "apiVersion": API_VERSION,

@@ -131,23 +131,23 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, (Unavailable, asyncio.CancelledError)) or (isinstance(error, Problem) and error.retry_after is not None)
 
 
-def of_token(error: TokenRefused, where: str) -> Problem:
+def token_problem(error: TokenRefused, where: str) -> Problem:
     """`where` the token stood: `Authorization`, or a member of the body."""
     headers = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{error.code.value}"'} if error.standing == 401 else {}
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def of_verdict(verdict: Denied | Pending) -> Problem:
+def decision_problem(decision: Denied | Pending) -> Problem:
     """A denial is the caller's to read; what is not decided yet may be in a moment."""
-    if isinstance(verdict, Pending):
-        status = 403 if verdict.withdrawn else 503
-        return Problem(status, verdict.reason, verdict.message, retry_after=None if verdict.withdrawn else RETRY_SECONDS)
-    field, _, rest = verdict.message.partition(": ")
+    if isinstance(decision, Pending):
+        status = 403 if decision.withdrawn else 503
+        return Problem(status, decision.reason, decision.message, retry_after=None if decision.withdrawn else RETRY_SECONDS)
+    field, _, rest = decision.message.partition(": ")
     named = _MEMBERS.get(field)
-    detail = f"{named}: {rest}" if named else verdict.message
-    if verdict.reason == TOO_MANY:
+    detail = f"{named}: {rest}" if named else decision.message
+    if decision.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, verdict.reason, detail, field=named, missing=verdict.missing or None)
+    return Problem(403, decision.reason, detail, field=named, missing=decision.missing or None)
 
 
 _MEMBERS: Final = {
@@ -161,7 +161,7 @@ _MEMBERS: Final = {
 """Fields of a VendedRole, as the call names them."""
 
 
-def of_error(error: RolevendError) -> Problem:
+def error_problem(error: RolevendError) -> Problem:
     match error:
         case InvalidInput(field=field, message=message):
             return Problem(422, "InvalidInput", message, field=field or None)

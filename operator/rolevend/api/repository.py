@@ -10,7 +10,7 @@ from uuid import UUID
 from rolevend.api.authenticator import AuthenticatedUser
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.manifest import body_of, name_of, prefix
-from rolevend.api.problems import Problem, of_error
+from rolevend.api.problems import Problem, error_problem
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Decision, Delivery, Request
@@ -71,10 +71,10 @@ class VendedRoleRepository:
 
     def decide(self, name: ObjectName, request: Request, snapshot: Snapshot) -> Decision:
         """Return what `snapshot` decides on the request, within the agent's quota. An object that exists has its place."""
-        verdict = snapshot.decide(request)
+        decision = snapshot.decide(request)
         if self._index.get(name) is not None:
-            return verdict
-        return within_quota(request, verdict, snapshot, self._index.count(request.agent))
+            return decision
+        return within_quota(request, decision, snapshot, self._index.count(request.agent))
 
     async def open(self, grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
         """Return the object of this question, and True if this call created it. Raises Problem."""
@@ -101,8 +101,8 @@ class VendedRoleRepository:
         there = self._index.get(name)
         role = None if there is None else for_deletion(there)
         if role is not None and needs_person(role):
-            return of_error(PlatformDrifted())
-        problem, told = of_error(error), None if role is None else build_progress(role)
+            return error_problem(PlatformDrifted())
+        problem, told = error_problem(error), None if role is None else build_progress(role)
         return replace(problem, detail=f"{problem.detail} ({told})") if told else problem
 
     async def ready(self, role: VendedRole, status: Body) -> None:

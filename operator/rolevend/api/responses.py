@@ -93,7 +93,7 @@ def _type(terms: PlatformAdmission | None) -> PlatformType | None:
 
 def decision(whole: RoleDecision) -> Decision:
     if whole.blocking_decision is None:
-        left_out = [SkippedPlatform.by(request, verdict) for request, verdict in whole.skipped]
+        left_out = [SkippedPlatform.by(request, decision) for request, decision in whole.skipped]
         return Decision(granted=True, explanation=explanation(whole.grants), left_out=tuple(map(_left_out, left_out)) or None)
     refusal = SkippedPlatform.by(*whole.blocking_decision)
     return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing or None)

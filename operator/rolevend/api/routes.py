@@ -17,7 +17,7 @@ from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, plain
 from rolevend.api.middleware import Application, Message, Receive, Scope, Send, TooLong
 from rolevend.api.openapi import describe
-from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
+from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
 from rolevend.api.role_service import RoleService
 from rolevend.api.schemas import Decision, ProblemShown, VendedRoleShown, VendedRolesShown, VendRequest
 from rolevend.api.vend_service import VendService
@@ -161,7 +161,7 @@ def _tell_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
     handler(Problem, lambda problem: problem)
-    handler(RolevendError, of_error)
+    handler(RolevendError, error_problem)
     handler(RequestValidationError, _of_members)
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
     handler(Misread, lambda error: error.problem)

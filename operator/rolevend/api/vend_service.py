@@ -14,7 +14,7 @@ from typing import Final
 
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
 from rolevend.api.manifest import digest_of
-from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error, of_verdict
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import VendRequest
@@ -53,13 +53,13 @@ class SkippedPlatform:
     """See decision.outcome.Denied."""
 
     @classmethod
-    def by(cls, request: Request, verdict: Denied | Pending) -> "SkippedPlatform":
-        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else "")
+    def by(cls, request: Request, decision: Denied | Pending) -> "SkippedPlatform":
+        return cls(request.platform, decision.reason, decision.message, decision.missing if isinstance(decision, Denied) else "")
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
         """In the words of a problem document: an agent learns that it has to wait, and not where our servers are."""
-        problem = of_error(error)
+        problem = error_problem(error)
         return cls(platform, problem.code, problem.detail)
 
 
@@ -146,9 +146,9 @@ class VendService:
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
         drafts = self._repository.drafts(agent, question, user, request_id)
         name = self._repository.name(agent, key)
-        decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
-        await self._require_granted(None, decision, snapshot)
-        grants, skipped = self._connected(decision)
+        role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
+        await self._require_granted(None, role_decision, snapshot)
+        grants, skipped = self._connected(role_decision)
         with timed(VendStep.CREATE_OBJECT):
             role, is_new = await self._repository.open(grants, name, digest_of(question))
         credentials = ResponseCredentialStore()
@@ -165,10 +165,10 @@ class VendService:
     async def _create(self, role: VendedRole, user: AuthenticatedUser, door: Door, credentials: ResponseCredentialStore) -> VendAnswer:
         requests = [replace(each, token=user.token, proof=user.proof) for each in role_requests(role)]
         snapshot, record = self._vender.snapshot, RoleRecord()
-        decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
-        await self._require_granted(role, decision, snapshot)
+        role_decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
+        await self._require_granted(role, role_decision, snapshot)
         try:
-            result = await self._vender.vend(role, decision, snapshot, record, door)
+            result = await self._vender.vend(role, role_decision, snapshot, record, door)
         except (Overtaken, RoleEnding, NotFound, ResourceConflict) as error:
             raise role_ended(role.name) from error
         except ProfileNotBuilt as error:
@@ -179,26 +179,26 @@ class VendService:
             raise Problem(403, "PolicyChanged", str(error)) from error
         with timed(VendStep.WRITE_READY):
             await self._repository.ready(role, result.status)
-        return VendAnswer(result.created, credentials.by_platform, _skipped(decision, result.failed))
+        return VendAnswer(result.created, credentials.by_platform, _skipped(role_decision, result.failed))
 
-    async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Snapshot) -> None:
+    async def _require_granted(self, role: VendedRole | None, role_decision: RoleDecision, snapshot: Snapshot) -> None:
         """Raises Problem if a decision blocks the role, and puts a denial on record. `role` is None before the object exists."""
-        if decision.blocking_decision is None:
+        if role_decision.blocking_decision is None:
             return
-        request, verdict = decision.blocking_decision
-        if isinstance(verdict, Denied) and verdict.reason != TOO_MANY:  # the same call may succeed when a role is gone
-            await self._vender.deny(role, request, verdict, snapshot, RoleRecord())
-        raise of_verdict(verdict)
+        request, decision = role_decision.blocking_decision
+        if isinstance(decision, Denied) and decision.reason != TOO_MANY:  # the same call may succeed when a role is gone
+            await self._vender.deny(role, request, decision, snapshot, RoleRecord())
+        raise decision_problem(decision)
 
-    def _connected(self, decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
+    def _connected(self, role_decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
         """Return the platforms that the object is for, and those that it is not for. Raises PlatformUnavailable if none is connected, or
         one is not that must be: the object would only wait."""
-        grants = decision.grants
+        grants = role_decision.grants
         away = {each.platform: not_connected(each.platform) for each in grants if self._vender.executor(each.platform) is None}
         connected = tuple(each for each in grants if each.platform not in away)
-        if away and not (connected and decision.allow_partial):
+        if away and not (connected and role_decision.allow_partial):
             raise next(iter(away.values()))
-        return connected, _skipped(decision, away)
+        return connected, _skipped(role_decision, away)
 
     async def _in_time(self, creating: Coroutine[None, None, VendAnswer]) -> VendAnswer:
         """Raises Problem if it takes longer: the operator is about to end the role."""
@@ -210,9 +210,9 @@ class VendService:
             raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
 
 
-def _skipped(decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
+def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
     """The platforms without a role: those that do not grant, and those that failed."""
-    denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
+    denied = (SkippedPlatform.by(request, decision) for request, decision in role_decision.skipped)
     return (*denied, *(SkippedPlatform.after(platform, error) for platform, error in failed.items()))
 
 

@@ -129,8 +129,8 @@ class ApiVendSupervisor:
             await self._reporter.stopped(state.request, error)
 
     def _granted(self, state: RoleState) -> Granted | None:
-        verdict = self._snapshots.snapshot.decide(state.request, role_exists=True)
-        return verdict if isinstance(verdict, Granted) else None
+        decision = self._snapshots.snapshot.decide(state.request, role_exists=True)
+        return decision if isinstance(decision, Granted) else None
 
 
 async def _carried_out(work: Awaitable[None], uid: Uid) -> None:

@@ -95,24 +95,24 @@ class Reevaluator:
         if not live:
             return self._evaluate_request(states, begin)
         for state in live:
-            verdict = self._verdict(state)
-            if reason := revocation_reason(verdict, state):
+            decision = self._decide(state)
+            if reason := revocation_reason(decision, state):
                 self._ender.begin_drops(state)
-                begin(self._revoke(state, revocation_code(verdict), _where(state, states) + reason))
+                begin(self._revoke(state, revocation_code(decision), _where(state, states) + reason))
                 return None
-            if isinstance(verdict, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
-                self._roles.record(state.request.uid).set_grant(state.request.platform, verdict)
+            if isinstance(decision, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
+                self._roles.record(state.request.uid).set_grant(state.request.platform, decision)
         return None
 
     def _evaluate_request(self, states: Sequence[RoleState], begin: _Begin) -> None:
         first = states[0]
         if first.request.delivery is not Delivery.SECRET:  # their calls vend the others
             return
-        decision = RoleDecision(tuple((each.request, self._verdict(each)) for each in states))
-        if granted_condition(decision) != first.verdict:
+        role_decision = RoleDecision(tuple((each.request, self._decide(each)) for each in states))
+        if granted_condition(role_decision) != first.decision:
             begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
 
-    def _verdict(self, state: RoleState) -> Decision:
+    def _decide(self, state: RoleState) -> Decision:
         return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)
 
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:

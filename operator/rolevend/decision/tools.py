@@ -1,5 +1,7 @@
-"""What an agent has whoever it acts for: functions, schemas of its own, and what it uses of an account, as far as the platform team permits
-them and they are no way around policies. Pure."""
+"""The tools of an agent, the same for every user: functions, its own schemas, objects of an account. Pure.
+
+An agent gets a tool if the platform team permits it and the tool cannot bypass policies.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ _FIELDS: Final[Mapping[PlatformType, str]] = {POSTGRESQL: "postgres", SNOWFLAKE:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FunctionName:
-    """All functions of this name; on the platform's side `*` in it matches any run of characters."""
+    """All functions of this name. In the platform's list, `*` matches any run of characters."""
 
     schema: str
     name: str
@@ -35,13 +37,13 @@ class Tools:
     functions: frozenset[FunctionName] = frozenset()
     schemas: frozenset[str] = frozenset()
     objects: frozenset[ToolId] = frozenset()
-    """Of a Snowflake account, each by its whole name."""
+    """Objects of a Snowflake account, by full name."""
 
     def __or__(self, other: "Tools") -> "Tools":
         return Tools(self.functions | other.functions, self.schemas | other.schemas, self.objects | other.objects)
 
     def beside(self, kind: PlatformType) -> list[str]:
-        """What of them a platform of this kind has nothing of, each with its name."""
+        """Return the tools that a platform of this kind does not have, each with its name."""
         if kind == SNOWFLAKE:
             return [*(f"function {each}" for each in sorted(self.functions)), *(f"schema {each}" for each in sorted(self.schemas))]
         return [str(each) for each in sorted(self.objects)]
@@ -49,7 +51,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class ToolRefusal:
-    """A tool that an agent asks for and does not get."""
+    """A requested tool that the agent does not get."""
 
     reason: str
     message: str
@@ -57,7 +59,7 @@ class ToolRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """What of its tools an agent may have on a platform, if it is there and no way around policies."""
+    """The requested tools that an agent may have, if they exist and cannot bypass policies."""
 
     tools: Tools = Tools()
     refusals: tuple[ToolRefusal, ...] = ()
@@ -66,8 +68,8 @@ class Permitted:
 def permitted(
     wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
 ) -> Permitted:
-    """`most` is what the platform, of this kind, lets the agent have, and `owners` says whose the schemas of its domains are: these are for
-    policies alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
+    """Return the permitted tools. `most` are those that the platform permits. `owners` names the owner of each schema of a domain, which
+    only policies grant. `adds`: the agent's own grants add to the user's; without this it has no schema of its own."""
     if beside := wanted.beside(kind):
         why = f"DataPlatform {platform} is of {kind}, which has no {beside[0]}: name what the agent needs there under {_FIELDS[kind]}"
         return Permitted(refusals=(ToolRefusal("NotPermitted", why),))
@@ -94,7 +96,7 @@ def permitted(
         for each in sorted(wanted.functions)
     }
     schemas = {each: refusal_of_schema(each) for each in sorted(wanted.schemas)}
-    # What is in a schema of a domain may be had, too: what such an object reads of it, policies grant.
+    # Objects in the schema of a domain are allowed: policies still grant the tables that they read.
     objects = {each: refusal(str(each), "", allowed=each in most.objects) for each in sorted(wanted.objects)}
     return Permitted(
         Tools(_given(functions), _given(schemas), _given(objects)),
@@ -111,12 +113,12 @@ def _covers(pattern: FunctionName, name: FunctionName) -> bool:
 
 
 def functions_of(tools: Tools, there: Iterable[Function]) -> tuple[FunctionId, ...]:
-    """Those of `there` that the tools name and that nothing stands in the way of, sorted."""
+    """Return the usable functions of `there` that the tools name, sorted."""
     return tuple(sorted(each.id for each in there if FunctionName(each.id.schema, each.id.name) in tools.functions and not each.obstacle))
 
 
 def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[ToolRefusal]:
-    """What of the tools is not among `functions_of`, and why."""
+    """Return each function of the tools that `functions_of` leaves out, with the reason."""
     for name in sorted(tools.functions):
         found = [each for each in there if (each.id.schema, each.id.name) == (name.schema, name.name)]
         if not found:
@@ -125,21 +127,20 @@ def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[Too
 
 
 def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId] | None) -> tuple[Tool, ...]:
-    """Those of `there` that the tools name and that nothing stands in the way of, in order, for a role that is for the tables `asked`
-    alone."""
+    """Return the usable objects of `there` that the tools name, sorted. `asked` are the only tables of the role; None: all."""
     given = (each for each in there if each.id in tools.objects and not each.obstacle and not beyond(each, asked))
     return tuple(sorted(given, key=lambda tool: tool.id))
 
 
 def beyond(tool: Tool, asked: Collection[TableId] | None) -> str:
-    """Why a role that is for the tables `asked` alone does not have the tool; empty where it has. A lease keeps it from other tables, and
-    not from copies of them."""
+    """Return the reason why a role for the tables `asked` does not have the tool, or empty. A lease hides other tables, but not copies
+    of them."""
     others = [table for table, _ in tool.copies if asked is not None and table not in asked]
     return f"shows a copy of {others[0]}, which is not asked for" if others else ""
 
 
 def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[ToolRefusal]:
-    """What of the tools nobody gets, whomever the agent acts for, and why. `tables` are those that can be granted."""
+    """Return the tools that no user gets, with the reason. `tables` are those that can be granted."""
     known = {each.id: each for each in there}
     for each in sorted(tools.objects):
         found = known.get(each)
@@ -160,7 +161,7 @@ def _hint(tool: ToolId) -> str:
 
 
 def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
-    """The tables of an agent's own schemas, as a statement like those of policies: guardrails hold for them all the same."""
+    """Return a policy statement for the tables of an agent's own schemas. Guardrails apply to it as to any policy."""
     return Policy(
         id=name_of_own(agent),
         schemas=schemas,
@@ -174,5 +175,5 @@ def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
 
 
 def name_of_own(agent: ObjectName) -> ObjectName:
-    """No AccessPolicy has such a name."""
+    """Return a name that no AccessPolicy can have."""
     return ObjectName(f"Agent {agent.namespace}", agent.name)

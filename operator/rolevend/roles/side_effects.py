@@ -1,15 +1,14 @@
-"""Everything that the life of a role changes outside of this process: on the API server (A) and on the platform (P).
+"""All external side effects in the life of a role: on the API server (A) and on the platform (P).
 
-A crash, or a cut line, between any two of them must leave something that the next run completes or undoes. Tests look at every
-request of a whole life: one that is none of these fails them, and so does one of these that never comes. They kill the operator
-at each, and cut its line.
+After a crash or a lost connection between any two of them, the next run completes or undoes the effect. Tests record every request of a
+whole life, fail on an effect that is missing here or never occurs, and stop the operator at each.
 """
 
 import enum
 
 
 class Effect(enum.Enum):
-    """In the order of a life. The value says what a crash right after it leaves behind, and who goes on."""
+    """In chronological order. The value states what remains after a crash right after the effect, and how it is resolved."""
 
     FINALIZER = "A: an object without a role that waits for its drop handler; without a role's name there is nothing to drop"
     REPORTED = "A: an object that says why it has no role yet; the next change, or start, decides again"
@@ -40,7 +39,7 @@ class Effect(enum.Enum):
 
 
 class CallEffect(enum.Enum):
-    """The same of a process of the API: what one call that vends changes, in its order. What ends a role is the operator's."""
+    """The same for one vending call of the API, in chronological order. Only the operator ends roles."""
 
     OBJECT = (
         "A: an object that names its role; the same call with its key takes it up, or the operator ends it in time, and looks for the role"
