@@ -1,4 +1,4 @@
-"""From what is known of a role to what a caller is shown of it. Pure."""
+"""Convert the state of a role to the response of a call. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, assert_never
@@ -33,11 +33,11 @@ from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
 
 MOST_TABLES: Final = 100
-"""In one answer."""
+"""Maximum tables in one answer."""
 
 
 def vended(made: VendAnswer) -> VendedRoleShown:
-    """The one answer that holds the credentials."""
+    """Return the only answer that holds the credentials."""
     request, proof = made.request, made.grants[0].granted.proof
     return VendedRoleShown(
         id=request.name.name,
@@ -60,7 +60,7 @@ def vended(made: VendAnswer) -> VendedRoleShown:
 
 
 def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission]) -> VendedRoleShown:
-    """Of an object, without its credential, which nobody knows any more. `platforms` are those that there are now."""
+    """Return an object without its credential, which is not stored. `platforms` are the existing ones."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
     state: Literal["Pending", "Live", "Ending"] = "Ending" if ending else "Live" if is_ready(role) else "Pending"
@@ -110,15 +110,15 @@ def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
 
 
 def _shown(vend: PlatformGrant, shape: TableShape, *, several: bool) -> TableShown:
-    (told,) = tables_of([shape])
-    clear = [ColumnShown(name=each, shown="Clear") for each in told.clear]
-    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in told.masked]
+    (summary,) = tables_of([shape])
+    clear = [ColumnShown(name=each, shown="Clear") for each in summary.clear]
+    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in summary.masked]
     return TableShown(
         platform=vend.platform if several else None,
         schema_name=shape.table.schema,
         table=shape.table.name,
-        row_filters=told.rows,
-        restrictions=told.restrictions,
+        row_filters=summary.rows,
+        restrictions=summary.restrictions,
         columns=(*clear, *masked),
         policies=tuple(map(str, vend.granted.granted_by.get(shape.table, ()))),
         stricter_for_tools=vend.granted.behind.get(shape.table, ()),

@@ -51,10 +51,8 @@ class VendedRoleReconciler:
         self._door = door
 
     async def reconcile(self, body: Body) -> ReconcileResult:
-        """Create the object's role on each of its platforms, or report why not. Idempotent.
-
-        Raises an error of `rolevend.errors` if another attempt may succeed, or if a person must repair a platform.
-        """
+        """Create the object's role on each of its platforms, or report the reason why not. Idempotent. Raises an error of
+        `rolevend.errors` if a retry may succeed, or if a person must repair a platform."""
         role, record = parse(VendedRole, body), self._roles.record(uid_of(body))
         if role.spec.delivery == "Response":  # the API creates these
             return _NOTHING

@@ -91,9 +91,7 @@ class RoleDecision:
         return replace(
             proofs[0],
             attributes=tuple(known.values()),
-            unreadable=frozenset.intersection(
-                *(proof.unreadable for proof in proofs)
-            ),  # the rest is in `known`
+            unreadable=frozenset.intersection(*(proof.unreadable for proof in proofs)),  # the rest is in `known`
         )
 
     @property

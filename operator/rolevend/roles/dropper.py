@@ -92,9 +92,7 @@ class RoleDropper:
         why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         where = ", ".join(record.ended_sessions) or ", ".join(each.platform for each in requests)
         message = f"{name} is gone from {where}: {why}, {sum(record.ended_sessions.values())} sessions ended"
-        if others := [
-            each for each in role.metadata.finalizers if each != FINALIZER
-        ]:  # no new one can be added
+        if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # no new one can be added
             with contextlib.suppress(NotFound):
                 await self._objects.write_status(first.name, first.uid, self._objects.report(role).gone_status(message, others))
         return message

@@ -53,9 +53,7 @@ class RoleEnder:
         try:
             await self._objects.write_status(first.name, first.uid, ended_status(reason.value, by, message))
         except RolevendError as error:
-            _log.warning(
-                "cannot write the revocation reason: %s", error, extra={"role": role}
-            )  # the role ends in any case
+            _log.warning("cannot write the revocation reason: %s", error, extra={"role": role})  # the role ends in any case
         try:
             await self.delete(first)
         except RolevendError:
