@@ -1,4 +1,4 @@
-"""What is said of an Agent for which nothing would ever be vended, whoever the user is. Pure."""
+"""The conditions of an Agent that can get no role, for any user. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,8 +17,8 @@ def evaluate_combination(
     labels: Mapping[str, str] | None,
     terms: Mapping[PlatformName, PlatformAdmission],
 ) -> StatusEvaluation[Agent]:
-    """The same with another `Ready` where every platform that admits the agent refuses its combination. Where one of several does, each
-    request there is told so. `labels` are those of its namespace, where known."""
+    """Return the evaluation, with another `Ready` if every platform that admits the agent refuses its combination. If only some refuse
+    it, each request there gets the reason. `labels` are those of its namespace, if known."""
     accepted, ready = judged.findings
     if ready.status != "True" or labels is None:
         return judged

@@ -1,4 +1,4 @@
-"""What is said of a TagBinding: whether it is accepted, what it tags, and who says something else of the same data. Pure."""
+"""The conditions of a TagBinding: if it is accepted, which data it tags, and which others contradict it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
 
 Disagreed = Mapping[str, Sequence[str]]
-"""TagBinding -> what it is told of data for which others say other values."""
+"""TagBinding -> its messages about data that others tag with other values."""
 
 
 def evaluate_binding(
@@ -51,7 +51,7 @@ def evaluate_binding(
 
 
 def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[PolicyProblem]]:
-    """The tables and columns that it tags, and what is told of the entries that tag none."""
+    """Return the tables and columns that it tags, and a problem for each entry that tags none."""
     tagged: set[tuple[TableId, str | None]] = set()
     idle = []
     for field, entry in statements.tag_entries(binding):
@@ -63,7 +63,7 @@ def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> t
 
 
 def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) -> str:
-    """What a name in an entry that tags nothing was meant to be, perhaps."""
+    """Return a suggestion for a name in an entry that tags nothing."""
     there = [name for name in catalog.tables if name.schema in schemas]
     named = [name for name in there if matches(entry.schema, name.schema) and matches(entry.table, name.name)]
     if entry.column is None or not named:

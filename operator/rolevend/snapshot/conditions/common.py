@@ -1,7 +1,6 @@
-"""What is said of each object: whether it is accepted, whether it is at work, and what it has matched. Pure.
+"""The conditions of each object: if it is accepted, if it is in use, and how much it matches. Pure.
 
-An object that clashes with another is judged against the older one, so that whoever comes later learns of it, whatever the order
-in which we saw them.
+Of two objects that conflict, the older one is accepted, independent of the order in which we saw them.
 """
 
 from bisect import bisect_left
@@ -34,13 +33,13 @@ R = TypeVar("R", bound=Resource, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class StatusEvaluation(Generic[R]):
-    """What an object's status should say. `counts` are further fields of the status."""
+    """The conditions of an object. `counts` are further fields of the status."""
 
     resource: R
     findings: tuple[ConditionUpdate, ...]
     counts: Body = field(default_factory=dict)
     unknown: tuple[PolicyProblem, ...] = ()
-    """Of a TagBinding: each of its entries that tags nothing, of which the findings tell the first."""
+    """For a TagBinding: the entries that tag nothing. The conditions name the first."""
 
     @property
     def accepted(self) -> bool:
@@ -91,7 +90,7 @@ def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformSta
 
 
 def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
-    """A schema that is misspelled, was dropped, or is for tables to come."""
+    """Name schemas without tables. A schema may be misspelled, dropped, or not filled yet."""
     if state.catalog is None:
         return ""
     empty = sorted(values.governed(platform) - {table.schema for table in state.catalog.tables})
@@ -100,14 +99,14 @@ def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
 
 
 def _ungoverned(state: PlatformState) -> str:
-    """Also where no policy is about the table, perhaps for want of the tag that could not be read."""
+    """Name ungoverned tables, even if no policy selects them: the unreadable tag may be the reason."""
     tables = () if state.catalog is None else state.catalog.tables.values()
     told = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
     return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
 
 
 def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
-    """A leak stays one until another attestation finds none, whatever changed meanwhile."""
+    """Return the condition Attested. A leak remains until another attestation finds none."""
     last = state.attestation
     if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
         if state.attest_problem is not None:
@@ -129,7 +128,7 @@ def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
 
 
 def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
-    """What an attestation is about, for people."""
+    """Return the server of an attestation, for people."""
     if platform.spec.snowflake is None:
         return f"PostgreSQL {attestation.server_version}, installed as {attestation.install_mode}"
     edition = f" {attestation.edition}" if attestation.edition else ""
@@ -157,7 +156,7 @@ def _platform_counts(state: PlatformState) -> Body:
 
 
 def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, object], ...]]) -> list[StatusEvaluation[R]]:
-    """The older of two objects that claim the same thing keeps it."""
+    """Evaluate objects with unique fields: of two that claim the same value the older one is accepted."""
     owners: dict[tuple[str, object], R] = {}
     evaluations = []
     for resource in sorted(resources, key=by_age):
@@ -174,8 +173,7 @@ def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str,
 
 
 def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[[R], str | None]) -> list[StatusEvaluation[R]]:
-    """An object whose handle was refused when a role was to be made with it is not ready: it is accepted all the same, so that each
-    request is told why."""
+    """Set objects with a refused handle not ready. They remain accepted, so that each request gets the reason."""
     return [
         replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {why}")))
         if each.accepted and (why := refusal(each.resource))
@@ -189,13 +187,13 @@ def _both(status: Truth, reason: str, message: str) -> tuple[ConditionUpdate, ..
 
 
 _IN_USE = _both("True", "Valid", "in use")
-"""Of ten thousand people, mostly."""
+"""Shared by almost all of ten thousand users."""
 
 
 def evaluate_policy(
     policy: AccessPolicy, obstacle: ConditionUpdate | None, shapes: Mapping[PlatformName, ProfileCache], census: UserMatchCounter
 ) -> StatusEvaluation[Resource]:
-    """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
+    """Evaluate a policy. `census` covers all users. If some schemas have two owners, the policy holds in its others."""
     if obstacle is not None and obstacle.reason != CONTESTED:
         return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
     accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
@@ -256,5 +254,5 @@ def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> Conditio
 
 
 def by_age(resource: Resource) -> tuple[datetime, str, str]:
-    """The oldest first, in an order that no second look changes."""
+    """Sort key: the oldest first, with a stable order."""
     return resource.metadata.creation_timestamp or _EPOCH, resource.namespace, resource.name

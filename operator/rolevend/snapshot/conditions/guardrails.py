@@ -1,4 +1,4 @@
-"""What is said of a Guardrail: whether it is accepted, whether it is at work, and from what it takes something away. Pure."""
+"""The conditions of a Guardrail: if it is accepted, if it is in use, and which tables it restricts. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,7 +19,7 @@ UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
 
 
 def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
-    """What keeps it from the platforms that it names."""
+    """Return the condition that keeps it from the platforms that it names, or None."""
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
         return None
@@ -34,7 +34,7 @@ def evaluate_guardrail(
     shapes: Mapping[PlatformName, ProfileCache],
     census: UserMatchCounter,
 ) -> StatusEvaluation[Resource]:
-    """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
+    """Evaluate a guardrail. An unreadable part denies its tables, which count as restricted. `census` covers all users."""
     accepted = guardrail_scope_condition(guardrail, terms) or ConditionUpdate(
         "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
     )

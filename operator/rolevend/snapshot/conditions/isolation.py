@@ -1,4 +1,4 @@
-"""Whether the roles of two people whom one agent acts for are kept apart on a platform. Pure."""
+"""The condition Isolated: if the roles of two users of one agent are separated on a platform. Pure."""
 
 from rolevend.kinds import NAME_LABEL, DataPlatform
 from rolevend.kinds.data_platform import AgentTerms
@@ -6,7 +6,7 @@ from rolevend.kinds.status import ConditionUpdate, shortened
 
 
 def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
-    """Of an account. On PostgreSQL a role is a login, and so there is nothing to say."""
+    """Return the condition for a Snowflake account. On PostgreSQL each role is a login, so there is none."""
     if platform.spec.snowflake is None:
         return ()
     named = [f"{each.agent_user} of agent {_whose(each)}" for each in platform.spec.agents if each.agent_user]
@@ -20,5 +20,5 @@ def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
 
 
 def _whose(terms: AgentTerms) -> str:
-    """Terms that name a user are those of one agent, of one namespace."""
+    """Return the one agent of an entry that names a user."""
     return f"{terms.namespace_selector.match_labels[NAME_LABEL]}/{', '.join(terms.agent_names or ())}"

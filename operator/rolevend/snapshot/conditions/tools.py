@@ -1,4 +1,4 @@
-"""What is said of the tools that an Agent asks for. What it does not get takes nothing else from it: its roles are vended without. Pure."""
+"""The conditions of the tools of an Agent. A refused tool takes away nothing else: roles are vended without it. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def evaluate_tools(
     terms: Mapping[PlatformName, PlatformAdmission],
     shapes: Mapping[PlatformName, ProfileCache],
 ) -> StatusEvaluation[Agent]:
-    """The same with another `Ready` where a tool is refused, or is not known yet; `labels` are those of its namespace, where known."""
+    """Return the evaluation, with another `Ready` if a tool is refused, or not known yet. `labels` are those of its namespace, if known."""
     accepted, ready = judged.findings
     if ready.status != "True" or not agent.tools:
         return judged
