@@ -60,12 +60,12 @@ _EXPLANATION: Final[Schema] = {
 }
 _CREDENTIAL: Final[Schema] = {
     "username": _ROLE["roleName"],
-    "password": "told once",
+    "password": "returned once",
     "host": "warehouse.example.org",
     "port": 5432,
     "dbname": "claims",
     "sslmode": "verify-full",
-    "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:told%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
+    "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:returned%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
 }
 _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},

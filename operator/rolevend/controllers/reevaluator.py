@@ -111,7 +111,7 @@ class Reevaluator:
             return
         role_decision = RoleDecision(tuple((each.request, self._decide(each)) for each in states))
         if granted_condition(role_decision) != first.decision:
-            begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
+            begin(self._act(self._objects.request_reconcile(first.request, "decision changed"), "cannot reconcile a request", first))
 
     def _decide(self, state: RoleState) -> Decision:
         return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)

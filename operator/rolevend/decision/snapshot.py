@@ -69,8 +69,8 @@ class SourceVersions:
     def policy_digest(self) -> str:
         """Digest of the versions of all policies, guardrails and bindings."""
         versions = sorted([*self.policies.values(), *self.guardrails.values(), *self.bindings])
-        told = [[each.kind, each.name, each.uid, each.generation] for each in versions]
-        return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+        identities = [[each.kind, each.name, each.uid, each.generation] for each in versions]
+        return f"sha256:{sha256(json.dumps(identities).encode()).hexdigest()}"
 
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
@@ -316,7 +316,7 @@ def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
     unknown = sorted(person.unreadable.intersection(asked))
     if not unknown:
         return None
-    why = f"what the user's token says of {', '.join(unknown[:10])} cannot be read, and is asked for here; see spec.claims of its"
+    why = f"the claims of {', '.join(unknown[:10])} in the user's token cannot be read, and a policy reads them; see spec.claims of the"
     return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {why} IdentityProvider")
 
 

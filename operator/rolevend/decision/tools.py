@@ -76,9 +76,7 @@ def permitted(
 
     def refusal(what: str, schema: str, *, allowed: bool) -> ToolRefusal | None:
         if schema in owners:
-            return ToolRefusal(
-                "NotPermitted", f"{what} is in a domain, that of {owners[schema]}, where nobody has more than policies grant"
-            )
+            return ToolRefusal("NotPermitted", f"{what} is in the domain of {owners[schema]}, which only policies grant")
         if not allowed:
             why = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
             return ToolRefusal("NotPermitted", why)

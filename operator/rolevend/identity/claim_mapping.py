@@ -1,6 +1,6 @@
-"""What is taken from claims: who the person is, a handle, and attributes, each with where it came from. Pure.
+"""Read subject, client, handle and attributes from claims, each with its source. Pure.
 
-What cannot be read gives nothing, and is named: no attribute grants, and a caller can refuse where a missing one could open something.
+An unreadable claim gives no value, and its attribute is named: a caller can deny where a missing attribute could grant.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ MAXIMUM_VALUE_LENGTH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ClaimPath:
-    """One claim as it stands: `("realm_access", "roles")` is `roles` in `realm_access`."""
+    """The path of one claim: `("realm_access", "roles")` is `roles` in `realm_access`."""
 
     members: tuple[str, ...]
 
@@ -32,20 +32,20 @@ ClaimSource = ClaimPath | Expression
 @dataclass(frozen=True, slots=True)
 class ClaimMapping:
     subject: ClaimPath = ClaimPath(("sub",))
-    """Who the person is to policies. Choose a claim that is never given to somebody else."""
+    """The user's subject in policies. Choose a claim whose values are never reused."""
     client: ClaimPath | None = None
-    """What names the client that a token was issued to, beside `azp` and `client_id`. Where it is said, it must be there."""
+    """The client that a token was issued to, in addition to `azp` and `client_id`. Required in tokens if it is set."""
     handle: ClaimSource | None = None
-    """What names the person in role names, where it is 1 to 11 of the characters A-Z and 0-9."""
+    """The user's part of role names, if it is 1 to 11 of the characters A-Z and 0-9."""
     attributes: tuple[tuple[str, ClaimSource], ...] = ()
-    """Each key once."""
+    """Unique by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedAttribute:
     key: str
     values: tuple[str, ...]
-    """Sorted, each once."""
+    """Sorted, unique."""
     source: str
     """For the explanation of a decision: `claim groups`."""
 
@@ -54,11 +54,11 @@ class SourcedAttribute:
 class Mapped:
     attributes: tuple[SourcedAttribute, ...]
     unreadable: tuple[str, ...]
-    """The keys of attributes whose claims are there, and are not texts as they should be."""
+    """The keys of attributes whose claims exist, but have another type than text."""
 
 
 class _Unreadable(ValueError):
-    """There is something, and it is not what it should be."""
+    """The claim exists, but has a wrong type."""
 
 
 def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
@@ -74,7 +74,7 @@ def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
 
 
 def handle(mapping: ClaimMapping, claims: dict[str, Any]) -> UserHandle | None:
-    """None where there is none, or what there is is no handle."""
+    """Return the handle, or None if there is no valid one."""
     if mapping.handle is None:
         return None
     try:
@@ -85,7 +85,7 @@ def handle(mapping: ClaimMapping, claims: dict[str, Any]) -> UserHandle | None:
 
 
 def at(path: ClaimPath, claims: Mapping[str, Any]) -> Any:
-    """None where it is not there. Raises ValueError where a claim on the way is no object."""
+    """Return the claim, or None. Raises ValueError if a claim on the path is not an object."""
     value: Any = claims
     for member in path.members:
         if value is None:
@@ -115,7 +115,7 @@ def _answered(expression: Expression, claims: dict[str, Any]) -> Any:
 
 
 def _values(said: Any) -> tuple[str, ...]:
-    """All of them or none: without one of its values a list could pass a test that it must not pass."""
+    """Return all values or none: a list without one of its values could pass a test that it must fail."""
     if said is None:
         return ()
     given = said if isinstance(said, list) else [said]

@@ -74,7 +74,7 @@ class Metrics:
         )
         self.canary_leaks = Counter(
             "rolevend_canary_leaks",
-            "Failed checks of attestations that read, change or copy data without a grant",
+            "Failed checks of attestations: a role reads or changes data, or keeps access, without a grant",
             ["platform"],
             registry=self.registry,
         )

@@ -75,7 +75,7 @@ def _known(unknown: Sequence[PolicyProblem]) -> ConditionUpdate:
     if not unknown:
         return ConditionUpdate("NamesKnown", "True", "Known", "every entry gives tags to something")
     told = shortened([each.message for each in unknown])
-    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{told}. A mask that rests on such a tag may not be put on")
+    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{told}. A mask that selects columns by such a tag may be missing")
 
 
 def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> ConditionUpdate:

@@ -137,7 +137,7 @@ def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
 
 def _drift(state: PlatformState) -> ConditionUpdate:
     if not state.drift:
-        return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
+        return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are unchanged")
     shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
     return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
 
@@ -242,7 +242,7 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> ConditionUpd
 def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> ConditionUpdate:
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
-        return ConditionUpdate("NamesKnown", "True", "Known", "data has every name and tag that it gives, and somebody has every attribute")
+        return ConditionUpdate("NamesKnown", "True", "Known", "data has every name and tag in it, and some user has every attribute")
     return ConditionUpdate("NamesKnown", "False", "Unknown", shortened(unknown))
 
 
