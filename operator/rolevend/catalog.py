@@ -221,19 +221,19 @@ class _Amended:
 
 def digest(catalog: Catalog) -> str:
     """Return a digest of all tables, columns, types, tags, functions, tools and obstacles. Limits follow from types."""
-    told: list[Any] = [
+    content: list[Any] = [
         [
-            *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),
-            [[column.name, column.native_type, column.family.value, _told(column.tags)] for column in table.columns],
+            *(table.id.schema, table.id.name, table.obstacle, _tag_pairs(table.tags)),
+            [[column.name, column.native_type, column.family.value, _tag_pairs(column.tags)] for column in table.columns],
         ]
         for _, table in sorted(catalog.tables.items())
     ]
-    told += [[str(function.id), function.obstacle] for function in catalog.functions]
-    told += [[str(tool.id), tool.obstacle, *map(str, tool.reads), *map(str, tool.copies)] for tool in catalog.tools]
-    return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+    content += [[str(function.id), function.obstacle] for function in catalog.functions]
+    content += [[str(tool.id), tool.obstacle, *map(str, tool.reads), *map(str, tool.copies)] for tool in catalog.tools]
+    return f"sha256:{sha256(json.dumps(content).encode()).hexdigest()}"
 
 
-def _told(tags: frozenset[Tag]) -> list[list[str]]:
+def _tag_pairs(tags: frozenset[Tag]) -> list[list[str]]:
     return sorted([tag.key, tag.value] for tag in tags)
 
 

@@ -51,8 +51,8 @@ class Authenticator:
     async def agent(self, authorization: str | None, snapshot: Snapshot, request_id: str) -> Agent:
         """Return the registered agent of the token. Raises Problem, and ClusterUnavailable if the cluster must confirm the token."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
-            why = "the agent's own token is missing: send Authorization: Bearer <token>"
-            raise Problem(401, "TokenMissing", why, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
+            cause = "the agent's own token is missing: send Authorization: Bearer <token>"
+            raise Problem(401, "TokenMissing", cause, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
         if snapshot.pending:
             raise Problem(503, "Starting", snapshot.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()

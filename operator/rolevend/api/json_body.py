@@ -34,10 +34,10 @@ class StrictRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             for name in request.query_params:
-                why = (
+                cause = (
                     f"{plain(name)}: there is no such query parameter, and nothing was done; POST /v1/decisions says what would be granted"
                 )
-                raise Problem(400, "UnknownParameter", why, field=plain(name))
+                raise Problem(400, "UnknownParameter", cause, field=plain(name))
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
@@ -54,8 +54,8 @@ def read_body(raw: bytes) -> dict[str, Any]:
         body = read_object(raw)
     except DuplicateMember as error:
         name = plain(error.member)
-        why = f"{name}: it occurs twice in one object, and a proxy could read the other one; send it once"
-        raise Misread(Problem(400, "RepeatedMember", why, field=name)) from error
+        cause = f"{name}: it occurs twice in one object, and a proxy could read the other one; send it once"
+        raise Misread(Problem(400, "RepeatedMember", cause, field=name)) from error
     except NotJson as error:
         raise Misread(Problem(400, "MalformedBody", f"the body cannot be read: {error}; send one JSON object in UTF-8")) from error
     if (member := _internal_name(body)) is not None:

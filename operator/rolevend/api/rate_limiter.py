@@ -48,19 +48,19 @@ class RateLimiter:
         if rate is None:
             self._vends.pop(agent.name, None)
             return
-        why = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
-        self._count(self._vends, agent, rate, why)
+        cause = f"Agent {agent.name.name} may vend {rate} times a minute; see its spec.limits.vendsPerMinute"
+        self._count(self._vends, agent, rate, cause)
 
     def require_decision_rate(self, agent: Agent) -> None:
         """Count a call for a decision. Raises Problem with the seconds to wait."""
         rate = min(agent.vends_per_minute or DECISIONS_PER_MINUTE, DECISIONS_PER_MINUTE)
-        why = (
+        cause = (
             f"Agent {agent.name.name} may ask for {rate} decisions a minute: as often as it may vend, at most {DECISIONS_PER_MINUTE} times"
         )
-        self._count(self._decisions, agent, rate, why)
+        self._count(self._decisions, agent, rate, cause)
 
-    def _count(self, buckets: dict[ObjectName, TokenBucket], agent: Agent, rate: int, why: str) -> None:
+    def _count(self, buckets: dict[ObjectName, TokenBucket], agent: Agent, rate: int, cause: str) -> None:
         now = self._moment()
         bucket = buckets.setdefault(agent.name, TokenBucket(rate, now))
         if not bucket.take(now, rate, rate):
-            raise Problem(429, "TooManyRequests", why, retry_after=max(1, math.ceil(bucket.seconds(rate))))
+            raise Problem(429, "TooManyRequests", cause, retry_after=max(1, math.ceil(bucket.seconds(rate))))

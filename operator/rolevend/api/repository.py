@@ -135,8 +135,8 @@ def _name(role: VendedRole) -> ObjectName:
     return ObjectName(role.namespace, role.name)
 
 
-def _conflict(why: str) -> Problem:
-    return Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+def _conflict(cause: str) -> Problem:
+    return Problem(409, "IdempotencyConflict", cause, field="Idempotency-Key")
 
 
 def _is_of(there: Body, draft: Request) -> bool:

@@ -32,29 +32,29 @@ from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
 
-MOST_TABLES: Final = 100
+MAX_TABLES: Final = 100
 """Maximum tables in one answer."""
 
 
-def vended(made: VendAnswer) -> VendedRoleShown:
+def vended(answer: VendAnswer) -> VendedRoleShown:
     """Return the only answer that holds the credentials."""
-    request, proof = made.request, made.grants[0].granted.proof
+    request, proof = answer.request, answer.grants[0].granted.proof
     return VendedRoleShown(
         id=request.name.name,
-        role_name=made.grants[0].granted.lease.role,
+        role_name=answer.grants[0].granted.lease.role,
         state="Live",
         expiration_timestamp=timestamp_text(request.expires_at),
         agent=AgentShown(namespace=request.agent.namespace, name=request.agent.name),
         user=UserShown(
             issuer=request.user.issuer,
             subject=request.user.subject,
-            handle=made.grants[0].granted.user_handle,
+            handle=answer.grants[0].granted.user_handle,
             proof=(proof.kind if proof else UserProof.ASSERTED).value,
         ),
         purpose=request.purpose,
-        platforms=tuple(_platform(each, made.credentials[each.platform]) for each in made.grants),
-        left_out=tuple(map(_left_out, made.skipped)) or None,
-        explanation=explanation(made.grants),
+        platforms=tuple(_platform(each, answer.credentials[each.platform]) for each in answer.grants),
+        left_out=tuple(map(_left_out, answer.skipped)) or None,
+        explanation=explanation(answer.grants),
         links=_links(request.name.name),
     )
 
@@ -103,8 +103,8 @@ def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
     given = [(each, shape) for each in vends for shape in each.granted.tables]
     functions = dict.fromkeys(str(each) for vend in vends for each in (*vend.granted.profile.functions, *vend.granted.profile.tools))
     return Explanation(
-        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MOST_TABLES]),
-        tables_left_out=max(0, len(given) - MOST_TABLES),
+        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MAX_TABLES]),
+        tables_left_out=max(0, len(given) - MAX_TABLES),
         functions=tuple(functions),
     )
 

@@ -77,11 +77,11 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def vend(request: Request, response: Response, agent: agent_type, question: VendRequest, key: key_type = None) -> VendedRoleShown:
-        made = await vends.vend(agent, question, key, request.state.request_id)
+        answer = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
-            await roles.release(agent, made.request.name.name, request.state.request_id)  # the credential was never delivered
-        response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
-        return responses.vended(made)
+            await roles.release(agent, answer.request.name.name, request.state.request_id)  # the credential was never delivered
+        response.headers["Location"] = f"{ROLES}/{answer.request.name.name}"
+        return responses.vended(answer)
 
     @app.get(
         ROLES,
@@ -128,7 +128,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         "/v1/decisions",
         summary="What would be granted",
         operation_id="decide",
-        response_description="Granted or not, and why",
+        response_description="The decision and its reason",
         response_model_exclude_none=True,
         **secured,
     )
@@ -151,9 +151,9 @@ def _tell_problems(app: FastAPI) -> None:
     def handler(kind: type[Exception], to_problem: Callable[[Any], Problem]) -> None:
         async def handle(request: Request, error: Exception) -> Response:
             problem = to_problem(error)
-            why = error.__cause__ if isinstance(error, Problem) and problem.status >= 500 else error
-            if isinstance(why, RolevendError):  # the caller gets no details
-                _log.warning("a call: %s: %s", problem.code, why, extra={"request_id": request.state.request_id})
+            cause = error.__cause__ if isinstance(error, Problem) and problem.status >= 500 else error
+            if isinstance(cause, RolevendError):  # the caller gets no details
+                _log.warning("a call failed: %s: %s", problem.code, cause, extra={"request_id": request.state.request_id})
             return answered(problem, request)
 
         app.add_exception_handler(kind, handle)

@@ -205,8 +205,8 @@ class VendService:
             async with asyncio.timeout(self._patience.total_seconds()):
                 return await creating
         except TimeoutError as error:
-            why = "the role was not created in time, because a dependency is slow; try again"
-            raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
+            cause = "the role was not created in time, because a dependency is slow; try again"
+            raise Problem(503, "TooSlow", cause, retry_after=RETRY_SECONDS) from error
 
 
 def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:

@@ -133,4 +133,4 @@ async def _carried_out(work: Awaitable[None], uid: Uid) -> None:
     try:
         await work
     except RolevendError as error:
-        _log.warning("cannot follow a VendedRole of the API: %s", error, extra={"uid": uid})
+        _log.warning("cannot supervise a VendedRole of the API: %s", error, extra={"uid": uid})

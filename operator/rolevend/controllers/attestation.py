@@ -98,11 +98,11 @@ class AttestationController:
             results = await executor.attest(facts.install_mode, self._randomness, alone=True, wanted=lambda: not self._ends)
         except RolevendError as error:
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
-            _log.warning("attesting: %s", error, extra={"platform": name})
+            _log.warning("cannot attest a platform: %s", error, extra={"platform": name})
             at_work.state = replace(at_work.state, attest_problem=(type(error).__name__, str(error)))
         except Exception as error:  # a bug must not silently extend an old attestation
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
-            _log.exception("attesting", extra={"platform": name})
+            _log.exception("cannot attest a platform", extra={"platform": name})
             at_work.state = replace(at_work.state, attest_problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
         else:
             attestation = attestation_of(results, facts, request, self._now())
@@ -113,7 +113,7 @@ class AttestationController:
     def _count(self, name: PlatformName, attestation: Attestation) -> None:
         self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))
         for check in attestation.failed:
-            _log.error("attestation: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
+            _log.error("attestation check failed: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
 
 
 def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: str | None, now: datetime) -> Attestation:

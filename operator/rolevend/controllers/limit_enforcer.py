@@ -68,9 +68,9 @@ class LimitEnforcer:
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
         if curbed.act is LimitAction.EXPIRED:  # expected: the object states the expiry
-            _log.info("ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
+            _log.info("expired session ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
             return
-        _log.warning("curbed: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
+        _log.warning("limit enforced: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
         if standing is not None:
             reason = "StatementCancelled" if curbed.act is LimitAction.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"

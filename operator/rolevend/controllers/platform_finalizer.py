@@ -32,7 +32,7 @@ class PlatformFinalizer:
             patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
             await self._cluster.merge(path_of(DataPlatform), metadata.name, patch)
         except RolevendError as error:
-            _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
+            _log.warning("cannot update the finalizer of a DataPlatform: %s", error, extra={"platform": name})
 
 
 async def _holds_roles(at_work: ConnectedPlatform) -> bool:

@@ -95,8 +95,8 @@ def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequ
     if not permitted:
         return Denied("NotPermitted", _not_permitted(agent, terms.name))
     if not agent.may_assert and request.token is None:
-        why = f"Agent {agent.name.name} acts for nobody without a token of theirs; name a Secret that holds one"
-        return Denied("TokenRequired", f"spec.userTokenSecretRef: {why}")
+        cause = f"Agent {agent.name.name} needs a token of the user; name a Secret that holds one"
+        return Denied("TokenRequired", f"spec.userTokenSecretRef: {cause}")
     longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitted))
     if request.expiration_seconds > longest:
         return Denied(
@@ -105,12 +105,12 @@ def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequ
             f"and DataPlatform {terms.name} allow",
         )
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
-        why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
-        return Denied("NotPermitted", f"spec.purpose: {why}")
+        cause = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
+        return Denied("NotPermitted", f"spec.purpose: {cause}")
     users = agent_users(permitted)
     if len(users) > 1:
-        why = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
-        return Denied("NotPermitted", f"spec.agentRef: {why} in its spec.agents")
+        cause = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
+        return Denied("NotPermitted", f"spec.agentRef: {cause} in its spec.agents")
     too_wide = wider_than_permitted(agent, terms, here)
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
@@ -120,15 +120,15 @@ def wider_than_permitted(agent: Agent, terms: PlatformAdmission, here: Sequence[
     bound = _widest(permitting(agent, here))
     if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
         return ""
-    why = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
-    return f"{why}; see the widestCombination in its spec.agents"
+    cause = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
+    return f"{cause}; see the widestCombination in its spec.agents"
 
 
 def _not_permitted(agent: Agent, platform: PlatformName) -> str:
     if agent.may_assert:
-        return f"DataPlatform {platform} wants a proof of the user: assertion Trusted is not in its spec.agents"
-    why = f"Agent {agent.name.name} wants a proof of the user, and DataPlatform {platform} takes none"
-    return f"{why}: assertion TokenRequired is not in its spec.agents"
+        return f"DataPlatform {platform} requires a proof of the user: assertion Trusted is not in its spec.agents"
+    cause = f"Agent {agent.name.name} requires a proof of the user, and DataPlatform {platform} accepts none"
+    return f"{cause}: assertion TokenRequired is not in its spec.agents"
 
 
 def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentAdmission]) -> RequestContext:
@@ -166,13 +166,13 @@ def agent_users(permitted: Sequence[AgentAdmission]) -> list[str]:
 
 def tools_of(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Permitted:
     """Return the requested tools that the platform permits. `here` are the entries that select the agent."""
-    most = Tools()
+    maximum = Tools()
     for each in permitting(agent, here):
-        most |= each.tools
+        maximum |= each.tools
     owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
     adds = _combination(agent, here) is Combination.UNION
-    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.type)
+    return permitted(agent.tools.get(terms.name, Tools()), maximum, owners, terms.name, adds=adds, kind=terms.type)
 
 
 def most_live(agent: Agent, permitted: Sequence[AgentAdmission], sessions: int | None) -> int | None:

@@ -75,7 +75,7 @@ class SourceVersions:
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""
-_MOST_SHAPES = 1_000
+_MAX_SHAPES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ProfileCache:
         if shape is None:
             entitled = entitlement(switches, self.index)
             shape = entitled if isinstance(entitled, Denial) else self._shape(entitled, functions, tools)
-            if len(self._known) >= _MOST_SHAPES:
+            if len(self._known) >= _MAX_SHAPES:
                 self._known.clear()
             self._known[key] = shape
         return shape
@@ -182,8 +182,8 @@ class Snapshot:
             return Pending("Starting", self.pending)
         terms = self.platforms.get(request.platform)
         if terms is None:
-            why = f"spec.platformRefs: no DataPlatform is named {request.platform}"
-            return Pending("PlatformUnknown", self.unsure.get(request.platform, why))
+            cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
+            return Pending("PlatformUnknown", self.unsure.get(request.platform, cause))
         if terms.leak:
             return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not role_exists:
@@ -213,8 +213,8 @@ class Snapshot:
             )
         shapes = self.shapes.get(request.platform)
         if shapes is None:
-            why = f"the tables of DataPlatform {request.platform} were not read yet"
-            return Pending("CatalogUnread", self.unsure.get(request.platform, why))
+            cause = f"the tables of DataPlatform {request.platform} were not read yet"
+            return Pending("CatalogUnread", self.unsure.get(request.platform, cause))
         if unknown := _unknown(person, shapes.reads):
             return unknown
         permitted = tools_of(agent, terms, here).tools
@@ -260,12 +260,12 @@ class Snapshot:
         if agent.identity is None:
             return Denied("NotPermitted", f"spec.userTokenSecretRef: Agent {agent.name.name} has no spec.identity that a token could name")
         if isinstance(agent.identity, ServiceAccountIdentity) and not self.cluster_issuer:
-            why = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
-            return Pending("IdentityProviderUnknown", f"spec.agentRef: {why}", withdrawn=True)
+            cause = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
+            return Pending("IdentityProviderUnknown", f"spec.agentRef: {cause}", withdrawn=True)
         match request.proof:
             case Proof() if request.user.issuer not in self.issuers:
-                why = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
-                return Pending("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
+                cause = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
+                return Pending("IdentityProviderUnknown", f"spec.user.issuer: {cause}", withdrawn=True)
             case Proof(basis=basis) if role_exists or basis in (None, self.basis(agent)):
                 return None
             case Unproven(code, message, _, basis) if basis == self.basis(agent):
@@ -316,8 +316,8 @@ def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
     unknown = sorted(person.unreadable.intersection(asked))
     if not unknown:
         return None
-    why = f"the claims of {', '.join(unknown[:10])} in the user's token cannot be read, and a policy reads them; see spec.claims of the"
-    return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {why} IdentityProvider")
+    cause = f"the claims of {', '.join(unknown[:10])} in the user's token cannot be read, and a policy reads them; see spec.claims of the"
+    return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {cause} IdentityProvider")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:

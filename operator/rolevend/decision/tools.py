@@ -42,7 +42,7 @@ class Tools:
     def __or__(self, other: "Tools") -> "Tools":
         return Tools(self.functions | other.functions, self.schemas | other.schemas, self.objects | other.objects)
 
-    def beside(self, kind: PlatformType) -> list[str]:
+    def unsupported(self, kind: PlatformType) -> list[str]:
         """Return the tools that a platform of this kind does not have, each with its name."""
         if kind == SNOWFLAKE:
             return [*(f"function {each}" for each in sorted(self.functions)), *(f"schema {each}" for each in sorted(self.schemas))]
@@ -66,44 +66,44 @@ class Permitted:
 
 
 def permitted(
-    wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
+    wanted: Tools, maximum: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
 ) -> Permitted:
-    """Return the permitted tools. `most` are those that the platform permits. `owners` names the owner of each schema of a domain, which
+    """Return the permitted tools. `maximum` are those that the platform permits. `owners` names the owner of each schema of a domain, which
     only policies grant. `adds`: the agent's own grants add to the user's; without this it has no schema of its own."""
-    if beside := wanted.beside(kind):
-        why = f"DataPlatform {platform} is of {kind}, which has no {beside[0]}: name what the agent needs there under {_FIELDS[kind]}"
-        return Permitted(refusals=(ToolRefusal("NotPermitted", why),))
+    if unsupported := wanted.unsupported(kind):
+        cause = f"DataPlatform {platform} is of {kind}, which has no {unsupported[0]}: name the tools under {_FIELDS[kind]}"
+        return Permitted(refusals=(ToolRefusal("NotPermitted", cause),))
 
     def refusal(what: str, schema: str, *, allowed: bool) -> ToolRefusal | None:
         if schema in owners:
             return ToolRefusal("NotPermitted", f"{what} is in the domain of {owners[schema]}, which only policies grant")
         if not allowed:
-            why = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
-            return ToolRefusal("NotPermitted", why)
+            cause = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
+            return ToolRefusal("NotPermitted", cause)
         return None
 
     def refusal_of_schema(schema: str) -> ToolRefusal | None:
-        refused = refusal(f"schema {schema}", schema, allowed=schema in most.schemas)
+        refused = refusal(f"schema {schema}", schema, allowed=schema in maximum.schemas)
         if refused is None and not adds:
-            why = "would add to what the user is granted, which takes the combination Union; see the widestCombination"
-            return ToolRefusal("NotPermitted", f"schema {schema} {why} in the spec.agents of DataPlatform {platform}")
+            cause = "would add to what the user is granted, which takes the combination Union; see the widestCombination"
+            return ToolRefusal("NotPermitted", f"schema {schema} {cause} in the spec.agents of DataPlatform {platform}")
         return refused
 
     functions = {
-        each: refusal(f"function {each}", each.schema, allowed=any(_covers(pattern, each) for pattern in most.functions))
+        each: refusal(f"function {each}", each.schema, allowed=any(_covers(pattern, each) for pattern in maximum.functions))
         for each in sorted(wanted.functions)
     }
     schemas = {each: refusal_of_schema(each) for each in sorted(wanted.schemas)}
     # Objects in the schema of a domain are allowed: policies still grant the tables that they read.
-    objects = {each: refusal(str(each), "", allowed=each in most.objects) for each in sorted(wanted.objects)}
+    objects = {each: refusal(str(each), "", allowed=each in maximum.objects) for each in sorted(wanted.objects)}
     return Permitted(
         Tools(_given(functions), _given(schemas), _given(objects)),
-        tuple(why for why in (*functions.values(), *schemas.values(), *objects.values()) if why is not None),
+        tuple(refused for refused in (*functions.values(), *schemas.values(), *objects.values()) if refused is not None),
     )
 
 
-def _given(judged: Mapping[T, ToolRefusal | None]) -> frozenset[T]:
-    return frozenset(each for each, refused in judged.items() if refused is None)
+def _given(refusals: Mapping[T, ToolRefusal | None]) -> frozenset[T]:
+    return frozenset(each for each, refused in refusals.items() if refused is None)
 
 
 def _covers(pattern: FunctionName, name: FunctionName) -> bool:

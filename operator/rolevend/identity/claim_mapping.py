@@ -66,7 +66,7 @@ def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
     unreadable: list[str] = []
     for key, source in mapping.attributes:
         try:
-            if values := _values(_said(source, claims)):
+            if values := _values(_claim(source, claims)):
                 found.append(SourcedAttribute(key, values, _named(source)))
         except _Unreadable:
             unreadable.append(key)
@@ -78,7 +78,7 @@ def handle(mapping: ClaimMapping, claims: dict[str, Any]) -> UserHandle | None:
     if mapping.handle is None:
         return None
     try:
-        (value,) = _values(_said(mapping.handle, claims))
+        (value,) = _values(_claim(mapping.handle, claims))
         return configured_user_handle(value)
     except (InvalidInput, ValueError):
         return None
@@ -96,7 +96,7 @@ def at(path: ClaimPath, claims: Mapping[str, Any]) -> Any:
     return value
 
 
-def _said(source: ClaimSource, claims: dict[str, Any]) -> Any:
+def _claim(source: ClaimSource, claims: dict[str, Any]) -> Any:
     match source:
         case ClaimPath():
             return at(source, claims)
@@ -114,25 +114,25 @@ def _answered(expression: Expression, claims: dict[str, Any]) -> Any:
         raise _Unreadable("the expression has no answer") from error
 
 
-def _values(said: Any) -> tuple[str, ...]:
+def _values(claim: Any) -> tuple[str, ...]:
     """Return all values or none: a list without one of its values could pass a test that it must fail."""
-    if said is None:
+    if claim is None:
         return ()
-    given = said if isinstance(said, list) else [said]
+    given = claim if isinstance(claim, list) else [claim]
     values = {_value(each) for each in given} - {""}
     if len(values) > MAXIMUM_VALUES:
         raise _Unreadable("there are too many values")
     return tuple(sorted(values))
 
 
-def _value(said: Any) -> str:
-    if isinstance(said, bool):
-        return "true" if said else "false"
-    if isinstance(said, int):
-        said = str(said)
-    if not isinstance(said, str) or len(said) > MAXIMUM_VALUE_LENGTH or (said and not said.isprintable()) or said != said.strip():
+def _value(claim: Any) -> str:
+    if isinstance(claim, bool):
+        return "true" if claim else "false"
+    if isinstance(claim, int):
+        claim = str(claim)
+    if not isinstance(claim, str) or len(claim) > MAXIMUM_VALUE_LENGTH or (claim and not claim.isprintable()) or claim != claim.strip():
         raise _Unreadable("a value is no plain text")
-    return said
+    return claim
 
 
 def _named(source: ClaimSource) -> str:

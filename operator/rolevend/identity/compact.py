@@ -77,7 +77,7 @@ def _object(raw: bytes, part: str) -> dict[str, Any]:
     try:
         return read_object(raw)
     except DuplicateMember as error:
-        raise TokenRefused(Code.DUPLICATE_MEMBER, f"the token's {part} cannot be read in one way alone: {error}") from error
+        raise TokenRefused(Code.DUPLICATE_MEMBER, f"the token's {part} is ambiguous: {error}") from error
     except NotJson as error:
         raise _malformed(f"its {part} cannot be read: {error}") from error
 
@@ -85,7 +85,7 @@ def _object(raw: bytes, part: str) -> dict[str, Any]:
 def _refuse_extensions(header: dict[str, Any]) -> None:
     for name in _NEVER:
         if name in header:
-            raise TokenRefused(Code.HEADER_NOT_ALLOWED, f"the token's header has {name}, which is never taken")
+            raise TokenRefused(Code.HEADER_NOT_ALLOWED, f"the token's header has {name}, which is never accepted")
 
 
 def _text(header: dict[str, Any], name: str) -> str | None:
@@ -101,5 +101,5 @@ def _lowered(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
-def _malformed(why: str) -> TokenRefused:
-    return TokenRefused(Code.MALFORMED_TOKEN, f"the token cannot be read: {why}")
+def _malformed(cause: str) -> TokenRefused:
+    return TokenRefused(Code.MALFORMED_TOKEN, f"the token cannot be read: {cause}")

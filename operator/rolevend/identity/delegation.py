@@ -24,7 +24,7 @@ def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
         if not isinstance(within, dict):
             raise TokenRefused(Code.MALFORMED_CLAIM, "the token's act is no object")
         if len(chain) == MAXIMUM_ACTORS:
-            raise TokenRefused(Code.ACTOR_CHAIN_TOO_LONG, f"more than {MAXIMUM_ACTORS} actors stand behind the token")
+            raise TokenRefused(Code.ACTOR_CHAIN_TOO_LONG, f"the token has more than {MAXIMUM_ACTORS} actors")
         named_by = text(within, "iss", MAXIMUM_ISSUER_LENGTH) or issuer
         chain.append(Party(named_by, required_text(within, "sub", MAXIMUM_SUBJECT_LENGTH)))
     return tuple(chain)
@@ -33,15 +33,15 @@ def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
 def require_actor(chain: tuple[Party, ...], wanting: UserWanted) -> None:
     """Require that the current actor is the agent. Earlier actors are only recorded."""
     if not chain:
-        raise TokenRefused(Code.ACTOR_MISSING, "the token does not say who acts; exchange it for one with act")
+        raise TokenRefused(Code.ACTOR_MISSING, "the token has no act; exchange it for one with act")
     if chain[0] != wanting.agent:
-        raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the one that calls")
+        raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the caller")
 
 
 def require_person(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
     its_own = Party(claimed.issuer, claimed.subject) in wanting.clients | {wanting.agent}
     if its_own or any(claims.get(name) == value for name, value in _OF_SOFTWARE.items()):
-        raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send one of the person that it acts for")
+        raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send a token of the user")
 
 
 def clients(claims: dict[str, Any], provider: Provider) -> frozenset[str]:

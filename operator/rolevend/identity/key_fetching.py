@@ -63,10 +63,10 @@ class KeyFetcher:
 
     async def _of_cluster(self, issuer: str) -> bytes:
         if self._cluster is None:
-            raise InvalidInput("", "there is no cluster here whose keys could be read")
-        said = _document(await self._cluster(_WELL_KNOWN), "this cluster").get("issuer")
-        if said != issuer:
-            shown = said if isinstance(said, str) and is_plain(said, MAXIMUM_ISSUER_LENGTH) else "no plain text"
+            raise InvalidInput("", "no cluster is configured whose keys could be read")
+        found = _document(await self._cluster(_WELL_KNOWN), "this cluster").get("issuer")
+        if found != issuer:
+            shown = found if isinstance(found, str) and is_plain(found, MAXIMUM_ISSUER_LENGTH) else "no plain text"
             raise InvalidInput("spec.issuer", f"this cluster's API server says that its issuer is {shown}")
         return await self._cluster(_CLUSTER_KEYS)
 
@@ -101,7 +101,7 @@ def keys_url(document: bytes, issuer: str) -> str:
     """Return the URL of the keys in a discovery document. Raises InvalidInput if the document has another issuer."""
     members = _document(document, issuer)
     if members.get("issuer") != issuer:
-        raise InvalidInput("", f"the discovery document of {issuer} is another issuer's: spell the issuer exactly as it says it")
+        raise InvalidInput("", f"the discovery document of {issuer} has another issuer: spell the issuer exactly as in the document")
     url = members.get("jwks_uri")
     if not isinstance(url, str) or not is_secure(url) or (url.startswith("http:") and not is_loopback(issuer)):
         raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of its keys")

@@ -70,7 +70,7 @@ class KeySet:
             raise TokenRefused(Code.AMBIGUOUS_KEY, "several keys of the issuer fit the token; its header must name one by kid")
         if named and key_id is not None:
             raise TokenRefused(Code.KEY_MISMATCH, "the key that the token names is not for its algorithm")
-        raise TokenRefused(Code.UNKNOWN_KEY, "the token is signed by no key that its issuer is known to have")
+        raise TokenRefused(Code.UNKNOWN_KEY, "the token's key is not a known key of its issuer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,13 +100,13 @@ def admit(provider: Provider, field: str = "spec") -> Provider:
         raise InvalidInput(f"{field}.issuer", f"must be a plain text of 1 to {MAXIMUM_ISSUER_LENGTH} characters")
     for member, given in (("audiences", provider.audiences), ("algorithms", provider.algorithms), ("accepts", provider.accepts)):
         if not given:
-            raise InvalidInput(f"{field}.{member}", "must not be empty, or no token would ever be taken")
+            raise InvalidInput(f"{field}.{member}", "must not be empty")
     if TokenType.SERVICE_ACCOUNT in provider.accepts and len(provider.accepts) > 1:
-        raise InvalidInput(f"{field}.accepts", "a cluster issues tokens of ServiceAccounts alone; leave the others out")
+        raise InvalidInput(f"{field}.accepts", "a cluster issues only tokens of ServiceAccounts; remove the other types")
     if {TokenType.UNTYPED_ACCESS_TOKEN, TokenType.ID_TOKEN} <= provider.accepts:
-        raise InvalidInput(f"{field}.accepts", "UntypedAccessToken and IdToken look alike: accept one of them")
+        raise InvalidInput(f"{field}.accepts", "UntypedAccessToken and IdToken cannot be distinguished: accept one of them")
     if not timedelta() <= provider.leeway <= _MAXIMUM_LEEWAY:
-        raise InvalidInput(f"{field}.leeway", f"must be from 0 to {_MAXIMUM_LEEWAY.seconds} seconds; set the clocks right instead")
+        raise InvalidInput(f"{field}.leeway", f"must be from 0 to {_MAXIMUM_LEEWAY.seconds} seconds; synchronize the clocks instead")
     match provider.keys:
         case KeysUrl(url):
             admit_url(url, f"{field}.keys.url")
@@ -114,7 +114,7 @@ def admit(provider: Provider, field: str = "spec") -> Provider:
             admit_url(provider.issuer, f"{field}.issuer")
         case ClusterKeys():
             if provider.accepts != {TokenType.SERVICE_ACCOUNT}:  # otherwise any account of the cluster could pose as a user
-                raise InvalidInput(f"{field}.accepts", "the keys of this cluster sign tokens of ServiceAccounts alone; accept no others")
+                raise InvalidInput(f"{field}.accepts", "this cluster's keys sign only tokens of ServiceAccounts; accept no other type")
         case InlineKeys():
             pass  # `key_set.parse` validates it
     return provider

@@ -35,7 +35,7 @@ def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Reg
     """Read the claims after the signature was verified. Raises TokenRefused, also if the token is not valid now."""
     expires, not_before, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
     if expires is None:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: one that never ends is not taken")
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: a token without an expiry is not accepted")
     _in_time(provider, now.timestamp(), expires, not_before, issued)
     return Registered(
         issuer=provider.issuer,
@@ -79,16 +79,16 @@ def _in_time(provider: Provider, now: float, expires: int, not_before: int | Non
     if expires + leeway <= now:
         raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
     if not_before is not None and not_before - leeway > now:
-        raise TokenRefused(Code.NOT_YET_VALID, "the token is not valid yet; are the clocks right?")
+        raise TokenRefused(Code.NOT_YET_VALID, "the token is not valid yet; synchronize the clocks")
     if issued is not None and issued - leeway > now:
-        raise TokenRefused(Code.ISSUED_IN_THE_FUTURE, "the token was issued in the future; are the clocks right?")
+        raise TokenRefused(Code.ISSUED_IN_THE_FUTURE, "the token was issued in the future; synchronize the clocks")
     if provider.maximum_life is not None:
         _young_enough(provider.maximum_life.total_seconds() + leeway, now, issued)
 
 
 def _young_enough(longest: float, now: float, issued: int | None) -> None:
     if issued is None:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no iat, by which its age would be known")
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no iat, which is needed for its age")
     if now - issued > longest:
         raise TokenRefused(Code.TOO_OLD, "the token was issued too long ago; get a new one")
 
@@ -96,9 +96,9 @@ def _young_enough(longest: float, now: float, issued: int | None) -> None:
 def _audiences(claims: dict[str, Any]) -> frozenset[str]:
     """Return the audiences, at least one."""
     if "aud" not in claims:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: one that is for everybody is not taken")
-    said = claims["aud"]
-    given = [said] if isinstance(said, str) else said
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: a token without an audience is not accepted")
+    audience = claims["aud"]
+    given = [audience] if isinstance(audience, str) else audience
     if not isinstance(given, list) or not 0 < len(given) <= _MAXIMUM_AUDIENCES:
         raise TokenRefused(Code.MALFORMED_CLAIM, "the token's aud is neither a text nor a list of texts")
     if not all(isinstance(each, str) and is_plain(each, MAXIMUM_ISSUER_LENGTH) for each in given):

@@ -51,10 +51,10 @@ def require_agreement(review: Review, account: ServiceAccount, provider: Provide
     """Require that the review agrees with the claims. Raises TokenRefused."""
     match review:
         case NotTaken():
-            raise TokenRefused(Code.NOT_AUTHENTICATED, "the cluster does not take the token: its pod or ServiceAccount may be gone")
+            raise TokenRefused(Code.NOT_AUTHENTICATED, "the cluster rejects the token: its pod or ServiceAccount may be gone")
         case Authenticated(who, uid, audiences):
             if not audiences & provider.audiences:
-                raise TokenRefused(Code.WRONG_AUDIENCE, "the cluster says that the token is not for us")
+                raise TokenRefused(Code.WRONG_AUDIENCE, "the cluster says that the token is not for rolevend")
             if (who, uid) != (username(account.name), account.uid):
                 raise TokenRefused(Code.ANOTHER_ACCOUNT, "the cluster says that the token is of another ServiceAccount")
         case _:
@@ -78,5 +78,5 @@ def _object(claims: dict[str, Any], name: str) -> dict[str, Any]:
 def _matching(claims: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise TokenRefused(Code.MALFORMED_CLAIM, f"a {name} in the token's {CLAIM} is not what Kubernetes writes")
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"a {name} in the token's {CLAIM} is not as Kubernetes writes it")
     return value

@@ -78,7 +78,7 @@ def checked(text: str, keys: KeySet) -> Signed:
     try:
         found = compact.read(text)
     except TokenRefused as error:
-        raise Rejected(f"this is no receipt in its one spelling ({error.code})") from error
+        raise Rejected(f"the receipt is not in canonical form ({error.code})") from error
     if found.type != TYPE or found.algorithm != Algorithm.EDDSA or found.key_id is None:
         raise Rejected(f"this is no receipt: the header of one says {TYPE}, {Algorithm.EDDSA} and a key")
     try:

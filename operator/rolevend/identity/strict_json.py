@@ -19,7 +19,7 @@ class DuplicateMember(NotJson):
     """A name occurs twice in one object. The message does not contain it, because `member` is untrusted."""
 
     def __init__(self, member: str) -> None:
-        super().__init__("a name stands twice in one object")
+        super().__init__("a name occurs twice in one object")
         self.member = member
 
 

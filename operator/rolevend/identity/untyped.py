@@ -23,8 +23,8 @@ def require_access_token(claims: dict[str, Any], audiences: frozenset[str], clie
         if name in claims:
             raise _could_be_another(f"it has {name}")
     for name, kind in _KINDS.items():
-        said = claims.get(name, kind)
-        if not isinstance(said, str) or said.lower() != kind:
+        value = claims.get(name, kind)
+        if not isinstance(value, str) or value.lower() != kind:
             raise _could_be_another(f"its claim {name} says so")
     if audiences.intersection(clients):
         raise _could_be_another("it is for the client that it was issued to")
@@ -36,5 +36,5 @@ def require_scope(claims: dict[str, Any]) -> None:
         raise _could_be_another("it has neither scope nor scp")
 
 
-def _could_be_another(why: str) -> TokenRefused:
-    return TokenRefused(Code.WRONG_TYPE, f"the token could be something else than an access token: {why}")
+def _could_be_another(cause: str) -> TokenRefused:
+    return TokenRefused(Code.WRONG_TYPE, f"the token could be something else than an access token: {cause}")

@@ -70,17 +70,17 @@ def _provider(token: Compact, providers: Mapping[str, Provider]) -> Provider:
     """Return the provider by `iss`, compared literally."""
     provider = providers.get(issuer(token.claims))
     if provider is None:
-        raise TokenRefused(Code.UNKNOWN_ISSUER, "the token's issuer is none whose tokens are taken")
+        raise TokenRefused(Code.UNKNOWN_ISSUER, "the token's issuer is not accepted")
     return provider
 
 
 def _require_signature(token: Compact, provider: Provider, known: KnownKeys | None, now: datetime) -> None:
     """Verify the signature by a key of this issuer. Keys of other issuers never count, even with the same id."""
     if token.algorithm not in provider.algorithms:
-        raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is none that identity provider {provider.name} may use")
+        raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is not accepted for identity provider {provider.name}")
     algorithm = Algorithm(token.algorithm)
     if known is None or (known.read_at is not None and now - known.read_at > provider.keys_maximum_age):
-        raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} could not be read for too long")
+        raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} are too old, because they could not be read")
     if not known.keys.choose(token.key_id, algorithm).verifies(algorithm, token.signed, token.signature):
         raise TokenRefused(Code.BAD_SIGNATURE, "the token's signature is not its issuer's")
 
@@ -90,7 +90,7 @@ def _token_type(token: Compact, provider: Provider) -> TokenType:
     if token.type in _ACCESS_TOKEN:
         return TokenType.EXCHANGED if "act" in token.claims else TokenType.ACCESS_TOKEN
     if token.type not in _PLAIN:
-        raise TokenRefused(Code.WRONG_TYPE, "the token's typ is none that is taken")
+        raise TokenRefused(Code.WRONG_TYPE, "the token's typ is not accepted")
     if CLAIM in token.claims:
         return TokenType.SERVICE_ACCOUNT
     if "act" in token.claims:
@@ -100,7 +100,7 @@ def _token_type(token: Compact, provider: Provider) -> TokenType:
 
 def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenType:
     if kind not in provider.accepts:
-        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not taken from identity provider {provider.name}")
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not accepted from identity provider {provider.name}")
     match wanting:
         case AgentWanted():
             fitting = kind in (TokenType.ACCESS_TOKEN, TokenType.UNTYPED_ACCESS_TOKEN, TokenType.SERVICE_ACCOUNT)
@@ -109,7 +109,7 @@ def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenTyp
         case _:
             assert_never(wanting)
     if not fitting:
-        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"a token of type {kind} does not prove this")
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"a token of type {kind} cannot prove this")
     return kind
 
 

@@ -144,16 +144,16 @@ def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
 
 def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
     """Return the text of a catalog. `parse_catalog` reads it, parsed as YAML or JSON."""
-    told: dict[str, Any] = {
+    members: dict[str, Any] = {
         "format": FORMAT,
         "platform": str(platform),
-        "tables": [_told(table) for _, table in sorted(catalog.tables.items())],
-        **({"functions": [_told_function(each) for each in catalog.functions]} if catalog.functions else {}),
-        **({"tools": [_told_tool(each) for each in catalog.tools]} if catalog.tools else {}),
+        "tables": [_dump_table(table) for _, table in sorted(catalog.tables.items())],
+        **({"functions": [_dump_function(each) for each in catalog.functions]} if catalog.functions else {}),
+        **({"tools": [_dump_tool(each) for each in catalog.tools]} if catalog.tools else {}),
     }
     if form == "json":
-        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    return yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
+        return json.dumps(members, indent=1, ensure_ascii=False) + "\n"
+    return yaml.dump(members, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
 
 
 def _table(table: CatalogTable) -> Table:
@@ -172,10 +172,10 @@ def _function(function: CatalogFunction) -> Function:
     return Function(FunctionId(function.schema_name, function.name, function.arguments), function.obstacle or "")
 
 
-def _told_function(function: Function) -> dict[str, Any]:
+def _dump_function(function: Function) -> dict[str, Any]:
     identity = function.id
-    told = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
-    return _Line({name: text for name, text in told.items() if text})
+    members = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
+    return _Line({name: text for name, text in members.items() if text})
 
 
 def _tool(tool: CatalogTool) -> Tool:
@@ -187,12 +187,12 @@ def _tool(tool: CatalogTool) -> Tool:
     )
 
 
-def _told_tool(tool: Tool) -> dict[str, Any]:
+def _dump_tool(tool: Tool) -> dict[str, Any]:
     identity = tool.id
-    told = {"kind": identity.kind.value, "schema": identity.schema, "name": identity.name, "arguments": identity.arguments}
+    members = {"kind": identity.kind.value, "schema": identity.schema, "name": identity.name, "arguments": identity.arguments}
     reads = [_Line(schema=table.schema, name=table.name) for table in tool.reads]
     copies = [_Line(schema=table.schema, table=table.name, column=column) for table, column in tool.copies]
-    return {name: said for name, said in {**told, "obstacle": tool.obstacle, "reads": reads, "copies": copies}.items() if said}
+    return {name: value for name, value in {**members, "obstacle": tool.obstacle, "reads": reads, "copies": copies}.items() if value}
 
 
 def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
@@ -211,33 +211,33 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(_Line, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, flow_style=True))
 
 
-def _told(table: Table) -> dict[str, Any]:
+def _dump_table(table: Table) -> dict[str, Any]:
     return {
         "schema": table.id.schema,
         "name": table.id.name,
         **({"obstacle": table.obstacle} if table.obstacle else {}),
-        **_told_tags(table.tags),
+        **_dump_tags(table.tags),
         "columns": [
             _Line(
                 name=column.name,
                 type=column.native_type,
                 family=column.family.value,
-                **_told_limits(column.limits),
-                **_told_tags(column.tags),
+                **_dump_limits(column.limits),
+                **_dump_tags(column.tags),
             )
             for column in table.columns
         ],
     }
 
 
-def _told_limits(limits: TypeLimits | None) -> dict[str, Any]:
+def _dump_limits(limits: TypeLimits | None) -> dict[str, Any]:
     if limits is None:
         return {}
     least, greatest = (None if each is None else f"{each:f}" for each in (limits.least, limits.greatest))
     of_numbers = {"least": least, "greatest": greatest, "places": limits.places, "stepPlaces": limits.step_places}
-    told = {**of_numbers, "length": limits.length, "maskable": None if limits.maskable else False}
-    return {"limits": _Line({name: value for name, value in told.items() if value is not None})}
+    members = {**of_numbers, "length": limits.length, "maskable": None if limits.maskable else False}
+    return {"limits": _Line({name: value for name, value in members.items() if value is not None})}
 
 
-def _told_tags(tags: frozenset[Tag]) -> dict[str, Any]:
+def _dump_tags(tags: frozenset[Tag]) -> dict[str, Any]:
     return {"tags": [_Line(key=tag.key, value=tag.value) for tag in sorted(tags)]} if tags else {}

@@ -22,7 +22,7 @@ class Faults:
             self.found.append(error)
             return None
 
-    def told(self) -> None:
+    def raise_first(self) -> None:
         """Raise InvalidInput if there are errors: the first one, and the number of others."""
         if self.found:
             first, *others = self.found

@@ -98,7 +98,7 @@ class IdentityProviderSpec(Part):
         ),
         Rule(
             cel="!has(self.keys.discovery) || self.keys.discovery != 'Kubernetes' || self.accepts == ['ServiceAccount']",
-            message="this cluster's keys sign tokens of ServiceAccounts alone: set accepts to [ServiceAccount]",
+            message="this cluster's keys sign only tokens of ServiceAccounts: set accepts to [ServiceAccount]",
             holds=lambda spec: spec.keys.discovery != "Kubernetes" or spec.accepts == ("ServiceAccount",),
             field="accepts",
         ),

@@ -30,7 +30,7 @@ def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid
     if not isinstance(body, Mapping) or not all(isinstance(name, str) for name in body):
         raise InvalidInput("", f"this is no object of kind {kind.__name__}")
     if unknown == "forbid" and (field := unseen(kind, body)):
-        raise InvalidInput(field, "was written, and is no field that this rolevend knows; take it out, or use a newer rolevend")
+        raise InvalidInput(field, "is not a field of this version of rolevend; remove it, or use a newer rolevend")
     members: dict[str, Any] = {"kind": kind.__name__, **body}
     status = members.pop("status", None)
     try:

@@ -43,8 +43,8 @@ class Part(BaseModel):
     def _obeys_rules(self) -> Self:
         broken = [rule for rule in self.rules if rule.holds is not None and not rule.holds(self)]
         if broken:
-            told = "; ".join(rule.message for rule in broken)
-            raise PydanticCustomError("rule", "{message}", {"message": told, "member": broken[0].field})
+            message = "; ".join(rule.message for rule in broken)
+            raise PydanticCustomError("rule", "{message}", {"message": message, "member": broken[0].field})
         return self
 
     @classmethod

@@ -97,10 +97,10 @@ RequirementOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 
 def values_from(*members: str) -> Rule:
     """Require exactly one of these members for In and NotIn, and none for the other operators."""
-    said = f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size()"
+    count = f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size()"
     where = members[0] if len(members) == 1 else f"exactly one of {' and '.join(members)}"
     return Rule(
-        cel=f"{said} == (self.operator in ['In', 'NotIn'] ? 1 : 0)",
+        cel=f"{count} == (self.operator in ['In', 'NotIn'] ? 1 : 0)",
         message=f"{where} must be set for the operators In and NotIn, and must not be set for Exists and DoesNotExist",
         holds=lambda part: sum(has(part, member) for member in members) == (part.operator in ("In", "NotIn")),
         field=members[0],

@@ -31,7 +31,7 @@ def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
     filter, condition or mask pattern, or a selector that can match nothing."""
     faults = Faults()
     stated = _policy(resource, schemas, faults)
-    faults.told()
+    faults.raise_first()
     return stated
 
 
@@ -39,7 +39,7 @@ def guardrail(resource: SpelledGuardrail) -> Guardrail:
     """Return the guardrail. Raises InvalidInput, which names the first invalid part; the caller then uses `denying`."""
     faults = Faults()
     stated = _guardrail(resource, faults)
-    faults.told()
+    faults.raise_first()
     return stated
 
 

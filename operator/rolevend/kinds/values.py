@@ -102,7 +102,7 @@ def address(platform: DataPlatform, authority: str | None = None) -> Address:
 
 def postgres_of(platform: DataPlatform) -> Postgres:
     if platform.spec.postgres is None:
-        raise InvalidInput("spec.postgres", "must be set for what is asked: this works on PostgreSQL alone")
+        raise InvalidInput("spec.postgres", "must be set: this works only on PostgreSQL")
     return platform.spec.postgres
 
 

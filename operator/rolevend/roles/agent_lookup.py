@@ -20,7 +20,7 @@ def find_agent(proven: ProvenAgent, snapshot: Snapshot) -> Agent:
     `Snapshot.pending` is empty, because the agent may still be unread."""
     agent = _registered(proven, snapshot)
     if agent is None:
-        raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
+        raise TokenRefused(Code.AGENT_UNKNOWN, "the token belongs to no registered agent")
     return agent
 
 

@@ -62,16 +62,16 @@ class BuildProgressReporter:
             try:
                 await self._write(request, lambda report: report.not_ready_status(*error_reason(error), request.platform))
             except RolevendError as failed:
-                _log.warning("cannot report why a profile is not built: %s", failed, extra={"object": str(request.name)})
+                _log.warning("cannot report the failure of a build: %s", failed, extra={"object": str(request.name)})
 
     async def _report(self, request: Request, how_far: Callable[[], BuildProgress | None], over: asyncio.Event) -> None:
-        said: object = _NOTHING
+        reported: object = _NOTHING
         while not await _comes_within(over, self._pause):
             async with self._turn:
                 if over.is_set():
                     return
                 progress = how_far()
-                if progress == said:
+                if progress == reported:
                     continue
                 try:
                     if not await self._write(request, partial(StatusBuilder.building_status, platform=request.platform, progress=progress)):
@@ -79,9 +79,9 @@ class BuildProgressReporter:
                 except ResourceConflict:  # another process wrote to the object: report later
                     continue
                 except RolevendError as error:
-                    _log.warning("cannot report how far a profile is: %s", error, extra={"object": str(request.name)})
+                    _log.warning("cannot report the progress of a profile: %s", error, extra={"object": str(request.name)})
                 else:
-                    said = progress
+                    reported = progress
 
     async def _write(self, request: Request, status: Callable[[StatusBuilder], Body]) -> bool:
         """Write the status. Return False if the role does not wait any more. Raises ResourceConflict if the object changed meanwhile:

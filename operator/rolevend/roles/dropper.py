@@ -89,9 +89,9 @@ class RoleDropper:
         record = self._roles.record(first.uid)
         await self._drop_everywhere(role, name, record, patience)
         ended, reason = role.status.ended, self._reason(role, first)
-        why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
+        cause = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         where = ", ".join(record.ended_sessions) or ", ".join(each.platform for each in requests)
-        message = f"{name} is gone from {where}: {why}, {sum(record.ended_sessions.values())} sessions ended"
+        message = f"{name} is gone from {where}: {cause}, {sum(record.ended_sessions.values())} sessions ended"
         if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # no new one can be added
             with contextlib.suppress(NotFound):
                 await self._objects.write_status(first.name, first.uid, self._objects.report(role).gone_status(message, others))

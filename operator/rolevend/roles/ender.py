@@ -49,7 +49,7 @@ class RoleEnder:
         record.is_revoked = True
         for request in requests:
             self._begin_drop(record, request, role, reason)
-        _log.warning("revoking (%s): %s", by, message, extra={"role": role, "platform": first.platform, "object": str(first.name)})
+        _log.warning("revoking a role: %s", message, extra={"by": by, "role": role, "platform": first.platform, "object": str(first.name)})
         try:
             await self._objects.write_status(first.name, first.uid, ended_status(reason.value, by, message))
         except RolevendError as error:

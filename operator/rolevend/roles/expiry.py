@@ -34,7 +34,7 @@ class ExpiryScheduler:
         self._expiries = ExpiryQueue()
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
-        self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._most))
+        self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._limit))
         self._due: Counter[PlatformName] = Counter()
         """Expiries that run or wait, by platform."""
         self._asked_at = -math.inf
@@ -113,21 +113,21 @@ class ExpiryScheduler:
         finally:
             self._due[platform] -= 1
 
-    def _most(self) -> int:
+    def _limit(self) -> int:
         return BESIDE_VENDS if asyncio.get_running_loop().time() - self._asked_at < _ASKED_SECONDS else AT_ONCE
 
 
 class _Turns:
     """A semaphore with the size `limit()`, at least one, which is evaluated whenever a turn ends."""
 
-    def __init__(self, most: Callable[[], int]) -> None:
-        self._most = most
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
         self._taken = 0
         self._over = asyncio.Condition()
 
     async def __aenter__(self) -> None:
         async with self._over:
-            await self._over.wait_for(lambda: self._taken < self._most())
+            await self._over.wait_for(lambda: self._taken < self._limit())
             self._taken += 1
 
     async def __aexit__(self, *_: object) -> None:

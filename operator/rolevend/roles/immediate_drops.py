@@ -39,8 +39,10 @@ class ImmediateDrops:
         """
         connected = self._platforms.get(request.platform)
         if connected is None:
-            why = f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
-            raise PlatformUnavailable(f"dropping {ending.role}: {why}")
+            cause = (
+                f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
+            )
+            raise PlatformUnavailable(f"dropping {ending.role}: {cause}")
         executor = await connected.connected(patience)
         if executor is None:
             raise PlatformUnavailable(f"dropping {ending.role}: DataPlatform {request.platform} is not connected")

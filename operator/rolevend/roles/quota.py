@@ -31,7 +31,7 @@ def within_quota(request: Request, decision: Decision, snapshot: Snapshot, count
     limit = snapshot.most_live(request)
     if limit is None or count < limit:
         return decision
-    return Denied(TOO_MANY, f"spec.agentRef: Agent {request.agent.name} may have {limit} roles at once, and has them; release one")
+    return Denied(TOO_MANY, f"spec.agentRef: Agent {request.agent.name} has its maximum of {limit} roles; release one")
 
 
 class RoleQuota:
@@ -95,7 +95,7 @@ class RoleQuota:
             try:
                 await self._objects.request_reconcile(state.request, "there is room")
             except RolevendError as error:
-                _log.warning("cannot reconcile a request for which there is room: %s", error, extra={"uid": uid})
+                _log.warning("cannot reconcile a request within the quota: %s", error, extra={"uid": uid})
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

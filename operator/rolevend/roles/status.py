@@ -47,7 +47,7 @@ class StatusBuilder:
         the digests of the written receipts."""
         conditions = [
             _granted(role_decision),
-            ConditionUpdate("Ready", "False", "Vending", "the role is being made"),
+            ConditionUpdate("Ready", "False", "Vending", "the role is being created"),
             *_user_conditions(role_decision),
         ]
         first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(role_decision, platform)]
@@ -88,13 +88,13 @@ class StatusBuilder:
         changed: Body = {}
         platforms: list[Body] = []
         for each in status.platforms:
-            digest, told = receipts.get(PlatformName(each.name)), body(each)
+            digest, entry = receipts.get(PlatformName(each.name)), body(each)
             if digest is not None and not _is_further(role_decision, PlatformName(each.name)):
                 changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
             elif digest is not None and each.receipt_digest != digest:
-                told["receiptDigest"] = digest
+                entry["receiptDigest"] = digest
                 changed["platforms"] = platforms
-            platforms.append(told)
+            platforms.append(entry)
         return changed
 
     def not_ready_status(
@@ -107,12 +107,12 @@ class StatusBuilder:
         done = set(created)
         platforms = []
         for each in role.status.platforms:
-            told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
+            entry = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
             if each.name in done:
-                told["state"] = "Live"
+                entry["state"] = "Live"
             elif each.name == platform:
-                told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
-            platforms.append(told)
+                entry |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(entry)
         where = f"on {platform}: " if platform else ""
         return self._status([ConditionUpdate("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
 
@@ -122,15 +122,15 @@ class StatusBuilder:
         done = set(gone)
         platforms = []
         for each in self.role.status.platforms:
-            name, told = PlatformName(each.name), body(each)
+            name, entry = PlatformName(each.name), body(each)
             if name in done:
-                told = {"name": name, "state": "Gone"}
+                entry = {"name": name, "state": "Gone"}
             elif is_platform_active(self.role, name):
-                told = {**told, "state": "Dropping"}
+                entry = {**entry, "state": "Dropping"}
                 if name in failures and len(self.role.status.platforms) > 1:
                     reason, message = failures[name]
-                    told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
-            platforms.append(told)
+                    entry |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(entry)
         text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
         return self._status([ConditionUpdate("Ready", "False", "Dropping", text)], platforms=platforms)
 
@@ -223,22 +223,22 @@ def _tables(grant: PlatformGrant, role_decision: RoleDecision) -> str:
 def _user_conditions(role_decision: RoleDecision) -> list[ConditionUpdate]:
     """Return the conditions of a granted role that do not depend on its progress."""
     proven = _user_proven(role_decision.grants[0].request)
-    told = [sentence for grant in role_decision.grants for sentence in grant.granted.stricter]
-    return [proven, ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
+    restrictions = [sentence for grant in role_decision.grants for sentence in grant.granted.stricter]
+    return [proven, ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(restrictions))] if restrictions else [proven]
 
 
 def _user_proven(request: Request) -> ConditionUpdate:
     match request.proof:
         case None:
-            return ConditionUpdate("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+            return ConditionUpdate("UserProven", "False", "Asserted", "a trusted agent named the user; no token proves it")
         case Unproven(code=code, message=message):
             return ConditionUpdate("UserProven", "False", code, message)
         case Proof() as proof:
             of = f"a token of IdentityProvider {proof.provider}, until {timestamp_text(proof.expires_at)} at the latest"
             if proof.kind is UserProof.EXCHANGED:
                 chain = ", for ".join(map(str, proof.actors))
-                return ConditionUpdate("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
-            return ConditionUpdate("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
+                return ConditionUpdate("UserProven", "True", "Exchanged", f"{of}: by its issuer the agent acts for the user ({chain})")
+            return ConditionUpdate("UserProven", "True", "Token", f"{of}: it was issued to the agent's client")
     assert_never(request.proof)
 
 

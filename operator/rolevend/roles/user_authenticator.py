@@ -78,7 +78,7 @@ class UserAuthenticator:
 
     def _require_person(self, proven: ProvenUser, request: Request) -> None:
         if proven.user != request.user:
-            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another person than spec.user names")
+            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another user than spec.user")
         self.require_unexpired(proven)
 
     def require_unexpired(self, proven: ProvenUser) -> None:

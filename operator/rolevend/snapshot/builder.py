@@ -102,13 +102,13 @@ class SnapshotBuilder:
         )
         self._people.update(objects.people, refused)
         self._providers.update(objects.providers, objects.key_states)
-        registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
+        registered = {each.name: each for each in (_agent(evaluation.resource) for evaluation in agents if evaluation.accepted)}
         shapes, policy_evaluations = self._compile(objects, registered, terms, states)
-        for number, judged in enumerate(agents):
-            agent = registered.get(values.object_name(judged.resource))
+        for number, evaluation in enumerate(agents):
+            agent = registered.get(values.object_name(evaluation.resource))
             if agent is not None:
                 labels = objects.namespaces.get(agent.name.namespace)
-                agents[number] = evaluate_tools(evaluate_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
+                agents[number] = evaluate_tools(evaluate_combination(evaluation, agent, labels, terms), agent, labels, terms, shapes)
         snapshot = Snapshot(
             cluster=self._cluster,
             handle_key=self._handle_key,
@@ -134,12 +134,12 @@ class SnapshotBuilder:
         states: Mapping[PlatformName, PlatformState],
     ) -> tuple[dict[PlatformName, ProfileCache], list[StatusEvaluation[Resource]]]:
         policies = _own_tables(objects, agents, terms)
-        said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
+        assignments: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, ConditionUpdate | None] = {}
         for binding in objects.bindings:
             obstacles[binding.uid] = scope_condition(binding, terms)
             for name, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
-                said[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
+                assignments[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = scope_condition(policy, terms)
@@ -153,9 +153,9 @@ class SnapshotBuilder:
         for name in terms:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
-                tags = list(chain.from_iterable(said[name].values()))
+                tags = list(chain.from_iterable(assignments[name].values()))
                 shapes[name] = self._indexes.shapes(name, state.catalog, policies[name], guardrails[name], tags)
-                disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, said[name])
+                disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, assignments[name])
         self._indexes.keep(shapes)
         for gone in self._disagreed.keys() - shapes.keys():
             del self._disagreed[gone]
@@ -177,11 +177,11 @@ class SnapshotBuilder:
             known = self._statements[policy.uid] = (version, statements.policy(policy, schemas))
         return known[1]
 
-    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:
-        made_of = (state.catalog, said)
+    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], assignments: Said) -> Disagreed:
+        inputs = (state.catalog, assignments)
         known = self._disagreed.get(name)
-        if known is None or known[0] != made_of:
-            known = self._disagreed[name] = (made_of, by_binding(tag_conflicts(tables, said)))
+        if known is None or known[0] != inputs:
+            known = self._disagreed[name] = (inputs, by_binding(tag_conflicts(tables, assignments)))
         return known[1]
 
 
@@ -260,10 +260,10 @@ def _agent(agent: Agent) -> RegisteredAgent:
     )
 
 
-def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
-    platform = judged.resource
-    attested = next(finding for finding in judged.findings if finding.type == "Attested")
-    closed = "" if judged.accepted else "it is not accepted; see its conditions"
+def _terms(evaluation: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
+    platform = evaluation.resource
+    attested = next(finding for finding in evaluation.findings if finding.type == "Attested")
+    closed = "" if evaluation.accepted else "it is not accepted; see its conditions"
     if platform.metadata.deletion_timestamp is not None:
         closed = "it is being deleted"
     return PlatformAdmission(

@@ -213,7 +213,7 @@ class SnapshotController:
         except NotFound:
             return True
         except RolevendError as error:
-            _log.warning("reporting on %s %s: %s", resource.kind, resource.name, error)
+            _log.warning("cannot write the status of %s %s: %s", resource.kind, resource.name, error)
             return False
         return True
 

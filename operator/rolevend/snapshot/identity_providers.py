@@ -129,8 +129,8 @@ def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Pr
     cluster = cluster_issuer(accepted)
     if not cluster:
         return None
-    why = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
-    return ConditionUpdate("Accepted", "False", "IssuerConflict", f"spec.accepts: {why}")
+    cause = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
+    return ConditionUpdate("Accepted", "False", "IssuerConflict", f"spec.accepts: {cause}")
 
 
 def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> str:
@@ -157,8 +157,8 @@ def _ready(state: KeysState, keys: spelled.IssuerKeys) -> ConditionUpdate:
             )
         return ConditionUpdate("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
     if state.stale:
-        why = f"its keys could not be read since {state.stale}: {state.problem}. Those that were read before hold for a day"
-        return ConditionUpdate("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. {way_out}")
+        cause = f"its keys could not be read since {state.stale}: {state.problem}. The last keys are used for a day"
+        return ConditionUpdate("Ready", "False", "KeysStale", f"{cause}; a new key is unknown. {way_out}")
     return ConditionUpdate(
         "Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}"
     )

@@ -94,7 +94,7 @@ class IssuerController:
         try:
             found = await authority(self._cluster, self._namespace, ref.name, ref.key, "spec.keys.caSecretRef", self._now())
         except RolevendError as error:
-            _log.warning("authorities of an identity provider: %s", error, extra={"object": resource.name})
+            _log.warning("cannot read the CA certificates of an identity provider: %s", error, extra={"object": resource.name})
             self._problems[issuer] = str(error)
             return
         self._problems.pop(issuer, None)

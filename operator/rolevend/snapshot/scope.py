@@ -62,8 +62,8 @@ def ownership_condition(platform: DataPlatform) -> ConditionUpdate:
     )
 
 
-def _not_accepted(reason: str, why: str) -> ConditionUpdate:
-    return ConditionUpdate("Accepted", "False", reason, f"spec.platformRefs: {why}")
+def _not_accepted(reason: str, cause: str) -> ConditionUpdate:
+    return ConditionUpdate("Accepted", "False", reason, f"spec.platformRefs: {cause}")
 
 
 def _others(namespace: str, owners: Sequence[str]) -> str:

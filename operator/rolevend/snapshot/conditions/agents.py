@@ -12,20 +12,20 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 
 
 def evaluate_combination(
-    judged: StatusEvaluation[Agent],
+    evaluation: StatusEvaluation[Agent],
     agent: RegisteredAgent,
     labels: Mapping[str, str] | None,
     terms: Mapping[PlatformName, PlatformAdmission],
 ) -> StatusEvaluation[Agent]:
     """Return the evaluation, with another `Ready` if every platform that admits the agent refuses its combination. If only some refuse
     it, each request there gets the reason. `labels` are those of its namespace, if known."""
-    accepted, ready = judged.findings
+    accepted, ready = evaluation.findings
     if ready.status != "True" or labels is None:
-        return judged
+        return evaluation
     here = {name: terms_for(each, labels, agent) for name, each in sorted(terms.items())}
     refusals = [wider_than_permitted(agent, terms[name], each) for name, each in here.items() if permitting(agent, each)]
     if not refusals or not all(refusals):
-        return judged
+        return evaluation
     return replace(
-        judged, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
+        evaluation, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
     )

@@ -73,9 +73,9 @@ def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) ->
 
 def _known(unknown: Sequence[PolicyProblem]) -> ConditionUpdate:
     if not unknown:
-        return ConditionUpdate("NamesKnown", "True", "Known", "every entry gives tags to something")
-    told = shortened([each.message for each in unknown])
-    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{told}. A mask that selects columns by such a tag may be missing")
+        return ConditionUpdate("NamesKnown", "True", "Known", "every entry tags an object")
+    messages = shortened([each.message for each in unknown])
+    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{messages}. A mask that selects columns by such a tag may be missing")
 
 
 def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> ConditionUpdate:
@@ -88,19 +88,19 @@ def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> Condi
 
 def _agree(disagreed: Sequence[str]) -> ConditionUpdate:
     if not disagreed:
-        return ConditionUpdate("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
+        return ConditionUpdate("TagsAgree", "True", "Agree", "no other TagBinding sets other values of its keys on the same data")
     counts = "All values count: In is met by any of them and NotIn by none, so a grant by In may be wider, and a mask by NotIn gone"
     return ConditionUpdate("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
 def by_binding(found: Iterable[TagConflict]) -> Disagreed:
-    told: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     for each in found:
         for place in each.values:
             others = [f"{_listed(values)} from {other}" for other, values in sorted(each.values.items()) if other != place]
             mine = f"{each.what} has {each.key} {_listed(each.values[place])} from here"
-            told.setdefault(place, []).append(", and ".join([mine, *others]))
-    return told
+            messages.setdefault(place, []).append(", and ".join([mine, *others]))
+    return messages
 
 
 def _listed(values: Iterable[str]) -> str:

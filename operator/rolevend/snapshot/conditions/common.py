@@ -58,7 +58,7 @@ def evaluate_platforms(
         if state.problem is not None and state.problem[0] == SERVER_CHANGED:
             accepted = ConditionUpdate("Accepted", "False", "ServerChanged", state.problem[1])
         elif owner == platform.name:
-            accepted = ConditionUpdate("Accepted", "True", "Valid", "the platform can be used")
+            accepted = ConditionUpdate("Accepted", "True", "Valid", "the platform is usable")
         else:
             accepted = ConditionUpdate("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
@@ -85,8 +85,8 @@ def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformSta
         return ConditionUpdate("Ready", "False", LEAK, attested.message)
     if attested.status != "True" and not platform.spec.allow_unattested:
         return ConditionUpdate("Ready", "False", "NotAttested", attested.message)
-    beside = f"{_without_tables(platform, state)}{_ungoverned(state)}"
-    return ConditionUpdate("Ready", "True", "Connected", f"both credentials work, and the catalog was read{beside}")
+    details = f"{_without_tables(platform, state)}{_ungoverned(state)}"
+    return ConditionUpdate("Ready", "True", "Connected", f"both credentials work, and the catalog was read{details}")
 
 
 def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
@@ -94,15 +94,15 @@ def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
     if state.catalog is None:
         return ""
     empty = sorted(values.governed(platform) - {table.schema for table in state.catalog.tables})
-    told = [f"schema {each} holds no table that the operator can see, or is not there" for each in empty]
-    return f"; spec.domains: {shortened(told)}" if told else ""
+    problems = [f"schema {each} does not exist, or has no table that the operator can see" for each in empty]
+    return f"; spec.domains: {shortened(problems)}" if problems else ""
 
 
 def _ungoverned(state: PlatformState) -> str:
     """Name ungoverned tables, even if no policy selects them: the unreadable tag may be the reason."""
     tables = () if state.catalog is None else state.catalog.tables.values()
-    told = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
-    return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
+    problems = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
+    return f"; {len(problems)} of {len(tables)} tables cannot be governed: {shortened(problems)}" if problems else ""
 
 
 def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
@@ -111,7 +111,7 @@ def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
     if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
         if state.attest_problem is not None:
             return ConditionUpdate("Attested", "Unknown", *state.attest_problem)
-        return ConditionUpdate("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
+        return ConditionUpdate("Attested", "Unknown", "NotAttested", "isolation is not tested yet; canary roles will test it")
     where = f"{attested_server(platform, last)}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
@@ -120,10 +120,10 @@ def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
             return ConditionUpdate("Attested", "False", "Leak", f"{shown}. Nothing is vended there, and its roles end ({where})")
         return ConditionUpdate("Attested", "False", "ChecksFailed", f"{shown} ({where})")
     if state.attestation_overdue:
-        why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
-        return ConditionUpdate("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
+        cause = state.attest_problem[1] if state.attest_problem else "canary roles have not tested it since"
+        return ConditionUpdate("Attested", "Unknown", "Overdue", f"the last successful attestation is too old: {cause} ({where})")
     open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
-    untried = f", {len(last.not_tried)} were not tried" if last.not_tried else ""
+    untried = f", {len(last.not_tried)} were not tested" if last.not_tried else ""
     return ConditionUpdate("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_}{untried} ({where})")
 
 
@@ -139,7 +139,7 @@ def _drift(state: PlatformState) -> ConditionUpdate:
     if not state.drift:
         return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are unchanged")
     shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
-    return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
+    return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is fixed")
 
 
 def _platform_counts(state: PlatformState) -> Body:
@@ -175,8 +175,8 @@ def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str,
 def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[[R], str | None]) -> list[StatusEvaluation[R]]:
     """Set objects with a refused handle not ready. They remain accepted, so that each request gets the reason."""
     return [
-        replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {why}")))
-        if each.accepted and (why := refusal(each.resource))
+        replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {cause}")))
+        if each.accepted and (cause := refusal(each.resource))
         else each
         for each in evaluations
     ]
@@ -200,8 +200,8 @@ def evaluate_policy(
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
-        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)
+        cause = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)
         return StatusEvaluation(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
     compiled = [_compiled(shapes[name].index, policy) for name in names]
@@ -249,7 +249,7 @@ def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: I
 def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> ConditionUpdate:
     fallbacks = [fallback for each in reports for fallback in each.mask_fallbacks]
     if not fallbacks:
-        return ConditionUpdate("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
+        return ConditionUpdate("MaskFallback", "False", "AsWritten", "every column can carry its mask")
     return ConditionUpdate("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
 
 

@@ -23,8 +23,8 @@ def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName,
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
         return None
-    why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
-    return ConditionUpdate("Accepted", "False", "PlatformUnknown", why)
+    cause = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
+    return ConditionUpdate("Accepted", "False", "PlatformUnknown", cause)
 
 
 def evaluate_guardrail(
@@ -43,8 +43,8 @@ def evaluate_guardrail(
     names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
     unread = [name for name in names if name not in shapes]
     if unread:
-        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        return StatusEvaluation(guardrail, (accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)))
+        cause = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        return StatusEvaluation(guardrail, (accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)))
     reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
     counts = {
         "matchedTables": sum(each.tables for each in reports),

@@ -12,11 +12,11 @@ def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
     named = [f"{each.agent_user} of agent {_whose(each)}" for each in platform.spec.agents if each.agent_user]
     if not named:
         return (ConditionUpdate("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
-    why = (
+    cause = (
         "A session of it may take any role that the user holds, of whomever the agent acts for at that time, and put all of them aside to "
         "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
     )
-    return (ConditionUpdate("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {why}"),)
+    return (ConditionUpdate("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {cause}"),)
 
 
 def _whose(terms: AgentTerms) -> str:
