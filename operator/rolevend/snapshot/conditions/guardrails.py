@@ -15,7 +15,7 @@ from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 
-UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
+UNTIL_FIXED: Final = "Until that is fixed all its tables are denied"
 
 
 def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
@@ -39,7 +39,7 @@ def evaluate_guardrail(
         "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
     )
     if fault is not None:
-        accepted = ConditionUpdate("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_MENDED}")
+        accepted = ConditionUpdate("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_FIXED}")
     names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
     unread = [name for name in names if name not in shapes]
     if unread:
