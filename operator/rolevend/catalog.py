@@ -1,4 +1,4 @@
-"""What a platform holds: tables, columns, their types and tags, functions, tools. Values only; reading a platform is a driver's work."""
+"""The content of a platform: tables, columns, their types and tags, functions, tools. Values only; drivers read them."""
 
 import enum
 import json
@@ -13,7 +13,7 @@ from rolevend.model import Tag
 
 
 class Family(enum.StrEnum):
-    """What policy needs to know of a column's type, the same for every platform."""
+    """The family of a column's type, which policies depend on; the same for every platform."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -25,7 +25,7 @@ class Family(enum.StrEnum):
     TIMESTAMP_TZ = "timestamp with time zone"
     UUID = "uuid"
     OTHER = "other"
-    """Policies can grant, hide or null such a column, and test it for NULL; nothing else."""
+    """Policies can grant, hide or null such a column, and test it for NULL, but nothing else."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,18 +38,18 @@ class TableId:
 
 
 class TypeLimits(NamedTuple):
-    """What a column's own type has no room for, of what policy may ask of its family. None: no such limit."""
+    """Limits of a column's type that are narrower than its family. None: no such limit."""
 
     least: Decimal | None = None
     greatest: Decimal | None = None
     places: int | None = None
     """Decimal places of a value."""
     step_places: int | None = None
-    """Decimal places of the multiples of a step that can be shown in its place."""
+    """Decimal places of the step of a mask `Round`."""
     length: int | None = None
-    """Characters, where something is shown in the column's own type."""
+    """Characters, if a mask must have the column's own type."""
     maskable: bool = True
-    """Whether a policy of the table itself can show anything else in its place."""
+    """True if a masking policy on the table itself can mask the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Column:
     name: str
     family: Family
     native_type: str
-    """The platform's own name of the type, as a literal is cast to it: PostgreSQL's without length or precision."""
+    """The platform's name of the type, for casts of literals: PostgreSQL's without length or precision."""
     tags: frozenset[Tag] = frozenset()
     limits: TypeLimits | None = None
-    """Those of `native_type`; None: it has room for all of its family."""
+    """The limits of `native_type`; None: as wide as its family."""
     lookup: bool = False
-    """Its owner lets conditions of agents use its indexes, and accepts that its values in hidden rows can be found out."""
+    """True if the owner lets agents' conditions use its indexes, and accepts that its values in hidden rows can be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Table:
     """In the table's own order."""
     tags: frozenset[Tag] = frozenset()
     obstacle: str = ""
-    """Why rows of this table cannot be governed here ("is a foreign table"), or empty: such a table is never granted."""
+    """The reason why rows of this table cannot be governed here ("is a foreign table"), or empty. Such a table is never granted."""
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -83,7 +83,7 @@ class FunctionId:
     schema: str
     name: str
     arguments: str
-    """Their types, as the platform writes them: with the name it tells functions apart."""
+    """Their types, as the platform writes them. They distinguish functions of one name."""
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}({self.arguments})"
@@ -93,11 +93,11 @@ class FunctionId:
 class Function:
     id: FunctionId
     obstacle: str = ""
-    """Why agents cannot have it ("acts with the rights of its owner"), or empty: such a function is never given."""
+    """The reason why agents cannot have it ("acts with the rights of its owner"), or empty. Such a function is never granted."""
 
 
 class ToolKind(enum.StrEnum):
-    """What an agent may have of an account whoever it acts for, beside tables and functions."""
+    """The kinds of objects that an agent may have for every user, in addition to tables and functions."""
 
     WAREHOUSE = "warehouse"
     SEMANTIC_VIEW = "semantic view"
@@ -111,9 +111,9 @@ class ToolId:
     kind: ToolKind
     name: str
     schema: str = ""
-    """Of the platform's own database; empty for what is in none."""
+    """In the platform's own database; empty for an object without a schema."""
     arguments: str = ""
-    """Of a procedure: their types, as the platform writes them."""
+    """For a procedure: its argument types, as the platform writes them."""
 
     def __str__(self) -> str:
         name = f"{self.schema}.{self.name}" if self.schema else self.name
@@ -122,23 +122,23 @@ class ToolId:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What is there under a name that agents may have. It is given only with every table behind it, and only where nothing
-    that it copies is hidden."""
+    """An existing object that agents may have. It is granted only with every table that it reads, and only if no value that it copies is
+    hidden."""
 
     id: ToolId
     obstacle: str = ""
-    """Why agents cannot have it ("acts with the rights of its owner"), or empty."""
+    """The reason why agents cannot have it ("acts with the rights of its owner"), or empty."""
     reads: tuple[TableId, ...] = ()
-    """The tables that it reads by their own names, under their policies, sorted."""
+    """The tables that it reads directly, under their policies, sorted."""
     copies: tuple[tuple[TableId, str], ...] = ()
-    """Columns that it shows as they are, in every row, whatever policies say, sorted."""
+    """The columns that it shows unmasked in every row, independent of policies, sorted."""
 
     def __str__(self) -> str:
         return str(self.id)
 
     @property
     def tables(self) -> tuple[TableId, ...]:
-        """Those behind it, sorted."""
+        """The tables that it reads or copies, sorted."""
         return tuple(sorted({*self.reads, *(table for table, _ in self.copies)}))
 
 
@@ -151,7 +151,7 @@ class TagAssignment:
     column: str | None
     tags: frozenset[Tag] = frozenset()
     lookup: bool = False
-    """It makes these columns lookup columns."""
+    """True if it makes these columns lookup columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,9 @@ class Catalog:
     tables: Mapping[TableId, Table] = field(default_factory=dict)
     """In the order of their ids."""
     functions: tuple[Function, ...] = ()
-    """Of the schemas whose functions agents may have, in the order of their ids."""
+    """Functions of the schemas whose functions agents may have, in the order of their ids."""
     tools: tuple[Tool, ...] = ()
-    """Those that agents may have and that are there, in the order of their ids."""
+    """Existing tools that agents may have, in the order of their ids."""
     _amended: "_Amended | None" = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -173,7 +173,7 @@ class Catalog:
         )
 
     def tagged(self, assignments: Iterable[TagAssignment]) -> "Catalog":
-        """The same catalog with these tags united with those it has; nothing takes a tag away."""
+        """Return the same catalog with these tags added to its own. Nothing removes a tag."""
         by_schema = _by_schema(assignments)
         tables = {
             name: _tagged(table, by_schema[name.schema]) if name.schema in by_schema else table for name, table in self.tables.items()
@@ -181,7 +181,7 @@ class Catalog:
         return Catalog(tables, self.functions, self.tools)
 
     def retagged(self, before: "Catalog", old: Iterable[TagAssignment], new: Iterable[TagAssignment]) -> "Catalog":
-        """`self.tagged(new)`, where `before` is `self.tagged(old)`. Tables of which both say the same are the same objects."""
+        """Return `self.tagged(new)`, where `before` is `self.tagged(old)`. Unchanged tables are the same objects."""
         assignments = frozenset(new)
         others = assignments.symmetric_difference(old)
         schemas = {each.schema for each in others}
@@ -192,7 +192,7 @@ class Catalog:
         return Catalog(tables, self.functions, self.tools, _Amended(before.tables, changed.keys(), tables))
 
     def others_than(self, before: "Catalog") -> Collection[TableId] | None:
-        """The tables that may be others than in `before`; the ids are the same. None: that is not known without looking at each."""
+        """Return the tables that may differ from `before`, which has the same ids. None: only a comparison of all can tell."""
         known = self._amended
         return known.others if known is not None and known.before is before.tables and known.after is self.tables else None
 
@@ -203,7 +203,7 @@ class Catalog:
         return [name for name in self.tables if name.schema == assignment.schema and matches(assignment.table, name.name)]
 
     def given(self, assignment: TagAssignment) -> set[tuple[TableId, str | None]]:
-        """The tables, each with None, or the columns that it gives tags to."""
+        """Return the tables, each with None, or the columns that the assignment tags."""
         named = self._named(assignment)
         if assignment.column is None:
             return {(name, None) for name in named}
@@ -212,7 +212,7 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class _Amended:
-    """That in `after` all tables are those of `before`, but for some `others`. The same mappings, not equal ones: nobody changes them."""
+    """States that all tables of `after` are those of `before`, except `others`. Compares mappings by identity: they never change."""
 
     before: Mapping[TableId, Table]
     others: Collection[TableId]
@@ -220,25 +220,25 @@ class _Amended:
 
 
 def digest(catalog: Catalog) -> str:
-    """The same for catalogs with the same tables, columns, types, tags, functions, tools and obstacles. Limits follow from types."""
-    told: list[Any] = [
+    """Return a digest of all tables, columns, types, tags, functions, tools and obstacles. Limits follow from types."""
+    content: list[Any] = [
         [
-            *(table.id.schema, table.id.name, table.obstacle, _told(table.tags)),
-            [[column.name, column.native_type, column.family.value, _told(column.tags)] for column in table.columns],
+            *(table.id.schema, table.id.name, table.obstacle, _tag_pairs(table.tags)),
+            [[column.name, column.native_type, column.family.value, _tag_pairs(column.tags)] for column in table.columns],
         ]
         for _, table in sorted(catalog.tables.items())
     ]
-    told += [[str(function.id), function.obstacle] for function in catalog.functions]
-    told += [[str(tool.id), tool.obstacle, *map(str, tool.reads), *map(str, tool.copies)] for tool in catalog.tools]
-    return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+    content += [[str(function.id), function.obstacle] for function in catalog.functions]
+    content += [[str(tool.id), tool.obstacle, *map(str, tool.reads), *map(str, tool.copies)] for tool in catalog.tools]
+    return f"sha256:{sha256(json.dumps(content).encode()).hexdigest()}"
 
 
-def _told(tags: frozenset[Tag]) -> list[list[str]]:
+def _tag_pairs(tags: frozenset[Tag]) -> list[list[str]]:
     return sorted([tag.key, tag.value] for tag in tags)
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether `name` matches `pattern`, in which only `*` is special."""
+    """True if `name` matches `pattern`, in which only `*` is special."""
     if "*" not in pattern:
         return name == pattern
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
@@ -262,7 +262,7 @@ def is_lookup_of(assignment: TagAssignment, table: TableId, column: str) -> bool
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a name matches one of `patterns`, for many names."""
+    """Return a function that is True if a name matches one of `patterns`. Faster than `matches` for many names."""
     given = frozenset(patterns)
     patterned = sorted(each for each in given if "*" in each)
     return lambda name: name in given or any(matches(each, name) for each in patterned)

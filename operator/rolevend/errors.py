@@ -1,32 +1,32 @@
-"""The one tree of errors; a class says who can mend it, and so whether to try again.
+"""All errors of rolevend. The class says if a retry can succeed, or a person must change something.
 
     RolevendError
-    ├── Rejected                    a person must change something: trying again is of no use
-    │   ├── InvalidInput            a field says something that cannot be; names the field and the way out
-    │   ├── NotPermitted            the field is well formed, but nobody allowed it
-    │   ├── TooManyUnknownUsers     the agent has named as many users that nobody vouches for as it may
+    ├── Rejected                    a person must change something: a retry fails again
+    │   ├── InvalidInput            a field is invalid; names the field and the fix
+    │   ├── NotPermitted            the request is well-formed, but not permitted
+    │   ├── TooManyUnknownUsers     the agent has named its maximum of unconfirmed users
     │   └── Conflict                the name already belongs to something else
-    │       └── Overtaken           the role was made under another decision, or was ended for good: it must go
-    └── Unavailable                 try again later, for ever
-        ├── PlatformUnavailable     the platform does not answer, or refuses our credential
-        │   ├── UntrustedServer     what answers does not show that it is the server that was meant
-        │   ├── ReadOnlyServer      a standby answers, or a server that takes no writes
-        │   └── PoolerInBetween     a connection pooler answers in the server's place
-        ├── PlatformBusy            the platform answers, but something there is in the way (a lock, a live session)
-        │   ├── PlatformFull        there is no room left on its disk
-        │   ├── PlatformLocked      somebody's transaction holds a lock there for longer than we wait
-        │   ├── PlatformDrifted     what keeps rows apart there was changed by hand
-        │   └── ProfileNotBuilt     a profile is not there, and somebody else builds it
+    │       └── Overtaken           the role was created by another decision, or was ended: it must be dropped
+    └── Unavailable                 temporary: retry without a limit
+        ├── PlatformUnavailable     the platform does not answer, or rejects our credential
+        │   ├── UntrustedServer     the certificate does not prove that it is the configured server
+        │   ├── ReadOnlyServer      a standby or a read-only server answers
+        │   └── PoolerInBetween     a connection pooler answers
+        ├── PlatformBusy            the platform answers, but other work blocks (a lock, a session)
+        │   ├── PlatformFull        its disk is full
+        │   ├── PlatformLocked      another transaction holds a lock for longer than we wait
+        │   ├── PlatformDrifted     its row isolation was changed manually
+        │   └── ProfileNotBuilt     the profile does not exist, and another process builds it
         ├── ClusterUnavailable      the Kubernetes API does not answer
-        ├── IdentityProviderUnavailable  an issuer of tokens does not answer, or its keys are too old to be believed
+        ├── IdentityProviderUnavailable  an issuer of tokens does not answer, or its keys are too old
         └── AuditUnavailable        no audit event can be written, so nothing is vended
 
-Messages are one line, begin in lower case, say what was attempted on what, and never hold a secret.
+Messages are one line, begin in lower case, name the action and the object, and never hold a secret.
 """
 
 
 class RolevendError(Exception):
-    """Whatever rolevend raises on purpose."""
+    """The base class of rolevend's own errors."""
 
 
 class Rejected(RolevendError):
@@ -34,7 +34,7 @@ class Rejected(RolevendError):
 
 
 class InvalidInput(Rejected):
-    """`field` (a path such as `spec.rowFilter`) says something that cannot be."""
+    """`field` (a path such as `spec.rowFilter`) is invalid."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}" if field else message)
@@ -43,11 +43,11 @@ class InvalidInput(Rejected):
 
 
 class NotPermitted(Rejected):
-    """What is asked for is well formed, but nobody allowed it."""
+    """The request is well-formed, but not permitted."""
 
 
 class TooManyUnknownUsers(Rejected):
-    """The agent has named as many users that neither a token nor UserAttributes vouch for as it may: each leaves a record for ever."""
+    """The agent has named its maximum of users that neither a token nor UserAttributes confirm. Each would leave a permanent record."""
 
 
 class Conflict(Rejected):
@@ -55,47 +55,48 @@ class Conflict(Rejected):
 
 
 class Overtaken(Conflict):
-    """The role was made under another decision, or was ended for good: it can never be what is granted now, and must go."""
+    """The role was created by another decision, or was ended. It cannot become the granted role, and must be dropped."""
 
 
 class Unavailable(RolevendError):
-    """Try again later."""
+    """Temporary: a retry may succeed."""
 
 
 class PlatformUnavailable(Unavailable):
-    """The platform does not answer, or does not take our credential."""
+    """The platform does not answer, or rejects our credential."""
 
 
 class UntrustedServer(PlatformUnavailable):
-    """What answers does not show by its certificate that it is the server that was meant. It was told no password."""
+    """The server's certificate does not prove that it is the configured server. No password was sent."""
 
 
 class ReadOnlyServer(PlatformUnavailable):
-    """A standby answers, or a server that takes no writes: it heals with the promotion, or when the name leads elsewhere."""
+    """A standby or a read-only server answers. It recovers with a promotion or a change of DNS."""
 
 
 class PoolerInBetween(PlatformUnavailable):
-    """A connection pooler answers in the server's place, and shares one session of the server among many of ours."""
+    """A connection pooler answers, which shares one server session among several clients."""
 
 
 class PlatformBusy(Unavailable):
-    """The platform answers, but something there is in the way."""
+    """The platform answers, but other work blocks the operation."""
 
 
 class PlatformFull(PlatformBusy):
-    """There is no room left on the platform's disk."""
+    """The platform's disk is full."""
 
 
 class PlatformLocked(PlatformBusy):
-    """Somebody's transaction holds a lock there for longer than we wait: it heals when that transaction is over."""
+    """Another transaction holds a lock for longer than we wait. It recovers when that transaction ends."""
 
 
 class PlatformDrifted(PlatformBusy):
-    """What keeps rows apart there was changed by hand: it heals when a person has put it right, or accepted it."""
+    """The row isolation of the platform was changed manually. It recovers when a person restores or accepts it."""
 
 
 class ProfileNotBuilt(PlatformBusy):
-    """A profile is not there, and who asks has no programmer's credential to build it: it heals when somebody has built it."""
+    """The profile does not exist, and this process has no programmer's credential to build it. It recovers when the operator has built
+    it."""
 
 
 class ClusterUnavailable(Unavailable):
@@ -103,8 +104,8 @@ class ClusterUnavailable(Unavailable):
 
 
 class IdentityProviderUnavailable(Unavailable):
-    """An issuer does not answer, or not with its keys. Those that were read before go on for a while."""
+    """An issuer does not answer, or has no valid keys. Keys that were read before are used for a while."""
 
 
 class AuditUnavailable(Unavailable):
-    """No audit event can be written. What would leave no trace is not done."""
+    """No audit event can be written. rolevend does nothing without one."""

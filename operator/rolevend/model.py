@@ -1,4 +1,4 @@
-"""The words of rolevend as values: who asks, for whom, and what identifies a vend. Imports nothing but the standard library."""
+"""The core values of rolevend: agent, user, and the identity of a vend. Imports only the standard library."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import NewType
 AgentHandle = NewType("AgentHandle", str)
 """`[A-Z0-9]{1,10}`: the AGENT_ID of a role name."""
 UserHandle = NewType("UserHandle", str)
-"""`[A-Z0-9]{1,11}`: the USER_ID of a role name. Opaque: never an e-mail address, since role names cannot be hidden."""
+"""`[A-Z0-9]{1,11}`: the USER_ID of a role name. Opaque, never an e-mail address, because role names are visible to every login."""
 RoleName = NewType("RoleName", str)
 """`IMMUTA_VENDED_<AgentHandle>_<UserHandle>_<uid in base32>`, at most 63 bytes."""
 ProfileName = NewType("ProfileName", str)
 ClusterId = NewType("ClusterId", str)
-"""The uid of the cluster's `kube-system` namespace: two clusters on one platform never touch each other's roles."""
+"""The uid of the cluster's `kube-system` namespace. It separates the roles of two clusters on one platform."""
 Uid = NewType("Uid", str)
 """A Kubernetes object's uid: a lower-case UUID with hyphens."""
 PlatformName = NewType("PlatformName", str)
@@ -31,18 +31,18 @@ class ObjectName:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """One version of one object in the cluster: what a decision is traced to."""
+    """One version of one object in the cluster, for the audit of a decision."""
 
     kind: str
     name: str
-    """`namespace/name`, or the name alone for a kind of the cluster."""
+    """`namespace/name`, or the name alone for a cluster-scoped kind."""
     uid: Uid
     generation: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class User:
-    """The person an agent acts for, as an identity provider names them."""
+    """The user that an agent acts for, as an identity provider names them."""
 
     issuer: str
     subject: str
@@ -53,12 +53,11 @@ class User:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Task:
-    """What the agent works on, as it says: a name of its own for that, and a digest of what it was told to do, so that its record and ours
-    can be laid side by side."""
+    """The agent's task, as the agent states it: its own id, and a digest of the instruction. They link its record to ours."""
 
     id: str
     intent_digest: str | None = None
-    """`sha256:` and 64 hexadecimal digits. The intent itself stays with the agent."""
+    """`sha256:` and 64 hexadecimal digits. The instruction itself stays with the agent."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,14 +76,14 @@ class Attributes:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, Iterable[str]]]) -> "Attributes":
-        """Later pairs add to earlier ones of the same key; empty values do not count as values."""
+        """Build from pairs. Pairs with the same key are combined; a key without values is left out."""
         merged: dict[str, set[str]] = {}
         for key, values in pairs:
             merged.setdefault(key, set()).update(value for value in values if value)
         return cls(tuple((key, tuple(sorted(values))) for key, values in sorted(merged.items()) if values))
 
     def values(self, key: str) -> tuple[str, ...]:
-        """The values of `key`, or () where the user has none."""
+        """Return the values of `key`, or () if the user has none."""
         return next((values for name, values in self.items if name == key), ())
 
     def only(self, keys: Iterable[str]) -> "Attributes":

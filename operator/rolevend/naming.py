@@ -1,8 +1,8 @@
-"""The names of roles: what a query log shows, built from three parts and taken apart again. Checked before a platform sees them.
+"""The names of roles: built from three parts that a query log shows, and parsed again. Validated before any use on a platform.
 
     IMMUTA_VENDED_<agent handle>_<user handle>_<uid, 26 characters of Crockford's base32>
 
-63 bytes at most, because PostgreSQL cuts longer names in silence, and what it cuts is the part that makes them unique.
+63 bytes at most, because PostgreSQL silently truncates longer names, and the truncated part makes them unique.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class RoleNameParts:
 
 
 def role_name(agent: AgentHandle, user: UserHandle, uid: Uid) -> RoleName:
-    """The one name of a vend on every platform. Raises InvalidInput where a part is not what its type promises."""
+    """Return the name of a vend, the same on every platform. Raises InvalidInput if a part is malformed."""
     name = f"{PREFIX}{agent_handle(agent)}_{configured_user_handle(user)}_{encode_uid(uid)}"
     if len(name.encode()) > MAXIMUM_BYTES:
         raise InvalidInput("roleName", f"{name} has more than {MAXIMUM_BYTES} bytes")
@@ -45,7 +45,7 @@ def role_name(agent: AgentHandle, user: UserHandle, uid: Uid) -> RoleName:
 
 
 def parse_role_name(name: str) -> RoleNameParts:
-    """The parts that `role_name` built `name` from. Raises InvalidInput for every other name."""
+    """Return the parts of a name that `role_name` built. Raises InvalidInput for every other name."""
     parts = _ROLE_NAME.fullmatch(name)
     if parts is None:
         raise InvalidInput("roleName", f"{name[:100]!r} is not the name of a vended role; one looks like {_EXAMPLE}")
@@ -53,24 +53,22 @@ def parse_role_name(name: str) -> RoleNameParts:
 
 
 def agent_handle(text: str, field: str = "spec.handle") -> AgentHandle:
-    """A configured handle of an agent, checked."""
+    """Validate the configured handle of an agent."""
     if not _AGENT_HANDLE.fullmatch(text):
         raise InvalidInput(field, f"{text[:40]!r} is not an agent's handle: 1 to 10 of the characters A-Z and 0-9, such as FINBOT")
     return AgentHandle(text)
 
 
 def configured_user_handle(text: str, field: str = "spec.handle") -> UserHandle:
-    """A configured handle of a user, checked."""
+    """Validate the configured handle of a user."""
     if not _USER_HANDLE.fullmatch(text):
         raise InvalidInput(field, f"{text[:40]!r} is not a user's handle: 1 to 11 of the characters A-Z and 0-9, such as E10442")
     return UserHandle(text)
 
 
 def user_handle(key: bytes, user: User) -> UserHandle:
-    """The handle of a user who has none configured: 55 bits that only the holder of `key` can tie to a person.
-
-    Two people share one with a chance of 1 in 70,000 among a million; roles stay apart all the same, by uid.
-    """
+    """Return the handle of a user without a configured one: 55 bits that only a holder of `key` can link to a person. Among a million
+    users two share one with a chance of 1 in 70,000; their roles still differ by uid."""
     if len(key) < MINIMUM_KEY_BYTES:
         raise InvalidInput("", f"the key of user handles has {len(key)} bytes; it needs {MINIMUM_KEY_BYTES}, or handles could be guessed")
     digest = hmac.new(key, length_prefixed(user.issuer, user.subject), hashlib.sha256).digest()
@@ -78,12 +76,12 @@ def user_handle(key: bytes, user: User) -> UserHandle:
 
 
 def length_prefixed(*texts: str) -> bytes:
-    """What to make a digest of several texts from: no other ones give the same, for ("ab", "c") and ("a", "bc") are two."""
+    """Return an injective encoding of the texts, as input of a digest: ("ab", "c") and ("a", "bc") differ."""
     return b"".join(len(part).to_bytes(8, "big") + part for part in (text.encode() for text in texts))
 
 
 def encode_uid(uid: Uid) -> str:
-    """The 128 bits of a UUID in 26 characters; raises InvalidInput unless `uid` is spelled as Kubernetes spells it."""
+    """Encode the 128 bits of a UUID in 26 characters. Raises InvalidInput unless `uid` is spelled as in Kubernetes."""
     try:
         value = UUID(uid)
     except ValueError:
@@ -94,7 +92,7 @@ def encode_uid(uid: Uid) -> str:
 
 
 def decode_uid(text: str) -> Uid:
-    """The inverse of `encode_uid`, for its 26 characters and no other spelling of them."""
+    """Decode the 26 characters of `encode_uid`. Raises InvalidInput for any other spelling."""
     if len(text) != _UID_LENGTH or text[0] not in _ALPHABET[:8] or any(character not in _ALPHABET for character in text):
         raise InvalidInput("uid", f"{text[:60]!r} is not a UUID in {_UID_LENGTH} characters of Crockford's base32")
     number = 0

@@ -1,4 +1,4 @@
-"""From entitlement to what a driver builds: a Profile (a shape, shared by every vend that has it) and a Lease (values and a clock)."""
+"""Convert an entitlement to a Profile (shared by all vends with the same access) and a Lease (values and expiry of one role)."""
 
 import enum
 import json
@@ -30,27 +30,27 @@ class Profile:
     name: ProfileName
     tables: tuple[TableShape, ...]
     functions: tuple[FunctionId, ...] = ()
-    """What the agent may call, sorted."""
+    """The functions that the agent may call, sorted."""
     tools: tuple[Tool, ...] = ()
-    """What else it has whoever it acts for, in the order of ids. Every table behind one of them is among `tables`."""
+    """The other tools, for every user, in the order of ids. `tables` has every table that they read."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleLimits:
-    """What one vended role may use of a platform, so that it holds up nobody else there."""
+    """The resource limits of one vended role, which protect other users of the platform."""
 
     connections: int = 8
     transaction_seconds: int = 300
-    """The age of a transaction, and so of a statement; without BEGIN each statement is a transaction."""
+    """Maximum age of a transaction, and so of a statement; without BEGIN each statement is a transaction."""
     idle_transaction_seconds: int = 60
     temp_file_mebibytes: int = 1024
     """On disk, for each of its sessions at one time."""
     idle_seconds: int | None = None
-    """A role whose sessions did nothing for so long counts as given back; None: never."""
+    """Seconds without use after which a role is released; None: never."""
 
     @classmethod
     def widest(cls, given: Sequence["RoleLimits"]) -> "RoleLimits":
-        """Each limit as the most generous of `given` has it. At least one must be given."""
+        """Return the most generous value of each limit in `given`, which has at least one item."""
         idle = [each.idle_seconds for each in given if each.idle_seconds is not None]
         return cls(
             max(each.connections for each in given),
@@ -63,7 +63,7 @@ class RoleLimits:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One vended role's values and clock."""
+    """The values and the expiry of one vended role."""
 
     role: RoleName
     cluster: ClusterId
@@ -77,18 +77,18 @@ class Lease:
     expires_at: datetime
     """Aware, UTC; counted from the object's creation, so that a retry does not move it."""
     limits: RoleLimits = RoleLimits()
-    """Those of the first vend count: a retry does not move them, either."""
+    """The limits of the first vend. A retry does not change them."""
     resources: tuple[TableId, ...] | None = None
     """The only tables of the profile that the role reads, sorted; None: all of them."""
     task: Task | None = None
-    """What the agent works on, for the platform's own logs."""
+    """The agent's task, for the platform's own logs."""
     agent_user: str | None = None
-    """The agent's own user on the platform, which is granted the role; None: the role has a login of its own."""
+    """The agent's own user on the platform, which is granted the role; None: the role has its own login."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = (), tools: tuple[Tool, ...] = ()) -> Profile:
-    """The shape of `entitlement`: names of policies and guardrails are gone, equal filters and masks are one, and what is left is in
-    one order. With the functions that the agent has, sorted; and of `tools`, in the order of ids, those that are no way around it."""
+    """Return the profile of `entitlement`, in canonical form: without the names of policies and guardrails, without duplicates, sorted.
+    `functions` are sorted; of `tools`, in the order of ids, those that cannot bypass policies are included."""
     tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
     shapes = {shape.table: shape for shape in tables}
     given = tuple(tool for tool in tools if not withheld(tool, shapes))
@@ -96,8 +96,8 @@ def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[Function
 
 
 def withheld(tool: Tool, shapes: Mapping[TableId, TableShape]) -> str:
-    """Why a role with these tables does not have the tool; empty where it has: every table behind it is granted, and nothing that it
-    copies is hidden in any row."""
+    """Return the reason why a role with these tables does not have the tool, or empty: a table that it reads is not granted, or a value
+    that it copies is hidden in some row."""
     for table in tool.tables:
         if table not in shapes:
             return f"reads {table}, which is not granted"
@@ -113,14 +113,14 @@ def _shows_all(shape: TableShape, column: str) -> bool:
 
 
 def attribute_keys(profile: Profile) -> tuple[str, ...]:
-    """The user attributes that a lease of `profile` must carry, sorted."""
+    """Return the user attributes that a lease of `profile` must carry, sorted."""
     conditions = {id(each): each for table in profile.tables for each in _conditions(table)}
     return tuple(sorted({key for condition in conditions.values() for key in condition.needs}))
 
 
 def contains(new: Profile, old: Profile) -> bool:
-    """Whether everything of `old` is in `new`, unchanged: each table's rows and the name it is found under, and each column with
-    its type and masks, each function, and each tool. `new` may have more of all of these, and fewer restrictions."""
+    """True if `new` has all tables, columns, rows, masks, functions and tools of `old`, unchanged. `new` may have more, and fewer
+    restrictions."""
     shapes = {shape.table: shape for shape in new.tables}
     has_tools = set(old.functions) <= set(new.functions) and set(old.tools) <= set(new.tools)
     return has_tools and all(shape.table in shapes and _carries(shapes[shape.table], shape) for shape in old.tables)
@@ -133,8 +133,8 @@ def _carries(new: TableShape, old: TableShape) -> bool:
 
 
 def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
-    """A name for each table, unique among them and at most 63 bytes: its own; `<schema>__<table>` where two schemas have
-    one of that name; with part of a hash at the end where that is too long or taken."""
+    """Return a unique name for each table, at most 63 bytes: its own, or `<schema>__<table>` if two schemas share one. A name that is
+    too long or taken ends with a part of a hash."""
     ids = sorted(set(tables))
     bare = Counter(table.name for table in ids)
     wished = {table: table.name if bare[table.name] == 1 else f"{table.schema}__{table.name}" for table in ids}
@@ -170,7 +170,7 @@ def _profile_name(
     forms: dict[int, Any] = {}
 
     def form(value: Any) -> Any:
-        # Whole values, not chosen fields: a field that is added later cannot be forgotten here. Shared parts are formed once.
+        # Convert whole values, so that no new field is forgotten. Shared parts are converted once.
         if isinstance(value, str | int | None):
             return value
         if id(value) not in forms:
@@ -183,6 +183,6 @@ def _profile_name(
                     forms[id(value)] = [type(value).__name__, *(form(getattr(value, name)) for name in value.__slots__)]
         return forms[id(value)]
 
-    forms_of_tools = [form(each) for each in (functions, tools) if each]  # a profile without any has the name that it always had
+    forms_of_tools = [form(each) for each in (functions, tools) if each]  # without tools the name must stay as it was before tools existed
     text = json.dumps([_FORM_VERSION, cluster, form(tables), *forms_of_tools], separators=(",", ":"))
     return ProfileName(f"rv_p_{sha256(text.encode()).hexdigest()[:32]}")

@@ -93,7 +93,7 @@ def test_at_kubectls_door_one_more_waits_until_a_role_is_gone(tenant: Tenant):
     third, fourth = tenant.ask(), tenant.ask()
 
     for each in (third, fourth):
-        assert "may have 2 roles at once" in each.refused("TooManyRoles", granted="False")
+        assert "has its maximum of 2 roles" in each.refused("TooManyRoles", granted="False")
     assert tenant.roles() == {first.role, second.role}
     tenant.policy(f"{tenant.name}-more")  # another picture decides nothing anew
     assert "may have 2" in third.refused("TooManyRoles")

@@ -221,7 +221,7 @@ def test_what_was_written_by_a_later_version_is_not_taken_for_all_that_it_says(s
     policy = later.described("AccessPolicy", {}, namespace=DOMAIN)
     assert "maxRows" not in site.cluster.read(policy).body["spec"]
     message = site.told(policy, "Accepted", "False", "InvalidInput")
-    assert "spec.maxRows: was written, and is no field that this rolevend knows" in message
+    assert "spec.maxRows: is not a field of this version of rolevend" in message
     asked = later.ask()
     asked.refused("NoPolicy", granted="False")
     site.remove(policy)

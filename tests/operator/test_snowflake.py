@@ -258,7 +258,7 @@ class TestWhatIsWrongWithAnAccount:
 
             asked.gone()
             assert not lake.bench.exists(asked.role)
-            assert f"schema {schema} holds no table that the operator can see, or is not there" in site.wait_for_platform("lake")
+            assert f"schema {schema} does not exist, or has no table that the operator can see" in site.wait_for_platform("lake")
             site.told(policy, "Ready", "False", "NotGranted")
             tenant.ask(platform="lake").refused("NoTable", granted="False")
 

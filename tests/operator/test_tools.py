@@ -72,7 +72,7 @@ def test_a_tool_that_an_agent_may_not_have_is_named_and_takes_nothing_else_from_
     leaks = "function tools.leak() acts with the rights of app_owner, and so reads around policies"
     eventually(lambda: leaks in tooled.site.condition(agent, "Ready")["message"])
     told = tooled.site.told(agent, "Ready", "False", "NotPermitted")
-    assert "schema claims is in a domain" in told
+    assert "schema claims is in the domain" in told
     assert "there is no function tools.gone" in told
     asked = tooled.ask(platform=platform).ready()
     assert asked.rows("SELECT tools.shout(country) FROM people WHERE person_id = 1") == [("DE",)]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.index import VendedRoleIndex
-from rolevend.api.problems import Problem, of_error
+from rolevend.api.problems import Problem, error_problem
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
@@ -160,7 +160,7 @@ class World:
             answer = await self.service.vend(PROVEN, self.question(partial=partial, token=token), None, "call-1")
         except (Problem, RolevendError) as error:
             await self.settle()
-            return Fate(frozenset(), (error if isinstance(error, Problem) else of_error(error)).code)
+            return Fate(frozenset(), (error if isinstance(error, Problem) else error_problem(error)).code)
         await self.settle()
         there = self.server.objects[("vendedroles", "agents", answer.request.name.name)]
         assert {each.platform for each in answer.grants} == self._lives_on(there)

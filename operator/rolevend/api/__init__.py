@@ -1,7 +1,7 @@
-"""The edge to agents over HTTP: reads a call, authenticates the caller, calls, and answers. Decides nothing.
+"""The HTTP edge for agents: parse a call, authenticate the caller, call a service, answer. Decides nothing.
 
-`routes` are the calls, and `bodies` reads what is in them; `authenticator` authenticates agent and user; `vend_service` vends a role, whose
-object `manifest` describes and `repository` creates; `role_service` shows and releases it; `answers` and `problems` describe the result, as
-the document at `/openapi.json` says. `index` knows the objects there are, and `known` what the operator has found out about platforms.
-`tracing` is around all of it.
+`routes` are the calls, and `json_body` reads their content. `authenticator` authenticates agent and user. `vend_service` vends a role,
+whose object `manifest` describes and `repository` creates; `role_service` shows and releases it. `responses` and `problems` describe the
+result, as the document at `/openapi.json` states. `index` holds all VendedRoles, and `known` the operator's attestation of a platform.
+`middleware` surrounds every call.
 """

@@ -1,9 +1,9 @@
-"""Authenticate the agent by its own token, and the user by theirs or by the agent's word, if it is trusted."""
+"""Authenticate the agent by its own token, and the user by a token or by a trusted agent's assertion."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.api.problems import Problem, of_token
+from rolevend.api.problems import Problem, token_problem
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.schemas import VendRequest
 from rolevend.audit.api_events import Bearer, RefusedCall
@@ -33,7 +33,7 @@ class AuthenticatedUser:
 
     user: User
     proven: ProvenUser | None = None
-    """None: the agent named the user."""
+    """None: the agent asserts the user."""
     proof: Proof | None = None
 
     @property
@@ -43,16 +43,16 @@ class AuthenticatedUser:
 
 class Authenticator:
     def __init__(self, check: TokenCheck, users: UserAuthenticator, refusals: RefusalLog) -> None:
-        """`refusals` records each token that is refused."""
+        """`refusals` records each refused token."""
         self._check = check
         self.users = users
         self._refusals = refusals
 
     async def agent(self, authorization: str | None, snapshot: Snapshot, request_id: str) -> Agent:
-        """Return the registered agent that bears the token. Raises Problem, and ClusterUnavailable if the cluster must confirm it."""
+        """Return the registered agent of the token. Raises Problem, and ClusterUnavailable if the cluster must confirm the token."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
-            why = "the agent's own token is missing: send Authorization: Bearer <token>"
-            raise Problem(401, "TokenMissing", why, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
+            cause = "the agent's own token is missing: send Authorization: Bearer <token>"
+            raise Problem(401, "TokenMissing", cause, field=BEARER, headers={"WWW-Authenticate": "Bearer"})
         if snapshot.pending:
             raise Problem(503, "Starting", snapshot.pending, retry_after=1)
         token = authorization[len(_SCHEME) :].strip()
@@ -65,7 +65,7 @@ class Authenticator:
             ) from error
 
     async def authenticate_user(self, question: VendRequest, agent: Agent, snapshot: Snapshot, request_id: str) -> AuthenticatedUser:
-        """Raises Problem."""
+        """Return the user. Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so
             return AuthenticatedUser(values.user(question.user))
@@ -81,26 +81,26 @@ class Authenticator:
         return AuthenticatedUser(proven.user, proven, proof_of(proven, snapshot.basis(agent)))
 
     async def refused_user(self, error: TokenRefused, token_digest: str, agent: ObjectName, request_id: str | None) -> Exception:
-        """Put a refused token of a user on record, and return what to raise."""
+        """Record a refused token of a user, and return the error to raise."""
         return await self._refused(error, USER_TOKEN, RefusedCall(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
 
     async def _refused(self, error: TokenRefused, where: str, refusal: RefusedCall) -> Exception:
-        """Put it on record, unless the keys are missing here."""
+        """Record the refusal, unless the issuer's keys are missing here."""
         if error.code is Code.STALE_KEYS:
             return IdentityProviderUnavailable("the keys of the token's issuer were not read, or too long ago")
         await self._refusals.refused(refusal)
-        return of_token(error, where)
+        return token_problem(error, where)
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedToken:
-    """The `TokenRedeemer` of one call, for the user's token that it brought, if any."""
+    """The `TokenRedeemer` of one call, for the user's token in it, if any."""
 
     authenticator: Authenticator
     user: AuthenticatedUser
 
     async def redeem(self, request: Request, *, final: bool) -> None:
-        """Raises Problem if the token was redeemed for another object."""
+        """Redeem the token. Raises Problem if it was redeemed for another object."""
         proven, users = self.user.proven, self.authenticator.users
         if proven is None:
             return

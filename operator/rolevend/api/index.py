@@ -1,4 +1,4 @@
-"""All VendedRoles by agent, as one watch tells of them."""
+"""All VendedRoles by agent, from one watch."""
 
 import asyncio
 from collections import defaultdict
@@ -23,11 +23,11 @@ class VendedRoleIndex:
         return self.informer.objects.get((name.namespace, name.name))
 
     def of(self, agent: ObjectName) -> Iterator[Body]:
-        """Sorted by name."""
+        """Return the objects of the agent, sorted by name."""
         return (self.informer.objects[key] for key in sorted(self.informer.by_agent.get(agent, ())))
 
     def count(self, agent: ObjectName) -> int:
-        """Return how many have a role, or will have one. One that ends counts until its role is gone."""
+        """Return how many have a role, or will have one. A role that is ending counts until it is dropped."""
         return sum(_has_role(self.informer.objects[key]) for key in self.informer.by_agent.get(agent, ()))
 
     async def begun(self, name: ObjectName, uid: str, seconds: float) -> Body | None:
@@ -61,7 +61,7 @@ class _ByAgent(Informer):
         self.by_agent: dict[ObjectName, set[tuple[str, str]]] = defaultdict(set)
 
     def on_upsert(self, item: Body) -> None:
-        item["metadata"].pop("managedFields", None)  # longer than the object
+        item["metadata"].pop("managedFields", None)  # longer than the rest of the object
         item.get("status", {}).pop("kopf", None)
         super().on_upsert(item)
         self.by_agent[_agent(item)].add(key_of(item))

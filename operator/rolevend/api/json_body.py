@@ -1,6 +1,7 @@
-"""The body of a call, read as everybody reads it: one JSON object in UTF-8, not deep, in which no name stands twice. No call has a query.
+"""Read the body of a call strictly: one JSON object in UTF-8, with limited depth and no duplicate member.
 
-Of two members of one name some readers take the first and some the last: whoever is in between would judge another call than we do.
+Of two members with one name some parsers take the first and some the last: a proxy could read another call than this API. No call has a
+query.
 """
 
 import re
@@ -18,25 +19,25 @@ _MEMBER: Final = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,63}")
 
 
 class Misread(HTTPException):
-    """A body that is not read; `problem` is what to answer."""
+    """A body that is not accepted; `problem` is the answer."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.status)  # as any other error FastAPI would take it for one without a reason
+        super().__init__(problem.status)  # FastAPI turns any other error into one without a reason
         self.problem = problem
 
 
 class StrictRoute(APIRoute):
-    """A call whose body is read so, and which refuses what nobody reads: a caller that adds `?dryRun=true` relies on it."""
+    """A route with a strict body. It refuses query parameters, because a caller that adds `?dryRun=true` depends on them."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             for name in request.query_params:
-                why = (
+                cause = (
                     f"{plain(name)}: there is no such query parameter, and nothing was done; POST /v1/decisions says what would be granted"
                 )
-                raise Problem(400, "UnknownParameter", why, field=plain(name))
+                raise Problem(400, "UnknownParameter", cause, field=plain(name))
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
@@ -48,13 +49,13 @@ class _StrictRequest(Request):
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
-    """Raises Misread."""
+    """Parse the body. Raises Misread."""
     try:
         body = read_object(raw)
     except DuplicateMember as error:
         name = plain(error.member)
-        why = f"{name}: it stands there twice in one object, and whoever is in between may read the other one; say it once"
-        raise Misread(Problem(400, "RepeatedMember", why, field=name)) from error
+        cause = f"{name}: it occurs twice in one object, and a proxy could read the other one; send it once"
+        raise Misread(Problem(400, "RepeatedMember", cause, field=name)) from error
     except NotJson as error:
         raise Misread(Problem(400, "MalformedBody", f"the body cannot be read: {error}; send one JSON object in UTF-8")) from error
     if (member := _internal_name(body)) is not None:
@@ -65,7 +66,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
 
 
 def _internal_name(value: Any) -> str | None:
-    """A member by a name that our own code has for it. The models take those, too, and then two names would say one thing."""
+    """Return a member in snake_case, or None. The models accept those names, too, so that one member could have two names."""
     match value:
         case dict():
             return next((name for name in value if "_" in name), None) or next(filter(None, map(_internal_name, value.values())), None)
@@ -76,5 +77,5 @@ def _internal_name(value: Any) -> str | None:
 
 
 def plain(member: object) -> str:
-    """What to call it. A member that is not ours bears any name that the caller chose, and that may be a token."""
+    """Return the member's name for a message. An unknown name is replaced, because it may be a token."""
     return str(member) if isinstance(member, int) or _MEMBER.fullmatch(str(member)) else "(another)"

@@ -1,4 +1,4 @@
-"""What the API knows of a platform: what it has read there itself, and what the operator has found out by attesting it."""
+"""The state of a platform as the API knows it: its own connection, and the operator's attestation."""
 
 from dataclasses import replace
 from typing import Final
@@ -10,7 +10,7 @@ _OVERDUE: Final = "Overdue"
 
 
 def as_attested(at_work: ConnectedPlatform) -> PlatformState:
-    """Only the operator has the credential to attest a platform: its status says what came of it."""
+    """Return the state with the attestation from the platform's status, because only the operator has the credential to attest."""
     status = at_work.platform.status
     attested = status.condition("Attested")
     return replace(at_work.state, attestation=status.attestation, attestation_overdue=attested is not None and attested.reason == _OVERDUE)

@@ -1,6 +1,7 @@
-"""The object of a call: its name, its digest and its body. Pure.
+"""The object of a call: name, digest and body. Pure.
 
-Where a call has a key, the name says whose it is and the digest what it asked, so that every replica finds the same object again.
+If the call has a key, the name depends only on key and agent, so that every replica finds the same object. The digest identifies the
+request.
 """
 
 import hashlib
@@ -26,16 +27,16 @@ def prefix(agent: Agent) -> str:
 
 
 def name_of(agent: Agent, key: str) -> str:
-    """Return a name that is the same in every replica, and no other agent's."""
+    """Return the name for this agent and key, the same in every replica."""
     digest = hashlib.sha256(length_prefixed(agent.name.namespace, agent.name.name, key)).hexdigest()
     return f"{prefix(agent)}{digest[:32]}"
 
 
 def digest_of(question: VendRequest) -> str:
-    """Return the digest of all members, the token included, which it does not reveal."""
+    """Return the digest of all members. It does not reveal the token."""
     token = question.user_token.get_secret_value() if question.user_token else ""
-    told = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
-    return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+    content = question.model_dump_json(exclude={"user_token"}) + hashlib.sha256(token.encode()).hexdigest()
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def _digest_of_intent(task: CoreTask) -> Body:
@@ -43,8 +44,8 @@ def _digest_of_intent(task: CoreTask) -> Body:
 
 
 def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
-    """Return the object for these grants. `digest` is that of the question. The object's handles name its role from the start."""
-    draft, verdict = grants[0].request, grants[0].granted
+    """Return the object for these grants. `digest` is that of the request. The object's handles name its role from the start."""
+    draft, granted = grants[0].request, grants[0].granted
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
@@ -57,12 +58,12 @@ def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> B
         "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
         "resources": narrowed or None,
     }
-    handles = f"{verdict.lease.agent_handle}_{verdict.user_handle}"
+    handles = f"{granted.lease.agent_handle}_{granted.user_handle}"
     annotations = {CALL: digest, HANDLES: handles, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
     return {
         "apiVersion": API_VERSION,
         "kind": "VendedRole",
-        # With the finalizer from the start, kopf has one thing less to write.
+        # With the finalizer in it, kopf needs one write less.
         "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
         "spec": {member: value for member, value in spec.items() if value is not None},
     }

@@ -1,7 +1,6 @@
-"""Every call under an id of its own and a W3C trace context, both told in the answer; and no call longer than it may be. The log has a line
-of each, with how long it took, and how long each of its steps.
+"""Give each call a request id and a W3C trace context, limit its body, and write one log line with its duration and steps.
 
-Plain ASGI, outside of everything else: an answer that says that something broke has its id, too.
+Plain ASGI, and the outermost layer: the answer to an unexpected error also has the request id.
 """
 
 import re
@@ -26,22 +25,22 @@ _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _PATH: Final = re.compile(r"/[-a-z0-9./]{0,300}")
 ANOTHER: Final = "another"
-"""No call of ours."""
+"""The name in metrics of an unknown call."""
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 
 _log = getLogger(__name__)
 
 
-def _untold(_call: str, _status: int, _seconds: float) -> None:
-    """Nobody counts."""
+def noop(_call: str, _status: int, _seconds: float) -> None:
+    """Report nothing."""
 
 
 class Tracing:
-    def __init__(self, application: Application, randomness: Randomness, told: Callable[[str, int, float], None] = _untold) -> None:
-        """`told` of each call that was answered: which one, with which status, and after how many seconds."""
+    def __init__(self, application: Application, randomness: Randomness, on_answer: Callable[[str, int, float], None] = noop) -> None:
+        """`on_answer` receives each answered call: its name, status and seconds."""
         self._application = application
         self._randomness = randomness
-        self._told = told
+        self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,14 +50,14 @@ class Tracing:
         request_id = self._request_id(headers.get(b"x-request-id"))
         traceparent = self._traceparent(headers.get(b"traceparent"))
         scope.setdefault("state", {}).update(request_id=request_id, traceparent=traceparent)
-        told = [(b"x-request-id", request_id.encode()), (b"traceparent", traceparent.encode()), (b"cache-control", b"no-store")]
+        own_headers = [(b"x-request-id", request_id.encode()), (b"traceparent", traceparent.encode()), (b"cache-control", b"no-store")]
         started, status = time.perf_counter(), 0
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *told]
+                message["headers"] = [*message.get("headers", ()), *own_headers]
             await send(message)
 
         with of_a_call() as taken:
@@ -66,12 +65,12 @@ class Tracing:
                 await self._application(scope, _bounded(receive), answer)
             finally:
                 if scope["path"] not in _QUIET:
-                    self._tell(scope, status, time.perf_counter() - started, taken)
+                    self._log_call(scope, status, time.perf_counter() - started, taken)
 
-    def _tell(self, scope: Scope, status: int, seconds: float, taken: Taken) -> None:
-        if status:  # or whoever asked is gone
-            self._told(_call(scope), status, seconds)
-        path = scope["path"] if _PATH.fullmatch(scope["path"]) else ANOTHER  # perhaps a token
+    def _log_call(self, scope: Scope, status: int, seconds: float, taken: Taken) -> None:
+        if status:  # no status: the client is gone
+            self._on_answer(_call(scope), status, seconds)
+        path = scope["path"] if _PATH.fullmatch(scope["path"]) else ANOTHER  # an unknown path may contain a token
         extra = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 6)}
         steps = {"steps": {step: round(each, 6) for step, each in taken.items()}} if taken else {}
         request_id, traceparent = scope["state"]["request_id"], scope["state"]["traceparent"]
@@ -81,22 +80,22 @@ class Tracing:
         return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._randomness(16).hex()
 
     def _traceparent(self, given: bytes | None) -> str:
-        """A step of our own in the caller's trace, or in a new one."""
+        """Return a new span in the caller's trace, or in a new trace."""
         step = self._randomness(8).hex()
         known = _TRACEPARENT.fullmatch(given) if given is not None else None
         return f"00-{known[1].decode()}-{step}-{known[3].decode()}" if known else f"00-{self._randomness(16).hex()}-{step}-00"
 
 
 def _call(scope: Scope) -> str:
-    """The id of the operation that the framework found for it."""
+    """Return the operation id of the route."""
     return getattr(scope.get("route"), "operation_id", None) or ANOTHER
 
 
 class TooLong(HTTPException):
-    """The body of a call is longer than any question is."""
+    """The body of a call exceeds the limit."""
 
     def __init__(self) -> None:
-        super().__init__(413)  # as any other error FastAPI would take it for a body that cannot be read
+        super().__init__(413)  # FastAPI turns any other error into an unreadable body
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -1,4 +1,4 @@
-"""The document at `/openapi.json`: what FastAPI reads off the routes, and what it cannot know of problems, headers and examples."""
+"""The document at `/openapi.json`: the routes as FastAPI describes them, with problems, headers and examples added."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ _CODES: Final = {
     429: "TooManyRoles",
     503: "PlatformUnavailable",
 }
-"""One of those that each status may have, for the examples."""
+"""The example code of each status."""
 _EVERY_ANSWER: Final = {
     "X-Request-Id": {"description": "The caller's, where it is 1 to 128 visible characters, or a new one", "schema": {"type": "string"}},
     "traceparent": {"description": "A step in the caller's trace (W3C), or in a new one", "schema": {"type": "string"}},
@@ -60,12 +60,12 @@ _EXPLANATION: Final[Schema] = {
 }
 _CREDENTIAL: Final[Schema] = {
     "username": _ROLE["roleName"],
-    "password": "told once",
+    "password": "returned once",
     "host": "warehouse.example.org",
     "port": 5432,
     "dbname": "claims",
     "sslmode": "verify-full",
-    "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:told%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
+    "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:returned%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
 }
 _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},
@@ -74,11 +74,11 @@ _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("release", "202"): {**_ROLE, "state": "Ending"},
     ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
 }
-"""By the operation's id and the status."""
+"""By operation id and status."""
 
 
 def describe(app: FastAPI) -> None:
-    """From now on `/openapi.json` says this."""
+    """Make `/openapi.json` return this document."""
     plain = app.openapi
 
     def whole() -> Schema:
@@ -108,12 +108,12 @@ def _complete(operation: Schema) -> None:
 
 def _problem(status: int) -> Schema:
     code = _CODES[status]
-    told = {"type": f"urn:rolevend:problem:{code}", "title": TITLES[status], "status": status, "code": code}
-    return {**told, "detail": "what was attempted, and the way out", "requestId": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    problem = {"type": f"urn:rolevend:problem:{code}", "title": TITLES[status], "status": status, "code": code}
+    return {**problem, "detail": "what was attempted, and the way out", "requestId": "4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
 def _without_kubernetes(part: Any) -> Any:
-    """What the schemas of kinds, which calls share parts with, say to an API server."""
+    """Return the schema without the Kubernetes extensions of shared parts."""
     match part:
         case dict():
             return {key: _without_kubernetes(value) for key, value in part.items() if not str(key).startswith(_OF_KUBERNETES)}

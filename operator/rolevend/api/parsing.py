@@ -1,4 +1,4 @@
-"""uvicorn's connection over httptools, with the limit that httptools itself has not: no part of a request is kept while it has no end."""
+"""uvicorn's httptools connection with a limit on incomplete parts of a request, which httptools does not have."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from rolevend.api.connections import LimitedConnection
 
 MAX_PIPELINED: Final = 4
-"""Requests of one connection that wait for the answer to another one. Clients send none."""
+"""Maximum requests of one connection that wait for an answer. Clients send none."""
 _TOO_LARGE: Final = b"the request line and headers, or what follows the body, are too long; see ROLEVEND_API_MAX_HEADER_BYTES"
 _REFUSAL: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
@@ -16,7 +16,7 @@ _REFUSAL: Final = (
 
 
 class _LimitedParser(HttpToolsProtocol):
-    """Counts the bytes that completed neither a head nor a part of a body. The limit is the one that h11 has for the same."""
+    """Counts the bytes that completed neither a head nor a part of a body. The limit is the same as in h11."""
 
     _incomplete = 0
     _has_head = False
@@ -31,12 +31,12 @@ class _LimitedParser(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise ValueError("too many requests at once")  # uvicorn answers 400, and ends the connection
+            raise ValueError("too many requests at once")  # uvicorn answers 400, and closes the connection
         self._has_head = False
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._has_head:  # else it is a trailer, which nobody reads
+        if not self._has_head:  # otherwise a trailer, which is ignored
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

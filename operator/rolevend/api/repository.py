@@ -1,4 +1,4 @@
-"""The object of a call on the API server: created or found again, told that its role is Ready, and undone if the call fails."""
+"""The object of a call on the API server: create or find it, set it Ready, and undo it if the call fails."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from uuid import UUID
 from rolevend.api.authenticator import AuthenticatedUser
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.manifest import body_of, name_of, prefix
-from rolevend.api.problems import Problem, of_error
+from rolevend.api.problems import Problem, error_problem
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Decision, Delivery, Request
@@ -34,7 +34,7 @@ _ASKED: Final = (
     *("agent", "user", "delivery", "requested_by", "purpose", "resources", "task", "allow_partial"),
     "expiration_seconds",
 )
-"""What two requests have in common that are of one call."""
+"""The fields that are equal in repeated requests of one call."""
 
 
 class VendedRoleRepository:
@@ -44,7 +44,7 @@ class VendedRoleRepository:
         self._identifier = identifier
 
     def drafts(self, agent: Agent, question: VendRequest, user: AuthenticatedUser, request_id: str) -> tuple[Request, ...]:
-        """Return the requests that the object will make, under a uid that no object has."""
+        """Return the requests of the future object, under a uid that no object has."""
         uid = self._identifier()
         first = Request(
             name=ObjectName(agent.name.namespace, f"{prefix(agent)}{uid.hex}"),
@@ -70,14 +70,14 @@ class VendedRoleRepository:
         return ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
 
     def decide(self, name: ObjectName, request: Request, snapshot: Snapshot) -> Decision:
-        """Return what `snapshot` decides on the request, within the agent's quota. An object that exists has its place."""
-        verdict = snapshot.decide(request)
+        """Return the decision of `snapshot`, within the agent's quota. An object that exists counts already."""
+        decision = snapshot.decide(request)
         if self._index.get(name) is not None:
-            return verdict
-        return within_quota(request, verdict, snapshot, self._index.count(request.agent))
+            return decision
+        return within_quota(request, decision, snapshot, self._index.count(request.agent))
 
     async def open(self, grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
-        """Return the object of this question, and True if this call created it. Raises Problem."""
+        """Return the object of this request, and True if this call created it. Raises Problem."""
         try:
             return parse(VendedRole, await self._objects.create(body_of(grants, name, digest), name.namespace)), True
         except ResourceConflict:
@@ -87,26 +87,28 @@ class VendedRoleRepository:
         except NotFound as error:
             raise role_ended(name.name) from error
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
-            raise _conflict("the same key came with another body before; take a key of its own for each question")
+            raise _conflict("another request used the same key before; use a new key for each request")
         if not _is_of(there, grants[0].request):  # an account that may create VendedRoles chooses their names and annotations
-            raise _conflict("an object that this API did not make for this agent and user has the name of this key; take another key")
+            raise _conflict(
+                "the name of this key belongs to an object that this API did not create for this agent and user; use another key"
+            )
         if is_ending(there):
             raise role_ended(name.name)
-        # Perhaps the first call is in the middle of it: it must not write Pending once more when the role is Ready already.
+        # The first call may still run: this one must not write Pending over Ready.
         begun = await self._index.begun(name, there["metadata"]["uid"], MAX_BEGINNING_SECONDS)
         return parse(VendedRole, begun or there), False
 
     def not_built(self, name: ObjectName, error: ProfileNotBuilt) -> Problem:
-        """Return why a call waits no longer for its profile, as far as the operator wrote that to the object."""
+        """Return the problem of a call that stops waiting for its profile, with the operator's last report from the object."""
         there = self._index.get(name)
         role = None if there is None else for_deletion(there)
         if role is not None and needs_person(role):
-            return of_error(PlatformDrifted())
-        problem, told = of_error(error), None if role is None else build_progress(role)
-        return replace(problem, detail=f"{problem.detail} ({told})") if told else problem
+            return error_problem(PlatformDrifted())
+        problem, progress = error_problem(error), None if role is None else build_progress(role)
+        return replace(problem, detail=f"{problem.detail} ({progress})") if progress else problem
 
     async def ready(self, role: VendedRole, status: Body) -> None:
-        """Write that the role is Ready. Raises Problem if the object ends: nobody is told the credential of such a role."""
+        """Write that the role is Ready. Raises Problem if the object ends: then no credential is returned."""
         try:
             body = await self._objects.write_status(_name(role), role.uid, status)
         except (NotFound, ResourceConflict) as error:
@@ -115,15 +117,15 @@ class VendedRoleRepository:
             raise role_ended(role.name)
 
     async def undo(self, role: VendedRole, *, untouched: bool) -> None:
-        """End a role that could not be completed. If that fails, too, the operator ends it in seconds.
+        """End a role that could not be completed. If that fails, the operator ends it in seconds.
 
-        `untouched`: no platform needs to be asked for a role, unless somebody wrote to the object since it was created. That may be another
-        call with its key, which then creates the role, or learns from this write that it may not.
+        `untouched`: no platform can have a role, unless another process wrote to the object since it was created. That may be another
+        call with its key, which then creates the role, or fails because of this write.
         """
         with contextlib.suppress(RolevendError, TimeoutError):
             async with asyncio.timeout(MAX_UNDO_SECONDS):
                 if untouched:
-                    status = ended_status(EndReason.REVOKED.value, NOTHING_BEGUN, "the call was refused before anything was made")
+                    status = ended_status(EndReason.REVOKED.value, NOTHING_BEGUN, "the call was refused before anything was created")
                     with contextlib.suppress(ResourceConflict):
                         await self._objects.write_status(_name(role), role.uid, status, version=role.metadata.resource_version)
                 await self._objects.delete(_name(role), role.uid)
@@ -133,16 +135,16 @@ def _name(role: VendedRole) -> ObjectName:
     return ObjectName(role.namespace, role.name)
 
 
-def _conflict(why: str) -> Problem:
-    return Problem(409, "IdempotencyConflict", why, field="Idempotency-Key")
+def _conflict(cause: str) -> Problem:
+    return Problem(409, "IdempotencyConflict", cause, field="Idempotency-Key")
 
 
 def _is_of(there: Body, draft: Request) -> bool:
-    """True if the API made the object for what `draft` asks. Admission lets nobody else write `delivery: Response`, and stamps the name of
-    who made it on everybody else's."""
+    """True if the API created the object for the same request. Admission allows `delivery: Response` only to the API, and stamps the
+    creator of every other object."""
     found = role_request(for_deletion(there))
     return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
 
 
 def role_ended(name: str) -> Problem:
-    return Problem(409, "Ended", f"the role {name} was ended, or made under another decision; ask again")
+    return Problem(409, "Ended", f"the role {name} was ended, or created by another decision; try again")

@@ -1,4 +1,4 @@
-"""From what is known of a role to what a caller is shown of it. Pure."""
+"""Convert the state of a role to the response of a call. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, assert_never
@@ -32,35 +32,35 @@ from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
 from rolevend.roles.status import build_progress
 
-MOST_TABLES: Final = 100
-"""In one answer."""
+MAX_TABLES: Final = 100
+"""Maximum tables in one answer."""
 
 
-def vended(made: VendAnswer) -> VendedRoleShown:
-    """The one answer that holds the credentials."""
-    request, proof = made.request, made.grants[0].granted.proof
+def vended(answer: VendAnswer) -> VendedRoleShown:
+    """Return the only answer that holds the credentials."""
+    request, proof = answer.request, answer.grants[0].granted.proof
     return VendedRoleShown(
         id=request.name.name,
-        role_name=made.grants[0].granted.lease.role,
+        role_name=answer.grants[0].granted.lease.role,
         state="Live",
         expiration_timestamp=timestamp_text(request.expires_at),
         agent=AgentShown(namespace=request.agent.namespace, name=request.agent.name),
         user=UserShown(
             issuer=request.user.issuer,
             subject=request.user.subject,
-            handle=made.grants[0].granted.user_handle,
+            handle=answer.grants[0].granted.user_handle,
             proof=(proof.kind if proof else UserProof.ASSERTED).value,
         ),
         purpose=request.purpose,
-        platforms=tuple(_platform(each, made.credentials[each.platform]) for each in made.grants),
-        left_out=tuple(map(_left_out, made.skipped)) or None,
-        explanation=explanation(made.grants),
+        platforms=tuple(_platform(each, answer.credentials[each.platform]) for each in answer.grants),
+        left_out=tuple(map(_left_out, answer.skipped)) or None,
+        explanation=explanation(answer.grants),
         links=_links(request.name.name),
     )
 
 
 def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission]) -> VendedRoleShown:
-    """Of an object, without its credential, which nobody knows any more. `platforms` are those that there are now."""
+    """Return an object without its credential, which is not stored. `platforms` are the existing ones."""
     status, user = role.status, role.status.user
     ending = role.metadata.deletion_timestamp is not None or status.ended is not None
     state: Literal["Pending", "Live", "Ending"] = "Ending" if ending else "Live" if is_ready(role) else "Pending"
@@ -93,7 +93,7 @@ def _type(terms: PlatformAdmission | None) -> PlatformType | None:
 
 def decision(whole: RoleDecision) -> Decision:
     if whole.blocking_decision is None:
-        left_out = [SkippedPlatform.by(request, verdict) for request, verdict in whole.skipped]
+        left_out = [SkippedPlatform.by(request, decision) for request, decision in whole.skipped]
         return Decision(granted=True, explanation=explanation(whole.grants), left_out=tuple(map(_left_out, left_out)) or None)
     refusal = SkippedPlatform.by(*whole.blocking_decision)
     return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing)
@@ -103,22 +103,22 @@ def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
     given = [(each, shape) for each in vends for shape in each.granted.tables]
     functions = dict.fromkeys(str(each) for vend in vends for each in (*vend.granted.profile.functions, *vend.granted.profile.tools))
     return Explanation(
-        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MOST_TABLES]),
-        tables_left_out=max(0, len(given) - MOST_TABLES),
+        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MAX_TABLES]),
+        tables_left_out=max(0, len(given) - MAX_TABLES),
         functions=tuple(functions),
     )
 
 
 def _shown(vend: PlatformGrant, shape: TableShape, *, several: bool) -> TableShown:
-    (told,) = tables_of([shape])
-    clear = [ColumnShown(name=each, shown="Clear") for each in told.clear]
-    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in told.masked]
+    (summary,) = tables_of([shape])
+    clear = [ColumnShown(name=each, shown="Clear") for each in summary.clear]
+    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in summary.masked]
     return TableShown(
         platform=vend.platform if several else None,
         schema_name=shape.table.schema,
         table=shape.table.name,
-        row_filters=told.rows,
-        restrictions=told.restrictions,
+        row_filters=summary.rows,
+        restrictions=summary.restrictions,
         columns=(*clear, *masked),
         policies=tuple(map(str, vend.granted.granted_by.get(shape.table, ()))),
         stricter_for_tools=vend.granted.behind.get(shape.table, ()),

@@ -26,8 +26,8 @@ class RoleService:
         self._recorder = recorder
 
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
-        """Return None if the role was looked for and is gone, or the object whose end began. Raises Problem if it is not the agent's."""
-        seen = self._index.get(ObjectName(agent.name.namespace, name))  # whose it is and its uid never change
+        """Start the end of the role. Return None if it is gone, otherwise its object. Raises Problem if it is not the agent's."""
+        seen = self._index.get(ObjectName(agent.name.namespace, name))  # owner and uid never change
         role = _own(seen, agent) or await self.own(agent, name)
         try:
             await self._recorder.release_requested(role_request(role), assigned_role_name(role), request_id)
@@ -39,7 +39,7 @@ class RoleService:
         return await self.own(agent, name)
 
     async def own(self, agent: Agent, name: str) -> VendedRole:
-        """Return the agent's VendedRole of this name, as the API server has it now. Raises Problem."""
+        """Return the agent's VendedRole of this name from the API server. Raises Problem."""
         try:
             body = await self._objects.read(ObjectName(agent.name.namespace, name))
         except NotFound:
@@ -53,7 +53,7 @@ class RoleService:
 
 
 def _own(body: Body | None, agent: Agent) -> VendedRole | None:
-    """`body` is of the agent's namespace."""
+    """Return the object if it is the agent's. `body` is from the agent's namespace."""
     if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
         return None
     return parse(VendedRole, body, unknown="ignore")

@@ -1,4 +1,4 @@
-"""The calls. Each parses, has it done, and answers; what goes wrong is a problem document."""
+"""The calls. Each parses, calls a service and answers; a failure is a problem document."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, plain
 from rolevend.api.middleware import Application, Message, Receive, Scope, Send, TooLong
 from rolevend.api.openapi import describe
-from rolevend.api.problems import MEDIA_TYPE, Problem, of_error
+from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
 from rolevend.api.role_service import RoleService
 from rolevend.api.schemas import Decision, ProblemShown, VendedRoleShown, VendedRolesShown, VendRequest
 from rolevend.api.vend_service import VendService
@@ -28,7 +28,7 @@ from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
 CALLS: Final = ("vend", "list", "get", "release", "decide")
-"""By their operations' ids, which metrics call them by."""
+"""Operation ids, also the names of the calls in metrics."""
 KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
 
@@ -52,14 +52,12 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
     async def caller(request: Request) -> Agent:
         for each in (BEARER, KEY):
             if len(request.headers.getlist(each)) > 1:
-                raise Problem(
-                    400, "RepeatedHeader", f"{each}: it stands there twice, and whoever is in between may read the other one", each
-                )
+                raise Problem(400, "RepeatedHeader", f"{each}: it occurs twice, and a proxy could read the other one", each)
         agent = await authenticator.agent(request.headers.get("authorization"), snapshots.snapshot, request.state.request_id)
         token_is_valid()
         return agent
 
-    # HTTPBearer documents the scheme; `caller` judges what it holds, and says in our words what is wrong.
+    # HTTPBearer documents the scheme; `caller` checks the token and writes the problem.
     scheme = HTTPBearer(auto_error=False, scheme_name="agent", bearerFormat="JWT", description="The agent's own token")
     agent_type = Annotated[Agent, Depends(caller)]
     secured: dict[str, Any] = {"dependencies": [Depends(scheme)]}
@@ -74,16 +72,16 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         status_code=201,
         summary="Vend a role",
         operation_id="vend",
-        response_description="The role can log in; its credential is told this once",
+        response_description="The role can log in; its credential is returned only here",
         response_model_exclude_none=True,
         **secured,
     )
     async def vend(request: Request, response: Response, agent: agent_type, question: VendRequest, key: key_type = None) -> VendedRoleShown:
-        made = await vends.vend(agent, question, key, request.state.request_id)
+        answer = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
-            await roles.release(agent, made.request.name.name, request.state.request_id)  # nobody will ever use it
-        response.headers["Location"] = f"{ROLES}/{made.request.name.name}"
-        return responses.vended(made)
+            await roles.release(agent, answer.request.name.name, request.state.request_id)  # the credential was never delivered
+        response.headers["Location"] = f"{ROLES}/{answer.request.name.name}"
+        return responses.vended(answer)
 
     @app.get(
         ROLES,
@@ -130,7 +128,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         "/v1/decisions",
         summary="What would be granted",
         operation_id="decide",
-        response_description="Granted or not, and why",
+        response_description="The decision and its reason",
         response_model_exclude_none=True,
         **secured,
     )
@@ -150,32 +148,32 @@ def _tell_problems(app: FastAPI) -> None:
         document = problem.document(request.state.request_id)
         return JSONResponse(document, problem.status, headers, media_type=MEDIA_TYPE)
 
-    def handler(kind: type[Exception], told: Callable[[Any], Problem]) -> None:
+    def handler(kind: type[Exception], to_problem: Callable[[Any], Problem]) -> None:
         async def handle(request: Request, error: Exception) -> Response:
-            problem = told(error)
-            why = error.__cause__ if isinstance(error, Problem) and problem.status >= 500 else error
-            if isinstance(why, RolevendError):  # the caller is told less
-                _log.warning("a call: %s: %s", problem.code, why, extra={"request_id": request.state.request_id})
+            problem = to_problem(error)
+            cause = error.__cause__ if isinstance(error, Problem) and problem.status >= 500 else error
+            if isinstance(cause, RolevendError):  # the caller gets no details
+                _log.warning("a call failed: %s: %s", problem.code, cause, extra={"request_id": request.state.request_id})
             return answered(problem, request)
 
         app.add_exception_handler(kind, handle)
 
     handler(Problem, lambda problem: problem)
-    handler(RolevendError, of_error)
+    handler(RolevendError, error_problem)
     handler(RequestValidationError, _of_members)
     handler(TooLong, lambda _: Problem(413, "TooLong", "the body is longer than 64 KiB"))
     handler(Misread, lambda error: error.problem)
     handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))
 
     def fault(scope: Scope) -> Response:
-        return answered(Problem(500, "InternalError", "this is a fault of rolevend's; its log has the request id"), Request(scope))
+        return answered(Problem(500, "InternalError", "an unexpected error; the log of rolevend has the request id"), Request(scope))
 
     app.add_middleware(InternalErrors, answer=fault)
 
 
 class InternalErrors:
-    """A fault of ours is told by the id under which the log has it, and by nothing else. Plain ASGI: the framework's own middleware would
-    keep from the calls that their client is gone."""
+    """Answers an unexpected error with the request id of its log line, and nothing else. Plain ASGI: the framework's own middleware
+    would hide a disconnected client from the calls."""
 
     def __init__(self, app: Application, answer: Callable[[Scope], Response]) -> None:
         self._app = app
@@ -198,13 +196,13 @@ class InternalErrors:
 
 
 def _of_members(error: RequestValidationError) -> Problem:
-    """The first fault, by the member's name as the caller wrote it, and never with what it held."""
+    """Return the first error, with the member's name as the caller wrote it and without its value."""
     first = error.errors()[0]
     place, *path = first["loc"]
     context = first.get("ctx", {})
     member = str(context.get("member") or "")
-    told = [*path, *([member] if member else [])] if place in ("body", "header", "path") else [place]
-    name = ".".join(plain(each) for each in told)
+    parts = [*path, *([member] if member else [])] if place in ("body", "header", "path") else [place]
+    name = ".".join(plain(each) for each in parts)
     message = str(first["msg"])
     return Problem(422, "InvalidInput", f"{name or 'the body'}: {message[:1].lower()}{message[1:]}", field=name or None)
 
@@ -212,15 +210,15 @@ def _of_members(error: RequestValidationError) -> Problem:
 _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 
 _PROBLEMS: Final[dict[int | str, str]] = {
-    400: "The body is no JSON object, a member or a header stands there twice, or there is a query parameter",
-    401: "A token is missing, or proves nothing: `code` says why",
-    403: "Denied: `code` and `detail` say why, and `missing` the smallest thing that would have to be granted",
+    400: "The body is not one JSON object, a member or a header occurs twice, or there is a query parameter",
+    401: "A token is missing or refused: `code` has the reason",
+    403: "Denied: `code` and `detail` have the reason, and `missing` the smallest missing grant",
     404: "No such role of this agent",
-    409: "Another body under the same `Idempotency-Key`, or the role ended while it was made",
+    409: "Another body under the same `Idempotency-Key`, or the role ended before it was ready",
     413: "The body is too long",
-    422: "`field` says something that cannot be",
-    429: "Too many calls, or roles; `Retry-After` says when to come again",
-    503: "Something that this needs is not there just now; `Retry-After` says when to come again",
+    422: "`field` is invalid",
+    429: "Too many requests or roles; retry after `Retry-After`",
+    503: "A dependency is not available; retry after `Retry-After`",
 }
 
 _DESCRIPTION: Final = """\

@@ -1,4 +1,4 @@
-"""The members of calls and answers, as the document at `/openapi.json` describes them: camelCase, closed, bounded."""
+"""The members of requests and responses, as the document at `/openapi.json` describes them: camelCase, closed, bounded."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -14,7 +14,7 @@ from rolevend.kinds.vended_role import MOST_PLATFORMS, TableName, Task
 
 LONGEST_TOKEN = 16_384
 PROOFS = ("userToken", "user")
-"""Exactly one of them is in a question."""
+"""A request has exactly one of them."""
 EXAMPLE: JsonDict = {
     "userToken": "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl",
     "platforms": ["warehouse"],
@@ -24,26 +24,26 @@ EXAMPLE: JsonDict = {
 
 
 class VendRequest(Part):
-    """For whom, and on what. One of `userToken` and `user`."""
+    """A request for a role. Set exactly one of `userToken` and `user`."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", *PROOFS),)
 
     user_token: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = None
-    """A token of the person that names the agent, by its client or by `act`. It proves one role."""
+    """A token of the user that names the agent, by its client or by `act`. It proves one role."""
     user: UserName | None = None
-    """The person, by the agent's word: only for an Agent with `assertion: Trusted`."""
+    """The user, asserted by the agent: only for an Agent with `assertion: Trusted`."""
     platforms: Annotated[tuple[ObjectReferenceName, ...], Field(min_length=1, max_length=MOST_PLATFORMS), Distinct()]
-    """Names of DataPlatforms: the role is made on all of them, under one name, or on none."""
+    """Names of DataPlatforms: the role is created on all of them, under one name, or on none."""
     allow_partial: StrictBool = False
-    """With several platforms: whether the role is made where it can be, and left out where it is not granted or fails just now."""
+    """With several platforms: create the role where possible, and skip a platform that does not grant it or fails now."""
     purpose: Label | None = None
-    """What it is for: one of those that the DataPlatform lets the agent say."""
+    """The purpose: one that the DataPlatform permits the agent to state."""
     resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
-    """The only tables that are asked for; each must be granted. Without it: all that are."""
+    """The only tables of the role; each must be granted. Without it: all granted tables."""
     expiration_seconds: Seconds = 900
-    """How long the role lives, 5 seconds to one day; shorter where the user's token ends before."""
+    """Lifetime of the role, 5 seconds to one day; shorter if the user's token expires before."""
     task: Task | None = None
-    """What the agent works on, for the record and for the platform's own logs."""
+    """The agent's task, for the audit events and the platform's own logs."""
 
     @property
     def tables(self) -> tuple[TableId, ...] | None:
@@ -51,7 +51,7 @@ class VendRequest(Part):
 
 
 class Shown(Part):
-    """What a call answers with."""
+    """A member of a response."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -60,98 +60,99 @@ class ColumnShown(Shown):
     """A column of a table that the role reads."""
 
     name: str
-    """As on the platform."""
+    """Its name on the platform."""
     shown: Literal["Clear", "Masked"]
-    """`Masked`: in some rows, or in all, something else is shown than what is there."""
+    """`Masked`: some or all rows show another value than the stored one."""
     mask: str | None = None
-    """What is shown instead, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
+    """The mask, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
 
 
 class LeftOut(Shown):
-    """A platform that was asked for, and on which there is no role: the call allows that."""
+    """A requested platform without a role, which the request allows."""
 
     name: str
-    """Of the DataPlatform."""
+    """Name of the DataPlatform."""
     reason: str
-    """The stable code of the denial, or of what is in the way."""
+    """The stable code of the denial or failure."""
     message: str
-    """Why, and the way out."""
+    """Cause and action."""
     missing: str | None = None
-    """Of a denial: the smallest thing that would have to be granted."""
+    """For a denial: the smallest missing grant."""
 
 
 class TableShown(Shown):
     """A table that the role reads."""
 
     platform: str | None = None
-    """Where it is, of a role on several platforms."""
+    """Its platform, for a role on several platforms."""
     schema_name: Annotated[str, Field(alias="schema")]
-    """Where it is on the platform. The role finds it without that."""
+    """Its schema on the platform. The role does not need it in queries."""
     table: str
     """Its name."""
     row_filters: tuple[str, ...] = ()
-    """A row is shown if one of them holds. Empty: every row."""
+    """A row is visible if one of them is true. Empty: every row."""
     restrictions: tuple[str, ...] = ()
-    """And only if all of these hold, too."""
+    """A row is visible only if all of these are true, too."""
     columns: tuple[ColumnShown, ...]
-    """Those that it reads; the others are not there for it."""
+    """The columns that the role reads; it cannot see others."""
     policies: tuple[str, ...] = ()
     """The AccessPolicies that grant it, `namespace/name`."""
     stricter_for_tools: tuple[str, ...] = ()
-    """Of a Snowflake account: where a tool of the agent sees less of it than the role does, and why, one sentence each."""
+    """For a Snowflake account: the restrictions that are stricter for a tool of the agent than for the role, one sentence each."""
 
 
 class Explanation(Shown):
-    """What the role reads, and by which policies."""
+    """The tables that the role reads, and the policies that grant them."""
 
     tables: tuple[TableShown, ...] = ()
     """At most a hundred."""
     tables_left_out: int = 0
-    """How many more there are."""
+    """The number of tables over that maximum."""
     functions: tuple[str, ...] = ()
-    """The functions that the agent has as tools: `schema.name(arguments)`. Of a Snowflake account all tools, each after its kind:
+    """The functions that the agent has as tools: `schema.name(arguments)`. For a Snowflake account all tools, each after its kind:
     `semantic view SEM.CLAIMS`."""
 
 
 class Decision(Shown):
-    """What would be granted. Nothing was made, and the user's token can still prove a role; one that cannot any more is refused."""
+    """The decision on a request. Nothing was created, and the user's token was not redeemed. A redeemed token is refused."""
 
     granted: bool
-    """Whether the same question would be given a role now."""
+    """True if the same request would get a role now."""
     reason: str | None = None
-    """Of a denial: its stable code."""
+    """For a denial: its stable code."""
     message: str | None = None
-    """Of a denial: why, and the way out."""
+    """For a denial: cause and action."""
     missing: str | None = None
-    """Of a denial: the smallest thing that would have to be granted."""
+    """For a denial: the smallest missing grant."""
     explanation: Explanation | None = None
-    """What would be granted."""
+    """The tables that would be granted."""
     left_out: tuple[LeftOut, ...] | None = None
-    """Where there would be no role, of a call with `allowPartial`."""
+    """The platforms without a role, for a request with `allowPartial`."""
 
 
 class AgentShown(Shown):
-    """The Agent that asked."""
+    """The requesting Agent."""
 
     namespace: str
     name: str
 
 
 class UserShown(Shown):
-    """The person whom it acts for."""
+    """The user that the agent acts for."""
 
     issuer: str
-    """The identity provider that names them."""
+    """The issuer of the user's identity provider."""
     subject: str
-    """Who they are there."""
+    """The user's subject at the issuer."""
     handle: str | None = None
-    """As in the role's name."""
+    """The part of the role's name that stands for the user."""
     proof: Literal["Asserted", "Token", "Exchanged"] | None = None
-    """`Asserted`: by the agent's word. `Token`: by a token of theirs. `Exchanged`: by one that says that it acts for them."""
+    """`Asserted`: the agent named the user. `Token`: a token of the user. `Exchanged`: a token that says that the agent acts for the
+    user."""
 
 
 class Credential(Shown):
-    """How to log in, told once."""
+    """The database login. Returned once."""
 
     username: str
     """The role."""
@@ -160,76 +161,76 @@ class Credential(Shown):
     port: int
     dbname: str
     sslmode: str
-    """As libpq calls it."""
+    """The libpq value."""
     ca_certificates: str | None = None
-    """PEM of the only authorities that may vouch for the server. Without it: those of the system."""
+    """PEM of the only authorities that are trusted for the server. Without it: those of the system."""
     uri: str
-    """As libpq takes it; `sslrootcert` is to be added where there are `caCertificates`."""
+    """A libpq URI. Add `sslrootcert` if there are `caCertificates`."""
 
 
 class KeyPairCredential(Shown):
-    """How to log in to Snowflake, told once."""
+    """The Snowflake login. Returned once."""
 
     account: str
     """The account identifier."""
     user: str
-    """Made for this role, and gone with it. Or the agent's own, where the DataPlatform names one."""
+    """Created and dropped with this role; or the agent's own user, if the DataPlatform names one."""
     role: str
-    """The only role that the user has, unless it is the agent's own."""
+    """The only role of the user, unless the user is the agent's own."""
     private_key: str | None = None
-    """RSA, as PEM of PKCS #8 without a passphrase. None where the user is the agent's own, which has one."""
+    """RSA, as PEM of PKCS #8 without a passphrase. None if the user is the agent's own, which has one."""
     host: str
     port: int
     database: str
     warehouse: str
     protocol: Literal["http"] | None = None
-    """Only of a stand-in for Snowflake on this machine, which speaks it in the clear."""
+    """Only for a local model of Snowflake without TLS."""
 
 
 class PlatformShown(Shown):
     """The role on one platform."""
 
     name: str
-    """Of the DataPlatform."""
+    """Name of the DataPlatform."""
     type: PlatformType | None = None
-    """What it is. Not there where there is no such DataPlatform any more."""
+    """Its type. Absent if the DataPlatform does not exist any more."""
     table_count: int | None = None
-    """How many tables it reads there."""
+    """How many tables the role reads there."""
     credential: Credential | KeyPairCredential | None = None
-    """In the answer to the call that vends, and nowhere else."""
+    """Only in the response to the call that vends."""
 
 
 class Links(Shown):
-    """Where to ask for more."""
+    """Links to more details."""
 
     self_link: Annotated[str, Field(alias="self")]
 
 
 class VendedRoleShown(Shown):
-    """One role, for one agent, on behalf of one person, until one moment."""
+    """One role, for one agent, on behalf of one user, with an expiry."""
 
     id: str
-    """By which it is looked at and released: the name of the VendedRole in the agent's namespace."""
+    """The id for later calls: the name of the VendedRole in the agent's namespace."""
     role_name: str | None = None
-    """The name on every platform. Not there before anything is made."""
+    """The name on every platform. Absent before the role is assigned."""
     state: Literal["Pending", "Live", "Ending"]
-    """`Pending`: nothing can log in yet. `Live`: it can log in until it expires. `Ending`: it is being taken away."""
+    """`Pending`: nothing can log in yet. `Live`: it can log in until it expires. `Ending`: it is being dropped."""
     progress: str | None = None
-    """Of a `Pending` one: how far what it is granted is made ready on the platform, where that takes more than a few seconds."""
+    """For a `Pending` role: the progress of the profile's build, if that takes more than a few seconds."""
     expiration_timestamp: str | None = None
-    """When it stops working, if nothing ends it before; RFC 3339."""
+    """The expiry, RFC 3339. The role may be ended before."""
     agent: AgentShown
     user: UserShown
     purpose: str | None = None
     platforms: tuple[PlatformShown, ...]
     left_out: tuple[LeftOut, ...] | None = None
-    """Where there is none, in the answer to a call with `allowPartial`."""
+    """The platforms without a role, in the response to a request with `allowPartial`."""
     explanation: Explanation | None = None
     links: Links
 
 
 class VendedRolesShown(Shown):
-    """The roles of the agent that asks, and of no other."""
+    """The roles of the requesting agent only."""
 
     items: tuple[VendedRoleShown, ...]
 
@@ -244,7 +245,7 @@ class ProblemShown(Shown):
     """Stable."""
     detail: str
     field: str | None = None
-    """The member of the call that is to blame."""
+    """The invalid member of the request."""
     missing: str | None = None
-    """Of a denial: the smallest thing that would have to be granted."""
+    """For a denial: the smallest missing grant."""
     request_id: str

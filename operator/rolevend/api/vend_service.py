@@ -1,8 +1,8 @@
-"""The HTTP door: from a call to a role and its credential in the answer. Authenticates, decides, calls the Vender and answers.
+"""The HTTP door: authenticate a call, decide, call the Vender, and answer with the role and its credential.
 
-The object comes first, and its uid names the role: whatever breaks off later is found and undone, here at once, and otherwise by the
-operator, which ends what is not Ready in time. Until then the same call may come again, if it has a key: it continues with the same object
-and the user's token, which is redeemed for that object. The answer comes last, when the API server has said that the object does not end.
+The object is created first, and its uid names the role. So a partial result can be found and undone: at once by this call, or later by
+the operator, which ends a role that is not Ready in time. Until then a call with the same key continues with the same object and the
+user's token, which is redeemed for that object. The answer comes last, when the API server has confirmed that the object does not end.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
 from rolevend.api.manifest import digest_of
-from rolevend.api.problems import RETRY_SECONDS, Problem, is_retryable, of_error, of_verdict
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.repository import VendedRoleRepository, role_ended
 from rolevend.api.schemas import VendRequest
@@ -38,33 +38,33 @@ from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import VendStep, observe, timed
 
 MAX_BUILD_SECONDS: Final = 5.0
-"""How long a call waits until the operator has built its profiles."""
+"""Maximum time that a call waits until the operator has built its profiles."""
 _POLL_SECONDS: Final = 0.025
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedPlatform:
-    """A platform on which there is no role, and why."""
+    """A platform without a role, and the reason."""
 
     platform: PlatformName
     reason: str
     message: str
     missing: str | None = None
-    """See decision.outcome.Denied."""
+    """See `decision.outcome.Denied`."""
 
     @classmethod
-    def by(cls, request: Request, verdict: Denied | Pending) -> "SkippedPlatform":
-        return cls(request.platform, verdict.reason, verdict.message, verdict.missing if isinstance(verdict, Denied) else None)
+    def by(cls, request: Request, decision: Denied | Pending) -> "SkippedPlatform":
+        return cls(request.platform, decision.reason, decision.message, decision.missing if isinstance(decision, Denied) else None)
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
-        """In the words of a problem document: an agent learns that it has to wait, and not where our servers are."""
-        problem = of_error(error)
+        """Return the platform with the message of a problem document, which has no address of a server."""
+        problem = error_problem(error)
         return cls(platform, problem.code, problem.detail)
 
 
 class ResponseCredentialStore:
-    """Keeps the credentials for as long as the call takes. See roles.protocols.CredentialStore."""
+    """Keeps the credentials of one call in memory. See `roles.protocols.CredentialStore`."""
 
     def __init__(self) -> None:
         self.by_platform: dict[PlatformName, Credential] = {}
@@ -74,30 +74,31 @@ class ResponseCredentialStore:
         return fresh
 
     async def discard(self, request: Request) -> None:
-        """The credential is not in the answer."""
+        """Remove the credential from the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class VendAnswer:
     grants: tuple[PlatformGrant, ...]
-    """Where there is a role; at least one."""
+    """The grants of the created roles; at least one."""
     credentials: Mapping[PlatformName, Credential]
     skipped: tuple[SkippedPlatform, ...] = ()
 
     @property
     def request(self) -> Request:
-        """For what is the same on all platforms."""
+        """The request, for the fields that all platforms share."""
         return self.grants[0].request
 
 
 class AwaitedProfiles:
-    """The `ProfileProvider` of one call: the operator builds what is missing."""
+    """The `ProfileProvider` of one call: waits for the operator, which builds missing profiles."""
 
     def __init__(self) -> None:
         self._deadline: float | None = None
 
     async def provide(self, request: Request, platform: AsyncPlatform, profile: Profile) -> None:  # noqa: ARG002
-        """Raises ProfileNotBuilt if the operator takes longer than MAX_BUILD_SECONDS for all profiles of the call."""
+        """Return when the profile exists. Raises ProfileNotBuilt if the operator takes longer than MAX_BUILD_SECONDS for all profiles of
+        the call."""
         self._deadline = self._deadline or time.monotonic() + MAX_BUILD_SECONDS
         while True:
             try:
@@ -118,7 +119,7 @@ class VendService:
         metrics: Metrics,
         patience: timedelta,
     ) -> None:
-        """`patience` is how long a call may create a role, whatever it waits for: a moment less than the operator leaves it alone."""
+        """`patience` is the maximum time of a call, slightly less than the operator's limit."""
         self._authenticator = authenticator
         self._repository = repository
         self._vender = vender
@@ -127,7 +128,7 @@ class VendService:
         self._patience = patience
 
     async def decide(self, agent: Agent, question: VendRequest, request_id: str) -> RoleDecision:
-        """Return what would be granted now. Creates nothing and redeems no token; a redeemed one is refused, as by a vend."""
+        """Return the decision now. Creates nothing and redeems no token; a redeemed one is refused, as by a vend."""
         self._limiter.require_decision_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
@@ -136,19 +137,17 @@ class VendService:
         return self._vender.decide(drafts, snapshot.decide)
 
     async def vend(self, agent: Agent, question: VendRequest, key: str | None, request_id: str) -> VendAnswer:
-        """Create a role. With the same `key` again it is the same role with fresh credentials, which replace those before.
-
-        Raises Problem, or an error of `rolevend.errors`; then there is no role, or none that lives for long.
-        """
+        """Create a role. A repeated call with the same `key` returns the same role with fresh credentials, which replace the earlier
+        ones. Raises Problem, or an error of `rolevend.errors`; then there is no role, or it ends soon."""
         started = time.perf_counter()
         self._limiter.require_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
         drafts = self._repository.drafts(agent, question, user, request_id)
         name = self._repository.name(agent, key)
-        decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
-        await self._require_granted(None, decision, snapshot)
-        grants, skipped = self._connected(decision)
+        role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
+        await self._require_granted(None, role_decision, snapshot)
+        grants, skipped = self._connected(role_decision)
         with timed(VendStep.CREATE_OBJECT):
             role, is_new = await self._repository.open(grants, name, digest_of(question))
         credentials = ResponseCredentialStore()
@@ -165,10 +164,10 @@ class VendService:
     async def _create(self, role: VendedRole, user: AuthenticatedUser, door: Door, credentials: ResponseCredentialStore) -> VendAnswer:
         requests = [replace(each, token=user.token, proof=user.proof) for each in role_requests(role)]
         snapshot, record = self._vender.snapshot, RoleRecord()
-        decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
-        await self._require_granted(role, decision, snapshot)
+        role_decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
+        await self._require_granted(role, role_decision, snapshot)
         try:
-            result = await self._vender.vend(role, decision, snapshot, record, door)
+            result = await self._vender.vend(role, role_decision, snapshot, record, door)
         except (Overtaken, RoleEnding, NotFound, ResourceConflict) as error:
             raise role_ended(role.name) from error
         except ProfileNotBuilt as error:
@@ -179,47 +178,47 @@ class VendService:
             raise Problem(403, "PolicyChanged", str(error)) from error
         with timed(VendStep.WRITE_READY):
             await self._repository.ready(role, result.status)
-        return VendAnswer(result.created, credentials.by_platform, _skipped(decision, result.failed))
+        return VendAnswer(result.created, credentials.by_platform, _skipped(role_decision, result.failed))
 
-    async def _require_granted(self, role: VendedRole | None, decision: RoleDecision, snapshot: Snapshot) -> None:
-        """Raises Problem if a decision blocks the role, and puts a denial on record. `role` is None before the object exists."""
-        if decision.blocking_decision is None:
+    async def _require_granted(self, role: VendedRole | None, role_decision: RoleDecision, snapshot: Snapshot) -> None:
+        """Raises Problem if a decision blocks the role, and records a denial. `role` is None before the object exists."""
+        if role_decision.blocking_decision is None:
             return
-        request, verdict = decision.blocking_decision
-        if isinstance(verdict, Denied) and verdict.reason != TOO_MANY:  # the same call may succeed when a role is gone
-            await self._vender.deny(role, request, verdict, snapshot, RoleRecord())
-        raise of_verdict(verdict)
+        request, decision = role_decision.blocking_decision
+        if isinstance(decision, Denied) and decision.reason != TOO_MANY:  # the same call may succeed when a role is gone
+            await self._vender.deny(role, request, decision, snapshot, RoleRecord())
+        raise decision_problem(decision)
 
-    def _connected(self, decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
-        """Return the platforms that the object is for, and those that it is not for. Raises PlatformUnavailable if none is connected, or
-        one is not that must be: the object would only wait."""
-        grants = decision.grants
+    def _connected(self, role_decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
+        """Return the grants of the connected platforms, and the skipped platforms. Raises PlatformUnavailable if none is connected, or a
+        required one is not: the object would only wait."""
+        grants = role_decision.grants
         away = {each.platform: not_connected(each.platform) for each in grants if self._vender.executor(each.platform) is None}
         connected = tuple(each for each in grants if each.platform not in away)
-        if away and not (connected and decision.allow_partial):
+        if away and not (connected and role_decision.allow_partial):
             raise next(iter(away.values()))
-        return connected, _skipped(decision, away)
+        return connected, _skipped(role_decision, away)
 
     async def _in_time(self, creating: Coroutine[None, None, VendAnswer]) -> VendAnswer:
-        """Raises Problem if it takes longer: the operator is about to end the role."""
+        """Await the answer. Raises Problem if it takes too long: the operator is about to end the role."""
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
                 return await creating
         except TimeoutError as error:
-            why = "the role was not made in time, since something that it needs is slow; try again"
-            raise Problem(503, "TooSlow", why, retry_after=RETRY_SECONDS) from error
+            cause = "the role was not created in time, because a dependency is slow; try again"
+            raise Problem(503, "TooSlow", cause, retry_after=RETRY_SECONDS) from error
 
 
-def _skipped(decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
-    """The platforms without a role: those that do not grant, and those that failed."""
-    denied = (SkippedPlatform.by(request, verdict) for request, verdict in decision.skipped)
+def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
+    """Return the platforms without a role: those that do not grant, and those that failed."""
+    denied = (SkippedPlatform.by(request, decision) for request, decision in role_decision.skipped)
     return (*denied, *(SkippedPlatform.after(platform, error) for platform, error in failed.items()))
 
 
 def _not_in_object(answer: VendAnswer, drafts: Iterable[Request], skipped: Sequence[SkippedPlatform]) -> list[SkippedPlatform]:
-    """The platforms that the question names and its object does not: this call left them out, or an earlier one with its key."""
+    """Return the requested platforms that the object does not name: this call skipped them, or an earlier one with its key."""
     named: set[PlatformName] = {*(each.platform for each in answer.grants), *(each.platform for each in answer.skipped)}
     known = {each.platform: each for each in skipped}
-    before = "an earlier call with this key left it out; ask again with another key"
+    before = "an earlier request with this key skipped it; use another key"
     missing = (each.platform for each in drafts if each.platform not in named)
     return [known.get(platform, SkippedPlatform(platform, "LeftOut", before)) for platform in missing]

@@ -122,7 +122,7 @@ class Api:
                     task.cancel()
         finally:
             await self._platforms.stop()
-            await self._refusals.tell_left_out()
+            await self._refusals.write_left_out()
             await self._journal.close()
             await self._probes.stop()
 

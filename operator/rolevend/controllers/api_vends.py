@@ -1,8 +1,8 @@
-"""The operator's part in VendedRoles that the API vends (`delivery: Response`).
+"""Supervise VendedRoles that the API vends (`delivery: Response`).
 
-The operator never creates such a role, because nobody would have its password. It builds the profile, which takes a credential that the
-API does not have, and ends a role that is not Ready in time. The API server decides between a call that writes Ready at the last moment
-and the operator that gives up: no call answers with a role that ends for that.
+The operator never creates such a role, because nobody would get its password. It builds the profile, which takes a credential that the
+API does not have, and ends a role that is not Ready in time. If the call and the operator write at the same moment, the API server
+accepts only one write: no call answers with a role that the operator gave up.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from rolevend.roles.status import ended_status
 from rolevend.roles.store import RoleStore
 
 BY: Final = "Unanswered"
-"""As `status.ended.by` says it."""
+"""The value of `status.ended.by`."""
 MESSAGE: Final = "the call that asked for it did not come to its end"
 _PAUSE_SECONDS: Final = 0.1
 _TRIES_PER_REPORT: Final = 20
-"""So often it is said what keeps a profile from being built, also in the object: a call that comes again with its key writes over that."""
+"""Attempts between reports of the reason why a profile cannot be built. A repeated call overwrites the report in the status."""
 
 _log = logging.getLogger(__name__)
 
 
 def is_unanswered(state: RoleState) -> bool:
-    """True if the call that created it is not over yet, or never completed."""
+    """True if the call that created it is still running, or never completed."""
     return state.request.delivery is Delivery.RESPONSE and not state.ready
 
 
@@ -50,7 +50,7 @@ class ApiVendSupervisor:
         reporter: BuildProgressReporter,
         patience: timedelta,
     ) -> None:
-        """`patience` is how long a role that is not Ready is left to its call."""
+        """`patience` is how long a call may take to make its role Ready."""
         self._roles = roles
         self._objects = objects
         self._platforms = platforms
@@ -60,19 +60,17 @@ class ApiVendSupervisor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deadline(self, state: RoleState) -> datetime:
-        """When the role ends by itself."""
+        """Return when the role is given up if it is not Ready."""
         expires_at = state.request.expires_at
         return min(expires_at, state.request.created_at + self._patience) if is_unanswered(state) else expires_at
 
     def is_abandoned(self, state: RoleState) -> bool:
-        """True if a role whose deadline has come is not Ready, and its time to live is not over."""
+        """True if the role is not Ready at its deadline, and has not expired."""
         return is_unanswered(state) and self._objects.now() < state.request.expires_at
 
     async def give_up(self, state: RoleState) -> bool:
-        """Write to the object that its call did not complete. Return False if it just did, or if the object is gone.
-
-        Raises ResourceConflict if the call wrote meanwhile: then look again.
-        """
+        """Write to the object that its call did not complete. Return False if it is Ready now, or if the object is gone. Raises
+        ResourceConflict if the call wrote meanwhile: the caller then reads the object again."""
         request = state.request
         try:
             body = await self._objects.read(request.name)
@@ -85,18 +83,18 @@ class ApiVendSupervisor:
         return True
 
     def on_state(self, state: RoleState) -> None:
-        """Handle an event of a role that does not end yet, for each of its platforms. Returns at once."""
+        """Handle an event of a role that is not ending, for each of its platforms. Returns at once."""
         record, platform = self._roles.record(state.request.uid), state.request.platform
         if state.request.delivery is not Delivery.RESPONSE:
             return
         if state.ready:
             record.building_on = frozenset()
-        elif state.profile and platform not in record.building_on:  # the call wrote the intent, because the profile is not built yet
+        elif state.profile and platform not in record.building_on:  # the call wrote the intent because it waits for the profile
             record.building_on |= {platform}
             self._begin(self._build(state), state.request.uid)
 
     def forget(self, uid: Uid) -> None:
-        """The role ends: nobody waits for its profile."""
+        """Cancel the build, because the role ends."""
         self._roles.record(uid).building_on = frozenset()
 
     def _begin(self, work: Awaitable[None], uid: Uid) -> None:
@@ -105,10 +103,8 @@ class ApiVendSupervisor:
         task.add_done_callback(self._tasks.discard)
 
     async def _build(self, state: RoleState) -> None:
-        """Build the profile that this process decides: the word of another process is not enough for a build with the programmer's rights.
-
-        Retries until the call is over, because the snapshot may be older than the API's, or the platform away for a moment.
-        """
+        """Build the profile by this process's own decision: a build with the programmer's rights must not depend on another process.
+        Retries until the call ends, because the snapshot may be older than the API's, or the platform unavailable for a moment."""
         for tries in itertools.count():
             if state.request.platform not in self._roles.record(state.request.uid).building_on:
                 return
@@ -129,12 +125,12 @@ class ApiVendSupervisor:
             await self._reporter.stopped(state.request, error)
 
     def _granted(self, state: RoleState) -> Granted | None:
-        verdict = self._snapshots.snapshot.decide(state.request, role_exists=True)
-        return verdict if isinstance(verdict, Granted) else None
+        decision = self._snapshots.snapshot.decide(state.request, role_exists=True)
+        return decision if isinstance(decision, Granted) else None
 
 
 async def _carried_out(work: Awaitable[None], uid: Uid) -> None:
     try:
         await work
     except RolevendError as error:
-        _log.warning("cannot follow a VendedRole of the API: %s", error, extra={"uid": uid})
+        _log.warning("cannot supervise a VendedRole of the API: %s", error, extra={"uid": uid})

@@ -1,7 +1,7 @@
-"""When a platform is attested, and what is made of it: beside everything else, and never one server twice at once.
+"""Attest platforms concurrently with other work, and each server once at a time.
 
-Only the operator that leads attests for its cluster, and it steps down when its attestations are over. So what seems to be under way on a
-server, and is not by this process, was left by one that was killed.
+Only the leader attests for its cluster, and it ends its attestations before it steps down. So the canaries that another process left on
+a server belong to a process that was killed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 
 STANDS_FOR_PERIODS = 2
-"""After so many times `attest_seconds` an attestation that could not be repeated says nothing any more."""
+"""An attestation expires after this multiple of `attest_seconds`."""
 _LONGEST_DETAIL = 1024
 
 _log = logging.getLogger(__name__)
@@ -43,16 +43,16 @@ class AttestationController:
         self._now = now
         self._randomness = randomness
         self._under_way: dict[PlatformName, str] = {}
-        """The server that each attests: two DataPlatforms may name one."""
+        """The server that each running attestation uses: two DataPlatforms may name one."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends = False
         self._not_before: dict[PlatformName, datetime] = {}
         metrics.attest_period_seconds.set(settings.attest_seconds)
 
     def consider(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
-        """After each look: begins an attestation where one is due, and returns at once."""
+        """Start an attestation if one is due. Called after each poll. Returns at once."""
         request = at_work.platform.metadata.annotations.get(ATTEST)
-        if at_work.state.attestation is not None:  # by this process, or by one before it
+        if at_work.state.attestation is not None:  # by this process or an earlier one
             self._metrics.attested_timestamp.labels(name).set(at_work.state.attestation.time.timestamp())
         overdue = self._is_overdue(at_work.state.attestation)
         if overdue != at_work.state.attestation_overdue:
@@ -69,7 +69,7 @@ class AttestationController:
         task.add_done_callback(lambda task: self._over(name, task))
 
     async def end(self) -> None:
-        """Begins nothing new, cuts short what is under way, and waits until its canaries are gone."""
+        """Start no more attestations, cancel the running ones, and wait until their canaries are removed."""
         self._ends = True
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -98,11 +98,11 @@ class AttestationController:
             results = await executor.attest(facts.install_mode, self._randomness, alone=True, wanted=lambda: not self._ends)
         except RolevendError as error:
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
-            _log.warning("attesting: %s", error, extra={"platform": name})
+            _log.warning("cannot attest a platform: %s", error, extra={"platform": name})
             at_work.state = replace(at_work.state, attest_problem=(type(error).__name__, str(error)))
-        except Exception as error:  # a bug must not let an old attestation stand for a new one without a word
+        except Exception as error:  # a bug must not silently extend an old attestation
             self._not_before[name] = self._now() + timedelta(seconds=self._settings.attest_retry_seconds)
-            _log.exception("attesting", extra={"platform": name})
+            _log.exception("cannot attest a platform", extra={"platform": name})
             at_work.state = replace(at_work.state, attest_problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
         else:
             attestation = attestation_of(results, facts, request, self._now())
@@ -113,7 +113,7 @@ class AttestationController:
     def _count(self, name: PlatformName, attestation: Attestation) -> None:
         self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))
         for check in attestation.failed:
-            _log.error("attestation: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
+            _log.error("attestation check failed: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
 
 
 def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: str | None, now: datetime) -> Attestation:

@@ -1,7 +1,7 @@
 """kopf's handlers for VendedRole: create, resume, update -> vend; delete -> drop; every event -> on_event.
 
-`PermanentError`, exhausted retries and timeouts in a delete handler would take the finalizer off and leak the role, so nothing here
-has a limit and every failure is a `TemporaryError`. Handlers return nothing, since kopf would write it into the status.
+`PermanentError`, exhausted retries and timeouts in a delete handler would remove the finalizer and leak the role, so nothing here has a
+limit and every failure is a `TemporaryError`. Handlers return nothing, because kopf would write it into the status.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from rolevend.roles.dropper import RoleDropper
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_UNAVAILABLE_SECONDS = 8.0
-"""Errors that heal by themselves are retried sooner."""
+"""Maximum pause after an error that needs no person."""
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
 """A platform that is connected again gets its drops within five seconds."""
 _CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
-"""A pod's token is replaced now and then: kopf reads it again this often."""
+"""kopf reads the pod's token again at this interval, because the kubelet rotates it."""
 _KIND = (GROUP, VERSION, "vendedroles")
 
 _log = logging.getLogger(__name__)
 
 
 def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper) -> kopf.OperatorRegistry:
-    """A registry of our own: two operators in one process never share handlers."""
+    """Return a new registry: two operators in one process must not share handlers."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.event(*_KIND, registry=handlers)
@@ -51,7 +51,7 @@ def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropp
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
         try:
             outcome = await reconciler.reconcile(dict(body))
-        except Exception as error:  # a bug is retried, too: giving up would leak a role
+        except Exception as error:  # retry a bug, too: giving up would leak a role
             patch.status.update(reconciler.not_ready_status(dict(body), error))
             raise _again(error, _pause(error, retry)) from error
         patch.status.update(outcome.status)
@@ -72,8 +72,8 @@ def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropp
 
 
 class _Handled(kopf.StatusDiffBaseStorage):
-    """What kopf notes down to know a change by. A VendedRole's spec never changes, so it is one annotation; and of a role that the API
-    makes there is nothing to note, for its creation is nothing to us: one PATCH a vend less."""
+    """The part of the object by which kopf detects a change. The spec of a VendedRole never changes, so this is one annotation. Nothing
+    is stored for a role of the API, which saves one PATCH a vend."""
 
     def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:  # noqa: ARG002
         reconsidered = body.metadata.annotations.get(RECONSIDERED)
@@ -84,31 +84,31 @@ class _Handled(kopf.StatusDiffBaseStorage):
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Measured on a real API server; each line says what happens without it."""
+    """Configure kopf. The values were measured on a real API server."""
     settings.persistence.finalizer = FINALIZER
-    # In the status, not in annotations: one PATCH a vend instead of three, and a status that was wiped is written again.
+    # In the status, not in annotations: one PATCH a vend instead of three, and a status that was removed is written again.
     settings.persistence.progress_storage = kopf.StatusProgressStorage(field="status.kopf.progress")
     settings.persistence.diffbase_storage = _Handled(field="status.kopf.last-handled-configuration")
-    # Workers stay unlimited: kopf sleeps out a retry inside its worker, and three roles that cannot be dropped would stop all others.
+    # No limit on workers: kopf waits for a retry inside its worker, so three roles that cannot be dropped would stop all others.
     settings.queueing.idle_timeout = 0.1
-    # A watch that went deaf ends, and is begun again.
+    # A stale watch ends and is restarted.
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 270
     settings.watching.connect_timeout = 10
-    # Ten thousand objects in one answer took 280 MB more, and what is remembered of each kept most of it from being given back.
+    # Ten thousand objects in one answer took 280 MB more, and most of it was never freed.
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    # Ten minutes of an API server that answers 429 or 500 are waited out: the default gives up after one, and the process with it.
+    # Retry for ten minutes if the API server answers 429 or 500: the default stops the process after one.
     settings.networking.error_backoffs = (1, 1, 2, 3, 5, 8, *(10,) * 60)
-    # Kubernetes Events are posted by hand where a person would want one; kopf's own log is not an event.
+    # rolevend posts Kubernetes Events explicitly; kopf's log lines are not events.
     settings.posting.loggers = False
     settings.posting.reporting_component = "rolevend"
     settings.posting.event_name_prefix = "rolevend-"
 
 
 async def run_kopf(handlers: kopf.OperatorRegistry, kubeconfig: str | None, now: Callable[[], datetime]) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Run kopf until SIGTERM or SIGINT."""
 
     @kopf.on.login(registry=handlers)
     async def login(settings: kopf.OperatorSettings, **_: object) -> kopf.AiohttpSession | None:
@@ -116,14 +116,14 @@ async def run_kopf(handlers: kopf.OperatorRegistry, kubeconfig: str | None, now:
 
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = kubeconfig  # kopf's own login reads nothing else
-    os.environ.setdefault("POD_ID", socket.gethostname())  # or kopf asks for the name of the user, and a pod's user has none
+    os.environ.setdefault("POD_ID", socket.gethostname())  # kopf otherwise looks up the user's name, and a pod's user has none
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
     tasks = await kopf.spawn_tasks(registry=handlers, settings=kopf_settings, clusterwide=True, standalone=True)
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # As `kopf.run_tasks` does, but for the five seconds that it gives everybody else's tasks in this loop, and then cancels them.
+        # Like `kopf.run_tasks`, which also cancels all other tasks of this loop after five seconds.
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -132,7 +132,7 @@ async def run_kopf(handlers: kopf.OperatorRegistry, kubeconfig: str | None, now:
 
 
 def _session(settings: kopf.OperatorSettings, expires_at: datetime) -> kopf.AiohttpSession | None:
-    """kopf's own credentials over a bounded number of connections."""
+    """Return a session with kopf's own credentials and a bounded number of connections."""
     info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
     if info is None:
         return None
@@ -150,18 +150,18 @@ def _session(settings: kopf.OperatorSettings, expires_at: datetime) -> kopf.Aioh
 
 
 def _again(error: Exception, delay: float) -> kopf.TemporaryError:
-    """A handler never gives up."""
+    """Return the error that makes kopf retry the handler."""
     if not isinstance(error, RolevendError):
         _log.exception("a handler failed", exc_info=error)
     return kopf.TemporaryError(str(error), delay=delay)
 
 
 def _spread(longest: float) -> float:
-    """Seconds, with jitter: two hundred simultaneous retries delayed everybody's next vend."""
+    """Return seconds with jitter: two hundred simultaneous retries delayed all other vends."""
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 def _pause(error: Exception, retry: int) -> float:
-    """Exponential backoff; slower for errors that a person must fix."""
+    """Return the pause before a retry: exponential backoff, slower for errors that a person must fix."""
     first, longest = (0.5, _LONGEST_UNAVAILABLE_SECONDS) if isinstance(error, Unavailable) else (5.0, _LONGEST_PAUSE_SECONDS)
     return min(longest, first * 2.0 ** min(retry, 10))

@@ -1,5 +1,7 @@
-"""Every few seconds the sessions of vended roles are held to the limits of their leases, and to their end. The platform judges and stops;
-this tells of it, and gives back what is idle."""
+"""Enforce the limits and the expiry of sessions of vended roles every few seconds.
+
+The platform finds and stops violations; this module reports them, and releases idle roles.
+"""
 
 import asyncio
 import logging
@@ -38,7 +40,7 @@ class LimitEnforcer:
         self._under_way: set[PlatformName] = set()
 
     async def run(self) -> None:
-        """Until cancelled. A platform that answers late is asked less often, and holds up no other."""
+        """Run until cancelled. A slow platform is checked less often, and delays no other."""
         async with asyncio.TaskGroup() as looks:
             while True:
                 for name, at_work in self._platforms:
@@ -65,10 +67,10 @@ class LimitEnforcer:
                 await self._ender.revoke(standing, "IdleRelease", curbed.why, EndReason.RELEASED)
             return
         self._metrics.curbed.labels(name, curbed.act.value).inc()
-        if curbed.act is LimitAction.EXPIRED:  # its agent did nothing wrong, and its object says when it ends
-            _log.info("ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
+        if curbed.act is LimitAction.EXPIRED:  # expected: the object states the expiry
+            _log.info("expired session ended: %s", curbed.why, extra={"role": curbed.role, "platform": name})
             return
-        _log.warning("curbed: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
+        _log.warning("limit enforced: %s", curbed.why, extra={"role": curbed.role, "platform": name, "act": curbed.act.value})
         if standing is not None:
             reason = "StatementCancelled" if curbed.act is LimitAction.CANCELLED else "SessionEnded"
             message = f"{curbed.role} on {name}: {curbed.why}"

@@ -1,4 +1,4 @@
-"""Compare objects and roles from both sides every minute. A watch alone is not trusted for ever, and not enough for a drop."""
+"""Compare objects with roles every minute. A watch can be stale, and its state alone never causes a drop."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class OrphanSweeper:
         metrics: Metrics,
     ) -> None:
         self.deaf = ""
-        """What the watch failed to tell, or empty. Only a restart helps."""
+        """The reason why the watch is stale, or empty. Only a restart helps."""
         self._ender = ender
         self._platforms = platforms
         self._recorder = recorder
@@ -46,8 +46,8 @@ class OrphanSweeper:
         self._metrics = metrics
         self._orphans: dict[PlatformName, Orphans] = {}
         self._dropping: dict[tuple[PlatformName, Uid], int | None] = {}
-        """Orphans that this process drops or dropped, and how many sessions they had, if it knows."""
-        self._told: dict[PlatformName, set[Uid]] = defaultdict(set)
+        """Orphans that this process drops or dropped, each with its number of sessions, if known."""
+        self._reported: dict[PlatformName, set[Uid]] = defaultdict(set)
         self._missing_since: dict[Uid, datetime] = {}
         self._sweeps = 0
 
@@ -67,18 +67,18 @@ class OrphanSweeper:
         self._sweeps += 1
         if len(watched) <= PAGE or self._missing_since or self._sweeps % _LISTED_EVERY == 0:
             there = await self._objects.list_claims()
-            self._listen(there.keys(), watched)
+            self._check_watch(there.keys(), watched)
             listed = _claiming(there)
         await asyncio.gather(
             *(self._sweep_platform(name, at_work.executor, watched, listed) for name, at_work in self._platforms if at_work.executor)
         )
 
     def _watched(self) -> set[Uid]:
-        """Objects that claim a role, as far as the watch told."""
+        """Return the objects that claim a role, by the watch."""
         return {each[0].request.uid for each in self._ender.roles if not each[0].let_go}
 
-    def _listen(self, listed: Set[Uid], known_before: set[Uid]) -> None:
-        """An object that is listed and that the watch never told of, or the other way round, for longer than is plausible."""
+    def _check_watch(self, listed: Set[Uid], known_before: set[Uid]) -> None:
+        """Detect a stale watch: an object that only the list or only the watch has, for longer than the limit."""
         differing = {uid for uid in listed if uid not in self._ender.roles} | {
             uid for uid in known_before - listed if uid in self._ender.roles
         }
@@ -86,11 +86,12 @@ class OrphanSweeper:
         self._missing_since = {uid: self._missing_since.get(uid, now) for uid in differing}
         longest = timedelta(seconds=self._settings.deaf_after_seconds)
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
-        self.deaf = f"the watch did not tell of {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
+        self.deaf = (
+            f"the watch is stale: it missed {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
+        )
 
     async def _sweep_platform(self, name: PlatformName, executor: PlatformExecutor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
-        """`watched` and `listed` are the objects that there were and claim a role: as far as the watch told, and as they were listed for
-        this sweep."""
+        """Sweep one platform. `watched` and `listed` are the objects that claim a role, by the watch and by this sweep's list."""
         claimed = watched if listed is None else listed
         ready = {each.request.uid for each in self._ender.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
@@ -99,37 +100,37 @@ class OrphanSweeper:
             live = await executor.live()
             found = orphans.sweep(live, claimed, ready, self._objects.now())
             if found.orphans:
-                # Of an object that came after the listing the watch has told: its role was made by this process.
+                # An object that is newer than the list is known by the watch: this process created its role.
                 there = _claiming(await self._objects.list_claims()) if listed is None else listed | (self._watched() - watched)
                 await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
             for uid in found.vanished:
                 standing = self._ender.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._objects.now():
                     await self._ender.revoke(standing, "Sweep", f"role {standing.role} is gone or locked out on {name}, and not by us")
-            await self._tell_of_orphans(name, executor)
+            await self._report_orphans(name, executor)
             kept = frozenset(ProfileName(each.profile) for each in self._ender.roles.on(name) if each.profile)
             await executor.collect(kept, self._objects.now() - timedelta(seconds=self._settings.profile_unused_seconds))
         except RolevendError as error:
             _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: PlatformExecutor, ending: DropRequest) -> None:
-        dropped = await executor.drop(ending)  # the platform's queue goes on by itself
+        dropped = await executor.drop(ending)  # the platform's queue retries
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:
             _log.warning("cannot drop an orphan: %s", dropped.error, extra={"platform": name, "role": ending.role})
 
-    async def _tell_of_orphans(self, name: PlatformName, executor: PlatformExecutor) -> None:
-        """Of those that the platform remembers: what a process dropped that died before it could tell is told by the next one."""
+    async def _report_orphans(self, name: PlatformName, executor: PlatformExecutor) -> None:
+        """Report the orphans that the platform remembers, including those of a process that stopped before its report."""
         gone = await executor.ended(EndReason.ORPHANED)
         for each in gone:
-            if each.uid not in self._told[name]:
+            if each.uid not in self._reported[name]:
                 await self._recorder.orphan_dropped(each.uid, name, _end_of(each, self._dropping.get((name, each.uid))))
-                self._told[name].add(each.uid)
+                self._reported[name].add(each.uid)
                 if (name, each.uid) in self._dropping:
                     del self._dropping[name, each.uid]
                     self._metrics.orphan_roles.labels(name).inc()
                     _log.warning("dropped an orphan: no object claims it", extra={"platform": name, "role": each.role})
-        self._told[name] &= {each.uid for each in gone}
+        self._reported[name] &= {each.uid for each in gone}
 
     def measure(self) -> None:
         """Update the gauges of every platform."""
@@ -145,7 +146,7 @@ def _claiming(listed: Mapping[Uid, bool]) -> set[Uid]:
 
 
 def _end_of(orphan: EndedRole, sessions: int | None) -> End:
-    """By the platform's clock."""
+    """Return the end of an orphan, by the platform's clock."""
     seconds = (orphan.dropped_at - orphan.closed_at).total_seconds()
     closed_at, dropped_at = orphan.closed_at, orphan.dropped_at
     return End(orphan.role, EndReason.ORPHANED, closed_at, dropped_at, seconds, sessions, by="Sweep", message="no object claims it")

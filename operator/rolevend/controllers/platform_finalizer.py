@@ -1,4 +1,4 @@
-"""A DataPlatform does not go while a role lives on it: without it nobody could drop that role."""
+"""Keep a DataPlatform while a role exists on it: without the object nobody could drop that role."""
 
 import logging
 from collections.abc import Callable
@@ -15,12 +15,12 @@ _log = logging.getLogger(__name__)
 
 class PlatformFinalizer:
     def __init__(self, cluster: KubeClient, in_use: Callable[[PlatformName], bool]) -> None:
-        """`in_use`: whether a VendedRole says that its role may be there."""
+        """`in_use(name)` is True if the status of a VendedRole says that its role may exist there."""
         self._cluster = cluster
         self._in_use = in_use
 
     async def consider(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
-        """After each look: puts our finalizer on, or takes it off where nothing is left to drop."""
+        """Add our finalizer, or remove it if no role is left to drop. Called after each poll."""
         metadata = at_work.platform.metadata
         deleting = metadata.deletion_timestamp is not None
         if deleting == (FINALIZER not in metadata.finalizers):
@@ -32,10 +32,10 @@ class PlatformFinalizer:
             patch = {"metadata": {"uid": metadata.uid, "finalizers": kept if deleting else [*kept, FINALIZER]}}
             await self._cluster.merge(path_of(DataPlatform), metadata.name, patch)
         except RolevendError as error:
-            _log.warning("holding the DataPlatform: %s", error, extra={"platform": name})
+            _log.warning("cannot update the finalizer of a DataPlatform: %s", error, extra={"platform": name})
 
 
 async def _holds_roles(at_work: ConnectedPlatform) -> bool:
     if at_work.executor is None:
-        return at_work.platform.status.server_identifier is not None  # it was reached once, and cannot be asked now
+        return at_work.platform.status.server_identifier is not None  # it was connected before, and is unreachable now
     return bool(await at_work.executor.live())

@@ -51,10 +51,8 @@ class VendedRoleReconciler:
         self._door = door
 
     async def reconcile(self, body: Body) -> ReconcileResult:
-        """Create the object's role on each of its platforms, or report why not. Idempotent.
-
-        Raises an error of `rolevend.errors` if another attempt may succeed, or if a person must repair a platform.
-        """
+        """Create the object's role on each of its platforms, or report the reason why not. Idempotent. Raises an error of
+        `rolevend.errors` if a retry may succeed, or if a person must repair a platform."""
         role, record = parse(VendedRole, body), self._roles.record(uid_of(body))
         if role.spec.delivery == "Response":  # the API creates these
             return _NOTHING
@@ -64,19 +62,19 @@ class VendedRoleReconciler:
         door, snapshot = replace(self._door, started=time.perf_counter()), self._vender.snapshot
         role_exists = role.status.role_name is not None
         requests = await self._authenticator.authenticate(requests, record, snapshot, role_exists=role_exists)
-        decision = self._decide(requests, record, snapshot, role_exists=role_exists)
-        if decision.blocking_decision is not None:
-            return await self._denied(role, decision, *decision.blocking_decision, record, snapshot)
+        role_decision = self._decide(requests, record, snapshot, role_exists=role_exists)
+        if role_decision.blocking_decision is not None:
+            return await self._denied(role, role_decision, *role_decision.blocking_decision, record, snapshot)
         try:
-            result = await self._vender.vend(role, decision, snapshot, record, door)
+            result = await self._vender.vend(role, role_decision, snapshot, record, door)
         except RoleEnding:
             return _NOTHING
         except (Overtaken, NotVendableEverywhere, GrantWithdrawn) as error:
             by = "PolicyChanged" if isinstance(error, Overtaken) else error.ended_by
-            await self._ender.revoke_requests(requests, decision.role, by, str(error))
+            await self._ender.revoke_requests(requests, role_decision.role, by, str(error))
             return _NOTHING
         reads = ", ".join(f"on {each.platform} reads {len(each.granted.profile.tables)} tables" for each in result.created)
-        message = f"{decision.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
+        message = f"{role_decision.role} {reads} until {requests[0].expires_at:%H:%M:%S} UTC"
         return ReconcileResult(result.status, KubernetesEvent("Normal", "Vended", message))
 
     def not_ready_status(self, body: Body, error: Exception) -> Body:
@@ -87,28 +85,28 @@ class VendedRoleReconciler:
         return report.not_ready_status(*error_reason(error), record.blocked_on, created)
 
     def _decide(self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Snapshot, *, role_exists: bool) -> RoleDecision:
-        decision = self._vender.decide(requests, lambda request: self._quota.decide(request, snapshot, role_exists=role_exists))
-        self._quota.reserve(requests[0], decision.combined)
-        record.set_decision(granted_condition(decision))
-        return decision
+        role_decision = self._vender.decide(requests, lambda request: self._quota.decide(request, snapshot, role_exists=role_exists))
+        self._quota.reserve(requests[0], role_decision.combined)
+        record.set_decision(granted_condition(role_decision))
+        return role_decision
 
     async def _denied(
         self,
         role: VendedRole,
-        decision: RoleDecision,
+        role_decision: RoleDecision,
         request: Request,
-        verdict: Pending | Denied,
+        decision: Pending | Denied,
         record: RoleRecord,
         snapshot: Snapshot,
     ) -> ReconcileResult:
-        if role.status.role_name is not None and verdict.withdrawn:
+        if role.status.role_name is not None and decision.withdrawn:
             # An earlier attempt may have created the role, and could not report it before the grant was withdrawn.
-            requests = tuple(each for each, _ in decision.decisions)
-            message = decision.where(request) + verdict.message
-            await self._ender.revoke_requests(requests, assigned_role_name(role), revocation_code(verdict), message)
+            requests = tuple(each for each, _ in role_decision.decisions)
+            message = role_decision.where(request) + decision.message
+            await self._ender.revoke_requests(requests, assigned_role_name(role), revocation_code(decision), message)
             return _NOTHING
-        status = self._vender.objects.report(role).denied_status(verdict, decision)
-        if isinstance(verdict, Pending):
+        status = self._vender.objects.report(role).denied_status(decision, role_decision)
+        if isinstance(decision, Pending):
             return ReconcileResult(status)
-        await self._vender.deny(role, request, verdict, snapshot, record)
-        return ReconcileResult(status, KubernetesEvent("Warning", "Denied", verdict.message))
+        await self._vender.deny(role, request, decision, snapshot, record)
+        return ReconcileResult(status, KubernetesEvent("Warning", "Denied", decision.message))

@@ -1,8 +1,8 @@
 """Decide every VendedRole again when policy, tags, attributes or agents change.
 
-A live role is revoked if what it reads is no longer granted unchanged. A role that could only read more lives on, and the next vend reads
-more. A request that waits, or was denied, is reconciled as soon as its decision would differ. A live role that this process did not vend is
-evaluated as soon as the watch tells of it, because another process decided it by another snapshot.
+A live role is revoked if its grants are withdrawn or changed. A role that could only read more continues, and the next vend reads more.
+A request that waits, or was denied, is reconciled as soon as its decision would differ. A live role that this process did not vend is
+evaluated at its first watch event, because another process decided it by another snapshot.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from rolevend.roles.status import granted_condition
 from rolevend.roles.store import RoleStore
 
 _MAX_PARALLEL = 16
-"""Revocations that are written concurrently. On the platform all of them begin at once."""
+"""Revocations that are written concurrently. Their drops on the platform all start at once."""
 _YIELD_EVERY = 50
 """Decisions before other tasks of the event loop get their turn."""
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reevaluator:
-    """Runs concurrently with the builds of snapshots: a long evaluation does not keep a newer snapshot from deciding what is vended."""
+    """Runs concurrently with the builds of snapshots: a long evaluation does not delay a newer snapshot."""
 
     def __init__(self, snapshots: Snapshots, roles: RoleStore, quota: RoleQuota, objects: VendedRoleWriter, ender: RoleEnder) -> None:
         self._snapshots = snapshots
@@ -51,12 +51,12 @@ class Reevaluator:
         self._due.set()
 
     def retry(self) -> None:
-        """Evaluate again if an action failed since the last evaluation began: no other decision can differ."""
+        """Evaluate again if an action failed since the last evaluation began; otherwise no decision can differ."""
         if self._failed:
             self.wake()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -73,7 +73,8 @@ class Reevaluator:
                     await asyncio.sleep(0)
 
     def on_states(self, states: Sequence[RoleState]) -> None:
-        """Handle an event of an object that does not end. Returns at once. The last evaluation may be over before a role is listed."""
+        """Handle an event of an object that is not ending. Returns at once. The last evaluation may have ended before the role was
+        listed."""
         if any(each.live and each.granted is None for each in states):
             self._evaluate(states, self._begin)
 
@@ -83,7 +84,7 @@ class Reevaluator:
         task.add_done_callback(self._tasks.discard)
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
-        """Revoke the roles that read governed tables which somebody changed by hand."""
+        """Revoke the roles that read governed tables that were changed manually."""
         for each in drift:
             for state in self._roles.named(each.roles, platform):
                 if state.ending_since is None:
@@ -95,24 +96,24 @@ class Reevaluator:
         if not live:
             return self._evaluate_request(states, begin)
         for state in live:
-            verdict = self._verdict(state)
-            if reason := revocation_reason(verdict, state):
+            decision = self._decide(state)
+            if reason := revocation_reason(decision, state):
                 self._ender.begin_drops(state)
-                begin(self._revoke(state, revocation_code(verdict), _where(state, states) + reason))
+                begin(self._revoke(state, revocation_code(decision), _where(state, states) + reason))
                 return None
-            if isinstance(verdict, Granted) and state.granted is None:  # the profile's name shows that it was vended before a restart
-                self._roles.record(state.request.uid).set_grant(state.request.platform, verdict)
+            if isinstance(decision, Granted) and state.granted is None:  # vended before a restart, as the profile's name shows
+                self._roles.record(state.request.uid).set_grant(state.request.platform, decision)
         return None
 
     def _evaluate_request(self, states: Sequence[RoleState], begin: _Begin) -> None:
         first = states[0]
-        if first.request.delivery is not Delivery.SECRET:  # their calls vend the others
+        if first.request.delivery is not Delivery.SECRET:  # the API vends the others
             return
-        decision = RoleDecision(tuple((each.request, self._verdict(each)) for each in states))
-        if granted_condition(decision) != first.verdict:
-            begin(self._act(self._objects.request_reconcile(first.request, "verdict changed"), "cannot reconcile a request", first))
+        role_decision = RoleDecision(tuple((each.request, self._decide(each)) for each in states))
+        if granted_condition(role_decision) != first.decision:
+            begin(self._act(self._objects.request_reconcile(first.request, "decision changed"), "cannot reconcile a request", first))
 
-    def _verdict(self, state: RoleState) -> Decision:
+    def _decide(self, state: RoleState) -> Decision:
         return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)
 
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:
@@ -123,7 +124,7 @@ class Reevaluator:
         try:
             await action
         except RolevendError as error:
-            self._failed = True  # drift is found by the next look, too
+            self._failed = True  # the next poll finds the drift again
             _log.warning("%s: %s", what, error, extra={"object": str(state.request.name), "role": state.role})
 
 

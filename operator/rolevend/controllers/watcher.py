@@ -1,4 +1,4 @@
-"""The events of VendedRoles, and the end of their time: what each object's event means for the services that follow it."""
+"""Pass each event of a VendedRole to the services that follow the object, and end expired roles."""
 
 import logging
 
@@ -63,12 +63,12 @@ class VendedRoleWatcher:
         self._expiry.schedule(uid, self._api_vends.deadline(first), first.request.platform)
         for state in states:
             self._api_vends.on_state(state)
-            if state.ready and state.absent:  # the role could not be created there, and what may exist must go
+            if state.ready and state.absent:  # the role could not be created there, and a partial one must be dropped
                 self._ender.begin_drop(state)
         self._reevaluator.on_states(states)
 
     async def expire(self, uid: Uid) -> None:
-        """End the role, whose time is over."""
+        """End the expired role."""
         state = self._roles.get(uid)
         if state is None:
             return
@@ -76,6 +76,6 @@ class VendedRoleWatcher:
             await self._ender.delete(state.request)
         elif await self._api_vends.give_up(state):
             await self._ender.revoke(state, BY, MESSAGE)
-        else:  # its call was answered at the last moment
+        else:  # its call completed at the last moment
             self._expiry.forget(uid)
             self._expiry.schedule(uid, state.request.expires_at, state.request.platform)

@@ -1,5 +1,6 @@
-"""What one agent may read and use for one user now, and the reason if it may not. No I/O, no clock.
+"""Decide what one agent may read and use for one user now, and give the reason for a denial. No I/O, no clock.
 
-`snapshot` is the immutable state that every decision reads; `outcome` is what a decision returns. `admission` says which agents a platform
-admits, and within which limits; `proof` how a user is proven; `tools` and `tool_visibility` which tools of the agent the user may use.
+`snapshot` is the immutable state that every decision reads; `outcome` is the result of a decision. `admission` holds the agents that a
+platform admits, and their limits; `proof` the proof of the user; `tools` and `tool_visibility` the tools of the agent that the user may
+use.
 """

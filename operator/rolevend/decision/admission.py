@@ -1,4 +1,4 @@
-"""The agent that asks, and the terms on which a platform lets agents in. Pure."""
+"""The agent of a request, and the entries of `spec.agents` by which a platform admits it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,74 +18,74 @@ class Agent:
     name: ObjectName
     handle: AgentHandle
     may_assert: bool
-    """Whether it may name the user without a token (`onBehalfOf.assertion: Trusted`); otherwise a token must (`TokenRequired`)."""
+    """True if it may name the user without a token (`onBehalfOf.assertion: Trusted`). Otherwise it needs a token (`TokenRequired`)."""
     users: tuple[Requirement, ...]
-    """What the attributes of a user must meet for the agent to act for them."""
+    """Requirements on the attributes of each user that the agent acts for."""
     longest_seconds: int
     idle_seconds: int | None = None
-    """After how long without use its roles count as given back; None: as the platform says."""
+    """Seconds without use after which its roles are released; None: the platform's limit."""
     transaction_seconds: int | None = None
-    """How old a transaction of its roles may be, and so a statement; None: as the platform says."""
+    """Longest transaction of its roles, and so longest statement; None: the platform's limit."""
     version: Version | None = None
     combination: Combination | None = None
-    """How its own grants and the user's combine; None: as widely as the platform permits."""
+    """The combination of its own grants with the user's; None: the widest that the platform permits."""
     tools: Mapping[PlatformName, Tools] = field(default_factory=dict)
-    """What it asks for whoever it acts for."""
+    """The tools that it asks for, for every user."""
     identity: Identity | None = None
-    """Whom a user's token must name; None: no token can."""
+    """The identity that a user's token must name; None: no token is accepted."""
     most_live: int | None = None
-    """How many roles it may have at once; None: as many as the platform permits."""
+    """Maximum number of its roles at one time; None: the platform's limit."""
     vends_per_minute: int | None = None
-    """How many calls that vend one process takes of it; None: any number."""
+    """Maximum vending calls per minute in one process; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAdmission:
-    """What a DataPlatform says of agents of the namespaces that carry all of `labels`, and permits to them."""
+    """One entry of `spec.agents` of a DataPlatform. It selects agents of the namespaces that carry all of `labels`."""
 
     labels: Mapping[str, str]
     may_assert: bool
     longest_seconds: int
     limits: RoleLimits = field(default_factory=RoleLimits)
     names: frozenset[str] | None = None
-    """The only agents that are meant; None: all of them."""
+    """The names of the selected agents; None: all agents of the namespaces."""
     attributes: Attributes = field(default_factory=Attributes)
-    """What policies may match of these agents."""
+    """The attributes of these agents, which policies can match."""
     purposes: frozenset[str] = frozenset()
-    """What they may say that they ask for."""
+    """The purposes that they may state."""
     widest: Combination | None = Combination.USER_CEILING
-    """The widest combination of their own grants and the user's; None: nothing is said of it."""
+    """The widest combination of their own grants with the user's; None: this entry sets no limit."""
     tools: Tools = field(default_factory=Tools)
-    """The only tools that they may have."""
+    """The tools that they may have."""
     may_prove: bool = False
-    """Whether those get in that must prove the user."""
+    """True if agents that must prove the user are admitted."""
     most_live: int | None = None
-    """How many roles each of them may have at once; None: as many as `default_live` says."""
+    """Maximum number of roles of each agent at one time; None: see `default_live`."""
     agent_user: str | None = None
-    """The user on the platform that the one agent has already, and that is granted its roles; None: each role has a login of its own."""
+    """An existing user of the platform, which is granted the roles of the one agent; None: each role is a login of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformAdmission:
     name: PlatformName
     closed: str | None
-    """The reason to vend no new role, or None. Live roles are still evaluated: their revocation must not wait."""
+    """The reason why no new role is vended here, or None. Existing roles are still evaluated, so that they can be revoked."""
     schemas_of: Mapping[str, frozenset[str]]
-    """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
+    """Namespace -> the schemas of its domain, for schemas that no other namespace has."""
     agents: tuple[AgentAdmission, ...]
     contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Schema -> the namespaces that are all given it: nobody writes its policy."""
+    """Schema -> the namespaces that claim it. No policy applies to such a schema."""
     leak: str | None = None
-    """What canaries found to be shown, changed or kept against policy, or None. With a leak no role is vended, and live roles end."""
+    """The failed isolation checks, or None. No role is vended here, and existing roles are revoked."""
     unattested: str | None = None
-    """Why the promises are not attested, or None. Without an attestation no new role is vended; live roles are still evaluated."""
+    """The reason why isolation is not attested, or None. No new role is vended here. Existing roles are still evaluated."""
     type: PlatformType = POSTGRESQL
     sessions: int | None = None
-    """How many it has for everybody together; None: it has no such number."""
+    """Maximum number of sessions of the whole platform; None: no limit."""
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Denied | None:
-    """Where the platform team or the agent team does not allow it, whoever the user is."""
+    """Return the denial that holds for every user: the platform or the agent does not allow the request."""
     if not here:
         whom = (
             f"no agents of namespace {agent.name.namespace}" if not any(each.names for each in terms.agents) else f"no agent {agent.name}"
@@ -95,8 +95,8 @@ def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequ
     if not permitted:
         return Denied("NotPermitted", _not_permitted(agent, terms.name))
     if not agent.may_assert and request.token is None:
-        why = f"Agent {agent.name.name} acts for nobody without a token of theirs; name a Secret that holds one"
-        return Denied("TokenRequired", f"spec.userTokenSecretRef: {why}")
+        cause = f"Agent {agent.name.name} needs a token of the user; name a Secret that holds one"
+        return Denied("TokenRequired", f"spec.userTokenSecretRef: {cause}")
     longest = min(agent.longest_seconds, max(each.longest_seconds for each in permitted))
     if request.expiration_seconds > longest:
         return Denied(
@@ -105,34 +105,34 @@ def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequ
             f"and DataPlatform {terms.name} allow",
         )
     if request.purpose is not None and not any(request.purpose in each.purposes for each in permitted):
-        why = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
-        return Denied("NotPermitted", f"spec.purpose: {why}")
+        cause = f"DataPlatform {terms.name} does not let Agent {agent.name.name} say {request.purpose}; see the purposes in its spec.agents"
+        return Denied("NotPermitted", f"spec.purpose: {cause}")
     users = agent_users(permitted)
     if len(users) > 1:
-        why = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
-        return Denied("NotPermitted", f"spec.agentRef: {why} in its spec.agents")
+        cause = f"DataPlatform {terms.name} names several users for Agent {agent.name.name}, {' and '.join(users)}; see the agentUser"
+        return Denied("NotPermitted", f"spec.agentRef: {cause} in its spec.agents")
     too_wide = wider_than_permitted(agent, terms, here)
     return Denied("NotPermitted", f"spec.agentRef: spec.combination {too_wide}") if too_wide else None
 
 
 def wider_than_permitted(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> str | None:
-    """Return why the agent's combination is wider than `here`, the platform's terms for it, permit; or None."""
+    """Return the reason why the agent's combination is wider than the platform permits, or None."""
     bound = _widest(permitting(agent, here))
     if agent.combination is None or bound is None or not agent.combination.is_wider_than(bound):
         return None
-    why = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
-    return f"{why}; see the widestCombination in its spec.agents"
+    cause = f"{agent.combination.value} of Agent {agent.name.name} is wider than {bound.value}, which DataPlatform {terms.name} permits"
+    return f"{cause}; see the widestCombination in its spec.agents"
 
 
 def _not_permitted(agent: Agent, platform: PlatformName) -> str:
     if agent.may_assert:
-        return f"DataPlatform {platform} wants a proof of the user: assertion Trusted is not in its spec.agents"
-    why = f"Agent {agent.name.name} wants a proof of the user, and DataPlatform {platform} takes none"
-    return f"{why}: assertion TokenRequired is not in its spec.agents"
+        return f"DataPlatform {platform} requires a proof of the user: assertion Trusted is not in its spec.agents"
+    cause = f"Agent {agent.name.name} requires a proof of the user, and DataPlatform {platform} accepts none"
+    return f"{cause}: assertion TokenRequired is not in its spec.agents"
 
 
 def asking_of(request: Request, agent: Agent | None, here: Sequence[AgentAdmission]) -> RequestContext:
-    """`here` are the terms of the platform that are about the agent: what it says of agents holds also where it permits nothing."""
+    """Return the facts that policies can match. `here` are the entries that select the agent, including those that permit nothing."""
     known = Attributes.of(item for each in here for item in each.attributes)
     combination = _combination(agent, here)
     return RequestContext(request.user, request.agent, known, request.platform, request.purpose, request.expiration_seconds, combination)
@@ -155,28 +155,28 @@ def terms_for(platform: PlatformAdmission, labels: Mapping[str, str], agent: Age
 
 
 def permitting(agent: Agent, here: Sequence[AgentAdmission]) -> list[AgentAdmission]:
-    """The terms on which the agent gets a role: those that permit how it shows for whom it acts."""
+    """Return the entries that permit the way in which the agent proves its user."""
     return [each for each in here if (each.may_assert if agent.may_assert else each.may_prove)]
 
 
 def agent_users(permitted: Sequence[AgentAdmission]) -> list[str]:
-    """The users that are named for the agent, sorted: none, or the one that is granted its roles."""
+    """Return the existing users named for the agent, sorted: at most one in an accepted configuration."""
     return sorted({each.agent_user for each in permitted if each.agent_user is not None})
 
 
 def tools_of(agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Permitted:
-    """Of those that the agent asks for on the platform; `here` are the terms that are about it."""
-    most = Tools()
+    """Return the requested tools that the platform permits. `here` are the entries that select the agent."""
+    maximum = Tools()
     for each in permitting(agent, here):
-        most |= each.tools
+        maximum |= each.tools
     owners = {schema: namespace for namespace, schemas in terms.schemas_of.items() for schema in schemas}
     owners |= {schema: ", ".join(namespaces) for schema, namespaces in terms.contested.items()}
     adds = _combination(agent, here) is Combination.UNION
-    return permitted(agent.tools.get(terms.name, Tools()), most, owners, terms.name, adds=adds, kind=terms.type)
+    return permitted(agent.tools.get(terms.name, Tools()), maximum, owners, terms.name, adds=adds, kind=terms.type)
 
 
 def most_live(agent: Agent, permitted: Sequence[AgentAdmission], sessions: int | None) -> int | None:
-    """How many roles the agent may have at once: the most generous of the terms, as far as the agent's own limit goes. None: any number."""
+    """Return the maximum number of roles at one time; None: no limit. The most generous entry counts, cut to the agent's own limit."""
     default = default_live(sessions, limits_of(agent, permitted).connections)
     here = [default if each.most_live is None else each.most_live for each in permitted]
     generous = max((each for each in here if each is not None), default=None) if None not in here else None
@@ -184,12 +184,12 @@ def most_live(agent: Agent, permitted: Sequence[AgentAdmission], sessions: int |
 
 
 def default_live(sessions: int | None, of_each_role: int) -> int | None:
-    """Roles that take half of the platform's sessions together, so that no agent keeps everybody else out; one at least."""
+    """Return the number of roles that use half of the platform's sessions, at least one. One agent cannot use all sessions."""
     return None if sessions is None else max(1, sessions // 2 // of_each_role)
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentAdmission]) -> RoleLimits:
-    """The most generous ones; but how long a role may be idle, and a transaction last, the agent may cut further."""
+    """Return the most generous limits. The agent can shorten the idle time and the transaction time."""
     limits = RoleLimits.widest([each.limits for each in permitted])
     idle = [seconds for seconds in (limits.idle_seconds, agent.idle_seconds) if seconds is not None]
     longest = limits.transaction_seconds

@@ -1,9 +1,9 @@
-"""What a handle is claimed for: said by who vends, kept by the cluster's records, and asked of them by the picture."""
+"""The claim of a handle: the handle, and the agent or user that it stands for."""
 
 from rolevend.model import AgentHandle, ObjectName, User, UserHandle
 
 Claim = tuple[str, ...]
-"""A handle, and whom it is to stand for: the kind of record, and its values."""
+"""The kind of record, the handle, and the two values that identify the agent or user."""
 
 
 def agent_claim(handle: AgentHandle, agent: ObjectName) -> Claim:

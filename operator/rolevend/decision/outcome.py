@@ -1,4 +1,4 @@
-"""One request, what can be said to it, and what that means for a role that lives already. Pure."""
+"""One request, its decision, and the effect of the decision on an existing role. Pure."""
 
 import enum
 from collections.abc import Mapping
@@ -12,18 +12,17 @@ from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
 
 
 class Delivery(enum.StrEnum):
-    """How the agent gets the credential, and so who makes the role."""
+    """How the agent receives the credential, and which process creates the role."""
 
     SECRET = "Secret"  # noqa: S105 - no password
-    """The operator does, and keeps it in a Secret."""
+    """The operator creates the role and stores the credential in a Secret."""
     RESPONSE = "Response"
-    """The API does, and answers with it: a role that is not Ready when the call is over is worth nothing."""
+    """The API creates the role and returns the credential. If the role is not Ready at the end of the call, nobody can use it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A VendedRole, and one of its platforms: everything a vend is derived from. The object exists already, so whatever follows can be
-    found and undone."""
+    """One platform of a VendedRole: the input of a vend. The object exists already, so that each later effect can be found and undone."""
 
     name: ObjectName
     uid: Uid
@@ -33,39 +32,40 @@ class Request:
     created_at: datetime
     expiration_seconds: int
     purpose: str | None = None
-    """What the agent says it is for."""
+    """The purpose that the agent states."""
     resources: tuple[TableId, ...] | None = None
-    """The only tables that are asked for; None: whatever is granted."""
+    """The requested tables; None: every granted table."""
     requested_by: str | None = None
-    """Who created the object, where the cluster writes that down."""
+    """The creator of the object, if the cluster records it."""
     token: UserToken | Presented | None = None
-    """Where the proof of the user is; None: the agent's word is all there is."""
+    """The place of the user's token; None: the agent asserts the user."""
     proof: Proof | Unproven | None = None
-    """What came of the token; None: it was not looked at yet."""
+    """The result of the token check; None: not checked yet."""
     delivery: Delivery = Delivery.SECRET
     task: Task | None = None
     request_id: str | None = None
-    """Of the API call that made it, as the caller knows it."""
+    """The caller's id of the API call that created the object."""
     allow_partial: bool = False
-    """Whether it may be made on some of the object's platforms, and not on others."""
+    """True if the role may exist on some of the object's platforms only."""
     further: bool = False
-    """Whether `platform` is not the first that the object names."""
+    """True if `platform` is not the first platform of the object."""
 
     @property
     def expires_at(self) -> datetime:
-        """Counted from the object's creation, so that no retry moves it; and never later than what proves the user."""
+        """Return the expiry, counted from the creation of the object so that no retry moves it. Never later than the expiry of the
+        proof."""
         asked = self.created_at + timedelta(seconds=self.expiration_seconds)
         return min(asked, self.proof.expires_at) if isinstance(self.proof, Proof) else asked
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Something that the verdict needs is not known yet; `message` says what."""
+    """The decision needs an input that is not known yet; `message` names it."""
 
     reason: str
     message: str
     withdrawn: bool = False
-    """What a role that is live already rested on was taken away: that role ends. Otherwise not knowing ends nothing."""
+    """True if an input was withdrawn: existing roles are revoked. An input that is only unknown revokes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +73,39 @@ class Denied:
     reason: str
     message: str
     withdrawn: bool = True
-    """See Undecided: a role that lives without a grant ends."""
+    """See `Pending`: a role without a grant is revoked."""
     missing: str | None = field(default=None, compare=False)
-    """The smallest thing that would have to be granted, which the message also names, or None."""
+    """The smallest grant that is missing, which the message also names. None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What would be vended: the shape, the values, the names."""
+    """The profile and the lease of the role to vend."""
 
     profile: Profile
     lease: Lease
     user_handle: UserHandle
     proof: Proof | None = None
-    """What proved the user, with the attributes alone that somebody asks for here; None: nothing did."""
+    """The proof of the user, reduced to the attributes that are read here; None: the agent asserts the user."""
     granted_by: Mapping[TableId, tuple[ObjectName, ...]] = field(default_factory=dict, compare=False)
     """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]] = field(default_factory=dict, compare=False)
-    """The tables that a tool reads by their own names, each with what is stricter there than what is granted."""
+    """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:
-        """What the role reads: those of the profile, as far as the lease is not narrowed."""
+        """The tables that the role reads: those of the profile that the lease includes."""
         wanted = self.lease.resources
         return self.profile.tables if wanted is None else tuple(each for each in self.profile.tables if each.table in wanted)
 
     @property
     def stricter(self) -> tuple[str, ...]:
-        """Where a tool sees less of `tables` than the role itself, one sentence each."""
+        """The restrictions of `tables` that are stricter for a tool than for the role, one sentence each."""
         return tuple(sentence for shape in self.tables for sentence in self.behind.get(shape.table, ()))
 
     def still_carries(self, other: "Granted") -> bool:
-        """Whether a role that was vended as `other` may live on under this verdict: everything it reads is granted unchanged, to the same
-        login. What its lease keeps from it may be lost."""
+        """True if a role that was vended as `other` may continue under this decision: each table that it reads is granted unchanged, to
+        the same login. Tables outside its lease are ignored."""
         held = replace(other.profile, tables=other.tables)
         keys = attribute_keys(held)
         is_same_login = self.lease.agent_user == other.lease.agent_user
@@ -115,15 +115,15 @@ class Granted:
 Decision = Pending | Denied | Granted
 
 
-def withdrawal_reason(verdict: Decision, held: Granted) -> str | None:
+def withdrawal_reason(decision: Decision, held: Granted) -> str | None:
     """Return the reason to revoke a role that was vended as `held`, or None."""
-    if not isinstance(verdict, Granted):
-        return verdict.message if verdict.withdrawn else None
-    if verdict.still_carries(held):
+    if not isinstance(decision, Granted):
+        return decision.message if decision.withdrawn else None
+    if decision.still_carries(held):
         return None
     return "policy, guardrails, tags or attributes changed: what the role reads is no longer granted unchanged"
 
 
-def revocation_code(verdict: Decision) -> str:
-    """What took a live role's ground away: a leak of the platform, or policy."""
-    return "Leak" if isinstance(verdict, Pending) and verdict.reason == "Leak" else "PolicyChanged"
+def revocation_code(decision: Decision) -> str:
+    """Return the code of a revocation: a leak of the platform, or a changed policy."""
+    return "Leak" if isinstance(decision, Pending) and decision.reason == "Leak" else "PolicyChanged"

@@ -1,4 +1,4 @@
-"""How a request shows for whom it asks: by a token that was checked, by one that proves nothing, or by the agent's word. Values."""
+"""How the user of a request is proven: by an accepted token, or by the agent's assertion. Values."""
 
 import enum
 from collections.abc import Collection, Mapping
@@ -9,14 +9,14 @@ from rolevend.model import UserHandle, Version
 
 
 class UserProof(enum.StrEnum):
-    """What shows that it is this user."""
+    """The kind of proof."""
 
     ASSERTED = "Asserted"
-    """The agent named the user, and is trusted to."""
+    """A trusted agent named the user."""
     TOKEN = "Token"  # noqa: S105 - no password
-    """A token that the user let the agent's client have."""
+    """A token of the user."""
     EXCHANGED = "Exchanged"
-    """A token in which its issuer says that the agent acts for the user."""
+    """A token whose issuer states that the agent acts for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ClientIdentity:
     issuer: str
     client_ids: frozenset[str]
     subject: str
-    """Who it is as an actor."""
+    """Its subject in the `act` claim."""
 
 
 Identity = ServiceAccountIdentity | ClientIdentity
@@ -41,7 +41,7 @@ Identity = ServiceAccountIdentity | ClientIdentity
 
 @dataclass(frozen=True, slots=True)
 class UserToken:
-    """Where the user's token is: a key of a Secret in the namespace of the request."""
+    """The key of a Secret, in the namespace of the request, that holds the user's token."""
 
     secret: str
     key: str
@@ -49,17 +49,17 @@ class UserToken:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The user's token came with the call to the API, which checked it, and is nowhere now."""
+    """The API call carried the user's token. The API checked it and did not store it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attribute of the user that a token says."""
+    """An attribute of the user, taken from a token."""
 
     key: str
     values: tuple[str, ...]
     source: str
-    """Where in the token: `claim groups`."""
+    """The claim that gave the values, for example `claim groups`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ProofContext:
-    """What a token is checked against, beside keys and time: where that is another one, it is worth another look."""
+    """The objects that a token is checked against. If they change, the token is checked again."""
 
     agent: Version | None
     issuers: Mapping[str, Version]
@@ -81,7 +81,7 @@ class ProofContext:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A token proved the user, and named the agent. Nothing of it is the token itself."""
+    """An accepted token that proves the user and names the agent. It does not contain the token."""
 
     kind: UserProof
     provider: str
@@ -90,28 +90,28 @@ class Proof:
     digest: str
     """SHA-256 of the token, in hex."""
     expires_at: datetime
-    """Nothing that is given for it lives longer."""
+    """Every role for this token expires by then."""
     handle: UserHandle | None = None
     attributes: tuple[Claimed, ...] = ()
     unreadable: frozenset[str] = frozenset()
-    """Keys of attributes whose claims are there and not known: they may have any value."""
+    """Keys of attributes whose claims cannot be read. They may have any value."""
     actors: tuple[Actor, ...] = ()
-    """Who acts for the user: the agent first, then whom it got that from."""
+    """The actors for the user: the agent first, then each earlier actor."""
     basis: ProofContext | None = None
-    """None: as it was written down when the role was begun."""
+    """None: read from the status, as the operator wrote it with the intent."""
 
     def only(self, keys: Collection[str]) -> "Proof":
-        """Without the values of other attributes, which are then not known."""
+        """Return the proof without the values of other attributes. Their keys become unreadable."""
         kept = tuple(each for each in self.attributes if each.key in keys)
         return replace(self, attributes=kept, unreadable=self.unreadable | {each.key for each in self.attributes if each.key not in keys})
 
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """A token was looked at and proves nothing here."""
+    """A checked token that does not prove the user."""
 
     code: str
-    """As in `identity.refusal`."""
+    """See `identity.refusal`."""
     message: str
     digest: str
     basis: ProofContext

@@ -1,7 +1,7 @@
-"""Who is registered, what platforms permit, and the verdict on one request. Pure: an immutable picture of the cluster's objects.
+"""The immutable snapshot of registered agents, users, platforms and policies, and the decision on one request. Pure.
 
-A picture is incomplete until everything that could change the verdict was read; until then the verdict is `Pending`, never a
-denial, because a denial of a live role ends it. An Agent may yet arrive, so a request waits for it, too.
+While an input is unread, the decision is `Pending` and never a denial, because a denial revokes an existing role. A request also waits
+for an Agent that is not registered yet.
 """
 
 import json
@@ -47,52 +47,52 @@ class KnownUser:
     attributes: Attributes
     version: Version | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Where in a token attributes are from, by key; of all others UserAttributes say them."""
+    """The claim that gave each attribute, by key. Other attributes come from UserAttributes."""
     unreadable: frozenset[str] = frozenset()
-    """Keys of attributes that a token says something of, and nobody knows what."""
+    """Keys of attributes whose claims cannot be read."""
 
 
 @dataclass(frozen=True)
 class SourceVersions:
-    """The versions of what the verdicts of one platform are made of."""
+    """The versions of the inputs to the decisions on one platform."""
 
     platform: Version
     policies: Mapping[ObjectName, Version]
     bindings: tuple[Version, ...]
-    """Every TagBinding that reaches the platform, sorted."""
+    """The TagBindings that select the platform, sorted."""
     catalog: str | None
-    """The digest of the tables and columns that were read there, or None before the first read."""
+    """Digest of the tables and columns that were read there, or None before the first read."""
     guardrails: Mapping[str, Version] = field(default_factory=dict)
-    """Every one that names the platform, by its name."""
+    """The guardrails that name the platform, by name."""
 
     @cached_property
     def policy_digest(self) -> str:
-        """Of all policies, guardrails and bindings: another one where any of them is another version."""
+        """Digest of the versions of all policies, guardrails and bindings."""
         versions = sorted([*self.policies.values(), *self.guardrails.values(), *self.bindings])
-        told = [[each.kind, each.name, each.uid, each.generation] for each in versions]
-        return f"sha256:{sha256(json.dumps(told).encode()).hexdigest()}"
+        identities = [[each.kind, each.name, each.uid, each.generation] for each in versions]
+        return f"sha256:{sha256(json.dumps(identities).encode()).hexdigest()}"
 
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
-"""The reason of the only verdict that a look at the user's token can change."""
-_MOST_SHAPES = 1_000
+"""The reason of the only decision that a token check can change."""
+_MAX_SHAPES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedProfile:
     profile: Profile
     granted_by: Mapping[TableId, tuple[ObjectName, ...]]
-    """The policies that grant each of its tables."""
+    """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]]
-    """The tables that a tool of it reads by their own names, each with what is stricter there than what is granted."""
+    """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
 
 
 class ProfileCache:
-    """One platform's index, and the profile of every combination of its parts that was asked for. Never wrong: a changed index is
-    another `ProfileCache`. Planning a thousand tables takes longer than vending them, so all users of one shape share it."""
+    """Cache of the profiles of one platform's index, shared by all users with the same entitlement. It needs no invalidation, because a
+    changed index has a new `ProfileCache`. Planning a thousand tables takes longer than vending them."""
 
     def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
-        """`functions` and `tools` are those that agents might have."""
+        """`functions` and `tools` are those that agents may request."""
         self.index = index
         self.functions = functions
         self.tools = tools
@@ -101,13 +101,13 @@ class ProfileCache:
 
     @cached_property
     def reads(self) -> frozenset[str]:
-        """The user attributes that some policy or guardrail asks for."""
+        """The user attributes that some policy or guardrail reads."""
         policies, guardrails = (each.reads for each in self.index.policies), (each.reads for each in self.index.guardrails)
         return frozenset[str]().union(*policies, *guardrails)
 
     @cached_property
     def agent_reads(self) -> frozenset[str]:
-        """The attributes of the agent that some policy asks for."""
+        """The agent attributes that some policy reads."""
         return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
 
     def of(
@@ -117,7 +117,8 @@ class ProfileCache:
         functions: tuple[FunctionId, ...] = (),
         tools: tuple[Tool, ...] = (),
     ) -> ResolvedProfile | Denial:
-        """`functions` and `tools` are those that the agent has, the latter as far as the user is granted what is behind them."""
+        """Return the profile. `functions` and `tools` are the agent's; a tool is included only if the user is granted the tables that it
+        reads."""
         switches = switch(attributes, self.index, asking)
         if isinstance(switches, Denial):
             return switches
@@ -126,13 +127,13 @@ class ProfileCache:
         if shape is None:
             entitled = entitlement(switches, self.index)
             shape = entitled if isinstance(entitled, Denial) else self._shape(entitled, functions, tools)
-            if len(self._known) >= _MOST_SHAPES:
+            if len(self._known) >= _MAX_SHAPES:
                 self._known.clear()
             self._known[key] = shape
         return shape
 
     def behind_tools(self, policy: CompiledPolicy) -> tuple[str, ...]:
-        """What tools see less of than `policy`, one of the index, grants, as far as it decides alone; one sentence each."""
+        """Return the restrictions of tools that are stricter than the grants of `policy` alone, one sentence each."""
         return tuple(of_policy(policy, self.index.tables, self.tools))
 
     def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
@@ -144,45 +145,45 @@ class ProfileCache:
 class Snapshot:
     cluster: ClusterId
     handle_key: bytes
-    """The secret of opaque user handles; the same for the life of the cluster, or traces of old roles end."""
+    """The key that derives user handles. It must never change: roles with other handles would be revoked."""
     agents: Mapping[ObjectName, Agent] = field(default_factory=dict)
     people: Mapping[User, KnownUser] = field(default_factory=dict)
     platforms: Mapping[PlatformName, PlatformAdmission] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels by namespace."""
     shapes: Mapping[PlatformName, ProfileCache] = field(default_factory=dict)
-    """Only of platforms whose catalog was read."""
+    """Only for platforms whose catalog was read."""
     sources: Mapping[PlatformName, SourceVersions] = field(default_factory=dict)
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
-    """Platforms of which something cannot be read that may be in the way of a grant: nothing is decided there, and why."""
+    """Platforms with an unreadable restriction, each with the reason. The decision there is `Pending`."""
     issuers: Mapping[str, Version] = field(default_factory=dict)
-    """The accepted IdentityProviders, by issuer: what others have signed proves nobody."""
+    """The accepted IdentityProviders, by issuer. Tokens of other issuers prove nothing."""
     cluster_issuer: str = ""
-    """The issuer of ServiceAccounts' tokens, or empty."""
+    """The issuer of ServiceAccount tokens, or empty."""
     pending: str | None = "nothing was read yet"
-    """What must still be read before anything is decided, or None."""
+    """The inputs that are still unread, or None."""
 
     @cached_property
     def clients(self) -> Mapping[tuple[str, str], Agent]:
-        """The agents that are clients of identity providers, by issuer and client id. No two are accepted that share one."""
+        """The agents that are clients of identity providers, by issuer and client id. No two accepted agents share one."""
         clients = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ClientIdentity))
         return {(identity.issuer, client_id): agent for identity, agent in clients for client_id in identity.client_ids}
 
     @cached_property
     def service_accounts(self) -> Mapping[ObjectName, Agent]:
-        """The agents that are ServiceAccounts, by the name of these. No two are accepted that share one."""
+        """The agents that are ServiceAccounts, by ServiceAccount. No two accepted agents share one."""
         accounts = ((each.identity, each) for each in self.agents.values() if isinstance(each.identity, ServiceAccountIdentity))
         return {ObjectName(agent.name.namespace, identity.name): agent for identity, agent in accounts}
 
     def decide(self, request: Request, *, role_exists: bool = False) -> Decision:
-        """What is granted now. No side effect, no clock: the expiry is a fact of the request. `role_exists`: its role may be there
-        already, which a platform that is closed to new ones does not end."""
+        """Decide the request. No side effect, no clock: the expiry is part of the request. If `role_exists`, a platform that is closed
+        to new roles does not block it."""
         if self.pending:
             return Pending("Starting", self.pending)
         terms = self.platforms.get(request.platform)
         if terms is None:
-            why = f"spec.platformRefs: no DataPlatform is named {request.platform}"
-            return Pending("PlatformUnknown", self.unsure.get(request.platform, why))
+            cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
+            return Pending("PlatformUnknown", self.unsure.get(request.platform, cause))
         if terms.leak:
             return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not role_exists:
@@ -212,8 +213,8 @@ class Snapshot:
             )
         shapes = self.shapes.get(request.platform)
         if shapes is None:
-            why = f"the tables of DataPlatform {request.platform} were not read yet"
-            return Pending("CatalogUnread", self.unsure.get(request.platform, why))
+            cause = f"the tables of DataPlatform {request.platform} were not read yet"
+            return Pending("CatalogUnread", self.unsure.get(request.platform, cause))
         if unknown := _unknown(person, shapes.reads):
             return unknown
         permitted = tools_of(agent, terms, here).tools
@@ -227,19 +228,19 @@ class Snapshot:
         return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, permitting(agent, here))
 
     def most_live(self, request: Request) -> int | None:
-        """How many roles its agent may have at once; None: any number. For a request that is granted."""
+        """Return the maximum number of roles of the agent at one time; None: no limit. Call it only for a granted request."""
         agent, terms = self.agents[request.agent], self.platforms[request.platform]
         here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
         return most_live(agent, permitting(agent, here), terms.sessions)
 
     def tools(self, request: Request) -> tuple[Tool, ...]:
-        """What of an account its agent may have, for users who are granted what is behind it. For a request that is granted."""
+        """Return the account tools of the agent, before the user's grants are applied. Call it only for a granted request."""
         agent, terms = self.agents[request.agent], self.platforms[request.platform]
         here = terms_for(terms, self.namespaces.get(agent.name.namespace, {}), agent)
         return tools_within(tools_of(agent, terms, here).tools, self.shapes[request.platform].tools, None)
 
     def person(self, request: Request) -> KnownUser:
-        """What is known of its user: what a token says of an attribute takes the place of what UserAttributes say of it."""
+        """Return the user with all known attributes. Attributes of the token replace those of UserAttributes."""
         known = self.people.get(request.user) or KnownUser(request.user, None, Attributes())
         proof = request.proof
         if not isinstance(proof, Proof):
@@ -253,18 +254,18 @@ class Snapshot:
         return ProofContext(agent.version, self.issuers)
 
     def _unproven(self, request: Request, agent: Agent, *, role_exists: bool) -> Pending | Denied | None:
-        """Where the request names a token, and that does not prove its user."""
+        """Return the decision that results from a token that does not prove the user, or None."""
         if request.token is None:
             return None
         if agent.identity is None:
             return Denied("NotPermitted", f"spec.userTokenSecretRef: Agent {agent.name.name} has no spec.identity that a token could name")
         if isinstance(agent.identity, ServiceAccountIdentity) and not self.cluster_issuer:
-            why = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
-            return Pending("IdentityProviderUnknown", f"spec.agentRef: {why}", withdrawn=True)
+            cause = f"no accepted IdentityProvider takes tokens of ServiceAccounts, and Agent {agent.name.name} is one"
+            return Pending("IdentityProviderUnknown", f"spec.agentRef: {cause}", withdrawn=True)
         match request.proof:
             case Proof() if request.user.issuer not in self.issuers:
-                why = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
-                return Pending("IdentityProviderUnknown", f"spec.user.issuer: {why}", withdrawn=True)
+                cause = f"no accepted IdentityProvider has the issuer {request.user.issuer} any more"
+                return Pending("IdentityProviderUnknown", f"spec.user.issuer: {cause}", withdrawn=True)
             case Proof(basis=basis) if role_exists or basis in (None, self.basis(agent)):
                 return None
             case Unproven(code, message, _, basis) if basis == self.basis(agent):
@@ -273,7 +274,7 @@ class Snapshot:
                 return Pending(TOKEN_UNREAD, "spec.userTokenSecretRef: the token was not checked yet")
 
     def asking(self, request: Request) -> RequestContext:
-        """What policies may match of the request, as far as it is known now."""
+        """Return the facts of the request that policies can match, as far as they are known now."""
         terms, agent = self.platforms.get(request.platform), self.agents.get(request.agent)
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
@@ -311,16 +312,16 @@ def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:
 
 
 def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
-    """What may have any value could open what asks for its absence, and close nothing that asks for a value."""
+    """Return a denial if an attribute that is read here cannot be read. A condition on its absence would grant too much."""
     unknown = sorted(person.unreadable.intersection(asked))
     if not unknown:
         return None
-    why = f"what the user's token says of {', '.join(unknown[:10])} cannot be read, and is asked for here; see spec.claims of its"
-    return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {why} IdentityProvider")
+    cause = f"the claims of {', '.join(unknown[:10])} in the user's token cannot be read, and a policy reads them; see spec.claims of the"
+    return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {cause} IdentityProvider")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:
-    """What is asked for and not granted. Whether there is such a table is not for the asker to learn here."""
+    """Return a denial if a requested table is not granted. The message does not reveal if the table exists."""
     granted = {table.table for table in profile.tables}
     beyond = [str(table) for table in request.resources or () if table not in granted]
     if not beyond:

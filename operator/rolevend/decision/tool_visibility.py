@@ -1,4 +1,4 @@
-"""What tools see less of than is granted, in the tables that they read by their own names: of a profile, and of one policy alone. Pure."""
+"""Restrictions on tools, in tables that they read directly, that are stricter than the grant: for a profile, and for one policy. Pure."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ def read_by(tools: Iterable[Tool]) -> list[TableId]:
 
 
 def of_profile(profile: Profile, tables: Mapping[TableId, Table]) -> dict[TableId, tuple[str, ...]]:
-    """By table that a tool of the profile reads, one sentence for each thing that is stricter there. `tables` has all of these."""
+    """Return the stricter restrictions by table, one sentence each. `tables` has every table that a tool of the profile reads."""
     shapes = {shape.table: shape for shape in profile.tables}
     return {table: table_policy(shapes[table], tables[table].columns).stricter for table in read_by(profile.tools)}
 
 
 def of_policy(policy: CompiledPolicy, tables: Sequence[Table], tools: Iterable[Tool]) -> Iterator[str]:
-    """The same where nothing else is granted of these tables. `tables` are those of the policy's index, in the order of their ids."""
+    """The same for one policy alone. `tables` are those of the policy's index, sorted by id."""
     granted = union(each.tables for each in policy.grant_sets)
     for name in read_by(tools):
         place = bisect_left(tables, name, key=lambda table: table.id)

@@ -1,5 +1,7 @@
-"""What an agent has whoever it acts for: functions, schemas of its own, and what it uses of an account, as far as the platform team permits
-them and they are no way around policies. Pure."""
+"""The tools of an agent, the same for every user: functions, its own schemas, objects of an account. Pure.
+
+An agent gets a tool if the platform team permits it and the tool cannot bypass policies.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ _FIELDS: Final[Mapping[PlatformType, str]] = {POSTGRESQL: "postgres", SNOWFLAKE:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FunctionName:
-    """All functions of this name; on the platform's side `*` in it matches any run of characters."""
+    """All functions of this name. In the platform's list, `*` matches any run of characters."""
 
     schema: str
     name: str
@@ -35,13 +37,13 @@ class Tools:
     functions: frozenset[FunctionName] = frozenset()
     schemas: frozenset[str] = frozenset()
     objects: frozenset[ToolId] = frozenset()
-    """Of a Snowflake account, each by its whole name."""
+    """Objects of a Snowflake account, by full name."""
 
     def __or__(self, other: "Tools") -> "Tools":
         return Tools(self.functions | other.functions, self.schemas | other.schemas, self.objects | other.objects)
 
-    def beside(self, kind: PlatformType) -> list[str]:
-        """What of them a platform of this kind has nothing of, each with its name."""
+    def unsupported(self, kind: PlatformType) -> list[str]:
+        """Return the tools that a platform of this kind does not have, each with its name."""
         if kind == SNOWFLAKE:
             return [*(f"function {each}" for each in sorted(self.functions)), *(f"schema {each}" for each in sorted(self.schemas))]
         return [str(each) for each in sorted(self.objects)]
@@ -49,7 +51,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class ToolRefusal:
-    """A tool that an agent asks for and does not get."""
+    """A requested tool that the agent does not get."""
 
     reason: str
     message: str
@@ -57,53 +59,51 @@ class ToolRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """What of its tools an agent may have on a platform, if it is there and no way around policies."""
+    """The requested tools that an agent may have, if they exist and cannot bypass policies."""
 
     tools: Tools = Tools()
     refusals: tuple[ToolRefusal, ...] = ()
 
 
 def permitted(
-    wanted: Tools, most: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
+    wanted: Tools, maximum: Tools, owners: Mapping[str, str], platform: str, *, adds: bool, kind: PlatformType = POSTGRESQL
 ) -> Permitted:
-    """`most` is what the platform, of this kind, lets the agent have, and `owners` says whose the schemas of its domains are: these are for
-    policies alone. `adds`: what the agent is granted itself adds to what the user is granted, without which it has no table of its own."""
-    if beside := wanted.beside(kind):
-        why = f"DataPlatform {platform} is of {kind}, which has no {beside[0]}: name what the agent needs there under {_FIELDS[kind]}"
-        return Permitted(refusals=(ToolRefusal("NotPermitted", why),))
+    """Return the permitted tools. `maximum` are those that the platform permits. `owners` names the owner of each schema of a domain, which
+    only policies grant. `adds`: the agent's own grants add to the user's; without this it has no schema of its own."""
+    if unsupported := wanted.unsupported(kind):
+        cause = f"DataPlatform {platform} is of {kind}, which has no {unsupported[0]}: name the tools under {_FIELDS[kind]}"
+        return Permitted(refusals=(ToolRefusal("NotPermitted", cause),))
 
     def refusal(what: str, schema: str, *, allowed: bool) -> ToolRefusal | None:
         if schema in owners:
-            return ToolRefusal(
-                "NotPermitted", f"{what} is in a domain, that of {owners[schema]}, where nobody has more than policies grant"
-            )
+            return ToolRefusal("NotPermitted", f"{what} is in the domain of {owners[schema]}, which only policies grant")
         if not allowed:
-            why = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
-            return ToolRefusal("NotPermitted", why)
+            cause = f"DataPlatform {platform} does not let the agent have {what}; see the tools in its spec.agents"
+            return ToolRefusal("NotPermitted", cause)
         return None
 
     def refusal_of_schema(schema: str) -> ToolRefusal | None:
-        refused = refusal(f"schema {schema}", schema, allowed=schema in most.schemas)
+        refused = refusal(f"schema {schema}", schema, allowed=schema in maximum.schemas)
         if refused is None and not adds:
-            why = "would add to what the user is granted, which takes the combination Union; see the widestCombination"
-            return ToolRefusal("NotPermitted", f"schema {schema} {why} in the spec.agents of DataPlatform {platform}")
+            cause = "would add to what the user is granted, which takes the combination Union; see the widestCombination"
+            return ToolRefusal("NotPermitted", f"schema {schema} {cause} in the spec.agents of DataPlatform {platform}")
         return refused
 
     functions = {
-        each: refusal(f"function {each}", each.schema, allowed=any(_covers(pattern, each) for pattern in most.functions))
+        each: refusal(f"function {each}", each.schema, allowed=any(_covers(pattern, each) for pattern in maximum.functions))
         for each in sorted(wanted.functions)
     }
     schemas = {each: refusal_of_schema(each) for each in sorted(wanted.schemas)}
-    # What is in a schema of a domain may be had, too: what such an object reads of it, policies grant.
-    objects = {each: refusal(str(each), "", allowed=each in most.objects) for each in sorted(wanted.objects)}
+    # Objects in the schema of a domain are allowed: policies still grant the tables that they read.
+    objects = {each: refusal(str(each), "", allowed=each in maximum.objects) for each in sorted(wanted.objects)}
     return Permitted(
         Tools(_given(functions), _given(schemas), _given(objects)),
-        tuple(why for why in (*functions.values(), *schemas.values(), *objects.values()) if why is not None),
+        tuple(refused for refused in (*functions.values(), *schemas.values(), *objects.values()) if refused is not None),
     )
 
 
-def _given(judged: Mapping[T, ToolRefusal | None]) -> frozenset[T]:
-    return frozenset(each for each, refused in judged.items() if refused is None)
+def _given(refusals: Mapping[T, ToolRefusal | None]) -> frozenset[T]:
+    return frozenset(each for each, refused in refusals.items() if refused is None)
 
 
 def _covers(pattern: FunctionName, name: FunctionName) -> bool:
@@ -111,12 +111,12 @@ def _covers(pattern: FunctionName, name: FunctionName) -> bool:
 
 
 def functions_of(tools: Tools, there: Iterable[Function]) -> tuple[FunctionId, ...]:
-    """Those of `there` that the tools name and that nothing stands in the way of, sorted."""
+    """Return the usable functions of `there` that the tools name, sorted."""
     return tuple(sorted(each.id for each in there if FunctionName(each.id.schema, each.id.name) in tools.functions and not each.obstacle))
 
 
 def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[ToolRefusal]:
-    """What of the tools is not among `functions_of`, and why."""
+    """Return each function of the tools that `functions_of` leaves out, with the reason."""
     for name in sorted(tools.functions):
         found = [each for each in there if (each.id.schema, each.id.name) == (name.schema, name.name)]
         if not found:
@@ -125,23 +125,22 @@ def refused_functions(tools: Tools, there: Collection[Function]) -> Iterator[Too
 
 
 def tools_within(tools: Tools, there: Iterable[Tool], asked: Collection[TableId] | None) -> tuple[Tool, ...]:
-    """Those of `there` that the tools name and that nothing stands in the way of, in order, for a role that is for the tables `asked`
-    alone."""
+    """Return the usable objects of `there` that the tools name, sorted. `asked` are the only tables of the role; None: all."""
     given = (each for each in there if each.id in tools.objects and not each.obstacle and not beyond(each, asked))
     return tuple(sorted(given, key=lambda tool: tool.id))
 
 
 def beyond(tool: Tool, asked: Collection[TableId] | None) -> str | None:
-    """Return why a role for the tables `asked` alone does not have the tool, or None.
+    """Return the reason why a role for the tables `asked` does not have the tool, or None.
 
-    A lease keeps the role from other tables, but not from copies of them.
+    A lease hides other tables, but not copies of them.
     """
     others = [table for table, _ in tool.copies if asked is not None and table not in asked]
     return f"shows a copy of {others[0]}, which is not asked for" if others else None
 
 
 def refused_tools(tools: Tools, there: Collection[Tool], tables: Mapping[TableId, Table]) -> Iterator[ToolRefusal]:
-    """What of the tools nobody gets, whomever the agent acts for, and why. `tables` are those that can be granted."""
+    """Return the tools that no user gets, with the reason. `tables` are those that can be granted."""
     known = {each.id: each for each in there}
     for each in sorted(tools.objects):
         found = known.get(each)
@@ -162,7 +161,7 @@ def _hint(tool: ToolId) -> str:
 
 
 def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
-    """The tables of an agent's own schemas, as a statement like those of policies: guardrails hold for them all the same."""
+    """Return a policy statement for the tables of an agent's own schemas. Guardrails apply to it as to any policy."""
     return Policy(
         id=name_of_own(agent),
         schemas=schemas,
@@ -176,5 +175,5 @@ def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
 
 
 def name_of_own(agent: ObjectName) -> ObjectName:
-    """No AccessPolicy has such a name."""
+    """Return a name that no AccessPolicy can have."""
     return ObjectName(f"Agent {agent.namespace}", agent.name)

@@ -1,4 +1,4 @@
-"""Base64url without padding (RFC 7515), in its one spelling. Pure."""
+"""Base64url without padding (RFC 7515), in canonical form. Pure."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ def encode(raw: bytes) -> str:
 
 
 def decode(segment: str) -> bytes:
-    """Raises ValueError for every text that `encode` would not give: two spellings of one token would be two tokens to some."""
+    """Decode a segment. Raises ValueError for a non-canonical text: two spellings of one token would be two tokens."""
     given = segment.encode("ascii", "strict")
     try:
         decoded = base64.urlsafe_b64decode(given + b"=" * (-len(given) % 4))

@@ -1,7 +1,7 @@
-"""CEL over `claims`: admitted word by word, compiled once, and answered per token. Bounded like conditions (policy/condition.py).
+"""CEL over `claims`: validated token by token, compiled once, evaluated for each user's token.
 
-There is one loop at most, over a list that is not long, and nothing else of the claims is named in it: each step takes microseconds, and
-nothing else runs meanwhile.
+Bounded like conditions (policy/condition.py): at most one loop, over a short list, and no other claim is named in it. Each step takes
+microseconds and blocks the event loop.
 """
 
 from dataclasses import dataclass, field
@@ -18,26 +18,26 @@ else:
     cel = cel_extension()
 
 LONGEST_LOOP: Final = 256
-"""Of lists in claims that expressions with a loop are asked about."""
+"""Maximum length of lists in claims for expressions with a loop."""
 ROOT: Final = "claims"
 
 _ALLOWED: Final = f"allowed are claims.NAME, claims['NAME'], {ALLOWED}"
 
 
 class Unanswerable(ValueError):
-    """The claims are not of the types that it asks for."""
+    """The claims have other types than the expression needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Equal where the text is: what is compiled follows from it."""
+    """Equal if the texts are equal."""
 
     text: str
     has_loop: bool
     program: cel.Program = field(compare=False, repr=False)
 
     def answer(self, claims: dict[str, Any]) -> Any:
-        """Whatever it says of them. Raises KeyError where it reads a claim that is not there, and Unanswerable for all else."""
+        """Evaluate the expression. Raises KeyError for a missing claim, and Unanswerable for any other error."""
         if self.has_loop and not _short(claims):
             raise Unanswerable(f"a list in the claims has more than {LONGEST_LOOP} members")
         try:
@@ -45,14 +45,14 @@ class Expression:
         except BaseException as error:
             if isinstance(error, KeyError | KeyboardInterrupt | SystemExit | GeneratorExit):
                 raise
-            raise Unanswerable("its parts are of types that do not go together") from error  # also a panic of the library
+            raise Unanswerable("its parts are of types that do not go together") from error  # including a panic of the library
 
 
 _NOTHING = Token("", "", 0)
 
 
 def admit(text: str, place: str) -> Expression:
-    """Raises InvalidInput for the field `place`, with line and column."""
+    """Validate and compile. Raises InvalidInput for the field `place`, with line and column."""
     source = Source(text, place)
     shorter = "let the identity provider compute the claim"
     words = tokens_of(source, what="it", where="here", shorter=shorter, allowed=_ALLOWED)
@@ -71,7 +71,7 @@ def _short(value: Any) -> bool:
 
 
 class _Reader:
-    """Goes through the words once, from left to right."""
+    """Validates the tokens from left to right, once."""
 
     def __init__(self, source: Source, words: list[Token]) -> None:
         self._source = source
@@ -80,7 +80,7 @@ class _Reader:
         self._loop_until = -1
 
     def read(self) -> bool:
-        """Whether there is a loop."""
+        """Validate. True if there is a loop."""
         for before, word in pairwise((_NOTHING, *self._words)):
             if word.kind == "text" and before.kind in ("text", "name") and before.text != "in":
                 raise self._source.fault(before.start, "a text stands in plain quotes, alone", "write 'text'")
@@ -143,5 +143,5 @@ class _Reader:
         return len(self._words)
 
     def _at(self, place: int) -> Token:
-        """Texts in quotes have no word that could be taken for another."""
+        """Return the token at the place. Quoted texts contain no token."""
         return self._words[place] if 0 <= place < len(self._words) else _NOTHING

@@ -1,6 +1,6 @@
-"""What is taken from claims: who the person is, a handle, and attributes, each with where it came from. Pure.
+"""Read subject, client, handle and attributes from claims, each with its source. Pure.
 
-What cannot be read gives nothing, and is named: no attribute grants, and a caller can refuse where a missing one could open something.
+An unreadable claim gives no value, and its attribute is named: a caller can deny where a missing attribute could grant.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ MAXIMUM_VALUE_LENGTH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ClaimPath:
-    """One claim as it stands: `("realm_access", "roles")` is `roles` in `realm_access`."""
+    """The path of one claim: `("realm_access", "roles")` is `roles` in `realm_access`."""
 
     members: tuple[str, ...]
 
@@ -32,20 +32,20 @@ ClaimSource = ClaimPath | Expression
 @dataclass(frozen=True, slots=True)
 class ClaimMapping:
     subject: ClaimPath = ClaimPath(("sub",))
-    """Who the person is to policies. Choose a claim that is never given to somebody else."""
+    """The user's subject in policies. Choose a claim whose values are never reused."""
     client: ClaimPath | None = None
-    """What names the client that a token was issued to, beside `azp` and `client_id`. Where it is said, it must be there."""
+    """The client that a token was issued to, in addition to `azp` and `client_id`. Required in tokens if it is set."""
     handle: ClaimSource | None = None
-    """What names the person in role names, where it is 1 to 11 of the characters A-Z and 0-9."""
+    """The user's part of role names, if it is 1 to 11 of the characters A-Z and 0-9."""
     attributes: tuple[tuple[str, ClaimSource], ...] = ()
-    """Each key once."""
+    """Unique by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedAttribute:
     key: str
     values: tuple[str, ...]
-    """Sorted, each once."""
+    """Sorted, unique."""
     source: str
     """For the explanation of a decision: `claim groups`."""
 
@@ -54,11 +54,11 @@ class SourcedAttribute:
 class Mapped:
     attributes: tuple[SourcedAttribute, ...]
     unreadable: tuple[str, ...]
-    """The keys of attributes whose claims are there, and are not texts as they should be."""
+    """The keys of attributes whose claims exist, but have another type than text."""
 
 
 class _Unreadable(ValueError):
-    """There is something, and it is not what it should be."""
+    """The claim exists, but has a wrong type."""
 
 
 def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
@@ -66,7 +66,7 @@ def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
     unreadable: list[str] = []
     for key, source in mapping.attributes:
         try:
-            if values := _values(_said(source, claims)):
+            if values := _values(_claim(source, claims)):
                 found.append(SourcedAttribute(key, values, _named(source)))
         except _Unreadable:
             unreadable.append(key)
@@ -74,18 +74,18 @@ def mapped(mapping: ClaimMapping, claims: dict[str, Any]) -> Mapped:
 
 
 def handle(mapping: ClaimMapping, claims: dict[str, Any]) -> UserHandle | None:
-    """None where there is none, or what there is is no handle."""
+    """Return the handle, or None if there is no valid one."""
     if mapping.handle is None:
         return None
     try:
-        (value,) = _values(_said(mapping.handle, claims))
+        (value,) = _values(_claim(mapping.handle, claims))
         return configured_user_handle(value)
     except (InvalidInput, ValueError):
         return None
 
 
 def at(path: ClaimPath, claims: Mapping[str, Any]) -> Any:
-    """None where it is not there. Raises ValueError where a claim on the way is no object."""
+    """Return the claim, or None. Raises ValueError if a claim on the path is not an object."""
     value: Any = claims
     for member in path.members:
         if value is None:
@@ -96,7 +96,7 @@ def at(path: ClaimPath, claims: Mapping[str, Any]) -> Any:
     return value
 
 
-def _said(source: ClaimSource, claims: dict[str, Any]) -> Any:
+def _claim(source: ClaimSource, claims: dict[str, Any]) -> Any:
     match source:
         case ClaimPath():
             return at(source, claims)
@@ -114,25 +114,25 @@ def _answered(expression: Expression, claims: dict[str, Any]) -> Any:
         raise _Unreadable("the expression has no answer") from error
 
 
-def _values(said: Any) -> tuple[str, ...]:
-    """All of them or none: without one of its values a list could pass a test that it must not pass."""
-    if said is None:
+def _values(claim: Any) -> tuple[str, ...]:
+    """Return all values or none: a list without one of its values could pass a test that it must fail."""
+    if claim is None:
         return ()
-    given = said if isinstance(said, list) else [said]
+    given = claim if isinstance(claim, list) else [claim]
     values = {_value(each) for each in given} - {""}
     if len(values) > MAXIMUM_VALUES:
         raise _Unreadable("there are too many values")
     return tuple(sorted(values))
 
 
-def _value(said: Any) -> str:
-    if isinstance(said, bool):
-        return "true" if said else "false"
-    if isinstance(said, int):
-        said = str(said)
-    if not isinstance(said, str) or len(said) > MAXIMUM_VALUE_LENGTH or (said and not said.isprintable()) or said != said.strip():
+def _value(claim: Any) -> str:
+    if isinstance(claim, bool):
+        return "true" if claim else "false"
+    if isinstance(claim, int):
+        claim = str(claim)
+    if not isinstance(claim, str) or len(claim) > MAXIMUM_VALUE_LENGTH or (claim and not claim.isprintable()) or claim != claim.strip():
         raise _Unreadable("a value is no plain text")
-    return said
+    return claim
 
 
 def _named(source: ClaimSource) -> str:

@@ -1,6 +1,6 @@
-"""A signed token in its compact form (RFC 7515), taken apart but not yet believed. Pure.
+"""Split a signed token in compact form (RFC 7515). Pure; the result is not verified yet.
 
-What a header could ask of a lenient library is refused here, before any key is looked for.
+A header that could mislead a lenient library is refused here, before a key is selected.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ MAXIMUM_KEY_ID_LENGTH: Final = 256
 _SEGMENTS: Final = 3
 _SEGMENTS_OF_ENCRYPTED: Final = 5
 _NEVER: Final = ("jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc", "cty")
-"""The first four bring a key along; the others say that the rest is to be read in another way. `x5t` is only ever a name."""
+"""The first four contain a key; the others change the interpretation of the token. `x5t` is only a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compact:
-    """Nothing in it is proven, before its signature is."""
+    """Nothing in it is proven before its signature is verified."""
 
     algorithm: str
     key_id: str | None
@@ -30,25 +30,25 @@ class Compact:
     """`typ` in lower case."""
     claims: dict[str, Any] = field(repr=False)
     signed: bytes = field(repr=False)
-    """What the signature is over."""
+    """The signed part."""
     signature: bytes = field(repr=False)
 
     @property
     def digest(self) -> str:
-        """Of what is signed. Some signatures can be written in two ways: both are of the same token."""
+        """Return the digest of the signed part, because some signatures have two spellings."""
         return hashlib.sha256(self.signed).hexdigest()
 
 
 def digest(text: str) -> str:
-    """As of the token that the text is, and of whatever else it is: to name it in a record, and tell nothing of it."""
+    """Return the digest of a token, or of any other text: it identifies the text in a record and reveals nothing of it."""
     return hashlib.sha256(text.rpartition(".")[0].encode(errors="replace")).hexdigest()
 
 
 def read(text: str) -> Compact:
-    """Raises TokenRefused for whatever is no signed token in its one canonical spelling."""
+    """Split a token. Raises TokenRefused unless it is a signed token in canonical form."""
     if len(text) > MAXIMUM_LENGTH:
         raise TokenRefused(Code.TOKEN_TOO_LARGE, f"the token has more than {MAXIMUM_LENGTH} characters")
-    segments = text.split(".", _SEGMENTS_OF_ENCRYPTED)  # one more is one too many, and all that a flood of dots is split into
+    segments = text.split(".", _SEGMENTS_OF_ENCRYPTED)  # bounded: many dots must not create many segments
     if len(segments) == _SEGMENTS_OF_ENCRYPTED:
         raise TokenRefused(Code.ENCRYPTED_TOKEN, "the token is encrypted; send a signed one")
     if len(segments) != _SEGMENTS or not text.isascii():
@@ -77,7 +77,7 @@ def _object(raw: bytes, part: str) -> dict[str, Any]:
     try:
         return read_object(raw)
     except DuplicateMember as error:
-        raise TokenRefused(Code.DUPLICATE_MEMBER, f"the token's {part} cannot be read in one way alone: {error}") from error
+        raise TokenRefused(Code.DUPLICATE_MEMBER, f"the token's {part} is ambiguous: {error}") from error
     except NotJson as error:
         raise _malformed(f"its {part} cannot be read: {error}") from error
 
@@ -85,7 +85,7 @@ def _object(raw: bytes, part: str) -> dict[str, Any]:
 def _refuse_extensions(header: dict[str, Any]) -> None:
     for name in _NEVER:
         if name in header:
-            raise TokenRefused(Code.HEADER_NOT_ALLOWED, f"the token's header has {name}, which is never taken")
+            raise TokenRefused(Code.HEADER_NOT_ALLOWED, f"the token's header has {name}, which is never accepted")
 
 
 def _text(header: dict[str, Any], name: str) -> str | None:
@@ -101,5 +101,5 @@ def _lowered(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
-def _malformed(why: str) -> TokenRefused:
-    return TokenRefused(Code.MALFORMED_TOKEN, f"the token cannot be read: {why}")
+def _malformed(cause: str) -> TokenRefused:
+    return TokenRefused(Code.MALFORMED_TOKEN, f"the token cannot be read: {cause}")

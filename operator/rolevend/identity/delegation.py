@@ -1,4 +1,4 @@
-"""That a person's token names the agent that bears it: as its client, or as the actor (RFC 8693). Pure."""
+"""Require that a user's token names the agent that presents it: as its client, or as the actor (RFC 8693). Pure."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -12,11 +12,11 @@ from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, req
 MAXIMUM_ACTORS: Final = 4
 
 _OF_SOFTWARE: Final = {"idtyp": "app", "gty": "client-credentials"}
-"""What some issuers write into tokens that no person stands behind, whatever their `sub` is."""
+"""Claims of some issuers in tokens without a user, for any `sub`."""
 
 
 def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
-    """The chain in `act`, whoever acts now first; empty without. A name without an issuer is of the token's own."""
+    """Return the chain of actors in `act`, the current one first; empty without it. An actor without an issuer has the token's issuer."""
     chain: list[Party] = []
     within = claims
     while "act" in within:
@@ -24,29 +24,29 @@ def actors(claims: dict[str, Any], issuer: str) -> tuple[Party, ...]:
         if not isinstance(within, dict):
             raise TokenRefused(Code.MALFORMED_CLAIM, "the token's act is no object")
         if len(chain) == MAXIMUM_ACTORS:
-            raise TokenRefused(Code.ACTOR_CHAIN_TOO_LONG, f"more than {MAXIMUM_ACTORS} actors stand behind the token")
+            raise TokenRefused(Code.ACTOR_CHAIN_TOO_LONG, f"the token has more than {MAXIMUM_ACTORS} actors")
         named_by = text(within, "iss", MAXIMUM_ISSUER_LENGTH) or issuer
         chain.append(Party(named_by, required_text(within, "sub", MAXIMUM_SUBJECT_LENGTH)))
     return tuple(chain)
 
 
 def require_actor(chain: tuple[Party, ...], wanting: UserWanted) -> None:
-    """Whoever acted earlier is on record, and has no say."""
+    """Require that the current actor is the agent. Earlier actors are only recorded."""
     if not chain:
-        raise TokenRefused(Code.ACTOR_MISSING, "the token does not say who acts; exchange it for one with act")
+        raise TokenRefused(Code.ACTOR_MISSING, "the token has no act; exchange it for one with act")
     if chain[0] != wanting.agent:
-        raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the one that calls")
+        raise TokenRefused(Code.ACTOR_IS_ANOTHER, "the token's act names another agent than the caller")
 
 
 def require_person(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
     its_own = Party(claimed.issuer, claimed.subject) in wanting.clients | {wanting.agent}
     if its_own or any(claims.get(name) == value for name, value in _OF_SOFTWARE.items()):
-        raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send one of the person that it acts for")
+        raise TokenRefused(Code.NOT_A_PERSONS, "the token is the agent's own; send a token of the user")
 
 
 def clients(claims: dict[str, Any], provider: Provider) -> frozenset[str]:
-    """Those that the token was issued to: `azp` and `client_id`, as far as they are there, and what the provider's own claim says. One at
-    least; several where they differ."""
+    """Return the clients that the token was issued to: `azp`, `client_id`, and the provider's own claim. At least one; several if they
+    differ."""
     named = {required_text(claims, name, MAXIMUM_SUBJECT_LENGTH) for name in ("azp", "client_id") if name in claims}
     if provider.mapping.client is not None:
         named.add(_text_at(provider.mapping.client, claims))
@@ -61,7 +61,7 @@ def require_client(named: Collection[str], claimed: Registered, wanting: UserWan
 
 
 def require_own_audience(claims: dict[str, Any], claimed: Registered, wanting: UserWanted) -> None:
-    """Of an ID token (OpenID Connect Core 3.1.3.7): it is for the agent's client alone, or `azp` says which of several."""
+    """Check an ID token (OpenID Connect Core 3.1.3.7): its only audience is the agent's client, or `azp` names the client."""
     mine = {party.name for party in wanting.clients if party.issuer == claimed.issuer}
     if not mine & claimed.audiences:
         raise TokenRefused(Code.ISSUED_TO_ANOTHER, "the ID token is for a client that is not this agent's")

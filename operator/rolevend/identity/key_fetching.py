@@ -1,4 +1,4 @@
-"""Reads key sets over HTTP: securely, boundedly, and from nobody but whom the provider names."""
+"""Read key sets over HTTP: authenticated and bounded, and only from the configured servers."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -26,27 +26,26 @@ from rolevend.identity.strict_json import NotJson, read_object
 _REDIRECTS: Final = 3
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _CLUSTER_KEYS: Final = "/openid/v1/jwks"
-"""Where every API server of Kubernetes has them, wherever its document sends others."""
-# No encoding: what is bounded must be what is read.
+"""The path on every Kubernetes API server, independent of its discovery document."""
+# No encoding, so that the bound applies to the decoded bytes.
 _HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
 
 
 ReadCluster = Callable[[str], Awaitable[bytes]]
-"""What this cluster's API server says at a path, to us as it knows us. Raises an error of `rolevend.errors`."""
+"""Reads a path of this cluster's API server with our credential. Raises an error of `rolevend.errors`."""
 
 
 class KeyFetcher:
-    """`read` is what a `KeyStore` reads with."""
+    """`read` is the `Read` of a `KeyStore`."""
 
     def __init__(self, seconds: float = 10.0, cluster: ReadCluster | None = None) -> None:
-        """A whole look, with all its steps, takes no longer than `seconds` for each request. Without `cluster` there is nobody to ask for
-        a cluster's own keys."""
+        """A read of all its steps takes at most `seconds` for each request. Without `cluster` a cluster's own keys cannot be read."""
         self._timeout = aiohttp.ClientTimeout(total=seconds)
         self._cluster = cluster
 
     async def read(self, provider: Provider) -> bytes:
-        """Raises IdentityProviderUnavailable, or InvalidInput where the provider's own document cannot be right; and what `cluster`
-        raises."""
+        """Read the key set. Raises IdentityProviderUnavailable, or InvalidInput if the provider's own document is invalid; and the
+        errors of `cluster`."""
         match provider.keys:
             case InlineKeys(text):
                 return text.encode()
@@ -64,10 +63,10 @@ class KeyFetcher:
 
     async def _of_cluster(self, issuer: str) -> bytes:
         if self._cluster is None:
-            raise InvalidInput("", "there is no cluster here whose keys could be read")
-        said = _document(await self._cluster(_WELL_KNOWN), "this cluster").get("issuer")
-        if said != issuer:
-            shown = said if isinstance(said, str) and is_plain(said, MAXIMUM_ISSUER_LENGTH) else "no plain text"
+            raise InvalidInput("", "no cluster is configured whose keys could be read")
+        found = _document(await self._cluster(_WELL_KNOWN), "this cluster").get("issuer")
+        if found != issuer:
+            shown = found if isinstance(found, str) and is_plain(found, MAXIMUM_ISSUER_LENGTH) else "no plain text"
             raise InvalidInput("spec.issuer", f"this cluster's API server says that its issuer is {shown}")
         return await self._cluster(_CLUSTER_KEYS)
 
@@ -99,10 +98,10 @@ class _Elsewhere:
 
 
 def keys_url(document: bytes, issuer: str) -> str:
-    """Where a discovery document says that the keys are. Raises InvalidInput where it is not this issuer's own."""
+    """Return the URL of the keys in a discovery document. Raises InvalidInput if the document has another issuer."""
     members = _document(document, issuer)
     if members.get("issuer") != issuer:
-        raise InvalidInput("", f"the discovery document of {issuer} is another issuer's: spell the issuer exactly as it says it")
+        raise InvalidInput("", f"the discovery document of {issuer} has another issuer: spell the issuer exactly as in the document")
     url = members.get("jwks_uri")
     if not isinstance(url, str) or not is_secure(url) or (url.startswith("http:") and not is_loopback(issuer)):
         raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of its keys")
@@ -117,7 +116,7 @@ def _document(raw: bytes, issuer: str) -> dict[str, Any]:
 
 
 def _followed(url: str, location: str) -> str:
-    """Only on the same server: another one was not named by anybody whom we trust."""
+    """Follow a redirect only on the same server, because no other server is configured."""
     target = urljoin(url, location)
     if not location or not is_secure(target) or urlsplit(target)[:2] != urlsplit(url)[:2]:
         raise IdentityProviderUnavailable(f"reading {url}: it leads to another server; name the URL that it leads to")

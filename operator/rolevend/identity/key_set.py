@@ -1,7 +1,7 @@
-"""The public keys of one issuer (RFC 7517), and which of them checks a token. Pure.
+"""The public keys of one issuer (RFC 7517), and the selection of a key for a token. Pure.
 
-Read leniently as a set, so that a key of a kind we do not know takes nobody's work away; strictly as keys, so that what is taken is fit
-for signatures. What is passed over is reported.
+The set is parsed leniently, so that an unknown kind of key disables no other; each used key is parsed strictly. Ignored keys are
+reported.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ MAXIMUM_KEYS: Final = 64
 
 _RSA_BITS: Final = range(2048, 8193)
 _EXPONENT_BITS: Final = 32
-"""A larger exponent would make a check slow, and nothing safer."""
+"""A larger exponent makes verification slow without more security."""
 _SECRET: Final = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 _RSA: Final = (Algorithm.RS256, Algorithm.RS384, Algorithm.RS512, Algorithm.PS256, Algorithm.PS384, Algorithm.PS512)
 _FITTING: Final[dict[tuple[str, str | None], tuple[Algorithm, ...]]] = {
@@ -43,11 +43,11 @@ _CLASSES: Final[dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]]] = {"RSA": 
 class PublicKey:
     key_id: str | None
     algorithms: frozenset[Algorithm]
-    """Those that a signature by it may have."""
+    """The possible algorithms of its signatures."""
     key: RSAKey | ECKey | OKPKey = field(repr=False)
 
     def verifies(self, algorithm: Algorithm, signed: bytes, signature: bytes) -> bool:
-        # The library's own algorithm, without its reading of tokens: ours has been stricter, and would be done twice.
+        # Use the library's algorithm, but not its parser of tokens: `compact` is stricter.
         try:
             return algorithm in self.algorithms and JWSRegistry.algorithms[algorithm].verify(signed, signature, self.key)
         except (JoseError, ValueError):
@@ -58,10 +58,10 @@ class PublicKey:
 class KeySet:
     keys: tuple[PublicKey, ...]
     ignored: tuple[str, ...] = ()
-    """What was passed over, and why: a sentence each."""
+    """The ignored keys and the reasons, one sentence each."""
 
     def choose(self, key_id: str | None, algorithm: Algorithm) -> PublicKey:
-        """The one key that may have signed a token with this header. Raises TokenRefused."""
+        """Return the one key that may have signed a token with this header. Raises TokenRefused."""
         named = [key for key in self.keys if key_id is None or key.key_id == key_id]
         fitting = [key for key in named if algorithm in key.algorithms]
         if len(fitting) == 1:
@@ -70,20 +70,20 @@ class KeySet:
             raise TokenRefused(Code.AMBIGUOUS_KEY, "several keys of the issuer fit the token; its header must name one by kid")
         if named and key_id is not None:
             raise TokenRefused(Code.KEY_MISMATCH, "the key that the token names is not for its algorithm")
-        raise TokenRefused(Code.UNKNOWN_KEY, "the token is signed by no key that its issuer is known to have")
+        raise TokenRefused(Code.UNKNOWN_KEY, "the token's key is not a known key of its issuer")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownKeys:
-    """A key set, and when it was read."""
+    """A key set, and the time of its read."""
 
     keys: KeySet
     read_at: datetime | None
-    """None for one that stands in the configuration: it does not age."""
+    """None for a key set from the configuration, which does not age."""
 
 
 def parse(raw: bytes, field: str = "") -> KeySet:
-    """Raises InvalidInput for what is no key set, or has no key that we take."""
+    """Parse a key set. Raises InvalidInput if it is malformed or has no usable key."""
     if len(raw) > MAXIMUM_BYTES:
         raise InvalidInput(field, f"the key set has more than {MAXIMUM_BYTES} bytes")
     try:
@@ -115,11 +115,11 @@ def _read(members: list[Any]) -> Iterator[PublicKey | str]:
 
 
 def _unfit(jwk: Any) -> str | None:
-    """Why it is not taken, before a library sees it."""
+    """Return the reason why the key is ignored, or None. No library parses it before."""
     if not isinstance(jwk, dict):
         return "is no object"
     if jwk.get("kty") == "oct":
-        return "is symmetric: whoever could check with it could sign, too"
+        return "is symmetric: a verifier could sign with it"
     if any(member in jwk for member in _SECRET):
         return "is private, and was published: its issuer must replace it"
     if not _algorithms(jwk):
@@ -152,7 +152,7 @@ def _unfit_rsa(jwk: dict[str, Any]) -> str | None:
 
 
 def _key(jwk: dict[str, Any]) -> PublicKey:
-    """Of its public members alone. Raises what the library raises."""
+    """Parse only its public members. Raises the errors of the library."""
     kind = jwk["kty"]
     key = _CLASSES[kind].import_key({member: jwk[member] for member in _MEMBERS[kind]})
     return PublicKey(jwk.get("kid"), _algorithms(jwk), key)

@@ -1,6 +1,7 @@
-"""The keys of every issuer, kept fresh in the background. What cannot be read never takes away what was read before.
+"""Cache of the keys of all issuers, refreshed in the background.
 
-A token of an unknown key may make it look again, but not more often than the cool-down lets: tokens can be made up faster than keys.
+A failed read never removes keys. A token with an unknown key triggers a read, at most one per cool-down, because tokens can be invented
+quickly.
 """
 
 import asyncio
@@ -19,32 +20,32 @@ RETRY_SECONDS: Final = 15.0
 COOL_DOWN_SECONDS: Final = 30.0
 
 Read = Callable[[Provider], Awaitable[bytes]]
-"""The text of an issuer's key set. Raises an error of `rolevend.errors`."""
+"""Reads the text of an issuer's key set. Raises an error of `rolevend.errors`."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In seconds."""
+    """Intervals in seconds."""
 
     refresh: float = REFRESH_SECONDS
     retry: float = RETRY_SECONDS
-    """After a look that failed."""
+    """After a failed read."""
     cool_down: float = COOL_DOWN_SECONDS
-    """Between two looks that unknown keys cause."""
+    """Between two reads that unknown keys trigger."""
 
 
 class KeyStore:
-    """`known` is for `verification.verify`: it changes as a whole, and never from good to bad."""
+    """`known` is for `verification.verify`: it is replaced as a whole, and never by a failed read."""
 
     def __init__(self, read: Read, clock: Callable[[], datetime], moment: Callable[[], float], pace: Pace = Pace()) -> None:
-        """`moment` is a clock that only ever runs forward, in seconds."""
+        """`moment` is a monotonic clock, in seconds."""
         self.known: Mapping[str, KnownKeys] = {}
         self.problems: dict[str, str] = {}
-        """By issuer: why its keys could not be read when it was last tried."""
+        """By issuer: the error of the last read, if it failed."""
         self.news = asyncio.Event()
-        """Set when there may be something else in `known` or `problems`, and never cleared here."""
+        """Set when `known` or `problems` may have changed. The reader clears it."""
         self._read = read
         self._clock = clock
         self._moment = moment
@@ -56,7 +57,7 @@ class KeyStore:
         self._changed = asyncio.Event()
 
     def follow(self, providers: Mapping[str, Provider]) -> None:
-        """From now on these, by issuer. Keys that were read from somewhere else than an issuer's keys are now are forgotten."""
+        """Keep the keys of these providers, by issuer. Keys from a source that changed are removed."""
         same = {issuer for issuer, provider in providers.items() if _source(self._providers.get(issuer)) == provider.keys}
         self.known = {issuer: keys for issuer, keys in self.known.items() if issuer in same}
         self.problems = {issuer: problem for issuer, problem in self.problems.items() if issuer in same}
@@ -70,7 +71,7 @@ class KeyStore:
         self.news.set()
 
     async def run(self) -> None:
-        """Until cancelled. An issuer that is slow holds up no other."""
+        """Refresh until cancelled. A slow issuer delays no other."""
         try:
             while True:
                 self._changed.clear()
@@ -82,11 +83,11 @@ class KeyStore:
                 task.cancel()
 
     async def refresh(self, issuer: str) -> None:
-        """Looks once, however many ask for it meanwhile. Says in `problems` what went wrong, and raises nothing."""
-        await asyncio.shield(self._looking(issuer))  # who asked first may go away, and the others still wait
+        """Read the keys once for all concurrent callers. Never raises: a failure is stored in `problems`."""
+        await asyncio.shield(self._looking(issuer))  # shielded: the first caller may be cancelled, and others still wait
 
     async def look_again(self, issuer: str) -> bool:
-        """After a token of this issuer named a key that it is not known to have. Whether it was looked for, here or by somebody else."""
+        """Read again after a token named an unknown key. True if the keys were read, by this or another caller."""
         now = self._moment()
         if issuer not in self._under_way:
             if issuer not in self._providers or now < self._cool_until.get(issuer, now):
@@ -96,7 +97,7 @@ class KeyStore:
         return True
 
     def _looking(self, issuer: str) -> asyncio.Task[None]:
-        """The look that is under way, or one that begins."""
+        """Return the running read, or start one."""
         if issuer not in self._under_way:
             task = self._under_way[issuer] = asyncio.create_task(self._look(issuer))
             task.add_done_callback(lambda _: self._looked(issuer))
@@ -110,7 +111,7 @@ class KeyStore:
         provider = self._providers.get(issuer)
         if provider is None or isinstance(provider.keys, InlineKeys):
             return
-        self._due[issuer] = self._moment() + self._pace.retry  # whatever goes wrong, the next one is not at once
+        self._due[issuer] = self._moment() + self._pace.retry  # after any error, wait before the next read
         try:
             self._take(provider, await self._read(provider), self._clock())
         except RolevendError as error:
@@ -141,7 +142,7 @@ class KeyStore:
         self._due[provider.issuer] = self._moment() + self._pace.retry
 
     def _follows(self, provider: Provider) -> bool:
-        """Whether the issuer's keys are still where they were looked for."""
+        """True if the source of the issuer's keys did not change during the read."""
         return _source(self._providers.get(provider.issuer)) == provider.keys
 
     def _overdue(self) -> list[str]:
@@ -149,12 +150,12 @@ class KeyStore:
         return [issuer for issuer in self._at_rest() if self._due.get(issuer, now) <= now]
 
     def _at_rest(self) -> list[str]:
-        """Issuers that are to be looked at, and are not just now."""
+        """Return the issuers that are due and have no running read."""
         remote = (issuer for issuer, provider in self._providers.items() if not isinstance(provider.keys, InlineKeys))
         return [issuer for issuer in remote if issuer not in self._under_way]
 
     async def _rest(self) -> None:
-        """Until the next look is due or one is over, or others are followed."""
+        """Wait until the next read is due, a read ended, or the providers changed."""
         now = self._moment()
         seconds = min((self._due.get(issuer, now) - now for issuer in self._at_rest()), default=self._pace.refresh)
         try:

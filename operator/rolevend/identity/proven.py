@@ -1,4 +1,4 @@
-"""What a token is wanted to prove, and what it proved. Values; no token is among them."""
+"""The requirements on a token, and its proven facts. Values; they contain no token."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rolevend.model import ObjectName, Uid, User, UserHandle
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
-    """Whoever an issuer gives a name to: the same name of two issuers is of two parties."""
+    """An identity of an issuer: equal names of two issuers are two parties."""
 
     issuer: str
     name: str
@@ -20,7 +20,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class OwnSubject:
-    """The `sub` that an issuer writes into tokens that a client gets for itself, where it is not the client's id."""
+    """The `sub` that an issuer sets in a client's own tokens, if it differs from the client id."""
 
     client: Party
     subject: str
@@ -28,48 +28,48 @@ class OwnSubject:
 
 @dataclass(frozen=True, slots=True)
 class AgentWanted:
-    """The bearer is an agent."""
+    """The bearer must be an agent."""
 
     own_subjects: Container[OwnSubject] = frozenset()
-    """Of registered agents. All other clients bear their own id as `sub`."""
+    """Own subjects of registered agents. All other clients have their id as `sub`."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserWanted:
-    """A person let this agent act for them."""
+    """The token must prove a user who lets this agent act for them."""
 
     agent: Party
-    """As it proved itself: the issuer and subject of its own token."""
+    """The agent's own proven identity: issuer and subject of its token."""
     clients: frozenset[Party] = frozenset()
-    """What the agent is as a client: with each issuer, the client ids that are registered for it."""
+    """The client ids that are registered for the agent, with their issuers."""
     exchange_required: bool = False
-    """Only `act` shows it."""
+    """True if only `act` proves the delegation."""
 
 
 Wanting = AgentWanted | UserWanted
 
 
 class ProofKind(StrEnum):
-    """How a person is proven. (What nobody proved is `Asserted`, and never comes from here.)"""
+    """The kind of proof of a user. `Asserted` is not a result of a token, and never occurs here."""
 
     TOKEN = "Token"
-    """By a token that was issued to the agent's client."""
+    """A token that was issued to the agent's client."""
     EXCHANGED = "Exchanged"
-    """By a token in which the issuer says that the agent acts for the person."""
+    """A token whose issuer states that the agent acts for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
     type: TokenType
     provider: str
-    """Its name."""
+    """Name of the IdentityProvider."""
     digest: str
-    """SHA-256 in hex of what is signed: names the token, and tells nothing of it."""
+    """SHA-256 in hex of the signed part: it identifies the token and reveals nothing of it."""
     issued_at: datetime | None
     expires_at: datetime
-    """May be past by the leeway. Nothing that is given for it outlives it."""
+    """May be past by the leeway. No role for the token lives longer."""
     token_id: str | None
-    """`jti`, unique with its issuer: who must not take a token twice writes it down, until `expires_at`."""
+    """`jti`, unique with its issuer. To prevent replays, record it until `expires_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class ServiceAccount:
     name: ObjectName
     uid: Uid
     pod: Pod | None
-    """None where the token is bound to none."""
+    """None if the token is not bound to a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class ProvenUser:
     mapped: Mapped
     proof: ProofKind
     actors: tuple[Party, ...]
-    """Who acts for them: the agent first, then whom it got that from. Empty where nobody exchanged the token."""
+    """The actors for the user: the agent first, then each earlier actor. Empty if the token was not exchanged."""
     token: TokenFacts
 
 

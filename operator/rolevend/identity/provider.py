@@ -1,4 +1,4 @@
-"""An identity provider: whose tokens are taken, for which audiences, of which types, and where its keys are. Values, and their bounds."""
+"""An identity provider: issuer, audiences, accepted types of tokens, and source of keys. Values, and their bounds."""
 
 import enum
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from rolevend.identity.claim_mapping import ClaimMapping
 
 MAXIMUM_ISSUER_LENGTH: Final = 512
 LEEWAY: Final = timedelta(seconds=30)
-"""By which clocks may differ."""
+"""The maximum difference of clocks."""
 
 _MAXIMUM_LEEWAY: Final = timedelta(minutes=2)
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class Algorithm(enum.StrEnum):
-    """Signatures by a key pair alone: whoever can check one of these cannot make it."""
+    """Asymmetric signatures only: a verifier cannot sign."""
 
     RS256 = "RS256"
     RS384 = "RS384"
@@ -37,18 +37,18 @@ class TokenType(enum.StrEnum):
     ACCESS_TOKEN = "AccessToken"
     """RFC 9068: `typ` is `at+jwt`."""
     UNTYPED_ACCESS_TOKEN = "UntypedAccessToken"
-    """For whom writes no RFC 9068: its header does not say that it is an access token, and its claims must leave nothing else."""
+    """For issuers without RFC 9068: the header has no `at+jwt`, and the claims must rule out every other type."""
     EXCHANGED = "Exchanged"
-    """RFC 8693: `act` says who acts for the subject."""
+    """RFC 8693: `act` names the actor for the subject."""
     ID_TOKEN = "IdToken"
     """For its own client alone."""
     SERVICE_ACCOUNT = "ServiceAccount"
-    """Of a pod in a cluster of Kubernetes."""
+    """Of a pod in a Kubernetes cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class InlineKeys:
-    """The key set itself, for who cannot or will not be asked."""
+    """The key set itself, for an issuer that cannot be contacted."""
 
     text: str = field(repr=False)
 
@@ -57,20 +57,20 @@ class InlineKeys:
 class KeysUrl:
     url: str
     authorities: str | None = None
-    """PEM of the only authorities that may vouch for the server. Without it: those of this machine."""
+    """PEM of the only authorities that are trusted for the server. Without it: those of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """OpenID Connect discovery: the issuer's own document says where its keys are."""
+    """OpenID Connect discovery: the issuer's document has the URL of the keys."""
 
     authorities: str | None = None
-    """As in `KeysUrl`, for the document and the keys alike."""
+    """As in `KeysUrl`, for the document and the keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterKeys:
-    """The API server of this cluster says its own keys, to whom it knows: of ServiceAccounts, and of nobody else."""
+    """The API server of this cluster returns its own keys to an authenticated caller. For ServiceAccounts only."""
 
 
 KeySource = InlineKeys | KeysUrl | Discovery | ClusterKeys
@@ -80,48 +80,48 @@ KeySource = InlineKeys | KeysUrl | Discovery | ClusterKeys
 class Provider:
     name: str
     issuer: str
-    """As in `iss`, and compared as it is written."""
+    """As in `iss`, compared literally."""
     audiences: frozenset[str]
-    """Ours: one of them must be in `aud`."""
+    """The audiences of rolevend: `aud` must have one of them."""
     algorithms: frozenset[Algorithm]
     accepts: frozenset[TokenType]
     keys: KeySource
     mapping: ClaimMapping = field(default_factory=ClaimMapping)
     leeway: timedelta = LEEWAY
     maximum_life: timedelta | None = None
-    """Tokens that were issued longer ago are refused, also those that live on."""
+    """Maximum age of a token since it was issued, even if it has not expired."""
     keys_maximum_age: timedelta = timedelta(hours=24)
-    """After so long without a successful look at its keys nothing of it is believed."""
+    """Maximum time since the last successful read of the keys. Older keys verify nothing."""
 
 
 def admit(provider: Provider, field: str = "spec") -> Provider:
-    """The same, where it can be used as it stands. Raises InvalidInput with the way out."""
+    """Return the provider if it is valid. Raises InvalidInput with the fix."""
     if not is_plain(provider.issuer, MAXIMUM_ISSUER_LENGTH):
         raise InvalidInput(f"{field}.issuer", f"must be a plain text of 1 to {MAXIMUM_ISSUER_LENGTH} characters")
     for member, given in (("audiences", provider.audiences), ("algorithms", provider.algorithms), ("accepts", provider.accepts)):
         if not given:
-            raise InvalidInput(f"{field}.{member}", "must not be empty, or no token would ever be taken")
+            raise InvalidInput(f"{field}.{member}", "must not be empty")
     if TokenType.SERVICE_ACCOUNT in provider.accepts and len(provider.accepts) > 1:
-        raise InvalidInput(f"{field}.accepts", "a cluster issues tokens of ServiceAccounts alone; leave the others out")
+        raise InvalidInput(f"{field}.accepts", "a cluster issues only tokens of ServiceAccounts; remove the other types")
     if {TokenType.UNTYPED_ACCESS_TOKEN, TokenType.ID_TOKEN} <= provider.accepts:
-        raise InvalidInput(f"{field}.accepts", "UntypedAccessToken and IdToken look alike: accept one of them")
+        raise InvalidInput(f"{field}.accepts", "UntypedAccessToken and IdToken cannot be distinguished: accept one of them")
     if not timedelta() <= provider.leeway <= _MAXIMUM_LEEWAY:
-        raise InvalidInput(f"{field}.leeway", f"must be from 0 to {_MAXIMUM_LEEWAY.seconds} seconds; set the clocks right instead")
+        raise InvalidInput(f"{field}.leeway", f"must be from 0 to {_MAXIMUM_LEEWAY.seconds} seconds; synchronize the clocks instead")
     match provider.keys:
         case KeysUrl(url):
             admit_url(url, f"{field}.keys.url")
         case Discovery():
             admit_url(provider.issuer, f"{field}.issuer")
         case ClusterKeys():
-            if provider.accepts != {TokenType.SERVICE_ACCOUNT}:  # else whoever is an account of the cluster could be a person to us
-                raise InvalidInput(f"{field}.accepts", "the keys of this cluster sign tokens of ServiceAccounts alone; accept no others")
+            if provider.accepts != {TokenType.SERVICE_ACCOUNT}:  # otherwise any account of the cluster could pose as a user
+                raise InvalidInput(f"{field}.accepts", "this cluster's keys sign only tokens of ServiceAccounts; accept no other type")
         case InlineKeys():
-            pass  # read, and so judged, by `key_set.parse`
+            pass  # `key_set.parse` validates it
     return provider
 
 
 def admit_url(url: str, field: str) -> str:
-    """The same, where nobody in between can change what is read there. Raises InvalidInput."""
+    """Return the URL if its content is protected in transit. Raises InvalidInput."""
     if not is_secure(url):
         raise InvalidInput(field, "must be an https:// URL with a host and without user, query or fragment; http:// to this machine alone")
     return url
@@ -143,7 +143,7 @@ def is_loopback(url: str) -> bool:
 
 
 def by_issuer(providers: Iterable[Provider]) -> Mapping[str, Provider]:
-    """Raises Conflict where two are for one issuer: an issuer has one set of keys."""
+    """Return the providers by issuer. Raises Conflict if two have the same issuer: an issuer has one key set."""
     found: dict[str, Provider] = {}
     for provider in providers:
         other = found.setdefault(provider.issuer, provider)
@@ -153,5 +153,5 @@ def by_issuer(providers: Iterable[Provider]) -> Mapping[str, Provider]:
 
 
 def is_plain(text: str, longest: int) -> bool:
-    """Whether it is what a person sees of it: not empty, within its bound, no control characters, no spaces around it."""
+    """True if the text is printable: not empty, within its bound, without control characters and surrounding spaces."""
     return 0 < len(text) <= longest and text.isprintable() and text == text.strip()

@@ -1,4 +1,4 @@
-"""Why a token proves nothing, or not enough: a closed list of codes, and one error. A message never holds a token or a claim's value."""
+"""The reasons for a refused token: a closed list of codes, and one error. A message never holds a token or a claim's value."""
 
 import enum
 
@@ -6,70 +6,70 @@ from rolevend.errors import Rejected
 
 
 class Standing(enum.IntEnum):
-    """What a refusal is to the caller, as a status of HTTP."""
+    """The HTTP status of a refusal."""
 
     UNPROVEN = 401
-    """Nobody is proven by it: another token is needed."""
+    """Nobody is authenticated: the caller needs another token."""
     NOT_ALLOWED = 403
-    """It is genuine, and may not be used here in this way."""
+    """The token is valid, but not permitted here."""
 
 
 class Code(enum.StrEnum):
-    """Stable: callers and audit events rely on them."""
+    """Stable: callers and audit events depend on them."""
 
     TOKEN_TOO_LARGE = "TokenTooLarge"
-    """Longer than 16 KiB. Nothing of it was decoded."""
+    """Longer than 16 KiB. It was not decoded."""
     MALFORMED_TOKEN = "MalformedToken"
-    """Not three segments of canonical base64url, or no JSON object in the first two."""
+    """Not three segments of canonical base64url, or the first two are not JSON objects."""
     ENCRYPTED_TOKEN = "EncryptedToken"
     DUPLICATE_MEMBER = "DuplicateMember"
-    """A name stands twice in one JSON object: two readers could read two tokens."""
+    """A name occurs twice in one JSON object: two parsers could read two tokens."""
     HEADER_NOT_ALLOWED = "HeaderNotAllowed"
-    """The header asks for something that we never do: a key that it brings along, an extension, compression, a nested token."""
+    """The header requests an unsupported feature: an embedded key, an extension, compression, a nested token."""
     WRONG_TYPE = "WrongType"
-    """`typ` says that it is no token of a kind that we know."""
+    """`typ` is not a known type of token."""
     ALGORITHM_NOT_ALLOWED = "AlgorithmNotAllowed"
     UNKNOWN_ISSUER = "UnknownIssuer"
     UNKNOWN_KEY = "UnknownKey"
     AMBIGUOUS_KEY = "AmbiguousKey"
-    """More than one key of the issuer could have signed it."""
+    """Several keys of the issuer could have signed it."""
     KEY_MISMATCH = "KeyMismatch"
-    """The key that it names is not for its algorithm."""
+    """The named key is not for its algorithm."""
     STALE_KEYS = "StaleKeys"
-    """The issuer's keys could not be read for too long, or not yet."""
+    """The issuer's keys are too old, or were not read yet."""
     BAD_SIGNATURE = "BadSignature"
     MISSING_CLAIM = "MissingClaim"
     MALFORMED_CLAIM = "MalformedClaim"
-    """A claim has another type than it must have, or is too long, or holds control characters."""
+    """A claim has a wrong type, is too long, or has control characters."""
     EXPIRED = "TokenExpired"
     NOT_YET_VALID = "NotYetValid"
     ISSUED_IN_THE_FUTURE = "IssuedInTheFuture"
     TOO_OLD = "TokenTooOld"
-    """Issued longer ago than tokens of this issuer may live, whatever they say."""
+    """Older than the maximum age for tokens of this issuer, even if it has not expired."""
     WRONG_AUDIENCE = "WrongAudience"
     ACTOR_CHAIN_TOO_LONG = "ActorChainTooLong"
     NOT_AUTHENTICATED = "NotAuthenticated"
-    """The cluster does not take it any more: its pod or ServiceAccount is gone."""
+    """The cluster rejects it: its pod or ServiceAccount is gone."""
     ANOTHER_ACCOUNT = "AnotherAccount"
-    """The cluster says that it is somebody else's."""
+    """The cluster reports another account."""
     TYPE_NOT_ACCEPTED = "TypeNotAccepted"
-    """Not a kind of token that may prove this, or not from this issuer."""
+    """This type of token is not accepted here, or not from this issuer."""
     NOT_AN_AGENTS_OWN = "NotAnAgentsOwn"
-    """Issued to the client for somebody else: whoever bears it need not be the agent."""
+    """Issued to the client for another party: the bearer need not be the agent."""
     AGENT_UNKNOWN = "AgentUnknown"
-    """It is somebody's, and no Agent is registered as them."""
+    """Valid, but no Agent is registered with this identity."""
     NOT_A_PERSONS = "NotAPersons"
-    """The agent's own: it proves nobody whom it acts for."""
+    """The agent's own token: it proves no user."""
     ISSUED_TO_ANOTHER = "IssuedToAnother"
-    """`azp` or `client_id` is none of the agent's."""
+    """`azp` or `client_id` is not a client of the agent."""
     ANOTHER_PERSON = "AnotherPerson"
-    """It is genuine, and of somebody else than the request is for."""
+    """Valid, but for another user than the request."""
     REPLAYED = "TokenReplayed"
-    """It was taken for another request: each needs one of its own."""
+    """It was redeemed for another request: each request needs its own token."""
     ACTOR_MISSING = "ActorMissing"
-    """An exchanged token is asked for."""
+    """An exchanged token is required."""
     ACTOR_IS_ANOTHER = "ActorIsAnother"
-    """`act` names another agent than the one that calls."""
+    """`act` names another agent than the caller."""
 
     @property
     def standing(self) -> Standing:
@@ -92,10 +92,10 @@ _NOT_ALLOWED = frozenset(
 
 
 class TokenRefused(Rejected):
-    """A token that proves nothing, or not what it should."""
+    """A token that proves nothing, or not the required facts."""
 
     def __init__(self, code: Code, message: str) -> None:
-        """`message` is one line, and holds nothing of the token."""
+        """`message` is one line without any part of the token."""
         super().__init__(message)
         self.code = code
 

@@ -1,4 +1,4 @@
-"""The claims that RFC 7519 registers, each of the type and in the bounds that it must have, and the times they say. Pure."""
+"""Read the registered claims of RFC 7519, with types, bounds and times. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ MAXIMUM_TOKEN_ID_LENGTH: Final = 255
 
 _MAXIMUM_AUDIENCES: Final = 64
 _LATEST: Final = 253402300799
-"""The end of the year 9999, beyond which no calendar goes."""
+"""The end of the year 9999, the maximum of datetime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Registered:
 
 
 def issuer(claims: dict[str, Any]) -> str:
-    """Not yet proven: it says whose keys to check with."""
+    """Return the unverified issuer, which selects the keys."""
     return required_text(claims, "iss", MAXIMUM_ISSUER_LENGTH)
 
 
 def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Registered:
-    """Of a token whose signature was checked. Raises TokenRefused, also where it is not valid now."""
+    """Read the claims after the signature was verified. Raises TokenRefused, also if the token is not valid now."""
     expires, not_before, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
     if expires is None:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: one that never ends is not taken")
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: a token without an expiry is not accepted")
     _in_time(provider, now.timestamp(), expires, not_before, issued)
     return Registered(
         issuer=provider.issuer,
@@ -48,7 +48,7 @@ def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Reg
 
 
 def text(claims: dict[str, Any], name: str, longest: int) -> str | None:
-    """None where it is not there. Raises TokenRefused where it is no plain text of at most so many characters."""
+    """Return the claim, or None if it is absent. Raises TokenRefused unless it is a printable text of at most `longest` characters."""
     if name not in claims:
         return None
     value = claims[name]
@@ -65,7 +65,7 @@ def required_text(claims: dict[str, Any], name: str, longest: int) -> str:
 
 
 def _time(claims: dict[str, Any], name: str) -> int | None:
-    """Whole seconds: what a float rounds to is for two readers two times."""
+    """Return whole seconds, because parsers round floats differently."""
     if name not in claims:
         return None
     value = claims[name]
@@ -79,26 +79,26 @@ def _in_time(provider: Provider, now: float, expires: int, not_before: int | Non
     if expires + leeway <= now:
         raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
     if not_before is not None and not_before - leeway > now:
-        raise TokenRefused(Code.NOT_YET_VALID, "the token is not valid yet; are the clocks right?")
+        raise TokenRefused(Code.NOT_YET_VALID, "the token is not valid yet; synchronize the clocks")
     if issued is not None and issued - leeway > now:
-        raise TokenRefused(Code.ISSUED_IN_THE_FUTURE, "the token was issued in the future; are the clocks right?")
+        raise TokenRefused(Code.ISSUED_IN_THE_FUTURE, "the token was issued in the future; synchronize the clocks")
     if provider.maximum_life is not None:
         _young_enough(provider.maximum_life.total_seconds() + leeway, now, issued)
 
 
 def _young_enough(longest: float, now: float, issued: int | None) -> None:
     if issued is None:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no iat, by which its age would be known")
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no iat, which is needed for its age")
     if now - issued > longest:
         raise TokenRefused(Code.TOO_OLD, "the token was issued too long ago; get a new one")
 
 
 def _audiences(claims: dict[str, Any]) -> frozenset[str]:
-    """Never empty."""
+    """Return the audiences, at least one."""
     if "aud" not in claims:
-        raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: one that is for everybody is not taken")
-    said = claims["aud"]
-    given = [said] if isinstance(said, str) else said
+        raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: a token without an audience is not accepted")
+    audience = claims["aud"]
+    given = [audience] if isinstance(audience, str) else audience
     if not isinstance(given, list) or not 0 < len(given) <= _MAXIMUM_AUDIENCES:
         raise TokenRefused(Code.MALFORMED_CLAIM, "the token's aud is neither a text nor a list of texts")
     if not all(isinstance(each, str) and is_plain(each, MAXIMUM_ISSUER_LENGTH) for each in given):

@@ -1,4 +1,4 @@
-"""What the cluster says of ServiceAccounts' tokens, remembered for moments: it alone sees that a pod is gone."""
+"""Short-lived cache of the cluster's reviews of ServiceAccount tokens. Only the cluster knows if a pod still exists."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,13 +9,13 @@ from typing import Final, Protocol
 from rolevend.identity.service_account import Review
 
 LONGEST_SECONDS: Final = 5.0
-"""How long a deleted pod can pass at most."""
+"""Maximum seconds for which a deleted pod is still accepted."""
 _MOST: Final = 4096
 
 
 class Reviewer(Protocol):
     async def review(self, token: str, audiences: frozenset[str]) -> Review:
-        """A TokenReview for these audiences. Raises ClusterUnavailable, and then nothing is known. Never logs the token."""
+        """Run a TokenReview for these audiences. Raises ClusterUnavailable. Never logs the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class _Asked:
 
 
 class Reviews:
-    """Remembers as many answers as there may be agents; the oldest go first."""
+    """Caches at most as many answers as there can be agents, and removes the oldest first."""
 
     def __init__(self, reviewer: Reviewer, moment: Callable[[], float], *, seconds: float = 2.0, most: int = _MOST) -> None:
-        """`moment` is a clock that only ever runs forward, in seconds; an answer counts for `seconds` from when it was asked for."""
+        """`moment` is a monotonic clock, in seconds. An answer is valid for `seconds` after its request."""
         self._reviewer = reviewer
         self._moment = moment
         self._seconds = min(seconds, LONGEST_SECONDS)
@@ -36,15 +36,15 @@ class Reviews:
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
 
     async def of(self, digest: str, token: str, audiences: frozenset[str]) -> Review:
-        """`digest` names a token whose signature was checked. Asked once, however many want to know meanwhile."""
+        """Return the review of a token whose signature was verified. `digest` identifies it. Concurrent callers share one request."""
         asked = self._asked.get(digest)
         if asked is None or asked.until <= self._moment():
             asked = self._ask(digest, token, audiences)
         try:
-            return await asyncio.shield(asked.answer)  # who asked first may go away, and the others still wait
+            return await asyncio.shield(asked.answer)  # shielded: the first caller may be cancelled, and others still wait
         finally:
             if asked.answer.done() and (asked.answer.cancelled() or asked.answer.exception()):
-                self._forget(digest, asked)  # no answer is none to remember
+                self._forget(digest, asked)  # a failure is not cached
 
     def _ask(self, digest: str, token: str, audiences: frozenset[str]) -> _Asked:
         self._asked.pop(digest, None)

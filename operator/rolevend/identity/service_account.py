@@ -1,4 +1,4 @@
-"""Tokens of a cluster's ServiceAccounts: what Kubernetes writes into them, and what it says of them when it is asked. Pure."""
+"""Tokens of a cluster's ServiceAccounts: the claims of Kubernetes, and the cluster's review. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The cluster takes the token, as this account's."""
+    """The cluster accepts the token for this account."""
 
     username: str
     uid: str
     audiences: frozenset[str]
-    """Those of the asked ones that it is for."""
+    """The requested audiences that the token has."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """The cluster does not take it, or not any more."""
+    """The cluster rejects the token."""
 
 
 Review = Authenticated | NotTaken
 
 
 def service_account(claims: dict[str, Any], subject: str) -> ServiceAccount:
-    """Raises TokenRefused where its parts do not go together."""
+    """Read the claims of the account. Raises TokenRefused if they are inconsistent."""
     bound = _object(claims, CLAIM)
     account = _object(bound, "serviceaccount")
     name = ObjectName(_matching(bound, "namespace", _NAME), _matching(account, "name", _NAME))
@@ -48,13 +48,13 @@ def username(name: ObjectName) -> str:
 
 
 def require_agreement(review: Review, account: ServiceAccount, provider: Provider) -> None:
-    """The cluster says of the token what stands in it. Raises TokenRefused."""
+    """Require that the review agrees with the claims. Raises TokenRefused."""
     match review:
         case NotTaken():
-            raise TokenRefused(Code.NOT_AUTHENTICATED, "the cluster does not take the token: its pod or ServiceAccount may be gone")
+            raise TokenRefused(Code.NOT_AUTHENTICATED, "the cluster rejects the token: its pod or ServiceAccount may be gone")
         case Authenticated(who, uid, audiences):
             if not audiences & provider.audiences:
-                raise TokenRefused(Code.WRONG_AUDIENCE, "the cluster says that the token is not for us")
+                raise TokenRefused(Code.WRONG_AUDIENCE, "the cluster says that the token is not for rolevend")
             if (who, uid) != (username(account.name), account.uid):
                 raise TokenRefused(Code.ANOTHER_ACCOUNT, "the cluster says that the token is of another ServiceAccount")
         case _:
@@ -78,5 +78,5 @@ def _object(claims: dict[str, Any], name: str) -> dict[str, Any]:
 def _matching(claims: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise TokenRefused(Code.MALFORMED_CLAIM, f"a {name} in the token's {CLAIM} is not what Kubernetes writes")
+        raise TokenRefused(Code.MALFORMED_CLAIM, f"a {name} in the token's {CLAIM} is not as Kubernetes writes it")
     return value

@@ -1,7 +1,5 @@
-"""Texts that rolevend itself signs, and the check of them with public keys alone: a JWS in its compact form (RFC 7515). Pure.
-
-One kind of key and one algorithm: Ed25519. The `typ` is none that a token has, so that neither is ever taken for the other.
-"""
+"""Sign texts of rolevend, and verify them with public keys: a JWS in compact form (RFC 7515). Pure. One algorithm: Ed25519. Its `typ`
+differs from that of every token, so that neither can pose as the other."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,43 +22,43 @@ _PRIVATE: Final = ("kty", "crv", "x", "d")
 
 
 class SigningKey:
-    """Who has it can sign; of itself it shows nothing but its public half."""
+    """A private key that shows only its public part."""
 
     def __init__(self, key: OKPKey) -> None:
         self._key = key
         self.id: Final = key.thumbprint()
-        """Made from the public key (RFC 7638): no two keys have one name."""
+        """Derived from the public key (RFC 7638), so that it is unique."""
 
     @classmethod
     def new(cls) -> "SigningKey":
         return cls(OKPKey.generate_key(_CURVE))
 
     def sign(self, payload: bytes) -> str:
-        """The same text each time."""
+        """Sign. Deterministic."""
         header = json.dumps({"alg": Algorithm.EDDSA.value, "kid": self.id, "typ": TYPE}, separators=(",", ":")).encode()
         signed = f"{base64url.encode(header)}.{base64url.encode(payload)}"
         return f"{signed}.{base64url.encode(JWSRegistry.algorithms[Algorithm.EDDSA].sign(signed.encode(), self._key))}"
 
     @property
     def public(self) -> dict[str, str]:
-        """As a member of a key set."""
+        """Return the public key as a member of a key set."""
         members = self._key.as_dict(private=False)
         return {"kty": "OKP", "crv": _CURVE, "x": str(members["x"]), "kid": self.id, "alg": Algorithm.EDDSA.value, "use": "sig"}
 
     @property
     def private_text(self) -> str:
-        """PEM (PKCS #8). A secret."""
+        """Return PEM (PKCS #8). A secret."""
         return self._key.as_pem(private=True).decode()
 
 
 def parse_signing_key(text: bytes, field: str) -> SigningKey:
-    """PEM, or one JWK. Raises InvalidInput, which says nothing of the text."""
+    """Parse PEM, or one JWK. Raises InvalidInput without any part of the text."""
     try:
         members = read_object(text) if text.lstrip().startswith(b"{") else None
         given = text if members is None else {name: members[name] for name in _PRIVATE}
         key = OKPKey.import_key(given)
         if key.is_private and key.curve_name == _CURVE:
-            # Once more, so that the public half is the private one's own, whatever a JWK says that it is.
+            # Import again, so that the public part is derived from the private one, even if a JWK has another.
             return SigningKey(OKPKey.import_key(key.as_pem(private=True)))
     except (JoseError, NotJson, ValueError, TypeError, KeyError):
         pass
@@ -69,18 +67,18 @@ def parse_signing_key(text: bytes, field: str) -> SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What one of the given keys has signed."""
+    """A text that one of the given keys has signed."""
 
     key_id: str
     payload: dict[str, Any] = field(repr=False)
 
 
 def checked(text: str, keys: KeySet) -> Signed:
-    """Raises Rejected for whatever none of `keys` has signed as a receipt."""
+    """Verify a receipt. Raises Rejected unless one of `keys` has signed it."""
     try:
         found = compact.read(text)
     except TokenRefused as error:
-        raise Rejected(f"this is no receipt in its one spelling ({error.code})") from error
+        raise Rejected(f"the receipt is not in canonical form ({error.code})") from error
     if found.type != TYPE or found.algorithm != Algorithm.EDDSA or found.key_id is None:
         raise Rejected(f"this is no receipt: the header of one says {TYPE}, {Algorithm.EDDSA} and a key")
     try:
@@ -88,5 +86,5 @@ def checked(text: str, keys: KeySet) -> Signed:
     except TokenRefused as error:
         raise Rejected("this receipt is signed with a key that was not given") from error
     if not key.verifies(Algorithm.EDDSA, found.signed, found.signature):
-        raise Rejected("this receipt was altered, or somebody else made it: the signature is not that of the key it names")
+        raise Rejected("this receipt was altered or forged: the signature is not that of the key it names")
     return Signed(found.key_id, found.claims)

@@ -1,4 +1,4 @@
-"""JSON that every reader reads alike: no name twice, no Infinity or NaN, UTF-8, and not deep. Pure."""
+"""Parse JSON that every parser reads alike: no duplicate name, no Infinity or NaN, UTF-8, limited depth. Pure."""
 
 import math
 import re
@@ -12,19 +12,19 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class NotJson(ValueError):
-    """It is no JSON object, or not one that we read."""
+    """The text is not a JSON object, or exceeds a limit."""
 
 
 class DuplicateMember(NotJson):
-    """A name stands twice in one object. Its message does not say which: `member` is whatever somebody wrote there."""
+    """A name occurs twice in one object. The message does not contain it, because `member` is untrusted."""
 
     def __init__(self, member: str) -> None:
-        super().__init__("a name stands twice in one object")
+        super().__init__("a name occurs twice in one object")
         self.member = member
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """Raises NotJson, whose message says nothing of what stands there."""
+    """Parse one object. Raises NotJson without any part of the text."""
     try:
         text = raw.decode()
         _bound_depth(text)
@@ -39,9 +39,9 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 
 def _bound_depth(text: str) -> None:
-    """Before it is decoded, which is recursive."""
+    """Check the depth before decoding, which is recursive."""
     if text.count("[") + text.count("{") <= MAXIMUM_DEPTH:
-        return  # cannot be deeper than that, and most are not
+        return  # cannot be deeper than the limit
     depth = 0
     for sign in _TEXT.sub("", text):
         depth += (sign in "[{") - (sign in "]}")
@@ -57,7 +57,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _repeated(names: Iterable[str]) -> str:
-    """The first that was there before; one is."""
+    """Return the first duplicate name; there is one."""
     seen: set[str] = set()
     return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
 

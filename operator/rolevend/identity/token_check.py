@@ -1,5 +1,5 @@
-"""The whole check of a token: against the keys at hand, with one more look at them where one is unknown, and with the cluster's own word
-where it is a ServiceAccount's."""
+"""The complete check of a token: signature and claims, with one refresh of unknown keys, and the cluster's review of a ServiceAccount's
+token."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -16,21 +16,21 @@ from rolevend.identity.service_account import require_agreement
 from rolevend.identity.verification import verify
 
 _WORTH_A_LOOK: Final = (Code.UNKNOWN_KEY, Code.STALE_KEYS)
-"""The issuer may have changed its keys, or answer again."""
+"""The issuer may have rotated its keys, or may answer again."""
 
 
 class TokenCheck:
-    """What `agent` and `user` return is proven."""
+    """The results of `agent` and `user` are proven."""
 
     def __init__(self, keys: KeyStore, clock: Callable[[], datetime], reviews: Reviews | None = None) -> None:
-        """Without `reviews` no ServiceAccount is proven: a pod that is gone would pass."""
+        """Without `reviews` no ServiceAccount is accepted, because a pod that is gone would pass."""
         self._keys = keys
         self._reviews = reviews
         self._clock = clock
         self._providers: Mapping[str, Provider] = {}
 
     def follow(self, providers: Mapping[str, Provider]) -> None:
-        """From now on tokens of these issuers are taken, and of no other."""
+        """Accept only tokens of these issuers."""
         self._providers = dict(providers)
         self._keys.follow(providers)
 
@@ -38,18 +38,18 @@ class TokenCheck:
         return issuer in self._providers
 
     async def agent(self, text: str, wanting: AgentWanted) -> ProvenAgent:
-        """Raises TokenRefused; ClusterUnavailable where it is a ServiceAccount's and the cluster does not answer."""
+        """Return the proven agent. Raises TokenRefused; ClusterUnavailable if the cluster must review the token and does not answer."""
         agent = await self._verified(text, wanting)
         if agent.service_account is not None:
             if self._reviews is None:
-                raise TokenRefused(Code.NOT_AUTHENTICATED, "nobody here asks the cluster whether the ServiceAccount is still there")
+                raise TokenRefused(Code.NOT_AUTHENTICATED, "this process cannot ask the cluster to review the token")
             provider = self._providers[agent.party.issuer]
             review = await self._reviews.of(agent.token.digest, text, provider.audiences)
             require_agreement(review, agent.service_account, provider)
         return agent
 
     async def user(self, text: str, wanting: UserWanted) -> ProvenUser:
-        """Raises TokenRefused."""
+        """Return the proven user. Raises TokenRefused."""
         return await self._verified(text, wanting)
 
     @overload

@@ -1,7 +1,7 @@
-"""A token is checked: from its text, the providers, their keys and a clock to what it proves, or to why it proves nothing. Pure.
+"""Verify a token by the providers, their keys and a clock. Returns its proven facts, or raises a refusal. Pure.
 
-The signature comes first. Before it, nothing is read of the payload but `iss`, to know whose keys to check with; what is refused until
-then is refused to everybody alike, and tells a forger nothing.
+The signature is verified first. Before that, only `iss` is read of the payload, to select the keys; earlier refusals are the same for
+every caller, and reveal nothing to a forger.
 """
 
 from collections.abc import Mapping
@@ -45,10 +45,10 @@ def verify(
     text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: UserWanted
 ) -> ProvenUser: ...
 def verify(text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: Wanting) -> Proven:
-    """`providers` and `keys` are by issuer. Raises TokenRefused.
+    """Verify a token. `providers` and `keys` are by issuer. Raises TokenRefused.
 
-    Of a ServiceAccount this is half of the proof: a pod that is gone is seen by the cluster alone (`token_check`). That a token is not
-    taken twice is the caller's to see to, by `TokenFacts.token_id`.
+    For a ServiceAccount, the cluster must also review the token (`token_check`). The caller must prevent replays, by
+    `TokenFacts.token_id`.
     """
     token = compact.read(text)
     provider = _provider(token, providers)
@@ -67,30 +67,30 @@ def verify(text: str, providers: Mapping[str, Provider], keys: Mapping[str, Know
 
 
 def _provider(token: Compact, providers: Mapping[str, Provider]) -> Provider:
-    """By `iss` as it is written: no two spellings are one issuer."""
+    """Return the provider by `iss`, compared literally."""
     provider = providers.get(issuer(token.claims))
     if provider is None:
-        raise TokenRefused(Code.UNKNOWN_ISSUER, "the token's issuer is none whose tokens are taken")
+        raise TokenRefused(Code.UNKNOWN_ISSUER, "the token's issuer is not accepted")
     return provider
 
 
 def _require_signature(token: Compact, provider: Provider, known: KnownKeys | None, now: datetime) -> None:
-    """By a key of this issuer: one of another is none, whatever it is called."""
+    """Verify the signature by a key of this issuer. Keys of other issuers never count, even with the same id."""
     if token.algorithm not in provider.algorithms:
-        raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is none that identity provider {provider.name} may use")
+        raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is not accepted for identity provider {provider.name}")
     algorithm = Algorithm(token.algorithm)
     if known is None or (known.read_at is not None and now - known.read_at > provider.keys_maximum_age):
-        raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} could not be read for too long")
+        raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} are too old, because they could not be read")
     if not known.keys.choose(token.key_id, algorithm).verifies(algorithm, token.signed, token.signature):
         raise TokenRefused(Code.BAD_SIGNATURE, "the token's signature is not its issuer's")
 
 
 def _token_type(token: Compact, provider: Provider) -> TokenType:
-    """By `typ`, and where that leaves more than one, by the claim that makes the difference, or by the one of two that is accepted."""
+    """Return the type by `typ`; if several remain, by the distinguishing claim, or by the one accepted type."""
     if token.type in _ACCESS_TOKEN:
         return TokenType.EXCHANGED if "act" in token.claims else TokenType.ACCESS_TOKEN
     if token.type not in _PLAIN:
-        raise TokenRefused(Code.WRONG_TYPE, "the token's typ is none that is taken")
+        raise TokenRefused(Code.WRONG_TYPE, "the token's typ is not accepted")
     if CLAIM in token.claims:
         return TokenType.SERVICE_ACCOUNT
     if "act" in token.claims:
@@ -100,7 +100,7 @@ def _token_type(token: Compact, provider: Provider) -> TokenType:
 
 def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenType:
     if kind not in provider.accepts:
-        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not taken from identity provider {provider.name}")
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"tokens of type {kind} are not accepted from identity provider {provider.name}")
     match wanting:
         case AgentWanted():
             fitting = kind in (TokenType.ACCESS_TOKEN, TokenType.UNTYPED_ACCESS_TOKEN, TokenType.SERVICE_ACCOUNT)
@@ -109,13 +109,13 @@ def _accepted(kind: TokenType, provider: Provider, wanting: Wanting) -> TokenTyp
         case _:
             assert_never(wanting)
     if not fitting:
-        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"a token of type {kind} does not prove this")
+        raise TokenRefused(Code.TYPE_NOT_ACCEPTED, f"a token of type {kind} cannot prove this")
     return kind
 
 
 def _require_audience(claimed: Registered, provider: Provider) -> None:
     if not claimed.audiences & provider.audiences:
-        raise TokenRefused(Code.WRONG_AUDIENCE, "the token is for somebody else: its aud does not name us")
+        raise TokenRefused(Code.WRONG_AUDIENCE, "the token is for another audience: its aud does not name rolevend")
 
 
 def _agent(claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: AgentWanted) -> ProvenAgent:
@@ -125,14 +125,14 @@ def _agent(claims: dict[str, Any], claimed: Registered, provider: Provider, fact
         return ProvenAgent(party, None, service_account(claims, claimed.subject), facts)
     client = Party(claimed.issuer, _client(claims, provider, facts))
     if client != party and OwnSubject(client, claimed.subject) not in wanting.own_subjects:
-        # Else a person could take the token that the agent's client got for them, and call as the agent.
-        raise TokenRefused(Code.NOT_AN_AGENTS_OWN, "the token was issued to its client for somebody else: an agent bears one of its own")
+        # Otherwise a user could take the token that the agent's client got for them, and call as the agent.
+        raise TokenRefused(Code.NOT_AN_AGENTS_OWN, "the token was issued to its client for another party: an agent needs its own token")
     return ProvenAgent(party, client, None, facts)
 
 
 def _client(claims: dict[str, Any], provider: Provider, facts: TokenFacts) -> str:
     if facts.type is TokenType.ACCESS_TOKEN and provider.mapping.client is None:
-        required_text(claims, "client_id", MAXIMUM_SUBJECT_LENGTH)  # as RFC 9068 has it
+        required_text(claims, "client_id", MAXIMUM_SUBJECT_LENGTH)  # required by RFC 9068
     named = clients(claims, provider)
     if len(named) > 1:
         raise TokenRefused(Code.MALFORMED_CLAIM, "the token names more than one client")
@@ -155,7 +155,7 @@ def _user(claims: dict[str, Any], claimed: Registered, provider: Provider, facts
 def _delegated(
     claims: dict[str, Any], claimed: Registered, provider: Provider, facts: TokenFacts, wanting: UserWanted
 ) -> tuple[Party, ...]:
-    """The chain of actors, of a token that names the agent. `act` decides alone where it is there: no client makes up for it."""
+    """Return the chain of actors of a token that names the agent. If `act` is set, it alone decides, and clients do not count."""
     chain = actors(claims, claimed.issuer)
     if facts.type is TokenType.ID_TOKEN:
         require_own_audience(claims, claimed, wanting)

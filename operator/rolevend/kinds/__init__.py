@@ -1,7 +1,5 @@
-"""The kinds as parsed values, and what is derived from them: the definitions for the API server, and values of the core.
-
-Knows nothing of how objects reach us or who is asked for them. The one place, with `settings`, that imports pydantic.
-"""
+"""The kinds as parsed models, and the definitions and core values derived from them. With `settings`, the only package that imports
+pydantic. Knows nothing of the Kubernetes API or of decisions."""
 
 from rolevend.kinds.access_policy import AccessPolicy
 from rolevend.kinds.agent import Agent

@@ -1,4 +1,4 @@
-"""The kind Agent: a registered piece of software, for whom it may act, and for how long."""
+"""The kind Agent: registered software, its users, and its limits."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -33,14 +33,14 @@ class OIDCClient(Part):
     issuer: Issuer
     """The identity provider, as in the `iss` of its tokens."""
     client_ids: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=16, alias="clientIDs"), Distinct()]
-    """What the agent is called there: a user's token must be issued to one of these (`azp`, `client_id`), and an ID token be for one
-    (`aud`)."""
+    """The agent's client ids: a user's token must be issued to one of these (`azp`, `client_id`), and the audience of an ID token must
+    be one (`aud`)."""
     subject: Subject | None = None
-    """Who the agent is as an actor: in `act` of exchanged tokens, and as `sub` of its own. Without it: the first of `clientIDs`."""
+    """The agent's subject: in `act` of exchanged tokens, and as `sub` of its own. Without it: the first of `clientIDs`."""
 
 
 class AgentIdentity(Part):
-    """Who the agent is to issuers of tokens."""
+    """The identity of the agent in tokens."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         only_with_type("ServiceAccount", "serviceAccount"),
@@ -57,41 +57,41 @@ class AgentIdentity(Part):
 
 
 class OnBehalfOf(Part):
-    """How the agent shows for whom it acts."""
+    """The users of the agent, and their proof."""
 
     assertion: Assertion
-    """What it shows. `Trusted`: it names the user, and is believed; status and audit mark such roles as asserted. `TokenRequired`: each
+    """The proof of the user. `Trusted`: the agent asserts the user; status and audit mark such roles as asserted. `TokenRequired`: each
     VendedRole brings a token of the user, issued for this agent (`spec.userTokenSecretRef`). A DataPlatform must permit the same."""
     users: UserSelector | None = None
-    """The only users it may act for. Without it: every user."""
+    """The only users that it may act for. Without it: every user."""
 
 
 class AgentLimits(Part):
-    """The agent's own bounds, within those of the DataPlatform."""
+    """The agent's own limits, within those of the DataPlatform."""
 
     max_expiration_seconds: Seconds = 3600
-    """The longest life of a role that is vended to this agent."""
+    """Maximum lifetime of its roles."""
     idle_release_seconds: IdleSeconds | None = None
-    """A role whose sessions did nothing for so long, or that has none, counts as given back, and is ended. Choose more than the agent
-    thinks between two questions. Without it: as the DataPlatform says."""
+    """A role whose sessions were idle for this time, or that has none, is released. Choose more than the agent's pause between two
+    queries. Without it: the limit of the DataPlatform."""
     max_transaction_seconds: Seconds | None = None
-    """The age of a transaction, and so of a statement outside of one, where that is less than the DataPlatform allows. On Snowflake it is
-    the timeout of the role's statements, which a session can raise for itself. Without it: as the DataPlatform says."""
+    """Maximum age of a transaction, and of a statement outside of one, if less than the DataPlatform allows. On Snowflake it is the
+    statement timeout of the role, which a session can raise. Without it: the limit of the DataPlatform."""
     max_live_roles: PositiveCount | None = None
-    """How many roles it may have at once, those that end included. The API refuses more, and through kubectl one more waits until another
-    one is gone; calls that come at the same moment may pass it by their number. Without it: as many as the DataPlatform permits."""
+    """Maximum number of its roles at one time, including roles that are ending. The API refuses more, and through kubectl a request
+    waits until another role is gone; concurrent calls may exceed it by their number. Without it: the limit of the DataPlatform."""
     vends_per_minute: PositiveCount | None = None
-    """How many calls that vend each replica of the API takes of it in a minute, all at once at most. Without it: any number.
-    As many calls may ask for a decision, and never more than 600."""
+    """Maximum vending calls per minute in each replica of the API, also the maximum burst. Without it: no limit. The same number of
+    calls may ask for a decision, at most 600."""
 
 
 class AgentSpec(Part):
-    """Who the agent is and what it may ask for. Each part holds only as far as the DataPlatform permits it."""
+    """Identity, users and limits of the agent. Each part holds only as far as the DataPlatform permits it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.onBehalfOf.assertion != 'TokenRequired' || has(self.identity)",
-            message="identity must be set where onBehalfOf.assertion is TokenRequired: whom else could a token name?",
+            message="identity must be set if onBehalfOf.assertion is TokenRequired: the user's token must name it",
             holds=lambda spec: spec.on_behalf_of.assertion != "TokenRequired" or spec.identity is not None,
             field="identity",
         ),
@@ -101,26 +101,27 @@ class AgentSpec(Part):
         AgentHandleText,
         Field(json_schema_extra=immutable("spec.handle", "old role names must stay true; register another Agent instead")),
     ]
-    """Names the agent in every role name: 1 to 10 characters of A-Z and 0-9, unique in the cluster, immutable."""
+    """The agent's part of every role name: 1 to 10 characters of A-Z and 0-9, unique in the cluster, immutable."""
     identity: AgentIdentity | None = None
-    """Whom a user's token must name. One accepted Agent in the cluster has it. A token is checked also where the agent is trusted."""
+    """The identity that a user's token must name. Unique among accepted Agents. A token is checked even if the agent is trusted."""
     on_behalf_of: OnBehalfOf
     combination: CombinationName | None = None
-    """How what the agent itself is granted (AccessPolicies with `grantsTo: Agents`) counts beside what the user is granted. `Union`: both
-    together. `UserCeiling`: only where the user is granted it, too, so that the user's grants are all there is. `Intersection`: a row that
-    both are granted, of each cell no more than both are shown, and no column that one of them is not granted. Each is narrower
-    than the one before, and no wider one is granted anything than the `widestCombination` of the DataPlatform. Without it: that one."""
+    """The combination of the agent's own grants (AccessPolicies with `grantsTo: Agents`) with the user's. `Union`: both together.
+    `UserCeiling`: the agent's own grants add nothing; the user's grants are the result. `Intersection`: only rows and columns that both
+    are granted, and of each cell no more than both are shown. Each is narrower than the one before. If it is wider than the
+    `widestCombination` of the DataPlatform, every request is denied. Without it: that one.
+    """
     limits: AgentLimits = AgentLimits()
     tools: Annotated[tuple[AgentTools, ...], Field(max_length=16), Atomic()] = ()
-    """What it needs whoever it acts for. Several items for one platform add up."""
+    """The tools that it needs for every user. Several items for one platform add up."""
 
 
 class AgentStatus(Status):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
 
 class Agent(Resource):
-    """Software that queries data on behalf of people. Whoever has the verb `vend` on it may create a VendedRole for it."""
+    """Software that queries data on behalf of people. An account with the verb `vend` on it may create a VendedRole for it."""
 
     kind: Literal["Agent"] = "Agent"
     spec: AgentSpec

@@ -1,7 +1,5 @@
-"""A catalog in a file: what the operator sees of a platform, for whoever judges policies without a database.
-
-It holds no row, and is no object of a cluster. Equal catalogs are equal texts.
-"""
+"""A catalog in a file: a platform's tables as the operator sees them, for checks of policies without a database. It holds no rows, and
+is not an object of a cluster. Equal catalogs are equal texts."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,20 +23,20 @@ _Tags = Annotated[tuple[DataTag, ...], Field(description="Tags that stand on the
 
 
 class CatalogLimits(Part):
-    """What a type has no room for. What is left out is no limit."""
+    """Limits of a type. An absent member is no limit."""
 
     least: NumberText | None = None
-    """The least number that it holds, in quotes."""
+    """The smallest number, in quotes."""
     greatest: NumberText | None = None
-    """The greatest one."""
+    """The largest number, in quotes."""
     places: Count | None = None
-    """How many decimal places a number has at most."""
+    """Maximum decimal places of a number."""
     step_places: Count | None = None
-    """How many decimal places the step of a mask `Round` has at most."""
+    """Maximum decimal places of the step of a mask `Round`."""
     length: Count | None = None
-    """How many characters a tool is shown at most, which reads the table by its own name."""
+    """Maximum characters that a tool is shown if it reads the table directly."""
     maskable: Literal[False] | None = None
-    """That no masking policy can be written for it, so that such a tool is shown nothing of a table in which it would need one."""
+    """False if no masking policy supports it. A tool that reads the table directly then sees no row if the column must be masked."""
 
 
 class CatalogColumn(Part):
@@ -47,32 +45,32 @@ class CatalogColumn(Part):
     name: HeldName
     """Name of the column."""
     type: Annotated[str, Field(min_length=1, max_length=256)]
-    """The platform's own name of its type: PostgreSQL's without length or precision, Snowflake's as `DESCRIBE TABLE` writes it."""
+    """The platform's name of its type: PostgreSQL's without length or precision, Snowflake's as in `DESCRIBE TABLE`."""
     family: Family
-    """What policy knows of the type: which literals, comparisons and masks it takes."""
+    """The family of the type: it determines the possible literals, comparisons and masks."""
     limits: CatalogLimits | None = None
-    """Of a type that has no room for all of its family, such as `smallint`. A catalog that an older rolevend wrote says none: write it
-    anew, or masks that become NULL are not told of."""
+    """Limits of a type that is narrower than its family, such as `smallint`. An older rolevend wrote none: write the catalog again, or
+    masks that become NULL are not reported."""
     tags: _Tags = ()
 
 
 class CatalogTable(Part):
-    """A table, or something else that a policy could name."""
+    """A table, or another object that a policy could name."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Name of the schema."""
     name: HeldName
     """Name of the table."""
     obstacle: _Obstacle | None = None
-    """Why its rows cannot be governed, such as `is a foreign table`, or a comment in which a tag cannot be read: then no policy grants it.
-    Left out where nothing is in the way."""
+    """The reason why its rows cannot be governed, such as `is a foreign table`, or an unreadable tag in a comment: then no policy grants
+    it. Absent if there is none."""
     tags: _Tags = ()
     columns: Annotated[tuple[CatalogColumn, ...], KeyedBy(("name",))] = ()
     """Its columns, in the table's own order."""
 
 
 class CatalogFunction(Part):
-    """A function that agents might have."""
+    """A function that agents can request."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Name of the schema."""
@@ -81,7 +79,7 @@ class CatalogFunction(Part):
     arguments: Annotated[str, Field(max_length=8192)] = ""
     """The types of its arguments, as the platform writes them."""
     obstacle: _Obstacle | None = None
-    """Why no agent can have it, such as that it acts with the rights of its owner. Left out where nothing is in the way."""
+    """The reason why no agent can have it, such as that it acts with the rights of its owner. Absent if there is none."""
 
 
 class TableBehind(Part):
@@ -94,7 +92,7 @@ class TableBehind(Part):
 
 
 class ColumnCopied(Part):
-    """A column that a tool holds a copy of."""
+    """A column that a tool copies."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Name of the schema."""
@@ -105,57 +103,57 @@ class ColumnCopied(Part):
 
 
 class CatalogTool(Part):
-    """What else of a Snowflake account agents might have."""
+    """Another object of a Snowflake account that agents can request."""
 
     kind: ToolKind
-    """What it is."""
+    """Its kind."""
     schema_name: Annotated[Identifier | None, Field(alias="schema")] = None
-    """Name of the schema. Left out for what is in none: a warehouse, a role of Snowflake's own."""
+    """Name of the schema. Absent for an object without one: a warehouse, a role of Snowflake's own."""
     name: Identifier
     """Name of the tool."""
     arguments: ArgumentTypes = ""
-    """Of a procedure: the types of its arguments."""
+    """For a procedure: its argument types."""
     obstacle: _Obstacle | None = None
-    """Why no agent can have it. Left out where nothing is in the way."""
+    """The reason why no agent can have it. Absent if there is none."""
     reads: Annotated[tuple[TableBehind, ...], KeyedBy(("schema", "name"))] = ()
-    """The tables behind it, each of which its user must be granted."""
+    """The tables that it reads. The user must be granted each of them."""
     copies: Annotated[tuple[ColumnCopied, ...], KeyedBy(("schema", "table", "column"))] = ()
-    """The columns that it shows as they are, each of which its user must be granted in every row and in clear."""
+    """The columns that it copies. The user must be granted each of them, in every row and unmasked."""
 
 
 class CatalogFile(Part):
-    """What one platform holds."""
+    """The content of one platform."""
 
     format: Literal["rolevend.dev/catalog/v1"]
-    """What this file is."""
+    """The file format."""
     platform: ObjectReferenceName
     """Name of the DataPlatform."""
     tables: Annotated[tuple[CatalogTable, ...], KeyedBy(("schema", "name"))] = ()
-    """Every table of the governed schemas, and of those that agents may have as their own, sorted by schema and name."""
+    """Every table of the governed schemas, and of schemas that agents may have as their own, sorted by schema and name."""
     functions: Annotated[tuple[CatalogFunction, ...], KeyedBy(("schema", "name", "arguments"))] = ()
-    """Every function of the schemas whose functions agents may have. Left out where there are none."""
+    """Every function of the schemas whose functions agents may have. Absent if there are none."""
     tools: Annotated[tuple[CatalogTool, ...], KeyedBy(("kind", "schema", "name", "arguments"))] = ()
-    """Of a Snowflake account: those that the DataPlatform lets agents have and that are there. Left out where there are none."""
+    """For a Snowflake account: the existing objects that the DataPlatform permits agents to have. Absent if there are none."""
 
 
 def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
-    """InvalidInput names the first field that cannot be."""
+    """Parse a catalog. Raises InvalidInput, which names the first invalid field."""
     file = parse_part(CatalogFile, body)
     return PlatformName(file.platform), Catalog.of(map(_table, file.tables), map(_function, file.functions), map(_tool, file.tools))
 
 
 def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
-    """What `parse_catalog` reads, once it is parsed as YAML or JSON."""
-    told: dict[str, Any] = {
+    """Return the text of a catalog. `parse_catalog` reads it, parsed as YAML or JSON."""
+    members: dict[str, Any] = {
         "format": FORMAT,
         "platform": str(platform),
-        "tables": [_told(table) for _, table in sorted(catalog.tables.items())],
-        **({"functions": [_told_function(each) for each in catalog.functions]} if catalog.functions else {}),
-        **({"tools": [_told_tool(each) for each in catalog.tools]} if catalog.tools else {}),
+        "tables": [_dump_table(table) for _, table in sorted(catalog.tables.items())],
+        **({"functions": [_dump_function(each) for each in catalog.functions]} if catalog.functions else {}),
+        **({"tools": [_dump_tool(each) for each in catalog.tools]} if catalog.tools else {}),
     }
     if form == "json":
-        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    return yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
+        return json.dumps(members, indent=1, ensure_ascii=False) + "\n"
+    return yaml.dump(members, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)
 
 
 def _table(table: CatalogTable) -> Table:
@@ -174,10 +172,10 @@ def _function(function: CatalogFunction) -> Function:
     return Function(FunctionId(function.schema_name, function.name, function.arguments), function.obstacle or "")
 
 
-def _told_function(function: Function) -> dict[str, Any]:
+def _dump_function(function: Function) -> dict[str, Any]:
     identity = function.id
-    told = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
-    return _Line({name: text for name, text in told.items() if text})
+    members = {"schema": identity.schema, "name": identity.name, "arguments": identity.arguments, "obstacle": function.obstacle}
+    return _Line({name: text for name, text in members.items() if text})
 
 
 def _tool(tool: CatalogTool) -> Tool:
@@ -189,12 +187,12 @@ def _tool(tool: CatalogTool) -> Tool:
     )
 
 
-def _told_tool(tool: Tool) -> dict[str, Any]:
+def _dump_tool(tool: Tool) -> dict[str, Any]:
     identity = tool.id
-    told = {"kind": identity.kind.value, "schema": identity.schema, "name": identity.name, "arguments": identity.arguments}
+    members = {"kind": identity.kind.value, "schema": identity.schema, "name": identity.name, "arguments": identity.arguments}
     reads = [_Line(schema=table.schema, name=table.name) for table in tool.reads]
     copies = [_Line(schema=table.schema, table=table.name, column=column) for table, column in tool.copies]
-    return {name: said for name, said in {**told, "obstacle": tool.obstacle, "reads": reads, "copies": copies}.items() if said}
+    return {name: value for name, value in {**members, "obstacle": tool.obstacle, "reads": reads, "copies": copies}.items() if value}
 
 
 def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
@@ -202,7 +200,7 @@ def _tags(tags: Iterable[DataTag]) -> frozenset[Tag]:
 
 
 class _Line(dict[str, Any]):
-    """Stands on one line of YAML."""
+    """Written on one line of YAML."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -213,33 +211,33 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(_Line, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, flow_style=True))
 
 
-def _told(table: Table) -> dict[str, Any]:
+def _dump_table(table: Table) -> dict[str, Any]:
     return {
         "schema": table.id.schema,
         "name": table.id.name,
         **({"obstacle": table.obstacle} if table.obstacle else {}),
-        **_told_tags(table.tags),
+        **_dump_tags(table.tags),
         "columns": [
             _Line(
                 name=column.name,
                 type=column.native_type,
                 family=column.family.value,
-                **_told_limits(column.limits),
-                **_told_tags(column.tags),
+                **_dump_limits(column.limits),
+                **_dump_tags(column.tags),
             )
             for column in table.columns
         ],
     }
 
 
-def _told_limits(limits: TypeLimits | None) -> dict[str, Any]:
+def _dump_limits(limits: TypeLimits | None) -> dict[str, Any]:
     if limits is None:
         return {}
     least, greatest = (None if each is None else f"{each:f}" for each in (limits.least, limits.greatest))
     of_numbers = {"least": least, "greatest": greatest, "places": limits.places, "stepPlaces": limits.step_places}
-    told = {**of_numbers, "length": limits.length, "maskable": None if limits.maskable else False}
-    return {"limits": _Line({name: value for name, value in told.items() if value is not None})}
+    members = {**of_numbers, "length": limits.length, "maskable": None if limits.maskable else False}
+    return {"limits": _Line({name: value for name, value in members.items() if value is not None})}
 
 
-def _told_tags(tags: frozenset[Tag]) -> dict[str, Any]:
+def _dump_tags(tags: frozenset[Tag]) -> dict[str, Any]:
     return {"tags": [_Line(key=tag.key, value=tag.value) for tag in sorted(tags)]} if tags else {}

@@ -1,7 +1,5 @@
-"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.kinds.crd --write .` at the top of a checkout.
-
-As plain manifests and as templates of the Helm chart. Generated means generated: `--check .` fails on any difference.
-"""
+"""The CustomResourceDefinitions, generated from the models: `python -m rolevend.kinds.crd --write .` at the top of a checkout. Written
+as plain manifests and as templates of the Helm chart. `--check .` fails on any difference."""
 
 import argparse
 import sys
@@ -20,12 +18,12 @@ _HEADER = "# Generated from rolevend.kinds by `make crds`; edit the models inste
 
 
 def documents() -> dict[str, str]:
-    """File name -> manifest of one definition, for `kubectl apply`. The same on every run."""
+    """Return the manifests by file name, for `kubectl apply`. The same on every run."""
     return {file_name(kind): _HEADER + _yaml(definition(kind)) for kind in KINDS}
 
 
 def chart_templates() -> dict[str, str]:
-    """The same as templates, since Helm never upgrades what lies in a chart's `crds` folder."""
+    """Return the same as templates, because Helm never upgrades the files in a chart's `crds` folder."""
     return {file_name(kind): _template(definition(kind)) for kind in KINDS}
 
 
@@ -64,12 +62,12 @@ def definition(kind: Kind) -> dict[str, Any]:
 
 
 def generated() -> dict[Path, dict[str, str]]:
-    """Folder of a checkout -> its generated files."""
+    """Return the generated files by folder of a checkout."""
     return {Path("crds"): documents(), Path("charts/rolevend/templates/crds"): chart_templates()}
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Afterwards the folder holds these files, and no other definition of ours."""
+    """Write these files, and remove every other definition of ours from the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in _definitions_in(folder) - files.keys():
         (folder / stale).unlink()
@@ -78,7 +76,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of files that are missing, stale or different; () if the folder is up to date."""
+    """Return the names of missing, stale or different files; () if the folder is up to date."""
     there = _definitions_in(folder)
     changed = {name for name in files.keys() & there if (folder / name).read_text(encoding="utf-8") != files[name]}
     return tuple(sorted(changed | (files.keys() ^ there)))
@@ -103,11 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _object_schema(kind: Kind) -> Schema:
     schema = structural(kind.model)
-    # The API server has its own schema of these three, and takes no other.
+    # The API server has its own schema of these three, and accepts no other.
     schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
     schema["required"] = ["spec"]
     if kind.model is not VendedRole:
-        # Without it an object that no operator has looked at yet would pass for one that is at work: with Flux, and in `kubectl wait`.
+        # Without it Flux and `kubectl wait` would treat an object without a status as ready.
         schema["properties"]["status"]["default"] = {"observedGeneration": NEVER_OBSERVED}
     return schema
 
@@ -139,7 +137,7 @@ def _definitions_in(folder: Path) -> set[str]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """No anchors: a person reads this."""
+    """No anchors, for readability."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True

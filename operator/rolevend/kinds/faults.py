@@ -1,4 +1,4 @@
-"""What is wrong with one object: all of it, so that somebody learns of it at once."""
+"""Collect all errors of one object, so that a report names all of them."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,21 +9,21 @@ Read = TypeVar("Read")
 
 
 class Faults:
-    """Reading goes on behind what cannot be read, which is noted here."""
+    """Collects errors, so that parsing continues after the first one."""
 
     def __init__(self) -> None:
         self.found: list[InvalidInput] = []
 
     def reading(self, read: Callable[[], Read]) -> Read | None:
-        """None where `read` raises InvalidInput."""
+        """Return the result of `read`, or None if it raises InvalidInput."""
         try:
             return read()
         except InvalidInput as error:
             self.found.append(error)
             return None
 
-    def told(self) -> None:
-        """Raises InvalidInput where there is one: the first, and how many others there are."""
+    def raise_first(self) -> None:
+        """Raise InvalidInput if there are errors: the first one, and the number of others."""
         if self.found:
             first, *others = self.found
             more = f" (and {len(others)} more; rolevend policy check names all of them)" if others else ""

@@ -1,4 +1,4 @@
-"""The kind Guardrail: what nobody is shown, whatever policies grant."""
+"""The kind Guardrail: restrictions that hold for all policies."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -11,56 +11,56 @@ from rolevend.kinds.text import Count, Expression
 
 
 class Deny(Part):
-    """What is not there for the agent."""
+    """Data that does not exist for the agent."""
 
     rules: ClassVar[tuple[Rule, ...]] = (only_with_type("Columns", "columns"),)
 
     type: Literal["Tables", "Columns"]
     """`Tables`: the tables themselves. `Columns`: some of their columns."""
     columns: ColumnSelector | None = None
-    """For type Columns only: which."""
+    """For type Columns only: the denied columns."""
 
 
 class GuardrailSpec(Part):
-    """What it takes away. It grants nothing, and nothing that policies grant is stronger."""
+    """The restrictions. A Guardrail grants nothing, and no policy overrides it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("deny", "rowRestriction", "maskFloors", "denyLookup"),)
 
     platform_refs: PlatformRefs
-    """The DataPlatforms that it is for."""
+    """The DataPlatforms of the guardrail."""
     users: UserSelector | None = None
-    """The users whom it concerns. Without it: everybody. Who does not have one of the attributes is concerned, too: what is not known
-    opens nothing."""
+    """The affected users. Without it: all. A user without one of the attributes is affected, too, because a missing attribute never
+    grants."""
     tables: TableSelector
-    """The tables that it is about, in whatever schema."""
+    """The affected tables, in any schema."""
     deny: Deny | None = None
-    """What is not there at all, neither rows nor names."""
+    """Denied tables or columns: their rows and names are hidden."""
     row_restriction: Expression | None = None
-    """A condition in SQL, as the `rowFilter` of an AccessPolicy. Rows are shown only where it is true, in addition to what policies
-    ask. A table on which it cannot be tested is denied, and so it is to a user who lacks an attribute that it reads."""
+    """A condition in SQL, as the `rowFilter` of an AccessPolicy. A row is shown only if it is true, in addition to the conditions of
+    policies. A table on which it cannot be evaluated is denied, and also denied to a user without an attribute that it reads."""
     mask_floors: Annotated[tuple[MaskRule, ...], Field(min_length=1, max_length=64), KeyedBy(("name",))] | None = None
-    """The weakest masks of some columns: no more is shown than each of them shows, and than policies say. Where neither a floor nor a
-    policy's mask shows less than the other, as with two patterns, NULL is shown."""
+    """Minimum masks of some columns: they show no more than each of these masks, and than policies. If neither a minimum nor a policy's
+    mask shows less than the other, for example two patterns, the column shows NULL."""
 
     deny_lookup: Literal[True] | None = None
-    """No column of these tables is a lookup column, whatever a TagBinding says: conditions of agents use no index of it, and tell nothing
-    of hidden rows."""
+    """No column of these tables is a lookup column, even if a TagBinding says so: conditions of agents use no index of it, and reveal
+    nothing of hidden rows."""
 
 
 class GuardrailStatus(Status):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
     matched_tables: Count | None = None
-    """From how many tables it takes something away now, over all its platforms."""
+    """Number of restricted tables, over all its platforms."""
     matched_columns: Count | None = None
-    """How many of their columns it denies or has a floor for; those of a denied table count all."""
+    """Number of their columns that it denies or masks; all columns of a denied table count."""
     matched_users: Count | None = None
-    """How many people whose UserAttributes are accepted it concerns now. Whoever has none is concerned, too, and not counted."""
+    """Number of affected users with accepted UserAttributes. Users without UserAttributes are affected, too, but not counted."""
 
 
 class Guardrail(Resource):
-    """Takes away: tables, columns, rows, and masks that are too weak. It holds for every policy and every agent, whoever owns the data.
-    Written by governance, for the whole cluster."""
+    """Restricts tables, columns, rows and masks. It holds for every policy and every agent, and for all owners of data. Written by
+    governance, for the whole cluster."""
 
     kind: Literal["Guardrail"] = "Guardrail"
     spec: GuardrailSpec

@@ -1,4 +1,4 @@
-"""Who an agent is to issuers of tokens, and where a user's token is: from parsed objects to values. Pure."""
+"""Convert the identity of an agent, and the place of a user's token, from parsed objects to values. Pure."""
 
 from rolevend.decision.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
 from rolevend.kinds.agent import Agent
@@ -6,7 +6,7 @@ from rolevend.kinds.vended_role import VendedRole
 
 
 def user_token(role: VendedRole) -> UserToken | Presented | None:
-    """Where the proof of its user is, or None."""
+    """Return the place of the user's token, or None."""
     if role.spec.delivery == "Response" and role.status.user is not None and role.status.user.token is not None:
         return Presented()
     ref = role.spec.user_token_secret_ref
@@ -14,7 +14,7 @@ def user_token(role: VendedRole) -> UserToken | Presented | None:
 
 
 def agent_identity(agent: Agent) -> Identity | None:
-    """Whom a user's token must name, or None. Of its two parts the one that its type asks for is there: parsing has seen to it."""
+    """Return the identity that a user's token must name, or None. Parsing has verified that the part for its type is set."""
     spelled_out = agent.spec.identity
     if spelled_out is None:
         return None
@@ -25,7 +25,7 @@ def agent_identity(agent: Agent) -> Identity | None:
 
 
 def agent_claims(agent: Agent) -> tuple[tuple[str, object], ...]:
-    """What no other agent may have, each with its field."""
+    """Return the unique values of an agent, each with its field."""
     match agent_identity(agent):
         case ServiceAccountIdentity(name):
             named: tuple[object, ...] = ((None, agent.namespace, name),)

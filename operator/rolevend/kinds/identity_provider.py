@@ -1,4 +1,4 @@
-"""The kind IdentityProvider: whose tokens are believed, which of them, and what is taken from their claims."""
+"""The kind IdentityProvider: an issuer of tokens, the accepted types of tokens, and the mapping of claims."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -14,32 +14,32 @@ Path = Annotated[tuple[ClaimName, ...], Field(min_length=1, max_length=8), Atomi
 
 
 class IssuerKeys(Part):
-    """Where the issuer's public keys are."""
+    """The source of the issuer's public keys."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one("source of keys", "inline", "url", "discovery"),
         Rule(
             cel="!has(self.caSecretRef) || has(self.url) || (has(self.discovery) && self.discovery == 'OpenIDConnect')",
-            message="caSecretRef must not be set where nobody is asked for keys whose certificate is not trusted already",
+            message="caSecretRef must be set only with url or discovery: OpenIDConnect",
             holds=lambda keys: keys.ca_secret_ref is None or keys.url is not None or keys.discovery == "OpenIDConnect",
             field="caSecretRef",
         ),
     )
 
     inline: KeySetText | None = None
-    """The key set itself (RFC 7517, JSON), where nobody can or should be asked. Whoever rotates the keys changes this, too."""
+    """The key set itself (RFC 7517, JSON), if the issuer cannot be contacted. Update it when the keys are rotated."""
     url: PlainText | None = None
-    """Where the key set is: an `https://` URL. It is read every five minutes; what was read before holds while it does not answer."""
+    """The URL of the key set, `https://`. It is read every five minutes; the last keys are used while it does not answer."""
     discovery: Literal["OpenIDConnect", "Kubernetes"] | None = None
-    """`OpenIDConnect`: the issuer itself says where its keys are, below `/.well-known/openid-configuration`. `Kubernetes`: the issuer is
-    this cluster, whose API server says its keys to the operator, and not to everybody. For tokens of ServiceAccounts alone."""
+    """`OpenIDConnect`: from the issuer's document `/.well-known/openid-configuration`. `Kubernetes`: the issuer is this cluster, and its
+    API server returns the keys to the operator. For tokens of ServiceAccounts only."""
     ca_secret_ref: SecretKeyRef | None = None
-    """The only authorities that may vouch for these servers, in PEM, in a Secret in the operator's namespace. Without it: those that the
-    operator's system trusts."""
+    """The only authorities that are trusted for these servers, in PEM, in a Secret in the operator's namespace. Without it: those that
+    the operator's system trusts."""
 
 
 class ClaimPath(Part):
-    """A claim by its name, or by the names that lead to it."""
+    """A claim by its name, or by the path to it."""
 
     path: Path
     """`[sub]`; `[realm_access, roles]` is the member `roles` of the claim `realm_access`."""
@@ -51,84 +51,84 @@ class ClaimSource(Part):
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("source", "path", "expression"),)
 
     path: Path | None = None
-    """As of `subject`. The claim is a text, a number, true or false, or a list of them."""
+    """As in `subject`. The claim is a text, a number, a boolean, or a list of them."""
     expression: Condition | None = None
-    """In CEL over `claims`: `claims.groups.filter(one, one.startsWith('data-'))`. At most one loop. A claim that is not there gives
-    nothing; what has no answer counts as unreadable, and nothing is vended where a policy asks for it."""
+    """In CEL over `claims`: `claims.groups.filter(one, one.startsWith('data-'))`. At most one loop. A missing claim gives no value; an
+    expression that cannot be evaluated is unreadable, and nothing is vended if a policy reads the attribute."""
 
 
 class MappedAttribute(ClaimSource):
     """An attribute of the user, from a claim."""
 
     key: Key
-    """Its key, as policies name it."""
+    """Its key in policies."""
 
 
 class Claims(Part):
-    """What is taken from the claims of a person's token."""
+    """The mapping of the claims of a user's token."""
 
     subject: ClaimPath | None = None
-    """Who the person is: `spec.user.subject` of a VendedRole, and of UserAttributes. Choose a claim that is never given to somebody else.
-    Without it: `sub`."""
+    """The user's subject: `spec.user.subject` of a VendedRole, and of UserAttributes. Choose a claim whose values are never reused for
+    another person. Without it: `sub`."""
     client: ClaimPath | None = None
-    """What names the client that a token was issued to, where the issuer says it in neither `azp` nor `client_id`: `[cid]`. It must be
-    there then, and say the same as these, as far as they are there."""
+    """The client that the token was issued to, if the issuer sets neither `azp` nor `client_id`: `[cid]`. It is then required, and must
+    agree with these if they are set."""
     handle: ClaimSource | None = None
-    """What names the person in role names where no UserAttributes do: 1 to 11 characters of A-Z and 0-9. Everybody with a login on the
-    platform can read it. Without it, and where it gives something else: an opaque one."""
+    """The user's part of role names, if no UserAttributes set it: 1 to 11 characters of A-Z and 0-9. Everybody with a login on the
+    platform can read it. Without it, and if the value is malformed: an opaque one."""
     attributes: Annotated[tuple[MappedAttribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
-    """Attributes of the user. What the token says of a key takes the place of what UserAttributes say of it."""
+    """Attributes of the user. The token's values of a key replace those of UserAttributes."""
 
 
 class IdentityProviderSpec(Part):
-    """An issuer of tokens, and what is believed of it."""
+    """An issuer of tokens, and the accepted tokens."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!('ServiceAccount' in self.accepts) || self.accepts.size() == 1",
-            message="a cluster issues tokens of ServiceAccounts alone: leave the other types out",
+            message="a cluster issues only tokens of ServiceAccounts: remove the other types",
             holds=lambda spec: "ServiceAccount" not in spec.accepts or len(spec.accepts) == 1,
             field="accepts",
         ),
         Rule(
             cel="!('UntypedAccessToken' in self.accepts) || !('IdToken' in self.accepts)",
-            message="UntypedAccessToken and IdToken look alike: accept one of them",
+            message="UntypedAccessToken and IdToken cannot be distinguished: accept one of them",
             holds=lambda spec: not {"UntypedAccessToken", "IdToken"} <= set(spec.accepts),
             field="accepts",
         ),
         Rule(
             cel="!has(self.keys.discovery) || self.keys.discovery != 'Kubernetes' || self.accepts == ['ServiceAccount']",
-            message="this cluster's keys sign tokens of ServiceAccounts alone: set accepts to [ServiceAccount]",
+            message="this cluster's keys sign only tokens of ServiceAccounts: set accepts to [ServiceAccount]",
             holds=lambda spec: spec.keys.discovery != "Kubernetes" or spec.accepts == ("ServiceAccount",),
             field="accepts",
         ),
     )
 
     issuer: Issuer
-    """As in the `iss` of its tokens, and compared as it is written. One accepted IdentityProvider has it."""
+    """As in the `iss` of its tokens, compared literally. Unique among accepted IdentityProviders."""
     keys: IssuerKeys
     audiences: Annotated[tuple[PlainText, ...], Field(min_length=1, max_length=16), Distinct()]
-    """Who we are to it: the `aud` of a token must name one of them. An ID token names its own client instead."""
+    """The audiences of rolevend: the `aud` of a token must have one of them. An ID token has its own client instead."""
     algorithms: Annotated[tuple[AlgorithmName, ...], Field(min_length=1, max_length=10), Distinct()] = ("RS256",)
-    """The only ones that its signatures may have."""
+    """The only accepted signature algorithms."""
     accepts: Annotated[tuple[TokenTypeName, ...], Field(min_length=1, max_length=4), Distinct()] = ("AccessToken", "Exchanged")
-    """The only types of tokens that are taken from it. `AccessToken`: RFC 9068, issued to the agent's client. `UntypedAccessToken`: the
-    same of an issuer whose headers do not say `at+jwt`; refused where it could be an ID token. `Exchanged`: RFC 8693, whose `act` names
-    the agent. `IdToken`: for the agent's own client. `ServiceAccount`: of pods of this cluster, and then no other."""
+    """The only accepted types of tokens. `AccessToken`: RFC 9068, issued to the agent's client. `UntypedAccessToken`: the same without
+    `at+jwt` in the header; refused if it could be an ID token. `Exchanged`: RFC 8693, whose `act` names the agent. `IdToken`: for the
+    agent's own client. `ServiceAccount`: of pods of this cluster, and then no other."""
     max_token_seconds: TokenSeconds | None = None
-    """Tokens that were issued longer ago are refused, also those that live on. Without it: their `exp` alone decides."""
+    """Maximum age of a token since it was issued, even if it has not expired. Without it: only `exp` limits a token."""
     claims: Claims = Claims()
 
 
 class IdentityProviderStatus(Status):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
     key_count: Count | None = None
-    """How many keys its tokens are checked with now."""
+    """Number of keys that check its tokens."""
 
 
 class IdentityProvider(Resource):
-    """An issuer whose tokens prove who a person is. Written by security: whoever can write it can be anybody."""
+    """An issuer whose tokens prove the identity of users. Written by security: an account that can write it can impersonate every user."""
 
     kind: Literal["IdentityProvider"] = "IdentityProvider"
     spec: IdentityProviderSpec

@@ -1,4 +1,4 @@
-"""From what a cluster or a file says to an object of a kind, once; further in nothing is checked again."""
+"""Parse an object of a kind, from a cluster or a file. No later code validates it again."""
 
 import json
 import re
@@ -22,27 +22,26 @@ _SUBJECT = re.compile(r"^\w+ should\b")
 
 
 def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid", "ignore"] = "forbid") -> Kind:
-    """The object that `body` describes; InvalidInput names the first field that cannot be, such as `spec.masks[0].type`.
+    """Return the object that `body` describes. Raises InvalidInput, which names the first invalid field, such as `spec.masks[0].type`.
 
-    `apiVersion` and `kind` may be missing, as they are in the items of a list. A status that cannot be read counts as none:
-    it is the operator's own, and is written anew. `unknown="ignore"` passes over fields of a newer version: for ending what they
-    asked for, never for granting it.
+    `apiVersion` and `kind` may be missing, as in the items of a list. An unreadable status counts as absent, because the operator writes
+    it again. `unknown="ignore"` ignores fields of a newer version: use it to end objects, never to grant.
     """
     if not isinstance(body, Mapping) or not all(isinstance(name, str) for name in body):
         raise InvalidInput("", f"this is no object of kind {kind.__name__}")
     if unknown == "forbid" and (field := unseen(kind, body)):
-        raise InvalidInput(field, "was written, and is no field that this rolevend knows; take it out, or use a newer rolevend")
+        raise InvalidInput(field, "is not a field of this version of rolevend; remove it, or use a newer rolevend")
     members: dict[str, Any] = {"kind": kind.__name__, **body}
     status = members.pop("status", None)
     try:
-        parsed = kind.model_validate(members, extra="ignore" if unknown == "ignore" else None)  # None: as each piece says
+        parsed = kind.model_validate(members, extra="ignore" if unknown == "ignore" else None)  # None: the default of each model
     except ValidationError as error:
         raise _invalid_input(error) from error
     return parsed.model_copy(update={"status": _status(kind, status)}) if status else parsed
 
 
 def parse_part(kind: type[Piece], body: Mapping[str, Any]) -> Piece:
-    """The same for a file of ours that is no object of a cluster."""
+    """Parse a file of ours that is not an object of a cluster."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
@@ -50,7 +49,7 @@ def parse_part(kind: type[Piece], body: Mapping[str, Any]) -> Piece:
 
 
 def part_faults(kind: type[Part], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
-    """Everything that keeps `body` from being one, where `parse_part` tells the first of it."""
+    """Return all errors of `body`; `parse_part` raises only the first."""
     try:
         kind.model_validate(body)
     except ValidationError as error:
@@ -59,7 +58,7 @@ def part_faults(kind: type[Part], body: Mapping[str, Any]) -> tuple[InvalidInput
 
 
 def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
-    """Everything that keeps `body` from being an object of `kind`, where `parse` tells the first of it; () where nothing does."""
+    """Return all errors of `body` as an object of `kind`, or (); `parse` raises only the first."""
     try:
         parse(kind, body)
     except InvalidInput as error:
@@ -71,7 +70,7 @@ def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput,
 
 
 def shell(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
-    """An object that cannot be read, without its spec: its conditions must still be ours to write."""
+    """Return an unreadable object without its spec, so that its conditions can be written."""
     metadata = Metadata.model_validate(body["metadata"])
     return kind.model_construct(kind=kind.__name__, metadata=metadata, status=_status(kind, body.get("status")))
 
@@ -91,7 +90,7 @@ def _invalid_input(error: ValidationError) -> InvalidInput:
 
 
 def _own(error: ValidationError) -> list[ErrorDetails]:
-    """Without the lists that are too short only because an item of theirs is wrong, and so not counted."""
+    """Leave out errors of lists that are too short only because an invalid item was not counted."""
     found = error.errors(include_url=False)
     places = [each["loc"] for each in found]
     return [
@@ -113,7 +112,7 @@ def _path(error: ErrorDetails) -> str:
 
 
 def _shown(name: str) -> str:
-    """A member's name as it stands, or quoted and cut where it is not one that we could have given."""
+    """Return a member's name as it is, or quoted and cut if it is not a possible name of a member."""
     if name.isascii() and name.isalnum():
         return name
     quoted = json.dumps(name)

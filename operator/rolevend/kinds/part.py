@@ -1,4 +1,4 @@
-"""What every piece of a kind has in common: frozen, camelCase, closed - and rules that hold here and in the API server alike."""
+"""The base of all models of kinds: frozen, camelCase, closed, with rules that the operator and the API server both enforce."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ VALIDATIONS = "x-kubernetes-validations"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One sentence about an object, in CEL for the API server and in Python for us: the same answer from both."""
+    """One rule of an object, in CEL for the API server and in Python for the operator. Both must give the same result."""
 
     cel: str
     message: str
     holds: Callable[[Any], bool] | None = None
-    """None: a rule about a change, which only the API server can judge, since it knows the old object."""
+    """None: a rule of a change, which only the API server can evaluate, because it knows the old object."""
     field: str = ""
-    """The member that the message is about, as it is written in YAML; empty for the object as a whole."""
+    """The member that the message names, as written in YAML; empty for the object as a whole."""
 
     def schema(self) -> dict[str, str]:
         place = {"fieldPath": f".{self.field}"} if self.field else {}
@@ -43,8 +43,8 @@ class Part(BaseModel):
     def _obeys_rules(self) -> Self:
         broken = [rule for rule in self.rules if rule.holds is not None and not rule.holds(self)]
         if broken:
-            told = "; ".join(rule.message for rule in broken)
-            raise PydanticCustomError("rule", "{message}", {"message": told, "member": broken[0].field})
+            message = "; ".join(rule.message for rule in broken)
+            raise PydanticCustomError("rule", "{message}", {"message": message, "member": broken[0].field})
         return self
 
     @classmethod
@@ -56,13 +56,13 @@ class Part(BaseModel):
 
 
 class StatusPart(Part):
-    """Written by the operator alone. A member that a newer operator wrote is passed over, so that a rollback can read on."""
+    """Written only by the operator. Members of a newer operator are ignored, so that a rollback works."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 def at_least_one(*members: str) -> Rule:
-    """Of these members, given as they are written in YAML."""
+    """Require one of these members, as written in YAML."""
     return Rule(
         cel=" || ".join(f"has(self.{member})" for member in members),
         message=f"at least one of {' and '.join(members)} must be set",
@@ -79,7 +79,7 @@ def exactly_one(what: str, *members: str) -> Rule:
 
 
 def only_with_type(type_name: str, member: str) -> Rule:
-    """The member is there exactly where `type` says so: one rule of a discriminated union."""
+    """Require the member exactly if `type` has this name: one rule of a discriminated union."""
     return Rule(
         cel=f"(self.type == '{type_name}') == has(self.{member})",
         message=f"{member} must be set for type {type_name}, and for no other type",
@@ -89,14 +89,14 @@ def only_with_type(type_name: str, member: str) -> Rule:
 
 
 def immutable(field: str, way_out: str) -> dict[str, Any]:
-    """Schema of a required value that never changes."""
+    """Return the schema of a required value that never changes."""
     return {VALIDATIONS: [{"rule": "self == oldSelf", "message": f"{field} is immutable: {way_out}"}]}
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedBy:
-    """Annotation of a list whose items are told apart by these members, given as they are written in YAML: server-side apply
-    merges it item by item. Stands last in `Annotated`, or the bounds before it do not reach the schema."""
+    """Annotation of a list with these keys, as written in YAML: server-side apply merges it item by item. Must be last in `Annotated`,
+    or the bounds before it do not reach the schema."""
 
     members: tuple[str, ...]
 
@@ -113,7 +113,7 @@ class KeyedBy:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """Annotation of a list of scalars of which none comes twice. Stands last in `Annotated`."""
+    """Annotation of a list of unique scalars. Must be last in `Annotated`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._each_once, handler(source))
@@ -128,7 +128,7 @@ class Distinct:
 
 @dataclass(frozen=True, slots=True)
 class Atomic:
-    """Annotation of a list that is replaced as a whole. Stands last in `Annotated`."""
+    """Annotation of a list that is replaced as a whole. Must be last in `Annotated`."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(schema), "x-kubernetes-list-type": "atomic"}
@@ -141,10 +141,10 @@ def _refuse_repetition(keys: list[Any], what: str) -> None:
 
 
 def _member(part: Part, member: str) -> Any:
-    """The member with this name in YAML."""
+    """Return the member with this name in YAML."""
     return getattr(part, next(name for name, field in type(part).model_fields.items() if (field.alias or name) == member))
 
 
 def has(part: Part, member: str) -> bool:
-    """Whether the member with this name in YAML is set."""
+    """True if the member with this name in YAML is set."""
     return _member(part, member) is not None

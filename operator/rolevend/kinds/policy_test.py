@@ -1,4 +1,4 @@
-"""A file of cases: rows, and what somebody must see of them. `rolevend policy test` holds policies to it on a real database."""
+"""A file of test cases: rows, and the rows that a user must see. `rolevend policy test` runs them on a real database."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,19 +15,18 @@ Row = Annotated[dict[str, str | int | float | bool | None], WithJsonSchema({"typ
 
 
 class TestedTable(Part):
-    """A table of the catalog, and the rows that it holds while the cases are tried."""
+    """A table of the catalog, and its rows in the test."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Name of the schema."""
     name: Identifier
     """Name of the table."""
     rows: tuple[Row, ...] = ()
-    """By column. A column that is left out is NULL. The value of a column of texts stands in quotes where YAML would take it for
-    something else: `"007"`."""
+    """By column. An absent column is NULL. Quote a text that YAML would parse as another type: `"007"`."""
 
 
 class TestedAgent(Part):
-    """An Agent among the files."""
+    """An Agent in the files."""
 
     namespace: ObjectReferenceName
     """Its namespace."""
@@ -36,41 +35,41 @@ class TestedAgent(Part):
 
 
 class Case(Part):
-    """What one person must see of one table."""
+    """The expected result of one user and one table."""
 
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("expectation", "sees", "refused"),)
 
     name: Sentence
-    """Names the case where it fails."""
+    """The name of the case in failures."""
     user: UserName
-    """A person among the files. One who is in no file has no attributes."""
+    """A user in the files. A user in no file has no attributes."""
     agent: TestedAgent | None = None
-    """Through which agent. Without it: through one that may act for everybody."""
+    """The agent. Without it: an agent that may act for every user."""
     purpose: Label | None = None
-    """What the agent says that it is for. Without it: nothing."""
+    """The purpose that the agent states. Without it: none."""
     expiration_seconds: Seconds = 900
-    """For how long the agent asks for the role, as in a VendedRole."""
+    """The requested lifetime, as in a VendedRole."""
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Schema of the table."""
     table: Identifier
     """The table."""
     sees: tuple[Row, ...] | None = None
-    """Every row that is visible, in any order, each with every column that is. `null` is what a mask hides so."""
+    """Every visible row, in any order, with every visible column. `null` is the value of a mask that shows NULL."""
     refused: Literal[True] | None = None
-    """Instead: the table is not there."""
+    """Instead of `sees`: the table does not exist for the user."""
 
 
 class PolicyTest(Part):
     """Rows and cases for one platform."""
 
     format: Literal["rolevend.dev/policy-test/v1"]
-    """What this file is."""
+    """The file format."""
     platform: ObjectReferenceName
-    """Name of the DataPlatform, one of PostgreSQL: cases are tried there."""
+    """Name of the DataPlatform. It must be PostgreSQL."""
     tables: Annotated[tuple[TestedTable, ...], KeyedBy(("schema", "name"))] = ()
-    """Rows. A table of the catalog that is not here is empty."""
+    """Rows. Other tables of the catalog are empty."""
     cases: Annotated[tuple[Case, ...], Field(min_length=1), KeyedBy(("name",))]
-    """What must hold."""
+    """The cases to run."""
 
 
 def is_policy_test(body: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The kinds of the API group, and how the API server presents each: names, scope and the columns of `kubectl get`."""
+"""The kinds of the API group, and their presentation by the API server: names, scope and the columns of `kubectl get`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +32,7 @@ class Kind:
     model: type[Resource]
     plural: str
     short_name: str
-    """Begins with `rv`, or is `vr`: two letters of anything else are taken on many clusters."""
+    """Begins with `rv`, or is `vr`: other short names are used on many clusters."""
     scope: Literal["Namespaced", "Cluster"]
     columns: tuple[Column, ...]
 
@@ -77,7 +77,7 @@ KINDS = (
             _READY,
             _REASON,
             Column("Handle", ".spec.handle", "What names it in role names."),
-            Column("Assertion", ".spec.onBehalfOf.assertion", "How it shows for whom it acts."),
+            Column("Assertion", ".spec.onBehalfOf.assertion", "The proof of the user."),
             Column("Combination", ".spec.combination", "How what it is granted itself counts.", priority=1),
             Column("Max Seconds", ".spec.limits.maxExpirationSeconds", "The longest life of its roles.", type="integer", priority=1),
             _AGE,
@@ -95,7 +95,7 @@ KINDS = (
             Column("Host", ".spec.postgres.host", "Where it is."),
             Column("Account", ".spec.snowflake.account", "Which Snowflake account."),
             Column("Database", ".spec.postgres.database", "Which database."),
-            Column("Version", ".status.serverVersion", "What the server says of itself."),
+            Column("Version", ".status.serverVersion", "The version that the server reports."),
             Column("Attested", '.status.conditions[?(@.type=="Attested")].status', "Whether every promise was seen to hold there."),
             Column("Tables", ".status.tableCount", "How many tables can be governed.", type="integer"),
             _AGE,
@@ -156,7 +156,7 @@ KINDS = (
         (
             _READY,
             _REASON,
-            Column("Subject", ".spec.user.subject", "Whom it is about."),
+            Column("Subject", ".spec.user.subject", "The user."),
             Column("Handle", ".spec.handle", "What names them in role names."),
             Column("Issuer", ".spec.user.issuer", "Who names them so.", priority=1),
             _AGE,
@@ -174,8 +174,8 @@ KINDS = (
             Column("Agent", ".spec.agentRef.name", "Who asked."),
             Column("User", ".status.user.handle", "For whom."),
             Column("Role", ".status.roleName", "What the database calls it."),
-            # A column of the type `date` shows a time to come as <invalid>.
-            Column("Expires", ".status.expirationTimestamp", "When it stops working."),
+            # A column of the type `date` shows a future time as <invalid>.
+            Column("Expires", ".status.expirationTimestamp", "The expiry of the role."),
             _AGE,
             Column("Platform", ".spec.platformRefs[0].name", "Where it is.", priority=1),
             _MESSAGE,
@@ -185,7 +185,7 @@ KINDS = (
 
 
 def kind_named(name: str) -> Kind:
-    """By the name of the kind, as in a manifest."""
+    """Return the kind by its name in manifests."""
     for kind in KINDS:
         if kind.name == name:
             return kind

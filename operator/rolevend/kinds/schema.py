@@ -1,7 +1,7 @@
-"""pydantic's JSON schema as the structural schema that the API server asks for.
+"""Convert pydantic's JSON schema to the structural schema that the API server requires.
 
-Not structural, and so replaced here: `$ref`, `anyOf` with null, `const`, `additionalProperties: false` (the API server prunes or
-refuses unknown members anyway), titles, and defaults that say nothing (null, the empty list).
+It replaces `$ref`, `anyOf` with null, `const`, `additionalProperties: false` (the API server prunes or refuses unknown members), titles,
+and empty defaults (null, the empty list).
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _DROPPED = frozenset({"title", "$defs", "propertyNames", "examples"})
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """The schema of `model` with everything in place; raises ValueError where it says something that has no structural form."""
+    """Return the inlined schema of `model`. Raises ValueError if a part has no structural form."""
     whole = model.model_json_schema(by_alias=True, mode="validation", schema_generator=GenerateJsonSchema)
     return _converted(whole, whole.get("$defs", {}), model.__name__)
 
@@ -76,7 +76,7 @@ def _converted(schema: Mapping[str, Any], definitions: Mapping[str, Schema], pla
 
 
 def _flattened(schema: Mapping[str, Any], definitions: Mapping[str, Schema], place: str) -> Schema:
-    """Without `$ref` and null; what the member says of itself goes before what its type says, and rules of both hold."""
+    """Resolve `$ref` and null. The member's own description precedes that of its type, and the rules of both hold."""
     outer = dict(schema)
     inner: Schema = {}
     if "$ref" in outer:

@@ -1,4 +1,4 @@
-"""The pieces that more than one kind has: references, selectors, conditions, and the object around a spec."""
+"""The parts that several kinds share: references, selectors, conditions, and the object around a spec."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,22 +23,22 @@ GROUP = "rolevend.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 NAME_LABEL = "kubernetes.io/metadata.name"
-"""On every namespace, with its name: the API server sees to it, so no namespace passes for another one."""
+"""On every namespace, with its name. The API server enforces it, so no namespace can pose as another."""
 FINALIZER = f"{GROUP}/drop"
-"""Keeps a VendedRole until its role was looked for and is gone."""
+"""Keeps a VendedRole until its role is verified to be gone."""
 ATTEST = f"{GROUP}/attest"
-"""Annotation of a DataPlatform: with each new value it is attested once more."""
+"""Annotation of a DataPlatform: each new value requests another attestation."""
 REQUESTED_BY = f"{GROUP}/requested-by"
-"""Annotation with the Kubernetes user who created the object; admission lets nobody forge it."""
+"""Annotation with the Kubernetes user who created the object; admission prevents forgery."""
 CALL = f"{GROUP}/call"
-"""Annotation of a VendedRole that the API made: a digest of the call, by which the same call is known again."""
+"""Annotation of a VendedRole of the API: the digest of the call, which identifies a repeated call."""
 REQUEST_ID = f"{GROUP}/request-id"
-"""Annotation with the id of the API call that made the object; nobody changes it later."""
+"""Annotation with the id of the API call that created the object. Immutable."""
 HANDLES = f"{GROUP}/handles"
-"""Annotation of a VendedRole that the API made, `<agent handle>_<user handle>`: with the uid they are its role's name, before any status
-is written. Nobody changes it later."""
+"""Annotation of a VendedRole of the API, `<agent handle>_<user handle>`: with the uid they give the role's name before any status is
+written. Immutable."""
 RECONSIDERED = f"{GROUP}/reconsidered"
-"""Annotation of a VendedRole: with each new value its request is decided once more."""
+"""Annotation of a VendedRole: each new value requests another decision."""
 
 NEVER_OBSERVED = -1
 """A generation that no object has."""
@@ -58,14 +58,14 @@ PlatformRefs = Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length
 
 
 class SecretRef(Part):
-    """A Secret. Where it lies is said by whoever refers to it."""
+    """A Secret. The referring field states its namespace."""
 
     name: ObjectReferenceName
     """Name of the Secret."""
 
 
 class SecretKeyRef(Part):
-    """A key of a Secret. Where the Secret lies is said by whoever refers to it."""
+    """A key of a Secret. The referring field states the namespace of the Secret."""
 
     name: ObjectReferenceName
     """Name of the Secret."""
@@ -74,7 +74,7 @@ class SecretKeyRef(Part):
 
 
 class UserTokenSecretRef(Part):
-    """A key of a Secret of the type `rolevend.dev/user-token`, in the namespace of whoever refers to it."""
+    """A key of a Secret of the type `rolevend.dev/user-token`, in the namespace of the referring object."""
 
     name: ObjectReferenceName
     """Name of the Secret."""
@@ -83,12 +83,12 @@ class UserTokenSecretRef(Part):
 
 
 class UserName(Part):
-    """A person, as an identity provider names them."""
+    """A user, as an identity provider names them."""
 
     issuer: Issuer
-    """The identity provider, as in the `iss` of its tokens. Compared as it is written."""
+    """The identity provider, as in the `iss` of its tokens. Compared literally."""
     subject: Subject
-    """The person, as in the `sub` of tokens of that issuer. Compared as it is written."""
+    """The user, as in the `sub` of tokens of that issuer. Compared literally."""
 
 
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=64), Distinct()]
@@ -96,12 +96,12 @@ RequirementOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 
 
 def values_from(*members: str) -> Rule:
-    """Values are said in exactly one of these members for In and NotIn, and nowhere for the other operators."""
-    said = f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size()"
+    """Require exactly one of these members for In and NotIn, and none for the other operators."""
+    count = f"[{', '.join(f'has(self.{member})' for member in members)}].filter(set, set).size()"
     where = members[0] if len(members) == 1 else f"exactly one of {' and '.join(members)}"
     return Rule(
-        cel=f"{said} == (self.operator in ['In', 'NotIn'] ? 1 : 0)",
-        message=f"{where} must be set for the operators In and NotIn, and nothing of it for Exists and DoesNotExist",
+        cel=f"{count} == (self.operator in ['In', 'NotIn'] ? 1 : 0)",
+        message=f"{where} must be set for the operators In and NotIn, and must not be set for Exists and DoesNotExist",
         holds=lambda part: sum(has(part, member) for member in members) == (part.operator in ("In", "NotIn")),
         field=members[0],
     )
@@ -115,10 +115,11 @@ class AttributeRequirement(Part):
     key: Key
     """The attribute."""
     operator: RequirementOperator
-    """`In`: one of its values is among `values`. `NotIn`: it is there, and none of its values is. `Exists`: it is there. `DoesNotExist`: it
-    is not there, and others are: who is not known at all never meets it."""
+    """`In`: one of its values is in `values`. `NotIn`: the user has the attribute, and none of its values is in `values`. `Exists`: the
+    user has the attribute. `DoesNotExist`: the user does not have the attribute, but has others; a user without any attribute never
+    matches."""
     values: Values | None = None
-    """The values, compared as they are written. For `In` and `NotIn` only."""
+    """The values, compared literally. For `In` and `NotIn` only."""
 
 
 AttributeRequirements = Annotated[tuple[AttributeRequirement, ...], Field(min_length=1, max_length=16), Atomic()]
@@ -128,7 +129,7 @@ class UserSelector(Part):
     """Users by their attributes."""
 
     match_attributes: AttributeRequirements
-    """Every one of them must be met."""
+    """All must be met."""
 
 
 class TagRequirement(Part):
@@ -139,9 +140,9 @@ class TagRequirement(Part):
     key: Key
     """The tag. `*` matches any run of characters, here and in values: `pii.*` is everything below `pii`, and not `pii` itself."""
     operator: RequirementOperator
-    """`In`: it is carried with one of the values. `NotIn`: it is carried, and with none of the values. `Exists`: it is carried.
-    `DoesNotExist`: it is not carried, and other tags are. So what has no tags meets none of them where something is granted; where it is
-    masked, `NotIn` and `DoesNotExist` are met by it, too."""
+    """`In`: the tag has one of the values. `NotIn`: the tag exists, with none of the values. `Exists`: the tag exists. `DoesNotExist`:
+    the tag does not exist, but others do. An object without tags never matches in a grant; in a mask it matches `NotIn` and
+    `DoesNotExist`."""
     values: Values | None = None
     """The values. For `In` and `NotIn` only."""
 
@@ -150,72 +151,72 @@ TagRequirements = Annotated[tuple[TagRequirement, ...], Field(min_length=1, max_
 
 
 class ColumnSelector(Part):
-    """Columns of a table by name, by tag, or by both: where both are given both must match."""
+    """Columns of a table by name, by tag, or by both: if both are set, both must match."""
 
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("matchNames", "matchTags"),)
 
     match_names: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()] | None = None
-    """Names, of which one is enough. `*` matches any run of characters; `["*"]` is every column, also one that is added later."""
+    """One of the names must match. `*` matches any run of characters; `["*"]` is every column, including columns that are added later."""
     match_tags: TagRequirements | None = None
-    """Every one of them must be met."""
+    """All must be met."""
 
 
 class Attribute(Part):
     """A fact about a user or an agent."""
 
     key: Key
-    """What the fact is about: `department`."""
+    """The key of the fact: `department`."""
     values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=256), Distinct()]
     """Its values."""
 
 
 class Condition(StatusPart):
-    """One aspect of the state that the operator saw."""
+    """One condition of the object, as the operator observed it."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """CamelCase name of the aspect."""
+    """CamelCase name of the condition."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds. `Unknown`: not decided yet."""
+    """`True` if it holds. `Unknown`: not decided yet."""
     observed_generation: Generation | None = None
-    """The `metadata.generation` that this is about."""
+    """The `metadata.generation` that the condition describes."""
     last_transition_time: Timestamp
     """When `status` last changed."""
     reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=REASON_PATTERN)]
     """CamelCase code of the cause."""
     message: Annotated[str, Field(max_length=32768)]
-    """The same for people, with the way out where there is one."""
+    """The cause for people, with the action if there is one."""
 
 
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), KeyedBy(("type",))]
 
 
 class Status(StatusPart):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
     observed_generation: Annotated[int, Field(strict=True, ge=NEVER_OBSERVED, json_schema_extra={"format": "int64"})] | None = None
-    """The `metadata.generation` that this status is about; -1 until the operator has seen the object."""
+    """The `metadata.generation` that this status describes; -1 until the operator has observed the object."""
     conditions: Conditions = ()
-    """The state, one aspect each. `Ready` sums up the others."""
+    """The conditions. `Ready` summarizes the others."""
     kopf: Annotated[dict[str, Any] | None, WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})] = None
-    """The operator's own notes on what it has handled. Of no meaning to anybody else, and safe to lose."""
+    """Progress records of the operator's framework, which may be lost."""
 
     def condition(self, type_name: str) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == type_name), None)
 
 
 class Metadata(Part):
-    """What rolevend reads of the metadata; the rest is the API server's business, and passed over."""
+    """The metadata that rolevend reads; other members are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
     namespace: Annotated[str, Field(max_length=63)] = ""
-    """Empty for an object of the cluster."""
+    """Empty for a cluster-scoped object."""
     uid: str = ""
-    """Empty where the object was not read from a cluster."""
+    """Empty if the object was not read from a cluster."""
     generation: int = 0
     resource_version: str = ""
-    """Of the whole object; another one with every write."""
+    """Changes with every write of the object."""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     finalizers: tuple[str, ...] = ()
@@ -236,7 +237,7 @@ class Resource(Part):
 
     @property
     def namespace(self) -> str:
-        """Empty for a kind of the cluster."""
+        """Empty for a cluster-scoped kind."""
         return self.metadata.namespace
 
     @property

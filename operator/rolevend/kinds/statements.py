@@ -1,4 +1,4 @@
-"""From parsed policies, guardrails and bindings of tags to the statements of the core, or what in them cannot be. Pure."""
+"""Convert parsed policies, guardrails and TagBindings to statements of the core, or to errors. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -27,24 +27,24 @@ from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Polic
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
-    """The policy on a platform that gives `schemas` to its namespace. InvalidInput names the row filter, the condition or the pattern
-    of a mask that cannot be, or a selector that can match nothing: the first of them."""
+    """Return the policy on a platform that gives `schemas` to its namespace. Raises InvalidInput, which names the first invalid row
+    filter, condition or mask pattern, or a selector that can match nothing."""
     faults = Faults()
     stated = _policy(resource, schemas, faults)
-    faults.told()
+    faults.raise_first()
     return stated
 
 
 def guardrail(resource: SpelledGuardrail) -> Guardrail:
-    """InvalidInput names the first thing that cannot be, or can match nothing; then `denying` takes its place."""
+    """Return the guardrail. Raises InvalidInput, which names the first invalid part; the caller then uses `denying`."""
     faults = Faults()
     stated = _guardrail(resource, faults)
-    faults.told()
+    faults.raise_first()
     return stated
 
 
 def faults_of(resource: Resource) -> tuple[InvalidInput, ...]:
-    """All for which `policy` or `guardrail` would be refused, wherever they are to hold; () for what is of another kind."""
+    """Return all errors of `policy` or `guardrail`, on any platform; () for other kinds."""
     faults = Faults()
     match resource:
         case spelled.AccessPolicy():
@@ -55,7 +55,7 @@ def faults_of(resource: Resource) -> tuple[InvalidInput, ...]:
 
 
 def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Faults) -> Policy:
-    """Without what cannot be read."""
+    """Return the policy without its invalid parts."""
     spec = resource.spec
     users, agents = spec.users, spec.agents
     stated = Policy(
@@ -90,7 +90,7 @@ def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, fault
 
 
 def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
-    """Without what cannot be read."""
+    """Return the guardrail without its invalid parts."""
     spec, deny = resource.spec, resource.spec.deny
     stated = replace(
         denying(resource),
@@ -105,24 +105,23 @@ def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
 
 
 def denying(resource: SpelledGuardrail) -> Guardrail:
-    """The guardrail as one that denies every table that it is about: what it says cannot be read, so none of it may be missing."""
+    """Return the guardrail as a denial of all its tables, because an invalid part could be a restriction."""
     return Guardrail(resource.name, guardrail_users(resource), _tables(resource.spec.tables), denies_tables=True)
 
 
 def guardrail_users(resource: SpelledGuardrail) -> tuple[Requirement, ...]:
-    """What the attributes of a user must not be known to miss; () for every user."""
+    """Return the requirements on affected users, where an unknown attribute counts as met; () for every user."""
     return () if resource.spec.users is None else _users(resource.spec.users)
 
 
 def agent_users(agent: Agent) -> tuple[Requirement, ...]:
-    """What the attributes of a user must meet for the agent to act for them; () for every user."""
+    """Return the requirements on the users that the agent may act for; () for every user."""
     users = agent.spec.on_behalf_of.users
     return () if users is None else _users(users)
 
 
 def mask(rule: spelled.MaskRule, field: str) -> Mask:
-    """The rule's parameters are there: parsing has seen to it. `field` is where it stands. InvalidInput where the pattern of a Regex
-    cannot be."""
+    """Return the mask. Parsing has verified its parameters. `field` is its path. Raises InvalidInput for an invalid Regex pattern."""
     match rule.type:
         case "Hash":
             return Hash()
@@ -149,13 +148,13 @@ def _regex(spelled_out: spelled.RegexMask, field: str) -> Regex:
 
 
 def tag_assignments(binding: TagBinding, schemas: frozenset[str]) -> tuple[TagAssignment, ...]:
-    """The binding's tags and lookup columns on a platform that gives `schemas` to its namespace: one assignment for each of them that a
-    pattern of schemas reaches, and nothing beyond."""
+    """Return the binding's tags and lookup columns on a platform that gives `schemas` to its namespace: one assignment for each schema
+    that a pattern matches."""
     return tuple(each for _, assignment in tag_entries(binding) for each in within(assignment, schemas))
 
 
 def tag_entries(binding: TagBinding) -> Iterator[tuple[str, TagAssignment]]:
-    """Each entry with its field; its schema may be a pattern."""
+    """Iterate over the entries with their fields. A schema may be a pattern."""
     for number, of_table in enumerate(binding.spec.tables or ()):
         yield f"spec.tables[{number}]", TagAssignment(of_table.schema_name, of_table.name, None, _tags(of_table.tags))
     for number, each in enumerate(binding.spec.columns or ()):
@@ -165,7 +164,7 @@ def tag_entries(binding: TagBinding) -> Iterator[tuple[str, TagAssignment]]:
 
 
 def within(assignment: TagAssignment, schemas: frozenset[str]) -> list[TagAssignment]:
-    """The same for each of `schemas` that its pattern reaches."""
+    """Return the assignment for each of `schemas` that its pattern matches."""
     return [replace(assignment, schema=schema) for schema in sorted(schemas) if matches(assignment.schema, schema)]
 
 

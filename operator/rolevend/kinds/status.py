@@ -1,4 +1,4 @@
-"""What the operator reports, as the values that go into a status. The clock is an argument."""
+"""Build conditions and status values. The clock is an argument."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from rolevend.kinds.shared import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 Body = dict[str, Any]
-"""A status, or a piece of one, as it is patched."""
+"""A status, or a part of one, as a patch."""
 LONGEST_MESSAGE = 32768
 _MOST_SHOWN = 5
 ONLY_WHILE_TRUE = frozenset({"Stalled", "StricterForTools"})
-"""Conditions that are there only while they hold: whoever follows kstatus takes their absence for False."""
+"""Conditions that exist only while True: kstatus treats an absent one as False."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionUpdate:
-    """What is true of one aspect of an object now; it becomes a condition when it is reported."""
+    """The current state of one condition, without times."""
 
     type: str
     status: Truth
@@ -30,9 +30,8 @@ class ConditionUpdate:
 
 
 def reported(findings: Iterable[ConditionUpdate], before: Iterable[Condition], *, generation: int, now: datetime) -> tuple[Condition, ...]:
-    """The conditions `before`, with these findings in place of those of their types: an aspect whose `status` did not change
-    keeps the time of its last transition, one that nothing was found about stays as it was, or goes if it is one of `ONLY_WHILE_TRUE`.
-    In the order of first appearance."""
+    """Return the conditions `before`, updated with `findings`, in order of first appearance. An unchanged `status` keeps its transition
+    time. Types without a finding stay, unless they are in `ONLY_WHILE_TRUE`."""
     findings = tuple(findings)
     gone = ONLY_WHILE_TRUE - {finding.type for finding in findings}
     conditions = {condition.type: condition for condition in before if condition.type not in gone}
@@ -51,11 +50,11 @@ def reported(findings: Iterable[ConditionUpdate], before: Iterable[Condition], *
 
 
 def shortened(found: Sequence[str]) -> str:
-    """The first of what was found, and how many more there are."""
+    """Return the first sentence, and the number of others."""
     more = f" (and {len(found) - _MOST_SHOWN} more)" if len(found) > _MOST_SHOWN else ""
     return "; ".join(found[:_MOST_SHOWN]) + more
 
 
 def body(part: BaseModel) -> Body:
-    """The same of a piece of a kind: camelCase, times as text, without what is not known."""
+    """Return a model as status: camelCase, times as text, without None."""
     return part.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"kopf"})

@@ -1,4 +1,4 @@
-"""The kind TagBinding: facts about tables and columns that policies select by."""
+"""The kind TagBinding: tags of tables and columns, which policies select by."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -13,46 +13,43 @@ class DataTag(Part):
     """A fact about data: `pii=ssn`."""
 
     key: Key
-    """What the fact is about."""
+    """The key of the fact."""
     value: Value
-    """The fact."""
+    """Its value."""
 
 
 DataTags = Annotated[tuple[DataTag, ...], Field(min_length=1, max_length=32), KeyedBy(("key", "value"))]
 
 
 class TableTags(Part):
-    """Tags of every table whose names match."""
+    """Tags of every table whose name matches."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
-    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace are
-    reached."""
+    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace match."""
     name: Identifier
     """Name of the table; `*` matches any run of characters."""
     tags: DataTags
-    """Added to whatever tags the table has; nothing takes a tag away."""
+    """Added to the other tags of the table; nothing removes a tag."""
 
 
 class ColumnTags(Part):
-    """Tags of every column whose names match."""
+    """Tags of every column whose name matches."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
-    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace are
-    reached."""
+    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace match."""
     table: Identifier
     """Name of the table; `*` matches any run of characters."""
     column: Identifier
     """Name of the column; `*` matches any run of characters."""
     tags: DataTags
-    """Added to whatever tags the column has; nothing takes a tag away."""
+    """Added to the other tags of the column; nothing removes a tag."""
 
 
 class LookupColumn(Part):
-    """Lookup columns: every column whose names match."""
+    """Lookup columns: every column whose name matches."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
-    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace are
-    reached."""
+    """Name of the schema; `*` matches any run of characters. Only schemas that the DataPlatform gives to this namespace match."""
     table: Identifier
     """Name of the table; `*` matches any run of characters."""
     column: Identifier
@@ -60,7 +57,7 @@ class LookupColumn(Part):
 
 
 class TagBindingSpec(Part):
-    """Tags by the names of what carries them."""
+    """Tags by names of tables and columns."""
 
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("tables", "columns", "lookupColumns"),)
 
@@ -77,16 +74,16 @@ class TagBindingSpec(Part):
 
 
 class TagBindingStatus(Status):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
     matched_tables: Count | None = None
-    """How many tables carry a tag from here now, over all its platforms."""
+    """Number of tables that it tags, over all its platforms."""
     matched_columns: Count | None = None
-    """How many columns carry a tag from here now, or are lookup columns, over all its platforms."""
+    """Number of columns that it tags or makes lookup columns, over all its platforms."""
 
 
 class TagBinding(Resource):
-    """Says what tables and columns hold, so that policies need not name them."""
+    """Describes the content of tables and columns by tags, so that policies need not name them."""
 
     kind: Literal["TagBinding"] = "TagBinding"
     spec: TagBindingSpec

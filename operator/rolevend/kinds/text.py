@@ -1,7 +1,5 @@
-"""The strings and numbers of the kinds, each with its bounds, and what a person is told who misses them.
-
-The patterns mean the same to the API server (Go, RE2) and to pydantic (Rust): no look-around, no back references.
-"""
+"""The strings and numbers of the kinds, with their bounds and error messages. The patterns mean the same to the API server (Go, RE2) and
+to pydantic (Rust): no look-around, no back references."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -49,13 +47,13 @@ MEANINGS: Final = {
     SHA256_PATTERN: "must be sha256: and 64 hexadecimal digits in lower case",
     EXPRESSION_PATTERN: "must not be empty or hold control characters or bidirectional controls; line breaks and tabs are fine",
 }
-"""What a pattern asks for, in words."""
+"""The error message of each pattern."""
 
 LONGEST_IDENTIFIER_BYTES: Final = 63
 
 
 def _short_enough(name: str) -> str:
-    # A longer name would be cut without a word by PostgreSQL, and then be another table's.
+    # PostgreSQL silently truncates a longer name, which would then name another table.
     if len(name.encode()) > LONGEST_IDENTIFIER_BYTES:
         raise ValueError(f"must be at most {LONGEST_IDENTIFIER_BYTES} bytes long in UTF-8")
     return name
@@ -88,17 +86,17 @@ Identifier = Annotated[
         }
     ),
 ]
-"""A name in a database, or a pattern of such names: whatever is legal between double quotes there."""
+"""A name in a database, or a pattern of such names: any legal text between double quotes."""
 HeldName = Annotated[str, _text(255, IDENTIFIER_PATTERN)]
-"""A name of something that a platform holds, as long as any platform lets it be."""
+"""A name of an object on a platform, with the maximum length of any platform."""
 ArgumentTypes = Annotated[str, _text(1024, ARGUMENTS_PATTERN, shortest=0)]
 Key = Annotated[str, _text(128, PLAIN_PATTERN)]
-"""The key of an attribute or tag. What cannot be seen in a review cannot be in it."""
+"""The key of an attribute or tag. It has no invisible characters."""
 Value = Annotated[str, _text(256, PLAIN_PATTERN)]
 Issuer = Annotated[str, _text(512, PLAIN_PATTERN)]
 Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
 PlainText = Annotated[str, _text(512, PLAIN_PATTERN)]
-"""A URL, an audience, a client: whatever somebody else named."""
+"""A URL, an audience or a client id of another system."""
 TaskIdText = Annotated[str, _text(128, PLAIN_PATTERN)]
 Sha256Text = Annotated[str, _text(71, SHA256_PATTERN)]
 ClaimName = Annotated[str, _text(256, PLAIN_PATTERN)]

@@ -1,4 +1,4 @@
-"""Tools of agents, as both sides write them: what an agent needs of a platform, and what a platform lets agents have at most."""
+"""Tools of agents: the requests of an agent, and the maximum that a platform permits."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -19,10 +19,10 @@ DatabaseRole = Literal[
 
 
 class FunctionName(Part):
-    """Functions of one name, whatever their arguments."""
+    """Functions of one name, with any arguments."""
 
     schema_name: Annotated[Identifier, Field(alias="schema")]
-    """Name of the schema. None that a domain has, and none of PostgreSQL's own."""
+    """Name of the schema. Not a schema of a domain, and not one of PostgreSQL's own."""
     name: Identifier
     """Name of the functions. On a DataPlatform `*` matches any run of characters."""
 
@@ -33,10 +33,10 @@ class PostgresTools(Part):
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("functions", "schemas"),)
 
     functions: Annotated[tuple[FunctionName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "name"))] | None = None
-    """Functions to call. Each acts with the rights of the role that calls it: what acts with anybody else's is refused."""
+    """Functions to call. Each acts with the rights of the calling role: a function that acts with other rights is refused."""
     schemas: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16), Distinct()] | None = None
-    """Schemas of the agent's own, whose tables it reads whoever it acts for, less what guardrails take away. None that a domain has. They
-    add to what the user is granted, which takes the combination `Union`."""
+    """The agent's own schemas, whose tables it reads for every user, within guardrails. Not schemas of a domain. They add to the user's
+    grants, and need the combination `Union`."""
 
 
 class ObjectName(Part):
@@ -52,29 +52,28 @@ class ProcedureName(ObjectName):
     """A stored procedure."""
 
     arguments: ArgumentTypes
-    """The types of its arguments, as SHOW PROCEDURES writes them: `NUMBER, VARCHAR`. Empty where it has none."""
+    """The types of its arguments, as in SHOW PROCEDURES: `NUMBER, VARCHAR`. Empty if it has none."""
 
 
 class SnowflakeTools(Part):
-    """Tools in a Snowflake account, each by its whole name. A role has one only where it shows its user nothing that policies do not
-    grant."""
+    """Tools in a Snowflake account, each by its full name. A role has one only if it shows the user nothing that policies do not grant."""
 
     rules: ClassVar[tuple[Rule, ...]] = (at_least_one("warehouses", "semanticViews", "procedures", "searchServices", "databaseRoles"),)
 
     warehouses: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16), Distinct()] | None = None
-    """Warehouses beside that of the DataPlatform."""
+    """Warehouses in addition to that of the DataPlatform."""
     semantic_views: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "name"))] | None = None
-    """Semantic views, with SELECT on the tables behind them. A role has one where its user is granted each of these tables, of which it
-    sees there what policies show."""
+    """Semantic views, with SELECT on the tables that they read. A role has one if its user is granted each of these tables; policies
+    hold in it."""
     procedures: (
         Annotated[tuple[ProcedureName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "name", "arguments"))] | None
     ) = None
-    """Stored procedures that act with the rights of their caller. What acts with its owner's is refused."""
+    """Stored procedures that act with the rights of their caller. One that acts with its owner's rights is refused."""
     search_services: Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=16), KeyedBy(("schema", "name"))] | None = None
-    """Cortex Search services. They show their columns to everybody alike, so a role has one only where its user is granted these columns of
-    the table behind it in clear, and every row."""
+    """Cortex Search services. They show the same columns to everybody, so a role has one only if its user is granted these columns of
+    its table unmasked, in every row."""
     database_roles: Annotated[tuple[DatabaseRole, ...], Field(min_length=1, max_length=8), Distinct()] | None = None
-    """Snowflake's own roles for Cortex. Others read what no policy is about."""
+    """Snowflake's own roles for Cortex. Other roles read data without policies."""
 
 
 class ToolTerms(Part):
@@ -83,14 +82,14 @@ class ToolTerms(Part):
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("kind of platform", "postgres", "snowflake"),)
 
     postgres: PostgresTools | None = None
-    """Of a PostgreSQL database."""
+    """For a PostgreSQL database."""
     snowflake: SnowflakeTools | None = None
-    """Of a Snowflake account."""
+    """For a Snowflake account."""
 
 
 class AgentTools(ToolTerms):
     """Tools of an agent on one platform."""
 
     platform_ref: PlatformRef
-    """The DataPlatform. It must permit each of them in its `spec.agents`: what it does not permit, or what reads around its policies, the
-    agent does not have, and its condition `Ready` says so."""
+    """The DataPlatform. Its `spec.agents` must permit each tool. The agent does not get a tool that is not permitted, or that bypasses
+    policies; its condition `Ready` gives the reason."""

@@ -1,7 +1,7 @@
-"""What somebody wrote into a spec, and our version of the kind does not show.
+"""Find fields of a spec that our version of the kind does not have.
 
-The API server leaves out what the version that is read, or the definition that was in force when a watch began, has no field for. A
-restriction could be missing unseen; but who wrote which fields is in `metadata.managedFields`, and nothing is left out there.
+The API server omits fields that the requested version, or the definition at the start of a watch, does not have. So a restriction could
+be missing unnoticed. But `metadata.managedFields` lists every written field.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from rolevend.kinds.shared import Resource
 
 
 def unseen(kind: type[Resource], body: Mapping[str, Any]) -> str:
-    """The path of a field that was written and is none of ours, such as `spec.masks[].salt`; empty where there is none."""
+    """Return the path of a written field that is not ours, such as `spec.masks[].salt`, or empty."""
     metadata = body.get("metadata")
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     for entry in entries or ():
@@ -30,7 +30,7 @@ def _spec(kind: type[Resource]) -> Schema:
 
 
 def _unknown(written: Mapping[str, Any], schema: Schema, path: str) -> str:
-    """`written` is as in `fieldsV1`: `f:` and the name of a member, `k:`, `i:` or `v:` and an item of a list."""
+    """`written` has the format of `fieldsV1`: `f:` and the name of a member, `k:`, `i:` or `v:` and an item of a list."""
     for key, below in written.items():
         mark, _, name = key.partition(":")
         if mark in ("k", "i"):

@@ -1,4 +1,4 @@
-"""The kind UserAttributes: facts about a person that policies decide by."""
+"""The kind UserAttributes: attributes of a user that policies match."""
 
 from typing import Annotated, Literal
 
@@ -10,23 +10,23 @@ from rolevend.kinds.text import UserHandleText
 
 
 class UserAttributesSpec(Part):
-    """A person and what is known of them."""
+    """A user and their attributes."""
 
     user: UserName
-    """Whom this is about. At most one accepted object is about a person."""
+    """The user. At most one accepted object describes a user."""
     handle: UserHandleText | None = None
-    """Names the person in every role name: 1 to 11 characters of A-Z and 0-9, unique in the cluster. Everybody with a login on
-    the platform can read it, so no e-mail address. Without it: an opaque one is derived."""
+    """The user's part of every role name: 1 to 11 characters of A-Z and 0-9, unique in the cluster. Everybody with a login on the
+    platform can read it, so never use an e-mail address. Without it: an opaque one is derived."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
-    """What is known of them. What is not known grants nothing."""
+    """The attributes. A missing attribute grants nothing."""
 
 
 class UserAttributesStatus(Status):
-    """What the operator saw. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
 
 class UserAttributes(Resource):
-    """Attributes and a handle of one person. Written by the identity team."""
+    """Attributes and a handle of one user. Written by the identity team."""
 
     kind: Literal["UserAttributes"] = "UserAttributes"
     spec: UserAttributesSpec

@@ -1,4 +1,4 @@
-"""From parsed objects to the values of the core. Pure; what else an object's meaning depends on is an argument."""
+"""Convert parsed objects to values of the core. Pure; other inputs are arguments."""
 
 from collections.abc import Iterable, Iterator
 
@@ -35,18 +35,18 @@ def attributes(spelled_out: Iterable[Attribute]) -> Attributes:
 
 
 def known_user(resource: UserAttributes) -> tuple[User, UserHandle | None, Attributes]:
-    """The person, the handle if one is configured, and what is known of them."""
+    """Return the user, the configured handle or None, and the attributes."""
     spec = resource.spec
     return user(spec.user), None if spec.handle is None else UserHandle(spec.handle), attributes(spec.attributes)
 
 
 def agent_of(role: VendedRole) -> ObjectName:
-    """The Agent that a VendedRole is for: always of its own namespace."""
+    """Return the Agent of a VendedRole, always in its own namespace."""
     return ObjectName(role.namespace, role.spec.agent_ref.name)
 
 
 def resources(role: VendedRole) -> tuple[TableId, ...] | None:
-    """The only tables that it asks for, or None."""
+    """Return the only requested tables, or None."""
     asked = role.spec.resources
     return None if asked is None else tuple(TableId(each.schema_name, each.table) for each in asked)
 
@@ -56,7 +56,7 @@ def agent_handle(agent: Agent) -> AgentHandle:
 
 
 def agent_tools(agent: Agent) -> dict[PlatformName, Tools]:
-    """What it asks for, by platform."""
+    """Return the requested tools by platform."""
     asked: dict[PlatformName, Tools] = {}
     for each in agent.spec.tools:
         name = PlatformName(each.platform_ref.name)
@@ -95,19 +95,19 @@ _TLS_MODES = {
 
 
 def address(platform: DataPlatform, authority: str | None = None) -> Address:
-    """Where roles of the platform log in. `authority` is what its `caSecretRef` refers to, where it has one."""
+    """Return the login address of the platform's roles. `authority` is the content of its `caSecretRef`, if it has one."""
     postgres = postgres_of(platform)
     return Address(postgres.host, postgres.port, postgres.database, Tls(_TLS_MODES[postgres.tls.mode], authority))
 
 
 def postgres_of(platform: DataPlatform) -> Postgres:
     if platform.spec.postgres is None:
-        raise InvalidInput("spec.postgres", "must be set for what is asked: this works on PostgreSQL alone")
+        raise InvalidInput("spec.postgres", "must be set: this works only on PostgreSQL")
     return platform.spec.postgres
 
 
 def account(snowflake: Snowflake) -> Account:
-    """Where roles of the platform log in."""
+    """Return the login address of the account's roles."""
     return Account(
         identifier=snowflake.account,
         host=snowflake.host or f"{snowflake.account.lower().replace('_', '-')}.snowflakecomputing.com",
@@ -119,13 +119,13 @@ def account(snowflake: Snowflake) -> Account:
 
 
 def schemas_of(platform: DataPlatform) -> dict[str, frozenset[str]]:
-    """Namespace -> the schemas whose policy it writes: those that no other one is given, too."""
+    """Return by namespace the schemas of its domain that no other namespace has."""
     disputed = frozenset(contested(platform))
     return {domain.namespace: frozenset(domain.schemas) - disputed for domain in platform.spec.domains}
 
 
 def contested(platform: DataPlatform) -> dict[str, tuple[str, ...]]:
-    """Schema -> the namespaces that are all given it, where there are several: nobody writes its policy."""
+    """Return by schema the several namespaces that claim it. No policy applies to such a schema."""
     owners: dict[str, list[str]] = {}
     for domain in platform.spec.domains:
         for schema in domain.schemas:
@@ -134,22 +134,22 @@ def contested(platform: DataPlatform) -> dict[str, tuple[str, ...]]:
 
 
 def governed(platform: DataPlatform) -> frozenset[str]:
-    """The schemas of all domains."""
+    """Return the schemas of all domains."""
     return frozenset(schema for domain in platform.spec.domains for schema in domain.schemas)
 
 
 def own_schemas(platform: DataPlatform) -> frozenset[str]:
-    """Those whose tables agents may have as their own."""
+    """Return the schemas whose tables agents may have as their own."""
     return _most_tools(platform).schemas - governed(platform)
 
 
 def function_schemas(platform: DataPlatform) -> frozenset[str]:
-    """Those whose functions agents may have."""
+    """Return the schemas whose functions agents may have."""
     return frozenset(each.schema for each in _most_tools(platform).functions) - governed(platform)
 
 
 def objects(platform: DataPlatform) -> frozenset[ToolId]:
-    """What of the account agents may have."""
+    """Return the objects of the account that agents may have."""
     return _most_tools(platform).objects
 
 

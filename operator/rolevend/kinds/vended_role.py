@@ -1,4 +1,4 @@
-"""The kind VendedRole: one role, for one agent, on behalf of one user, until one moment."""
+"""The kind VendedRole: one role, for one agent, on behalf of one user, with an expiry."""
 
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -24,7 +24,7 @@ from rolevend.kinds.text import (
 )
 
 MOST_PLATFORMS: Final = 8
-"""Of one VendedRole."""
+"""In one VendedRole."""
 
 
 class AgentRef(Part):
@@ -44,95 +44,95 @@ class TableName(Part):
 
 
 class Task(Part):
-    """What the agent works on, so that its own record and ours can be laid side by side. Said by the agent, and checked by nobody."""
+    """The agent's task, which links its own record to the audit events. Stated by the agent, and not verified."""
 
     id: TaskIdText
-    """The agent's own name for it: a conversation, a ticket, a run. Not a secret, and nothing about a person: it is in logs."""
+    """The agent's own id of the task: a conversation, a ticket, a run. Not secret and not personal, because it is in logs."""
     intent_digest: Sha256Text | None = None
-    """Digest of what the agent was told to do. The text itself stays with the agent, which can show later that it was this one."""
+    """Digest of the agent's instruction. The text stays with the agent, which can later prove it."""
 
 
 class VendedRoleSpec(Part):
-    """What is asked for. Immutable as a whole: another question is another object."""
+    """The request. Immutable as a whole: create another object for another request."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.delivery == 'Secret' || !has(self.userTokenSecretRef)",
-            message="userTokenSecretRef is for delivery Secret only: the API is shown the token itself",
+            message="userTokenSecretRef is for delivery Secret only: the API receives the token itself",
             holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
             field="userTokenSecretRef",
         ),
     )
 
     agent_ref: AgentRef
-    """The agent that asks. Creating the object needs the RBAC verb `vend` on it."""
+    """The requesting agent. Creating the object needs the RBAC verb `vend` on it."""
     user: UserName
-    """The person it acts for. A claim: `status.user.proof` says what it rests on."""
+    """The user that the agent acts for. An assertion: `status.user.proof` states its proof."""
     user_token_secret_ref: UserTokenSecretRef | None = None
-    """The proof: a token of this user that names the agent, in a Secret in this namespace. It is read once, before the role is made, and
-    proves this one VendedRole; the role ends with the token at the latest. Without it: the agent's word."""
+    """A token of this user that names the agent, in a Secret in this namespace. It is read once, before the role is created, and proves
+    this one VendedRole; the role expires with the token at the latest. Without it: the agent asserts the user."""
     delivery: Literal["Secret", "Response"] = "Secret"
-    """How the agent gets the credential. `Secret`: the operator makes the role, and keeps it in a Secret of the same name. `Response`: the
-    API makes the role and answers with it, and nothing keeps it; only the API may write this."""
+    """The delivery of the credential. `Secret`: the operator creates the role, and stores the credential in a Secret of the same name.
+    `Response`: the API creates the role and returns the credential, which is not stored; only the API may set this."""
     platform_refs: Annotated[tuple[PlatformRef, ...], Field(min_length=1, max_length=MOST_PLATFORMS), KeyedBy(("name",))]
-    """The DataPlatforms to get a role on, under one name: on all of them, or on none."""
+    """The DataPlatforms of the role, under one name: on all of them, or on none."""
     allow_partial: bool = False
-    """With several platforms: whether the role is made where it can be, and left out where it is not granted or fails for now. What is left
-    out stays so; `status.platforms` says why."""
+    """With several platforms: create the role where possible, and skip a platform that does not grant it or fails. A skipped platform
+    stays skipped; `status.platforms` has the reason."""
     purpose: Label | None = None
-    """What it is for, as the agent says. One of those that the DataPlatform lets the agent say; policies may ask for it."""
+    """The purpose that the agent states. The DataPlatform must permit it; policies can match it."""
     resources: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))] | None = None
-    """The only tables that the role reads, of those that policies grant; each must be granted. Without it: all of them."""
+    """The only tables of the role, of those that policies grant; each must be granted. Without it: all of them."""
     expiration_seconds: Seconds = 900
-    """How long the role lives, counted from the creation of this object, 5 seconds to one day."""
+    """Lifetime of the role, counted from the creation of this object, 5 seconds to one day."""
     task: Task | None = None
 
 
 class Actor(StatusPart):
-    """Somebody who acts for the user."""
+    """An actor for the user."""
 
     issuer: Issuer
-    """The identity provider that names them."""
+    """The issuer of the actor's identity provider."""
     subject: Subject
-    """Who they are there."""
+    """The actor's subject at the issuer."""
 
 
 class ClaimedAttribute(Attribute, StatusPart):
-    """A fact about the user that the token says."""
+    """An attribute of the user in the token."""
 
     source: Sentence
-    """Where in the token."""
+    """The claim."""
 
 
 class TokenProof(StatusPart):
-    """The token that proved the user, without anything that it could be made from."""
+    """The token that proved the user. It does not contain the token."""
 
     provider: ObjectReferenceName
     """Name of the IdentityProvider."""
     type: TokenTypeName
     """As in its `spec.accepts`."""
     digest: Annotated[str, Field(max_length=64)]
-    """SHA-256 in hex of all before its signature."""
+    """SHA-256 in hex of the signed part."""
     actors: Annotated[tuple[Actor, ...], Field(max_length=4), Atomic()] = ()
-    """Of an exchanged token: the agent first, then whom it got that from."""
+    """For an exchanged token: the agent first, then each earlier actor."""
     attributes: Annotated[tuple[ClaimedAttribute, ...], Field(max_length=64), Atomic()] = ()
-    """What it says of the user; only attributes that the Agent, a policy or a guardrail of the platform asks for. The role is judged by
-    these until it ends."""
+    """The user's attributes in the token; only those that the Agent, a policy or a guardrail of the platform reads. The role is
+    evaluated by these until it ends."""
     unread_attributes: Annotated[tuple[Key, ...], Field(max_length=64), Atomic()] = ()
-    """Keys of others that it says something of. If they are asked for one day, the role ends: what they are is not known."""
+    """Keys of other attributes in the token. If a policy reads one later, the role is revoked, because its values are not stored."""
 
 
 class ProvenUser(StatusPart):
     """The user as the decision saw them."""
 
     handle: UserHandleText
-    """As in the role name."""
+    """The user's part of the role name."""
     proof: Literal["Asserted", "Token", "Exchanged"]
-    """What shows that it is this user. `Asserted`: the agent named the user, and is trusted to. `Token`: a token that the user let the
-    agent's client have. `Exchanged`: a token in which its issuer says that the agent acts for the user."""
+    """The proof of the user. `Asserted`: a trusted agent named the user. `Token`: a token of the user. `Exchanged`: a token whose issuer
+    states that the agent acts for the user."""
     token: TokenProof | None = None
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), Atomic()] = ()
-    """What is known of them; only attributes that a granting policy reads."""
+    """The user's attributes; only those that a granting policy reads."""
 
 
 class PlatformState(StatusPart):
@@ -141,39 +141,39 @@ class PlatformState(StatusPart):
     name: ObjectReferenceName
     """Name of the DataPlatform."""
     state: Literal["Pending", "Live", "Dropping", "Gone", "LeftOut"]
-    """How far it is. `Pending`: nothing can log in yet. `Live`: the role can log in until the expiry. `Dropping`: it is being taken away,
-    again and again until it was looked for and is gone, with its sessions. `Gone`: that is done here, and not yet on all platforms; then
-    this object goes, too. `LeftOut`: nothing was made here, and nothing will be, which `spec.allowPartial` allows."""
+    """`Pending`: nothing can log in yet. `Live`: the role can log in until its expiry. `Dropping`: it is being dropped, with retries,
+    until it is verified to be gone with its sessions. `Gone`: it is dropped here, but not yet on all platforms; then this object is
+    deleted. `LeftOut`: nothing is created here, which `spec.allowPartial` allows."""
     reason: Annotated[str, Field(max_length=64)] | None = None
-    """Why it is not as it should be here: the reason of a refusal, or of what is in the way."""
+    """The reason of a denial or failure."""
     message: Sentence | None = None
-    """The same for people."""
+    """The reason for people."""
     profile: Annotated[str, Field(max_length=63)] | None = None
-    """The shape of access that the role has, shared with every role of the same shape."""
+    """The profile of the role, shared with every role of the same access."""
     table_count: Count | None = None
-    """How many tables the role can read."""
+    """Number of tables that the role can read."""
     credential_secret_ref: SecretRef | None = None
-    """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` where the platform has an authority
-    of its own. It is named as this object is, and on further platforms than the first one `NAME-PLATFORM`. Goes with this object. Not
-    there where `spec.delivery` is `Response`."""
+    """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` if the platform has its own
+    authority. It has the name of this object; on platforms after the first one it is `NAME-PLATFORM`. Deleted with this object. Absent
+    if `spec.delivery` is `Response`."""
     receipt_digest: Sha256Text | None = None
-    """Of further platforms than the first one: as `status.receiptDigest`."""
+    """For platforms after the first one: as `status.receiptDigest`."""
 
 
 class Ended(StatusPart):
-    """Why the role was taken away. Written before the object is deleted."""
+    """The reason of the end of the role. Written before the object is deleted."""
 
     reason: Literal["Released", "Revoked", "Expired"]
-    """`Released`: the agent was done. `Expired`: its time was over. `Revoked`: a change of policy, or of the platform by hand,
-    ended it."""
+    """`Released`: the agent released it. `Expired`: its lifetime ended. `Revoked`: a change of policy, or a manual change of the
+    platform, ended it."""
     by: Sentence | None = None
-    """Who ended it."""
+    """The actor who ended it."""
     message: Sentence | None = None
-    """Why, for people."""
+    """The reason for people."""
 
 
 class VendedRoleStatus(Status):
-    """What the operator saw and did. Not written by people."""
+    """The state that the operator observed. Not written by people."""
 
     role_name: Annotated[str, Field(max_length=63)] | None = None
     """The name of the role, the same on every platform."""
@@ -188,12 +188,12 @@ class VendedRoleStatus(Status):
         ]
         | None
     ) = None
-    """When the role stops working. May only move earlier."""
+    """The expiry of the role. It may only move earlier."""
     user: ProvenUser | None = None
     platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), Atomic()] = ()
     """The role on each platform."""
     receipt_digest: Sha256Text | None = None
-    """Digest of the receipt that the audit event `granted` of the first platform holds. That of the role's end there names it."""
+    """Digest of the receipt in the audit event `granted` of the first platform. The event of the role's end names it."""
     ended: Ended | None = None
 
 

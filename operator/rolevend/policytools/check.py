@@ -37,7 +37,7 @@ from rolevend.policytools.manifests import Document, FilePosition
 from rolevend.policytools.verdicts import unlabelled, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
-from rolevend.snapshot.conditions.guardrails import UNTIL_MENDED, guardrail_scope_condition
+from rolevend.snapshot.conditions.guardrails import UNTIL_FIXED, guardrail_scope_condition
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
 Level = Literal["error", "warning"]
@@ -135,7 +135,7 @@ def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[P
     """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
     looked for whatever its text is."""
     faults = statements.faults_of(resource)
-    denies = f". {UNTIL_MENDED}" if isinstance(resource, Guardrail) else ""
+    denies = f". {UNTIL_FIXED}" if isinstance(resource, Guardrail) else ""
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
     told: ConditionUpdate | None = finding
     if faults and isinstance(resource, AccessPolicy):

@@ -11,25 +11,23 @@ from rolevend.identity.refusal import Code, TokenRefused
 
 
 def agent_wanted(snapshot: Snapshot) -> AgentWanted:
-    """Return whose own tokens are accepted: those of any agent in the directory. Cheap."""
+    """Return the identities whose own tokens are accepted: those of all agents in the snapshot. Cheap."""
     return AgentWanted(_OwnSubjects(snapshot))
 
 
 def find_agent(proven: ProvenAgent, snapshot: Snapshot) -> Agent:
-    """Raises TokenRefused if the token is of no registered agent, without a hint which ones exist.
-
-    Call it only when nothing is still to be read (`Snapshot.pending`): the agent may be in that.
-    """
+    """Return the agent. Raises TokenRefused if no registered agent matches, without a hint which ones exist. Call it only if
+    `Snapshot.pending` is empty, because the agent may still be unread."""
     agent = _registered(proven, snapshot)
     if agent is None:
-        raise TokenRefused(Code.AGENT_UNKNOWN, "the token is of no agent that is registered here")
+        raise TokenRefused(Code.AGENT_UNKNOWN, "the token belongs to no registered agent")
     return agent
 
 
 def _registered(proven: ProvenAgent, snapshot: Snapshot) -> Agent | None:
     match proven:
         case ProvenAgent(party=Party(issuer), service_account=ServiceAccount(name)):
-            # Another cluster has a ServiceAccount of this name as well.
+            # Another cluster can have a ServiceAccount with this name.
             return snapshot.service_accounts.get(name) if issuer == snapshot.cluster_issuer else None
         case ProvenAgent(client=Party(issuer, client_id)):
             return snapshot.clients.get((issuer, client_id))

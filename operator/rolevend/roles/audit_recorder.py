@@ -1,4 +1,4 @@
-"""The audit events of roles, and the record of whom their handles stand for."""
+"""The audit events of roles, and the records of their handles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,17 +20,15 @@ _MAX_PROFILES = 200
 
 @dataclass(slots=True)
 class AuditMemory:
-    """Which audit events of one VendedRole this process wrote, so that a step that is retried writes none twice.
-
-    A new process may write an event again; it then has the same id.
-    """
+    """The audit events of one VendedRole that this process wrote, so that a retried step writes none twice. A new process may write an
+    event again, with the same id."""
 
     last: dict[PlatformName, str] = field(default_factory=dict)
     """The id of the last event on each platform."""
     unwritten: dict[PlatformName, AuditEvent] = field(default_factory=dict)
-    """Drops whose event could not be written yet. The first text is the one that is written."""
+    """Drops whose event could not be written yet. The event is retried unchanged."""
     receipts: dict[PlatformName, str] = field(default_factory=dict)
-    """The digests of the receipts that were written."""
+    """The digests of the written receipts."""
 
 
 class AuditRecorder:
@@ -44,14 +42,12 @@ class AuditRecorder:
         self._receipts = receipts
         self._given: dict[tuple[ProfileName, tuple[TableId, ...] | None], AccessSummary] = {}
 
-    async def handles(self, request: Request, verdict: Granted, snapshot: Snapshot, memory: AuditMemory) -> None:
-        """Record whom the role's handles stand for.
-
-        Raises Conflict if a handle stands for somebody else, and TooManyUnknownUsers. Each is recorded as a denial.
-        """
-        is_known = verdict.proof is not None or request.user in snapshot.people
+    async def handles(self, request: Request, decision: Granted, snapshot: Snapshot, memory: AuditMemory) -> None:
+        """Record the agent and the user of the role's handles. Raises Conflict if a handle belongs to another, and TooManyUnknownUsers.
+        Each error is recorded as a denial."""
+        is_known = decision.proof is not None or request.user in snapshot.people
         try:
-            await self._handles.claim(verdict.lease, verdict.user_handle, is_known=is_known)
+            await self._handles.claim(decision.lease, decision.user_handle, is_known=is_known)
         except (Conflict, TooManyUnknownUsers) as error:
             await self.denied(request, type(error).__name__, str(error), snapshot, memory)
             raise
@@ -60,9 +56,9 @@ class AuditRecorder:
     def gives_receipts(self) -> bool:
         return self._receipts is not None
 
-    async def granted(self, request: Request, verdict: Granted, snapshot: Snapshot, memory: AuditMemory) -> str | None:
-        """Write the event and return the digest of its receipt. Without it nothing may be created."""
-        event = granted(request, verdict, snapshot, self._summary(verdict), self._now())
+    async def granted(self, request: Request, decision: Granted, snapshot: Snapshot, memory: AuditMemory) -> str | None:
+        """Write the event and return the digest of its receipt. Call it before anything is created."""
+        event = granted(request, decision, snapshot, self._summary(decision), self._now())
         if memory.last.get(request.platform) != event.id:
             signed = self._signed(event)
             await self._write(request, signed, memory)
@@ -74,22 +70,22 @@ class AuditRecorder:
         await self._write(request, denied(request, reason, message, snapshot, self._now()), memory)
 
     async def dropped(self, request: Request, end: End, memory: AuditMemory) -> None:
-        """Write the end of the role on the request's platform. Until that succeeds the object must stay."""
+        """Write the end of the role on the request's platform. The object must stay until this succeeds."""
         if request.platform not in memory.unwritten:
             memory.unwritten[request.platform] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
         await self._trail.record(memory.unwritten[request.platform])
         memory.unwritten.pop(request.platform, None)
 
     async def refused(self, refusal: RefusedCall) -> None:
-        """A token that a call of the API brought. The call is refused in any case."""
+        """Write the event of an API call whose token was refused. The call is refused even if this fails."""
         await self._trail.record(refused(refusal, self._now()))
 
     async def release_requested(self, request: Request, role: RoleName | None, request_id: str | None) -> None:
-        """By a call of the API; `role` is None if none was created yet. The end of a role does not depend on it."""
+        """Write that an API call requested the release; `role` is None if none was created yet. The release does not depend on it."""
         await self._trail.record(release_requested(request, role, request_id, self._now()))
 
     async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
-        """Must be called again if it fails."""
+        """Write the drop of a role without an object. The caller repeats the call if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
     def _signed(self, event: AuditEvent, first: str | None = None) -> AuditEvent:
@@ -100,11 +96,11 @@ class AuditRecorder:
             await self._trail.record(event)
             memory.last[request.platform] = event.id
 
-    def _summary(self, verdict: Granted) -> AccessSummary:
-        """Cached: rendering a thousand tables takes longer than vending them."""
-        name = verdict.profile.name, verdict.lease.resources
+    def _summary(self, decision: Granted) -> AccessSummary:
+        """Return the summary, cached: rendering a thousand tables takes longer than vending them."""
+        name = decision.profile.name, decision.lease.resources
         if name not in self._given:
             if len(self._given) >= _MAX_PROFILES:
                 self._given.clear()
-            self._given[name] = access_summary(verdict.tables)
+            self._given[name] = access_summary(decision.tables)
         return self._given[name]

@@ -1,7 +1,7 @@
-"""Build the profiles of roles, and write to each VendedRole how far its profile is, or why it cannot be built.
+"""Build the profiles of roles, and write the progress or the failure to each VendedRole.
 
-A quick vend writes nothing. However many roles wait, their objects are written one after the other, so that a build of minutes does not
-keep the API server from everybody else.
+A quick vend writes nothing. The statuses of waiting roles are written one after the other, so that a build of minutes does not load the
+API server.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from rolevend.roles.state import for_deletion, is_ready
 from rolevend.roles.status import StatusBuilder, error_reason
 
 PAUSE_SECONDS: Final = 3.0
-"""Seconds before an object first says how far its profile is, and between updates. Less than a call of the API waits for a profile."""
+"""Seconds before the first progress report of an object, and between reports. Less than an API call waits for a profile."""
 _NOTHING: Final = object()
 
 _log = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ class BuildProgressReporter:
         self._turn = asyncio.Lock()
 
     async def provide(self, request: Request, platform: AsyncPlatform, profile: Profile) -> None:
-        """Build the profile, and report how far it is."""
+        """Build the profile, and report the progress."""
         async with self.reporting(request, platform, profile):
             await platform.ensure(profile)
 
     @asynccontextmanager
     async def reporting(self, request: Request, platform: AsyncPlatform, profile: Profile) -> AsyncIterator[None]:
-        """While the role waits for `profile`, its object says how far that is. No such write is under way afterwards, so the next status
-        that is written stays."""
+        """Report the progress of `profile` to the object while the role waits for it. Afterwards no report is in flight, so the next
+        status write is not overwritten."""
         if platform.is_built(profile):
             yield
             return
@@ -57,37 +57,35 @@ class BuildProgressReporter:
             await reports
 
     async def stopped(self, request: Request, error: RolevendError) -> None:
-        """The object says what keeps its profile from being built, unless it cannot be written now."""
+        """Write the reason why the profile cannot be built. A failure to write is ignored."""
         async with self._turn:
             try:
                 await self._write(request, lambda report: report.not_ready_status(*error_reason(error), request.platform))
             except RolevendError as failed:
-                _log.warning("cannot report why a profile is not built: %s", failed, extra={"object": str(request.name)})
+                _log.warning("cannot report the failure of a build: %s", failed, extra={"object": str(request.name)})
 
     async def _report(self, request: Request, how_far: Callable[[], BuildProgress | None], over: asyncio.Event) -> None:
-        said: object = _NOTHING
+        reported: object = _NOTHING
         while not await _comes_within(over, self._pause):
             async with self._turn:
                 if over.is_set():
                     return
                 progress = how_far()
-                if progress == said:
+                if progress == reported:
                     continue
                 try:
                     if not await self._write(request, partial(StatusBuilder.building_status, platform=request.platform, progress=progress)):
                         return
-                except ResourceConflict:  # somebody else wrote to it: report later
+                except ResourceConflict:  # another process wrote to the object: report later
                     continue
                 except RolevendError as error:
-                    _log.warning("cannot report how far a profile is: %s", error, extra={"object": str(request.name)})
+                    _log.warning("cannot report the progress of a profile: %s", error, extra={"object": str(request.name)})
                 else:
-                    said = progress
+                    reported = progress
 
     async def _write(self, request: Request, status: Callable[[StatusBuilder], Body]) -> bool:
-        """Return False if nobody waits for this role any more.
-
-        Raises ResourceConflict if the object was written meanwhile: the API may have said that its role is Ready, and that must stay.
-        """
+        """Write the status. Return False if the role does not wait any more. Raises ResourceConflict if the object changed meanwhile:
+        the API may have set it Ready, which must not be overwritten."""
         try:
             role = for_deletion(await self._objects.read(request.name))
         except NotFound:

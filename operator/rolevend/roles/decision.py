@@ -1,4 +1,4 @@
-"""What is decided for one VendedRole on all of its platforms, and what follows from that together. Pure."""
+"""The decisions on all platforms of one VendedRole, and their combination. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from rolevend.model import Attributes, PlatformName, RoleName, Uid
 
 @dataclass(frozen=True, slots=True)
 class PlatformGrant:
-    """What is granted on one platform of a VendedRole."""
+    """The grant on one platform of a VendedRole."""
 
     request: Request
     granted: Granted
@@ -41,12 +41,12 @@ class RoleDecision:
 
     @property
     def blocking_decision(self) -> tuple[Request, Pending | Denied] | None:
-        """Return the decision that keeps the role from every platform, or None.
+        """Return the decision that blocks the role on every platform, or None.
 
-        Without `allow_partial` that is the first one that is not granted. With it, a decision blocks only if no platform grants. An open
-        decision then comes before a denial, because it may still become a grant.
+        Without `allow_partial` that is the first one that is not granted. With it, a decision blocks only if no platform grants. A
+        pending decision then precedes a denial, because it may still become a grant.
         """
-        refused = [(request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted)]
+        refused = [(request, decision) for request, decision in self.decisions if not isinstance(decision, Granted)]
         if not refused or (self.allow_partial and len(refused) < len(self.decisions)):
             return None
         unknown = [each for each in refused if isinstance(each[1], Pending)]
@@ -63,14 +63,14 @@ class RoleDecision:
         """The platforms on which the role is to be created; empty if a decision blocks."""
         if self.blocking_decision is not None:
             return ()
-        return tuple(PlatformGrant(request, verdict) for request, verdict in self.decisions if isinstance(verdict, Granted))
+        return tuple(PlatformGrant(request, decision) for request, decision in self.decisions if isinstance(decision, Granted))
 
     @property
     def skipped(self) -> tuple[tuple[Request, Pending | Denied], ...]:
-        """The platforms that do not grant, beside those that do."""
+        """The platforms that do not grant, if another one does."""
         if self.blocking_decision is not None:
             return ()
-        return tuple((request, verdict) for request, verdict in self.decisions if not isinstance(verdict, Granted))
+        return tuple((request, decision) for request, decision in self.decisions if not isinstance(decision, Granted))
 
     @property
     def role(self) -> RoleName:
@@ -78,7 +78,7 @@ class RoleDecision:
         return self.grants[0].granted.lease.role
 
     def where(self, request: Request) -> str:
-        """The beginning of a message about one platform; empty if the object names one platform alone."""
+        """Return the beginning of a message about one platform; empty if the object names only one."""
         return f"on {request.platform}: " if len(self.decisions) > 1 else ""
 
     @property
@@ -91,7 +91,7 @@ class RoleDecision:
         return replace(
             proofs[0],
             attributes=tuple(known.values()),
-            unreadable=frozenset.intersection(*(proof.unreadable for proof in proofs)),  # what one of them asks for is in `known`
+            unreadable=frozenset.intersection(*(proof.unreadable for proof in proofs)),  # the rest is in `known`
         )
 
     @property

@@ -1,12 +1,12 @@
-"""What differs between the doors at which a role is requested. All that is the same is in `vender`.
+"""The differences between the two doors at which a role is requested. The common part is `vender`.
 
-| | kubectl | HTTP |
-|---|---|---|
-| credential store | a Secret for each platform | the answer |
-| missing profile | this process builds it | the operator builds it, and the call waits for that |
-| intent | always written | only if the operator must build a profile, or the call came again |
-| user's token | redeemed before the decision | redeemed last, after the profiles are built |
-| failure | written into the status and retried: `controllers.reconciler` | a problem document, and an undo: `api.vend_service` |
+                  kubectl                                HTTP
+credential store  a Secret for each platform             the response
+missing profile   this process builds it                 the operator builds it, and the call waits
+intent            always written                         only if the operator must build, or the call was repeated
+user's token      redeemed before the decision           redeemed last, after the profiles are built
+failure           status and retry                       problem document and undo
+                  (`controllers.reconciler`)             (`api.vend_service`)
 """
 
 import time
@@ -20,7 +20,7 @@ from rolevend.roles.protocols import AsyncPlatform, CredentialStore
 
 class ProfileProvider(Protocol):
     async def provide(self, request: Request, platform: AsyncPlatform, profile: Profile) -> None:
-        """Return when the profile is built. Raises an error of `rolevend.errors`; then nothing can log in by it."""
+        """Return when the profile is built. Raises an error of `rolevend.errors`."""
         ...
 
 
@@ -43,7 +43,7 @@ class Door:
     profiles: ProfileProvider
     token: TokenRedeemer = field(default_factory=RedeemedToken)
     created_object: bool = False
-    """True if this very call created the object, which names its role from the start: no earlier attempt can have created the role, and
-    the intent says nothing new unless the operator must build a profile."""
+    """True if this call created the object, which names its role from the start. No earlier attempt can have created the role, and the
+    intent is needed only if the operator must build a profile."""
     started: float = field(default_factory=time.perf_counter)
-    """When the request arrived, by `time.perf_counter`."""
+    """Time of arrival of the request, by `time.perf_counter`."""

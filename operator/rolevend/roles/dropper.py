@@ -1,7 +1,6 @@
-"""The end of one VendedRole: its role is dropped on all platforms concurrently, and the object goes when every one is done.
+"""Drop the role of one VendedRole on all platforms concurrently, then remove the finalizer.
 
-A platform that is away delays its own part alone, and the object. A finished part is neither repeated nor recorded again while this
-process lives.
+An unreachable platform delays only its own drop, and the object. A finished drop is neither repeated nor recorded again by this process.
 """
 
 import asyncio
@@ -46,10 +45,10 @@ class RoleDropper:
         self._expiry = expiry
 
     async def drop(self, body: Body, patience: float, *, is_retry: bool) -> str | None:
-        """Return when the role was looked for and is gone from all platforms, with the message for people; None if no role was begun.
+        """Return the final message when the role is gone from all platforms; None if no role was begun. Raises until then.
 
-        Raises until then. Failed drops are retried by the platforms' queues; `patience` is how many seconds to wait for their success. The
-        first failure is written to the status at once, so that the many that fail together when a platform is away cost one write each.
+        The platforms' queues retry failed drops; `patience` is how many seconds to wait for their success. The first failure is written
+        to the status at once, so that many failures at one platform cost one write each.
         """
         try:
             return await self._drop(body, patience if is_retry else 0.0)
@@ -57,7 +56,7 @@ class RoleDropper:
             if is_retry:
                 raise
             metadata = body["metadata"]
-            with contextlib.suppress(RolevendError):  # it is written with the next failure
+            with contextlib.suppress(RolevendError):  # the next failure writes it again
                 name = ObjectName(metadata["namespace"], metadata["name"])
                 await self._objects.write_status(name, metadata["uid"], self.failed_status(body, error))
             return await self._drop(body, patience)
@@ -83,7 +82,7 @@ class RoleDropper:
         requests = role_requests(role)
         first = requests[0]
         if assigned_role_name(role) is None:
-            # The watch may lag behind our own writes: the finalizer goes only on the API server's own word.
+            # The watch may lag behind our own writes: the finalizer goes only if the API server confirms the state.
             role = for_deletion(await self._objects.read(first.name))
         name = assigned_role_name(role)
         if name is None:
@@ -92,16 +91,16 @@ class RoleDropper:
         record = self._roles.record(first.uid)
         await self._drop_everywhere(role, name, record, patience)
         ended, reason = role.status.ended, self._reason(role, first)
-        why = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
+        cause = f"{reason.value} by {ended.by}" if ended and ended.by else reason.value
         where = ", ".join(record.ended_sessions) or ", ".join(each.platform for each in requests)
-        message = f"{name} is gone from {where}: {why}, {sum(record.ended_sessions.values())} sessions ended"
-        if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # nobody adds one to an object that ends
+        message = f"{name} is gone from {where}: {cause}, {sum(record.ended_sessions.values())} sessions ended"
+        if others := [each for each in role.metadata.finalizers if each != FINALIZER]:  # no new one can be added
             with contextlib.suppress(NotFound):
                 await self._objects.write_status(first.name, first.uid, self._objects.report(role).gone_status(message, others))
         return message
 
     async def _drop_everywhere(self, role: VendedRole, name: RoleName, record: RoleRecord, patience: float) -> None:
-        """Raises the first failure when every platform was tried."""
+        """Drop the role on every platform. Then raise the first failure, if any."""
         record.drop_failures.clear()
         left = [
             each for each in role_requests(role) if is_platform_active(role, each.platform) and each.platform not in record.ended_sessions
@@ -118,7 +117,7 @@ class RoleDropper:
             raise failure
 
     async def _drop_on(self, request: Request, name: RoleName, role: VendedRole, record: RoleRecord, patience: float) -> int:
-        """Return how many sessions were ended on the request's platform."""
+        """Drop the role and return how many sessions were ended on the request's platform."""
         reason = self._reason(role, request)
         dropped = await self._drops.finish(record, request, DropRequest(name, request.uid, reason), patience)
         await self._discard(request)

@@ -1,4 +1,4 @@
-"""End roles before their time: drop on the platform, write the reason, delete the object."""
+"""End roles before their expiry: drop on the platform, write the reason, delete the object."""
 
 import logging
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ class RoleEnder:
         self._metrics = metrics
 
     def begin_drop(self, state: RoleState) -> None:
-        """Begin to drop the role on one platform, as its object says."""
+        """Start the drop of the role on one platform whose status says that it was abandoned."""
         self._begin_drop(self.roles.record(state.request.uid), state.request, state.role, EndReason.REVOKED)
 
     def begin_drops(self, state: RoleState) -> None:
-        """Begin to drop a live role on all of its platforms. `revoke` must follow."""
+        """Start the drops of a live role on all of its platforms. The caller then calls `revoke`."""
         for each in self.roles.record(state.request.uid).states:
             self.begin_drop(each)
 
@@ -41,7 +41,7 @@ class RoleEnder:
     async def revoke_requests(
         self, requests: Sequence[Request], role: RoleName | None, by: str, message: str, reason: EndReason = EndReason.REVOKED
     ) -> None:
-        """The same for a role that the watch did not report yet."""
+        """The same for a role that the watch has not reported yet."""
         first = requests[0]
         record = self.roles.record(first.uid)
         if record.is_revoked:
@@ -49,7 +49,7 @@ class RoleEnder:
         record.is_revoked = True
         for request in requests:
             self._begin_drop(record, request, role, reason)
-        _log.warning("revoking (%s): %s", by, message, extra={"role": role, "platform": first.platform, "object": str(first.name)})
+        _log.warning("revoking a role: %s", message, extra={"by": by, "role": role, "platform": first.platform, "object": str(first.name)})
         try:
             await self._objects.write_status(first.name, first.uid, ended_status(reason.value, by, message))
         except RolevendError as error:
@@ -62,7 +62,7 @@ class RoleEnder:
         self._metrics.revoked_roles.labels(first.platform, by).inc()
 
     async def delete(self, request: Request) -> None:
-        """Begin the deletion of the object, whose finalizer drops the role."""
+        """Start the deletion of the object, whose finalizer drops the role."""
         await self._objects.delete(request.name, request.uid)
 
     def _begin_drop(self, record: RoleRecord, request: Request, role: RoleName | None, reason: EndReason) -> None:

@@ -1,4 +1,4 @@
-"""The time to live: end a VendedRole in the second in which it expires. It keeps no state that a restart could lose."""
+"""End each VendedRole in the second in which it expires. All state is rebuilt at a restart."""
 
 import asyncio
 import contextlib
@@ -14,16 +14,15 @@ from rolevend.roles.expiry_queue import ExpiryQueue
 from rolevend.telemetry.metrics import Metrics
 
 FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
-"""Roles of a platform that expire concurrently: as many as expire in one second in ordinary times, and fewer of a crowd, one while somebody
-asks for roles. A thousand that expire in one second must not stand before the next vend in every queue between here and
-PostgreSQL, which refuses them anyhow from their expiry on."""
+"""Concurrent expiries on a platform: no limit up to FEW, then AT_ONCE, or BESIDE_VENDS while requests arrive. A thousand roles that
+expire together must not delay the next vend. PostgreSQL refuses their logins from the expiry on."""
 _ASKED_SECONDS = 1.0
-"""How long a request counts after it was seen."""
+"""Seconds for which a request limits the concurrency."""
 _RETRY_SECONDS = 1.0
 _LONGEST_TURN_SECONDS = 2.0
-"""An expiry that takes longer lets the next one begin."""
+"""Maximum seconds until a slow expiry lets the next one start."""
 _LONGEST_WAIT_SECONDS = 60.0
-"""After which a changed wall clock is noticed."""
+"""Maximum seconds until a changed wall clock is noticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +34,16 @@ class ExpiryScheduler:
         self._expiries = ExpiryQueue()
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
-        self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._most))
+        self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._limit))
         self._due: Counter[PlatformName] = Counter()
-        """How many roles expire now, or wait for their turn."""
+        """Expiries that run or wait, by platform."""
         self._asked_at = -math.inf
         self._ending: dict[Uid, asyncio.Event] = {}
-        """Roles that expired, until their objects are gone: the watch may tell of them once more. Set when their turn is over."""
+        """Expired roles whose objects still exist: a late watch event must not schedule them again. The event is set at the end of their
+        turn."""
 
     def poke(self) -> None:
-        """Somebody waits for a role: expire fewer roles at once."""
+        """Give priority to a request: limit concurrent expiries for a moment."""
         self._asked_at = asyncio.get_running_loop().time()
 
     def schedule(self, uid: Uid, due_at: datetime, platform: PlatformName) -> None:
@@ -54,18 +54,18 @@ class ExpiryScheduler:
             self._earlier.set()
 
     def cancel(self, uid: Uid) -> None:
-        """The role ends already."""
+        """Remove the role from the queue because it ends already."""
         self._expiries.remove(uid)
         self._platforms.pop(uid, None)
 
     def forget(self, uid: Uid) -> None:
-        """The object is gone."""
+        """Forget the role because its object is gone."""
         self.cancel(uid)
         self.yield_turn(uid)
         self._ending.pop(uid, None)
 
     def yield_turn(self, uid: Uid) -> None:
-        """The end of this role takes longer than its turn: the next one begins."""
+        """Let the next expiry start: the drop of this role takes longer."""
         if uid in self._ending:
             self._ending[uid].set()
 
@@ -84,14 +84,14 @@ class ExpiryScheduler:
                 for uid, since in self._expiries.pop_due(self._now()):
                     self._ending[uid] = asyncio.Event()
                     platform = self._platforms.pop(uid)
-                    self._due[platform] += 1  # all of a crowd, before the first one begins
+                    self._due[platform] += 1  # count the whole batch before the first one starts
                     endings.create_task(self._end(uid, since, platform, expire))
 
     async def _end(self, uid: Uid, due_at: datetime, platform: PlatformName, expire: Callable[[Uid], Awaitable[None]]) -> None:
         async with self._turn(platform):
             ending = self._ending.get(uid)
             if ending is None:
-                return  # gone while it waited for its turn
+                return  # the object was deleted meanwhile
             try:
                 await expire(uid)
             except RolevendError as error:
@@ -106,28 +106,28 @@ class ExpiryScheduler:
 
     @contextlib.asynccontextmanager
     async def _turn(self, platform: PlatformName) -> AsyncIterator[None]:
-        """At once while there are few; in a crowd as soon as one of the roles that have a turn is gone."""
+        """Enter at once if few roles expire, otherwise when the semaphore permits."""
         try:
             async with self._turns[platform] if self._due[platform] > FEW else contextlib.nullcontext():
                 yield
         finally:
             self._due[platform] -= 1
 
-    def _most(self) -> int:
+    def _limit(self) -> int:
         return BESIDE_VENDS if asyncio.get_running_loop().time() - self._asked_at < _ASKED_SECONDS else AT_ONCE
 
 
 class _Turns:
-    """A semaphore whose size is `most()`, at least one, evaluated whenever a turn ends."""
+    """A semaphore with the size `limit()`, at least one, which is evaluated whenever a turn ends."""
 
-    def __init__(self, most: Callable[[], int]) -> None:
-        self._most = most
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
         self._taken = 0
         self._over = asyncio.Condition()
 
     async def __aenter__(self) -> None:
         async with self._over:
-            await self._over.wait_for(lambda: self._taken < self._most())
+            await self._over.wait_for(lambda: self._taken < self._limit())
             self._taken += 1
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The clock: which vended role ends next. One heap for all, rebuilt from the listing at start; its only action is to name what is due."""
+"""A heap of expiries, rebuilt from the listing at start."""
 
 import heapq
 from datetime import datetime
@@ -7,14 +7,14 @@ from rolevend.model import Uid
 
 
 class ExpiryQueue:
-    """Not thread-safe. A removed or moved entry stays in the heap until it surfaces, and is then passed over."""
+    """Priority queue by time. Not thread-safe. A removed or moved entry stays in the heap and is skipped when it is due."""
 
     def __init__(self) -> None:
         self._due_at: dict[Uid, datetime] = {}
         self._heap: list[tuple[datetime, Uid]] = []
 
     def put(self, uid: Uid, due_at: datetime) -> bool:
-        """Whether this is now the earliest: the waiter must look again."""
+        """Add or move the entry. True if it is now the earliest, so that the waiter must look again."""
         if self._due_at.get(uid) == due_at:
             return False
         self._due_at[uid] = due_at
@@ -30,7 +30,7 @@ class ExpiryQueue:
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: datetime) -> list[tuple[Uid, datetime]]:
-        """Everything that is due, earliest first, and since when; each is named once."""
+        """Remove and return all due entries with their due times, earliest first."""
         due = []
         while (first := self.next_due()) is not None and first <= now:
             due_at, uid = heapq.heappop(self._heap)

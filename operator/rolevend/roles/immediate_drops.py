@@ -1,7 +1,7 @@
-"""Drops of roles on their platforms. A drop may begin before the end of the role is written to its object.
+"""Drops that start before the end of the role is written to its object.
 
-When many roles are revoked together, the last one would otherwise live on while the API server takes the writes for all others. The
-object's own end finds the role gone; after a crash the next evaluation or sweep ends it.
+When many roles are revoked together, the last one would otherwise live until the API server has taken the writes for all others. The
+finalizer then finds the role gone. After a crash the next evaluation or sweep ends it.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ class ImmediateDrops:
         self._platforms = platforms
         self._metrics = metrics
         self._tasks: set[asyncio.Task[DropResult]] = set()
-        """asyncio keeps no running task alive, and a record may go before its drop is done."""
+        """References to running tasks: asyncio keeps none, and a record may be removed before its drop is done."""
 
     def begin(self, record: RoleRecord, request: Request, ending: DropRequest) -> None:
-        """Once for each object and platform. If the platform is not connected, the object's own end drops the role."""
+        """Start the drop, once for each object and platform. If the platform is not connected, the finalizer drops the role."""
         connected = self._platforms.get(request.platform)
         executor = connected.executor if connected else None
         if executor is not None and request.platform not in record.drops:
@@ -33,14 +33,16 @@ class ImmediateDrops:
             task.add_done_callback(self._tasks.discard)
 
     async def finish(self, record: RoleRecord, request: Request, ending: DropRequest, patience: float) -> DropResult:
-        """Drop the role, or wait for the drop that began already. Returns when the role was looked for and is gone, with its sessions.
+        """Return when the role is gone from the platform: wait for the drop that was started, or drop now. Raises until then.
 
-        Raises until then. A failed drop is retried by the platform's queue; `patience` is how many seconds to wait for its success.
+        The platform's queue retries a failed drop; `patience` is how many seconds to wait for its success.
         """
         connected = self._platforms.get(request.platform)
         if connected is None:
-            why = f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
-            raise PlatformUnavailable(f"dropping {ending.role}: {why}")
+            cause = (
+                f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"
+            )
+            raise PlatformUnavailable(f"dropping {ending.role}: {cause}")
         executor = await connected.connected(patience)
         if executor is None:
             raise PlatformUnavailable(f"dropping {ending.role}: DataPlatform {request.platform} is not connected")
@@ -58,7 +60,7 @@ class ImmediateDrops:
         return dropped
 
     async def _begun(self, record: RoleRecord, request: Request) -> DropResult | None:
-        """The result of the drop that began already, once."""
+        """Return the result of a drop that was started, once."""
         drop = record.drops.pop(request.platform, None)
         return await asyncio.shield(drop) if drop else None
 

@@ -1,4 +1,4 @@
-"""Every read and write of VendedRole objects that is not kopf's or a watch's."""
+"""All reads and writes of VendedRole objects, except those of kopf and of watches."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,7 +23,7 @@ class VendedRoleWriter:
         return StatusBuilder(role, self.now())
 
     async def create(self, body: Body, namespace: str) -> Body:
-        """Raises ResourceConflict."""
+        """Create the object. Raises ResourceConflict."""
         return await self._cluster.create(VENDED_ROLES, body, namespace)
 
     async def read(self, name: ObjectName) -> Body:
@@ -31,32 +31,29 @@ class VendedRoleWriter:
         return await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
 
     async def list_claims(self) -> dict[Uid, bool]:
-        """Return every object, and True if it claims a role: see `state.is_let_go`."""
+        """Return all objects, each with True if it claims a role: see `state.is_let_go`."""
         pages = self._cluster.pages(VENDED_ROLES)
         return {uid_of(each): not is_let_go(each) async for page in pages for each in page["items"]}
 
     async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
-        """Merge `status` and return the object.
-
-        Raises NotFound if the object is gone, and ResourceConflict if another object has its name now, or if it is not at the resource
-        version `version` any more.
-        """
+        """Merge `status` and return the object. Raises NotFound if the object is gone, and ResourceConflict if another object has its
+        name now, or if its resource version is not `version`."""
         precondition = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
         patch = {"metadata": precondition, "status": status}
         return await self._cluster.merge(VENDED_ROLES, name.name, patch, name.namespace, "status")
 
     async def delete(self, name: ObjectName, uid: str) -> None:
-        """Begin the deletion of exactly this object. An object that is gone is a success."""
+        """Start the deletion of exactly this object. Succeeds if the object is gone."""
         await self._cluster.delete(VENDED_ROLES, name.name, uid, name.namespace)
 
     async def request_reconcile(self, request: Request, reason: str) -> None:
-        """Have kopf reconcile the object again: an update that the next operator sees, too."""
+        """Make kopf reconcile the object again, by an update that a restarted operator also sees."""
         patch = {"metadata": {"uid": request.uid, "annotations": {RECONSIDERED: f"{self.now().isoformat()} {reason}"}}}
         await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace)
 
 
 def is_ending(body: Body) -> bool:
-    """True if the object is being deleted, or its status says why its role ends."""
+    """True if the object is being deleted, or its status has the reason why its role ends."""
     return bool(body["metadata"].get("deletionTimestamp") or body.get("status", {}).get("ended"))
 
 

@@ -1,4 +1,4 @@
-"""The sweep goes the other way: from the roles on a platform to the objects that claim them. Pure; the edges fetch and drop."""
+"""Compare the roles on a platform with the objects that claim them. Pure; the caller lists and drops."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from rolevend.platforms.protocol import DropRequest, EndReason, LiveRole
 @dataclass(frozen=True, slots=True)
 class Sweep:
     orphans: tuple[DropRequest, ...]
-    """On the platform, and no object claims it: drop."""
+    """Roles on the platform that no object claims: to drop."""
     vanished: tuple[Uid, ...]
-    """An object says that its role lives, and the platform has none, or has locked it out by itself: end the object."""
+    """Objects whose role is Ready by status, but missing or locked on the platform: to end."""
 
 
 class Orphans:
-    """Remembers since when a role is unclaimed: an object's deletion and its role's drop are never seen in one instant."""
+    """Finds orphans, and remembers since when a role is unclaimed: an object and its role never vanish in one instant."""
 
     def __init__(self, grace: timedelta) -> None:
         self._grace = grace
         self._since: dict[RoleName, datetime] = {}
 
     def sweep(self, on_platform: Iterable[LiveRole], claimed: Collection[Uid], ready: Collection[Uid], now: datetime) -> Sweep:
-        """`claimed` and `ready` must have been listed *before* `on_platform` was: a role is made after its object."""
+        """Compare once. `claimed` and `ready` must be listed *before* `on_platform`: an object is created before its role."""
         roles = list(on_platform)
         unclaimed = {live.role: live for live in roles if live.uid not in claimed}
         self._since = {role: self._since.get(role, now) for role in unclaimed}

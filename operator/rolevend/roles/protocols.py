@@ -1,4 +1,4 @@
-"""What the life of a role needs of a platform, a credential store, the records of handles and the newest snapshot."""
+"""The interfaces that the life of a role depends on: platform, credential store, records of handles, newest snapshot."""
 
 from datetime import datetime
 from typing import Protocol
@@ -14,12 +14,12 @@ from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, Dr
 class Snapshots(Protocol):
     @property
     def snapshot(self) -> Snapshot:
-        """The newest one."""
+        """The newest snapshot."""
         ...
 
 
 class AsyncPlatform(Protocol):
-    """A driver behind its bounded executor: the same promises as `platforms.base.Platform`, awaited."""
+    """A driver behind its bounded executor: the awaitable form of `platforms.base.Platform`, with the same guarantees."""
 
     async def ensure(self, profile: Profile) -> None: ...
 
@@ -32,24 +32,23 @@ class AsyncPlatform(Protocol):
     async def vend(self, lease: Lease, credential: Credential) -> CreatedRole: ...
 
     async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
-        """Return the result. A failed drop is retried by the queue; `patience` is how many seconds to wait for its success."""
+        """Drop the role and return the result. The queue retries a failed drop; `patience` is how many seconds to wait for its success."""
         ...
 
 
 class CredentialStore(Protocol):
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """Store `fresh` for the request, or return what an earlier attempt stored. Raises Conflict if the place is somebody else's."""
+        """Store `fresh` for the request, or return the credential of an earlier attempt. Raises Conflict if the place belongs to
+        another."""
         ...
 
     async def discard(self, request: Request) -> None:
-        """Delete what was stored for the request, on its platform, and nothing else. Idempotent."""
+        """Delete only the credential of the request on its platform. Idempotent."""
         ...
 
 
 class Handles(Protocol):
     async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
-        """Record for ever that the handles of the lease's role stand for its agent and its user. Idempotent.
-
-        Raises Conflict if a handle is somebody else's, and TooManyUnknownUsers if the user is not known and the agent has named too many.
-        """
+        """Record permanently the agent and the user of the handles. Idempotent. Raises Conflict if a handle belongs to another, and
+        TooManyUnknownUsers if the user is not known and the agent has named too many."""
         ...

@@ -1,8 +1,8 @@
-"""How many roles an agent may have at once.
+"""The maximum number of roles of an agent at one time, for both doors.
 
-One rule for every door. At kubectl's door a request beyond the limit waits until another role is gone; the API refuses it. The operator
-counts every role that was begun and is not gone, at either door. After a start it counts what was listed by then: a few of the
-requests that waited already may pass too early.
+At kubectl's door a request over the quota waits until another role is gone; the API refuses it. The operator counts every role that was
+begun and is not gone, at either door. After a restart it counts the roles that are listed so far, so that a few waiting requests may
+pass too early.
 """
 
 import asyncio
@@ -24,52 +24,52 @@ _RETRY_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-def within_quota(request: Request, verdict: Decision, snapshot: Snapshot, count: int) -> Decision:
-    """Return `verdict`, or a denial if it is a grant and the request's agent has as many roles as it may. `count` is how many it has."""
-    if not isinstance(verdict, Granted):
-        return verdict
+def within_quota(request: Request, decision: Decision, snapshot: Snapshot, count: int) -> Decision:
+    """Return `decision`, or a denial if it is a grant and `count` reaches the agent's maximum."""
+    if not isinstance(decision, Granted):
+        return decision
     limit = snapshot.most_live(request)
     if limit is None or count < limit:
-        return verdict
-    return Denied(TOO_MANY, f"spec.agentRef: Agent {request.agent.name} may have {limit} roles at once, and has them; release one")
+        return decision
+    return Denied(TOO_MANY, f"spec.agentRef: Agent {request.agent.name} has its maximum of {limit} roles; release one")
 
 
 class RoleQuota:
-    """The places of the roles that the operator knows, and the requests that wait for one, in the order in which they came."""
+    """The roles that count, and the requests that wait, in order of arrival."""
 
     def __init__(self, roles: RoleStore, objects: VendedRoleWriter) -> None:
         self._roles = roles
         self._objects = objects
         self._agents: dict[Uid, ObjectName] = {}
-        """Of all that hold a place, or wait for one."""
+        """The agent of each uid that counts or waits."""
         self._held: dict[ObjectName, set[Uid]] = defaultdict(set)
         self._waiting: dict[ObjectName, dict[Uid, None]] = defaultdict(dict)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def decide(self, request: Request, snapshot: Snapshot, *, role_exists: bool) -> Decision:
-        """Return what `snapshot` decides, within the quota. Reserves nothing."""
-        verdict, held = snapshot.decide(request, role_exists=role_exists), self._held[request.agent]
+        """Return the decision of `snapshot`, within the quota. Reserves nothing."""
+        decision, held = snapshot.decide(request, role_exists=role_exists), self._held[request.agent]
         if role_exists or request.uid in held:
-            return verdict
-        return within_quota(request, verdict, snapshot, len(held))
+            return decision
+        return within_quota(request, decision, snapshot, len(held))
 
-    def reserve(self, request: Request, verdict: Decision) -> None:
-        """Act on a decision: the request has its place from now on, or waits for one, or needs none."""
-        if isinstance(verdict, Granted):
+    def reserve(self, request: Request, decision: Decision) -> None:
+        """Apply a decision: count the role, queue the request, or remove it."""
+        if isinstance(decision, Granted):
             self._hold(request.agent, request.uid)
-        elif isinstance(verdict, Denied) and verdict.reason == TOO_MANY:
+        elif isinstance(decision, Denied) and decision.reason == TOO_MANY:
             self._agents[request.uid] = request.agent
             self._waiting[request.agent].setdefault(request.uid)
         else:
             self.release(request.uid)
 
     def observe(self, state: RoleState) -> None:
-        """Handle an event. A role holds its place until it is gone."""
+        """Handle an event of the watch. A role counts until it is gone."""
         if state.role is not None:
             self._hold(state.request.agent, state.request.uid)
 
     def release(self, uid: Uid) -> None:
-        """The place is free for the request that waits longest."""
+        """Release the place of the role, and admit the request that waits longest."""
         agent = self._agents.pop(uid, None)
         if agent is None:
             return
@@ -95,7 +95,7 @@ class RoleQuota:
             try:
                 await self._objects.request_reconcile(state.request, "there is room")
             except RolevendError as error:
-                _log.warning("cannot reconcile a request for which there is room: %s", error, extra={"uid": uid})
+                _log.warning("cannot reconcile a request within the quota: %s", error, extra={"uid": uid})
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

@@ -1,4 +1,4 @@
-"""What a VendedRole object says: its requests, one for each platform, and how far its role is on each of them. Pure."""
+"""The content of a VendedRole object: its requests, one for each platform, and the state of its role on each. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,36 +23,36 @@ NOTHING_BEGUN: Final = "NothingBegun"
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """One VendedRole on one of its platforms, as the watch told last."""
+    """One VendedRole on one of its platforms, as the watch reported it last."""
 
     request: Request
     ready: bool
-    """True if the object says that it is Ready, which is the same for all its platforms."""
+    """True if the condition Ready is True, which is the same for all its platforms."""
     ending_since: datetime | None
     """When its deletion began, or None."""
     role: RoleName | None
-    """See `assigned_role_name`; also None if nothing is on this platform."""
+    """See `assigned_role_name`; also None if nothing exists on this platform."""
     profile: str | None
-    """As the status says, or None."""
+    """None if the status has no profile yet."""
     attributes: Attributes
-    """The user's attributes that the profile reads, as the status says."""
-    verdict: tuple[str, str] | None
-    """Status and message of the condition Granted that this process decided last; after a restart as the object says it, or None."""
+    """The user's attributes that the profile reads, from the status."""
+    decision: tuple[str, str] | None
+    """Status and message of the condition Granted that this process decided last; after a restart those of the object, or None."""
     granted: Granted | None = None
-    """What this process vended; None after a restart. See `store.RoleRecord`."""
+    """The grant by which this process created the role; None after a restart. See `store.RoleRecord`."""
     absent: bool = False
-    """True if the status says of this platform that no role lives there: it was left out, is gone, or is being dropped."""
+    """True if by its status no role lives on this platform: it was skipped, is gone, or is being dropped."""
     let_go: bool = False
     """See `is_let_go`."""
 
     @property
     def live(self) -> bool:
-        """True if the object says that its role can log in on this platform."""
+        """True if by its status the role can log in on this platform."""
         return self.ready and not self.absent
 
 
 def role_request(role: VendedRole) -> Request:
-    """Return the request for the first platform, for what is the same on all."""
+    """Return the request for the first platform, for the fields that all platforms share."""
     return role_requests(role)[0]
 
 
@@ -83,13 +83,13 @@ def role_requests(role: VendedRole) -> tuple[Request, ...]:
 
 
 def _request_id(role: VendedRole) -> str | None:
-    """Return the id in the annotation, or None if it is malformed: anybody who creates an object may write annotations."""
+    """Return the id in the annotation, or None if it is malformed: anybody who creates an object may set annotations."""
     text = role.metadata.annotations.get(REQUEST_ID, "")
     return text if text.isprintable() and 0 < len(text) <= LONGEST_REQUEST_ID else None
 
 
 def _proof(role: VendedRole) -> Proof | None:
-    """Return the proof that the operator wrote with the intent: the token itself may be gone."""
+    """Return the proof that the operator wrote with the intent, because the token may be gone."""
     status = role.status
     if not status.role_name or status.user is None or status.user.token is None or status.expiration_timestamp is None:
         return None
@@ -108,10 +108,8 @@ def _proof(role: VendedRole) -> Proof | None:
 
 
 def assigned_role_name(role: VendedRole) -> RoleName | None:
-    """Return the name of the role that may exist, or None if no vend was begun.
-
-    It is known before anything exists on a platform: from the status, or for a role of the API from the object itself.
-    """
+    """Return the name of the role that may exist, or None if no vend was begun. The name comes from the status, or for a role of the API
+    from the object itself, so it is known before anything exists on a platform."""
     status = role.status
     if status.role_name:
         return RoleName(status.role_name)
@@ -122,7 +120,7 @@ def assigned_role_name(role: VendedRole) -> RoleName | None:
     try:
         return role_name(AgentHandle(agent), UserHandle(user), Uid(role.uid))
     except InvalidInput:
-        return None  # not written by us
+        return None  # another process wrote it
 
 
 def is_ready(role: VendedRole) -> bool:
@@ -131,21 +129,21 @@ def is_ready(role: VendedRole) -> bool:
 
 
 def is_let_go(item: Body) -> bool:
-    """True if the object is being deleted and does not have our finalizer any more. Then it claims no role.
+    """True if the object is being deleted and our finalizer is gone. Finalizers of others may keep it.
 
-    Finalizers of others keep it. The operator found no role of it, or somebody removed our finalizer, and the sweep drops the role.
+    Such an object claims no role. Either the operator found no role, or somebody removed our finalizer, and the sweep drops the role.
     """
     metadata = item["metadata"]
     return bool(metadata.get("deletionTimestamp")) and FINALIZER not in metadata.get("finalizers", ())
 
 
 def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
-    """Return what the status says of one platform."""
+    """Return the status of one platform."""
     return next((each for each in role.status.platforms if each.name == platform), None)
 
 
 def is_platform_active(role: VendedRole, platform: PlatformName) -> bool:
-    """True unless the status says that the platform was left out, or that the role is gone from it."""
+    """True unless the status says that the platform was skipped, or that the role is gone from it."""
     state = state_on(role, platform)
     return state is None or state.state not in ("LeftOut", "Gone")
 
@@ -171,33 +169,33 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
         role=assigned_role_name(role) if may_exist_on(role, request.platform) and not let_go else None,
         profile=state.profile if state else None,
         attributes=values.attributes(status.user.attributes) if status.user else Attributes(),
-        verdict=(condition.status, condition.message) if condition else None,
+        decision=(condition.status, condition.message) if condition else None,
         absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
         let_go=let_go,
     )
 
 
-def revocation_reason(verdict: Decision, state: RoleState) -> str | None:
+def revocation_reason(decision: Decision, state: RoleState) -> str | None:
     """Return the reason to revoke a live role, or None."""
     if state.granted is not None:
-        return withdrawal_reason(verdict, state.granted)
-    if isinstance(verdict, Granted):
-        # After a restart only the profile's name is known, which is a digest of what it grants: any other one ends the role.
-        now, then = verdict.lease.attributes, state.attributes
-        same = verdict.profile.name == state.profile and (
-            now == then or now == then.only(attribute_keys(verdict.profile))  # other platforms may read more
+        return withdrawal_reason(decision, state.granted)
+    if isinstance(decision, Granted):
+        # After a restart only the name of the profile is known, a digest of its grants: another name revokes the role.
+        now, then = decision.lease.attributes, state.attributes
+        same = decision.profile.name == state.profile and (
+            now == then or now == then.only(attribute_keys(decision.profile))  # other platforms may read more
         )
         return None if same else "policy, tags or attributes changed while the operator was down"
-    return verdict.message if verdict.withdrawn else None
+    return decision.message if decision.withdrawn else None
 
 
 def for_deletion(body: Body) -> VendedRole:
-    """Parse what the end of the object needs: a field of a newer version must not keep a role alive."""
+    """Parse only the fields that the end of the object needs. An unknown field of a newer version must not keep a role alive."""
     return parse(VendedRole, body, unknown="ignore")
 
 
 def for_report(body: Body) -> VendedRole:
-    """Parse what its conditions need, which an object that cannot be parsed has, too."""
+    """Parse only the fields that its conditions need, so that an object that cannot be parsed gets conditions, too."""
     try:
         return for_deletion(body)
     except InvalidInput:

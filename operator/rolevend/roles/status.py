@@ -1,4 +1,4 @@
-"""What a VendedRole's status says at each step of its life. Pure: from what happened to the fields that change."""
+"""The status of a VendedRole at each step of its life. Pure: returns the fields that change."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,111 +27,116 @@ _EMPTY: Final[Mapping[PlatformName, Any]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class StatusBuilder:
-    """Builds the status patches of one object. Every status that rolevend writes to a VendedRole comes from here."""
+    """Builds the status patches of one object. All statuses of VendedRoles come from here."""
 
     role: VendedRole
     now: datetime
 
-    def denied_status(self, verdict: Pending | Denied, decision: RoleDecision) -> Body:
-        """`verdict` is the one that blocks `decision`."""
-        truth: Truth = "Unknown" if isinstance(verdict, Pending) else "False"
-        request = decision.decisions[0][0]
+    def denied_status(self, decision: Pending | Denied, role_decision: RoleDecision) -> Body:
+        """Return the status of a blocked role. `decision` is the one that blocks."""
+        truth: Truth = "Unknown" if isinstance(decision, Pending) else "False"
+        request = role_decision.decisions[0][0]
         conditions = [
-            ConditionUpdate("Granted", truth, verdict.reason, verdict.message),
-            ConditionUpdate("Ready", "False", verdict.reason, verdict.message),
+            ConditionUpdate("Granted", truth, decision.reason, decision.message),
+            ConditionUpdate("Ready", "False", decision.reason, decision.message),
         ]
         return self._status(conditions + ([] if request.proof is None else [_user_proven(request)]))
 
-    def pending_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None] = _EMPTY) -> Body:
-        """The intent, written before anything exists on a platform: it holds what a drop needs. `receipts` are the digests of the receipts
-        that were written."""
+    def pending_status(self, role_decision: RoleDecision, receipts: Mapping[PlatformName, str | None] = _EMPTY) -> Body:
+        """Return the intent, which is written before anything exists on a platform and has every field that a drop needs. `receipts` are
+        the digests of the written receipts."""
         conditions = [
-            _granted(decision),
-            ConditionUpdate("Ready", "False", "Vending", "the role is being made"),
-            *_user_conditions(decision),
+            _granted(role_decision),
+            ConditionUpdate("Ready", "False", "Vending", "the role is being created"),
+            *_user_conditions(role_decision),
         ]
-        first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(decision, platform)]
-        platforms = self._platforms(decision, {each.platform: _platform(each, "Pending", receipts) for each in decision.grants})
-        return self._status(conditions, **_names(decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
+        first = [digest for platform, digest in receipts.items() if digest is not None and not _is_further(role_decision, platform)]
+        platforms = self._platforms(role_decision, {each.platform: _platform(each, "Pending", receipts) for each in role_decision.grants})
+        return self._status(conditions, **_names(role_decision), **({"receiptDigest": first[0]} if first else {}), platforms=platforms)
 
     def building_status(self, platform: PlatformName, progress: BuildProgress | None) -> Body:
-        """The role waits for its profile on `platform`. None: nothing of the profile exists yet."""
+        """Return the status of a role that waits for its profile on `platform`. None: the build has not started."""
         where = f"on {platform}: " if len(self.role.spec.platform_refs) > 1 else ""
         so_far = "" if progress is None else f": {progress}"
         return self._status([ConditionUpdate("Ready", "False", BUILDING, f"{where}building its profile{so_far}")])
 
     def ready_status(
         self,
-        decision: RoleDecision,
+        role_decision: RoleDecision,
         failed: Mapping[PlatformName, Body] = _EMPTY,
         receipts: Mapping[PlatformName, str | None] = _EMPTY,
     ) -> Body:
-        """`failed` says what became of the platforms that grant and have no role: see `skipped_platform` and `abandoned_platform`."""
-        live = [each for each in decision.grants if each.platform not in failed]
+        """Return the status of a created role. `failed` has the status of each granted platform without a role: see `skipped_platform`
+        and `abandoned_platform`."""
+        live = [each for each in role_decision.grants if each.platform not in failed]
         message = "the role can log in; the API answered with its credential"
         if live[0].request.delivery is Delivery.SECRET:
             message = f"the role can log in; its credential is in Secret {', '.join(secret_name(each.request) for each in live)}"
-        there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in decision.grants}
-        platforms = self._platforms(decision, there)
+        there = {each.platform: {**_platform(each, "Live", receipts), **failed.get(each.platform, {})} for each in role_decision.grants}
+        platforms = self._platforms(role_decision, there)
         missing = [f"{each['name']} ({each['reason']})" for each in platforms if each["state"] != "Live"]
         if missing:
             message += f"; there is none on {', '.join(missing)}"
         ready = ConditionUpdate("Ready", "True", "Partial", message) if missing else ConditionUpdate("Ready", "True", "Live", message)
-        return self._status([_granted(decision), ready, *_user_conditions(decision)], **_names(decision), platforms=platforms)
+        return self._status(
+            [_granted(role_decision), ready, *_user_conditions(role_decision)], **_names(role_decision), platforms=platforms
+        )
 
-    def receipts_status(self, decision: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
-        """The digests of receipts that were written again; empty if the status has them already."""
+    def receipts_status(self, role_decision: RoleDecision, receipts: Mapping[PlatformName, str | None]) -> Body:
+        """Return the digests of rewritten receipts; empty if the status has them already."""
         status = self.role.status
         changed: Body = {}
         platforms: list[Body] = []
         for each in status.platforms:
-            digest, told = receipts.get(PlatformName(each.name)), body(each)
-            if digest is not None and not _is_further(decision, PlatformName(each.name)):
+            digest, entry = receipts.get(PlatformName(each.name)), body(each)
+            if digest is not None and not _is_further(role_decision, PlatformName(each.name)):
                 changed |= {} if status.receipt_digest == digest else {"receiptDigest": digest}
             elif digest is not None and each.receipt_digest != digest:
-                told["receiptDigest"] = digest
+                entry["receiptDigest"] = digest
                 changed["platforms"] = platforms
-            platforms.append(told)
+            platforms.append(entry)
         return changed
 
     def not_ready_status(
         self, reason: str, message: str, platform: PlatformName | None = None, created: Iterable[PlatformName] = ()
     ) -> Body:
-        """A vend failed and is retried: on `platform`, while the role exists on the platforms in `created`."""
+        """Return the status of a vend that failed on `platform` and is retried. The role exists on the platforms in `created`."""
         role = self.role
-        if len(role.status.platforms) < 2:  # the spec may not be readable
+        if len(role.status.platforms) < 2:  # the spec may be invalid
             return self._status([ConditionUpdate("Ready", "False", reason, message)])
         done = set(created)
         platforms = []
         for each in role.status.platforms:
-            told = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
+            entry = {name: value for name, value in body(each).items() if each.state == "LeftOut" or name not in ("reason", "message")}
             if each.name in done:
-                told["state"] = "Live"
+                entry["state"] = "Live"
             elif each.name == platform:
-                told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
-            platforms.append(told)
+                entry |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(entry)
         where = f"on {platform}: " if platform else ""
         return self._status([ConditionUpdate("Ready", "False", reason, f"{where}{message}")], platforms=platforms)
 
     def dropping_status(self, failures: Mapping[PlatformName | None, tuple[str, str]], gone: Iterable[PlatformName] = ()) -> Body:
-        """`failures` are reason and message by platform, or by None if no platform failed. The role is gone from those of `gone`."""
+        """Return the status of a role that is being dropped. `failures` are reason and message by platform; the platform is None if
+        none failed. The role is gone from those of `gone`."""
         done = set(gone)
         platforms = []
         for each in self.role.status.platforms:
-            name, told = PlatformName(each.name), body(each)
+            name, entry = PlatformName(each.name), body(each)
             if name in done:
-                told = {"name": name, "state": "Gone"}
+                entry = {"name": name, "state": "Gone"}
             elif is_platform_active(self.role, name):
-                told = {**told, "state": "Dropping"}
+                entry = {**entry, "state": "Dropping"}
                 if name in failures and len(self.role.status.platforms) > 1:
                     reason, message = failures[name]
-                    told |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
-            platforms.append(told)
+                    entry |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
+            platforms.append(entry)
         text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
         return self._status([ConditionUpdate("Ready", "False", "Dropping", text)], platforms=platforms)
 
     def gone_status(self, message: str, finalizers: Iterable[str]) -> Body:
-        """The role is gone, and these finalizers of others keep the object. `message` says where it was, and why it ended."""
+        """Return the status of an object whose role is gone, and that `finalizers` of others keep. `message` says where the role was,
+        and why it ended."""
         platforms = [
             {"name": each.name, "state": "Gone"} if is_platform_active(self.role, PlatformName(each.name)) else body(each)
             for each in self.role.status.platforms
@@ -144,12 +149,12 @@ class StatusBuilder:
         merged = reported(conditions, self.role.status.conditions, generation=generation, now=self.now)
         return {**fields, "observedGeneration": generation, "conditions": [body(each) for each in merged]}
 
-    def _platforms(self, decision: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
-        """In the order of the object. A platform that was not decided now keeps what the status says of it."""
+    def _platforms(self, role_decision: RoleDecision, there: Mapping[PlatformName, Body]) -> list[Body]:
+        """Return the platforms in the order of the object. A platform without a decision keeps its status."""
         skipped = {}
-        for request, verdict in decision.skipped:  # an earlier attempt may have created the role there
+        for request, decision in role_decision.skipped:  # an earlier attempt may have created the role there
             became = abandoned_platform if may_exist_on(self.role, request.platform) else skipped_platform
-            skipped[request.platform] = became(verdict.reason, verdict.message)
+            skipped[request.platform] = became(decision.reason, decision.message)
         before = {PlatformName(each.name): body(each) for each in self.role.status.platforms}
         names = [request.platform for request in role_requests(self.role)]
         platforms = ({"name": name, **there.get(name, skipped.get(name, before.get(name, {"state": "Pending"})))} for name in names)
@@ -157,36 +162,38 @@ class StatusBuilder:
 
 
 def ended_status(reason: str, by: str, message: str) -> Body:
-    """Why the role ends before its time; the object is deleted next."""
+    """Return the reason of an early end. The caller then deletes the object."""
     return {"ended": {"reason": reason, "by": by, "message": message[:_MAX_MESSAGE]}}
 
 
-def granted_condition(decision: RoleDecision) -> tuple[Truth, str]:
+def granted_condition(role_decision: RoleDecision) -> tuple[Truth, str]:
     """Return status and message of the condition Granted."""
-    match decision.combined:
+    match role_decision.combined:
         case Pending(message=message):
             return "Unknown", message
         case Denied(message=message):
             return "False", message
         case Granted():
-            given = [_tables(each, decision) for each in decision.grants]
-            return "True", "; ".join([*given, *(f"nothing on {request.platform}: {each.message}" for request, each in decision.skipped)])
+            given = [_tables(each, role_decision) for each in role_decision.grants]
+            return "True", "; ".join(
+                [*given, *(f"nothing on {request.platform}: {each.message}" for request, each in role_decision.skipped)]
+            )
         case _:
-            assert_never(decision.combined)
+            assert_never(role_decision.combined)
 
 
 def skipped_platform(reason: str, message: str) -> Body:
-    """The status of a platform on which nothing was created."""
+    """Return the status of a platform on which nothing was created."""
     return {"state": "LeftOut", "reason": reason, "message": message[:_MAX_MESSAGE], "profile": None, "credentialSecretRef": None}
 
 
 def abandoned_platform(reason: str, message: str) -> Body:
-    """The status of a platform on which a role may exist, which is dropped."""
+    """Return the status of a platform on which a role may exist, which is dropped."""
     return {"state": "Dropping", "reason": reason, "message": message[:_MAX_MESSAGE], "credentialSecretRef": None}
 
 
 def needs_person(role: VendedRole) -> bool:
-    """True if the operator said last that a person must repair the platform before the profile can be built."""
+    """True if, by the last status, a person must repair the platform before the profile can be built."""
     ready = role.status.condition("Ready")
     return ready is not None and ready.reason == PlatformDrifted.__name__
 
@@ -198,52 +205,52 @@ def build_progress(role: VendedRole) -> str | None:
 
 
 def error_reason(error: Exception) -> tuple[str, str]:
-    """Return reason and message. An unexpected error may hold a secret in its text, so only its class is told."""
+    """Return reason and message. The message of an unexpected error may hold a secret, so only its class is reported."""
     if isinstance(error, RolevendError):
         return type(error).__name__, str(error)
     return "InternalError", f"{type(error).__name__}; see the operator's log"
 
 
-def _granted(decision: RoleDecision) -> ConditionUpdate:
-    truth, message = granted_condition(decision)
+def _granted(role_decision: RoleDecision) -> ConditionUpdate:
+    truth, message = granted_condition(role_decision)
     return ConditionUpdate("Granted", truth, "PolicyGrants", message)
 
 
-def _tables(grant: PlatformGrant, decision: RoleDecision) -> str:
-    return f"{len(grant.granted.tables)} tables" + (f" on {grant.platform}" if len(decision.decisions) > 1 else "")
+def _tables(grant: PlatformGrant, role_decision: RoleDecision) -> str:
+    return f"{len(grant.granted.tables)} tables" + (f" on {grant.platform}" if len(role_decision.decisions) > 1 else "")
 
 
-def _user_conditions(decision: RoleDecision) -> list[ConditionUpdate]:
-    """The conditions of a granted role that do not depend on its progress."""
-    proven = _user_proven(decision.grants[0].request)
-    told = [sentence for grant in decision.grants for sentence in grant.granted.stricter]
-    return [proven, ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(told))] if told else [proven]
+def _user_conditions(role_decision: RoleDecision) -> list[ConditionUpdate]:
+    """Return the conditions of a granted role that do not depend on its progress."""
+    proven = _user_proven(role_decision.grants[0].request)
+    restrictions = [sentence for grant in role_decision.grants for sentence in grant.granted.stricter]
+    return [proven, ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(restrictions))] if restrictions else [proven]
 
 
 def _user_proven(request: Request) -> ConditionUpdate:
     match request.proof:
         case None:
-            return ConditionUpdate("UserProven", "False", "Asserted", "the agent named the user, and is trusted to; no token proves it")
+            return ConditionUpdate("UserProven", "False", "Asserted", "a trusted agent named the user; no token proves it")
         case Unproven(code=code, message=message):
             return ConditionUpdate("UserProven", "False", code, message)
         case Proof() as proof:
             of = f"a token of IdentityProvider {proof.provider}, until {timestamp_text(proof.expires_at)} at the latest"
             if proof.kind is UserProof.EXCHANGED:
                 chain = ", for ".join(map(str, proof.actors))
-                return ConditionUpdate("UserProven", "True", "Exchanged", f"{of}: it says that the agent acts for the user ({chain})")
-            return ConditionUpdate("UserProven", "True", "Token", f"{of}: the user let the agent's client have it")
+                return ConditionUpdate("UserProven", "True", "Exchanged", f"{of}: by its issuer the agent acts for the user ({chain})")
+            return ConditionUpdate("UserProven", "True", "Token", f"{of}: it was issued to the agent's client")
     assert_never(request.proof)
 
 
-def _names(decision: RoleDecision) -> Body:
-    first = decision.grants[0]
+def _names(role_decision: RoleDecision) -> Body:
+    first = role_decision.grants[0]
     return {
-        "roleName": decision.role,
+        "roleName": role_decision.role,
         "expirationTimestamp": timestamp_text(first.request.expires_at),
         "user": {
             "handle": first.granted.user_handle,
-            **_proof(decision.proof),
-            "attributes": [{"key": key, "values": list(values)} for key, values in decision.attributes],
+            **_proof(role_decision.proof),
+            "attributes": [{"key": key, "values": list(values)} for key, values in role_decision.attributes],
         },
     }
 
@@ -269,5 +276,5 @@ def _platform(grant: PlatformGrant, state: str, receipts: Mapping[PlatformName, 
     return {"name": grant.platform, "state": state, **shape, **kept, **receipt}
 
 
-def _is_further(decision: RoleDecision, platform: PlatformName) -> bool:
-    return any(request.further for request, _ in decision.decisions if request.platform == platform)
+def _is_further(role_decision: RoleDecision, platform: PlatformName) -> bool:
+    return any(request.further for request, _ in role_decision.decisions if request.platform == platform)

@@ -1,4 +1,4 @@
-"""All that this process knows of each VendedRole, in one record by uid. To forget a VendedRole is to drop its record."""
+"""The state that this process keeps of each VendedRole, in one record by uid. To forget a VendedRole is to drop its record."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,12 @@ class RoleRecord:
     """One VendedRole. An object that is deleted and created again under its name has another uid, and another record."""
 
     states: tuple[RoleState, ...] = ()
-    """What the watch told last, for each platform in the object's order. Empty if it told nothing, or the object cannot be parsed."""
+    """The states that the watch reported last, in the order of the object's platforms. Empty if it reported none, or the object cannot
+    be parsed."""
     proof: Proof | Unproven | None = None
     """The result of the check of its user's token, if this process checked it."""
     decision: tuple[str, str] | None = None
-    """Status and message of the condition Granted that this process decided last. The watch may tell older ones."""
+    """Status and message of the condition Granted that this process decided last. The watch may report older ones."""
     blocked_on: PlatformName | None = None
     """The platform on which the last attempt to vend failed."""
     is_revoked: bool = False
@@ -29,47 +30,47 @@ class RoleRecord:
     drops: dict[PlatformName, asyncio.Task[DropResult]] = field(default_factory=dict)
     """Drops that began before the object's deletion."""
     ended_sessions: dict[PlatformName, int] = field(default_factory=dict)
-    """How many sessions the drop ended, for each platform that the role is gone from."""
+    """How many sessions the drop ended, by platform, for platforms from which the role is gone."""
     drop_failures: dict[PlatformName, Exception] = field(default_factory=dict)
     """Failures of the last attempt to drop."""
     building_on: frozenset[PlatformName] = frozenset()
-    """Where this process builds the profile for a call of the API."""
+    """Platforms on which this process builds the profile for a call of the API."""
     audit: AuditMemory = field(default_factory=AuditMemory)
 
     @property
     def first(self) -> RoleState | None:
-        """The state on the first platform, for what is the same on all."""
+        """The state on the first platform, for the fields that all platforms share."""
         return next(iter(self.states), None)
 
     def upsert(self, states: Iterable[RoleState]) -> tuple[RoleState, ...]:
-        """Replace what the watch told, and keep what this process knows beside it."""
+        """Replace the reported states, and keep the state of this process."""
         granted = {each.request.platform: each.granted for each in self.states}
         self.states = tuple(
             replace(
                 each,
                 request=self.with_proof(each.request),
                 granted=granted.get(each.request.platform),
-                verdict=self.decision or each.verdict,
+                decision=self.decision or each.decision,
             )
             for each in states
         )
         return self.states
 
     def set_decision(self, decision: tuple[str, str]) -> None:
-        """Status and message of the condition Granted, before they are written."""
+        """Set status and message of the condition Granted, before they are written."""
         self.decision = decision
-        self.states = tuple(replace(each, verdict=decision) for each in self.states)
+        self.states = tuple(replace(each, decision=decision) for each in self.states)
 
     def set_proof(self, proof: Proof | Unproven) -> None:
         self.proof = proof
         self.states = tuple(replace(each, request=self.with_proof(each.request)) for each in self.states)
 
     def with_proof(self, request: Request) -> Request:
-        """The request with this process's check of its token, which says more than the status does."""
+        """Return the request with this process's token check, which is more complete than the status."""
         return request if self.proof is None else replace(request, proof=self.proof)
 
     def set_grant(self, platform: PlatformName, granted: Granted | None) -> None:
-        """What the role on `platform` was created with; None when the role there is being dropped."""
+        """Set the grant by which the role on `platform` was created; None when the role there is being dropped."""
         self.states = tuple(replace(each, granted=granted) if each.request.platform == platform else each for each in self.states)
 
 
@@ -80,24 +81,24 @@ class RoleStore:
         self._records: dict[Uid, RoleRecord] = {}
 
     def upsert(self, *states: RoleState) -> RoleRecord:
-        """One object's states, on each of its platforms in its order."""
+        """Replace one object's states, in the order of its platforms."""
         record = self._records.setdefault(states[0].request.uid, RoleRecord())
         record.upsert(states)
         return record
 
     def mark_unreadable(self, uid: Uid) -> None:
-        """The object exists and cannot be parsed."""
+        """Mark an object that exists and cannot be parsed."""
         self._records.setdefault(uid, RoleRecord()).states = ()
 
     def remove(self, uid: Uid) -> None:
         self._records.pop(uid, None)
 
     def record(self, uid: Uid) -> RoleRecord:
-        """The record of the object; an empty one that is not kept if the watch did not report it, or reported that it is gone."""
+        """Return the record of the object. If the watch does not know the object, return an empty record that is not kept."""
         return self._records.get(uid) or RoleRecord()
 
     def get(self, uid: Uid) -> RoleState | None:
-        """The state on the object's first platform."""
+        """Return the state on the object's first platform."""
         return self.record(uid).first
 
     def on(self, platform: PlatformName) -> Iterator[RoleState]:
@@ -108,7 +109,7 @@ class RoleStore:
         return [each for each in self.on(platform) if each.role in wanted]
 
     def __iter__(self) -> Iterator[tuple[RoleState, ...]]:
-        """The states of each object that could be parsed."""
+        """Iterate over the states of each object that could be parsed."""
         return iter([record.states for record in self._records.values() if record.states])
 
     def __contains__(self, uid: Uid) -> bool:

@@ -1,4 +1,4 @@
-"""Ask the cluster about a ServiceAccount's token: only the cluster knows whether its account and its pod still exist."""
+"""Review a ServiceAccount's token at the API server, which knows if its account and its pod still exist."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ _RIGHT: Final = "does its API server answer, and may we create tokenreviews.auth
 
 
 class TokenReviewer:
-    """Fulfils `identity.review.Reviewer`."""
+    """Implements `identity.review.Reviewer`."""
 
     def __init__(self, cluster: KubeClient) -> None:
         self._cluster = cluster
@@ -21,13 +21,13 @@ class TokenReviewer:
         try:
             answer = await self._cluster.create(TOKEN_REVIEWS, body)
         except RolevendError as error:
-            # A server that refuses a request may repeat it in its message, and so the token: report the class of the error alone.
+            # The message may repeat the request, and so the token: report only the class of the error.
             raise ClusterUnavailable(f"{_UNANSWERED} ({type(error).__name__}); {_RIGHT}") from None
         return _read(answer.get("status"))
 
 
 def _read(status: Any) -> Review:
-    """Raises ClusterUnavailable for an answer that is not as the API promises."""
+    """Parse the answer. Raises ClusterUnavailable if it is malformed."""
     if not isinstance(status, dict):
         raise ClusterUnavailable(f"{_UNANSWERED}, but something else")
     if status.get("authenticated") is not True:
@@ -35,5 +35,5 @@ def _read(status: Any) -> Review:
     user, audiences = status.get("user"), status.get("audiences", [])
     if not isinstance(user, dict) or not isinstance(audiences, list):
         raise ClusterUnavailable(f"{_UNANSWERED}, but something else")
-    # Without audiences the token is for the API server itself.
+    # A token without audiences is for the API server itself.
     return Authenticated(str(user.get("username", "")), str(user.get("uid", "")), frozenset(map(str, audiences)))

@@ -33,7 +33,7 @@ from rolevend.roles.store import RoleRecord
 
 FIELD: Final = "spec.userTokenSecretRef"
 _LONGEST_SOURCE: Final = 1024
-"""The longest expression that a status takes."""
+"""Maximum length of an expression in the status."""
 
 
 class UserAuthenticator:
@@ -46,7 +46,7 @@ class UserAuthenticator:
     async def authenticate(
         self, requests: tuple[Request, ...], record: RoleRecord, snapshot: Snapshot, *, role_exists: bool
     ) -> tuple[Request, ...]:
-        """Return the requests of one object with the proof of their user, if that is all that a decision waits for."""
+        """Return the requests of one object with the proof of their user, if the decision waits only for that."""
         first = requests[0]
         agent = snapshot.agents.get(first.agent)
         if not isinstance(first.token, UserToken) or agent is None:
@@ -60,8 +60,8 @@ class UserAuthenticator:
     async def prove(self, request: Request, place: UserToken, agent: Agent, snapshot: Snapshot) -> Proof | Unproven:
         """Read and check the token of a request whose agent has an identity.
 
-        Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and what the API
-        server raises. Then the check must be repeated.
+        Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and the errors of
+        the API server. The caller then repeats the check.
         """
         text = (await user_token(self._cluster, request.name.namespace, place.secret, place.key, FIELD)).reveal()
         digest = compact.digest(text)
@@ -78,11 +78,11 @@ class UserAuthenticator:
 
     def _require_person(self, proven: ProvenUser, request: Request) -> None:
         if proven.user != request.user:
-            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another person than spec.user names")
+            raise TokenRefused(Code.ANOTHER_PERSON, "the token is of another user than spec.user")
         self.require_unexpired(proven)
 
     def require_unexpired(self, proven: ProvenUser) -> None:
-        """Raises TokenRefused for a token that the leeway let pass: no role could live by it."""
+        """Raises TokenRefused for an expired token within the leeway: a role for it would expire at once."""
         if proven.token.expires_at <= self._now():
             raise TokenRefused(Code.EXPIRED, "the token is expired; get a new one")
 
@@ -97,8 +97,8 @@ class UserAuthenticator:
             raise _replayed()
 
 
-def _waits_for_token(verdict: Decision) -> bool:
-    return isinstance(verdict, Pending) and verdict.reason == TOKEN_UNREAD
+def _waits_for_token(decision: Decision) -> bool:
+    return isinstance(decision, Pending) and decision.reason == TOKEN_UNREAD
 
 
 def _token_id(proven: ProvenUser) -> str:
@@ -111,7 +111,7 @@ def _replayed() -> TokenRefused:
 
 
 def wanted(agent: Agent, cluster_issuer: str) -> UserWanted:
-    """Return the parties that a user's token must name: the agent as it is registered."""
+    """Return the parties that a user's token must name, from the registered agent."""
     match agent.identity:
         case ServiceAccountIdentity(name):
             return UserWanted(Party(cluster_issuer, username(ObjectName(agent.name.namespace, name))))

@@ -1,8 +1,8 @@
-"""Create the role of a VendedRole on its platforms. The only orchestrator of a vend, for every door.
+"""Create the role of a VendedRole on its platforms. The only orchestrator of a vend, for both doors.
 
-The role exists on every platform or on none, unless the object allows less. Everything is on record before anything is created on a
-platform, and every profile and credential is ready before the first role can log in. Every step may run twice. A crash between two steps
-leaves something that the next attempt completes, or the end of the object undoes: see `roles.side_effects`.
+The role exists on every platform or on none, unless the object allows less. Events and intent are recorded before anything is created on
+a platform, and every profile and credential is ready before the first role can log in. Every step is idempotent. After a crash between
+two steps, the next attempt completes them, or the end of the object undoes them: see `roles.side_effects`.
 """
 
 import asyncio
@@ -47,11 +47,11 @@ class NotVendableEverywhere(RolevendError):
 
 
 class RoleEnding(RolevendError):
-    """The object began to end before anything was created."""
+    """The deletion of the object began before anything was created."""
 
 
 class GrantWithdrawn(RolevendError):
-    """What the role reads ceased to be granted while it was created. `revocation_reason` is the code for `status.ended.by`."""
+    """The grant was withdrawn while the role was created. `revocation_reason` is the code for `status.ended.by`."""
 
     def __init__(self, ended_by: str, message: str) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class VendResult:
     failed: dict[PlatformName, RolevendError]
     """The platforms that grant and have no role, which the object allows."""
     status: Body
-    """What the object must say next."""
+    """The status to write."""
 
 
 @dataclass(slots=True)
@@ -77,23 +77,23 @@ class _Attempt:
     """One run of `Vender.vend`."""
 
     role: VendedRole
-    decision: RoleDecision
+    role_decision: RoleDecision
     snapshot: Snapshot
     record: RoleRecord
     door: Door
     executors: dict[PlatformName, PlatformExecutor]
-    """Taken once: a platform that is connected again meanwhile does not change the attempt."""
+    """Fixed for the attempt, even if a platform is connected again meanwhile."""
     created: list[PlatformGrant] = field(default_factory=list)
     failed: dict[PlatformName, RolevendError] = field(default_factory=dict)
     statuses: dict[PlatformName, Body] = field(default_factory=dict)
-    """What the object says of the failed platforms."""
+    """The status of each failed platform."""
 
     @property
     def remaining(self) -> list[PlatformGrant]:
-        return [each for each in self.decision.grants if each.platform not in self.failed]
+        return [each for each in self.role_decision.grants if each.platform not in self.failed]
 
     def executor(self, grant: PlatformGrant) -> PlatformExecutor:
-        """Raises PlatformUnavailable."""
+        """Return the executor. Raises PlatformUnavailable."""
         executor = self.executors.get(grant.platform)
         if executor is None:
             raise not_connected(grant.platform)
@@ -101,12 +101,12 @@ class _Attempt:
 
     @contextmanager
     def on(self, grant: PlatformGrant, *, creating: bool = False) -> Iterator[None]:
-        """An error inside fails the platform alone, if the object allows that. Otherwise it is raised. `creating`: a role may exist
-        afterwards, whatever is raised."""
+        """An error inside fails this platform alone, if the object allows that. Otherwise it is raised. `creating`: a role may exist
+        after an error."""
         try:
             yield
         except RolevendError as error:
-            if not self.decision.allow_partial or len(self.decision.grants) == 1:
+            if not self.role_decision.allow_partial or len(self.role_decision.grants) == 1:
                 self.record.blocked_on = grant.platform
                 raise
             became = abandoned_platform if creating or self.may_exist else skipped_platform
@@ -142,11 +142,11 @@ class Vender:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The newest one."""
+        """The newest snapshot."""
         return self._snapshots.snapshot
 
     def executor(self, platform: PlatformName) -> PlatformExecutor | None:
-        """None while the platform is not connected."""
+        """Return the executor, or None while the platform is not connected."""
         connected = self._platforms.get(platform)
         return connected.executor if connected else None
 
@@ -154,46 +154,46 @@ class Vender:
         """Decide all requests of one object by `decide`."""
         started = time.perf_counter()
         with timed(VendStep.DECIDE):
-            decision = RoleDecision.for_platforms(requests, decide)
+            role_decision = RoleDecision.for_platforms(requests, decide)
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
-        return decision
+        return role_decision
 
-    async def deny(self, role: VendedRole | None, request: Request, verdict: Denied, snapshot: Snapshot, record: RoleRecord) -> None:
-        """Put a denial on record, unless the object `role` says it already."""
+    async def deny(self, role: VendedRole | None, request: Request, decision: Denied, snapshot: Snapshot, record: RoleRecord) -> None:
+        """Record a denial, unless the object `role` has it already."""
         condition = role.status.condition("Granted") if role is not None else None
-        if condition is None or (condition.reason, condition.message) != (verdict.reason, verdict.message):
-            await self._recorder.denied(request, verdict.reason, verdict.message, snapshot, record.audit)
-        self._metrics.denials.labels(request.platform, verdict.reason).inc()
+        if condition is None or (condition.reason, condition.message) != (decision.reason, decision.message):
+            await self._recorder.denied(request, decision.reason, decision.message, snapshot, record.audit)
+        self._metrics.denials.labels(request.platform, decision.reason).inc()
 
-    async def vend(self, role: VendedRole, decision: RoleDecision, snapshot: Snapshot, record: RoleRecord, door: Door) -> VendResult:
-        """Create the role that `snapshot` granted by `decision`. Idempotent.
+    async def vend(self, role: VendedRole, role_decision: RoleDecision, snapshot: Snapshot, record: RoleRecord, door: Door) -> VendResult:
+        """Create the role that `snapshot` granted by `role_decision`. Idempotent.
 
-        Raises Overtaken, NotVendableEverywhere, GrantWithdrawn or RoleEnding if this role can never be Ready; any other error of
-        `rolevend.errors` says by its class whether to try again. A role may then exist on a platform.
+        Raises Overtaken, NotVendableEverywhere, GrantWithdrawn or RoleEnding if this role can never be Ready. The class of any other
+        error of `rolevend.errors` says if a retry can succeed. A role may then exist on a platform.
         """
         record.blocked_on = None
-        executors = {each.platform: executor for each in decision.grants if (executor := self.executor(each.platform)) is not None}
-        attempt = _Attempt(role, decision, snapshot, record, door, executors)
+        executors = {each.platform: executor for each in role_decision.grants if (executor := self.executor(each.platform)) is not None}
+        attempt = _Attempt(role, role_decision, snapshot, record, door, executors)
         try:
             await self._prepare(attempt)
             await self._create(attempt)
             await self._abandon(attempt)
             self._require_granted(attempt)
         except BaseException:
-            self._observe([record.blocked_on] if record.blocked_on else [each.platform for each in decision.grants], "failed", door)
+            self._observe([record.blocked_on] if record.blocked_on else [each.platform for each in role_decision.grants], "failed", door)
             raise
         self._observe(attempt.failed, "failed", door)
         self._observe([each.platform for each in attempt.created], "vended", door)
-        status = self.objects.report(role).ready_status(decision, attempt.statuses, record.audit.receipts)
+        status = self.objects.report(role).ready_status(role_decision, attempt.statuses, record.audit.receipts)
         for each in attempt.created:
-            about = {"role": decision.role, "platform": each.platform, "object": str(each.request.name)}
+            about = {"role": role_decision.role, "platform": each.platform, "object": str(each.request.name)}
             _log.info("vended", extra={**about, "profile": each.granted.profile.name})
         return VendResult(tuple(attempt.created), attempt.failed, status)
 
     async def _prepare(self, attempt: _Attempt) -> None:
-        """All that comes before the role. Nothing can log in yet."""
-        request, door = attempt.decision.grants[0].request, attempt.door
-        for grant in attempt.decision.grants:
+        """Prepare everything except the role. Nothing can log in yet."""
+        request, door = attempt.role_decision.grants[0].request, attempt.door
+        for grant in attempt.role_decision.grants:
             with attempt.on(grant):
                 attempt.executor(grant)
         attempt.require_any()
@@ -209,20 +209,18 @@ class Vender:
             await door.token.redeem(request, final=True)
 
     async def _put_on_record(self, attempt: _Attempt, *, write_intent: bool) -> None:
-        """Write whom the handles stand for, why the role may exist, and the intent, for a drop needs nothing but the object.
-
-        Raises Conflict if a handle is somebody else's, Overtaken if the role has another name, and RoleEnding.
-        """
-        decision, record, status = attempt.decision, attempt.record, attempt.role.status
-        name, request = assigned_role_name(attempt.role), decision.grants[0].request
-        if name is not None and name != decision.role:
+        """Record the handles, the grants and the intent, so that a drop needs only the object. Raises Conflict if a handle belongs to
+        another, Overtaken if the role has another name, and RoleEnding."""
+        role_decision, record, status = attempt.role_decision, attempt.record, attempt.role.status
+        name, request = assigned_role_name(attempt.role), role_decision.grants[0].request
+        if name is not None and name != role_decision.role:
             raise Overtaken(f"{name} was begun under another handle")
-        await self._recorder.handles(request, decision.grants[0].granted, attempt.snapshot, record.audit)
-        if self._recorder.gives_receipts:  # one after the other, so that the object names no receipt that was never written
+        await self._recorder.handles(request, role_decision.grants[0].granted, attempt.snapshot, record.audit)
+        if self._recorder.gives_receipts:  # in sequence, so that the object names only written receipts
             receipts = await self._record_grants(attempt)
             if status.role_name is None:
                 await self._write_intent(attempt, receipts)
-            elif changed := self.objects.report(attempt.role).receipts_status(decision, receipts):  # written by another process
+            elif changed := self.objects.report(attempt.role).receipts_status(role_decision, receipts):  # written by another process
                 await self.objects.write_status(request.name, request.uid, changed)
         elif status.role_name is not None or (name is not None and not write_intent):
             await self._record_grants(attempt)
@@ -233,20 +231,21 @@ class Vender:
                     raise result
 
     async def _record_grants(self, attempt: _Attempt) -> dict[PlatformName, str | None]:
-        """Return the digests of the receipts."""
+        """Record the grants and return the digests of the receipts."""
         snapshot, memory = attempt.snapshot, attempt.record.audit
         return {
-            each.platform: await self._recorder.granted(each.request, each.granted, snapshot, memory) for each in attempt.decision.grants
+            each.platform: await self._recorder.granted(each.request, each.granted, snapshot, memory)
+            for each in attempt.role_decision.grants
         }
 
     async def _write_intent(self, attempt: _Attempt, receipts: dict[PlatformName, str | None]) -> None:
-        request = attempt.decision.grants[0].request
-        status = self.objects.report(attempt.role).pending_status(attempt.decision, receipts)
+        request = attempt.role_decision.grants[0].request
+        status = self.objects.report(attempt.role).pending_status(attempt.role_decision, receipts)
         if is_ending(await self.objects.write_status(request.name, request.uid, status)):
             raise RoleEnding(f"VendedRole {request.name} ends")
 
     async def _create(self, attempt: _Attempt) -> None:
-        """First every credential is stored, then the roles are created, one after the other."""
+        """Store all credentials, then create the roles, one after the other."""
         credentials: dict[PlatformName, Credential] = {}
         with timed(VendStep.MAKE_ROLE):
             for grant in attempt.remaining:
@@ -265,16 +264,16 @@ class Vender:
             if created.error is not None:
                 raise created.error
         except Rejected as error:
-            if isinstance(error, Overtaken) or not attempt.created or attempt.decision.allow_partial:
+            if isinstance(error, Overtaken) or not attempt.created or attempt.role_decision.allow_partial:
                 raise
             raise NotVendableEverywhere(grant.platform, error) from error
         attempt.created.append(grant)
         attempt.record.set_grant(grant.platform, grant.granted)
 
     async def _abandon(self, attempt: _Attempt) -> None:
-        """Give up the platforms without a role. What may exist there is dropped as soon as the object says so."""
-        failed = [each.request for each in attempt.decision.grants if each.platform in attempt.failed]
-        skipped = [request for request, _ in attempt.decision.skipped if may_exist_on(attempt.role, request.platform)]
+        """Give up the platforms without a role. A role that may exist there is dropped when the status says so."""
+        failed = [each.request for each in attempt.role_decision.grants if each.platform in attempt.failed]
+        skipped = [request for request, _ in attempt.role_decision.skipped if may_exist_on(attempt.role, request.platform)]
         for request in (*failed, *skipped):
             attempt.record.set_grant(request.platform, None)
             try:
@@ -283,15 +282,15 @@ class Vender:
                 _log.warning("cannot discard a credential: %s", error, extra={"object": str(request.name), "platform": request.platform})
 
     def _require_granted(self, attempt: _Attempt) -> None:
-        """Decide again what was created, because policy may have changed meanwhile. Raises GrantWithdrawn."""
+        """Decide again after the creation, because policy may have changed. Raises GrantWithdrawn."""
         newer = self.snapshot
         if newer is attempt.snapshot:
             return
         with timed(VendStep.DECIDE):
             for grant in attempt.created:
-                verdict = newer.decide(grant.request, role_exists=True)
-                if reason := withdrawal_reason(verdict, grant.granted):
-                    raise GrantWithdrawn(revocation_code(verdict), f"{attempt.decision.where(grant.request)}{reason}")
+                decision = newer.decide(grant.request, role_exists=True)
+                if reason := withdrawal_reason(decision, grant.granted):
+                    raise GrantWithdrawn(revocation_code(decision), f"{attempt.role_decision.where(grant.request)}{reason}")
 
     def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:
         for each in platforms:

@@ -1,4 +1,4 @@
-"""From all the objects there are, and what platforms answered, to one `Snapshot` and a evaluation on each object. Pure."""
+"""Build one `Snapshot`, and an evaluation of each object, from all objects and the state of the platforms. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ from rolevend.snapshot.user_cache import UserCache
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInputs:
-    """All that could be parsed, of every kind that decides."""
+    """All objects that could be parsed, of every kind that affects decisions."""
 
     agents: Sequence[Agent] = ()
     platforms: Sequence[DataPlatform] = ()
@@ -61,14 +61,14 @@ class SnapshotInputs:
     people: Sequence[UserAttributes] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refused_handles: Mapping[Claim, str] = field(default_factory=dict)
-    """Of agents and people for whom a role was to be made with a handle that is somebody else's, and whose."""
+    """Claims of handles that belong to another agent or user, each with the owner. Found when a role was to be created."""
     guardrails: Sequence[Guardrail] = ()
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
-    """Platforms that cannot be read, or for which there is a TagBinding or a Guardrail that cannot be, and why. A mask or a limit that
-    it would have brought must not be missing, so nothing is decided there."""
+    """Platforms that are unreadable, or have an unreadable TagBinding or Guardrail, each with the reason. A mask or limit might be
+    missing, so every decision there is pending."""
     providers: Sequence[IdentityProvider] = ()
     key_states: Mapping[str, KeysState] = field(default_factory=dict)
-    """By the name of the IdentityProvider: what became of its keys."""
+    """The state of the keys, by name of the IdentityProvider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class SnapshotBuild:
     snapshot: Snapshot
     evaluations: tuple[StatusEvaluation[Resource], ...]
     providers: Mapping[str, tuple[IdentityProvider, Provider]] = field(default_factory=dict)
-    """Those that are accepted, by issuer."""
+    """The accepted ones, by issuer."""
 
 
 class SnapshotBuilder:
-    """Remembers what it read and compiled: a picture costs what changed since the one before."""
+    """Caches parsed and compiled objects, so that a build costs only the changes since the last one."""
 
     def __init__(self, cluster: ClusterId, handle_key: bytes) -> None:
         self._cluster = cluster
@@ -92,7 +92,7 @@ class SnapshotBuilder:
         self._providers = IdentityProviderCache()
 
     def build(self, objects: SnapshotInputs, states: Mapping[PlatformName, PlatformState], pending: str | None) -> SnapshotBuild:
-        """`pending` names what was not read yet: nothing is decided until it is None."""
+        """Build a snapshot. `pending` names the inputs that are still unread; until it is None every decision is pending."""
         platforms = evaluate_platforms(objects.platforms, states)
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
@@ -102,13 +102,13 @@ class SnapshotBuilder:
         )
         self._people.update(objects.people, refused)
         self._providers.update(objects.providers, objects.key_states)
-        registered = {each.name: each for each in (_agent(judged.resource) for judged in agents if judged.accepted)}
+        registered = {each.name: each for each in (_agent(evaluation.resource) for evaluation in agents if evaluation.accepted)}
         shapes, policy_evaluations = self._compile(objects, registered, terms, states)
-        for number, judged in enumerate(agents):
-            agent = registered.get(values.object_name(judged.resource))
+        for number, evaluation in enumerate(agents):
+            agent = registered.get(values.object_name(evaluation.resource))
             if agent is not None:
                 labels = objects.namespaces.get(agent.name.namespace)
-                agents[number] = evaluate_tools(evaluate_combination(judged, agent, labels, terms), agent, labels, terms, shapes)
+                agents[number] = evaluate_tools(evaluate_combination(evaluation, agent, labels, terms), agent, labels, terms, shapes)
         snapshot = Snapshot(
             cluster=self._cluster,
             handle_key=self._handle_key,
@@ -134,12 +134,12 @@ class SnapshotBuilder:
         states: Mapping[PlatformName, PlatformState],
     ) -> tuple[dict[PlatformName, ProfileCache], list[StatusEvaluation[Resource]]]:
         policies = _own_tables(objects, agents, terms)
-        said: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
+        assignments: dict[PlatformName, dict[str, tuple[TagAssignment, ...]]] = {name: {} for name in terms}
         obstacles: dict[str, ConditionUpdate | None] = {}
         for binding in objects.bindings:
             obstacles[binding.uid] = scope_condition(binding, terms)
             for name, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
-                said[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
+                assignments[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = scope_condition(policy, terms)
@@ -153,9 +153,9 @@ class SnapshotBuilder:
         for name in terms:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
-                tags = list(chain.from_iterable(said[name].values()))
+                tags = list(chain.from_iterable(assignments[name].values()))
                 shapes[name] = self._indexes.shapes(name, state.catalog, policies[name], guardrails[name], tags)
-                disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, said[name])
+                disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, assignments[name])
         self._indexes.keep(shapes)
         for gone in self._disagreed.keys() - shapes.keys():
             del self._disagreed[gone]
@@ -170,25 +170,25 @@ class SnapshotBuilder:
         return shapes, evaluations
 
     def _statement(self, policy: AccessPolicy, schemas: frozenset[str]) -> Policy:
-        """Its row filter is parsed once for each version."""
+        """Return the policy's statement. Its row filter is parsed once for each version."""
         version = (policy.generation, schemas)
         known = self._statements.get(policy.uid)
         if known is None or known[0] != version:
             known = self._statements[policy.uid] = (version, statements.policy(policy, schemas))
         return known[1]
 
-    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], said: Said) -> Disagreed:
-        made_of = (state.catalog, said)
+    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], assignments: Said) -> Disagreed:
+        inputs = (state.catalog, assignments)
         known = self._disagreed.get(name)
-        if known is None or known[0] != made_of:
-            known = self._disagreed[name] = (made_of, by_binding(tag_conflicts(tables, said)))
+        if known is None or known[0] != inputs:
+            known = self._disagreed[name] = (inputs, by_binding(tag_conflicts(tables, assignments)))
         return known[1]
 
 
 def _own_tables(
     objects: SnapshotInputs, agents: Mapping[ObjectName, RegisteredAgent], terms: Mapping[PlatformName, PlatformAdmission]
 ) -> dict[PlatformName, list[Policy]]:
-    """By platform, what agents read there whoever they act for."""
+    """Return by platform the statements for agents' own schemas, which hold for every user."""
     policies: dict[PlatformName, list[Policy]] = {name: [] for name in terms}
     for agent in agents.values():
         labels = objects.namespaces.get(agent.name.namespace, {})
@@ -202,7 +202,7 @@ def _own_tables(
 def _guardrails(
     objects: SnapshotInputs, terms: Mapping[PlatformName, PlatformAdmission]
 ) -> tuple[dict[PlatformName, list[Restraining]], dict[str, InvalidInput]]:
-    """By platform; and by uid what is wrong with those of which not all can be read. They deny the tables that they are about."""
+    """Return the guardrails by platform, and by uid the error of each one that is partly unreadable. Such a guardrail denies its tables."""
     guardrails: dict[PlatformName, list[Restraining]] = {name: [] for name in terms}
     faults: dict[str, InvalidInput] = {}
     for resource in objects.guardrails:
@@ -260,10 +260,10 @@ def _agent(agent: Agent) -> RegisteredAgent:
     )
 
 
-def _terms(judged: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
-    platform = judged.resource
-    attested = next(finding for finding in judged.findings if finding.type == "Attested")
-    closed = None if judged.accepted else "it is not accepted; see its conditions"
+def _terms(evaluation: StatusEvaluation[DataPlatform], state: PlatformState | None) -> PlatformAdmission:
+    platform = evaluation.resource
+    attested = next(finding for finding in evaluation.findings if finding.type == "Attested")
+    closed = None if evaluation.accepted else "it is not accepted; see its conditions"
     if platform.metadata.deletion_timestamp is not None:
         closed = "it is being deleted"
     return PlatformAdmission(

@@ -1,7 +1,5 @@
-"""The objects that decide, as the informers hold them: parsed once each, painted into one picture, and told what was made of them.
-
-kopf has no part in this: the picture shows what is there now, whatever the order in which it came.
-"""
+"""Watch the objects that affect decisions, rebuild the snapshot after a change, and write the conditions of each object. Independent of
+kopf: a snapshot depends only on the current objects, not on the order of events."""
 
 import asyncio
 import logging
@@ -43,13 +41,13 @@ from rolevend.telemetry.metrics import Metrics
 R = TypeVar("R", bound=Resource)
 
 _DEBOUNCE_SECONDS = 0.02
-"""Objects come in groups: one picture for all that arrive together."""
+"""Events come in groups: one build handles all of them."""
 
 _log = logging.getLogger(__name__)
 
 
 def ready_condition(raw: Body) -> Body | None:
-    """What an object that was not parsed says of itself; None where no operator has looked at it."""
+    """Return the condition Ready of an object that is not parsed; None if no operator has evaluated it."""
     return next((each for each in raw.get("status", {}).get("conditions", []) if each["type"] == "Ready"), None)
 
 
@@ -70,7 +68,7 @@ class SnapshotSources:
 
 
 class SnapshotController:
-    """`snapshot` is the newest picture. Until the first listing of every kind it decides nothing."""
+    """Publishes the newest snapshot. Until every kind is listed its decisions are pending."""
 
     def __init__(
         self,
@@ -82,9 +80,9 @@ class SnapshotController:
         *,
         reports: bool = True,
     ) -> None:
-        """`reports`: this process writes the status of the objects. The operator does, the API does not."""
+        """`reports` is True in the one process that writes statuses."""
         self.providers: Mapping[str, tuple[IdentityProvider, Provider]] = {}
-        """Those that the newest picture has accepted, by issuer."""
+        """The providers that the newest snapshot accepts, by issuer."""
         self._sources = sources
         self._reports = reports
         self._cluster = cluster
@@ -93,7 +91,7 @@ class SnapshotController:
         self._now = now
         self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
         self._published: dict[str, StatusEvaluation[Resource]] = {}
-        """What objects say of themselves already: of ten thousand, one changes."""
+        """The published evaluations, by uid: of ten thousand objects, one changes."""
         self._informers = {kind: Informer(cluster, path_of(kind), sources.changed.set, now) for kind in _KINDS}
         self._namespaces = Informer(cluster, NAMESPACES, sources.changed.set, now)
         self.snapshot = builder.build(SnapshotInputs(), {}, "nothing was read yet").snapshot
@@ -108,7 +106,7 @@ class SnapshotController:
         return f"the operator has not listed all {', '.join(missing)} yet" if missing else None
 
     async def run(self, platforms: PlatformRegistry, on_snapshot: Callable[[], None]) -> None:
-        """Until cancelled: build a snapshot after every change, and call `on_snapshot`, which must not block."""
+        """Rebuild after every change, until cancelled. `on_snapshot` is called after each build, and must not block."""
         while True:
             await self._sources.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
@@ -124,7 +122,7 @@ class SnapshotController:
                 await self._publish_status([*picture.evaluations, *refused])
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
-        """What can be read, what is said of the rest, and the DataPlatforms in it, each as far as roles can be ended on it."""
+        """Return the readable objects, the evaluations of the others, and all DataPlatforms, each as far as roles can be dropped on it."""
         refused: list[StatusEvaluation[Resource]] = []
         unreadable: dict[type[Resource], list[tuple[Body, InvalidInput]]] = {kind: [] for kind in _KINDS}
 
@@ -165,13 +163,13 @@ class SnapshotController:
         return objects, refused, {_name(raw): _for_drops(raw) for raw, _ in unreadable[DataPlatform]}
 
     def _parse(self, kind: type[R], raw: Body) -> R | InvalidInput:
-        """Each version is parsed once."""
+        """Parse the object, once for each version."""
         metadata = raw["metadata"]
         known = self._parsed.get(metadata["uid"])
         if known is None or known[0] != metadata["resourceVersion"]:
             try:
                 known = (metadata["resourceVersion"], parse(kind, raw))
-                metadata.pop("managedFields", None)  # longer than the object, and now looked at
+                metadata.pop("managedFields", None)  # larger than the rest of the object, and not needed any more
             except InvalidInput as error:
                 known = (metadata["resourceVersion"], error)
             self._parsed[metadata["uid"]] = known
@@ -198,7 +196,7 @@ class SnapshotController:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sources.changed.set)
 
     def _is_published(self, evaluation: StatusEvaluation[Resource]) -> bool:
-        """Whether the very same was found of the very same version, and nothing was to be written."""
+        """True if the same evaluation of the same version was published, and the status is up to date."""
         before = self._published.get(evaluation.resource.uid)
         return (
             before is not None
@@ -207,7 +205,7 @@ class SnapshotController:
         )
 
     def _patch(self, evaluation: StatusEvaluation[Resource]) -> Body | None:
-        """What the status must say and does not; None where it says it already."""
+        """Return the status patch, or None if the status is up to date."""
         wanted = status_of(evaluation, self._now())
         now = body(evaluation.resource.status)  # type: ignore[attr-defined]
         return None if all(now.get(key) == value for key, value in wanted.items()) else wanted
@@ -219,18 +217,19 @@ class SnapshotController:
         except NotFound:
             return True
         except RolevendError as error:
-            _log.warning("reporting on %s %s: %s", resource.kind, resource.name, error)
+            _log.warning("cannot write the status of %s %s: %s", resource.kind, resource.name, error)
             return False
         return True
 
 
 def _not_deleting(resources: Iterable[R]) -> list[R]:
-    """What is being deleted opens nothing more, however long somebody's finalizer keeps it. What closes something holds to its end."""
+    """Leave out objects that are being deleted, even if a finalizer keeps them. Use it for objects that grant; restrictions hold until
+    they are gone."""
     return [each for each in resources if each.metadata.deletion_timestamp is None]
 
 
 def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> StatusEvaluation[Resource]:
-    """For an object that an older or newer schema let in."""
+    """Return the evaluation of an object that another version of the schema accepted."""
     findings = tuple(ConditionUpdate(type_, "False", "InvalidInput", str(error)) for type_ in ("Accepted", "Ready"))
     return StatusEvaluation(shell(kind, raw), findings)
 
@@ -246,8 +245,8 @@ def _name(raw: Body) -> PlatformName:
 
 
 def _for_drops(raw: Body) -> DataPlatform | None:
-    """A DataPlatform that cannot be read, as far as ending roles there takes: where the server is, and the logins. None where that is
-    what cannot be read: nobody connects in a way that was not understood."""
+    """Return the fields of an unreadable DataPlatform that are needed to drop roles: the server and the logins. None if these are
+    unreadable, too."""
     spec = raw.get("spec")
     known = {key: spec[key] for key in ("postgres", "credentials") if key in spec} if isinstance(spec, dict) else {}
     try:
@@ -262,8 +261,8 @@ def _named(raw: Body) -> str:
 
 
 def _platforms_in_scope(raw: Body, platforms: Iterable[DataPlatform]) -> list[PlatformName]:
-    """Where a TagBinding or a Guardrail that cannot be read would count: those that it names of the platforms that give its namespace
-    schemas, or of all where it is the cluster's; and each of these where not even its references can be read."""
+    """Return the platforms that an unreadable TagBinding or Guardrail may affect: those that it names and that give its namespace
+    schemas, or for a cluster-scoped object all that it names. If its references are unreadable, all of these."""
     namespace = raw["metadata"].get("namespace")
     giving = [PlatformName(each.name) for each in platforms if namespace is None or namespace in values.schemas_of(each)]
     spec = raw.get("spec")

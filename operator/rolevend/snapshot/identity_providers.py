@@ -1,4 +1,4 @@
-"""IdentityProviders: each read once, judged against each other, and what the token check needs of those that are accepted. Pure."""
+"""Parse IdentityProviders once, compare them, and build the providers for the token check. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,32 +20,32 @@ _COMPARE: Final = "See what `kubectl get --raw /.well-known/openid-configuration
 
 @dataclass(frozen=True, slots=True)
 class KeysState:
-    """What is known of an issuer's keys."""
+    """The state of an issuer's keys."""
 
     count: int = 0
-    """How many its tokens are checked with."""
+    """Number of keys that check its tokens."""
     problem: str = ""
-    """Why they could not be read when it was last tried."""
+    """The reason of the last failed read, or empty."""
     stale: str = ""
-    """Since when they could not be read, where that is too long ago to be an accident."""
+    """The time since which the keys cannot be read, if they are too old to be used; otherwise empty."""
 
     @property
     def up(self) -> bool:
-        """There are some, and they are no older than an accident lasts."""
+        """True if there are keys, and they are not too old."""
         return bool(self.count) and not self.stale
 
 
 class IdentityProviderCache:
-    """Of the picture that was painted last. Each version of an object is read once: a condition in CEL is compiled, keys are parsed."""
+    """Cache of parsed IdentityProviders. Each version is parsed once: CEL is compiled, and keys are parsed."""
 
     def __init__(self) -> None:
         self.evaluations: Sequence[StatusEvaluation[IdentityProvider]] = ()
         self.accepted: Mapping[str, tuple[IdentityProvider, Provider]] = {}
-        """By issuer; without the authorities that a Secret holds."""
+        """By issuer, without the CA certificates in Secrets."""
         self._read: dict[str, tuple[int, Provider | InvalidInput]] = {}
 
     def update(self, resources: Iterable[IdentityProvider], states: Mapping[str, KeysState]) -> None:
-        """`states` are by the name of the object."""
+        """Evaluate all objects. `states` are by name of the object."""
         accepted: dict[str, tuple[IdentityProvider, Provider]] = {}
         evaluations, read = [], {}
         for resource in sorted(resources, key=by_age):
@@ -62,11 +62,11 @@ class IdentityProviderCache:
 
 
 def provider_of(resource: IdentityProvider, authorities: str | None = None) -> Provider:
-    """Raises InvalidInput, which names the field. `authorities` is what its `caSecretRef` refers to, where it has one."""
+    """Return the provider. Raises InvalidInput, which names the field. `authorities` is the content of its `caSecretRef`, if it has one."""
     spec = resource.spec
     longest = spec.max_token_seconds
     if spec.keys.inline is not None:
-        from rolevend.identity import key_set  # takes joserfc, which who judges files without keys has not
+        from rolevend.identity import key_set  # needs joserfc, which offline checks of files do not install
 
         key_set.parse(spec.keys.inline.encode(), "spec.keys.inline")
     return admit(
@@ -118,7 +118,7 @@ def _invalid(error: InvalidInput) -> ConditionUpdate:
 
 
 def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> ConditionUpdate | None:
-    """With an older one. An issuer has one set of keys, and a cluster one issuer."""
+    """Return the conflict with an older object: an issuer has one key set, and a cluster one issuer."""
     if provider.issuer in accepted:
         older, _ = accepted[provider.issuer]
         return ConditionUpdate(
@@ -129,12 +129,12 @@ def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Pr
     cluster = cluster_issuer(accepted)
     if not cluster:
         return None
-    why = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
-    return ConditionUpdate("Accepted", "False", "IssuerConflict", f"spec.accepts: {why}")
+    cause = f"IdentityProvider {accepted[cluster][0].name} is this cluster's already, and a cluster has one issuer; keep one of them"
+    return ConditionUpdate("Accepted", "False", "IssuerConflict", f"spec.accepts: {cause}")
 
 
 def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> str:
-    """The issuer of ServiceAccounts' tokens, or empty."""
+    """Return the issuer of ServiceAccount tokens, or empty."""
     return next((issuer for issuer, (_, provider) in accepted.items() if TokenType.SERVICE_ACCOUNT in provider.accepts), "")
 
 
@@ -157,8 +157,8 @@ def _ready(state: KeysState, keys: spelled.IssuerKeys) -> ConditionUpdate:
             )
         return ConditionUpdate("Ready", "Unknown", "KeysUnread", "its keys were not read yet")
     if state.stale:
-        why = f"its keys could not be read since {state.stale}: {state.problem}. Those that were read before hold for a day"
-        return ConditionUpdate("Ready", "False", "KeysStale", f"{why}; a new key of it is not known. {way_out}")
+        cause = f"its keys could not be read since {state.stale}: {state.problem}. The last keys are used for a day"
+        return ConditionUpdate("Ready", "False", "KeysStale", f"{cause}; a new key is unknown. {way_out}")
     return ConditionUpdate(
         "Ready", "True", "KeysRead", f"its tokens are checked with {state.count} {'key' if state.count == 1 else 'keys'}"
     )

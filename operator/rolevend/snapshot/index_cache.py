@@ -1,4 +1,4 @@
-"""The index of each platform, and what went into it: the next one is made of it, with what changed since."""
+"""The policy index of each platform. A new index is derived from the last one and the changes since."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class IndexCache:
         guardrails: Sequence[Guardrail],
         assignments: Sequence[TagAssignment],
     ) -> ProfileCache:
-        """The same object while nothing changed."""
+        """Return the cache of the platform. It is the same object if nothing changed."""
         tags, statements = tuple(assignments), (tuple(policies), tuple(guardrails))
         known = self._compiled.get(name)
         if known is None or known.catalog is not catalog:
@@ -49,6 +49,6 @@ class IndexCache:
         return shapes
 
     def keep(self, names: Collection[PlatformName]) -> None:
-        """Forgets all others."""
+        """Forget all other platforms."""
         for gone in self._compiled.keys() - set(names):
             del self._compiled[gone]

@@ -1,4 +1,4 @@
-"""Keeps the token check at what IdentityProviders say: their issuers, the authorities in their Secrets, and what became of their keys."""
+"""Configure the token check from IdentityProviders: their issuers, the CA certificates in their Secrets, and the state of their keys."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from rolevend.kube.client import KubeClient
 from rolevend.snapshot.identity_providers import KeysState
 
 POLL_SECONDS: Final = 15.0
-"""How soon another authority in a Secret counts, and a condition tells that keys are stale."""
+"""Seconds until a changed Secret is read, and until a condition reports stale keys."""
 _STALE: Final = timedelta(seconds=2 * REFRESH_SECONDS)
 
 _log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ class IssuerController:
         changed: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
-        """`namespace` is the operator's own. `changed` is called when there is something else in `states`."""
+        """`namespace` is the operator's own. `changed` is called if `states` may differ."""
         self.states: dict[str, KeysState] = {}
-        """By the name of the IdentityProvider."""
+        """By name of the IdentityProvider."""
         self._cluster = cluster
         self._namespace = namespace
         self._check = check
@@ -46,19 +46,19 @@ class IssuerController:
         self._now = now
         self._accepted: Mapping[str, tuple[IdentityProvider, Provider]] = {}
         self._authorities: dict[str, str] = {}
-        """By issuer: what its Secret said when it could be read last."""
+        """By issuer: the last readable content of its Secret."""
         self._problems: dict[str, str] = {}
-        """By issuer: why its Secret cannot be read."""
+        """By issuer: the reason why its Secret cannot be read."""
         self._followed: Mapping[str, Provider] = {}
         self._wake = asyncio.Event()
 
     @property
     def up(self) -> dict[str, bool]:
-        """By the name of the IdentityProvider: whether its tokens are checked with keys that are fresh."""
+        """True for each IdentityProvider, by name, whose tokens are checked with fresh keys."""
         return {name: state.up for name, state in self.states.items()}
 
     def sync(self, accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> None:
-        """From now on tokens of these issuers are taken; of one with authorities of its own from when these were read."""
+        """Accept tokens of these issuers only. An issuer with its own CA certificates is accepted when these are read."""
         same = {issuer for issuer, (resource, _) in accepted.items() if self._refers_to(issuer) == resource.spec.keys.ca_secret_ref}
         self._accepted = accepted
         self._authorities = {issuer: text for issuer, text in self._authorities.items() if issuer in same}
@@ -68,14 +68,14 @@ class IssuerController:
             self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._keys.run())
             parts.create_task(self._follow_secrets())
             while True:
                 self._keys.news.clear()
                 self._publish_states()
-                await self._keys.news.wait()  # for no longer than until the Secrets are looked at again
+                await self._keys.news.wait()  # at most until the next read of the Secrets
 
     async def _follow_secrets(self) -> None:
         while True:
@@ -94,14 +94,14 @@ class IssuerController:
         try:
             found = await authority(self._cluster, self._namespace, ref.name, ref.key, "spec.keys.caSecretRef", self._now())
         except RolevendError as error:
-            _log.warning("authorities of an identity provider: %s", error, extra={"object": resource.name})
+            _log.warning("cannot read the CA certificates of an identity provider: %s", error, extra={"object": resource.name})
             self._problems[issuer] = str(error)
             return
         self._problems.pop(issuer, None)
         self._authorities[issuer] = found.certificates
 
     def _hand_over(self) -> None:
-        """Nobody is asked under other authorities than the object says."""
+        """Update the token check. No issuer is contacted with other CA certificates than its object names."""
         providers = {
             issuer: provider if resource.spec.keys.ca_secret_ref is None else _trusting(provider, self._authorities[issuer])
             for issuer, (resource, provider) in self._accepted.items()
@@ -110,7 +110,7 @@ class IssuerController:
         if providers != self._followed:
             self._followed = providers
             self._check.follow(providers)
-        self._keys.news.set()  # which issuers there are, and why a Secret of theirs cannot be read, are in `states`, too
+        self._keys.news.set()  # `states` also has the issuers and the errors of their Secrets
 
     def _refers_to(self, issuer: str) -> object:
         known = self._accepted.get(issuer)

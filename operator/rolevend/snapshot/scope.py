@@ -1,7 +1,6 @@
-"""How far an object reaches: to the schemas that DataPlatforms give to its namespace, and to none that is given to another one, too. Pure.
+"""The scope of an object: the schemas that DataPlatforms give to its namespace alone. Pure.
 
-Of two owners of a schema neither wins: nothing of it is granted until one is left. Whoever reads both policies would otherwise have to
-guess which of them holds.
+If two namespaces own a schema, neither wins, and nothing of it is granted: a reader of both policies could not know which one holds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ def schemas_in_scope(
 
 
 def scope_condition(resource: AccessPolicy | TagBinding, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
-    """What keeps the object from the platforms that it names, or from some of their schemas: `CONTESTED` keeps it from these alone."""
+    """Return the condition that keeps the object from platforms that it names, or None. `CONTESTED` concerns only some of their schemas."""
     refs = [ref.name for ref in resource.spec.platform_refs]
     unknown = [ref for ref in refs if PlatformName(ref) not in terms or terms[PlatformName(ref)].closed]
     if unknown:
@@ -53,7 +52,7 @@ def unknown_platforms(names: Sequence[str], terms: Mapping[PlatformName, Platfor
 
 
 def ownership_condition(platform: DataPlatform) -> ConditionUpdate:
-    """Whether each of its schemas has one owner."""
+    """Return the condition `Owned`: True if each schema has one owner."""
     contested = values.contested(platform)
     if not contested:
         return ConditionUpdate("Owned", "True", "OneOwner", "no schema is given to two namespaces")
@@ -63,8 +62,8 @@ def ownership_condition(platform: DataPlatform) -> ConditionUpdate:
     )
 
 
-def _not_accepted(reason: str, why: str) -> ConditionUpdate:
-    return ConditionUpdate("Accepted", "False", reason, f"spec.platformRefs: {why}")
+def _not_accepted(reason: str, cause: str) -> ConditionUpdate:
+    return ConditionUpdate("Accepted", "False", reason, f"spec.platformRefs: {cause}")
 
 
 def _others(namespace: str, owners: Sequence[str]) -> str:
@@ -72,7 +71,7 @@ def _others(namespace: str, owners: Sequence[str]) -> str:
 
 
 def _schemas(resource: AccessPolicy | TagBinding) -> list[str]:
-    """Patterns of the schemas that it is about."""
+    """Return the patterns of the schemas that it selects."""
     if isinstance(resource, TagBinding):
         tables, columns = resource.spec.tables or (), resource.spec.columns or ()
         return [*(each.schema_name for each in tables), *(each.schema_name for each in columns)]

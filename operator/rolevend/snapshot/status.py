@@ -1,4 +1,4 @@
-"""From a evaluation to the status that tells of it, to people and to the tools that deploy from git. Pure."""
+"""Render an evaluation as the status of the object, for people and for GitOps tools. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +9,7 @@ from rolevend.kinds.status import Body, ConditionUpdate, body, reported
 from rolevend.snapshot.conditions.common import StatusEvaluation
 
 _MAY_COME_YET: Final = frozenset({"PlatformUnknown"})
-"""Reasons that another object of the same folder takes away, which arrives later."""
+"""Reasons that a later object of the same folder can resolve."""
 
 
 def status_of(evaluation: StatusEvaluation[Resource], now: datetime) -> Body:
@@ -20,7 +20,7 @@ def status_of(evaluation: StatusEvaluation[Resource], now: datetime) -> Body:
 
 
 def _stalled(findings: Iterable[ConditionUpdate]) -> list[ConditionUpdate]:
-    """Whoever waits for Ready waits in vain: somebody has to change something first. As kstatus has it, only while it is so."""
+    """Return the condition `Stalled` of kstatus: Ready needs a change by a person. It exists only while True."""
     refused = [
         finding
         for finding in findings

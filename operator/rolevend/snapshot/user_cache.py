@@ -1,5 +1,5 @@
-"""The people whom UserAttributes describe: judged against each other, each read once, and counted. Where nobody changed nothing is done:
-of ten thousand people one changes, and a policy changes more often than any of them."""
+"""Cache of the users in UserAttributes: each is parsed once, compared with the others, and counted. An update without changes does no
+work."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
@@ -13,18 +13,18 @@ from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_uniqu
 
 
 class UserCache:
-    """Of the picture that was painted last."""
+    """The users of the newest snapshot."""
 
     def __init__(self) -> None:
         self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
         self.known: Mapping[User, KnownUser] = {}
-        """Those who are accepted."""
+        """The accepted users."""
         self.census = UserMatchCounter()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
         self._read: dict[str, tuple[int, KnownUser]] = {}
 
     def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
-        """`refused` are the handles of people that are somebody else's, and whose."""
+        """Evaluate all objects. `refused` are handles that belong to another user, each with the owner."""
         before, refused_before = self._made_of
         if len(before) == len(resources) and all(map(is_, before, resources)) and refused_before == dict(refused):
             return
@@ -34,7 +34,7 @@ class UserCache:
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 
     def _all(self, accepted: Iterable[UserAttributes]) -> list[KnownUser]:
-        """Each version is read once."""
+        """Return the users, each parsed once for each version."""
         read = {}
         for resource in accepted:
             before = self._read.get(resource.uid)

@@ -1,6 +1,5 @@
-"""One JSON object per line on standard error: time, level, logger, message, and whatever `extra` says (`role`, `platform`, `object`).
-
-So are the warnings of Python and its libraries, which would otherwise be plain text."""
+"""One JSON object per line on standard error: time, level, logger, message, and the fields in `extra` (`role`, `platform`, `object`).
+Warnings of Python and its libraries have the same form."""
 
 import logging
 import sys
@@ -9,7 +8,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 _OF_KOPF = ("k8s_ref", "k8s_skip", "settings")
-"""What kopf attaches to each record of its own. The settings cannot even be written as JSON."""
+"""Attributes that kopf adds to its records. The settings cannot be written as JSON."""
 
 
 def configure(level: str) -> None:
@@ -32,7 +31,7 @@ def configure(level: str) -> None:
 
 
 def _name_object(record: logging.LogRecord) -> bool:
-    """kopf names the object that a record is about in its own way; all our records say `object`."""
+    """Rename kopf's field of the object to `object`, as in our records."""
     reference = getattr(record, "k8s_ref", None)
     if reference and not hasattr(record, "object"):
         record.object = "/".join(part for part in (reference.get("namespace"), reference.get("name")) if part)

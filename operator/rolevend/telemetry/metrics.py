@@ -1,4 +1,4 @@
-"""The metrics by name; what they count is in their help text. One registry per process, so that tests can run several operators."""
+"""All metrics; their help texts describe them. One registry per process, so that tests can run several operators."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -18,45 +18,48 @@ class Metrics:
         self._of_platforms: list[Gauge] = []
         self.vend_seconds = Histogram(
             "rolevend_vend_seconds",
-            "From the handler's start to a role that can log in",
+            "Seconds from the start of the handler to a role that can log in",
             ["platform", "outcome"],
             buckets=_FAST,
             registry=self.registry,
         )
         self.vend_step_seconds = Histogram(
             "rolevend_vend_step_seconds",
-            "Of vends by the API that gave a role: how long each step took",
+            "Seconds of each step of successful vends by the API",
             ["step"],
             buckets=(*_FASTEST, *_FAST),
             registry=self.registry,
         )
-        self.decision_seconds = Histogram("rolevend_decision_seconds", "One verdict on one request", buckets=_FAST, registry=self.registry)
+        self.decision_seconds = Histogram("rolevend_decision_seconds", "Seconds of one decision", buckets=_FAST, registry=self.registry)
         self.drop_seconds = Histogram(
             "rolevend_drop_seconds",
-            "Closing, ending sessions, dropping and looking again",
+            "Seconds to lock the role, end its sessions, drop it and verify the drop",
             ["platform", "outcome"],
             buckets=_FAST,
             registry=self.registry,
         )
-        self.drop_overdue_seconds = self._of_platform("rolevend_drop_overdue_seconds", "Age of the oldest ending that did not succeed yet")
+        self.drop_overdue_seconds = self._of_platform("rolevend_drop_overdue_seconds", "Age of the oldest drop that has not succeeded yet")
         self.queue_depth = self._of_platform(
             "rolevend_queue_depth",
-            "Vends and drops that wait for a call to their platform, those that failed and are tried again included",
+            "Vends and drops that wait for a call to their platform, including retries",
             "kind",
         )
         self.live_roles = self._of_platform("rolevend_live_roles", "VendedRoles that are Ready")
         self.expiry_lateness_seconds = Histogram(
-            "rolevend_expiry_lateness_seconds", "From the time to live to the deletion of the object", buckets=_FAST, registry=self.registry
+            "rolevend_expiry_lateness_seconds",
+            "Seconds from expiry to the object's deletion",
+            buckets=_FAST,
+            registry=self.registry,
         )
         self.orphan_roles = Counter(
-            "rolevend_orphan_roles", "Roles that no object claimed and the sweep dropped", ["platform"], registry=self.registry
+            "rolevend_orphan_roles", "Roles without an object that the sweep dropped", ["platform"], registry=self.registry
         )
         self.revoked_roles = Counter(
-            "rolevend_revoked_roles", "Live roles ended before their time", ["platform", "reason"], registry=self.registry
+            "rolevend_revoked_roles", "Live roles that were ended before their expiry", ["platform", "reason"], registry=self.registry
         )
         self.curbed = Counter(
             "rolevend_curbed",
-            "Statements cancelled and sessions ended because they were beyond a limit of their role, or (Expired) beyond its time",
+            "Statements cancelled and sessions ended because they exceeded a limit of their role, or (Expired) its expiry",
             ["platform", "act"],
             registry=self.registry,
         )
@@ -65,46 +68,48 @@ class Metrics:
         )
         self.audit_events = Counter("rolevend_audit_events", "Audit events that were written", ["type"], registry=self.registry)
         self.audit_failures = Counter(
-            "rolevend_audit_failures", "Audit events that could not be written; what waits for one is tried again", registry=self.registry
+            "rolevend_audit_failures",
+            "Audit events that could not be written; the action is retried",
+            registry=self.registry,
         )
         self.canary_leaks = Counter(
             "rolevend_canary_leaks",
-            "Checks of attestations that failed and show, change or keep what no policy grants",
+            "Failed checks of attestations: a role reads or changes data, or keeps access, without a grant",
             ["platform"],
             registry=self.registry,
         )
         self.attested_timestamp = self._of_platform(
-            "rolevend_attested_timestamp_seconds", "When the last attestation ended, in seconds since 1970"
+            "rolevend_attested_timestamp_seconds", "End of the last attestation, in seconds since 1970"
         )
         self.attest_period_seconds = Gauge(
-            "rolevend_attest_period_seconds", "How often each platform is attested, as the settings say", registry=self.registry
+            "rolevend_attest_period_seconds", "Configured interval between attestations of a platform", registry=self.registry
         )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
-        self.platform_up = self._of_platform("rolevend_platform_up", "Whether the platform answered with both credentials")
+        self.platform_up = self._of_platform("rolevend_platform_up", "1 if the platform answered with both credentials, otherwise 0")
         self.platform_condition = self._of_platform(
-            "rolevend_platform_condition", "Whether a condition of the DataPlatform is True", "condition"
+            "rolevend_platform_condition", "1 if the condition of the DataPlatform is True, otherwise 0", "condition"
         )
         self.api_ready = Gauge("rolevend_api_ready", "1 in a replica of the HTTP API that answers calls", registry=self.registry)
         self.calls = Counter("rolevend_calls", "Calls of the HTTP API that were answered", ["call", "status"], registry=self.registry)
         self.call_seconds = Histogram(
             "rolevend_call_seconds",
-            "Of calls of the HTTP API that did what they were asked to: how long they took",
+            "Seconds of successful calls of the HTTP API",
             ["call"],
             buckets=_FAST,
             registry=self.registry,
         )
         self.identity_provider_up = Gauge(
             "rolevend_identity_provider_up",
-            "Whether the keys of the IdentityProvider are there, and could be read within the last ten minutes",
+            "1 if the keys of the IdentityProvider were read within the last ten minutes, otherwise 0",
             ["provider"],
             registry=self.registry,
         )
-        self.leader = Gauge("rolevend_leader", "1 in the replica that acts, 0 in those that stand by", registry=self.registry)
+        self.leader = Gauge("rolevend_leader", "1 in the leader, 0 in the other replicas", registry=self.registry)
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)
 
     def follow(self, platforms: Set[PlatformName]) -> None:
-        """These are all the platforms there are. What alerts count begins at 0 with a platform, since a series that appears with its
-        first event shows no increase. What tells of now ends with the platform; what was counted stays."""
+        """Set the existing platforms. Counters of alerts start at 0 with a platform, because a series that appears with its first event
+        shows no increase. Gauges of a removed platform are removed; counters stay."""
         for name in platforms:
             self.revoked_roles.labels(name, "Drift")
             self.orphan_roles.labels(name)
@@ -119,7 +124,7 @@ class Metrics:
                     gauge.remove(*sample.labels.values())
 
     def answer(self, calls: Iterable[str]) -> None:
-        """This process answers these calls. What alerts count of them begins at 0."""
+        """Start the counters of alerts at 0 for the calls of this process."""
         for call in calls:
             self.call_seconds.labels(call)
             for status in (500, 503):
@@ -131,7 +136,7 @@ class Metrics:
             self.call_seconds.labels(call).observe(seconds)
 
     def follow_providers(self, up: Mapping[str, bool]) -> None:
-        """By the names of the IdentityProviders that there are."""
+        """Set the gauges, by name of the existing IdentityProviders."""
         self.identity_provider_up.clear()
         for name, is_up in up.items():
             self.identity_provider_up.labels(name).set(is_up)

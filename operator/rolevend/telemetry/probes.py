@@ -18,7 +18,7 @@ def _ok() -> str:
 
 
 class ProbeServer:
-    """`healthy` fails when only a restart helps; `ready` tells whether a request would be served now, or soon after the leader goes."""
+    """`healthy` fails only if a restart is needed; `ready` if a request would not be served now, or soon after a change of the leader."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ProbeServer:
         standing: Callable[[], str],
         measure: Callable[[], None],
     ) -> None:
-        """`standing` is what a probe of one that is ready says. `measure` brings the gauges up to date before each scrape."""
+        """`standing` returns the answer of a successful readiness probe. `measure` updates the gauges before each scrape."""
         self._host = host
         self._port = port
         self._registry = registry
@@ -42,7 +42,7 @@ class ProbeServer:
         self._runner = web.AppRunner(application, access_log=None)
 
     async def start(self) -> int:
-        """The port it listens on, which matters where 0 was asked for. Raises InvalidInput where it is taken."""
+        """Start to listen and return the port, which differs from `port` if that is 0. Raises InvalidInput if the port is in use."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()

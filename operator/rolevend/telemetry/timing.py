@@ -1,6 +1,6 @@
-"""How long each step of a call took, for its line in the log and, if it vends, for a histogram.
+"""The duration of each step of a call, for its log line and, if it vends, for a histogram.
 
-A step belongs to the call that runs it, wherever in the code that is: nothing is handed along, and outside of a call nothing is kept.
+A context variable assigns a step to the call that runs it. Outside of a call nothing is measured.
 """
 
 import time
@@ -13,26 +13,26 @@ from prometheus_client import Histogram
 
 
 class VendStep(StrEnum):
-    """The steps of a vend, in the order of their first time. Repeated steps are added up."""
+    """The steps of a vend, in the order of their first start. Repeated steps are added up."""
 
     CHECK_AGENT = "CheckAgent"
-    """The agent's own token, by its issuer's keys and, for a ServiceAccount, by the cluster."""
+    """Check the agent's own token, by its issuer's keys and, for a ServiceAccount, by the cluster."""
     CHECK_USER = "CheckUser"
-    """The user's token."""
+    """Check the user's token."""
     DECIDE = "Decide"
-    """The decision, each time."""
+    """Decide, at each time."""
     CREATE_OBJECT = "CreateObject"
-    """The VendedRole, by the Kubernetes API."""
+    """Create the VendedRole in the Kubernetes API."""
     TAKE_TOKEN = "TakeToken"  # noqa: S105 - a step
-    """The record, in the cluster, that the user's token is for this role alone."""
+    """Record in the cluster that the user's token is for this role alone."""
     RECORD = "Record"
-    """Whom the handles stand for, the audit event, and the intent in the object's status."""
+    """Write the records of the handles, the audit event, and the intent in the object's status."""
     AWAIT_PROFILE = "AwaitProfile"
-    """The operator builds what is not built yet. Warm profiles have no such step."""
+    """Wait until the operator has built a missing profile. Vends with an existing profile have no such step."""
     MAKE_ROLE = "MakeRole"
-    """The role itself, on the platform; the wait for its turn included."""
+    """Create the role on the platform, including the time in the queue."""
     WRITE_READY = "WriteReady"
-    """That it can log in, in the object's status."""
+    """Write to the object's status that the role can log in."""
 
 
 Taken = dict[VendStep, float]

@@ -43,7 +43,7 @@ def test_a_member_that_stands_twice_is_named(raw: bytes, member: str):
 
     problem = refused.value.problem
     assert (problem.status, problem.code, problem.field) == (400, "RepeatedMember", member)
-    assert problem.detail.startswith(f"{member}: it stands there twice")
+    assert problem.detail.startswith(f"{member}: it occurs twice")
     assert "eyJ" not in problem.detail
 
 

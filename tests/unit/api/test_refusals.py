@@ -66,7 +66,7 @@ async def flood(refusals: RefusalLog, many: int, agent: ObjectName | None = None
 
 async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 50)
-    await refusals.tell_left_out()
+    await refusals.write_left_out()
 
     assert len(trail.told("BadSignature")) == MOST_AT_ONCE
     (left_out,) = trail.told(LEFT_OUT)
@@ -76,7 +76,7 @@ async def test_each_is_written_up_to_the_rate_and_the_rest_is_a_number(refusals:
 async def test_nothing_is_told_twice_and_nothing_where_nothing_was_left_out(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 1)
     for _ in range(3):
-        await refusals.tell_left_out()
+        await refusals.write_left_out()
 
     assert [each.refusals_left_out for each in trail.told(LEFT_OUT)] == [1]
 
@@ -97,17 +97,17 @@ async def test_a_flood_of_nobody_hides_nothing_of_an_agent_nor_one_agent_of_anot
     await flood(refusals, 3, FINBOT)
 
     assert [body.request_id for body in trail.bodies if body.agent == "agents/finbot"] == ["0", "1", "2"]
-    await refusals.tell_left_out()
+    await refusals.write_left_out()
     assert {(each.agent, each.refusals_left_out) for each in trail.told(LEFT_OUT)} == {(None, 1), ("agents/portal", 2)}
 
 
 async def test_what_could_not_be_told_is_told_with_what_came_since(refusals: RefusalLog, trail: Trail):
     await flood(refusals, MOST_AT_ONCE + 5)
     trail.full = True
-    await refusals.tell_left_out()
+    await refusals.write_left_out()
     await flood(refusals, 2)
     trail.full = False
 
-    await refusals.tell_left_out()
+    await refusals.write_left_out()
 
     assert [each.refusals_left_out for each in trail.told(LEFT_OUT)] == [7]

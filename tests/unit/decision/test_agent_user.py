@@ -110,7 +110,7 @@ def test_the_platform_warns_of_it_for_as_long_as_it_is_so():
     ("body", "field", "why"),
     [
         (spelled(USER, principal="EphemeralUser"), "spec.agents", "must not be set without snowflake.principal: AgentUser"),
-        (spelled(USER, names=("finbot", "other")), "spec.agents[0].agentUser", "agentNames must name it alone"),
+        (spelled(USER, names=("finbot", "other")), "spec.agents[0].agentUser", "agentNames must name only it"),
         (spelled(USER, labels={"team": "claims"}), "spec.agents[0].agentUser", "must name its namespace, by kubernetes.io/metadata.name"),
         (spelled(USER, USER), "spec.agents", "give each agent a user of its own, in one item"),
         (spelled("ROLEVEND_VENDOR"), "spec.agents[0].agentUser", "must not be a user of rolevend's own"),

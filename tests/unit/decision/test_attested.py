@@ -100,7 +100,7 @@ def test_what_failed_long_ago_has_failed_all_the_same():
 
 def test_what_was_not_repeated_for_too_long_says_what_was_in_the_way():
     picture, _ = outcome(replace(attested(OPEN), attestation_overdue=True, attest_problem=("PlatformBusy", "no schema can be made")))
-    assert "too long ago: no schema can be made (PostgreSQL 18.4" in message(picture, WAREHOUSE, "Attested")
+    assert "too old: no schema can be made (PostgreSQL 18.4" in message(picture, WAREHOUSE, "Attested")
 
 
 def test_an_attestation_stands_for_two_periods_and_until_the_next_one():

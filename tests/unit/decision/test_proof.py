@@ -113,7 +113,7 @@ class TestVerdict:
 
         assert isinstance(found, Denied)
         assert found.reason == "NotPermitted"
-        assert "wants a proof of the user" in found.message
+        assert "requires a proof of the user" in found.message
 
     def test_terms_of_the_other_kind_widen_nothing(self):
         longer = replace(TERMS, may_assert=True, may_prove=False, longest_seconds=86400)

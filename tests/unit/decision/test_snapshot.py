@@ -65,7 +65,7 @@ def test_what_is_not_known_yet_is_named_and_only_a_deleted_agent_ends_what_lives
             "NotPermitted",
             "admits no agents of namespace agents; its spec.agents would have to",
         ),
-        ({"agents": {AGENT.name: replace(AGENT, may_assert=False)}}, "NotPermitted", "wants a proof of the user"),
+        ({"agents": {AGENT.name: replace(AGENT, may_assert=False)}}, "NotPermitted", "requires a proof of the user"),
         (
             {"platforms": {WAREHOUSE: terms(replace(TERMS, may_assert=False))}},
             "NotPermitted",

@@ -292,7 +292,7 @@ def test_a_platform_names_schemas_of_domains_in_which_it_sees_no_table():
 
     assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
     assert message(picture, WAREHOUSE, "Ready").endswith(
-        "; spec.domains: schema hr holds no table that the operator can see, or is not there"
+        "; spec.domains: schema hr does not exist, or has no table that the operator can see"
     )
     assert "schema" not in message(picture, CRM, "Ready")
 

@@ -53,7 +53,7 @@ class TestWhatAnAgentMayHave:
         found = permitted(wanted, wanted, DOMAINS, "warehouse", adds=True)
 
         assert found.tools == Tools()
-        assert all("in a domain, that of domain-claims" in each.message for each in found.refusals)
+        assert all("in the domain of domain-claims" in each.message for each in found.refusals)
 
     def test_is_no_table_of_its_own_where_nothing_adds_to_what_the_user_is_granted(self):
         wanted = tools("tools.score", schemas=("notes",))
@@ -188,7 +188,7 @@ class TestOfAnAgent:
         ("asked", "reason", "told"),
         [
             (asking(functions=("other.score",)), "NotPermitted", "DataPlatform warehouse does not let the agent have function other.score"),
-            (asking(schemas=("claims",)), "NotPermitted", "schema claims is in a domain"),
+            (asking(schemas=("claims",)), "NotPermitted", "schema claims is in the domain"),
             (asking(CRM, functions=("tools.score",)), "NotPermitted", "DataPlatform crm does not let the agent have"),
             (asking("nowhere", functions=("tools.score",)), "PlatformUnknown", "no DataPlatform is named nowhere"),
             (asking(functions=("tools.gone",)), "ToolMissing", "there is no function tools.gone (on warehouse)"),

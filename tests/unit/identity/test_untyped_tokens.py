@@ -278,7 +278,7 @@ def test_it_counts_for_typed_tokens_as_well():
 
 
 def test_nobody_accepts_both_kinds_that_look_alike():
-    with pytest.raises(InvalidInput, match=r"^spec\.accepts: UntypedAccessToken and IdToken look alike"):
+    with pytest.raises(InvalidInput, match=r"^spec\.accepts: UntypedAccessToken and IdToken cannot be distinguished"):
         admit(replace(UNTYPED, accepts=ACCEPTS | {TokenType.ID_TOKEN}))
 
     assert admit(UNTYPED) is UNTYPED

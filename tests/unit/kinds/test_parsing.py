@@ -45,7 +45,7 @@ def test_a_policy_that_says_neither_rows_nor_masks_is_told_both_and_what_to_writ
         parse(AccessPolicy, body)
 
     assert refused.value.field == "spec.rowFilter"
-    assert "rows: All for every row; masks must be set: masks: [] shows every granted column as it is" in str(refused.value)
+    assert "rows: All for every row; masks must be set: masks: [] shows every granted column unmasked" in str(refused.value)
     for rows in ({"rows": "All"}, {"rowFilter": "country = 'DE'"}):
         assert parse(AccessPolicy, {**body, "spec": {**body["spec"], **rows, "masks": []}})
 

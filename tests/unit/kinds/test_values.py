@@ -167,7 +167,7 @@ def test_an_account_in_the_clear_is_on_this_machine_alone():
 
     assert local is not None
     assert not values.account(local).encrypted
-    with pytest.raises(InvalidInput, match=r"spec\.snowflake\.protocol: protocol HTTP is for a stand-in on this machine alone"):
+    with pytest.raises(InvalidInput, match=r"spec\.snowflake\.protocol: protocol HTTP is only for a local model of Snowflake"):
         snowflake(protocol="HTTP", host="snowflake.example.org")
 
 

@@ -292,7 +292,7 @@ class TestAnObjectOfTheKind:
         assert isinstance(found, Denied)
         assert found.reason == "GuardrailDenies"
         assert said(picture, "limits", "Accepted") == ("False", "InvalidInput")
-        assert message(picture, "limits", "Ready").endswith("Until that is mended all its tables are denied")
+        assert message(picture, "limits", "Ready").endswith("Until that is fixed all its tables are denied")
 
     def test_that_names_a_platform_that_is_not_there_holds_on_the_others_all_the_same(self):
         everything = self.one(platformRefs=[{"name": "warehouse"}, {"name": "lake"}], rowRestriction=None, deny={"type": "Tables"})

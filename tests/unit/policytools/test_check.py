@@ -175,7 +175,7 @@ def test_every_mistake_in_a_guardrail_is_told_where_it_is_written(tmp_path: Path
         ("spec.rowRestriction", "rowRestriction: 1 = 1"),
         ("spec.maskFloors[rx].regex.pattern", "pattern: (a*)*"),
     ]
-    assert all(each.message.endswith("Until that is mended all its tables are denied") for each in found[1:])
+    assert all(each.message.endswith("Until that is fixed all its tables are denied") for each in found[1:])
 
 
 def test_with_a_catalog_every_table_that_a_policy_does_not_hold_for_is_told(tmp_path: Path):

@@ -69,7 +69,7 @@ def test_everybody_else_is_refused_alike(proven: ProvenAgent):
         find_agent(proven, REGISTERED)
 
     assert (refused.value.code, refused.value.standing) == (Code.AGENT_UNKNOWN, Standing.NOT_ALLOWED)
-    assert str(refused.value) == "the token is of no agent that is registered here"
+    assert str(refused.value) == "the token belongs to no registered agent"
 
 
 def test_where_no_issuer_is_the_clusters_no_account_is_an_agent():

@@ -239,7 +239,7 @@ async def test_an_api_server_that_is_away_keeps_nothing_from_being_built_and_is_
     async with told(building(cluster), builds):
         await cluster.so(lambda: bool(cluster.said))
     assert cluster.said == ["building its profile"]
-    assert [each.getMessage() for each in caplog.records] == ["cannot report how far a profile is: GET: 503"]
+    assert [each.getMessage() for each in caplog.records] == ["cannot report the progress of a profile: GET: 503"]
 
 
 async def test_what_a_build_raises_goes_to_whoever_waits(cluster: Cluster, builds: Builds):

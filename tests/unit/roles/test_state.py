@@ -105,7 +105,7 @@ def test_each_step_of_a_vend_can_be_read_back_from_the_status_it_wrote():
     standing = standing_of(role(live))
 
     assert (standing.ready, standing.profile, standing.attributes) == (True, verdict.profile.name, verdict.lease.attributes)
-    assert standing.verdict == granted_condition(alone(verdict))
+    assert standing.decision == granted_condition(alone(verdict))
     assert conditions(live) == {"Granted": ("True", "PolicyGrants"), "Ready": ("True", "Live"), "UserProven": ("False", "Asserted")}
     assert live["expirationTimestamp"] == "2026-11-24T12:15:00Z"
 
@@ -116,7 +116,7 @@ def test_a_refusal_says_the_same_in_granted_and_ready_and_makes_nothing(verdict:
 
     assert conditions(status) == {"Granted": (truth, verdict.reason), "Ready": ("False", verdict.reason)}
     assert "roleName" not in status
-    assert standing_of(role(status)).verdict == (truth, verdict.message)
+    assert standing_of(role(status)).decision == (truth, verdict.message)
 
 
 def test_a_failure_leaves_the_verdict_and_the_names_as_they_were():

@@ -2,7 +2,7 @@
 
 uvicorn limits none of that. Its parser httptools keeps headers of any length. h11 limits the head of a request, but only while it is not
 complete: whatever one read of the socket brings passes. No time limit holds until the first answer. `limit_concurrency` counts idle
-connections and refuses the calls of everybody else, so that it helps whoever opens them.
+connections and refuses the calls of others, so that idle connections would block all callers.
 
 rolevend's API and its MCP server share no code that is installed, so each has a copy of this file. A test compares them.
 """

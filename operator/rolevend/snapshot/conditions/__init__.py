@@ -1,1 +1,1 @@
-"""The conditions of each object: whether it is accepted, ready, attested. Pure."""
+"""The conditions of each object, such as Accepted, Ready and Attested. Pure."""

@@ -1,4 +1,4 @@
-"""What is said of an Agent for which nothing would ever be vended, whoever the user is. Pure."""
+"""The conditions of an Agent that can get no role, for any user. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,21 +12,21 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 
 
 def evaluate_combination(
-    judged: StatusEvaluation[Agent],
+    evaluation: StatusEvaluation[Agent],
     agent: RegisteredAgent,
     labels: Mapping[str, str] | None,
     terms: Mapping[PlatformName, PlatformAdmission],
 ) -> StatusEvaluation[Agent]:
-    """The same with another `Ready` where every platform that admits the agent refuses its combination. Where one of several does, each
-    request there is told so. `labels` are those of its namespace, where known."""
-    accepted, ready = judged.findings
+    """Return the evaluation, with another `Ready` if every platform that admits the agent refuses its combination. If only some refuse
+    it, each request there gets the reason. `labels` are those of its namespace, if known."""
+    accepted, ready = evaluation.findings
     if ready.status != "True" or labels is None:
-        return judged
+        return evaluation
     here = {name: terms_for(each, labels, agent) for name, each in sorted(terms.items())}
     admitting = {name: each for name, each in here.items() if permitting(agent, each)}
     refusals = [refusal for name, each in admitting.items() if (refusal := wider_than_permitted(agent, terms[name], each))]
     if not refusals or len(refusals) < len(admitting):
-        return judged
+        return evaluation
     return replace(
-        judged, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
+        evaluation, findings=(accepted, ConditionUpdate("Ready", "False", "NotPermitted", f"spec.combination: {shortened(refusals)}"))
     )

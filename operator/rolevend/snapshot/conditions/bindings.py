@@ -1,4 +1,4 @@
-"""What is said of a TagBinding: whether it is accepted, what it tags, and who says something else of the same data. Pure."""
+"""The conditions of a TagBinding: if it is accepted, which data it tags, and which others contradict it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope
 
 Disagreed = Mapping[str, Sequence[str]]
-"""TagBinding -> what it is told of data for which others say other values."""
+"""TagBinding -> its messages about data that others tag with other values."""
 
 
 def evaluate_binding(
@@ -51,7 +51,7 @@ def evaluate_binding(
 
 
 def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> tuple[set[tuple[TableId, str | None]], list[PolicyProblem]]:
-    """The tables and columns that it tags, and what is told of the entries that tag none."""
+    """Return the tables and columns that it tags, and a problem for each entry that tags none."""
     tagged: set[tuple[TableId, str | None]] = set()
     idle = []
     for field, entry in statements.tag_entries(binding):
@@ -63,7 +63,7 @@ def _tagged(binding: TagBinding, schemas: frozenset[str], catalog: Catalog) -> t
 
 
 def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) -> str:
-    """What a name in an entry that tags nothing was meant to be, perhaps."""
+    """Return a suggestion for a name in an entry that tags nothing."""
     there = [name for name in catalog.tables if name.schema in schemas]
     named = [name for name in there if matches(entry.schema, name.schema) and matches(entry.table, name.name)]
     if entry.column is None or not named:
@@ -73,9 +73,9 @@ def _missing(entry: TagAssignment, schemas: frozenset[str], catalog: Catalog) ->
 
 def _known(unknown: Sequence[PolicyProblem]) -> ConditionUpdate:
     if not unknown:
-        return ConditionUpdate("NamesKnown", "True", "Known", "every entry gives tags to something")
-    told = shortened([each.message for each in unknown])
-    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{told}. A mask that rests on such a tag may not be put on")
+        return ConditionUpdate("NamesKnown", "True", "Known", "every entry tags an object")
+    messages = shortened([each.message for each in unknown])
+    return ConditionUpdate("NamesKnown", "False", "Unknown", f"{messages}. A mask that selects columns by such a tag may be missing")
 
 
 def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> ConditionUpdate:
@@ -88,19 +88,19 @@ def _ready(obstacle: ConditionUpdate | None, tables: int, columns: int) -> Condi
 
 def _agree(disagreed: Sequence[str]) -> ConditionUpdate:
     if not disagreed:
-        return ConditionUpdate("TagsAgree", "True", "Agree", "no other TagBinding says other values of its keys for the same data")
+        return ConditionUpdate("TagsAgree", "True", "Agree", "no other TagBinding sets other values of its keys on the same data")
     counts = "All values count: In is met by any of them and NotIn by none, so a grant by In may be wider, and a mask by NotIn gone"
     return ConditionUpdate("TagsAgree", "False", "SeveralValues", f"{shortened(disagreed)}. {counts}")
 
 
 def by_binding(found: Iterable[TagConflict]) -> Disagreed:
-    told: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     for each in found:
         for place in each.values:
             others = [f"{_listed(values)} from {other}" for other, values in sorted(each.values.items()) if other != place]
             mine = f"{each.what} has {each.key} {_listed(each.values[place])} from here"
-            told.setdefault(place, []).append(", and ".join([mine, *others]))
-    return told
+            messages.setdefault(place, []).append(", and ".join([mine, *others]))
+    return messages
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -1,7 +1,6 @@
-"""What is said of each object: whether it is accepted, whether it is at work, and what it has matched. Pure.
+"""The conditions of each object: if it is accepted, if it is in use, and how much it matches. Pure.
 
-An object that clashes with another is judged against the older one, so that whoever comes later learns of it, whatever the order
-in which we saw them.
+Of two objects that conflict, the older one is accepted, independent of the order in which we saw them.
 """
 
 from bisect import bisect_left
@@ -34,13 +33,13 @@ R = TypeVar("R", bound=Resource, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class StatusEvaluation(Generic[R]):
-    """What an object's status should say. `counts` are further fields of the status."""
+    """The conditions of an object. `counts` are further fields of the status."""
 
     resource: R
     findings: tuple[ConditionUpdate, ...]
     counts: Body = field(default_factory=dict)
     unknown: tuple[PolicyProblem, ...] = ()
-    """Of a TagBinding: each of its entries that tags nothing, of which the findings tell the first."""
+    """For a TagBinding: the entries that tag nothing. The conditions name the first."""
 
     @property
     def accepted(self) -> bool:
@@ -59,7 +58,7 @@ def evaluate_platforms(
         if state.problem is not None and state.problem[0] == SERVER_CHANGED:
             accepted = ConditionUpdate("Accepted", "False", "ServerChanged", state.problem[1])
         elif owner == platform.name:
-            accepted = ConditionUpdate("Accepted", "True", "Valid", "the platform can be used")
+            accepted = ConditionUpdate("Accepted", "True", "Valid", "the platform is usable")
         else:
             accepted = ConditionUpdate("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
@@ -86,33 +85,33 @@ def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformSta
         return ConditionUpdate("Ready", "False", LEAK, attested.message)
     if attested.status != "True" and not platform.spec.allow_unattested:
         return ConditionUpdate("Ready", "False", "NotAttested", attested.message)
-    beside = f"{_without_tables(platform, state)}{_ungoverned(state)}"
-    return ConditionUpdate("Ready", "True", "Connected", f"both credentials work, and the catalog was read{beside}")
+    details = f"{_without_tables(platform, state)}{_ungoverned(state)}"
+    return ConditionUpdate("Ready", "True", "Connected", f"both credentials work, and the catalog was read{details}")
 
 
 def _without_tables(platform: DataPlatform, state: PlatformState) -> str:
-    """A schema that is misspelled, was dropped, or is for tables to come."""
+    """Name schemas without tables. A schema may be misspelled, dropped, or not filled yet."""
     if state.catalog is None:
         return ""
     empty = sorted(values.governed(platform) - {table.schema for table in state.catalog.tables})
-    told = [f"schema {each} holds no table that the operator can see, or is not there" for each in empty]
-    return f"; spec.domains: {shortened(told)}" if told else ""
+    problems = [f"schema {each} does not exist, or has no table that the operator can see" for each in empty]
+    return f"; spec.domains: {shortened(problems)}" if problems else ""
 
 
 def _ungoverned(state: PlatformState) -> str:
-    """Also where no policy is about the table, perhaps for want of the tag that could not be read."""
+    """Name ungoverned tables, even if no policy selects them: the unreadable tag may be the reason."""
     tables = () if state.catalog is None else state.catalog.tables.values()
-    told = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
-    return f"; {len(told)} of {len(tables)} tables cannot be governed: {shortened(told)}" if told else ""
+    problems = [f"{table.id} {table.obstacle}" for table in tables if table.obstacle]
+    return f"; {len(problems)} of {len(tables)} tables cannot be governed: {shortened(problems)}" if problems else ""
 
 
 def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
-    """A leak stays one until another attestation finds none, whatever changed meanwhile."""
+    """Return the condition Attested. A leak remains until another attestation finds none."""
     last = state.attestation
     if last is None or state.facts is None or not (is_about(last, state.facts) or any(check.leaks for check in last.failed)):
         if state.attest_problem is not None:
             return ConditionUpdate("Attested", "Unknown", *state.attest_problem)
-        return ConditionUpdate("Attested", "Unknown", "NotAttested", "its promises were not seen to hold yet: canary roles will try them")
+        return ConditionUpdate("Attested", "Unknown", "NotAttested", "isolation is not tested yet; canary roles will test it")
     where = f"{attested_server(platform, last)}, rolevend {last.rolevend_version}, {timestamp_text(last.time)}"
     if last.failed:
         leaks = [check for check in last.failed if check.leaks]
@@ -121,15 +120,15 @@ def _attested(platform: DataPlatform, state: PlatformState) -> ConditionUpdate:
             return ConditionUpdate("Attested", "False", "Leak", f"{shown}. Nothing is vended there, and its roles end ({where})")
         return ConditionUpdate("Attested", "False", "ChecksFailed", f"{shown} ({where})")
     if state.attestation_overdue:
-        why = state.attest_problem[1] if state.attest_problem else "canary roles have not tried them since"
-        return ConditionUpdate("Attested", "Unknown", "Overdue", f"its promises were seen to hold too long ago: {why} ({where})")
+        cause = state.attest_problem[1] if state.attest_problem else "canary roles have not tested it since"
+        return ConditionUpdate("Attested", "Unknown", "Overdue", f"the last successful attestation is too old: {cause} ({where})")
     open_ = f", {len(last.not_preventable)} cannot be prevented there" if last.not_preventable else ""
-    untried = f", {len(last.not_tried)} were not tried" if last.not_tried else ""
+    untried = f", {len(last.not_tried)} were not tested" if last.not_tried else ""
     return ConditionUpdate("Attested", "True", "PromisesHold", f"{len(last.passed)} checks passed{open_}{untried} ({where})")
 
 
 def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
-    """What an attestation is about, for people."""
+    """Return the server of an attestation, for people."""
     if platform.spec.snowflake is None:
         return f"PostgreSQL {attestation.server_version}, installed as {attestation.install_mode}"
     edition = f" {attestation.edition}" if attestation.edition else ""
@@ -138,9 +137,9 @@ def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
 
 def _drift(state: PlatformState) -> ConditionUpdate:
     if not state.drift:
-        return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are as rolevend made them")
+        return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are unchanged")
     shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
-    return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is mended")
+    return ConditionUpdate("InSync", "False", "Drift", f"{shown}. Nothing is vended there until it is fixed")
 
 
 def _platform_counts(state: PlatformState) -> Body:
@@ -157,7 +156,7 @@ def _platform_counts(state: PlatformState) -> Body:
 
 
 def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str, object], ...]]) -> list[StatusEvaluation[R]]:
-    """The older of two objects that claim the same thing keeps it."""
+    """Evaluate objects with unique fields: of two that claim the same value the older one is accepted."""
     owners: dict[tuple[str, object], R] = {}
     evaluations = []
     for resource in sorted(resources, key=by_age):
@@ -174,11 +173,10 @@ def evaluate_unique(resources: Iterable[R], keys: Callable[[R], tuple[tuple[str,
 
 
 def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[[R], str | None]) -> list[StatusEvaluation[R]]:
-    """An object whose handle was refused when a role was to be made with it is not ready: it is accepted all the same, so that each
-    request is told why."""
+    """Set objects with a refused handle not ready. They remain accepted, so that each request gets the reason."""
     return [
-        replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {why}")))
-        if each.accepted and (why := refusal(each.resource))
+        replace(each, findings=(each.findings[0], ConditionUpdate("Ready", "False", "Conflict", f"spec.handle: {cause}")))
+        if each.accepted and (cause := refusal(each.resource))
         else each
         for each in evaluations
     ]
@@ -189,21 +187,21 @@ def _both(status: Truth, reason: str, message: str) -> tuple[ConditionUpdate, ..
 
 
 _IN_USE = _both("True", "Valid", "in use")
-"""Of ten thousand people, mostly."""
+"""Shared by almost all of ten thousand users."""
 
 
 def evaluate_policy(
     policy: AccessPolicy, obstacle: ConditionUpdate | None, shapes: Mapping[PlatformName, ProfileCache], census: UserMatchCounter
 ) -> StatusEvaluation[Resource]:
-    """`census` is of everybody. A policy holds in its other schemas where some have two owners."""
+    """Evaluate a policy. `census` covers all users. If some schemas have two owners, the policy holds in its others."""
     if obstacle is not None and obstacle.reason != CONTESTED:
         return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
     accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
-        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)
+        cause = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)
         return StatusEvaluation(policy, (accepted, ready))
     reports = [_report(shapes[name].index, policy) for name in names]
     compiled = [_compiled(shapes[name].index, policy) for name in names]
@@ -244,17 +242,17 @@ def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> ConditionUpd
 def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> ConditionUpdate:
     unknown = list(dict.fromkeys([problem.message for each in reports for problem in each.unknown] + list(attributes)))
     if not unknown:
-        return ConditionUpdate("NamesKnown", "True", "Known", "data has every name and tag that it gives, and somebody has every attribute")
+        return ConditionUpdate("NamesKnown", "True", "Known", "data has every name and tag in it, and some user has every attribute")
     return ConditionUpdate("NamesKnown", "False", "Unknown", shortened(unknown))
 
 
 def mask_fallback(reports: Sequence[PolicyReport | GuardrailReport]) -> ConditionUpdate:
     fallbacks = [fallback for each in reports for fallback in each.mask_fallbacks]
     if not fallbacks:
-        return ConditionUpdate("MaskFallback", "False", "AsWritten", "every mask is carried by its columns")
+        return ConditionUpdate("MaskFallback", "False", "AsWritten", "every column can carry its mask")
     return ConditionUpdate("MaskFallback", "True", "Nullified", shortened([fallback.message for fallback in fallbacks]))
 
 
 def by_age(resource: Resource) -> tuple[datetime, str, str]:
-    """The oldest first, in an order that no second look changes."""
+    """Sort key: the oldest first, with a stable order."""
     return resource.metadata.creation_timestamp or _EPOCH, resource.namespace, resource.name

@@ -1,4 +1,4 @@
-"""What is said of a Guardrail: whether it is accepted, whether it is at work, and from what it takes something away. Pure."""
+"""The conditions of a Guardrail: if it is accepted, if it is in use, and which tables it restricts. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -15,16 +15,16 @@ from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 
-UNTIL_MENDED: Final = "Until that is mended all its tables are denied"
+UNTIL_FIXED: Final = "Until that is fixed all its tables are denied"
 
 
 def guardrail_scope_condition(guardrail: Guardrail, terms: Mapping[PlatformName, PlatformAdmission]) -> ConditionUpdate | None:
-    """What keeps it from the platforms that it names."""
+    """Return the condition that keeps it from the platforms that it names, or None."""
     unknown = [ref.name for ref in guardrail.spec.platform_refs if PlatformName(ref.name) not in terms]
     if not unknown:
         return None
-    why = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
-    return ConditionUpdate("Accepted", "False", "PlatformUnknown", why)
+    cause = f"spec.platformRefs: no DataPlatform is named {', '.join(unknown)}; it holds on the others{closest(unknown[0], terms)}"
+    return ConditionUpdate("Accepted", "False", "PlatformUnknown", cause)
 
 
 def evaluate_guardrail(
@@ -34,17 +34,17 @@ def evaluate_guardrail(
     shapes: Mapping[PlatformName, ProfileCache],
     census: UserMatchCounter,
 ) -> StatusEvaluation[Resource]:
-    """What of it cannot be read denies the tables that it is about: it counts them like any other. `census` is of everybody."""
+    """Evaluate a guardrail. An unreadable part denies its tables, which count as restricted. `census` covers all users."""
     accepted = guardrail_scope_condition(guardrail, terms) or ConditionUpdate(
         "Accepted", "True", "Valid", "the guardrail is well formed and reaches its platforms"
     )
     if fault is not None:
-        accepted = ConditionUpdate("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_MENDED}")
+        accepted = ConditionUpdate("Accepted", "False", "InvalidInput", f"{fault}. {UNTIL_FIXED}")
     names = [PlatformName(ref.name) for ref in guardrail.spec.platform_refs if PlatformName(ref.name) in terms]
     unread = [name for name in names if name not in shapes]
     if unread:
-        why = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
-        return StatusEvaluation(guardrail, (accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)))
+        cause = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
+        return StatusEvaluation(guardrail, (accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)))
     reports = [report for name in names for report in shapes[name].index.guardrail_reports if report.guardrail == guardrail.name]
     counts = {
         "matchedTables": sum(each.tables for each in reports),

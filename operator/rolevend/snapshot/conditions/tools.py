@@ -1,4 +1,4 @@
-"""What is said of the tools that an Agent asks for. What it does not get takes nothing else from it: its roles are vended without. Pure."""
+"""The conditions of the tools of an Agent. A refused tool takes away nothing else: roles are vended without it. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,28 +16,28 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 
 
 def evaluate_tools(
-    judged: StatusEvaluation[Agent],
+    evaluation: StatusEvaluation[Agent],
     agent: RegisteredAgent,
     labels: Mapping[str, str] | None,
     terms: Mapping[PlatformName, PlatformAdmission],
     shapes: Mapping[PlatformName, ProfileCache],
 ) -> StatusEvaluation[Agent]:
-    """The same with another `Ready` where a tool is refused, or is not known yet; `labels` are those of its namespace, where known."""
-    accepted, ready = judged.findings
+    """Return the evaluation, with another `Ready` if a tool is refused, or not known yet. `labels` are those of its namespace, if known."""
+    accepted, ready = evaluation.findings
     if ready.status != "True" or not agent.tools:
-        return judged
+        return evaluation
     if labels is None:
-        why = f"spec.tools: the labels of namespace {agent.name.namespace} are not known yet"
-        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "Unknown", "NamespaceUnknown", why)))
+        cause = f"spec.tools: the labels of namespace {agent.name.namespace} are not known yet"
+        return replace(evaluation, findings=(accepted, ConditionUpdate("Ready", "Unknown", "NamespaceUnknown", cause)))
     refusals = [refusal for name in sorted(agent.tools) for refusal in _refusals(name, agent, labels, terms, shapes)]
     if refusals:
         shown = shortened([each.message for each in refusals])
-        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "False", refusals[0].reason, f"spec.tools: {shown}")))
+        return replace(evaluation, findings=(accepted, ConditionUpdate("Ready", "False", refusals[0].reason, f"spec.tools: {shown}")))
     unread = [name for name in sorted(agent.tools) if name not in shapes]
     if unread:
-        why = f"spec.tools: what DataPlatform {', '.join(unread)} holds was not read yet"
-        return replace(judged, findings=(accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", why)))
-    return replace(judged, findings=(accepted, ConditionUpdate("Ready", "True", "Valid", "in use, with every tool that it asks for")))
+        cause = f"spec.tools: what DataPlatform {', '.join(unread)} holds was not read yet"
+        return replace(evaluation, findings=(accepted, ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)))
+    return replace(evaluation, findings=(accepted, ConditionUpdate("Ready", "True", "Valid", "in use, with every tool that it asks for")))
 
 
 def _refusals(

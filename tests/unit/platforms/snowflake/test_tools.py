@@ -189,7 +189,7 @@ def test_a_live_role_ends_where_a_tool_is_not_what_it_was(there: tuple[Tool, ...
         (
             {"kind": "postgres", "asked": {"schemas": ["notes"]}},
             "NotPermitted",
-            "is of Snowflake, which has no schema notes: name what the agent needs there under snowflake",
+            "is of Snowflake, which has no schema notes: name the tools under snowflake",
         ),
     ],
     ids=["permitted", "another signature", "missing", "refused", "ungoverned", "another kind of platform"],
