@@ -57,7 +57,7 @@ _RETRY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSources:
-    """What a snapshot is built from, beside the cluster's objects."""
+    """The inputs of a snapshot, besides the objects of the cluster."""
 
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after each change of an object or of a source. The controller clears it before it builds the next snapshot."""
