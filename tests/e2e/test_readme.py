@@ -83,7 +83,7 @@ def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
     assert superuser is not None
     assert run([*before, f"{superuser[1]} -Atc 'SELECT count(*) FROM claims.claims'"])[-1] == (0, ["100000"])
     become_agent = re.findall(r"^ *(export KUBECONFIG=\S+)$", dev, re.MULTILINE)[-1]
-    assert run([*before, become_agent, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\n\"}'"])[-1] == (
+    assert run([*before, become_agent, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\\n\"}'"])[-1] == (
         0,
         ["system:serviceaccount:agents:finbot"],
     )
