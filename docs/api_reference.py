@@ -1,14 +1,15 @@
 """The page of the HTTP API, from its own OpenAPI document and from the codes of its problems. Part of `docs/generate.py`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
+
+from tables import docstrings, table
 
 from rolevend.api.problems import CODES
 from rolevend.api.routes import application
 from rolevend.identity.refusal import Code, Standing
 
 Schema = Mapping[str, Any]
-Table = Callable[..., Iterator[str]]
 
 _HEAD = """\
 # The HTTP API
@@ -31,7 +32,7 @@ A denial has the reason of the condition `Granted` as its code, with status 403;
 """
 
 
-def page(table: Table, docstrings: Callable[[type], Mapping[str, str]]) -> Iterator[str]:
+def page() -> Iterator[str]:
     nothing = cast(Any, None)  # what the document says depends on none of it
     document = application(nothing, nothing, nothing, nothing).openapi()
     schemas = document["components"]["schemas"]
@@ -41,7 +42,7 @@ def page(table: Table, docstrings: Callable[[type], Mapping[str, str]]) -> Itera
     yield from table(("Call", "Does"), [(f"`{method} {path}`", call["summary"]) for method, path, call in calls])
     for method, path, call in calls:
         yield from ("", f"## {method} {path}", "")
-        yield from _call(call, table)
+        yield from _call(call)
     yield from ("", "## Members", "")
     for name in _asked_and_answered(schemas):
         said = " ".join(schemas[name].get("description", "").split())
@@ -57,7 +58,7 @@ def page(table: Table, docstrings: Callable[[type], Mapping[str, str]]) -> Itera
     yield from table(("Code", "Status", "Meaning"), of_tokens)
 
 
-def _call(call: Schema, table: Table) -> Iterator[str]:
+def _call(call: Schema) -> Iterator[str]:
     parameters = [(f"`{each['name']}`", each["in"], each.get("description", "")) for each in call.get("parameters", ())]
     if parameters:
         yield from table(("Parameter", "In", "Meaning"), parameters)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from tables import table
+
 from rolevend.platforms.snowflake.attest import PARTS, UNTRIED, Trial
 
 
@@ -16,12 +18,12 @@ def page() -> Iterator[str]:
         "account alone: a stand-in does not have it.",
     )
     for title, trials in PARTS.items():
-        yield from ("", f"## {title}", "", "| Check | Assumptions | Leaks |", "|---|---|---|")
-        yield from (_row(each) for each in trials)
-    yield from ("", "## What is not tried", "", "| What | Assumptions | Why |", "|---|---|---|")
-    yield from (f"| {each.what} | {', '.join(each.assumptions)} | {each.why} |" for each in UNTRIED)
+        yield from ("", f"## {title}", "")
+        yield from table(("Check", "Assumptions", "Leaks"), map(_row, trials))
+    yield from ("", "## What is not tried", "")
+    yield from table(("What", "Assumptions", "Why"), ((each.what, ", ".join(each.assumptions), each.why) for each in UNTRIED))
 
 
-def _row(trial: Trial) -> str:
+def _row(trial: Trial) -> tuple[str, str, str]:
     star = " *" if trial.on_accounts_alone else ""
-    return f"| {trial.what}{star} | {', '.join(trial.assumptions)} | {'yes' if trial.leaks else 'no'} |"
+    return f"{trial.what}{star}", ", ".join(trial.assumptions), "yes" if trial.leaks else "no"

@@ -1,7 +1,9 @@
 """The page docs/reference/snowflake-example.md: what policies of an example become in an account, from the code that renders it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+from tables import sql
 
 from rolevend.decision.outcome import Granted
 from rolevend.kinds import AccessPolicy, DataPlatform, values
@@ -52,10 +54,10 @@ def page() -> Iterator[str]:
         "A table has one, whatever is granted on it. It shows vended roles no row but through views of ours, and concerns nobody else.",
         "",
     )
-    yield from _block(dict.fromkeys(wall for text in texts.values() for wall in _walls(text, account.database)))
+    yield from sql(dict.fromkeys(wall for text in texts.values() for wall in _walls(text, account.database)))
     for person, who in _PEOPLE.items():
         yield from ("", f"## The view of {person.capitalize()}'s role", "", f"For {who}", "")
-        yield from _block(f"{view.create};" for view in texts[person].views)
+        yield from sql(f"{view.create};" for view in texts[person].views)
 
 
 def _profile(folder: Folder, person: str) -> Profile:
@@ -71,7 +73,3 @@ def _walls(text: SnowflakeProfileText, database: str) -> Iterator[str]:
     for table, wall in text.walls:
         yield f"{wall.create};"
         yield f"{set_row_policy(table, wall, database=database)};"
-
-
-def _block(statements: Iterable[str]) -> Sequence[str]:
-    return ["```sql", *statements, "```"]

@@ -1,7 +1,9 @@
 """The page docs/reference/snowflake-script.md: the SQL that a Snowflake account is asked to run, from the code that renders it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+
+from tables import sql
 
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.plan import Lease
@@ -38,7 +40,7 @@ def page() -> Iterator[str]:
         "`rolevend platform plan` prints it.",
         "",
     )
-    yield from _block([script(_ACCOUNT, SnowflakeInstallOptions(("PUBLIC",))).text().rstrip()])
+    yield from sql([script(_ACCOUNT, SnowflakeInstallOptions(("PUBLIC",))).text().rstrip()])
     yield from ("", "## A vend", "", "One request with six statements, whatever the number of tables.", "")
     yield from _statements(vends.vend(_LEASE, "<public key of the agent>", _ACCOUNT))
     yield from ("", "Then a look at what the role holds. Where it is anything but its profile, the role is dropped again.", "")
@@ -52,11 +54,5 @@ def page() -> Iterator[str]:
     yield from _statements(drops.without_warehouse(_LEASE.role))
 
 
-def _statements(statements: Iterable[str]) -> Iterator[str]:
-    return _block([f"{each};" for each in statements])
-
-
-def _block(lines: Iterable[str]) -> Iterator[str]:
-    yield "```sql"
-    yield from lines
-    yield "```"
+def _statements(statements: Iterable[str]) -> Sequence[str]:
+    return sql([f"{each};" for each in statements])

@@ -1,14 +1,13 @@
 """`rolevend platform plan|install|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
 
-import base64
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import yaml
 
+from rolevend.app.login_secrets import login_secrets
 from rolevend.app.manifest import read
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, values
@@ -37,16 +36,16 @@ def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
     """Run the plan with the digest `accept`. Returns the two Secrets that the manifest refers to, as YAML for `namespace`."""
     platform = read(manifest)
     options = _options(platform)
-    passwords = Passwords(vendor=_password(), programmer=_password())
+    vendor, programmer = _password(), _password()
     with _administrator(platform, dsn) as connection:
-        run_plan(connection, options, accept=accept, passwords=passwords, randomness=secrets.token_bytes)
-    credentials = platform.spec.credentials
-    return yaml.safe_dump_all(
-        [
-            _secret(credentials.programmer_secret_ref.name, namespace, options.programmer, passwords.programmer),
-            _secret(credentials.vendor_secret_ref.name, namespace, options.vendor, passwords.vendor),
-        ],
-        sort_keys=False,
+        run_plan(
+            connection, options, accept=accept, passwords=Passwords(vendor=vendor, programmer=programmer), randomness=secrets.token_bytes
+        )
+    return login_secrets(
+        platform,
+        namespace,
+        programmer={"username": options.programmer, "password": programmer.reveal()},
+        vendor={"username": options.vendor, "password": vendor.reveal()},
     )
 
 
@@ -94,11 +93,3 @@ def _administrator(platform: DataPlatform, dsn: str) -> Iterator[Connection]:
 
 def _password() -> Secret:
     return Secret(secrets.token_urlsafe(_PASSWORD_BYTES))
-
-
-def _secret(name: str, namespace: str, username: str, password: Secret | None) -> dict[str, object]:
-    def encoded(text: str) -> str:
-        return base64.b64encode(text.encode()).decode()
-
-    login = {"username": encoded(username)} | ({"password": encoded(password.reveal())} if password else {})
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "data": login}

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import yaml
-
+from rolevend.app.login_secrets import login_secrets
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.kinds.data_platform import Snowflake
 from rolevend.model import PlatformName
-from rolevend.platforms.protocol import Account, Secret
+from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session
 from rolevend.platforms.snowflake.install import installer
@@ -43,12 +42,13 @@ def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation
         )
     vendor, programmer = new_login_key(), new_login_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
-    credentials = platform.spec.credentials
-    secrets = [
-        _secret(credentials.programmer_secret_ref.name, namespace, installer.PROGRAMMER_USER, programmer),
-        _secret(credentials.vendor_secret_ref.name, namespace, installer.VENDOR_USER, vendor),
-    ]
-    return Installation(installer.script(account, options, keys).text(), yaml.safe_dump_all(secrets, sort_keys=False))
+    secrets = login_secrets(
+        platform,
+        namespace,
+        programmer={"username": installer.PROGRAMMER_USER, "private_key": programmer.reveal()},
+        vendor={"username": installer.VENDOR_USER, "private_key": vendor.reveal()},
+    )
+    return Installation(installer.script(account, options, keys).text(), secrets)
 
 
 def apply(prepared: Installation, connection: str) -> None:
@@ -82,8 +82,3 @@ def _options(platform: DataPlatform) -> SnowflakeInstallOptions:
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
     return SnowflakeInstallOptions(tuple(sorted(schemas)), tuple(sorted(values.objects(platform))))
-
-
-def _secret(name: str, namespace: str, username: str, private_key: Secret) -> dict[str, object]:
-    login = {"username": username, "private_key": private_key.reveal()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "stringData": login}

@@ -1,4 +1,4 @@
-"""The command line: parses, calls `app`, reports. Each command imports what it needs when it runs, so that `--help` answers at once."""
+"""The command line: parses arguments, calls `app`, prints results. A command imports its modules when it runs, so `--help` is fast."""
 
 import sys
 
@@ -32,7 +32,7 @@ for command in (operator, api, mcp, crds, who, trace, drain, audit, receipt, pla
 
 
 def main(command: click.Command = cli) -> None:
-    """The entry point: an error that a person can mend is one line, without a traceback."""
+    """Run the command. Print an error that a person can fix as one line, without a traceback."""
     from rolevend.errors import RolevendError
 
     try:
@@ -53,7 +53,7 @@ def main(command: click.Command = cli) -> None:
         click.echo(f"rolevend: {packages_missing(extra)}", err=True)
         sys.exit(_FAILED)
     except OSError as error:
-        if error.filename is None:  # about no file that a person named
+        if error.filename is None:  # the error is not about a file that a person named
             raise
         click.echo(f"rolevend: {error.filename}: {error.strerror}", err=True)
         sys.exit(_FAILED)

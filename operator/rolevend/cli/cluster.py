@@ -1,23 +1,22 @@
-"""What works with a cluster: the operator, the CRDs, and the end before an uninstall."""
+"""Commands for a cluster: run the operator and the API, print the CRDs, and drain before an uninstall."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 from rolevend.cli.extras import needs
 
 
 @click.command()
-@options.kubeconfig("Instead of the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
-@options.namespace("Where the platforms' Secrets are.")
+@options.kubeconfig("Default: the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
+@options.namespace("The namespace of the platforms' Secrets.")
 @needs("operator,postgres")
 def operator(kubeconfig: str | None, namespace: str) -> None:
-    """Run the operator until it is told to stop.
+    """Run the operator until it gets a signal to stop.
 
-    Everything else is set by environment variables ROLEVEND_...; the chart's values name them.
+    Environment variables ROLEVEND_... hold all other settings; docs/reference/settings.md lists them.
     """
     import asyncio
     import contextlib
@@ -33,14 +32,14 @@ def operator(kubeconfig: str | None, namespace: str) -> None:
 
 
 @click.command()
-@options.kubeconfig("Instead of the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
-@options.namespace("Where the platforms' Secrets are.")
+@options.kubeconfig("Default: the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
+@options.namespace("The namespace of the platforms' Secrets.")
 @needs("api,operator,postgres")
 def api(kubeconfig: str | None, namespace: str) -> None:
-    """Take agents' calls over HTTP until told to stop.
+    """Serve the HTTP API for agents until it gets a signal to stop.
 
-    Vends with the vendor's credential alone; the operator must run, too. Everything else is set by environment variables ROLEVEND_...; the
-    chart's values name them.
+    The API holds only the vendor's credential; the operator must run, too. Environment variables ROLEVEND_... hold all other settings;
+    docs/reference/settings.md lists them.
     """
     import asyncio
     import contextlib
@@ -57,7 +56,10 @@ def api(kubeconfig: str | None, namespace: str) -> None:
 
 @click.command()
 @click.option(
-    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write a file per kind there, instead of printing."
+    "--write",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a file for each kind into this directory instead of printing.",
 )
 def crds(folder: Path | None) -> None:
     """Print the CustomResourceDefinitions: rolevend crds | kubectl apply --server-side -f -"""
@@ -75,14 +77,18 @@ def crds(folder: Path | None) -> None:
 @options.kubeconfig("Default: the pod's ServiceAccount, else ~/.kube/config.")
 @options.namespace()
 @click.option("--policy", default="rolevend-closed", show_default=True, help="The chart's ValidatingAdmissionPolicy that closes vending.")
-@click.option("--api", help="The API's Deployment in that namespace: it is stopped first, and runs again where something is left.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=240, show_default=True, help="Seconds to wait at most.")
-@click.option("--platforms", is_flag=True, help="Delete the DataPlatforms, too, after the last role.")
+@click.option(
+    "--api", help="The API's Deployment in that namespace. The command stops it first, and starts it again if it cannot drop all roles."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), default=240, show_default=True, help="The longest time to wait, in seconds."
+)
+@click.option("--platforms", is_flag=True, help="Also delete the DataPlatforms, after the last role.")
 def drain(kubeconfig: str | None, namespace: str, policy: str, api: str | None, timeout: float, *, platforms: bool) -> None:
     """Refuse new requests, end all live roles, and wait until the operator has dropped them.
 
-    The chart runs it before it is uninstalled. Vending stays closed until the policy's binding is deleted. The exit status is 1 if
-    something is left, and standard output says what.
+    The chart runs this command before an uninstall. Vending stays closed until the policy's binding is deleted. If an object is left, the
+    exit status is 1, and standard output names each object.
     """
     import asyncio
 
@@ -98,4 +104,4 @@ def drain(kubeconfig: str | None, namespace: str, policy: str, api: str | None, 
         click.echo(f"left: {each.kind} {each.name}: {each.message}")
     if left:
         tell(f"vending stays closed; to open it again: kubectl delete validatingadmissionpolicybinding {policy}")
-        sys.exit(options.FAILED)
+    printer.exit_if(left)

@@ -1,11 +1,11 @@
-"""What answers why."""
+"""The command `explain`: why an agent gets its access for a user."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 
 if TYPE_CHECKING:
     from rolevend.model import User
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("vended_role", required=False, metavar="[VENDEDROLE]")
 @click.option("-n", "--namespace", default="default", show_default=True, help="The VendedRole's and the agent's namespace.")
-@click.option("--agent", help="Instead of a VendedRole: name of the Agent. Default: one that may act for everybody.")
+@click.option("--agent", help="Instead of a VendedRole: the name of the Agent. Default: an agent that may act for every user.")
 @click.option("--user", help="Instead of a VendedRole: the user's subject.")
-@click.option("--issuer", help="The user's issuer. Default: that of the one known user with this subject.")
-@click.option("--platform", help="Instead of a VendedRole: name of the DataPlatform. Default: that of the catalog, where it is one.")
-@options.purpose("Instead of a VendedRole: what the agent would say that it is for.")
-@options.expiration_seconds("Instead of a VendedRole: for how long the agent would ask.")
+@click.option("--issuer", help="The user's issuer. Default: the issuer of the only known user with this subject.")
+@click.option("--platform", help="Instead of a VendedRole: the name of the DataPlatform. Default: the platform of the first catalog.")
+@options.purpose("Instead of a VendedRole: the purpose that the agent states.")
+@options.expiration_seconds("Instead of a VendedRole: the lifetime that the agent requests.")
 @click.option(
     "--files",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="Objects in files and folders, instead of the cluster's. May be given again.",
+    help="Read objects from these files and folders instead of the cluster. Repeatable.",
 )
 @click.option(
     "--catalog",
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What a platform holds, as `rolevend platform catalog` wrote it. Given again for each platform that is meant.",
+    help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
 )
 @options.kubeconfig()
 @options.OUTPUT
@@ -53,12 +53,12 @@ def explain(
     kubeconfig: str | None,
     output: str,
 ) -> None:
-    """Say why an agent gets what it gets for a user, or what is missing: each policy, what it asks, what it grants, and how masked; and the
-    tools of the agent.
+    """Explain the access that an agent gets for a user: each policy with its conditions, grants and masks, what is missing, and the
+    agent's tools.
 
-    For a VendedRole, on each of its platforms, whether it was granted or denied, or for --user and --agent before anything is asked for.
-    Objects are the cluster's, which takes the right to list them, or those in --files. Values of the user's attributes are not shown, those
-    that policies ask for are.
+    Explain a VendedRole on each of its platforms, whether it was granted or denied, or a --user and an --agent before any request. The
+    objects come from the cluster, which needs the right to list them, or from --files. The output shows the attribute values that policies
+    require, and not the values that the user has.
     """
     import asyncio
 
@@ -86,7 +86,7 @@ def explain(
         name = ObjectName(namespace, agent) if agent else ANY_AGENT
         who = Requester(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
         found = (explained(folder, who, held),)
-    click.echo(as_json(found) if output == "json" else as_text(found))
+    printer.show(output, lambda: as_json(found), text=lambda: as_text(found))
 
 
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":

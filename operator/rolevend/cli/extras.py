@@ -1,4 +1,4 @@
-"""Which extra brings a package that is not there: the base install judges policies, explains and verifies without any."""
+"""Name the extra that installs a missing package. The base install checks policies, explains and verifies without any extra."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,13 +15,13 @@ BROUGHT_BY: Final = {
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
 }
-"""By the name that is imported."""
+"""The extra by the name of the imported package."""
 
 
 def needs(extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """For a command that takes more than the first package it misses would tell of."""
+    """Decorate a command that needs several extras: name all of them, not only the one of the first missing package."""
 
-    def told(command: Callable[P, R]) -> Callable[P, R]:
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
         @wraps(command)
         def run(*arguments: P.args, **options: P.kwargs) -> R:
             try:
@@ -33,7 +33,7 @@ def needs(extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         return run
 
-    return told
+    return decorate
 
 
 def packages_missing(extras: str) -> Rejected:
@@ -41,5 +41,5 @@ def packages_missing(extras: str) -> Rejected:
 
 
 def extra_of(error: ModuleNotFoundError) -> str | None:
-    """None where no extra brings it, and so something is broken."""
+    """Return the extra that installs the missing package, or None if no extra does: then the installation is broken."""
     return BROUGHT_BY.get((error.name or "").partition(".")[0])

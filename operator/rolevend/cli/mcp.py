@@ -1,4 +1,4 @@
-"""The MCP server: a part of what agents install, and no part of the operator."""
+"""The command `mcp`. The MCP server is part of rolevend-client, which agents install."""
 
 import sys
 
@@ -10,10 +10,10 @@ from rolevend.errors import Rejected
 @click.command()
 @click.argument("transport", type=click.Choice(["stdio", "http"]))
 def mcp(transport: str) -> None:
-    """Serve MCP, so that a model queries as a database role of its own, for the person who uses its client.
+    """Serve MCP: a model queries with a database role of its own, for the person who uses its client.
 
-    Over stdio for the client that starts it, over http for many people. The same as rolevend-mcp, which agents install without the
-    operator; environment variables ROLEVEND_... set it.
+    Use stdio for the client that starts this process, and http for many people. The command rolevend-mcp of rolevend-client is the same,
+    and needs no operator. Environment variables ROLEVEND_... hold the settings.
     """
     try:
         from rolevend_client.mcp.__main__ import main

@@ -1,4 +1,4 @@
-"""What several commands take."""
+"""Options and arguments that several commands share."""
 
 import gc
 import re
@@ -11,25 +11,28 @@ import click
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-FAILED = 1
-"""The exit status of a command that did its work, and found something wrong."""
-
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 READABLE_FILE = click.Path(exists=True, dir_okay=False)
 
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
-OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: for programs, with all there is."
-)
+
+
+def output(*formats: str, help_text: str) -> Option:
+    """Return the option that names the format of the result, which `printer` prints. The first format is the default."""
+    return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=help_text)
+
+
+OUTPUT = output("text", "json", help_text="json: for programs, with all there is.")
 
 
 def connection(help_text: str) -> Option:
-    """The name of a person's own connection to Snowflake."""
+    """Return the option that names a connection of the person's connections.toml."""
     return click.option("--connection", metavar="NAME", help=help_text)
 
 
 def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUBECONFIG") -> Option:
-    """Looked at when the cluster is asked, which an `--offline` never does. Several files in one value are read as kubectl does."""
+    """Return the option that names a kubeconfig. The file is read only when the cluster is called. As in kubectl, one value may name
+    several files."""
     return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)
 
 
@@ -39,7 +42,7 @@ def namespace(help_text: str = "The operator's namespace.") -> Option:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would look again and again at objects that all live to the end of the command."""
+    """Switch the garbage collector off: the objects of the command live to its end, and repeated scans of them cost time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -63,10 +66,10 @@ def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> s
 
 
 def expiration_seconds(help_text: str) -> Option:
-    """As in the spec of a VendedRole."""
+    """Return the option with the bounds and default of a VendedRole's spec."""
     return click.option("--expiration-seconds", type=click.IntRange(5, 86_400), default=900, show_default=True, help=help_text)
 
 
 def own(kubeconfig: str | None) -> str:
-    """The person's own kubeconfig, where none was named."""
+    """Return this kubeconfig; if it is None, the person's own."""
     return kubeconfig or str(Path("~/.kube/config").expanduser())

@@ -1,8 +1,7 @@
-"""What works on a database."""
+"""Commands for a database: plan and install rolevend in it, read its catalog, and attest it."""
 
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 
 if TYPE_CHECKING:
     from rolevend.kinds import DataPlatform
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def platform() -> None:
-    """Prepare a database for vended roles, read its catalog, and try its promises."""
+    """Prepare a database for vended roles, read its catalog, and attest it."""
 
 
 _MANIFEST = click.option(
@@ -42,12 +41,10 @@ _DSN_OF_POSTGRES = click.option(
 @_DSN_OF_POSTGRES
 @options.OUTPUT
 def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
-    """Print every statement that would run, what it changes and for whom. Changes nothing.
+    """Print every statement that `install` would run, with its reason and its effect. Change nothing.
 
-    For Snowflake it is a script for an administrator, and no connection is made.
+    For Snowflake print a script for an administrator, without a connection.
     """
-    import json
-
     from rolevend.app.manifest import read
 
     found = read(manifest)
@@ -55,13 +52,13 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
         from rolevend.app import snowflake_account
 
         script, digest = snowflake_account.plan(found)
-        click.echo(json.dumps({"digest": digest, "script": script}, indent=2) if output == "json" else f"{script}\n-- digest: {digest}")
+        printer.show(output, lambda: {"digest": digest, "script": script}, text=lambda: f"{script}\n-- digest: {digest}")
         _next_step(digest, manifest)
         return
     from rolevend.app.platform import plan
 
     planned = plan(manifest, _required(dsn))
-    click.echo(json.dumps(planned.as_json(), indent=2) if output == "json" else planned.text())
+    printer.show(output, planned.as_json, text=planned.text)
     _next_step(planned.digest, manifest)
 
 
@@ -74,16 +71,16 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
     type=click.Path(dir_okay=False, allow_dash=True),
     default="-",
     show_default=True,
-    help="Where the two Secrets go, for kubectl apply.",
+    help="The file for the two Secrets, for kubectl apply.",
 )
 @click.option(
     "--connection",
     metavar="NAME",
-    help="For Snowflake: run the script by this connection of your connections.toml. Default: print it, with the keys, for you to run.",
+    help="For Snowflake: run the script with this connection of your connections.toml. Default: print the script, with the keys.",
 )
 @options.namespace()
 def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, namespace: str) -> None:
-    """Run exactly the plan with this digest, and print the operator's two logins as Secrets."""
+    """Run the plan with this digest, and write the operator's two logins as Secrets."""
     from rolevend.app.manifest import read
 
     found = read(manifest)
@@ -102,7 +99,7 @@ def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str,
 
 
 def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connection: str | None, namespace: str) -> None:
-    """The Secrets are kept before the script runs: nobody could make their keys again."""
+    """Write the Secrets before the script runs: their keys cannot be created again."""
     from rolevend.app import snowflake_account
 
     if secrets == "-":
@@ -135,12 +132,12 @@ def _required(dsn: str | None) -> str:
     default="-",
     show_default=True,
     metavar="FILE",
-    help="Where it goes: JSON where the name ends so, else YAML.",
+    help="The file to write: JSON if its name ends in .json, otherwise YAML.",
 )
 def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, output: Path) -> None:
-    """Write what policies see of the database: its tables, columns, types and tags, and the tools that agents might have. No row is read.
+    """Write the catalog of the database: its tables, columns, types and tags, and the tools that agents can get. It reads no row.
 
-    `rolevend policy` judges policies by this file. Equal databases give equal files, so it can stand in git.
+    The commands of `rolevend policy` take this file. Equal databases give equal files, so you can keep it in git.
     """
     from rolevend.app.manifest import read
 
@@ -165,7 +162,7 @@ def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, ou
 @platform.command("hash-key")
 @_MANIFEST
 @_DSN
-@click.option("--domain", required=True, help="The name of the key: databases of one domain hash equal values equally.")
+@click.option("--domain", required=True, help="The name of the key. Databases of one domain hash equal values to equal hashes.")
 @click.option(
     "--key",
     required=True,
@@ -173,9 +170,9 @@ def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, ou
     help="A file with the key, at least 32 characters, the same for every database of the domain.",
 )
 def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
-    """Let the mask Hash use the key of a domain, so that hashed columns can be joined with those of other databases.
+    """Set the key of the mask Hash to the key of a domain, so that hashed columns of several databases can be joined.
 
-    From then on every hash is another one than before, also for roles that live.
+    All hashes change at once, also for live roles.
     """
     from rolevend.app.platform import share_hash_key
 
@@ -190,7 +187,7 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
     "--filename",
     "manifest",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Try it here instead, without a cluster: the DataPlatform manifest.",
+    help="Attest from this machine, without a cluster: the DataPlatform manifest.",
 )
 @click.option(
     "--secrets",
@@ -204,12 +201,11 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
 def platform_attest(
     name: str | None, manifest: Path | None, secrets_file: Path | None, kubeconfig: str | None, timeout: float, output: str
 ) -> None:
-    """Have the operator try every promise and every attack on DataPlatform NAME with canary roles, and say what it found.
+    """Let the operator attest DataPlatform NAME: try every promise and every attack with canary roles. Print the result of each check.
 
     The exit status is 1 if a check failed.
     """
     import asyncio
-    import json
     import secrets
     from datetime import UTC, datetime
 
@@ -224,19 +220,19 @@ def platform_attest(
         found = attest_directly(manifest, secrets_file, lambda: datetime.now(UTC))
     else:
         found = asyncio.run(attest(name or "", options.own(kubeconfig), secrets.token_hex(8), timeout, tell))
-    click.echo(json.dumps(as_json(found), indent=2) if output == "json" else as_text(found))
-    if found.attestation.failed:
-        sys.exit(options.FAILED)
+    printer.show(output, lambda: as_json(found), text=lambda: as_text(found))
+    printer.exit_if(found.attestation.failed)
 
 
 @contextmanager
 def _private(path: str) -> Iterator[Callable[[str], None]]:
-    """A file that nobody else can read, opened before there is anything to write: what cannot be kept is not made. What was in it
-    stays until then. Where it cannot be written after all, the text goes to standard output: nobody could make it again."""
+    """Open a file that only its owner can read, before the text for it exists: no login is created that cannot be stored.
+
+    The old content stays until the text is written. If the write fails, the text goes to standard output: it cannot be created again."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        if is_file:  # and no pipe or terminal
+        if is_file:  # not a pipe or a terminal
             os.fchmod(descriptor, 0o600)
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--secrets") from error

@@ -1,12 +1,10 @@
-"""What judges policies in files, before they are merged."""
+"""Commands that judge policies in files, before the files are merged."""
 
-import sys
 from pathlib import Path
-from typing import Literal
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 from rolevend.cli.extras import needs
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
@@ -20,52 +18,39 @@ def _catalogs(*, required: bool) -> options.Option:
         required=required,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="What a platform holds, as `rolevend platform catalog` wrote it. May be given again, for another platform.",
+        help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
     )
 
 
 _CATALOGS = _catalogs(required=True)
-"""Where nothing can be told without: no catalog would look like no difference."""
+"""Required, because a missing catalog would look like no difference."""
 
 
 @click.group()
 def policy() -> None:
-    """Judge policies in files, before they are merged: without a cluster, without a database."""
+    """Check, test and compare policies in files, before they are merged. No cluster is needed."""
 
 
 @policy.command("check")
 @_PATHS
 @_catalogs(required=False)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    show_default=True,
-    help="github: at its line in a pull request.",
-)
+@options.output("text", "json", "github", help_text="github: annotations at the lines of a pull request.")
 def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
-    """Name everything that is wrong in the objects of these files and folders, at its file, line and field.
+    """Report each error in the objects of these files and folders, with its file, line and field.
 
-    The judgements are the operator's own. With a catalog they include what policies match: columns that are not there, literals of the
-    wrong type, selectors that select nothing. Objects of other kinds are passed over. The exit status is 1 if there is an error.
+    The checks are the operator's own. With a catalog they include the tables that policies match: unknown columns, literals of the wrong
+    type, selectors that select nothing. The command skips objects of other kinds. The exit status is 1 if there is an error.
     """
-    import json
-
     from rolevend.policytools.check import check
     from rolevend.policytools.folder import read_catalogs
     from rolevend.policytools.report import as_github, as_json, as_text
 
     with options.uncollected():
         checked = check(paths, read_catalogs(catalogs))
+    printer.show(output, lambda: as_json(checked), text=lambda: as_text(checked), github=lambda: as_github(checked))
     if output == "text":
-        click.echo(as_text(checked))
-        for note in checked.notes:
-            click.echo(f"note: {note}", err=True)
-    else:
-        click.echo(as_github(checked) if output == "github" else json.dumps(as_json(checked), indent=2))
-    if checked.errors:
-        sys.exit(options.FAILED)
+        printer.note(checked.notes)
+    printer.exit_if(checked.errors)
 
 
 @policy.command("test")
@@ -74,39 +59,28 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
 @options.OUTPUT
 @needs("policy-test")
 def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
-    """Try the cases in these files and folders: whether a person sees exactly these rows, so masked, through an agent.
+    """Run the test cases in these files and folders: a user must see exactly the expected rows, with the expected masks, through an agent.
 
-    Each case is a role that is vended on a PostgreSQL of its own, started here and ended again, on rows that its file gives. The exit
-    status is 1 if a case fails. Needs `pip install '.[policy-test]'`.
+    The command starts a temporary PostgreSQL, inserts the rows of each file, and vends a role for each case. The exit status is 1 if a
+    case fails. Needs `pip install '.[policy-test]'`.
     """
-    import json
-    from dataclasses import asdict
-
-    from rolevend.policytools.case_runner import run
+    from rolevend.policytools.case_runner import Tried, run
     from rolevend.policytools.folder import read_catalogs
+
+    def line(each: Tried) -> str:
+        return "\n".join([f"{'FAILED' if each.failures else 'passed'}  {each.case}", *(f"        {why}" for why in each.failures)])
 
     tried = []
     for each in run(paths, read_catalogs(catalogs)):
         tried.append(each)
         if output == "text":
-            click.echo("\n".join([f"{'FAILED' if each.failures else 'passed'}  {each.case}", *(f"        {why}" for why in each.failures)]))
+            click.echo(line(each))
     failed = sum(bool(each.failures) for each in tried)
-    if output == "json":
-        click.echo(json.dumps([asdict(each) for each in tried], indent=2))
-    else:
-        click.echo(f"{len(tried)} cases, {failed} failed")
-    if failed:
-        sys.exit(options.FAILED)
+    printer.show(output, lambda: tried, text=lambda: f"{len(tried)} cases, {failed} failed")
+    printer.exit_if(failed)
 
 
-_TABLES = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-    help="markdown: for the summary of a pull request.",
-)
+_TABLES = options.output("text", "markdown", "json", help_text="markdown: for the summary of a pull request.")
 _FOLDER = click.Path(exists=True, path_type=Path)
 
 
@@ -118,10 +92,10 @@ _FOLDER = click.Path(exists=True, path_type=Path)
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
-    help="UserAttributes of the people to decide for, instead of those in OLD and NEW. May be given again.",
+    help="Compare for the UserAttributes in these files and folders instead of those in OLD and NEW. Repeatable.",
 )
-@options.purpose("What agents would say that it is for.")
-@options.expiration_seconds("For how long agents would ask for the role.")
+@options.purpose("The purpose that agents state.")
+@options.expiration_seconds("The lifetime that agents request.")
 @_CATALOGS
 @_TABLES
 def policy_diff(
@@ -133,23 +107,18 @@ def policy_diff(
     catalogs: tuple[Path, ...],
     output: str,
 ) -> None:
-    """Say who gains and who loses which table, rows or column, where the objects of NEW take the place of those of OLD.
+    """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD.
 
-    Each user is decided for through each Agent of the two folders; where there is none, through one that may act for everybody. What is not
-    in OLD yet gives nothing there. A platform that policies name needs its catalog.
+    The command decides for each user through each Agent of the two folders; without any Agent, through one that may act for every user. An
+    object that is missing from OLD grants nothing there. Each platform that a policy names needs its catalog.
     """
-    import json
-
     from rolevend.policytools.diff import as_json, as_text, diff
     from rolevend.policytools.folder import read_catalogs
 
     compared = diff(old, new, users, read_catalogs(catalogs), purpose, expiration_seconds)
+    printer.show(output, lambda: as_json(compared), text=lambda: as_text(compared, "text"), markdown=lambda: as_text(compared, "markdown"))
     if output == "json":
-        click.echo(json.dumps(as_json(compared), indent=2))
-        for note in compared.notes:
-            click.echo(f"note: {note}", err=True)
-    else:
-        click.echo(as_text(compared, _form(output)))
+        printer.note(compared.notes)
 
 
 @policy.command("backtest")
@@ -161,17 +130,17 @@ def policy_diff(
     required=True,
     type=options.READABLE,
     metavar="FILE",
-    help="Audit events of the operator. May be given again; - is standard input.",
+    help="A file of the operator's audit events. Repeatable; - is standard input.",
 )
-@click.option("--since", metavar="TIME", help="30d, 12h, or a date: only decisions from then on. Default: all in the files.")
+@click.option("--since", metavar="TIME", help="30d, 12h or a date: only decisions since then. Default: all decisions in the files.")
 @_CATALOGS
 @_TABLES
 def policy_backtest(
     paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: tuple[Path, ...], output: str
 ) -> None:
-    """Say what the requests in these audit files would have been given, or lost, by the policies in these files and folders.
+    """Report what the requests in these audit files would gain or lose with the policies in these files and folders.
 
-    What was given then stands in the events, with all that was read of the user: nobody's attributes of today are asked. The exit status
+    The audit events hold the access of that time and the user's attributes of that time; current attributes are not read. The exit status
     is 1 if nothing could be compared, or if the catalog of a platform among the files is missing.
     """
     from datetime import UTC, datetime
@@ -181,10 +150,5 @@ def policy_backtest(
 
     begin = None if since is None else moment(since, datetime.now(UTC))
     found = backtest(paths, audit_files, begin, read_catalogs(catalogs))
-    click.echo(as_json(found) if output == "json" else as_text(found, _form(output)))
-    if found.failed:
-        sys.exit(options.FAILED)
-
-
-def _form(output: str) -> Literal["text", "markdown"]:
-    return "markdown" if output == "markdown" else "text"
+    printer.show(output, lambda: as_json(found), text=lambda: as_text(found, "text"), markdown=lambda: as_text(found, "markdown"))
+    printer.exit_if(found.failed)

@@ -1,27 +1,26 @@
-"""Receipts: what a role was given and how it ended, signed, and checked where nobody need be asked."""
+"""Commands for receipts: signed records of a role's access and of its end, which anybody can verify offline."""
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 from rolevend.cli.extras import needs
 
 if TYPE_CHECKING:
-    from rolevend.audit.receipt_files import Receipt
+    from rolevend.audit.receipt_files import Receipt, VerifiedReceipts
 
 
 @click.group()
 def receipt() -> None:
-    """Make the key that receipts of roles are signed with, and check receipts without asking anybody."""
+    """Create the key that signs the receipts of roles, and verify receipts offline."""
 
 
 @receipt.command("new-key")
 @needs("operator")
 def new_key() -> None:
-    """Print a new private key, as PEM. A secret: pipe it to where it stays."""
+    """Print a new private key as PEM. It is a secret: pipe it to the place where you keep it."""
     from rolevend.audit.receipt_files import new_private_key
 
     click.echo(new_private_key(), nl=False)
@@ -35,11 +34,11 @@ def new_key() -> None:
     required=True,
     type=options.READABLE_FILE,
     metavar="FILE",
-    help="A private key, as PEM or JWK. May be given again.",
+    help="A private key as PEM or JWK. Repeatable.",
 )
 @needs("operator")
 def keys(files: tuple[str, ...]) -> None:
-    """Print the public halves of private keys as a key set (JWKS): for those who verify, and no secret."""
+    """Print the public keys of these private keys as a key set (JWKS), for verification. It holds no secret."""
     from pathlib import Path
 
     from rolevend.audit.receipt_files import public_key_set, read_signing_key
@@ -56,42 +55,35 @@ def keys(files: tuple[str, ...]) -> None:
     required=True,
     type=options.READABLE_FILE,
     metavar="FILE",
-    help="The key set that `rolevend receipt keys` prints. May be given again, for a key that was another one once.",
+    help="The key set that `rolevend receipt keys` prints. Repeat it for earlier keys.",
 )
 @options.OUTPUT
 @needs("operator")
 def verify(files: tuple[str, ...], key_files: tuple[str, ...], output: str) -> None:
-    """Say what roles were given and how they ended, and whether that is what was signed.
+    """Print the access and the end of each role, and verify the signatures.
 
-    FILE holds audit events, or receipts alone, one a line; - is standard input. A receipt that was altered, that is not what its event
-    says, or whose half is missing or another role's is named, and the exit status is 1. Whether events are missing is what
-    `rolevend audit verify` says.
+    FILE holds audit events, or receipts alone, one on each line; - is standard input. The output names a receipt that was altered, that
+    differs from its event, or that has a half of another role or only one half; then the exit status is 1. To find missing events, use
+    `rolevend audit verify`.
     """
-    import json
-    from dataclasses import asdict
-
     from rolevend.audit.receipt_files import read_public_keys
     from rolevend.audit.receipt_files import verify as verify_files
 
     found = verify_files(files, read_public_keys(key_files))
-    if output == "json":
-        click.echo(json.dumps(asdict(found), indent=2))
-    else:
-        for each in found.receipts:
-            for name, value in _told(each):
-                click.echo(f"{name:<10} {_shown(value)}")
-            click.echo()
-        for problem in found.problems:
-            click.echo(f"PROBLEM {problem}")
-        for note in found.notes:
-            click.echo(f"note: {note}")
-        outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were signed"
-        click.echo(f"{len(found.receipts)} receipts, {outcome}")
-    if found.problems:
-        sys.exit(options.FAILED)
+    printer.show(output, lambda: found, text=lambda: "\n".join(_lines(found)))
+    printer.exit_if(found.problems)
 
 
-def _told(receipt: "Receipt") -> Iterator[tuple[str, str]]:
+def _lines(found: "VerifiedReceipts") -> Iterator[str]:
+    for receipt in found.receipts:
+        yield from (f"{name:<10} {_printable(value)}" for name, value in _facts(receipt))
+        yield ""
+    yield from printer.findings(found.problems, found.notes)
+    outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were signed"
+    yield f"{len(found.receipts)} receipts, {outcome}"
+
+
+def _facts(receipt: "Receipt") -> Iterator[tuple[str, str]]:
     beginning, end = receipt.beginning, receipt.end
     said = {**(end.said if end else {}), **(beginning.said if beginning else {})}
     user = f"{said['userSubject']} ({said.get('userIssuer')})" if "userSubject" in said else None
@@ -128,6 +120,6 @@ def _ended(said: dict[str, object]) -> str:
     return f"{said.get('ended')}{by}, gone at {said.get('endedAt')} after {said.get('dropSeconds')} s{sessions}"
 
 
-def _shown(text: str) -> str:
-    """What steers a terminal is shown by its code."""
+def _printable(text: str) -> str:
+    """Replace control characters, which could steer a terminal, by their codes."""
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)

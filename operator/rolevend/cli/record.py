@@ -1,35 +1,38 @@
-"""What answers who that was, and what it did."""
+"""Commands that read the records of a role: who acted, which statements ran, and whether audit events are complete."""
 
-import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options
+from rolevend.cli import options, printer
 from rolevend.cli.extras import needs
 
 if TYPE_CHECKING:
     from rolevend.app.snowflake_record import SnowflakeTrace
     from rolevend.app.trace import Trace
+    from rolevend.audit.chain import VerifiedChain
 
 
 @click.command()
 @click.argument("role_name")
 @options.kubeconfig()
-@options.namespace("Where the records of handles are.")
+@options.namespace("The namespace of the records of handles.")
 @click.option(
     "--audit",
     "audit_files",
     multiple=True,
     type=options.READABLE,
     metavar="FILE",
-    help="Look into this file of audit events, too. May be given again; - is standard input.",
+    help="Also read this file of audit events. Repeatable; - is standard input.",
 )
 @click.option(
-    "--dsn", envvar="ROLEVEND_ADMIN_DSN", help="Ask the platform's database for the lease, as somebody who may read rolevend.lease."
+    "--dsn",
+    envvar="ROLEVEND_ADMIN_DSN",
+    help="Also read the lease from the platform's database, with a login that may read rolevend.lease.",
 )
-@options.connection("Ask the platform's Snowflake account for the lease, by this connection of your connections.toml.")
-@click.option("--offline", is_flag=True, help="Do not ask the cluster.")
+@options.connection("Also read the lease from the platform's Snowflake account, with this connection of your connections.toml.")
+@click.option("--offline", is_flag=True, help="Do not call the cluster.")
 @options.OUTPUT
 @needs("operator,postgres")
 def who(
@@ -43,46 +46,39 @@ def who(
     *,
     offline: bool,
 ) -> None:
-    """Say which agent acted for whom in ROLE_NAME, also years after the role is gone."""
+    """Report which agent acted for which user in ROLE_NAME, even years after the role was dropped."""
     import asyncio
-    import json
 
     from rolevend.app.who import Sources, describe
 
     config = None if offline else options.own(kubeconfig)
     found = asyncio.run(describe(role_name, Sources(config, namespace, audit_files, dsn, connection)))
-    if output == "json":
-        click.echo(json.dumps({**found.text, "sources": found.sources}, indent=2))
-    else:
-        for key, value in found.text.items():
-            click.echo(f"{key:<10} {value}  [{found.sources[key]}]")
-    for note in found.notes:
-        click.echo(f"note: {note}", err=True)
+    printer.show(
+        output,
+        lambda: {**found.text, "sources": found.sources},
+        text=lambda: "\n".join(f"{name:<10} {value}  [{found.sources[name]}]" for name, value in found.text.items()),
+    )
+    printer.note(found.notes)
 
 
 @click.command()
 @click.argument("role_name")
 @click.argument("files", nargs=-1, type=options.READABLE, metavar="[FILE...]")
-@options.connection("Ask Snowflake by this connection of your connections.toml, instead of reading files.")
-@click.option("--user", metavar="NAME", help="With --connection: the agent's own user, where the role had no user of its name.")
+@options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of files.")
+@click.option("--user", metavar="NAME", help="With --connection: the agent's own user, if the role had no user of its name.")
 @click.option("--archive", is_flag=True, help="With --connection: the last year, up to 45 minutes ago. Default: seven days, up to now.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
+@options.output("text", "json", help_text="json: one object per line.")
 def trace(role_name: str, files: tuple[str, ...], connection: str | None, user: str | None, output: str, *, archive: bool) -> None:
-    """Print every statement that ROLE_NAME ran, as its platform logged it.
+    """Print every statement that ROLE_NAME ran, from the log of its platform.
 
-    Of PostgreSQL from its log: FILE is a csvlog or jsonlog, also compressed by gzip; older files first, - is standard input. Statements
-    come in the order in which they ended. Of Snowflake from its query history, in the order in which they began.
+    For PostgreSQL FILE is a csvlog or jsonlog, also compressed with gzip. Name older files first; - is standard input. Statements come in
+    the order of their ends. For Snowflake the command reads the query history; statements come in the order of their starts.
     """
-    import json
-    from dataclasses import asdict
-
     from rolevend.app.trace import shown
 
     statements = _trace(role_name, files, connection, user, archive=archive)
-    for statement in statements:
-        click.echo(json.dumps(asdict(statement)) if output == "json" else shown(statement))
-    for note in statements.notes:
-        click.echo(f"note: {note}", err=True)
+    printer.show_each(output, statements, shown)
+    printer.note(statements.notes)
 
 
 def _trace(role_name: str, files: tuple[str, ...], connection: str | None, user: str | None, *, archive: bool) -> "Trace | SnowflakeTrace":
@@ -106,35 +102,29 @@ def audit() -> None:
 
 @audit.command("verify")
 @options.FILES
-@click.option("--expect", default="", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
+@click.option("--expect", default="", metavar="HASH", help="Require an event with this hash: the last hash of an earlier verification.")
 @click.option(
     "--key",
     "keys",
     multiple=True,
     type=options.READABLE,
     metavar="FILE",
-    help="Every event must be sealed with the key in this file. May be given again, for a key that was another one once.",
+    help="Require that every event is sealed with the key in this file. Repeat it for earlier keys.",
 )
 @options.OUTPUT
 def audit_verify(files: tuple[str, ...], expect: str, keys: tuple[str, ...], output: str) -> None:
-    """Say whether every audit event is there as it was written: older files first, - is standard input.
+    """Verify that every audit event is present and unchanged. Name older files first; - is standard input.
 
-    A line that was altered, removed, moved or cut off is named, and the exit status is 1.
+    The output names each line that was altered, removed, moved or cut off; then the exit status is 1.
     """
-    import json
-    from dataclasses import asdict
-
     from rolevend.audit.event_files import verify
 
     found = verify(files, expect, keys)
-    if output == "json":
-        click.echo(json.dumps(asdict(found), indent=2))
-    else:
-        for problem in found.problems:
-            click.echo(f"PROBLEM {problem}")
-        for note in found.notes:
-            click.echo(f"note: {note}")
-        outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were written"
-        click.echo(f"{found.events} events, {outcome}; the last one has the hash {found.head or '(none)'}")
-    if found.problems:
-        sys.exit(options.FAILED)
+    printer.show(output, lambda: found, text=lambda: "\n".join(_lines(found)))
+    printer.exit_if(found.problems)
+
+
+def _lines(found: "VerifiedChain") -> Iterator[str]:
+    yield from printer.findings(found.problems, found.notes)
+    outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were written"
+    yield f"{found.events} events, {outcome}; the last one has the hash {found.head or '(none)'}"

@@ -4,9 +4,8 @@ What was given stands in the audit events, and so does all that was known of the
 there; the record counts where they do not say it.
 """
 
-import json
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -224,8 +223,8 @@ def _nobody(found: Backtest) -> str:
     return f"{found.decisions} decisions{others}: nobody would have gained or lost anything"
 
 
-def as_json(found: Backtest) -> str:
-    rows: Iterable[dict[str, Any]] = (
+def as_json(found: Backtest) -> dict[str, Any]:
+    outcomes = [
         {
             "issuer": each.who.user.issuer,
             "subject": each.who.user.subject,
@@ -242,5 +241,5 @@ def as_json(found: Backtest) -> str:
             "after": each.change.after,
         }
         for each in found.outcomes
-    )
-    return json.dumps({"decisions": found.decisions, "compared": found.compared, "outcomes": list(rows), "notes": found.notes}, indent=2)
+    ]
+    return {"decisions": found.decisions, "compared": found.compared, "outcomes": outcomes, "notes": found.notes}

@@ -1,6 +1,5 @@
 """`rolevend explain`: why an agent gets what it gets for a user, or what is missing, from objects and a catalog."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -231,10 +230,10 @@ def _column(column: ColumnGranted) -> str:
     return f"{column.name}{tags}" if column.mask == Clear() else f"{column.name}{tags}: {mask_shown(column.mask)}"
 
 
-def as_json(found: Sequence[Explained]) -> str:
-    """An object; of a VendedRole on several platforms a list of such objects."""
-    told = [_json(each) for each in found]
-    return json.dumps(told[0] if len(told) == 1 else told, indent=2)
+def as_json(found: Sequence[Explained]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return an object; for a VendedRole on several platforms a list of such objects."""
+    objects = [_json(each) for each in found]
+    return objects[0] if len(objects) == 1 else objects
 
 
 def _json(found: Explained) -> dict[str, Any]:

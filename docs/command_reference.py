@@ -1,0 +1,47 @@
+"""The page docs/reference/cli.md, from the commands and their options."""
+
+import inspect
+from collections.abc import Iterator
+
+import click
+from tables import code, table
+
+from rolevend.cli import cli
+
+
+def page() -> Iterator[str]:
+    yield "# Command line"
+    yield ""
+    yield "An error that a person can fix is one line on standard error. Exit codes: 0 for success, 1 for such an error, 2 for a wrong"
+    yield "command line, 130 where the command was interrupted."
+    yield from _command(cli, click.Context(cli, info_name="rolevend", help_option_names=cli.context_settings["help_option_names"]))
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield from ("", f"## {context.command_path}", "", "```text", command.get_usage(context).removeprefix("Usage: "), "```", "")
+    yield from inspect.cleandoc(command.help or "").replace("\b\n", "").splitlines()
+    options = [each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden]
+    yield ""
+    yield from table(("Option", "Meaning"), ((_option_name(each, context), _option_meaning(each, context)) for each in options))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from _command(below, click.Context(below, info_name=name, parent=context))
+
+
+def _option_name(option: click.Option, context: click.Context) -> str:
+    value = "" if option.is_flag else f" {option.make_metavar(context)}"
+    return ", ".join(f"`{name}{value}`" for name in option.opts)
+
+
+def _option_meaning(option: click.Option, context: click.Context) -> str:
+    default = option.get_default(context)
+    words = [option.help or ""]
+    if option.required:
+        words.append("Required.")
+    if isinstance(default, str | int) and not isinstance(default, bool):
+        words.append(f"Default: {code(default)}.")
+    if option.envvar:
+        words.append(f"Environment: {code(option.envvar)}.")
+    return " ".join(words)

@@ -1,0 +1,108 @@
+"""The pages docs/reference/settings.md, chart.md and metrics.md, from the settings, the chart's values and the metrics."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tables import code, table
+
+from rolevend.settings import PREFIX, ApiSettings, Settings
+from rolevend.telemetry.metrics import Metrics
+
+_CHART = Path(__file__).resolve().parents[1] / "charts" / "rolevend"
+_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file", "receipt_key_file"}
+"""Settings that the chart's Deployment decides: `values.yaml` has no place for them."""
+
+
+def metrics() -> Iterator[str]:
+    metrics = Metrics()
+    labels = {collector._name: collector._labelnames for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
+    yield "# Metrics"
+    yield ""
+    yield "The operator, and each replica of the API, serves them at `/metrics`, in the text format of OpenMetrics. No label holds a user,"
+    yield "a role, an agent or a policy. Those of calls and steps are the API's, most others the operator's; vends and denials are of both."
+    yield "How to use them: [monitor](../how-to/monitor.md)."
+    yield ""
+    yield from table(
+        ("Metric", "Type", "Labels", "What it is"),
+        (
+            (
+                code(f"{family.name}_total" if family.type == "counter" else family.name),
+                family.type,
+                ", ".join(map(code, labels.get(family.name, ("version",)))) or "-",
+                family.documentation,
+            )
+            for family in metrics.registry.collect()
+            if not family.name.endswith("_created")
+        ),
+    )
+
+
+def settings() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield "The operator and the API read their settings from the environment. The chart sets those in the third column from its value"
+    yield "`settings`, for both, and the others itself. A value that cannot be is an error that names the variable."
+    yield ""
+    head = ("Variable", "Default", "Chart value", "Meaning")
+    yield from table(head, (_setting(name, field) for name, field in Settings.model_fields.items()))
+    yield from ("", "## Of the API alone", "")
+    own = {name: field for name, field in ApiSettings.model_fields.items() if name not in Settings.model_fields}
+    yield from table(head, (_setting(name, field) for name, field in own.items()))
+
+
+def _setting(name: str, field: Any) -> tuple[str, str, str, str]:
+    property_schema = ApiSettings.model_json_schema()["properties"][name]
+    bounds = [f"{word} {property_schema[key]:g}" for key, word in _BOUNDS.items() if key in property_schema]
+    if (pattern := property_schema.get("pattern")) is not None:
+        bounds.append("one of " + ", ".join(re.findall(r"\w+", pattern)))
+    meaning = " ".join([field.description or "The least important level that is logged.", *([f"({', '.join(bounds)})"] if bounds else [])])
+    value = "-" if name in _SET_BY_THE_CHART or name not in Settings.model_fields else code(f"settings.{_camel(name)}")
+    return code(PREFIX + name.upper()), "-" if field.default is None else code(field.default), value, meaning
+
+
+_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def chart() -> Iterator[str]:
+    text = (_CHART / "values.yaml").read_text(encoding="utf-8")
+    about = yaml.safe_load((_CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    yield "# Values of the chart"
+    yield ""
+    yield f"The chart is in `charts/rolevend`, and needs Kubernetes {about['kubeVersion'].removesuffix('-0')}. Unknown values are refused."
+    yield "What the chart makes: [rbac.md](rbac.md)."
+    yield ""
+    yield from table(("Value", "Default", "Meaning"), _leaves(text))
+
+
+def _leaves(text: str) -> Iterator[tuple[str, str, str]]:
+    """Every value that is no mapping with members of its own, with the comments above it and above what it is in."""
+    values = yaml.safe_load(text)
+    comments: list[str] = []
+    path: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        if not line.strip():
+            comments = []
+        elif (comment := re.fullmatch(r" *# ?(.*)", line)) is not None:
+            comments.append(comment[1])
+        elif (key := re.match(r"( *)(\w+):", line)) is not None:
+            path = [step for step in path if step[0] < len(key[1])] + [(len(key[1]), key[2])]
+            names = [name for _, name in path]
+            value = reduce(getitem, names, values)
+            if not isinstance(value, Mapping) or not value or "{" in line:
+                more = " See [settings.md](settings.md)." if names == ["settings"] else ""
+                yield (
+                    code(".".join(names)),
+                    code(yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()),
+                    (" ".join(comments) or "-") + more,
+                )
+            comments = []

@@ -1,0 +1,47 @@
+"""Print the result of a command in the format that `--output` names. Every command prints its result through here.
+
+The functions that render a result return texts or values; only this module knows how values are encoded.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+def show(output: str, value: Callable[[], object], **texts: Callable[[], str]) -> None:
+    """Print the text that the function named like the format returns; for `json` print the value, indented."""
+    click.echo(_json(value(), indent=2) if output == "json" else texts[output]())
+
+
+def show_each(output: str, results: Iterable[T], text: Callable[[T], str]) -> None:
+    """Print each result when it arrives: for `json` as an object on one line, otherwise as a text."""
+    for result in results:
+        click.echo(_json(result) if output == "json" else text(result))
+
+
+def findings(problems: Iterable[str], notes: Iterable[str]) -> list[str]:
+    """Return the lines of a verification's text that name what is wrong, and what a person should know."""
+    return [*(f"PROBLEM {each}" for each in problems), *(f"note: {each}" for each in notes)]
+
+
+def note(notes: Iterable[str]) -> None:
+    """Print notes on standard error: standard output holds the result alone."""
+    for each in notes:
+        click.echo(f"note: {each}", err=True)
+
+
+def exit_if(failed: object) -> None:
+    """Exit with status 1 if the command did its work and found something wrong."""
+    if failed:
+        sys.exit(1)
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    encode: Callable[[Any], Any] = asdict
+    return json.dumps(value, indent=indent, default=encode)
