@@ -1,1 +1,1 @@
-"""The story that `python -m demo` tells, on the local parts of `testbed`: one act after another, each line checked before it is told."""
+"""The story of `python -m demo`, on the local servers of `testbed`: acts in sequence, each line checked before it is printed."""

@@ -1,4 +1,4 @@
-"""The first half of the story: two people are served, and what their roles are refused. Every line is checked before it is told."""
+"""The first half of the story: two people get roles, and the server refuses everything else. Every line is checked before it is printed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +27,14 @@ _NOT_WRITABLE = "55000"
 
 @dataclass(slots=True)
 class Scene:
-    """What the acts share."""
+    """The state that the acts share."""
 
     stage: Stage
     tell: Teller
     witness: Witness
     broken: sabotage.Sabotage | None
     times: dict[str, float] = field(default_factory=dict)
-    """What was measured, in seconds, for the summary."""
+    """Measured durations in seconds, for the summary."""
 
     def breaks(self, wanted: sabotage.Sabotage) -> bool:
         return self.broken == wanted
@@ -44,7 +44,7 @@ class Scene:
 
 
 def ask_for_two(scene: Scene) -> tuple[Vended, Vended]:
-    """Anna's role and Bob's."""
+    """Request and check Anna's and Bob's roles."""
     stage, tell, witness = scene.stage, scene.tell, scene.witness
     tell.act(1, f"The agent {AGENT} asks the same question for two people, neither of whom has an account on the database")
     witness.holds(stage.seed)
@@ -137,7 +137,7 @@ def _compare_masks(scene: Scene, annas: psycopg.Connection, bobs: psycopg.Connec
 
 
 def try_to_leave(scene: Scene, anna: Vended, bob: Vended) -> None:
-    """Whatever the agent tries with Anna's role, the server refuses, and nothing has changed afterwards."""
+    """Check that the server refuses every attempt with Anna's role, and that nothing changed afterwards."""
     tell, witness = scene.tell, scene.witness
     tell.act(2, "The agent tries to get out of Anna's role")
     profile, other = witness.member_of(anna.role), witness.member_of(bob.role)
@@ -160,7 +160,7 @@ def try_to_leave(scene: Scene, anna: Vended, bob: Vended) -> None:
 
 
 def _guess(scene: Scene, anna: Vended) -> None:
-    """The agent searches for the person of a claim that is hidden from it, by errors that a comparison with the hidden row would cause."""
+    """Search for the person of a hidden claim, by errors that a comparison with the hidden row would cause."""
     tell, seed = scene.tell, scene.stage.seed
     if scene.breaks("fence"):
         scene.broke(sabotage.open_the_fence(scene.stage.superuser))
@@ -187,7 +187,7 @@ def _errs(connection: psycopg.Connection, claim: int, guess: int) -> bool:
 
 
 def _attempts(anna: Vended, bob: Vended, profile: str) -> Iterator[tuple[str, Sequence[Statement], str]]:
-    """(what is shown, what runs, the SQLSTATE that refuses it)."""
+    """Yield (title, statements, SQLSTATE of the refusal)."""
 
     def plain(text: LiteralString, state: str = _DENIED) -> tuple[str, Sequence[Statement], str]:
         return text, [sql.SQL(part) for part in text.split("; ")], state
@@ -208,7 +208,7 @@ def _attempts(anna: Vended, bob: Vended, profile: str) -> Iterator[tuple[str, Se
 
 
 def _refusal(connection: psycopg.Connection, attempt: str, statements: Sequence[Statement], state: str) -> str:
-    """The server's message; `CheckFailed` if it lets the agent do it, or refuses for another reason than meant."""
+    """Return the server's message. Raises `CheckFailed` if the attempt succeeds or fails for another reason."""
     try:
         for statement in statements:
             answer: object = connection.execute(statement).statusmessage
@@ -235,7 +235,7 @@ def _at_kubernetes(scene: Scene, anna: Vended) -> Iterator[tuple[str, str]]:
 
 
 def _short(row: Row) -> Row:
-    """For a table: a number that names something is no quantity, and a digest is known by its beginning."""
+    """Shorten a row for a table: ids as text, and digests to their prefix."""
     claim_id, country, amount, full_name, ssn, *rest = row
     digest = f"{ssn[:11]}…" if isinstance(ssn, str) and len(ssn) > 12 else ssn
     return (str(claim_id), country, amount, full_name, digest, *rest)

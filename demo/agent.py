@@ -1,4 +1,4 @@
-"""What the agent does: asks Kubernetes for a role, reads the Secret, logs in. With its own ServiceAccount and nothing else."""
+"""The agent's actions: request a role from Kubernetes, read the Secret, log in. With its own ServiceAccount only."""
 
 import base64
 import json
@@ -27,29 +27,30 @@ REQUESTS = EXAMPLE / "vended-roles.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Vended:
-    """A role that was asked for, and is Ready."""
+    """A requested role that is Ready."""
 
     name: str
-    """Of the VendedRole, and of the Secret."""
+    """The name of the VendedRole and of the Secret."""
     role: str
     uid: str
     expires_at: datetime
     login: Mapping[str, str] = field(repr=False)
-    """The keys of the Secret; of the first, where there are several platforms."""
+    """The keys of the Secret, of the first platform if there are several."""
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
-        """Log in as the role; `psycopg.OperationalError` if the server refuses."""
+        """Log in as the role. Raises `psycopg.OperationalError` if the server refuses."""
         return logged_in(self.login, connect_timeout=_CONNECT_SECONDS, **({} if database is None else {"dbname": database}))
 
 
 def requests() -> list[dict[str, Any]]:
-    """The VendedRoles of the example."""
+    """Return the VendedRoles of the example."""
     return list(yaml.safe_load_all((checkout() / REQUESTS).read_text()))
 
 
 def ask(kubectl: Kubectl, names: Sequence[str], request: dict[str, Any] | Path = REQUESTS) -> tuple[list[Vended], float]:
-    """Apply `request`, or the VendedRoles of a file in the checkout, and wait until all `names` are Ready; the roles, and how long that
-    took."""
+    """Apply `request`, or the VendedRoles of a file in the checkout, and wait until all `names` are Ready. Returns the roles and the
+    duration.
+    """
     start = time.monotonic()
     if isinstance(request, Path):
         kubectl("apply", "--filename", str(checkout() / request))
@@ -64,7 +65,7 @@ def ask(kubectl: Kubectl, names: Sequence[str], request: dict[str, Any] | Path =
 
 
 def rows(connection: psycopg.Connection, question: LiteralString) -> list[Row]:
-    """The answer; `CheckFailed` with the server's words if there is none."""
+    """Return the rows. Raises `CheckFailed` with the server's message if the query fails."""
     try:
         return connection.execute(question).fetchall()
     except psycopg.Error as error:
@@ -72,7 +73,7 @@ def rows(connection: psycopg.Connection, question: LiteralString) -> list[Row]:
 
 
 def refused_login(vended: Vended, database: str | None = None) -> str:
-    """What the server says when it refuses the role's login, to its own database or another; `CheckFailed` if it does not."""
+    """Return the server's message when it refuses the login, to the role's database or another. Raises `CheckFailed` if it does not."""
     try:
         vended.connect(database).close()
     except psycopg.OperationalError as error:
@@ -81,7 +82,7 @@ def refused_login(vended: Vended, database: str | None = None) -> str:
 
 
 def said(error: psycopg.Error) -> str:
-    """The server's own message, in one line."""
+    """Return the server's message in one line."""
     if error.diag.message_primary:
         return error.diag.message_primary
     *_, message = str(error).rpartition("FATAL:")
@@ -89,7 +90,7 @@ def said(error: psycopg.Error) -> str:
 
 
 class LongQuery(threading.Thread):
-    """A query that runs beside the story. `outcome` is the server's last word, and `ended_at` when it came; None until then."""
+    """A query that runs concurrently. `outcome` is the server's final message, and `ended_at` its time; None until then."""
 
     def __init__(self, connection: psycopg.Connection, query: LiteralString) -> None:
         super().__init__(name="rolevend-demo-long-query", daemon=True)
@@ -108,7 +109,7 @@ class LongQuery(threading.Thread):
 
 
 def credential(kubectl: Kubectl, secret: str) -> dict[str, str]:
-    """The keys of a Secret, as a pod finds them that mounts it."""
+    """Return the keys of a Secret, as in a pod that mounts it."""
     held = kubectl.get("secret", secret, "--namespace", AGENTS)
     return {key: base64.b64decode(value).decode() for key, value in held["data"].items()}
 
@@ -120,7 +121,7 @@ def _read(kubectl: Kubectl, name: str) -> Vended:
 
 
 def _why(kubectl: Kubectl, names: Sequence[str]) -> str:
-    """What the status says of those that are not Ready."""
+    """Return the status of the roles that are not Ready."""
     told = []
     for name in names:
         body = kubectl.get("vendedrole", name)

@@ -1,7 +1,7 @@
-"""What each answer must be, worked out from the seeded rows alone, and the comparison that ends the demo where it is another.
+"""Compute the expected answers from the seeded rows, and compare.
 
-The policies of examples/01-first-role are written down a second time here, by hand: a check that asked rolevend what rolevend
-should show would always agree.
+The policies of examples/01-first-role are implemented here a second time: a check that used rolevend for the expected answer would always
+pass.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ _SHOWN = 3
 
 
 class CheckFailed(BenchError):
-    """The database is not as the story says."""
+    """The database differs from the story."""
 
     def __init__(self, what: str, expected: str, seen: str) -> None:
         super().__init__(f"check failed: {what}\n  expected: {expected}\n  seen:     {seen}")
 
 
 def check(what: str, *, expected: object, seen: object) -> None:
-    """Nothing if they are equal; else `CheckFailed`."""
+    """Raise `CheckFailed` unless they are equal."""
     if seen != expected:
         raise CheckFailed(what, _text(expected), _text(seen))
 
 
 def check_rows(what: str, *, expected: Sequence[Row], seen: Sequence[Row]) -> None:
-    """The same rows in the same order; a failure shows how many there were and the first that differs, not all of them."""
+    """Raise `CheckFailed` unless the rows are equal, in order. The failure shows the counts and the first difference."""
     if expected == seen:
         return
     first = next((place for place, (left, right) in enumerate(zip(expected, seen, strict=False)) if left != right), None)
@@ -44,7 +44,7 @@ def check_rows(what: str, *, expected: Sequence[Row], seen: Sequence[Row]) -> No
 
 
 def check_soon(what: str, expected: str, holds: Callable[[], bool], seen: Callable[[], str], *, within: float) -> None:
-    """Return as soon as `holds()`; `CheckFailed`, with what is `seen` then, if that takes more than `within` seconds."""
+    """Return as soon as `holds()`. Raises `CheckFailed`, with the result of `seen`, after `within` seconds."""
     deadline = time.monotonic() + within
     while not holds():
         if time.monotonic() > deadline:
@@ -54,17 +54,17 @@ def check_soon(what: str, expected: str, holds: Callable[[], bool], seen: Callab
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one person may see of the seeded rows."""
+    """The seeded rows that one person may see."""
 
     name: str
-    """Of the VendedRole, as in vended-roles.yaml."""
+    """The name of the VendedRole in vended-roles.yaml."""
     subject: str
     handle: str
     first_name: str
     job: str
     countries: frozenset[str]
     masked: Callable[[Person, bytes], Person]
-    """(a row of people, the salt of hashes) -> the row as they see it."""
+    """(row of people, salt of hashes) -> the row that they see."""
     note: Callable[[str], str]
 
     def claims(self, seed: Seed) -> list[Claim]:
@@ -74,7 +74,7 @@ class Sight:
         return [self.masked(person, salt) for person in seed.people if person.country in self.countries]
 
     def totals(self, seed: Seed) -> list[Row]:
-        """The answer to `questions.TOTALS`."""
+        """Return the answer to `questions.TOTALS`."""
         groups: defaultdict[tuple[str, str], list[Claim]] = defaultdict(list)
         for claim in self.claims(seed):
             if seed.person(claim.person_id).country in self.countries:
@@ -85,7 +85,7 @@ class Sight:
         ]
 
     def waiting(self, seed: Seed, salt: bytes) -> list[Row]:
-        """The answer to `questions.WAITING`."""
+        """Return the answer to `questions.WAITING`."""
         mine = (claim for claim in self.claims(seed) if claim.status == "open")
         seen = [claim for claim in mine if seed.person(claim.person_id).country in self.countries]
         first = sorted(seen, key=lambda claim: (-claim.amount, claim.claim_id))[:_SHOWN]
@@ -93,7 +93,7 @@ class Sight:
 
 
 def waiting_row(claim: Claim, person: Person) -> Row:
-    """A row of the answer to `questions.WAITING`."""
+    """Return a row of the answer to `questions.WAITING`."""
     return (claim.claim_id, claim.country, claim.amount, person.full_name, person.ssn, person.birth_date, claim.note)
 
 
@@ -131,16 +131,16 @@ BOB = Sight(
 
 
 GRANTED_BY = {"AT": "analysts", "CH": "fraud-review", "DE": "both"}
-"""Of people, where Anna's agent asks for a review of fraud."""
+"""The policies that grant people of a country, for a fraud review by Anna's agent."""
 
 
 def reviewed(seed: Seed, salt: bytes) -> list[Person]:
-    """Every row of people that Anna's agent sees for a review of fraud, cell by cell."""
+    """Return every row of people that Anna's agent sees for a fraud review."""
     return [_for_review(person, salt) for person in seed.people if person.country in GRANTED_BY]
 
 
 def _for_review(person: Person, salt: bytes) -> Person:
-    """`fraud-review` shows names in full, and says nothing of births; the guardrail keeps every ssn hashed."""
+    """`fraud-review` shows full names and no births; the guardrail keeps every ssn hashed."""
     by, analyst = GRANTED_BY[person.country], _for_analyst(person, salt)
     return analyst._replace(
         full_name=analyst.full_name if by == "analysts" else person.full_name,

@@ -1,6 +1,6 @@
-"""The second platform of the story: the sales department's Snowflake account, with some of the insurer's people as its customers.
+"""The second platform of the story: a sales department's Snowflake account, whose customers are some of the insurer's people.
 
-It is a model of Snowflake (see `parts.snowflake_model`), and rolevend is installed on it by the same commands as on an account.
+It is the model of Snowflake (`testbed.snowflake_model`), and rolevend is installed on it with the commands for an account.
 """
 
 import os
@@ -23,19 +23,19 @@ from testbed.snowflake_model import CONNECTION, SnowflakeModel
 
 PLATFORM = "crm"
 ON_BOTH = Path("examples") / "05-two-platforms"
-"""In the checkout."""
+"""A path in the checkout."""
 TABLE = ("CRM", "SALES", "CUSTOMERS")
 _CUSTOMERS = 1_000
 _WAREHOUSE = "AGENTS_WH"
 
 
 class Crm:
-    """Up from `start` to `close`. `admin` is a session of the account's administrator."""
+    """Runs from `start` to `close`. `admin` is a session of the account's administrator."""
 
     def __init__(self, directory: Path, people: Sequence[Person]) -> None:
-        """Files go into `directory`."""
+        """Files are written to `directory`."""
         self.people = tuple(people[:_CUSTOMERS])
-        """Who is a customer: the first of all people."""
+        """The customers: the first of all people."""
         self.model = SnowflakeModel(checkout(), directory / "account", _WAREHOUSE)
         self.manifest = directory / "1-platform.yaml"
         self.secrets = directory / "secrets.yaml"
@@ -44,7 +44,7 @@ class Crm:
     admin: SnowflakeConnection
 
     def start(self) -> Self:
-        """With the tables, and without rolevend."""
+        """Start it with the tables, without rolevend."""
         self._ends.callback(self.model.close)
         self.model.start()
         self.admin = self.model.administrator()
@@ -59,7 +59,7 @@ class Crm:
         return self
 
     def install(self) -> Path:
-        """By `rolevend platform plan` and `install`; the file with the operator's two logins."""
+        """Install with `rolevend platform plan` and `install`. Returns the file with the operator's two logins."""
         planned = self._rolevend("plan")
         found = re.search(r"^-- digest: (\S+)$", planned, re.MULTILINE)
         if found is None:
@@ -68,30 +68,30 @@ class Crm:
         return self.secrets
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if it has ended."""
+        """Raise `PartFailed`, with the end of its log, if it has ended."""
         self.model.check()
 
     def run(self, statement: Sql) -> list[tuple[Any, ...]]:
-        """As the account's administrator."""
+        """Run a statement as the account's administrator."""
         with self.admin.cursor() as cursor:
             cursor.execute(statement)
             return [tuple(row) for row in cursor.fetchall()]
 
     def salt(self) -> bytes:
-        """The secret that the mask Hash is keyed with; no vended role can read it."""
+        """Return the salt of the mask Hash; no vended role can read it."""
         ((salt,),) = self.run(Sql("SELECT SALT FROM ROLEVEND.CONTROL.SALT"))
         return bytes(salt)
 
     def roles(self, name: str) -> list[str]:
-        """Those whose names begin so."""
+        """Return the roles with this prefix."""
         return [str(row[1]) for row in self.run(compose("SHOW ROLES STARTS WITH {}", literal(name)))]
 
     def users(self, name: str) -> list[str]:
-        """Those whose names begin so."""
+        """Return the users with this prefix."""
         return [str(row[0]) for row in self.run(compose("SHOW USERS STARTS WITH {}", literal(name)))]
 
     def member_of(self, role: str) -> list[str]:
-        """The roles that it is granted."""
+        """Return the roles that it is granted."""
         grants = self.run(compose("SHOW GRANTS TO ROLE {}", identifier(role)))
         return [str(name) for _, _, granted_on, name, *_ in grants if granted_on == "ROLE"]
 
@@ -108,7 +108,7 @@ class Crm:
 
 
 def note_of(person: Person) -> str:
-    """What sales wrote down of a customer."""
+    """Return the sales department's note on a customer."""
     return f"{(person.full_name or '').split()[0]} asked for a call"
 
 

@@ -1,4 +1,4 @@
-"""The second half of the story: every way in which a role ends, and who stood behind it when it is long gone."""
+"""The second half of the story: every way in which a role ends, and the record of its user afterwards."""
 
 import json
 import subprocess
@@ -20,13 +20,13 @@ from testbed.brief import in_time
 from testbed.kubectl import Refusal
 
 _LIFE_SECONDS = 8
-"""Of the role that is over in the middle of a query; longer where it is over before."""
+"""The lifetime of the role that expires during a query; longer on a retry."""
 _GRACE_SECONDS = 5.0
-"""How late an ending may be before it counts as a failure; two orders of magnitude above what is usual."""
+"""The tolerated delay of an end, about a hundred times the usual one."""
 
 
 def let_time_pass(scene: Scene) -> None:
-    """The time to live ends a role in the middle of a query."""
+    """Let a role expire during a query."""
     stage, tell = scene.stage, scene.tell
     tell.act(4, "The time to live passes in the middle of a query")
     vended, connection, query, life = in_time(lambda seconds: _at_work(scene, seconds), _LIFE_SECONDS)
@@ -54,7 +54,7 @@ def let_time_pass(scene: Scene) -> None:
 
 
 def release(scene: Scene, anna: Vended) -> None:
-    """The agent is done and says so."""
+    """Release a role."""
     tell = scene.tell
     tell.act(5, "The agent is done with Anna's question, long before the time is over")
     with anna.connect() as idle:
@@ -70,7 +70,7 @@ def release(scene: Scene, anna: Vended) -> None:
 
 
 def change_policy(scene: Scene, bob: Vended) -> None:
-    """A narrower policy ends a live role that was granted more."""
+    """Narrow a policy, which revokes a live role with more."""
     tell, witness = scene.tell, scene.witness
     tell.act(6, "The owner of the data narrows a policy, while Bob's role is in use")
     change = [{"op": "replace", "path": "/spec/masks/0/dateTrunc/unit", "value": "Year"}]
@@ -93,7 +93,7 @@ def change_policy(scene: Scene, bob: Vended) -> None:
 
 
 def ask_who(scene: Scene, anna: Vended) -> None:
-    """The name in the database's log is enough."""
+    """Find the user from the role's name in the database's log."""
     tell = scene.tell
     tell.act(7, "Somebody reads the database's log, and asks who that was")
     logged = scene.witness.logged(TOTALS)
@@ -109,7 +109,7 @@ def ask_who(scene: Scene, anna: Vended) -> None:
 
 
 def _at_work(scene: Scene, seconds: int) -> tuple[Vended, psycopg.Connection, LongQuery, int]:
-    """A role with so many seconds to live, and its query, which runs already; nothing is left where it does not come to that."""
+    """Return a role that expires after `seconds`, and its running query; clean up on failure."""
     if seconds > _LIFE_SECONDS:
         scene.tell.say("Its time was over before its query ran. Once more, with twice the time:")
     with ExitStack() as otherwise:
@@ -131,7 +131,7 @@ def _at_work(scene: Scene, seconds: int) -> tuple[Vended, psycopg.Connection, Lo
 
 
 def _left(vended: Vended) -> float:
-    """The seconds of its time that are left."""
+    """Return the remaining seconds until it expires."""
     return max(0.0, (vended.expires_at - datetime.now(UTC)).total_seconds())
 
 
@@ -146,7 +146,7 @@ def _ask_again(scene: Scene, seconds: int) -> Vended:
 
 
 def _check_gone(scene: Scene, vended: Vended, reason: str) -> None:
-    """Role, sessions, object: all of them are gone, and the database says why."""
+    """Check that role, sessions and object are gone, and that the database has the reason."""
     witness, kubectl = scene.witness, scene.stage.admin
     what = f"the role that was {reason.lower()}"
     check_soon(

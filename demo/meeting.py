@@ -1,4 +1,4 @@
-"""The middle of the story: two policies and a guardrail meet on one table. Each cell is checked, and rolevend says why it is so."""
+"""The middle of the story: two policies and a guardrail apply to one table. Each cell is checked, and rolevend explains it."""
 
 import subprocess
 import sys
@@ -23,11 +23,11 @@ _EXPLAINED = (
     "Together on claims.people",
     "ssn: Hash",
 )
-"""Lines that the explanation must have."""
+"""Required lines of the explanation."""
 
 
 def meet(scene: Scene) -> None:
-    """One table, one role, four kinds of rows."""
+    """Show one table, one role, four kinds of rows."""
     stage, tell = scene.stage, scene.tell
     tell.act(3, "Two policies and a guardrail meet on one table, where Anna's agent asks with a purpose")
     if scene.breaks("guardrail"):

@@ -1,4 +1,4 @@
-"""Near the end of the story: an agent built with LangGraph answers for two people by one call each, both proven by tokens of theirs."""
+"""Near the end of the story: a LangGraph agent answers for two people with one call each, authenticated by their tokens."""
 
 import csv
 import json
@@ -21,9 +21,9 @@ _QUESTION = "How many claims are there, by country?"
 
 
 class ScriptedModel(BaseChatModel):
-    """Says what a model would, without one: looks at the tables, asks one question, and adds the answer up."""
+    """Scripted answers of a model: list the tables, ask one question, sum the answer."""
 
-    def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002 - it knows them
+    def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002 - the script knows the tools
         return self
 
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
@@ -75,7 +75,7 @@ def _check_answer(scene: Scene, sight: Sight, messages: Sequence[BaseMessage]) -
 
 
 def _role_of(scene: Scene, sight: Sight) -> str:
-    """By the database's log, which says who asked."""
+    """Find the role in the database's log."""
     roles = [
         role for role in scene.witness.logged(TOTALS) if role.startswith(f"IMMUTA_VENDED_{CHATBOT.upper()}_{EMPLOYEES[sight.subject]}_")
     ]
@@ -85,7 +85,7 @@ def _role_of(scene: Scene, sight: Sight) -> str:
 
 
 def _check_refused(client: Rolevend, token: str) -> None:
-    """A token proves one role: whoever finds it afterwards gets nothing for it."""
+    """Check that a token is accepted only once."""
     try:
         with client.vend(token, platform="warehouse") as role:
             raise CheckFailed("a token is taken once", "TokenReplayed", role.name)
@@ -98,5 +98,5 @@ def _calls(tool: str, arguments: dict[str, Any]) -> AIMessage:
 
 
 def _rows(answer: str) -> list[list[str]]:
-    """Of the CSV that the tool answers with, without its header and the line that counts."""
+    """Parse the tool's CSV, without its header and the count line."""
     return list(csv.reader(answer.splitlines()))[1:-1]

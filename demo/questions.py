@@ -1,4 +1,4 @@
-"""What the agent asks: the SQL of the story. It names tables; which rows and columns that means is the business of the role."""
+"""The agent's questions: the SQL of the story. The role decides which rows and columns the tables have."""
 
 from typing import LiteralString
 
@@ -17,7 +17,7 @@ SELECT c.claim_id, c.country, c.amount, p.full_name, p.ssn, p.birth_date, c.note
 
 EVERYBODY: LiteralString = "SELECT person_id, full_name, ssn, birth_date, country FROM people ORDER BY person_id"
 CUSTOMERS: LiteralString = "SELECT PERSON_ID, FULL_NAME, SSN, BIRTH_DATE, COUNTRY, NOTE FROM CUSTOMERS ORDER BY PERSON_ID"
-"""The same of the second platform, which has names of its own."""
+"""The question for the second platform, with its names."""
 ONE_OF_EACH: LiteralString = """\
 SELECT DISTINCT ON (country) person_id, full_name, ssn, birth_date, country
   FROM people
@@ -29,11 +29,12 @@ GUESS: LiteralString = """\
 SELECT claim_id FROM claims
  WHERE claim_id = ANY (ARRAY[{claim}])
    AND person_id <= ANY (ARRAY[{guess}]) AND person_id > ANY (ARRAY[(SELECT 1 / (random() * 0)::int)])"""
-"""An error where the server compares the guess with the person of that claim, and the guess is not too low. Conditions of equal cost are
-evaluated as they stand, so that no other claim is compared."""
+"""Fails if the server compares the guess with the person of that claim and the guess is not too low. Conditions of equal cost are evaluated
+in order, so that no other claim is compared.
+"""
 
 LONG: LiteralString = """\
 SELECT count(*) AS similar
   FROM claims AS a, claims AS b, claims AS c, claims AS d
  WHERE abs(a.amount - b.amount) + abs(c.amount - d.amount) < 10"""
-"""Would take days."""
+"""A query that takes days."""

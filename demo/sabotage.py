@@ -1,4 +1,4 @@
-"""What `--break` does, behind rolevend's back and with rights that no vended role has: each must be caught by a check."""
+"""The faults of `--break`, with privileges that no vended role has: a check must detect each of them."""
 
 import signal
 from datetime import datetime, timedelta
@@ -20,13 +20,13 @@ LATER = timedelta(hours=1)
 
 def switch_row_security_off(superuser: Connection) -> str:
     with psycopg.connect(superuser.dsn) as connection:
-        connection.execute("SET event_triggers = off")  # or rolevend would lock the roles out with the same commit
+        connection.execute("SET event_triggers = off")  # otherwise rolevend would lock the roles out in the same commit
         connection.execute("ALTER TABLE claims.claims DISABLE ROW LEVEL SECURITY")
     return "row security of claims.claims is switched off"
 
 
 def unmask(superuser: Connection, profile: str) -> str:
-    """Replaces the view that the roles of `profile` read people through; row security goes on holding."""
+    """Replace the view of people of `profile`'s roles; row security stays effective."""
     with psycopg.connect(superuser.dsn) as connection:
         columns = sql.SQL("person_id, full_name, ssn, birth_date, country")
         view = sql.Identifier(profile, "people")
@@ -35,7 +35,7 @@ def unmask(superuser: Connection, profile: str) -> str:
 
 
 def open_the_fence(superuser: Connection) -> str:
-    """Views are merged into the queries around them again, as those of version 0.1.0 were."""
+    """Let views be merged into outer queries, like those of version 0.1.0."""
     with psycopg.connect(superuser.dsn) as connection:
         connection.execute("ALTER FUNCTION rolevend.fence(anyelement) STABLE")
     return "rolevend.fence is no longer VOLATILE, so the planner lets conditions of agents pass"
@@ -47,7 +47,7 @@ def remove_guardrail(admin: Kubectl) -> str:
 
 
 def postpone(superuser: Connection, operator: OperatorProcess, role: str, expires_at: datetime) -> str:
-    """Nobody ends the role in time: the operator stands still, and the database thinks that there is time left."""
+    """Delay the end of the role: stop the operator, and postpone the expiry in the database."""
     operator.process.send(signal.SIGSTOP)
     with psycopg.connect(superuser.dsn) as connection:
         later = expires_at + LATER
@@ -57,7 +57,7 @@ def postpone(superuser: Connection, operator: OperatorProcess, role: str, expire
 
 
 def show_every_customer(crm: Crm, role: str) -> str:
-    """Replaces the view that `role` reads customers through. Its owner stays who it was, so the wall of the table lets it pass."""
+    """Replace the view of customers of `role`. Its owner stays the same, so the wall of the table exempts it."""
     (profile,) = crm.member_of(role)
     view = qualified("ROLEVEND", profile, "CUSTOMERS")
     columns = Sql("PERSON_ID, FULL_NAME, SSN, BIRTH_DATE, COUNTRY, NOTE")

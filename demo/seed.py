@@ -1,6 +1,6 @@
-"""The data of an insurer that nobody is: people, policies, claims and payments, the same for the same number of claims.
+"""Data of a fictitious insurer: people, policies, claims and payments, deterministic for a number of claims.
 
-The rows stay in memory beside the database, so that whoever checks an answer need not ask the database what it should be.
+The rows also stay in memory, so that expected answers do not depend on the database.
 """
 
 import random
@@ -16,13 +16,13 @@ from psycopg import sql
 from rolevend.policytools.embedded.connection import Connection
 
 OWNER = "app_owner"
-"""Owns the tables; no superuser, and nobody logs in as it."""
+"""Owns the tables; not a superuser, and without login."""
 DATABASE = "claims"
 
 _SEED = 20_261_124
 _COUNTRIES = {"DE": 25, "AT": 8, "CH": 7, "FR": 20, "GB": 15, "US": 25}
 _MOVED_PERCENT = 4
-"""So many people in a hundred live elsewhere than where their policy is: joins meet both row filters."""
+"""The percentage of people who live in another country than that of their policy, so that joins apply both row filters."""
 _STATUS = {"open": 30, "paid": 55, "denied": 15}
 _PRODUCTS = ("home", "motor", "travel", "liability")
 _GERMAN = (
@@ -57,7 +57,7 @@ ANALYZE claims.people, claims.policies, claims.claims, claims.payments;
 
 
 class Person(NamedTuple):
-    """A row of `people`, as it is or as somebody sees it: a hidden value is None."""
+    """A row of `people`, original or as seen through a role: a hidden value is None."""
 
     person_id: int
     full_name: str | None
@@ -97,7 +97,7 @@ class Payment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """All rows, in the order of their ids, which count from 1."""
+    """All rows, ordered by id, from 1."""
 
     people: tuple[Person, ...]
     policies: tuple[Policy, ...]
@@ -112,8 +112,8 @@ class Seed:
 
 
 def generate(claims: int) -> Seed:
-    """That many claims, on half as many policies of a quarter as many people. Equal numbers give equal rows, on every machine."""
-    chance = random.Random(_SEED)  # noqa: S311 - it is meant to be predictable
+    """Generate this many claims, half as many policies, and a quarter as many people. Deterministic on every machine."""
+    chance = random.Random(_SEED)  # noqa: S311 - deterministic on purpose
     people = tuple(_person(chance, number) for number in range(1, claims // 4 + 1))
     policies = tuple(_policy(chance, number, people) for number in range(1, claims // 2 + 1))
     filed = tuple(_claim(chance, number, policies, people) for number in range(1, claims + 1))
@@ -122,7 +122,7 @@ def generate(claims: int) -> Seed:
 
 
 def load(superuser: Connection, seed: Seed) -> Connection:
-    """Make the database `claims`, owned like a real one, and fill it; the superuser's connection to it."""
+    """Create and fill the database `claims`, with a realistic owner. Returns the superuser's connection to it."""
     with psycopg.connect(superuser.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(OWNER)))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
@@ -137,7 +137,7 @@ def load(superuser: Connection, seed: Seed) -> Connection:
 
 
 def _copy(connection: psycopg.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
-    """No value of ours holds a tab, a backslash or a line break, which COPY's text format would have to escape."""
+    """Copy rows; no value contains a tab, a backslash or a line break, which COPY would require to be escaped."""
     with (
         connection.cursor() as cursor,
         cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("claims", table))) as copy,
@@ -163,7 +163,7 @@ def _pick(chance: random.Random, weights: dict[str, int]) -> str:
 def _person(chance: random.Random, number: int) -> Person:
     country = _pick(chance, _COUNTRIES)
     first, last = (chance.choice(names) for names in _NAMES[country])
-    # Numbers from 900 on are nobody's.
+    # Numbers from 900 on are not assigned.
     ssn = f"{chance.randrange(900, 1000)}-{chance.randrange(10, 100)}-{chance.randrange(10_000):04}"
     born = date(1940, 1, 1) + timedelta(days=chance.randrange(365 * 65))
     return Person(number, f"{first} {last}", ssn, born, country)

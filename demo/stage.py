@@ -1,4 +1,4 @@
-"""Everything that the story needs, up and set up as a user would: control plane, database, rolevend on both, the example's objects."""
+"""Set up the story as a user would: control plane, database, rolevend on both, the example's objects."""
 
 import json
 import shutil
@@ -28,19 +28,19 @@ AGENTS = "agents"
 DOMAIN = "domain-claims"
 AGENT, CHATBOT = "finbot", "chatbot"
 EXAMPLE = Path("examples") / "01-first-role"
-"""In the checkout; what a person applies. Its DataPlatform alone is applied with another address."""
+"""A path in the checkout. A user applies these files; only the address of the DataPlatform differs here."""
 OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
 _PLACEHOLDER = "https://idp.example.org"
-"""The issuer that is written there."""
+"""The issuer in the example."""
 _PEOPLE = (
     Person("anna", {"employee_number": "E10442", "department": "claims", "job": "analyst", "countries": ["DE", "AT"]}),
     Person("bob", {"employee_number": "E10517", "department": "actuarial", "job": "actuary", "countries": ["US"]}),
 )
-"""What their tokens say is what UserAttributes say of those whom agents name; but these are other users, of another issuer."""
+"""The token claims equal the UserAttributes of the users that agents name; but these are other users, of another issuer."""
 EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE}
 
 AGAIN = "ask-again-for-anna"
-"""A third VendedRole; the Role of the example lets the agent read the Secrets of two."""
+"""A third VendedRole; the example's Role lets the agent read two Secrets."""
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.1
@@ -48,7 +48,7 @@ _LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
 
 
 class Stage(AbstractContextManager["Stage"]):
-    """Up within the ``with``; on leaving it, in whatever way, everything is ended and nothing remains."""
+    """Runs within the ``with``; on exit, also after an error, everything is stopped and removed."""
 
     def __init__(self, claims: int, progress: StepProgress, settings: Mapping[str, str] | None = None) -> None:
         """`settings` of the operator, as in `rolevend.settings`, in upper case."""
@@ -65,7 +65,7 @@ class Stage(AbstractContextManager["Stage"]):
     seed: Seed
     admin: Kubectl
     agent: Kubectl
-    """The agent's own ServiceAccount."""
+    """Runs as the agent's ServiceAccount."""
     operator: OperatorProcess
     provider: IdentityProvider
     api: ApiProcess
@@ -85,16 +85,16 @@ class Stage(AbstractContextManager["Stage"]):
 
     @property
     def platform_manifest(self) -> Path:
-        """With the address of the database that runs here."""
+        """Return the manifest with the local database's address."""
         return self.scratch / "manifests" / "2-platform.yaml"
 
     @property
     def tokens(self) -> Path:
-        """The folder in which `hand_out_tokens` leaves one for the agent and for each person, by their names."""
+        """The folder where `hand_out_tokens` writes a token for the agent and each person, by name."""
         return self.scratch / "tokens"
 
     def hand_out_tokens(self) -> None:
-        """Fresh ones, since each of a person's proves one role."""
+        """Write new tokens, because each of a person's is accepted once."""
         self.tokens.mkdir(mode=0o700, exist_ok=True)
         asked = self.provider.tokens
         fresh = {CHATBOT: asked.agent_token(CHATBOT)}
@@ -103,7 +103,7 @@ class Stage(AbstractContextManager["Stage"]):
             write_private(self.tokens / name, token.encode())
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if one of the parts has ended."""
+        """Raise `PartFailed`, with the end of its log, if a part has ended."""
         self.cluster.check()
         self.postgres.check()
         self.operator.process.check()
@@ -113,7 +113,7 @@ class Stage(AbstractContextManager["Stage"]):
             self.crm.check()
 
     def add_crm(self) -> Crm:
-        """The second platform, with rolevend on it, and the policies of the example that are for both."""
+        """Add the second platform, with rolevend, and the example's policies for both."""
         crm = Crm(self.scratch / "crm", self.seed.people)
         self._ends.callback(crm.close)
         self.crm = crm.start()
@@ -128,7 +128,7 @@ class Stage(AbstractContextManager["Stage"]):
         return crm
 
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
-        """The commands as a ServiceAccount."""
+        """Return a kubectl for a ServiceAccount."""
         kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch)
         return Kubectl(self.cluster, kubeconfig)
 
@@ -142,8 +142,8 @@ class Stage(AbstractContextManager["Stage"]):
         self.postgres = PostgresServer(17, settings=_LOG, fsync=False)
         self._ends.callback(self.postgres.close)
         title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
-        # The pool waits for its thread also when the other side fails: what was started must be there to be stopped. Nothing is
-        # said before the thread runs, so that whoever interrupts what he reads does not meet a thread that the pool does not know yet.
+        # The pool waits for its thread on failure too, so a started part must be registered to be stopped. Print nothing
+        # before the thread runs: an interrupt at that time would meet a thread that the pool does not know yet.
         with ThreadPoolExecutor(1, thread_name_prefix="rolevend-demo") as threads:
             data = threads.submit(self._start_database)
             with self._progress.step(title):
@@ -195,14 +195,16 @@ class Stage(AbstractContextManager["Stage"]):
         self._wait_for_admission()
 
     def _apply_for_http(self) -> None:
-        """The example's IdentityProvider and agent, with the provider that runs here in the place of the one that is written there."""
+        """Apply the example's IdentityProvider and agent, with the local provider."""
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "workforce-ca", "namespace": NAMESPACE}}
         self.admin("apply", "--filename", "-", standard_input=json.dumps({**secret, "stringData": {"ca.crt": self.provider.authorities}}))
         text = (checkout() / OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
         self.admin("apply", "--filename", "-", standard_input=text)
 
     def _wait_for_admission(self) -> None:
-        """A new kind's admission policies refuse everything until the API server has noticed the kind, for seconds after it is served."""
+        """Wait until admission policies work: they refuse everything until the API server has noticed a new kind, seconds after it is
+        served.
+        """
         deadline = time.monotonic() + _READY_SECONDS
         request = ("create", "--dry-run=server", "--filename", str(checkout() / EXAMPLE / "vended-roles.yaml"))
         while isinstance(answer := self.agent.attempt(*request), Refusal):

@@ -1,4 +1,4 @@
-"""`python -m demo`: sets the stage, tells the story, and cleans up, in whatever way it ends."""
+"""Run `python -m demo`: set up, tell the story, and clean up, also after an error."""
 
 import signal
 import sys
@@ -19,18 +19,18 @@ from rolevend.policytools.embedded.errors import PartFailed
 from rolevend.policytools.embedded.progress import progress_for
 
 UNDISTURBED = {"PLATFORM_POLL_SECONDS": "3600"}
-"""With a break on purpose: the operator, which would mend or end what is broken, does not look before the check does."""
+"""For `--break`: delays the operator's polling, which would fix or end the fault before the check."""
 _BEGINNING_AT: Mapping[Sabotage | None, Callable[[Scene], None]] = {
     "guardrail": meeting.meet,
     "expiry": endings.let_time_pass,
     "crm-view": two_platforms.ask_on_both,
     "crm-role": two_platforms.ask_on_both,
 }
-"""Acts that need none before them: with such a break nobody waits for those."""
+"""Acts that need no earlier ones: with such a fault the earlier ones are skipped."""
 
 
 def run(*, dev: bool, broken: str | None, claims: int) -> int:
-    """The exit status: 0 if all was as it should be, 1 if a check failed. Raises what a person must mend first."""
+    """Return the exit status: 0 if all checks passed, 1 if one failed. Raises errors that a person must fix first."""
     tell = Teller(sys.stdout)
     tell.title("rolevend: a short-lived, least-privilege database role for an agent that acts for a person")
     started = time.monotonic()
@@ -49,12 +49,12 @@ def run(*, dev: bool, broken: str | None, claims: int) -> int:
 
 
 def tell_all(scene: Scene, started: float) -> None:
-    """`CheckFailed` where something is not as it is told. Of a break on purpose it tells the act that must fail."""
+    """Tell the story, or with `--break` the act that must fail. Raises `CheckFailed`."""
     tell_acts(scene, started, _BEGINNING_AT.get(scene.broken, _all_acts))
 
 
 def tell_acts(scene: Scene, started: float, told: Callable[[Scene], None]) -> None:
-    """`CheckFailed`, too, where something was to be broken, and no check has noticed."""
+    """Tell acts. Raises `CheckFailed`, also if a fault was injected and no check detected it."""
     up = time.monotonic()
     told(scene)
     if scene.broken is not None:
@@ -81,7 +81,7 @@ def _all_acts(scene: Scene) -> None:
 
 
 def _with_log(message: str, stage: Stage) -> str:
-    """With the end of the operator's log if it has ended, which is then the news."""
+    """Append the end of the operator's log if the operator has ended."""
     try:
         stage.operator.process.check()
     except PartFailed as ended:
@@ -91,7 +91,7 @@ def _with_log(message: str, stage: Stage) -> str:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end us as Ctrl-C does: with everything cleaned up."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, with cleanup."""
 
     def end(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""How the story reads: colours and tables on a terminal, plain lines elsewhere. Decides nothing."""
+"""Print the story: colours and tables on a terminal, plain lines elsewhere. No decisions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -11,7 +11,7 @@ _MARGIN = "   "
 
 
 class Teller:
-    """Tells on `stream`, line by line as things happen."""
+    """Prints to `stream`, line by line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -29,18 +29,18 @@ class Teller:
         self._indented(text, "")
 
     def command(self, text: str, who: str = "") -> None:
-        """What a person or an agent types."""
+        """Print a command of a person or an agent."""
         self._indented(f"$ {text}" + (f"    # as {who}" if who else ""), "yellow")
 
     def sql(self, text: str) -> None:
         self._indented(text, "blue")
 
     def seen(self, text: str) -> None:
-        """Something that was checked."""
+        """Print a checked fact."""
         self._indented(f"✓ {text}", "green")
 
     def answered(self, what: str, message: str) -> None:
-        """Something that was tried, and what the server said."""
+        """Print an attempt and the server's message."""
         self._indented(f"• {what}", "")
         self._indented(f"  {message}", "yellow")
 
@@ -49,7 +49,7 @@ class Teller:
         self._line(f"✗ {text}", "bold red")
 
     def table(self, columns: Sequence[str], rows: Sequence[Cells], *, faint: Sequence[int] = ()) -> None:
-        """`faint` are positions of rows that are there for comparison only."""
+        """Print a table. `faint` are indexes of rows for comparison only."""
         self.say()
         texts = [[_cell(value) for value in row] for row in rows]
         numeric = [all(isinstance(row[place], int | float) or _is_number(row[place]) for row in rows) for place in range(len(columns))]
@@ -74,7 +74,7 @@ class Teller:
             self._line(f"{_MARGIN}{line}".rstrip(), style)
 
     def _line(self, text: str, style: str) -> None:
-        """Never two empty lines in a row."""
+        """Print a line, but never two empty lines in a row."""
         if not text and self._after_gap:
             return
         self._after_gap = not text
@@ -111,7 +111,7 @@ def _is_number(value: object) -> bool:
 
 
 def _cell(value: object) -> str:
-    """A number with thousands, and NULL as a word."""
+    """Format a cell: thousands separators, NULL as a word."""
     match value:
         case None:
             return "NULL"

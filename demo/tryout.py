@@ -1,4 +1,4 @@
-"""`python -m demo --dev`: leaves everything up, and says what to try. What it prints works as it is printed."""
+"""Run `python -m demo --dev`: keep everything running, and print commands to try. They work as printed."""
 
 import os
 import shlex
@@ -18,7 +18,7 @@ _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 
 
 def wait(stage: Stage, tell: Teller) -> int:
-    """Returns at Ctrl-C; `PartFailed` where a part ends by itself."""
+    """Wait for Ctrl-C. Raises `PartFailed` if a part ends by itself."""
     stage.hand_out_tokens()
     tell.say()
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
@@ -39,8 +39,9 @@ def wait(stage: Stage, tell: Teller) -> int:
 
 
 def commands(stage: Stage) -> list[str]:
-    """For a shell of anybody's, from the first line to the last, also pasted at once: a person's token is good for one role, and it takes
-    a moment until there is a fresh one, so the two programs ask for two people."""
+    """Return commands for any shell, which may all be pasted at once. A person's token is accepted once and renewed after a moment, so the
+    two programs use two people.
+    """
     secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
     return [
         f"cd {shlex.quote(str(checkout()))}",
@@ -56,7 +57,7 @@ def commands(stage: Stage) -> list[str]:
 
 
 def _environment_of(stage: Stage) -> dict[str, str]:
-    """What the commands below need, as a shell takes it."""
+    """Return the environment of the commands, in shell syntax."""
     quoted = {
         "KUBECONFIG": stage.admin.kubeconfig,
         "CA": authority_file(stage),
@@ -68,7 +69,7 @@ def _environment_of(stage: Stage) -> dict[str, str]:
 
 
 def further(stage: Stage) -> list[str]:
-    """Other places to stand."""
+    """Return further commands."""
     return [
         "# what the tables really hold:",
         f"psql {shlex.quote(superuser_uri(stage))}",
@@ -80,7 +81,7 @@ def further(stage: Stage) -> list[str]:
 
 
 def search_path(stage: Stage) -> str:
-    """kubectl of the cluster's own version first; rolevend and psql only where the person has no other."""
+    """Return a PATH with the cluster's kubectl first; rolevend and psql last."""
     psql = postgres_programs(17, None, stage.scratch)
     return os.pathsep.join((shlex.quote(stage.cluster.binaries.search_path), "$PATH", *map(shlex.quote, (_environment(), str(psql)))))
 
@@ -92,10 +93,10 @@ def superuser_uri(stage: Stage) -> str:
 
 
 def authority_file(stage: Stage) -> str:
-    """Who signs the database's certificate. In a pod that mounts the credential it lies where the `uri` says."""
+    """Return the file with the database's certificate authority. In a pod that mounts the credential its path is in the `uri`."""
     return dict(stage.superuser.options)["sslrootcert"]
 
 
 def _environment() -> str:
-    """Where the commands of this Python environment are."""
+    """Return the folder of this Python environment's commands."""
     return str(Path(sys.executable).parent)

@@ -1,4 +1,4 @@
-"""The end of the story: the same policies on a second platform. One agent, one role name, the same person's rows and masks on both."""
+"""The end of the story: the same policies on a second platform. One agent, one role name, the same rows and masks of one person on both."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -25,16 +25,16 @@ _SHOWN = ("person_id", "full_name", "ssn", "birth_date", "country", "note")
 
 @dataclass(frozen=True, slots=True)
 class OnBoth:
-    """One person's role on the two platforms."""
+    """One person's role on two platforms."""
 
     sight: Sight
     vended: Vended
-    """With the login of PostgreSQL."""
+    """Has the login of PostgreSQL."""
     account: Mapping[str, str] = field(repr=False)
     """The login of Snowflake: the keys of its Secret."""
 
     def connect_to_account(self) -> SnowflakeConnection:
-        """As the account's own users do, by Snowflake's connector; its errors are the connector's."""
+        """Connect with Snowflake's connector, as users of the account do. Raises the connector's errors."""
         login = self.account
         return logged_in(
             dict(login), login["username"], der(Secret(login["private_key"])), role=login["role"], warehouse=login["warehouse"]
@@ -92,7 +92,7 @@ def _check_name(scene: Scene, crm: Crm, each: OnBoth) -> None:
 
 
 def _compare(scene: Scene, crm: Crm, both: list[OnBoth]) -> None:
-    """All customers, cell by cell: on either platform they are what the policies say of the seeded people."""
+    """Check all customers, cell by cell: both platforms show the policies' view of the seeded people."""
     seed, tell, salt, here = scene.stage.seed, scene.tell, scene.witness.salt(), len(crm.people)
     tell.say("The agent asks both, each with the driver of its kind:")
     tell.sql(f"{EVERYBODY}    -- warehouse")
@@ -155,7 +155,7 @@ def _give_back(scene: Scene, crm: Crm, both: list[OnBoth]) -> None:
 
 
 def _answer(connection: SnowflakeConnection, question: str) -> list[Row]:
-    """`CheckFailed` with the platform's words if there is none."""
+    """Return the rows. Raises `CheckFailed` with the platform's message if the query fails."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(question)
@@ -182,10 +182,10 @@ def _refused_login(each: OnBoth) -> str:
 
 
 def _said(error: vendor.Error) -> str:
-    """The first sentence of the platform's own message."""
+    """Return the first sentence of the platform's message."""
     return " ".join(str(error.raw_msg or error).split()).partition(". ")[0].removesuffix(".")
 
 
 def _short(row: Row) -> tuple[Any, ...]:
-    """For a table: a number that names somebody is no quantity, and a digest is known by its beginning."""
+    """Shorten a row for a table: ids as text, and digests to their prefix."""
     return tuple(f"{cell[:11]}…" if isinstance(cell, str) and len(cell) == 64 else cell for cell in (str(row[0]), *row[1:]))

@@ -1,4 +1,4 @@
-"""An independent look at the database, as its superuser: the story believes neither the operator nor the vended roles."""
+"""Inspect the database as its superuser, independent of the operator and the vended roles."""
 
 import re
 from datetime import datetime
@@ -29,20 +29,20 @@ class Witness:
         self._connection.close()
 
     def holds(self, seed: Seed) -> None:
-        """Check that the tables hold exactly what the expectations are worked out from, so far as counts and sums tell."""
+        """Check by counts and sums that the tables have the rows of the expectations."""
         expected = (len(seed.people), len(seed.claims), sum(claim.amount for claim in seed.claims))
         seen = self._connection.execute("SELECT (SELECT count(*) FROM claims.people), count(*), sum(amount) FROM claims.claims").fetchone()
         check("the tables hold the seeded rows (people, claims, sum of amounts)", expected=expected, seen=seen)
 
     def salt(self) -> bytes:
-        """The secret that the mask Hash is keyed with; no vended role can read it."""
+        """Return the salt of the mask Hash; no vended role can read it."""
         return bytes(self._one("SELECT salt FROM rolevend.salt"))
 
     def exists(self, role: str) -> bool:
         return bool(self._one("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s)", role))
 
     def powers(self, role: str) -> list[str]:
-        """What the role may do beyond logging in."""
+        """Return the role's attributes beyond LOGIN."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute("SELECT * FROM pg_catalog.pg_roles WHERE rolname = %s", [role]).fetchone() or {}
         return [power for power in _POWERS if row.get(power)]
@@ -63,17 +63,17 @@ class Witness:
         return int(self._one("SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = %s", role))
 
     def runs(self, role: str, query: str) -> bool:
-        """Whether a session of `role` is busy with exactly this query."""
+        """True if a session of `role` runs exactly this query."""
         text = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE usename = %s AND state = 'active' AND query = %s)"
         return bool(self._one(text, role, query))
 
     def ended(self, role: str) -> str | None:
-        """Why the lease ended, as rolevend's tombstone in the database says; None while it lives."""
+        """Return the reason of the lease's end from rolevend's tombstone; None while it is live."""
         found: str | None = self._one("SELECT reason FROM rolevend.lease WHERE role = %s", role)
         return found
 
     def logged(self, query: str) -> list[str]:
-        """The roles that asked `query`, in the order of the server's own log."""
+        """Return the roles that ran `query`, in the order of the server's log."""
         first_line = re.escape(query.splitlines()[0])
         found = re.findall(
             rf"^.*?\] (\S+) LOG:  (?:statement|execute [^:]*): (?:DECLARE .* FOR )?{first_line}$",

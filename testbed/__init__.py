@@ -1,5 +1,4 @@
-"""Starters of real parts on one machine: Kubernetes programs and a control plane, PostgreSQL, rolevend installed on both. And of one that
-is a model: Snowflake.
+"""Local servers for demo, tests and benchmarks: a Kubernetes control plane, PostgreSQL, rolevend on both, and a model of Snowflake.
 
-Demo, tests and measurements stand on them. They know nothing of the story, and end what they started.
+Each stops the processes that it started. No module imports the demo.
 """

@@ -1,8 +1,8 @@
-"""Obtains the programs of a Kubernetes control plane and its clients.
+"""Obtain the programs of a Kubernetes control plane and its clients.
 
-From, first that has it: the folder in KUBEBUILDER_ASSETS (the ``setup-envtest`` convention), the user's cache
-folder, a Python package with released programs, a build from source; the last two go into that cache folder. They
-may be mixed: KUBEBUILDER_ASSETS usually has neither helm nor kube-controller-manager.
+Sources, in order: the folder in KUBEBUILDER_ASSETS (the ``setup-envtest`` convention), the user's cache folder, a Python package with
+released programs, a build from source. The last two fill the cache folder. Sources are combined: KUBEBUILDER_ASSETS usually has neither
+helm nor kube-controller-manager.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "hel
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """Where each program is."""
+    """The path of each program."""
 
     paths: Mapping[str, Path]
 
@@ -36,12 +36,12 @@ class Binaries:
 
     @property
     def search_path(self) -> str:
-        """What to put before PATH, so that a person or a script finds these programs."""
+        """The prefix for PATH, so that a person or a script finds these programs."""
         return os.pathsep.join(dict.fromkeys(str(path.parent) for path in self.paths.values()))
 
 
 class Builder(Protocol):
-    """Makes programs; `_make` is the real one."""
+    """Builds programs; `_make` is the real one."""
 
     def __call__(self, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
         """Put an executable file for each of `programs` into the folder `into`, or raise a `BenchError`."""
@@ -55,10 +55,9 @@ def obtain(
     module: gobuild.Module | None = None,
     build: Builder | None = None,
 ) -> Binaries:
-    """Where `programs` of `module` (the Kubernetes programs) are, which takes minutes the first time, and nothing after that.
+    """Return the paths of `programs` of `module` (the Kubernetes programs). Takes minutes the first time.
 
-    Safe to call from many processes at once: one builds, the others wait for it. A build that is cut short, at any
-    line, leaves nothing that is taken for a program.
+    Safe to call from many processes: one builds, the others wait. An interrupted build leaves no incomplete program.
     """
     module = module or gobuild.Module()
     unknown = set(programs) - set(module.packages)
@@ -72,7 +71,7 @@ def obtain(
 
 
 def download_sources(environ: Mapping[str, str] = os.environ) -> None:
-    """Download what `obtain` will need to build the Kubernetes programs; nothing where they are."""
+    """Download the sources that `obtain` needs for the Kubernetes programs, unless these exist."""
     module, cache = gobuild.Module(), cache_folder(environ)
     found = _assets(PROGRAMS, environ) | _present(PROGRAMS, _folder(module, environ))
     missing = [program for program in PROGRAMS if program not in found and not released.has(program)]
@@ -81,14 +80,14 @@ def download_sources(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """The user's cache folder for rolevend; not necessarily there yet."""
+    """Return the user's cache folder for rolevend, which may not exist."""
     base = Path(environ.get("XDG_CACHE_HOME", ""))
-    # The convention: a relative path is to be ignored.
+    # By convention a relative path is ignored.
     return (base if base.is_absolute() else Path.home() / ".cache") / "rolevend"
 
 
 def _folder(module: gobuild.Module, environ: Mapping[str, str]) -> Path:
-    """Where what was made of `module` stays."""
+    """Return the cache folder of `module`."""
     return cache_folder(environ) / f"bin-{module.fingerprint}"
 
 
@@ -116,9 +115,9 @@ def _cached(programs: Sequence[str], folder: Path, build: Builder, progress: Ste
 
 
 def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress: StepProgress) -> None:
-    """Build elsewhere, then move each program in one step. The caller holds the lock."""
+    """Build in a temporary folder, then move each program atomically. The caller holds the lock."""
     for remains in folder.parent.glob(f"{folder.name}.build-*"):
-        shutil.rmtree(remains, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(remains, ignore_errors=True)  # of a killed build
     with TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.build-") as scratch:
         build(programs, Path(scratch), folder.parent, progress)
         built = _present(programs, Path(scratch))
@@ -129,7 +128,7 @@ def _build_into(folder: Path, programs: Sequence[str], build: Builder, progress:
 
 
 def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
-    """Take what is released, and build the rest; all of it where the package with the released programs cannot be had."""
+    """Use released programs, and build the others; build all if the package is not available."""
     wanted = [program for program in programs if released.has(program)]
     if wanted and module.released is not None:
         with suppress(MissingProgram), progress.step(f"downloading {' and '.join(wanted)}", _SECONDS_OF_DOWNLOAD):
@@ -140,7 +139,7 @@ def _make(module: gobuild.Module, programs: Sequence[str], into: Path, cache: Pa
 
 @contextmanager
 def _locked(path: Path, progress: StepProgress) -> Iterator[None]:
-    """Hold a lock that the kernel gives back when this process ends, however it ends."""
+    """Hold a lock that the kernel releases when this process ends."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

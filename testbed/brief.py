@@ -1,20 +1,20 @@
-"""What is over soon, on a machine that may be busy."""
+"""Run work on objects with a short lifetime, on a machine that may be busy."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 _WHOLE_SECOND = 1.0
-"""So much earlier a VendedRole may be over than its life says: Kubernetes cuts the moment in which it was made to the second."""
+"""A VendedRole may expire this much earlier than its lifetime: Kubernetes truncates the creation time to seconds."""
 
 Answer = TypeVar("Answer")
 
 
 def in_time(work: Callable[[int], Answer], seconds: int) -> Answer:
-    """What `work` comes to with something that it makes, and that is over after as many seconds as it is given.
+    """Return the result of `work(seconds)`, which creates an object with that lifetime.
 
-    Where it fails and that may have been over, it is tried with twice the time: a busy machine is no reason to fail. `work` takes
-    away what is in the way of another try.
+    If it fails and the object may have expired, retry with twice the lifetime, because a busy machine is no reason to fail. `work` must
+    clean up for a retry.
     """
     for life in (seconds, 2 * seconds, 4 * seconds):
         start = time.monotonic()

@@ -1,8 +1,7 @@
 """A real Kubernetes control plane on 127.0.0.1: etcd, kube-apiserver and kube-controller-manager, without containers.
 
-There is no node: pods stay Pending, and whatever should run, runs as a process with a kubeconfig of its own
-ServiceAccount. Everything that the API server itself decides is real: RBAC, admission policies, CRD validation,
-TokenRequest, TokenReview, watches.
+There is no node: pods stay Pending, and a workload runs as a local process with the kubeconfig of its ServiceAccount. RBAC, admission
+policies, CRD validation, TokenRequest, TokenReview and watches are real.
 """
 
 import datetime
@@ -26,7 +25,7 @@ from testbed.kubeconfig import ApiClient, ClientCertificate, Server, Token, writ
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
-# Namespaces must end, owners take their dependents along, and workloads must make pods; nothing else has work here.
+# Namespace deletion, garbage collection and workload controllers; the others have no work here.
 _CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
@@ -38,8 +37,7 @@ _CONTROLLERS = (
 _API_SERVER_HOSTS = (HOST, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _LIFETIME = datetime.timedelta(days=30)
 _TOKEN_SECONDS = 24 * 3600
-"""Nobody renews it, as a kubelet would: what is left up to be tried by hand should last for a day, and a run of all tests for as long as it
-takes."""
+"""No kubelet renews tokens: an interactive session should last for a day, and a run of all tests for its duration."""
 _READY_TIMEOUT = 60.0
 _STOP_GRACE = 10.0
 
@@ -47,9 +45,9 @@ _STOP_GRACE = 10.0
 class ControlPlane:
     """Start with ``with ControlPlane() as cluster:``, or `start` and `stop`.
 
-    State lies in `directory` (new or empty, and kept), else in a temporary folder that `stop` removes. `stop` is for
-    good; for faults there are `stop_api_server` and `start_api_server`. `api_server_arguments` come after ours and win.
-    A kind that a new CRD brings gets garbage collection after half a minute at most: so often its controller looks.
+    State is in `directory` (new or empty, and kept), or in a temporary folder that `stop` removes. `stop` is final; for faults there are
+    `stop_api_server` and `start_api_server`. `api_server_arguments` override the defaults. Objects of a new CRD get garbage collection
+    within half a minute, the controller's interval.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class ControlPlane:
         self.server = Server(HOST, port, self._authority.certificate)
 
     def start(self) -> Self:
-        """Return when `/readyz` says ok and the controllers work; `PartFailed` if they do not within a minute each."""
+        """Return when `/readyz` succeeds and the controllers work. Raises `PartFailed` after a minute each."""
         if self._binaries is None:
             self._binaries = obtain(progress=self._progress)
         self._directory = _empty_folder(self._given)
@@ -83,7 +81,7 @@ class ControlPlane:
                 self._etcd = self._etcd_program().start()
                 self.start_api_server()
                 self._controllers = self._controllers_program().start()
-                # The first thing that the controllers do is to give every namespace a ServiceAccount.
+                # The controllers begin with the ServiceAccount of every namespace.
                 self._wait_for(self._controllers, "/api/v1/namespaces/default/serviceaccounts/default")
         except BaseException:
             self.stop()
@@ -91,7 +89,7 @@ class ControlPlane:
         return self
 
     def stop(self) -> None:
-        """End all parts; nothing of a temporary folder remains. No error if it was stopped, or never started."""
+        """Stop all parts and remove a temporary folder. Idempotent."""
         for process in (self._controllers, self._api_server, self._etcd):
             if process is not None and self._given is None:
                 process.kill()
@@ -121,28 +119,28 @@ class ControlPlane:
 
     @property
     def directory(self) -> Path:
-        """Where its state lies."""
+        """The folder with its state."""
         if self._directory is None:
             raise Unusable("this control plane has no folder: it was not started yet, or was stopped")
         return self._directory
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's (system:masters), which may do anything."""
+        """The administrator's kubeconfig (system:masters)."""
         return self.directory / "admin.kubeconfig"
 
     @property
     def logs(self) -> Path:
-        """The folder with a log per part."""
+        """The folder with one log per part."""
         return self.directory / "logs"
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if a part of it has ended by itself."""
+        """Raise `PartFailed`, with the end of its log, if a part has ended by itself."""
         for process in filter(None, (self._etcd, self._api_server, self._controllers)):
             process.check()
 
     def stop_api_server(self, *, graceful: bool = True) -> None:
-        """Stop the API server alone, or kill it as a crash would. Its clients get connection refused."""
+        """Stop only the API server, or kill it like a crash. Its clients get connection refused."""
         if self._api_server is None:
             return
         if graceful:
@@ -152,16 +150,16 @@ class ControlPlane:
         self._api_server = None
 
     def start_api_server(self) -> None:
-        """Start it, on the port and data that it had, and return when `/readyz` says ok. No error if it runs."""
+        """Start it on its former port and data, and return when `/readyz` succeeds. Idempotent."""
         if self._api_server is not None and self._api_server.running:
             return
         self._api_server = self._api_server_program().start()
         self._wait_for(self._api_server, "/readyz")
 
     def kubectl(self, *arguments: str, standard_input: str | None = None, kubeconfig: Path | None = None) -> str:
-        """What ``kubectl arguments`` prints, as the administrator or whoever `kubeconfig` names.
+        """Return the output of ``kubectl arguments``, as the administrator or the user of `kubeconfig`.
 
-        `subprocess.CalledProcessError`, with what it said in `stderr`, if it fails.
+        Raises `subprocess.CalledProcessError`, with `stderr`, if it fails.
         """
         return subprocess.run(  # noqa: S603 - a list, no shell
             [self.binaries["kubectl"], *arguments],
@@ -173,9 +171,9 @@ class ControlPlane:
         ).stdout
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
-        """Environment variables for a child that uses this cluster: our own, KUBECONFIG, and PATH with our programs.
+        """Return environment variables for a child that uses this cluster: the current ones, KUBECONFIG, and PATH.
 
-        kubectl neither reads the person's preferences nor leaves a cache in their home.
+        kubectl neither reads the person's preferences nor writes a cache to their home.
         """
         path = os.pathsep.join((self.binaries.search_path, os.environ.get("PATH", os.defpath)))
         kubectl = {"KUBECONFIG": str(kubeconfig or self.kubeconfig), "KUBECACHEDIR": str(self.directory / "kubectl"), "KUBERC": "off"}
@@ -184,7 +182,7 @@ class ControlPlane:
     def service_account_kubeconfig(self, namespace: str, name: str, directory: Path | None = None) -> Path:
         """Write a kubeconfig for exactly this ServiceAccount, with a new token.
 
-        The ServiceAccount must exist. The file, in `directory` or else in ours, is `<namespace>.<name>.kubeconfig`.
+        The ServiceAccount must exist. The file is `<namespace>.<name>.kubeconfig`, in `directory` or the cluster's folder.
         """
         token = self.service_account_token(namespace, name)
         path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
@@ -193,7 +191,7 @@ class ControlPlane:
     def service_account_token(
         self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = _TOKEN_SECONDS
     ) -> str:
-        """A token from TokenRequest, for the API server itself or for `audiences`."""
+        """Return a token from TokenRequest, for the API server or for `audiences`."""
         spec = {"expirationSeconds": expiration_seconds, **({"audiences": list(audiences)} if audiences else {})}
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         answer = self._api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
@@ -208,7 +206,7 @@ class ControlPlane:
         return ApiClient(self.server, self._pki / "admin.crt", self._pki / "admin.key")
 
     def _wait_for(self, process: Process, path: str) -> None:
-        """Wait until the API server answers `path`, which `process` sees to; if etcd ends meanwhile, that is the news."""
+        """Wait until the API server answers `path`, which `process` provides. Raises if etcd ends meanwhile."""
 
         def ready() -> bool:
             if self._etcd is not None:
@@ -218,7 +216,7 @@ class ControlPlane:
         process.wait_until(ready, _READY_TIMEOUT)
 
     def _write_credentials(self) -> None:
-        """Write the keys, certificates and kubeconfigs that the parts find each other with."""
+        """Write the keys, certificates and kubeconfigs of the parts."""
         for folder in (self._pki, self.logs, self.directory / "etcd"):
             folder.mkdir(mode=0o700)
         issue = self._authority.issue
@@ -237,7 +235,7 @@ class ControlPlane:
         write_private(self._pki / f"{name}.key", pair.key)
 
     def _etcd_program(self) -> Program:
-        """Takes only clients with a certificate of ours: the machine may have other users, and RBAC ends at etcd."""
+        """Return etcd's program, which requires client certificates: the machine may have other users, and etcd ignores RBAC."""
         client, peer = f"https://{HOST}:{self._etcd_port}", f"https://{HOST}:{self._peer_port}"
         tls = {"cert-file": "etcd.crt", "key-file": "etcd.key", "trusted-ca-file": "ca.crt"}
         return self._program(
@@ -247,7 +245,7 @@ class ControlPlane:
             *("--client-cert-auth", "--peer-client-cert-auth"),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
             *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
-            "--unsafe-no-fsync",  # this cluster need not outlive the machine
+            "--unsafe-no-fsync",  # the cluster's data need not survive a crash of the machine
             "--log-level=warn",
         )
 
@@ -269,10 +267,10 @@ class ControlPlane:
             *(f"--bind-address={HOST}", f"--advertise-address={HOST}", f"--secure-port={self.server.port}"),
             "--endpoint-reconciler-type=none",  # it would refuse to publish a loopback address
             "--service-cluster-ip-range=10.0.0.0/24",
-            "--shutdown-watch-termination-grace-period=1s",  # without it a stop waits a minute for watches that nobody ends
+            "--shutdown-watch-termination-grace-period=1s",  # without it a stop waits a minute for open watches
             "--authorization-mode=RBAC",
             f"--service-account-issuer={ISSUER}",
-            "--disable-admission-plugins=ServiceAccount",  # it makes pods wait for what only a node needs
+            "--disable-admission-plugins=ServiceAccount",  # it delays pods for a node's needs
             *self._extra,
         )
 
@@ -281,7 +279,7 @@ class ControlPlane:
             "kube-controller-manager",
             f"--kubeconfig={self._pki / 'controllers.kubeconfig'}",
             f"--controllers={','.join(_CONTROLLERS)}",
-            "--use-service-account-credentials",  # each with the rights it has in a real cluster
+            "--use-service-account-credentials",  # each with its privileges in a real cluster
             "--leader-elect=false",
             "--secure-port=0",
         )

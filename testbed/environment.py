@@ -1,8 +1,8 @@
-"""Sets up the virtual environment of a checkout, from a hash-locked requirements file, for ``make``.
+"""Set up the virtual environment of a checkout, from a hash-locked requirements file, for ``make``.
 
-Run by the person's own Python, before anything is installed, as ``python -m testbed.environment FOLDER LOCK [--sources]``:
-so it needs nothing but Python. ``--sources`` downloads the sources of the Kubernetes programs meanwhile, since pip keeps one core busy,
-and the network idle.
+The person's Python runs ``python -m testbed.environment FOLDER LOCK [--sources]`` before anything is installed: so this module needs only
+the standard library. ``--sources`` downloads the sources of the Kubernetes programs concurrently, because pip uses one core and leaves the
+network idle.
 """
 
 import argparse
@@ -23,9 +23,9 @@ _SECONDS_PER_PACKAGE = 0.35
 
 
 def set_up(folder: Path, lock: Path, progress: StepProgress) -> None:
-    """Make the environment in `folder`, or bring it up to date, with what `lock` names and the packages of the checkout, editable.
+    """Create or update the environment in `folder`, with the packages of `lock` and the editable packages of the checkout.
 
-    What it has besides stays. `Unusable` with what pip says, if that fails.
+    Other packages stay. Raises `Unusable` with pip's message.
     """
     python = folder / "bin" / "python"
     pip = (python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-compile")
@@ -39,14 +39,16 @@ def set_up(folder: Path, lock: Path, progress: StepProgress) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status."""
+    """Run and return the exit status."""
     parser = argparse.ArgumentParser(prog="environment", description="Set up a virtual environment of this checkout.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("lock", type=Path)
     parser.add_argument("--sources", action="store_true", help="download the sources of the Kubernetes programs meanwhile")
     chosen = parser.parse_args(arguments)
     progress = progress_for()
-    sources = threading.Thread(target=_download_sources, name="rolevend-sources", daemon=True)  # nobody who interrupts pip waits for it
+    sources = threading.Thread(
+        target=_download_sources, name="rolevend-sources", daemon=True
+    )  # a daemon: an interrupt of pip does not wait for it
     try:
         if chosen.sources:
             sources.start()

@@ -1,7 +1,6 @@
-"""Builds the Kubernetes programs from source with Go, where nothing but package registries can be reached.
+"""Build the Kubernetes programs from source with Go, where only package registries are reachable.
 
-The module in `go/` names the programs (its ``tool`` directives) and, with go.sum, every byte that goes into them.
-Knows nothing about caches and locks: that is `binaries`.
+The module in `go/` names the programs (its ``tool`` directives) and, with go.sum, all their sources. Caches and locks are in `binaries`.
 """
 
 import hashlib
@@ -22,21 +21,21 @@ _FOLDER = Path(__file__).parent / "go"
 _FLAGS = (
     "-trimpath",
     "-buildvcs=false",
-    "-gcflags=all=-dwarf=false",  # debug information, which the linker would drop: a seventh of the compiler's work
+    "-gcflags=all=-dwarf=false",  # no debug information, which the linker drops: saves a seventh of the compiler's work
 )
 _MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
-"""Of each compiler: it ends before collecting garbage pays, which is another seventh of its work."""
+"""For each compiler: it ends before garbage collection pays, which saves another seventh of its work."""
 _SOURCES = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\\t"}}{{end}}'
 _SECONDS_OF_DOWNLOAD = 25.0
 _BYTES_PER_SECOND = 115_000
-"""Of source, that one core compiles."""
+"""The bytes of source that one core compiles per second."""
 _LINKING = 2_000_000
-"""What it takes to link a program, in bytes of source."""
+"""The cost of linking a program, in bytes of source."""
 _POLL = 0.2
 
 
 class Module:
-    """What the Go module of the programs says about itself."""
+    """The Go module of the programs."""
 
     def __init__(self, folder: Path = _FOLDER) -> None:
         text = (folder / "go.mod").read_text()
@@ -44,16 +43,16 @@ class Module:
         self.go = go_version(_only(r"^go (\S+)$", text))
         kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", text, re.MULTILINE)
         self.kubernetes = kubernetes[1] if kubernetes else None
-        """Its version, where the programs are made of it."""
-        tools = _only(r"^tool ([^(\s]+$|\(\n.*?^\))", text).strip("()").split()  # one tool stands without parentheses
+        """The version of Kubernetes, if the module has it."""
+        tools = _only(r"^tool ([^(\s]+$|\(\n.*?^\))", text).strip("()").split()  # a single tool has no parentheses
         self.packages: Mapping[str, str] = {package.rpartition("/")[2]: package for package in tools}
         lock = folder / "released.lock"
         self.released = lock if lock.is_file() else None
-        """Names the package with programs that need not be built; see `released`."""
+        """The lock of a package with released programs; see `released`."""
 
     @property
     def linker_flags(self) -> str:
-        """Stamps the version, without which kopf and helm take the cluster for 0.0."""
+        """Flags that set the version; without them kopf and helm read the cluster's version as 0.0."""
         if self.kubernetes is None:
             return "-s -w"
         major, minor, *_ = self.kubernetes.removeprefix("v").split(".")
@@ -62,7 +61,7 @@ class Module:
 
     @property
     def fingerprint(self) -> str:
-        """Different for whatever gives different programs: versions, platform, flags."""
+        """A digest of all inputs of the programs: versions, platform, flags."""
         parts = [text.encode() for text in (platform.system(), platform.machine(), *_FLAGS, self.linker_flags)]
         for file in sorted(path for path in self.folder.rglob("*") if path.is_file()):
             parts += [file.relative_to(self.folder).as_posix().encode(), file.read_bytes()]
@@ -70,9 +69,9 @@ class Module:
 
 
 def build(module: Module, programs: Sequence[str], into: Path, cache: Path, progress: StepProgress) -> None:
-    """Build `programs` of the module into the folder `into`; a Go toolchain that had to be fetched stays in `cache`.
+    """Build `programs` of the module into the folder `into`; a fetched Go toolchain stays in `cache`.
 
-    `MissingProgram` where no Go is to be had, `BuildFailed` where it fails; `into` then holds a part of them.
+    Raises `MissingProgram` if Go is not available, `BuildFailed` if a build fails; `into` is then incomplete.
     """
     go = find_go(module.go, cache, os.environ, progress)
     sizes = _download(go, module, programs, progress)
@@ -92,15 +91,15 @@ def build(module: Module, programs: Sequence[str], into: Path, cache: Path, prog
 
 
 def download(module: Module, programs: Sequence[str], cache: Path, progress: StepProgress) -> None:
-    """Download a Go toolchain, if need be, and the sources of `programs`.
+    """Download the sources of `programs`, and a Go toolchain if needed.
 
-    `MissingProgram` where no Go is to be had, `BuildFailed` where it fails.
+    Raises `MissingProgram` if Go is not available, `BuildFailed` if a download fails.
     """
     _download(find_go(module.go, cache, os.environ, progress), module, programs, progress)
 
 
 def _download(go: Path, module: Module, programs: Sequence[str], progress: StepProgress) -> Mapping[str, int]:
-    """Return the size of each package that is still to be compiled, in bytes of source."""
+    """Return the size of each package to compile, in bytes of source."""
     sizes = {}
 
     def read(line: str) -> None:
@@ -121,7 +120,7 @@ def _packages(module: Module, programs: Sequence[str]) -> list[str]:
 
 
 def _title(programs: Sequence[str]) -> str:
-    """Short enough to leave room on a line."""
+    """Return a title that fits on a line."""
     if len(programs) > 3:
         return f"{len(programs)} Kubernetes programs"
     *others, last = programs
@@ -131,7 +130,7 @@ def _title(programs: Sequence[str]) -> str:
 def _run(
     go: Path, module: Module, arguments: Sequence[str], tell: Callable[[str], None], environ: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Run `go VERB …` in the module, and tell each line that it says until it ends well."""
+    """Run `go VERB …` in the module, and pass on each line of output."""
     verb, *rest = arguments
     with TemporaryDirectory(prefix="rolevend-go-") as scratch:
         log = Path(scratch) / f"{verb}.log"
@@ -151,7 +150,7 @@ def _run(
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The person's own (proxies, module proxy, caches), less what would change the programs."""
+    """Return the current environment (proxies, module proxy, caches), without variables that would change the programs."""
     ours = {
         "CGO_ENABLED": "0",  # static programs, and no C compiler needed
         "GO111MODULE": "on",
@@ -165,7 +164,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _only(pattern: str, text: str) -> str:
-    """What the group of `pattern` matches in go.mod, which we ship."""
+    """Return the group of `pattern` in go.mod, which is part of this package."""
     match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
     if match is None:
         raise ValueError(f"go.mod has nothing like {pattern}")

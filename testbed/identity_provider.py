@@ -1,7 +1,7 @@
-"""A real OpenID Connect provider on 127.0.0.1, for demo, tests and measurements: TLS, keys of its own, and real grants.
+"""A real OpenID Connect provider on 127.0.0.1, for demo, tests and benchmarks: TLS, generated keys, and real grants.
 
-It is no place for real people: whoever reaches it is whom their `login_hint` says. So nobody else's machine can reach it, unless it is
-told to `listen` elsewhere, for pods. Then each of its clients has a secret, without which there is nothing to be had.
+Not for real people: it believes a caller's `login_hint`. So it is reachable only from this machine, unless `listen` is another address, for
+pods; then every client needs a secret.
 """
 
 import datetime
@@ -32,15 +32,15 @@ AUDIENCE = "https://rolevend.example.org"
 ANNA = Person("anna", {"department": "claims", "employee_number": "E10442", "groups": ["country-DE", "everybody"]})
 BEN = Person("ben", {"department": "claims", "employee_number": "E10517", "groups": ["country-FR", "everybody"]})
 _LIFETIME = datetime.timedelta(days=7)
-"""Of the certificate."""
+"""The lifetime of the certificate."""
 _READY_TIMEOUT = 30.0
 _STOP_GRACE = 5.0
 
 
 class IdentityProvider:
-    """Start with ``with IdentityProvider() as provider:``, or `start` and `stop`. Nothing of it remains but what was signed.
+    """Start with ``with IdentityProvider() as provider:``, or `start` and `stop`. Only signed tokens remain.
 
-    With the first of `audiences` tokens are for rolevend. They live for `token_seconds`.
+    Tokens are for rolevend with the first of `audiences`, and live for `token_seconds`.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class IdentityProvider:
         port: int | None = None,
         progress: StepProgress | None = None,
     ) -> None:
-        """Without `clients` there is one, `finbot`. `host` is what its callers call this machine, in the name of the issuer; `listen` the
-        address of this machine on which they reach it, and 0.0.0.0 each. `Unusable` where others could be a client without a secret."""
+        """Without `clients` there is one, `finbot`. `host` is this machine's name for callers, in the issuer; `listen` is the address to
+        listen on, 0.0.0.0 for all. Raises `Unusable` if another machine could act as a client without a secret.
+        """
         clients = (Client("finbot"),) if clients is None else tuple(clients)
         address = ipaddress.ip_address(listen)
         public = [client.name for client in clients if client.secret is None]
@@ -79,26 +80,26 @@ class IdentityProvider:
         self._directory: Path | None = None
         self._process: Process | None = None
         self.tokens = TokenClient(self.issuer, self.authorities, self._registry.clients.values(), address=self._here)
-        """Who asks it for tokens, as each of its clients."""
+        """Requests tokens from it as each of its clients."""
 
     @property
     def authorities(self) -> str:
-        """PEM of who vouches for its certificate."""
+        """PEM of the authority of its certificate."""
         return self._authority.certificate.decode()
 
     @property
     def directory(self) -> Path:
-        """Where its certificate, its log and the secrets of its clients lie, while it runs."""
+        """The folder with its certificate, log and clients' secrets, while it runs."""
         if self._directory is None:
             raise Unusable("this identity provider has no folder: it was not started yet, or was stopped")
         return self._directory
 
     def client(self, name: str) -> Client:
-        """With its secret."""
+        """Return the client, with its secret."""
         return self._registry.clients[name]
 
     def start(self) -> Self:
-        """Return when it answers; `PartFailed` if it does not in time. No error if it runs."""
+        """Return when it answers. Raises `PartFailed` after a timeout. Idempotent."""
         if self._process is not None and self._process.running:
             return self
         self.stop()
@@ -113,7 +114,7 @@ class IdentityProvider:
         return self
 
     def stop(self) -> None:
-        """End it; another start makes other keys. No error if it does not run."""
+        """Stop it; the next start generates other keys. Idempotent."""
         if self._process is not None:
             self._process.stop(grace=_STOP_GRACE)
             self._process = None
@@ -128,14 +129,14 @@ class IdentityProvider:
         self.stop()
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if it has ended by itself."""
+        """Raise `PartFailed`, with the end of its log, if it has ended by itself."""
         if self._process is not None:
             self._process.check()
 
     def rotate(self, *, keep_old: bool = True) -> None:
         """Sign with a new key from now on, while serving.
 
-        With ``keep_old=False`` the keys until now are not published any more, as after one was stolen.
+        With ``keep_old=False`` the former keys are not published any more, as after a theft.
         """
         url = f"{self.issuer}{ROTATION_PATH}?keep_old={str(keep_old).lower()}"
         answer = self.tokens.call("POST", url, headers={"Authorization": f"Bearer {self._registry.control_secret}"})

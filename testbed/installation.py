@@ -1,7 +1,7 @@
-"""rolevend as its users install it, in local parts: the chart by helm, the database by plan and consent, the operator as a process.
+"""Install rolevend as users do, on local servers: the chart by helm, the database by plan and consent, the operator as a process.
 
-No pod runs in the local control plane, so the operator is a child process; its rights are the chart's, through the token of the
-chart's own ServiceAccount. It is never an administrator.
+The local control plane runs no pods, so the operator is a child process with the token of the chart's ServiceAccount. It is never an
+administrator.
 """
 
 import http.client
@@ -29,7 +29,7 @@ _STOP_SECONDS = 30.0
 
 
 def checkout() -> Path:
-    """The checkout that this package runs from: the chart and the examples are not in the wheel."""
+    """Return the checkout of this package: the chart and the examples are not in the wheel."""
     root = Path(__file__).resolve().parents[1]
     if not (root / "charts" / "rolevend" / "Chart.yaml").is_file():
         raise Unusable("the demo needs a checkout of rolevend, with its chart and examples; clone the repository and run make demo there")
@@ -37,8 +37,7 @@ def checkout() -> Path:
 
 
 def with_address(manifest: Path, connection: Connection) -> str:
-    """The manifest of a DataPlatform, with the address of a local server in place of the one that is written there, and with the
-    authority that only this server has. One of another kind of platform stays as it is."""
+    """Return the manifest of a DataPlatform with the address and authority of a local server. Other platforms stay unchanged."""
     documents: list[dict[str, Any]] = list(yaml.safe_load_all(manifest.read_text()))
     for document in documents:
         if document.get("kind") == "DataPlatform" and "postgres" in document["spec"]:
@@ -47,7 +46,7 @@ def with_address(manifest: Path, connection: Connection) -> str:
 
 
 def postgres_address(platform: str, connection: Connection) -> dict[str, Any]:
-    """For `spec.postgres`. A server without TLS is one on purpose."""
+    """Return `spec.postgres`, also for a server without TLS."""
     tls = {"mode": "Disable"} if connection.authority is None else {"caSecretRef": {"name": authority_secret(platform)}}
     return {"host": connection.host, "port": connection.port, "tls": tls}
 
@@ -57,17 +56,17 @@ def authority_secret(platform: str) -> str:
 
 
 class Installation:
-    """What is done to a control plane and a database to have rolevend on them. Each step may be taken again."""
+    """Installs rolevend on a control plane and a database. Each step is idempotent."""
 
     def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
-        """Files (kubeconfigs, manifests, the operator's log) go into `directory`."""
+        """Files (kubeconfigs, manifests, the operator's log) are written to `directory`."""
         self._control_plane = control_plane
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._starts = 0
 
     def chart(self, agent_namespaces: Sequence[str], values: Mapping[str, str] | None = None) -> None:
-        """`helm upgrade --install`; the namespaces must exist."""
+        """Run `helm upgrade --install`. The namespaces must exist."""
         helm = self._control_plane.binaries["helm"]
         chosen = {"agentNamespaces": "{" + ",".join(agent_namespaces) + "}", **(values or {})}
         settings = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
@@ -77,8 +76,9 @@ class Installation:
         Program("helm", command, log, environment={**self._control_plane.environment(), "HOME": str(self._directory)}).run(120)
 
     def platform(self, manifest: Path, administrator: Connection) -> None:
-        """Plans, accepts, installs, and hands the two logins and the server's authority to the operator. `manifest` already has the
-        right address."""
+        """Plan, accept and install, and give the two logins and the server's authority to the operator. `manifest` has the right address
+        already.
+        """
         accepted = plan(manifest, administrator.dsn)
         secrets = install(manifest, administrator.dsn, accepted.digest, NAMESPACE)
         self._control_plane.kubectl("apply", "-f", "-", standard_input=secrets)
@@ -89,13 +89,13 @@ class Installation:
             self._control_plane.kubectl("apply", "-f", "-", standard_input=body)
 
     def operator(self, settings: Mapping[str, str] | None = None) -> "OperatorProcess":
-        """Starts the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
+        """Start the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
         kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
         self._starts += 1
         return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
 
     def api(self, settings: Mapping[str, str] | None = None, url: str = "") -> "ApiProcess":
-        """Starts a replica of the API as the chart's ServiceAccount for it. `url` is another way to the API server."""
+        """Start an API replica as the chart's ServiceAccount for it. `url` overrides the API server's."""
         kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, API_SERVICE_ACCOUNT, self._directory)
         self._starts += 1
         if url:
@@ -106,12 +106,12 @@ class Installation:
 
 
 class OperatorProcess:
-    """`rolevend operator`, a child of this process."""
+    """`rolevend operator` as a child process."""
 
     subcommand = "operator"
 
     def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> None:
-        """`preload` is what its environment has beside its settings, for the loader of programs."""
+        """`preload` has additional environment variables for the dynamic loader."""
         (self.port,) = free_ports(1)
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -129,7 +129,7 @@ class OperatorProcess:
         self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout)
 
     def probe(self, path: str) -> tuple[int, str]:
-        """Status and text of `/healthz`, `/readyz` or `/metrics`; status 0 while nobody listens."""
+        """Return status and text of `/healthz`, `/readyz` or `/metrics`; status 0 without a listener."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", path)
@@ -141,16 +141,16 @@ class OperatorProcess:
             connection.close()
 
     def stop(self) -> None:
-        """As a pod is stopped: SIGTERM, and time to finish."""
+        """Stop it like a pod: SIGTERM, and time to finish."""
         self.process.stop(grace=_STOP_SECONDS)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Send SIGKILL."""
         self.process.kill()
 
 
 class ApiProcess(OperatorProcess):
-    """`rolevend api`, over plain HTTP on this machine."""
+    """`rolevend api` over plain HTTP on this machine."""
 
     subcommand = "api"
 

@@ -1,6 +1,6 @@
-"""Writes kubeconfig files, and makes the few calls to the API server that starting it needs.
+"""Write kubeconfig files, and call the API server as far as its start needs.
 
-Without the Kubernetes client: what is measured and tested should not be what it is started with.
+Without the Kubernetes client, which tests and benchmarks measure.
 """
 
 import base64
@@ -23,7 +23,7 @@ _TIMEOUT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """Proves who a client is by a certificate."""
+    """Authenticates a client by a certificate."""
 
     pair: KeyPair = field(repr=False)
 
@@ -33,7 +33,7 @@ class ClientCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Proves who a client is by a bearer token."""
+    """Authenticates a client by a bearer token."""
 
     value: str = field(repr=False)
 
@@ -43,7 +43,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An API server, and the authority (PEM) that its certificate must come from."""
+    """An API server, and the authority (PEM) of its certificate."""
 
     host: str
     port: int
@@ -55,7 +55,7 @@ class Server:
 
 
 def write_kubeconfig(path: Path, server: Server, name: str, proof: ClientCertificate | Token, *, namespace: str = "default") -> Path:
-    """A kubeconfig with one context, `name`, readable by its owner only; replaced in one step."""
+    """Write a kubeconfig with one context, `name`, readable by its owner only. Atomic."""
     cluster = {"server": server.url, "certificate-authority-data": _encode(server.authority)}
     content = {
         "apiVersion": "v1",
@@ -70,7 +70,7 @@ def write_kubeconfig(path: Path, server: Server, name: str, proof: ClientCertifi
 
 
 def write_private(path: Path, content: bytes) -> Path:
-    """Replace the file `path` in one step by one that only its owner can read."""
+    """Replace the file `path` atomically by one that only its owner can read."""
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp: mode 0600 from the first byte
     with os.fdopen(handle, "wb") as file:
         file.write(content)
@@ -79,7 +79,7 @@ def write_private(path: Path, content: bytes) -> Path:
 
 
 class ApiClient:
-    """Calls one API server with a client certificate kept in two files."""
+    """Calls one API server with a client certificate in two files."""
 
     def __init__(self, server: Server, certificate: Path, key: Path) -> None:
         self._server = server
@@ -87,7 +87,7 @@ class ApiClient:
         self._tls.load_cert_chain(certificate, key)
 
     def answers(self, path: str) -> bool:
-        """Whether GET `path` succeeds; false, too, while nobody listens."""
+        """True if GET `path` succeeds; False without a listener."""
         try:
             status, _ = self._call("GET", path, None)
         except (OSError, http.client.HTTPException):
@@ -95,7 +95,7 @@ class ApiClient:
         return status == http.HTTPStatus.OK
 
     def create(self, path: str, body: Json) -> Json:
-        """POST `body` and return what was created."""
+        """POST `body` and return the created object."""
         status, answer = self._call("POST", path, body)
         if status != http.HTTPStatus.CREATED:
             raise PartFailed(f"the API server did not accept a POST to {path}: {status} {_message(answer)}")

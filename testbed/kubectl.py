@@ -1,4 +1,4 @@
-"""kubectl, run as one person or ServiceAccount."""
+"""Run kubectl as one person or ServiceAccount."""
 
 import json
 import subprocess
@@ -14,31 +14,31 @@ _TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a command said that failed."""
+    """The message of a failed command."""
 
     message: str
 
 
 class Kubectl:
-    """The command as whoever `kubeconfig` is."""
+    """Runs kubectl as the user of `kubeconfig`."""
 
     def __init__(self, cluster: ControlPlane, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
         self._cluster = cluster
 
     def __call__(self, *arguments: str, standard_input: str | None = None) -> str:
-        """What ``kubectl arguments`` prints; `PartFailed` with what it said if it fails."""
+        """Return the output of ``kubectl arguments``. Raises `PartFailed` with its message if it fails."""
         answer = self._run(arguments, standard_input)
         if answer.returncode != 0:
             raise PartFailed(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
         return answer.stdout
 
     def get(self, *arguments: str) -> Any:
-        """``kubectl get arguments`` as the object that it is."""
+        """Return the parsed object of ``kubectl get arguments``."""
         return json.loads(self("get", *arguments, "--output=json"))
 
     def attempt(self, *arguments: str) -> str | Refusal:
-        """What it prints, or what it says if it fails."""
+        """Return the output, or the message of a failure."""
         answer = self._run(arguments, None)
         return answer.stdout if answer.returncode == 0 else Refusal(_last_line(answer.stderr))
 

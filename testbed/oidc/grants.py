@@ -1,6 +1,6 @@
-"""What is given for what (RFC 6749, 7636, 8693, 8707, 9068), without HTTP.
+"""Grant tokens (RFC 6749, 7636, 8693, 8707, 9068), without HTTP.
 
-A person proves nothing: `login_hint` says who they are, and is believed.
+People are not authenticated: `login_hint` is believed.
 """
 
 import base64
@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Authorization:
-    """What a code stands for."""
+    """The authorization of a code."""
 
     client: str
     redirect_uri: str
@@ -44,17 +44,17 @@ class _Authorization:
 
 
 class Grants:
-    """Not for several threads at once."""
+    """Grants tokens. Not thread-safe."""
 
     def __init__(self, registry: Registry, signer: Signer, clock: Callable[[], float]) -> None:
-        """`clock` says the seconds since 1970."""
+        """`clock` returns the seconds since 1970."""
         self._registry = registry
         self._signer = signer
         self._clock = clock
         self._authorizations: dict[str, _Authorization] = {}
 
     def authorize(self, query: Form) -> str:
-        """Where the person's browser goes next: back, with a code or an error. GrantRefused where nobody knows whither."""
+        """Return the redirect with a code or an error. Raises GrantRefused if the redirect URI is not known."""
         client = self._registry.clients.get(_required(query, "client_id"))
         if client is None:
             raise GrantRefused("invalid_request", "the client_id is not registered")
@@ -71,7 +71,7 @@ class Grants:
         return redirect_uri + separator + urlencode({**answer, "iss": self._registry.issuer})
 
     def token(self, form: Form, client: Client) -> Answer:
-        """The answer of the token endpoint to a client that has proven itself."""
+        """Return the token endpoint's answer to an authenticated client."""
         grant = _required(form, "grant_type")
         if grant not in (AUTHORIZATION_CODE, CLIENT_CREDENTIALS, TOKEN_EXCHANGE):
             raise GrantRefused("unsupported_grant_type", f"known are {AUTHORIZATION_CODE}, {CLIENT_CREDENTIALS} and {TOKEN_EXCHANGE}")
@@ -103,7 +103,7 @@ class Grants:
         return code
 
     def _redeemed(self, form: Form, client: Client) -> Answer:
-        """A code is gone with the first try, whoever made it and whatever came of it."""
+        """Redeem a code, which is valid for one attempt, also a failed one."""
         given = self._authorizations.pop(_required(form, "code"), None)
         if given is None or given.client != client.name or given.until < self._clock():
             raise GrantRefused("invalid_grant", "the code is not known, another client's, used or too old")
@@ -124,7 +124,7 @@ class Grants:
         return self._access_token(client, self._audience(form), {"sub": client.name})
 
     def _exchanged(self, form: Form, client: Client) -> Answer:
-        """For a token of a person that is for the client: one that says that the client acts for them."""
+        """Exchange a person's token for the client for one that names the client as actor."""
         if form.get("requested_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
             raise GrantRefused("invalid_request", "the requested_token_type must be an access token")
         subject = self._presented(form, "subject_token")
@@ -141,7 +141,7 @@ class Grants:
         return {**answer, "issued_token_type": ACCESS_TOKEN_TYPE}
 
     def _require_actor(self, form: Form, client: Client) -> None:
-        """Without an actor_token it is the client, which has proven itself."""
+        """Require the client as actor; it is the default, and is authenticated."""
         if "actor_token" not in form:
             return
         actor = self._presented(form, "actor_token")
@@ -149,7 +149,7 @@ class Grants:
             raise GrantRefused("invalid_request", "the actor_token is not the client's own")
 
     def _presented(self, form: Form, name: str) -> dict[str, Any]:
-        """The claims of a token of ours that still holds."""
+        """Return the claims of a valid token of this provider."""
         kind = _KINDS.get(_required(form, f"{name}_type"))
         if kind is None:
             raise GrantRefused("invalid_request", f"the {name}_type must be one of {', '.join(_KINDS)}")
@@ -162,7 +162,7 @@ class Grants:
         return claims
 
     def _audience(self, form: Form) -> str:
-        """By RFC 8707 or RFC 8693, which have each their own name for it."""
+        """Return the audience: RFC 8707 and RFC 8693 have different parameters for it."""
         named = {form[name] for name in ("resource", "audience") if name in form} or {self._registry.audiences[0]}
         if len(named) > 1 or not named <= self._registry.targets:
             raise GrantRefused("invalid_target", "the resource is not one that tokens are given for")
@@ -192,7 +192,7 @@ def _challenge(verifier: str) -> str:
 
 
 def _same_redirect(given: str, registered: str) -> bool:
-    """Character by character, but for the port on a loopback address, which a program learns when it begins to listen."""
+    """True if both are equal, except for the port of a loopback address, which a program knows only when it listens."""
     try:
         parts, known = urlsplit(given), urlsplit(registered)
         loopback = known.hostname in _LOOPBACK and parts.hostname == known.hostname and parts.port is not None

@@ -1,4 +1,4 @@
-"""What server, starter and client call the same: grants, kinds of tokens, paths and files. Values alone."""
+"""Names that server, starter and client share: grants, token types, paths and files."""
 
 AUTHORIZATION_CODE = "authorization_code"
 CLIENT_CREDENTIALS = "client_credentials"
@@ -9,7 +9,7 @@ ID_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:id_token"
 
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 ROTATION_PATH = "/control/rotation"
-"""No part of OpenID Connect: for who started the server, and nobody else."""
+"""Not part of OpenID Connect: for the process that started the server only."""
 
 CERTIFICATE_FILE = "server.crt"
 KEY_FILE = "server.key"

@@ -1,4 +1,4 @@
-"""Who is registered at a provider. Values, and their form in the file that a starter hands to the server."""
+"""The clients and people of a provider as values, and their file format for the server."""
 
 import secrets
 from collections.abc import Mapping
@@ -10,39 +10,39 @@ from pydantic import TypeAdapter
 from rolevend.policytools.embedded.ports import HOST
 
 CALLBACK = f"http://{HOST}/callback"
-"""Where codes of authorization go that a script takes from the redirect itself: nobody listens there."""
+"""The redirect URI of scripts, which read the code from the redirect: no server listens there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     subject: str
-    """What they log in as, and `sub` of their tokens."""
+    """The login name, and `sub` of the person's tokens."""
     claims: Mapping[str, Any] = field(default_factory=dict)
-    """What tokens of theirs say of them beside that."""
+    """Additional claims of the person's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
     name: str
-    """Its `client_id`, and `sub` of tokens of its own."""
+    """Its `client_id`, and `sub` of its own tokens."""
     secret: str | None = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """None for a client that can keep none: it gets nothing but tokens of people, with PKCE."""
+    """None for a public client, which gets only tokens of people, with PKCE."""
     redirect_uris: tuple[str, ...] = (CALLBACK,)
-    """On a loopback address any port fits (RFC 8252)."""
+    """On a loopback address any port matches (RFC 8252)."""
     resources: tuple[str, ...] = ()
-    """Audiences that the client itself is: it may exchange tokens that are for them."""
+    """Audiences of the client itself: it may exchange tokens for these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
     issuer: str
     audiences: tuple[str, ...]
-    """Whom tokens may be for, beside the resources of clients. The first is who they are for where nobody is named."""
+    """Allowed audiences, in addition to the resources of clients. The first is the default."""
     clients: Mapping[str, Client]
     people: Mapping[str, Person]
     token_seconds: int
     control_secret: str = field(repr=False)
-    """Who has it may change the keys."""
+    """Authorizes the rotation of keys."""
 
     @property
     def targets(self) -> frozenset[str]:
@@ -53,10 +53,10 @@ _FILE = TypeAdapter(Registry)
 
 
 def written(registry: Registry) -> bytes:
-    """Holds all secrets."""
+    """Serialize the registry, with all secrets."""
     return _FILE.dump_json(registry)
 
 
 def read(content: bytes) -> Registry:
-    """What was `written`."""
+    """Parse the text of `written`."""
     return _FILE.validate_json(content)

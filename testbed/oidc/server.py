@@ -1,6 +1,6 @@
-"""Serves a provider with TLS: ``python -m testbed.oidc.server FOLDER ADDRESS``, as its starter does.
+"""Serve a provider with TLS: ``python -m testbed.oidc.server FOLDER ADDRESS``, as its starter does.
 
-FOLDER has the registry, and the server's certificate and key. A handler parses, asks `grants`, and answers.
+FOLDER has the registry, and the server's certificate and key. A handler parses, calls `grants`, and answers.
 """
 
 import hmac
@@ -36,7 +36,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def provider(registry: Registry, signer: Signer, clock: Callable[[], float] = time.time) -> FastAPI:
-    """The application."""
+    """Return the application."""
     app = FastAPI(openapi_url=None)
     grants = Grants(registry, signer, clock)
     app.add_exception_handler(GrantRefused, _refused)
@@ -76,7 +76,7 @@ def provider(registry: Registry, signer: Signer, clock: Callable[[], float] = ti
 
 
 def _discovery(registry: Registry) -> dict[str, Any]:
-    """OpenID Connect Discovery 1.0 and RFC 8414 in one document."""
+    """Return OpenID Connect Discovery 1.0 and RFC 8414 in one document."""
     return {
         "issuer": registry.issuer,
         "authorization_endpoint": f"{registry.issuer}/authorize",
@@ -117,7 +117,7 @@ async def _body(request: Request) -> str:
 
 
 def _form(text: str) -> dict[str, str]:
-    """A parameter that stands there twice is an error (RFC 6749, 3.2), and one without a value is not there."""
+    """Parse a form. A repeated parameter is an error (RFC 6749, 3.2), and an empty one is absent."""
     pairs = parse_qsl(text)
     form = dict(pairs)
     if len(form) != len(pairs):
@@ -134,7 +134,7 @@ def main(folder: Path, address: str) -> None:
         ssl_certfile=folder / CERTIFICATE_FILE,
         ssl_keyfile=folder / KEY_FILE,
         lifespan="off",
-        log_level="warning",  # lines of access would hold codes of authorization
+        log_level="warning",  # access logs would contain authorization codes
     )
 
 

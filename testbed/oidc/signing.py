@@ -1,4 +1,4 @@
-"""A provider's keys, which are made when it starts and exist in its process alone, and what is signed with them."""
+"""A provider's keys, generated at start and held in memory only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,32 +8,32 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 ALGORITHM = "RS256"
-"""Which every provider must know (OpenID Connect Core 15.1)."""
+"""Mandatory for every provider (OpenID Connect Core 15.1)."""
 _BITS = 2048
 
 
 class Signer:
-    """Signs with its newest key, and believes what any published one signed."""
+    """Signs with its newest key, and verifies with all published ones."""
 
     def __init__(self) -> None:
         self._keys = [_new_key()]
 
     def rotate(self, *, keep_old: bool) -> None:
-        """Sign with a new key from now on. The old ones stay published, or nobody can believe any more what they signed."""
+        """Sign with a new key from now on. With `keep_old` tokens of the old keys stay valid."""
         self._keys = [_new_key(), *(self._keys if keep_old else ())]
 
     @property
     def published(self) -> dict[str, Any]:
-        """The key set (RFC 7517), without what is private."""
+        """Return the public key set (RFC 7517)."""
         return {"keys": [key.as_dict(private=False, use="sig", alg=ALGORITHM) for key in self._keys]}
 
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
-        """A token whose `typ` is `kind`."""
+        """Return a signed token of `typ` `kind`."""
         key = self._keys[0]
         return jwt.encode({"typ": kind, "alg": ALGORITHM, "kid": str(key.kid)}, dict(claims), key, algorithms=[ALGORITHM])
 
     def signed(self, kind: str, token: str) -> dict[str, Any]:
-        """The claims of a token of that `typ` that was signed here; ValueError where it was not. Whether it still holds is not asked."""
+        """Return the claims of a token of that `typ`, signed here. Does not check its times. Raises ValueError."""
         try:
             decoded = jwt.decode(token, KeySet(list(self._keys)), algorithms=[ALGORITHM])
         except (JoseError, ValueError) as error:

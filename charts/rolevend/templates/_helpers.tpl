@@ -25,7 +25,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: mcp
 {{- end -}}
 
-{{/* What the standard "restricted" asks of a pod, and of a container. */}}
+{{/* The security contexts of a pod and a container that the standard "restricted" requires. */}}
 {{- define "rolevend.podSecurity" -}}
 runAsNonRoot: true
 seccompProfile: {type: RuntimeDefault}
@@ -37,7 +37,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* What kubelet asks of the operator and of the API. */}}
+{{/* The probes of the operator and of the API. */}}
 {{- define "rolevend.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: http}
@@ -54,8 +54,7 @@ readinessProbe:
   timeoutSeconds: 5
 {{- end -}}
 
-{{/* Replicas are of use only where not all of them go at once; a cluster with one node runs them all the same. Called with the labels
-of the pods. */}}
+{{/* Spread replicas over nodes, if there are several. Called with the labels of the pods. */}}
 {{- define "rolevend.spread" -}}
 topologySpreadConstraints:
 {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
@@ -68,7 +67,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* What `settings` says, as the processes read it. */}}
+{{/* `settings` as environment variables. */}}
 {{- define "rolevend.settings" -}}
 {{- range $setting, $value := .Values.settings }}
 - name: ROLEVEND_{{ snakecase $setting | upper }}
@@ -76,7 +75,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* Where a pod may run. */}}
+{{/* Scheduling constraints of a pod. */}}
 {{- define "rolevend.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -107,7 +106,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.serviceAccount.name | default (include "rolevend.name" .) -}}
 {{- end -}}
 
-{{/* Who the operator is to the API server. */}}
+{{/* The operator's user name at the API server. */}}
 {{- define "rolevend.user" -}}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "rolevend.serviceAccount" .) -}}
 {{- end -}}
@@ -116,19 +115,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.api.serviceAccount.name | default (printf "%s-api" (include "rolevend.name" .)) -}}
 {{- end -}}
 
-{{/* Who the API is to the API server. Empty, which nobody is, while it is switched off. */}}
+{{/* The API's user name at the API server; empty if it is disabled, which matches no user. */}}
 {{- define "rolevend.apiUser" -}}
 {{- if .Values.api.enabled -}}
 {{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "rolevend.apiServiceAccount" .) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* By which name agents in the cluster call the API: its certificate has it, too. */}}
+{{/* The host name of the API for agents in the cluster, which is in its certificate. */}}
 {{- define "rolevend.apiHost" -}}
 {{- printf "%s-api.%s.svc" (include "rolevend.name" .) .Release.Namespace -}}
 {{- end -}}
 
-{{/* All names that the API's certificate has, as a JSON list. */}}
+{{/* All names in the API's certificate, as a JSON list. */}}
 {{- define "rolevend.apiNames" -}}
 {{- $host := include "rolevend.apiHost" . -}}
 {{- concat (list $host (trimSuffix ".svc" $host) (printf "%s.cluster.local" $host)) .Values.api.tls.dnsNames | uniq | toJson -}}
@@ -143,7 +142,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The ConfigMap with who signed it; empty where nothing was said of that. */}}
+{{/* The ConfigMap with the authority of the API's certificate; empty if there is none. */}}
 {{- define "rolevend.apiAuthority" -}}
 {{- if or .Values.api.tls.caCertificates (eq .Values.api.tls.mode "Generated") -}}
 {{- printf "%s-api-ca" (include "rolevend.name" .) -}}
@@ -165,12 +164,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where operator and API may go: to DNS, the API server, databases, Snowflake accounts and identity providers. */}}
+{{/* Egress of operator and API: DNS, the API server, databases, Snowflake accounts and identity providers. */}}
 {{- define "rolevend.egress" -}}
 {{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "snowflakeAccount" "identityProvider")) -}}
 {{- end -}}
 
-{{/* To DNS and to these. Called with the value `networkPolicy`, and their names in it. */}}
+{{/* Egress to DNS and to named peers. Called with the value `networkPolicy` and the names in it. */}}
 {{- define "rolevend.egressTo" -}}
 {{- $policy := index . 0 -}}
 - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
@@ -188,9 +187,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
-{{/* Who may read metrics: whom the values name, and the pods of `helm test`. */}}
+{{/* Allowed readers of metrics: the peers in the values, and the pods of `helm test`. */}}
 {{- define "rolevend.metricsIngress" -}}
-# kubelet's probes come from the node, and pass anyhow.
+# Probes of kubelet come from the node, and are always allowed.
 - ports: [{port: http, protocol: TCP}]
   from:
   {{- toYaml .Values.networkPolicy.metricsFrom | nindent 2 }}
@@ -206,7 +205,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: test
 {{- end -}}
 
-{{/* Made before anything is uninstalled, while the operator still works; gone when it has done its work. */}}
+{{/* Created before the uninstallation, while the operator still works; deleted after success. */}}
 {{- define "rolevend.beforeUninstall" -}}
 helm.sh/hook: pre-delete
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded

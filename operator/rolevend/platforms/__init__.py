@@ -1,1 +1,1 @@
-"""Drivers: one package per kind of platform, independent of each other; `base` is the protocol and its promises."""
+"""Drivers: one package per kind of platform, independent of each other. `protocol` is the driver contract."""

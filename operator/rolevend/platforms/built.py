@@ -1,4 +1,4 @@
-"""Which profiles a process knows to be built on a platform, and whose turn it is to build one there, or to take it away."""
+"""The profiles that this process knows to be built on a platform, with a lock for each."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How far the build of a profile is, as a driver tells whoever waits for it."""
+"""Progress of a profile build, reported by a driver."""
 
 import threading
 from collections.abc import Callable
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
     done: int
-    """So many of the profile's `tables` have their `part`."""
+    """The number of the profile's `tables` that have this `part`."""
     tables: int
     part: str
-    """In the platform's own word, such as `view`."""
+    """In the platform's terms, such as `view`."""
 
     def __str__(self) -> str:
         return f"{self.done:,} of {self.tables:,} tables have their {self.part}"
 
 
 ProgressCallback = Callable[[BuildProgress], None]
-"""Returns at once. Called by any thread of a build; what it raises ends that, and the next one goes on with what is there."""
+"""Must return at once. Any thread of a build may call it. An exception ends the build; the next build continues from there."""
 
 
 def no_progress(_: BuildProgress) -> None:
-    """Nobody waits."""
+    """Ignore the progress."""
 
 
 class Counting:
-    """One part of a profile's tables, as more and more of them have it, whichever thread makes it."""
+    """Counts the tables that have one part. Safe to use from several threads."""
 
     def __init__(self, told: ProgressCallback, tables: int, part: str, done: int = 0) -> None:
         self._told = told

@@ -1,7 +1,6 @@
-"""The driver protocol. Its docstrings are promises, and one conformance suite holds every driver to them by using the roles.
+"""The driver contract. Its docstrings are promises; one conformance suite tests them with real roles.
 
-Drivers are synchronous and safe to call from several threads. They raise only errors of `rolevend.errors`: `Unavailable` is
-worth another try, `Rejected` is not.
+Drivers are synchronous and thread-safe. They raise only errors of `rolevend.errors`: `Unavailable` can be retried, `Rejected` cannot.
 """
 
 import enum
@@ -16,12 +15,12 @@ from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import ProgressCallback, no_progress
 
 Randomness = Callable[[int], bytes]
-"""That many random bytes; `secrets.token_bytes` outside of tests."""
+"""Return that many random bytes; `secrets.token_bytes` outside of tests."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A text that no log, error or status shows by accident; `reveal` is the one way to it."""
+    """A text that does not appear in logs, errors or status; only `reveal` returns it."""
 
     _text: str
 
@@ -33,30 +32,30 @@ class Secret:
 
 
 class TlsMode(enum.StrEnum):
-    """What a server must show, in libpq's words."""
+    """The required proof of a server's identity, in libpq's terms."""
 
     VERIFY_FULL = "verify-full"
-    """A certificate of a known authority, for this host."""
+    """A certificate of a trusted authority for this host."""
     VERIFY_CA = "verify-ca"
-    """A certificate of a known authority, whatever it is for."""
+    """A certificate of a trusted authority for any host."""
     REQUIRE = "require"
-    """Any certificate: nobody listens, but nobody knows who answers."""
+    """Any certificate: encrypted, but the server's identity is not verified."""
     DISABLE = "disable"
-    """Nothing: everything travels in the clear."""
+    """No encryption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How connections to a server are protected, ours and those of vended roles."""
+    """TLS settings for connections to a server, the operator's and those of vended roles."""
 
     mode: TlsMode = TlsMode.VERIFY_FULL
     authority: str | None = None
-    """PEM certificates of who may have signed the server's; None: whom the system trusts."""
+    """PEM certificates of trusted authorities; None: those of the system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a vended role logs in."""
+    """The server and database that a vended role logs in to."""
 
     host: str
     port: int
@@ -66,7 +65,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where a vended role of Snowflake logs in, and what it works with there."""
+    """The Snowflake account that a vended role logs in to, with its database and warehouse."""
 
     identifier: str
     host: str
@@ -74,12 +73,12 @@ class Account:
     database: str
     warehouse: str
     encrypted: bool = True
-    """False: HTTP in the clear, with a stand-in on this machine."""
+    """False: plain HTTP to a test server on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordCredential:
-    """A login for exactly one role, of the same name."""
+    """A login for exactly one role of the same name."""
 
     role: RoleName
     password: Secret
@@ -88,22 +87,22 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyPairCredential:
-    """A user that holds exactly one role, and the key by which it logs in; or an agent's own user, which holds this one, too."""
+    """A user that holds exactly one role, and its private key; or the agent's own user, which also holds this role."""
 
     role: RoleName
     user: str
     private_key: Secret | None
-    """RSA, as PEM of PKCS #8 without a passphrase. None: the user is the agent's own, which knows how to log in."""
+    """RSA, as PEM of PKCS #8 without a passphrase. None: the agent's own user already has a key."""
     account: Account
 
 
 Credential = PasswordCredential | KeyPairCredential
-"""What the agent is told once. Each driver makes those of one kind, and takes no other."""
+"""The login data that the agent gets once. Each driver creates and accepts one kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedRole:
-    """The role exists and can log in until `expires_at`, or `error` says why not and nothing was made."""
+    """The role exists and can log in until `expires_at`; or `error` is the reason and nothing was created."""
 
     role: RoleName
     expires_at: datetime | None
@@ -126,19 +125,19 @@ class DropRequest:
 
 @dataclass(frozen=True, slots=True)
 class DropResult:
-    """`error` is None only if the role was looked for and is gone, and no session of it is left."""
+    """`error` is None only if a look-up after the drop found neither the role nor a session of it."""
 
     role: RoleName
     error: Exception | None = None
     sessions: frozenset[int] = frozenset()
-    """By the platform's numbers: those that were asked to end."""
+    """The platform's ids of the terminated sessions."""
     seconds: float = field(default=0.0, compare=False)
-    """Since it was first asked for, where somebody tried more than once."""
+    """The time since the first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedRole:
-    """A role that is gone, as the platform remembers it."""
+    """A dropped role in the platform's record."""
 
     role: RoleName
     uid: Uid
@@ -148,7 +147,7 @@ class EndedRole:
 
 @dataclass(frozen=True, slots=True)
 class LiveRole:
-    """A role on the platform that carries the mark of our cluster, whatever its state."""
+    """A role on the platform that belongs to this cluster, in any state."""
 
     role: RoleName
     uid: Uid
@@ -158,92 +157,96 @@ class LiveRole:
 
 class LimitAction(enum.StrEnum):
     CANCELLED = "Cancelled"
-    """The statement."""
+    """The statement was cancelled."""
     TERMINATED = "Terminated"
-    """The session."""
+    """The session was terminated."""
     EXPIRED = "Expired"
-    """The session, since its lease is over: the role is left to its drop, which waits for its turn."""
+    """The session was terminated because the lease expired; the role waits for its drop."""
     IDLE = "Idle"
-    """Nothing was done: the role counts as given back, and is the caller's to end."""
+    """Nothing was done: the caller must end the role, which counts as released."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitViolation:
-    """A role that is beyond a limit of its lease, or beyond its end."""
+    """A role that exceeded a limit of its lease, or its end."""
 
     role: RoleName
     uid: Uid
     act: LimitAction
     why: str
-    """The limit, and how far beyond it the role is, one line."""
+    """The limit and the excess, one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Somebody changed by hand what keeps rows of `table` apart. `roles` are the live roles that read it."""
+    """A manual change to the row isolation of `table`. `roles` are the live roles that read it."""
 
     table: TableId
     finding: str
-    """What is wrong and how to mend it, one line."""
+    """The problem and its fix, one line."""
     roles: tuple[RoleName, ...]
 
 
 class InstallMode(enum.StrEnum):
-    """By which rights rolevend was installed on a platform."""
+    """The privileges that rolevend was installed with on a platform."""
 
     SUPERUSER = "Superuser"
     MANAGED = "Managed"
-    """Without a superuser, as on a hosted service: what cannot be taken from vended roles there is among the limitations."""
+    """Without a superuser, as on a hosted service. Privileges that cannot be revoked from vended roles there are limitations."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a platform says of itself, for the DataPlatform's conditions."""
+    """Facts about a platform, for the DataPlatform's conditions."""
 
     version: str
     identifier: str
-    """The same for two names of one server."""
+    """Equal for all host names of one server."""
     limitations: tuple[str, ...] = ()
-    """What this platform or its installation lacks, one sentence each."""
+    """One sentence for each property that this platform or its installation lacks."""
     install_mode: InstallMode = InstallMode.SUPERUSER
     hash_key_domain: str | None = None
-    """Platforms with one such name hash equal values equally; None: this one's hashes are its own."""
+    """Platforms with the same domain hash equal values equally; None: the hashes are unique to this platform."""
     edition: str | None = None
-    """Of a platform that is sold in several."""
+    """The edition, if the platform has several."""
     sessions: int | None = None
-    """As many as the platform has for everybody but its administrators and us; None: it has no such number."""
+    """The maximum number of sessions, except those of administrators and the operator; None: no such limit."""
 
 
 class Outcome(enum.StrEnum):
     PASSED = "Passed"
     FAILED = "Failed"
     NOT_PREVENTABLE = "NotPreventable"
-    """It failed, and on a platform that is installed in this mode nobody can keep it from failing."""
+    """It failed, and cannot be prevented on a platform installed in this mode."""
     NOT_TRIED = "NotTried"
-    """Nothing is known of it, for a reason that lies in the platform."""
+    """It could not run for a reason on the platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one promise, or one attack, came to when it was tried with roles that were vended for it."""
+    """The result of one check of a promise or an attack, with roles vended for it."""
 
     check: str
     outcome: Outcome
     detail: str = ""
-    """What was seen instead, why it cannot be prevented, or why it was not tried, in one line; empty where it passed."""
+    """The observation, the reason why it cannot be prevented, or the reason why it did not run, in one line; empty if it passed."""
     leaks: bool = False
-    """It failed, and so shows, changes or keeps what no policy grants."""
+    """It failed and so shows, changes or retains data that no policy grants."""
 
 
 class Platform(Protocol):
     @property
     def max_parallel_vends(self) -> int | None:
-        """So many calls with one vend each, where one waits for no other. None: a call of many costs little more than one, and two calls
-        of one profile would wait for each other."""
+        """The number of concurrent calls with one vend each, if calls do not block each other. None: batch all vends into one call, because
+        a large call costs little more, and concurrent calls of one profile would block each other.
+        """
         ...
 
     def facts(self) -> ServerFacts:
-        """Asks the platform with both credentials; raises where either is refused or the installation is missing or too old."""
+        """Read the facts with both credentials.
+
+        Raises if the platform refuses a credential, or if the installation is missing or too old.
+        """
         ...
 
     def catalog(
@@ -254,74 +257,77 @@ class Platform(Protocol):
         functions: frozenset[str] = frozenset(),
         tools: frozenset[ToolId] = frozenset(),
     ) -> Catalog:
-        """Every table of these schemas, and of those of agents' `own`, with columns, types and native tags; every function of the schemas
-        `functions`; and those of `tools` that are there. What cannot be governed, or is a way around policies, has an obstacle: the
-        programmer could not govern it, whichever credential reads."""
+        """Return every table of these schemas and of the schemas in `own`, with columns, types and native tags; every function of the
+        schemas `functions`; and the existing ones of `tools`.
+
+        An object that the programmer cannot govern, or that circumvents policies, has an obstacle, whichever credential reads the catalog.
+        """
         ...
 
     def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
-        """Builds the shape where it is missing, and tells how far it is as often as it hears from the platform. Idempotent; cut short at
-        any point it leaves nothing a vend could use."""
+        """Build the profile if it is missing, and report progress. Idempotent; an interrupted build leaves nothing usable."""
         ...
 
     def is_built(self, profile: ProfileName) -> bool:
-        """Whether `ensure` has built it and nothing is known to the contrary. Answers at once, from memory."""
+        """True if `ensure` has built it and no later change is known. Answers at once, from memory."""
         ...
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
-        """A fresh login for the lease's role. Pure: stored before the role exists."""
+        """Return a new login for the lease's role. Pure: the caller stores it before the role exists."""
         ...
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
-        """One round trip, however many tables. Each vend happens whole or not at all, and fails alone.
+        """Create roles in one round trip, for any number of tables. Each vend is atomic and fails independently.
 
-        The same lease again is the same role with the new password and the *old* expiry. A lease that was closed stays closed:
-        `Conflict`. The profile must have been built.
+        The same lease again gives the same role with the new password and the *old* expiry. `Conflict` for a closed lease. The profile must
+        have been built.
         """
         ...
 
     def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
-        """Locks out, ends sessions, drops, and looks again. Total and idempotent: a role that never was is a success, and
-        a vend of it that arrives later is refused. Another cluster's or another uid's role is never touched: `Conflict`."""
+        """Lock out, terminate sessions, drop, and verify. Total and idempotent: a role that never existed is a success, and a later vend of
+        it is refused. `Conflict` for a role of another cluster or uid, which stays unchanged.
+        """
         ...
 
     def live(self) -> Sequence[LiveRole]:
-        """Every role of our cluster that still exists or still has a session, closed ones included."""
+        """Return every role of this cluster that exists or still has a session, including closed ones."""
         ...
 
     def ended(self, reason: EndReason) -> Sequence[EndedRole]:
-        """The roles of our cluster that were dropped for this reason a day ago or less, whoever dropped them."""
+        """Return the roles of this cluster that any process dropped for this reason within the last day."""
         ...
 
     def curb(self) -> Sequence[LimitViolation]:
-        """Stops what exceeds the limits of its lease, whatever the session has set for itself, ends the sessions of leases that have been
-        over for a second without being closed, and names the roles that are idle for too long, again and again until they end. By the
-        platform's clock, and only roles of our cluster."""
+        """Enforce the limits of leases, whatever the session has set for itself: cancel statements, terminate sessions of leases that
+        expired more than a second ago without being closed, and return the idle roles until they end. By the platform's clock, and only for
+        roles of this cluster.
+        """
         ...
 
     def drift(self) -> Sequence[Drift]:
-        """What was changed by hand on governed tables since a profile was built there. Empty without the programmer's credential."""
+        """Return the manual changes on governed tables since a profile was built there. Empty without the programmer's credential."""
         ...
 
     def attest(
         self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
     ) -> Sequence[CheckResult]:
-        """Tries every promise and every attack, by using canary roles on tables of its own, and takes all of that away again, with
-        what an earlier attestation may have left. Nothing that others have there is read or changed.
+        """Run every check and attack with canary roles on tables created for it, then remove all of that and the remains of earlier
+        attestations. Does not read or change other objects.
 
-        `alone`: nobody else attests for our cluster now, so what seems to be under way there was left by a process that is over. Else it
-        waits for that, and not for long: `Unavailable`. Asked between its checks, it ends when it is not `wanted` any more, with its
-        canaries: `Unavailable`.
+        `alone`: no other process attests for this cluster now, so an attestation that seems to run was abandoned. Otherwise the call waits
+        for it for a short time, then raises `Unavailable`. Between checks it calls `wanted`; once that is False, it removes its canaries
+        and raises `Unavailable`.
 
-        Needs the programmer's credential. Raises `Unavailable` where it could not be carried out and nothing was found to fail. It has
-        connections of its own: the driver may be closed meanwhile.
+        Needs the programmer's credential. Raises `Unavailable` if the checks could not run and none failed. It has its own connections: the
+        driver may be closed meanwhile.
         """
         ...
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
-        """Drops profiles that no live lease uses, that are not in `keep` and were not used since; answers how many."""
+        """Drop profiles that no live lease uses, are not in `keep` and were not used since `unused_since`. Returns their number."""
         ...
 
     def close(self) -> None:
-        """Gives the connections back. The driver is not used afterwards."""
+        """Close the connections. The driver must not be used afterwards."""
         ...

@@ -1,26 +1,26 @@
-"""One statement that a role ran, as a platform's own record tells it."""
+"""A statement that a role ran, in the platform's record."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One that the role sent, whether it succeeded or not."""
+    """A statement that the role sent, successful or not."""
 
     time: str
-    """As the platform wrote it: when it began, or ended where only its duration is known. Of PostgreSQL in the time zone of its log."""
+    """In the platform's format: the start, or the end if only the duration is recorded. PostgreSQL: in the time zone of its log."""
     database: str
     session: str
     """The platform's id of the session."""
     client: str
     application: str
-    """What the session says of itself: PostgreSQL's application_name, Snowflake's QUERY_TAG."""
+    """The session's own label: PostgreSQL's application_name, Snowflake's QUERY_TAG."""
     text: str
     parameters: str | None = None
-    """`$1 = '42', $2 = NULL`, of a prepared statement; where pgaudit alone tells it, the bare values as CSV."""
+    """`$1 = '42', $2 = NULL`, for a prepared statement; only the values as CSV if they come from pgaudit alone."""
     milliseconds: float | None = None
-    """How long it ran, where that was logged."""
+    """The duration, if it was logged."""
     error: str | None = None
-    """The platform's code and message, where it failed."""
+    """The platform's code and message, if it failed."""
     relations: tuple[str, ...] = ()
-    """`TABLE claims.people`: what pgaudit saw it read, also through views."""
+    """`TABLE claims.people`: the relations that pgaudit saw it read, also through views."""

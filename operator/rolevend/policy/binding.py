@@ -1,4 +1,4 @@
-"""A row filter meets a table: columns get their types, literals the one spelling of their value. Refuses what no platform could answer."""
+"""Bind a row filter to a table: columns get types, literals get their canonical text. Refuse a test that a platform cannot evaluate."""
 
 from functools import partial
 from typing import assert_never
@@ -35,9 +35,9 @@ _BARE = (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
 
 
 def bind(predicate: Predicate, table: Table, field: str = "spec.rowFilter") -> Predicate:
-    """`predicate` with the types of `table`'s columns and canonical literals: two filters that mean the same list are equal.
+    """Return `predicate` with the types of `table`'s columns and canonical literals: filters with the same meaning are equal.
 
-    Raises InvalidInput for `field` where a column is not there, or a test or literal does not go with its type.
+    Raises InvalidInput for `field` where a column does not exist, or a test or literal does not fit its type.
     """
     match predicate:
         case And(parts):
@@ -74,7 +74,7 @@ def _bound(atom: Atom, found: Column, field: str) -> Predicate:
 
 
 def candidates(table: Table, reference: ColumnReference) -> tuple[Column, ...]:
-    """The columns that an unbound reference can mean: it means one only where there is exactly one."""
+    """Return the columns that an unbound reference matches. The reference is valid only if there is exactly one."""
     if not isinstance(reference, TaggedColumn):
         return tuple(column for column in table.columns if column.name == reference.name)
     tag = reference.tag

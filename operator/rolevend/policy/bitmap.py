@@ -1,10 +1,10 @@
-"""Sets of places in a list as integers, where bit n stands for the n-th place: as fast to combine as they are short."""
+"""Sets of list indexes as integers: bit n stands for index n."""
 
 from collections.abc import Iterable, Iterator
 
 
 def bits(places: Iterable[int]) -> int:
-    """The set of these places."""
+    """Return the set of these indexes."""
     listed = list(places)
     if len(listed) == 1:
         return 1 << listed[0]
@@ -15,7 +15,7 @@ def bits(places: Iterable[int]) -> int:
 
 
 def places(of: int) -> Iterator[int]:
-    """What `of` holds, ascending."""
+    """Yield the indexes in `of`, ascending."""
     written = f"{of:b}"[::-1]
     place = written.find("1")
     while place >= 0:
@@ -24,7 +24,7 @@ def places(of: int) -> Iterator[int]:
 
 
 def first(of: int) -> int:
-    """The smallest place in `of`, which is not empty."""
+    """Return the smallest index in `of`, which is not empty."""
     return (of & -of).bit_length() - 1
 
 

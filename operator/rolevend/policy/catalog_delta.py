@@ -1,4 +1,4 @@
-"""Tables of a catalog that are others than they were, at their old places: of what was known of all tables, that part is exchanged."""
+"""Update compiled statements for the tables that changed, without compiling the whole catalog again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -13,17 +13,17 @@ Key = TypeVar("Key")
 
 
 class Stated(Protocol[Key]):
-    """A statement, prepared for many tables."""
+    """A compiler of one statement."""
 
     def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> StatementMatches[Key]: ...
 
     def columns(self, sets: Mapping[Key, int], postings: Postings) -> int:
-        """`StatementMatches.columns`, where `StatementMatches.sets` are these."""
+        """Return `StatementMatches.columns` for these `StatementMatches.sets`."""
 
 
 class CatalogDelta:
     def __init__(self, others: Mapping[int, Table], tables: Sequence[Table], postings: Postings, vocabulary: Vocabulary) -> None:
-        """Each of `others` at its place in `tables`, of which `postings` and `vocabulary` are."""
+        """`others` are the changed tables by their index in `tables`; `postings` and `vocabulary` belong to `tables`."""
         changes = [(place, tables[place], other) for place, other in others.items()]
         self._new = others
         self._before = Postings.of((place, old) for place, old, _ in changes)
@@ -36,17 +36,17 @@ class CatalogDelta:
         self.vocabulary = vocabulary.after(self.postings, self._before, self._after, self.schemas)
 
     def outcome(self, whole: StatementMatches[Key], of: Stated[Key]) -> StatementMatches[Key]:
-        """`whole` itself where these tables make no difference."""
+        """Return the updated outcome, or `whole` itself if the changed tables make no difference."""
         before = whole.part(self._places, lambda sets: of.columns(sets, self._before))
         after = of.outcome(self._after, self._new.__getitem__)
         return whole if before is after or before == after else whole.exchanged(before, after)
 
     def same_tags(self, reach: frozenset[str] | None) -> bool:
-        """Whether the tags that a statement of this reach can mean are those that it could mean before."""
+        """True if a statement of this scope can match the same tags as before."""
         return self.vocabulary.within(reach) == self._vocabulary.within(reach)
 
     def same_names(self, before: StatementMatches[Any], after: StatementMatches[Any]) -> bool:
-        """Likewise, of the names of columns."""
+        """True if a statement can match the same column names as before."""
         return before.selected == after.selected and not self._renamed & after.selected
 
 

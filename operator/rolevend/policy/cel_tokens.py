@@ -1,7 +1,6 @@
-"""The words of CEL that are admitted, in conditions and in mappings of claims alike: what no word can say is never compiled.
+"""Tokens of CEL, for conditions and claim mappings: a text with any other token is refused before it is compiled.
 
-CEL has no limit of cost, so the words are few, and length and depth are bounded. What they may be put together to is for the readers
-of either to say.
+CEL has no cost limit, so the set of tokens is small, and length and depth are bounded. The two readers check the order of tokens.
 """
 
 import re
@@ -21,7 +20,7 @@ ALLOWED: Final = (
     "plain texts, numbers, == != < <= > >= && || ! in ?:, has(), size(), startsWith(), "
     "endsWith(), contains(), and one of all(), exists(), exists_one(), filter() and map()"
 )
-"""The end of a message that lists what is."""
+"""The end of a message that lists the allowed functions."""
 
 _WORD = re.compile(
     r"""(?P<space>[ \t\n]+)
@@ -41,8 +40,11 @@ class Token:
 
 
 def tokens_of(source: Source, *, what: str, where: str, shorter: str, allowed: str) -> list[Token]:
-    """Without spaces. Raises InvalidInput with line and column, in these parts of a sentence: `what` is too long, and how it gets
-    `shorter`; what is not allowed `where`, and what is `allowed`."""
+    """Return the tokens of `source`, without spaces.
+
+    Raises InvalidInput with line and column. The parameters are parts of its messages: `what` is too long, with the way out `shorter`; a
+    token is not allowed `where`, with the way out `allowed`.
+    """
     if len(source.text) > MAXIMUM_LENGTH:
         raise source.fault(MAXIMUM_LENGTH, f"{what} has at most {MAXIMUM_LENGTH} characters", shorter)
     words: list[Token] = []

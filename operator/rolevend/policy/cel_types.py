@@ -1,8 +1,7 @@
-"""Types of conditions in CEL. Refuses an expression that compares, orders or joins values of types that never go together.
+"""Check the types of CEL conditions: refuse an expression that compares, orders or joins values of incompatible types.
 
-CEL finds that out when it runs: such a part is never equal, always different, or an error. A condition with one never holds, or always
-does, and looks as if it was in force. `cel` has no type check of its own, so this module reads the words again. Words and names were
-admitted before.
+CEL detects such a part only when it runs: it is never equal, always different, or an error, and the condition is constant although it looks
+effective. `cel` has no type checker. Tokens and names are already admitted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +17,14 @@ class CelType:
     name: str
     several: str
     element: "CelType | None" = None
-    """Of a list."""
+    """The type of a list's elements."""
 
     def __str__(self) -> str:
         return f"{self.name} of {self.element.several}" if self.element is not None and self.element != ANY else self.name
 
 
 ANY: Final = CelType("anything", "anything")
-"""Not known: it goes together with every type."""
+"""Unknown type, compatible with every type."""
 TEXT: Final = CelType("a text", "texts")
 NUMBER: Final = CelType("a number", "numbers")
 BOOLEAN: Final = CelType("a truth value", "truth values")
@@ -36,7 +35,7 @@ def list_of(element: CelType) -> CelType:
 
 
 Members = Mapping[str, Mapping[str, CelType]]
-"""Root -> member -> its type. The member `attributes` holds lists by their names."""
+"""Root -> member -> its type. The member `attributes` is a map from names to lists."""
 
 UNREADABLE: Final = ("this is no expression of CEL", "check its parentheses and operators")
 _OF_ONE_TYPE: Final = "compare values of one type"
@@ -47,7 +46,7 @@ _RELATIONS: Final = ("==", "!=", "in", *_ORDERS)
 
 
 def check_types(source: Source, words: Sequence[Token], members: Members) -> None:
-    """Raises InvalidInput with line and column where types never go together, or the whole is not true or false."""
+    """Raise InvalidInput with line and column if types are incompatible, or the expression is not boolean."""
     _Checker(source, words, members).check()
 
 
@@ -60,7 +59,7 @@ def _together(one: CelType, other: CelType) -> bool:
 
 
 class _Checker:
-    """A recursive descent through CEL's grammar, as far as its words are admitted. Each method returns the type of what it read."""
+    """Recursive descent parser for the admitted part of CEL's grammar. Each method returns the type of the expression that it read."""
 
     def __init__(self, source: Source, words: Sequence[Token], members: Members) -> None:
         self._source = source
@@ -222,7 +221,7 @@ class _Checker:
         return self._listed(")")
 
     def _listed(self, end: str) -> list[CelType]:
-        """To the end of a list or of arguments, which is read, too."""
+        """Read expressions up to and including `end`."""
         read: list[CelType] = []
         while not self._take(end):
             if read:

@@ -1,26 +1,26 @@
-"""To whom policies grant, and how what the user may read and what the agent itself may read become what the agent reads for the user."""
+"""How grants to the user and grants to the agent itself combine."""
 
 import enum
 from collections.abc import Iterable
 
 
 class GrantTarget(enum.Enum):
-    """To whom a policy grants."""
+    """The subjects of a policy's grants."""
 
     USERS = "Users"
     AGENTS = "Agents"
-    """To agents themselves, whichever user they act for."""
+    """The agents themselves, independent of the user."""
 
 
 class Combination(enum.Enum):
-    """The widest first: each shows at most what the one before it shows."""
+    """Ordered, widest first: each shows at most as much as the one before it."""
 
     UNION = "Union"
-    """The grants of both sides are one set."""
+    """The grants of both sides add up."""
     USER_CEILING = "UserCeiling"
-    """What the agent itself is granted counts only where the user is granted it, too: so the user's grants are all there is."""
+    """The agent's own grants count only where the user has the grant too: only the user's grants are effective."""
     INTERSECTION = "Intersection"
-    """A row that both sides show; of each cell no more than either shows; no column that one side does not grant."""
+    """Show the rows that both sides show, the columns that both sides grant, and of each cell no more than either side shows."""
 
     def is_wider_than(self, other: "Combination") -> bool:
         return _WIDEST_FIRST.index(self) < _WIDEST_FIRST.index(other)
@@ -30,5 +30,5 @@ _WIDEST_FIRST = tuple(Combination)
 
 
 def widest(combinations: Iterable[Combination]) -> Combination | None:
-    """None where none is given."""
+    """Return the widest, or None if `combinations` is empty."""
     return min(combinations, key=_WIDEST_FIRST.index, default=None)

@@ -1,9 +1,8 @@
-"""Conditions in CEL on user, agent and request (`matchConditions`): admitted word by word, compiled once, answered per request.
+"""Conditions in CEL on user, agent and request (`matchConditions`): admitted token by token, compiled once, evaluated per request.
 
-CEL has no limit of cost, and an expression runs while nothing else does. So the words are few, the length is bounded, and there is
-one loop at most, in which no more than one list is named. Each attribute is read by its name, so that it can be said which ones were.
-What can never hold, or always does, since it compares values of different types, is refused.
-Of the core, the one place that uses `cel`.
+CEL has no cost limit, and evaluation blocks the event loop. So the tokens and the length are bounded, and an expression has at most one
+loop, over at most one list. Each attribute is read by its literal name, so the attributes that a condition reads are known. A condition
+that is constant because it compares incompatible types is refused. The only module of the core that uses `cel`.
 """
 
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ _ALLOWED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MatchCondition:
-    """Equal where the text is: what is compiled follows from it."""
+    """Equality is by text; the compiled program follows from it."""
 
     name: str
     text: str
@@ -48,7 +47,7 @@ class MatchCondition:
 
 
 class Answers:
-    """What conditions say of one request. All of them share one context, made when the first is asked; nothing is kept beyond that."""
+    """Evaluates conditions for one request. All conditions share one context, created for the first."""
 
     def __init__(self, attributes: Attributes, asking: RequestContext) -> None:
         self._attributes = attributes
@@ -56,14 +55,14 @@ class Answers:
         self._context: cel.Context | None = None
 
     def unmet(self, condition: MatchCondition) -> str:
-        """Why it does not hold, without any value; empty where it does. An error is no reason to grant."""
+        """Return the reason why the condition does not hold, without any value; empty if it holds. An error counts as not held."""
         if self._context is None:
             self._context = cel.Context(variables=self._asking.variables(self._attributes))
         try:
             answer = condition.program.execute(self._context)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
-                raise  # all else counts as an error of the expression, also a panic of the library
+                raise  # any other exception, also a panic of the library, counts as an error of the expression
             if isinstance(error, KeyError):
                 return f"reads {error.args[0]}, which is not known"
             return "cannot be answered: its parts are of types that do not go together"
@@ -73,7 +72,10 @@ class Answers:
 
 
 def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchCondition:
-    """Raises InvalidInput for the field `place`, with line and column. `of_agent`: it must read nothing of the user."""
+    """Parse and compile a condition. With `of_agent` it must not read user attributes.
+
+    Raises InvalidInput for the field `place`, with line and column.
+    """
     source = Source(text, place)
     words = _words(source)
     reads = _Reader(source, words, ("agent", "request") if of_agent else tuple(_MEMBERS)).read()
@@ -99,10 +101,10 @@ def _words(source: Source) -> list[Token]:
 
 
 class _Reader:
-    """Goes through the words once, from left to right."""
+    """Check the tokens once, from left to right."""
 
     def __init__(self, source: Source, words: Sequence[Token], known: Sequence[str]) -> None:
-        """`known` are those of the roots that it may read."""
+        """`known` are the roots that the condition may read."""
         self._source = source
         self._words = words
         self._known = known
@@ -126,7 +128,7 @@ class _Reader:
         return self._refuse(place)
 
     def _member(self, place: int) -> int:
-        """A symbol, a number or a text; after a dot the name of a method."""
+        """Read a symbol, a number or a text; after a dot the name of a method."""
         if self._words[place].text != ".":
             return place + 1
         method = self._text(place + 1)
@@ -175,7 +177,7 @@ class _Reader:
         return len(self._words)
 
     def _text(self, place: int) -> str:
-        """Of a word that is no text in quotes."""
+        """Return the text of a token that is not a string."""
         return self._words[place].text if place < len(self._words) else ""
 
     def _refuse(self, place: int) -> NoReturn:

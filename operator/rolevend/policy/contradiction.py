@@ -1,5 +1,7 @@
-"""Selectors that can match nothing, whatever there is: requirements of which one excludes another. Nobody means them, and a mask or a
-denial that rests on one would be missing without a word, so they are refused."""
+"""Refuse selectors that can never match because two of their requirements exclude each other.
+
+Otherwise a mask or a denial with such a selector would silently have no effect.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, permutations
@@ -10,11 +12,11 @@ from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import Guardrail, Policy, tag_selectors
 
 _Within = Callable[[str, str], bool]
-"""Whether all that the second can be is within the first: patterns of tags, plain words of attributes."""
+"""True if the first pattern matches every value that the second one matches: patterns for tags, equality for attributes."""
 
 
 def of_policy(policy: Policy) -> Iterator[InvalidInput]:
-    """One for each selector that can match nothing."""
+    """Yield an error for each selector that can never match."""
     yield from _told_of("spec.users.matchAttributes", policy.users, str.__eq__)
     yield from _told_of("spec.agents.matchAttributes", policy.agents, str.__eq__)
     tables, (columns, *masks) = tag_selectors(policy)
@@ -25,14 +27,14 @@ def of_policy(policy: Policy) -> Iterator[InvalidInput]:
 
 
 def of_guardrail(guardrail: Guardrail) -> Iterator[InvalidInput]:
-    """Likewise."""
+    """Yield an error for each selector that can never match."""
     yield from _told_of("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
     for field, requirements in chain(*tag_selectors(guardrail)):
         yield from _told_of(field, requirements, matches, unknown=True)
 
 
 def _told_of(field: str, requirements: Iterable[Requirement], within: _Within, *, unknown: bool = False) -> Iterator[InvalidInput]:
-    """`unknown`: what carries no such key meets `NotIn`, as `requirement.tag_test` has it."""
+    """`unknown`: see `requirement.tag_test`."""
     for one, other in permutations(requirements, 2):
         if within(other.key, one.key) and _excludes(one, other, within, unknown=unknown):
             yield InvalidInput(field, f"{_told(one)} and {_told(other)} exclude each other, so nothing can be matched; remove one of them")
@@ -46,7 +48,7 @@ def _excludes(one: Requirement, other: Requirement, within: _Within, *, unknown:
                 return one.values_of == other.values_of
             return all(any(within(refused, value) for refused in other.values) for value in one.values)
         case RequirementOperator.NOT_IN, RequirementOperator.DOES_NOT_EXIST:
-            return not unknown or bool(one.values_of)  # which only what carries the key meets
+            return not unknown or bool(one.values_of)  # with values_of only a thing that carries the key meets NotIn
         case RequirementOperator.IN | RequirementOperator.EXISTS, RequirementOperator.DOES_NOT_EXIST:
             return True
         case _:

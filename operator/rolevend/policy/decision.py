@@ -1,4 +1,4 @@
-"""What an agent may read for one user, now: pure, deterministic, and closed wherever something is not known."""
+"""Decide which tables an agent may read for one user, now. Pure and deterministic; an unknown fact never grants."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import Facts, facts_of, meets
 
 _On = tuple[int, int]
-"""The places, in the index, of a policy and of one of its grant sets."""
+"""The indexes of a policy and of one of its grant sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableEntitlement:
     table: Table
     grants: tuple[Grant, ...]
-    """By policy, smallest id first; never empty."""
+    """Ordered by policy id; never empty."""
     restraints: tuple[Restraint, ...] = ()
-    """By guardrail, smallest name first. None of them denies the table, and together they leave a column of it."""
+    """Ordered by guardrail name. None denies the table, and together they leave at least one column."""
     agent_grants: tuple[Grant, ...] | None = None
-    """As `grants`: where it is not None, only what these show, too."""
+    """The grants to the agent itself, if only the intersection with `grants` is shown; otherwise None."""
 
     @property
     def lookups(self) -> frozenset[str]:
-        """The lookup columns that are left: none where a guardrail forbids them."""
+        """Return the lookup columns; none if a guardrail denies them."""
         if any(each.denies_lookup for each in self.restraints):
             return frozenset()
         return frozenset(column.name for column in self.table.columns if column.lookup)
@@ -38,49 +38,52 @@ class TableEntitlement:
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """Which grants of an index are on for a user."""
+    """The grants of an index that are active for a user."""
 
     on: tuple[_On, ...]
     restrained: tuple[tuple[int, int, bool], ...] = ()
-    """The places of the guardrails that concern the user and of their restraint sets; True: it denies its tables, since the user lacks
-    an attribute."""
+    """Indexes of the guardrails that apply to the user and of their restraint sets. True: the set denies its tables because the user lacks
+    an attribute.
+    """
     withheld: tuple[Withheld, ...] = ()
-    """What the user would have, too, with other attributes."""
+    """Grants that the user would have with other attributes."""
     crossed: bool = False
-    """Policies of both sides are among `on`, and only what both show is read. Otherwise all of `on` adds up."""
+    """True if the result is the intersection of the grants to users and the grants to agents in `on`; otherwise all of `on` adds up."""
 
     @property
     def key(self) -> Hashable:
-        """Within one index it determines what may be read: a cheap key under which to keep what is made of it."""
+        """A cache key: within one index, equal keys give equal entitlements."""
         return self.on, self.restrained, self.crossed
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """All that a user may read. Every grant carries the policy that gave it: that is the answer to "why"."""
+    """All tables that a user may read. Every grant names its policy."""
 
     tables: tuple[TableEntitlement, ...]
-    """By table id; never empty."""
+    """Ordered by table id; never empty."""
     withheld: tuple[Withheld, ...] = ()
-    """What the user would have, too, with other attributes."""
+    """Grants that the user would have with other attributes."""
     denied: tuple[tuple[TableId, tuple[str, ...]], ...] = ()
-    """Tables that policies grant the user and that are not there, and the guardrails that deny them."""
+    """Tables that policies grant and guardrails deny, each with the names of those guardrails."""
 
 
 def decide(user: Attributes, index: Index, asking: RequestContext | None = None) -> Entitlement | Denial:
-    """What the policies that cover `user` grant, and those that grant to the agent itself as far as they count, less what the guardrails
-    that concern `user` take away. A policy that says nothing of whom it is for covers nobody, and a guardrail that requires nothing of
-    users concerns everybody. Without `asking` nothing is known of the agent and of the request.
+    """Return the tables granted by policies that cover `user` and by policies that grant to the agent itself, minus the restraints of the
+    guardrails that apply to `user`.
 
-    A grant is on only if the user has every attribute that its row filter reads, with values that the filtered column can
-    hold. Otherwise the whole grant is off: `NOT (region IN (user_attr('region')))` would be every row.
+    A policy without requirements and conditions covers no user; a guardrail without requirements applies to every user. Without `asking`
+    the agent and the request are unknown.
+
+    A grant is active only if the user has every attribute that its row filter reads, with values that fit the filtered column. Otherwise
+    `NOT (region IN (user_attr('region')))` would be true in every row.
     """
     switches = switch(user, index, asking)
     return switches if isinstance(switches, Denial) else entitlement(switches, index)
 
 
 def switch(user: Attributes, index: Index, asking: RequestContext | None = None) -> Switches | Denial:
-    """The first half of `decide`, and the cheap one: which grants are on. Many users share what comes of it."""
+    """Return the active grants: the first and cheap half of `decide`. Many users share a result."""
     asking = asking or RequestContext()
     facts, agent, answers = facts_of(user), facts_of(asking.agent_attributes), Answers(user, asking)
     of_user = covering(facts, index)
@@ -100,7 +103,7 @@ def switch(user: Attributes, index: Index, asking: RequestContext | None = None)
 def _switched_on(
     policies: Iterable[tuple[int, CompiledPolicy]], user: Facts, agent: Facts, answers: Answers
 ) -> tuple[list[_On], list[Withheld]]:
-    """The places of their grant sets that are on, and what is off for want of something."""
+    """Return the active grant sets, and the reasons why others are not active."""
     on: list[_On] = []
     withheld: list[Withheld] = []
     for place, policy in policies:
@@ -119,8 +122,11 @@ def _switched_on(
 
 
 def covers(policy: CompiledPolicy, whom: Facts) -> bool:
-    """Whether a policy is for this user, or where it grants to agents for this agent, whether it grants anything or not: conditions, and
-    through which agent, are not looked at. What is an agent's own asks for nothing."""
+    """True if `whom` meets the policy's requirements: a user, or an agent where the policy grants to agents.
+
+    Ignores its conditions, the agent that the request comes through, and whether it grants any table. An agent's own grants have no
+    requirements.
+    """
     for requirement in policy.required:
         if not meets(requirement, whom):
             return False
@@ -128,12 +134,12 @@ def covers(policy: CompiledPolicy, whom: Facts) -> bool:
 
 
 def covering(user: Facts, index: Index) -> list[tuple[int, CompiledPolicy]]:
-    """The policies that cover `user`, each with its place in the index."""
+    """Return the policies that cover `user`, each with its index."""
     return _of_side(GrantTarget.USERS, user, index)
 
 
 def granting_to_agent(agent: Facts, index: Index, name: ObjectName | None = None) -> list[tuple[int, CompiledPolicy]]:
-    """The policies that grant to `agent` itself, and what is its own where it has this name, each with its place in the index."""
+    """Return the policies that grant to `agent` itself and the agent's own grants, each with its index."""
     return [(place, policy) for place, policy in _of_side(GrantTarget.AGENTS, agent, index) if policy.agent in (None, name)]
 
 
@@ -142,19 +148,20 @@ def _of_side(side: GrantTarget, whom: Facts, index: Index) -> list[tuple[int, Co
 
 
 def concerning(user: Facts, index: Index) -> list[tuple[int, CompiledGuardrail]]:
-    """The guardrails that concern `user`, each with its place in the index, whether they take anything away or not."""
+    """Return the guardrails that apply to `user`, each with its index, even if they have no effect."""
     return [(place, guardrail) for place, guardrail in enumerate(index.guardrails) if concerns(guardrail, user)]
 
 
 def tables_granted(switches: Switches, index: Index) -> int:
-    """The tables that the grants show which are on, as a bitmap of places in the index. Where two sides cross, what one of them lacks is
-    not there. `index` is the one that was switched."""
+    """Return a bitmap of the tables with an active grant; in an intersection, of those with a grant on both sides. `index` is the one of
+    `switch`.
+    """
     of_user, of_agent = _sides(switches, index)
     return _tables(of_user, index) if of_agent is None else _tables(of_user, index) & _tables(of_agent, index)
 
 
 def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
-    """The second half, table by table: what is granted of each, and what guardrails take away. `index` is the one that was switched."""
+    """Return the grants and restraints of each table: the second half of `decide`. `index` is the one of `switch`."""
     granted = tables_granted(switches, index)
     of_user, of_agent = _sides(switches, index)
     user, agent = _grants(of_user, index, granted), None if of_agent is None else _grants(of_agent, index, granted)
@@ -176,7 +183,7 @@ def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
 
 
 def _holds(tie: TagJoin, user: Facts) -> bool:
-    """Of a user who has the attribute."""
+    """True if the join is met by a user who has the attribute."""
     return tie.values.isdisjoint(user[tie.attribute]) != tie.among
 
 
@@ -187,7 +194,7 @@ def _restrained(user: Facts, index: Index) -> Iterator[tuple[int, int, bool]]:
 
 
 def _sides(switches: Switches, index: Index) -> tuple[list[_On], list[_On] | None]:
-    """What is on; where two sides cross that of the user, and that of the agent itself."""
+    """Return all active grants and None, or in an intersection those to users and those to agents."""
     if not switches.crossed:
         return list(switches.on), None
     of_user, of_agent = (
@@ -224,7 +231,7 @@ def _restraints(switches: Switches, index: Index, among: int) -> dict[int, list[
 
 
 def _denying(columns: set[str], restraints: Sequence[Restraint]) -> tuple[str, ...]:
-    """The guardrails that deny a table of which these columns are granted: as a whole, or one with another every such column."""
+    """Return the guardrails that deny a table with these granted columns: one denies the table, or together they deny every column."""
     outright = tuple(each.guardrail for each in restraints if each.denies_table)
     left = columns.difference(*(each.denied_columns for each in restraints))
     return outright or (() if left else tuple(each.guardrail for each in restraints if each.denied_columns))

@@ -1,6 +1,6 @@
-"""Why somebody is given what they are given, and what is missing where they are not: a tree of values, from the index that decides. Pure.
+"""Explain a decision as a tree of values, from the index that decides. Pure.
 
-It names values that policies ask for, never those that a user has. So it may be read by whoever may read the policies.
+It names values that policies require, never values that a user has. So every reader of the policies may read it.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _NO_STEP_OF_THE_USER = (Reason.GUARDRAIL, Reason.AGENT_NOT_GRANTED, Reason.NOTHI
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a policy asks of whom it grants to, and whether this user, or this agent, meets it."""
+    """A requirement of a policy, and whether this user or agent meets it."""
 
     requirement: str
     met: bool
@@ -39,14 +39,14 @@ class ColumnGranted:
     mask: Mask
     tags: tuple[Tag, ...]
     lookup: bool = False
-    """Its values in hidden rows can be found out, since conditions on it may use an index."""
+    """The values of hidden rows can be inferred, because conditions on the column may use an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableGranted:
     table: TableId
     tags: tuple[Tag, ...]
-    """Those that the table carries."""
+    """The tags of the table."""
     rows: str
     columns: tuple[ColumnGranted, ...]
 
@@ -57,48 +57,48 @@ class PolicyExplained:
     covers: bool
     asked: tuple[Asked, ...]
     granted: tuple[TableGranted, ...]
-    """What it contributes; several policies may grant one table."""
+    """The tables that this policy grants; several policies may grant one table."""
     withheld: tuple[Withheld, ...]
-    """What it would grant, if the user's attributes, the agent or the request were others."""
+    """Grants that are off because of the user's attributes, the agent or the request."""
     grants_to: GrantTarget = GrantTarget.USERS
-    """AGENTS: `covers` and `asked` are about the agent."""
+    """AGENTS: `covers` and `asked` describe the agent."""
     own: bool = False
-    """It is no policy: these are the agent's own tables."""
+    """True for the agent's own tables, which are not a policy."""
     alone: tuple[TableId, ...] = ()
-    """Tables that it shows, and no policy of the other side, in an intersection: they are not there."""
+    """In an intersection: tables that only this side grants, which are therefore not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     table: TableId
     sentence: str
-    """What of it, such as `claims.people.ssn: at least Hash`."""
+    """The part that is taken away, such as `claims.people.ssn: at least Hash`."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardrailExplained:
     guardrail: str
     takes: tuple[Taken, ...]
-    """What it takes away of what policies grant the user."""
+    """The parts of the user's grants that it takes away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     denial: Denial | None
     missing: str
-    """The smallest step to a grant, or to one more: a sentence, or empty where there is none."""
+    """The smallest step to a grant, or to one more: a sentence, or empty if there is none."""
     policies: tuple[PolicyExplained, ...]
-    """Those that cover the user, or the agent, first, then by what is missing, least first."""
+    """First those that cover the user or the agent, then by the number of unmet requirements, ascending."""
     guardrails: tuple[GuardrailExplained, ...] = ()
-    """Those that concern the user."""
+    """Those that apply to the user."""
     combination: Combination = Combination.USER_CEILING
-    """How policies that grant to the agent itself count."""
+    """How grants to the agent itself combine with grants to the user."""
     clashes: tuple[Taken, ...] = ()
-    """What is NULL, though each mask for it shows a part of the value: of what one of them shows another one hides."""
+    """Columns that are NULL because each of two masks shows a part that the other one hides."""
 
 
 def explain(user: Attributes, index: Index, asking: RequestContext | None = None) -> Explanation:
-    """As `decide` decides; a policy that was left out of the index is not there."""
+    """Explain the decision of `decide`. Policies that are not in the index are not explained."""
     asking = asking or RequestContext()
     facts = {GrantTarget.USERS: facts_of(user), GrantTarget.AGENTS: facts_of(asking.agent_attributes)}
     switches = switch(user, index, asking)
@@ -132,7 +132,7 @@ def explain(user: Attributes, index: Index, asking: RequestContext | None = None
 
 
 def _alone(switches: Switches, index: Index) -> dict[int, int]:
-    """By the place of a policy, as bitmaps: the tables that its side shows, and the other one does not."""
+    """Map each policy's index to a bitmap of the tables that only its side shows."""
     one_sided = tables_granted(replace(switches, crossed=False), index) & ~tables_granted(switches, index)
     found: dict[int, int] = {}
     for place, number in switches.on:
@@ -141,7 +141,7 @@ def _alone(switches: Switches, index: Index) -> dict[int, int]:
 
 
 def smallest_step(user: Attributes, index: Index) -> str:
-    """What is missing for the policy that grants something and asks least of what the user does not meet; empty where none is near."""
+    """Return the missing requirements of the granting policy with the fewest unmet ones; empty if there is no such policy."""
     facts = facts_of(user)
     near = [(len(lacks), policy.id, lacks) for policy in index.policies if policy.grant_sets and (lacks := _lacks(policy, facts))]
     if not near:
@@ -151,7 +151,7 @@ def smallest_step(user: Attributes, index: Index) -> str:
 
 
 def said(requirement: Requirement) -> str:
-    """As it is written: `job In (analyst)`."""
+    """Return the requirement's text: `job In (analyst)`."""
     if requirement.values_of:
         return f"{requirement.key} {requirement.operator.value} user attribute {requirement.values_of}"
     if requirement.operator in (RequirementOperator.EXISTS, RequirementOperator.DOES_NOT_EXIST):
@@ -178,7 +178,7 @@ def _taken(guardrail: str, decision: Entitlement | Denial) -> Iterator[Taken]:
 
 
 def _clashes(table: TableEntitlement) -> Iterator[str]:
-    """Of each column, and each grant, or pair of one of either side, through which it would be shown."""
+    """Yield the clashes of each column, for each grant or pair of grants (one per side) that shows it."""
     denied = frozenset[str]().union(*(each.denied_columns for each in table.restraints))
     sides = [[(str(each.policy), dict(each.masks)) for each in side] for side in (table.grants, table.agent_grants) if side is not None]
     for column in (each.name for each in table.table.columns if each.name not in denied):

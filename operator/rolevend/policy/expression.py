@@ -1,6 +1,6 @@
-"""A row predicate as a value: a closed union, small enough to be rendered by hand on every platform.
+"""A row predicate as a value: a closed union, small enough that each platform renders it without a library.
 
-SQL's three-valued logic holds; at the top NULL counts as false.
+SQL's three-valued logic applies; at the top level NULL counts as false.
 """
 
 import enum
@@ -22,13 +22,13 @@ class Operator(enum.Enum):
 
     @property
     def flipped(self) -> "Operator":
-        """With its sides exchanged."""
+        """The operator for exchanged operands."""
         return Operator(self.value.translate({ord("<"): ">", ord(">"): "<"}) if self is not Operator.NOT_EQUAL else self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class TagReference:
-    """`col('key')` or `col('key', 'value')`: the one column of a table that carries such a tag."""
+    """`col('key')` or `col('key', 'value')`: the one column of a table that carries this tag."""
 
     key: str
     value: str | None = None
@@ -37,7 +37,7 @@ class TagReference:
 
 @dataclass(frozen=True, slots=True)
 class ColumnReference:
-    """`family` and `native_type` are filled in when the predicate is bound to a table; unbound they are OTHER and empty."""
+    """A column. Until the predicate is bound to a table, `family` is OTHER and `native_type` is empty."""
 
     name: str
     family: Family = Family.OTHER
@@ -46,18 +46,18 @@ class ColumnReference:
 
 @dataclass(frozen=True, slots=True)
 class TaggedColumn(ColumnReference):
-    """A column that has no name before the predicate is bound."""
+    """A column whose name is known only after the predicate is bound."""
 
     tag: TagReference = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """The text of a value. Bound, it is canonical for its column's family: `true`, `42`, `2024-01-31`, `2024-01-31T10:00:00`."""
+    """The text of a value; once bound, canonical for its column's family: `true`, `42`, `2024-01-31`, `2024-01-31T10:00:00`."""
 
     text: str
     quoted: bool
-    """Whether the policy wrote it as 'text' (a string) or bare (a number or a boolean)."""
+    """True if the policy wrote it as 'text', False if bare (a number or a boolean)."""
 
 
 Value = Literal | Moment
@@ -80,7 +80,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class AttributeMembership:
-    """`column IN (user_attr('attribute'))`: equals one of the user's values, which arrive as lease data, never as SQL text."""
+    """`column IN (user_attr('attribute'))`: equals one of the user's values, which are lease data, never SQL text."""
 
     column: ColumnReference
     attribute: str
@@ -124,7 +124,7 @@ Atom = Comparison | Membership | AttributeMembership | Range | NullTest
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One grant's row filter. It holds only if every attribute in `needs` is there and not empty."""
+    """One grant's row filter. It holds only if every attribute in `needs` is present and not empty."""
 
     needs: tuple[str, ...]
     predicate: Predicate | None
@@ -132,7 +132,7 @@ class Condition:
 
 
 def atoms(predicate: Predicate) -> Iterator[Atom]:
-    """Every test of a column in `predicate`, from left to right."""
+    """Yield every test of a column, from left to right."""
     match predicate:
         case And(parts) | Or(parts):
             for part in parts:
@@ -146,14 +146,14 @@ def atoms(predicate: Predicate) -> Iterator[Atom]:
 
 
 def attributes(predicate: Predicate) -> tuple[str, ...]:
-    """The user attributes that `predicate` reads, sorted."""
+    """Return the user attributes that `predicate` reads, sorted."""
     return tuple(sorted({atom.attribute for atom in atoms(predicate) if isinstance(atom, AttributeMembership)}))
 
 
 def render(predicate: Predicate) -> str:
-    """The text of `predicate`: what `parse` reads back as the same value, for explanations and as a canonical form.
+    """Return the canonical text of `predicate`, which `parse` reads back as the same value.
 
-    Never for a platform, which renders the value by hand in its own dialect.
+    For explanations and comparison only: each platform renders the value in its own dialect.
     """
     match predicate:
         case Comparison(column, operator, literal):

@@ -1,7 +1,7 @@
-"""Guardrails, compiled for a catalog: what each of them takes away from each table, whoever asks. It grants nothing.
+"""Compile guardrails for a catalog: the restraints of each guardrail on each table, independent of users.
 
-Whatever does not hold for a table (a row restriction on a column that is not there) denies the table to whom the guardrail
-concerns, and is told in its report.
+A guardrail grants nothing. If a part of it is not valid for a table (a row restriction on a missing column), it denies the table to the
+users that it applies to, and its report says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,27 +22,26 @@ from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, condi
 
 @dataclass(frozen=True, slots=True)
 class Restraint:
-    """What one guardrail takes away from one table."""
+    """The restraints of one guardrail on one table."""
 
     guardrail: str
     denies_table: bool = False
     denied_columns: frozenset[str] = frozenset()
     condition: Condition | None = None
-    """Rows are shown only where it holds; None: it hides no row."""
+    """Only rows where it holds are shown; None: every row."""
     floors: tuple[tuple[str, Mask], ...] = ()
-    """Masks of which a column shows no more, for columns that have any; each of a column's counts."""
+    """For each column with a floor: a mask that limits what is shown. All masks of a column apply."""
     denies_lookup: bool = False
-    """None of the columns is a lookup column."""
+    """Treat no column as a lookup column."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestraintSet:
-    """One guardrail's restraints that do the same to a table, and whose conditions ask the same of a user. Of a user who lacks it each
-    of them denies its table."""
+    """Tables on which a guardrail has the same effect and the same demands on the user. It denies them to a user who lacks a demand."""
 
     demands: tuple[Demand, ...]
     tables: int
-    """A bitmap of places in `Index.tables`."""
+    """A bitmap of indexes in `Index.tables`."""
     denies_table: bool = False
     denies_columns: bool = False
 
@@ -51,9 +50,9 @@ class RestraintSet:
 class CompiledGuardrail:
     statement: Guardrail
     restraint_sets: tuple[RestraintSet, ...]
-    """They have no table in common."""
+    """Disjoint in their tables."""
     restraint: Callable[[Table], Restraint] = field(compare=False, repr=False)
-    """Of a table of one of `restraint_sets`."""
+    """Return the restraint for a table of `restraint_sets`."""
 
     @property
     def name(self) -> str:
@@ -65,36 +64,37 @@ class CompiledGuardrail:
 
     @property
     def reads(self) -> frozenset[str]:
-        """The user attributes that it asks for."""
+        """The user attributes that it reads."""
         demands = {demand.attribute for each in self.restraint_sets for demand in each.demands}
         return frozenset(demands.union(requirement.key for requirement in self.users))
 
 
 @dataclass(frozen=True, slots=True)
 class GuardrailReport:
-    """What became of one guardrail, for its conditions."""
+    """The result of compiling one guardrail, for its conditions."""
 
     guardrail: str
     tables: int
-    """How many it takes something away from."""
+    """The number of tables that it restricts."""
     columns: int
-    """How many of their columns it denies or has a floor for; those of a denied table count all."""
+    """The number of columns that it denies or has a floor for, including all columns of denied tables."""
     problems: tuple[PolicyProblem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
     unknown: tuple[PolicyProblem, ...] = ()
-    """Names and tags that it gives and that nothing has or carries: what rests on one with `In` or `Exists` takes nothing away."""
+    """Names and tags that match nothing: a selector with `In` or `Exists` on one of them has no effect."""
     idle: tuple[PolicyProblem, ...] = ()
-    """Denials and floors that give names and are for no column of its tables: somebody relies on them, and they take nothing away. By
-    tags they are ready before the first column is tagged."""
+    """Denials and floors with names that match no column of the selected tables, and so have no effect. Those with tags only are not
+    reported: they may precede the first tag.
+    """
 
 
 Does = tuple[tuple[Demand, ...], bool, bool]
-"""What a restraint asks of a user, and whether it denies the table, or columns of it."""
+"""The demands on a user, whether it denies the table, and whether it denies columns."""
 _DENIES: Final[Does] = ((), True, False)
 
 
 class GuardrailCompiler:
-    """A guardrail, prepared for many tables."""
+    """The compiler of one guardrail."""
 
     def __init__(self, guardrail: Guardrail) -> None:
         self.guardrail = guardrail
@@ -117,7 +117,7 @@ class GuardrailCompiler:
 
     def outcome(self, postings: Postings, table_at: Callable[[int], Table]) -> StatementMatches[Does]:
         guardrail = self.guardrail
-        # What cannot be governed is granted to nobody.
+        # A table that the operator cannot govern is granted to no user.
         selected = postings.selected(guardrail.tables, None, unknown=True) & ~postings.obstructed
         if not selected:
             return NOTHING
@@ -160,7 +160,7 @@ class GuardrailCompiler:
         return count + postings.count(postings.every_kind, sets.get(_DENIES, 0))
 
     def _kinds(self, postings: Postings) -> tuple[int, list[tuple[MaskRule, int]]]:
-        """The kinds of columns that it denies, and those that each floor is for."""
+        """Return the kinds of columns that it denies, and for each floor its kinds."""
         return postings.kinds(self._denied, unknown=True), [(rule, postings.kinds(rule.columns, unknown=True)) for rule in self._floors]
 
 
@@ -184,13 +184,15 @@ def _idle(guardrail: Guardrail, outcome: StatementMatches[Does]) -> Iterator[Pol
 
 
 def concerns(guardrail: CompiledGuardrail, facts: Facts) -> bool:
-    """Whether it binds a user of whom this is known: unless that says that it does not."""
+    """True unless the known facts exclude the user from the guardrail."""
     return all(may_meet(requirement, facts) for requirement in guardrail.users)
 
 
 def floors_of(restraints: Iterable[Restraint]) -> dict[str, tuple[Mask, ...]]:
-    """All floors of each column that has any, in the order of the guardrails' names. They are not made one mask here: what shows no more
-    than two of them may be another one than what shows no more than them and a grant."""
+    """Return all floors of each column that has one, ordered by guardrail name.
+
+    They are not merged into one mask here: the strictest mask of two floors and a grant can differ from that of the two floors alone.
+    """
     floors: dict[str, tuple[Mask, ...]] = {}
     for restraint in sorted(restraints, key=lambda each: each.guardrail):
         for name, mask in restraint.floors:

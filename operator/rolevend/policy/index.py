@@ -1,7 +1,7 @@
-"""The object side of decisions: what each policy would give, and each guardrail would take, of the tables of a catalog, whoever asks.
+"""Compile policies and guardrails for a catalog, independent of users.
 
-An index knows no user, and never changes: another catalog, policy or guardrail is another index, which shares with the one before
-all that stayed the same. So nothing in it can be stale, and a change costs what changed.
+An index is immutable and knows no user. A change produces another index, which shares all unchanged parts with the one before: no part can
+be stale, and the cost is proportional to the change.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,13 +32,13 @@ from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.unresolved_names import Vocabulary, unknown_names, unknown_tags
 
 _MOST_CHANGES: Final = 1_000
-"""Where more tables are others, all is compiled anew."""
+"""With more changed tables, compile all of them again."""
 _STRETCH: Final = 500
-"""So many tables are compared at once: by far most of them are the same."""
+"""The number of tables compared at once; nearly all of them are equal."""
 
 
 class _Unknown(NamedTuple):
-    """Words of a statement that nothing answers to."""
+    """The unresolved tags and names of a statement."""
 
     tags: tuple[PolicyProblem, ...]
     names: tuple[PolicyProblem, ...]
@@ -65,13 +65,13 @@ class _Guardrail:
 @dataclass(frozen=True, slots=True)
 class Index:
     tables: Sequence[Table]
-    """Sorted by their ids."""
+    """Sorted by id."""
     policies: tuple[CompiledPolicy, ...]
-    """Sorted by their ids."""
+    """Sorted by id."""
     reports: tuple[PolicyReport, ...]
     """In the order of `policies`."""
     guardrails: tuple[CompiledGuardrail, ...]
-    """Sorted by their names."""
+    """Sorted by name."""
     guardrail_reports: tuple[GuardrailReport, ...]
     """In the order of `guardrails`."""
     _made_of: "_Made" = field(compare=False, repr=False)
@@ -79,19 +79,19 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What the next index can share."""
+    """The parts that the next index can share."""
 
     catalog: Catalog
     postings: Postings
     vocabulary: Vocabulary
     policies: Mapping[int, _Policy]
-    """By the identities of what they say, in the order of their ids."""
+    """By `id()` of the statement, ordered by policy id."""
     guardrails: Mapping[str, _Guardrail]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What statements are compiled for; with `exchange` what is known of them is mended."""
+    """The catalog that statements are compiled for. With `exchange`, known results are updated."""
 
     tables: Sequence[Table]
     postings: Postings
@@ -99,7 +99,7 @@ class _Ground:
     exchange: CatalogDelta | None = None
 
     def policies(self, policies: Iterable[Policy], known: Mapping[int, _Policy]) -> Mapping[int, _Policy]:
-        """As `_Made.policies`, of which some are `known`."""
+        """Return `_Made.policies`; reuse those that are `known`."""
         given = {id(each): each for each in policies}
         if self.exchange is not None:
             others, exchange = self.exchange.schemas, self.exchange
@@ -136,7 +136,7 @@ class _Ground:
     def _still_unknown(
         self, said: Policy | Guardrail, known: _Policy | _Guardrail, outcome: StatementMatches[Any], exchange: CatalogDelta
     ) -> _Unknown:
-        """What is `known` to be unknown, where nothing that could be meant is another."""
+        """Return the unresolved words that still are, if no suggestion can have changed."""
         same_tags, same_names = exchange.same_tags(reach_of(said)), exchange.same_names(known.outcome, outcome)
         if same_tags and same_names:
             return known.unknown
@@ -155,8 +155,10 @@ class _Ground:
 def compile_policies(
     catalog: Catalog, policies: Iterable[Policy], guardrails: Iterable[Guardrail] = (), before: Index | None = None
 ) -> Index:
-    """Deterministic, whatever the order of `policies` and `guardrails`; their names are unique. `before`, an index of much the same,
-    makes it faster, and makes no other difference: what comes of the same policies and tables, the very same objects, is shared."""
+    """Return the index. Independent of the order of `policies` and `guardrails`, whose names are unique.
+
+    `before`, a similar index, only makes it faster: the result shares the compiled form of identical policy and table objects.
+    """
     ground, made = _ground(catalog, before)
     compiled = ground.policies(policies, made.policies if made else {})
     limits = made.guardrails if made else {}
@@ -172,14 +174,14 @@ def compile_policies(
 
 
 def _ground(catalog: Catalog, before: Index | None) -> tuple[_Ground, _Made | None]:
-    """And what can be shared."""
+    """Return the ground, and the parts of `before` that can be shared."""
     others = None if before is None else _others(before, catalog)
     if before is None or others is None:
         tables = list(catalog.tables.values())
         postings = Postings.of(enumerate(tables))
         return _Ground(tables, postings, Vocabulary(postings)), None
     made = before._made_of
-    # Of more reaches than policies have, and of all schemas, some are nobody's any more.
+    # With more scopes than policies (and one for all schemas), some are no longer used.
     vocabulary = made.vocabulary if len(made.vocabulary) <= len(made.policies) + 1 else Vocabulary(made.postings)
     if not others:
         return _Ground(before.tables, made.postings, vocabulary), made
@@ -191,7 +193,7 @@ def _ground(catalog: Catalog, before: Index | None) -> tuple[_Ground, _Made | No
 
 
 def _others(before: Index, catalog: Catalog) -> Mapping[int, Table] | None:
-    """The tables that are others than they were, by their places. None: so many, or so much, that nothing is worth sharing."""
+    """Return the changed tables by index, or None if too much changed to share anything."""
     made = before._made_of
     told = catalog.others_than(made.catalog)
     if told is None:

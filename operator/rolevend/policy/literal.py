@@ -1,7 +1,7 @@
-"""Which texts are values of a column's family, and the one spelling of each. Knows no SQL.
+"""Decide which texts are values of a column's family, and canonicalise them. Knows no SQL.
 
-A literal of a row filter, a constant mask and a value of a user attribute all pass here before a platform sees them, so that
-no platform is ever asked to read a text that it could misread: no time without its zone, no `Infinity`, no locale's date.
+Literals of row filters, constant masks and attribute values pass here before they reach a platform, so that no platform gets an ambiguous
+text: no time without its zone, no `Infinity`, no local date format.
 """
 
 import math
@@ -22,7 +22,7 @@ EXPECTED = {
     Family.UUID: "a UUID such as 6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c",
     Family.OTHER: "nothing: a value of this type cannot be compared",
 }
-"""What `canonical` takes, for messages."""
+"""The texts that `canonical` accepts, for messages."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]{1,1000})(?:\.(?P<fraction>[0-9]{1,1000}))?")
@@ -34,7 +34,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def canonical(text: str, family: Family) -> str | None:
-    """The one spelling of the value that `text` means in a column of `family`; None where it means none."""
+    """Return the canonical text of the value that `text` means in a column of `family`, or None if it is not a value."""
     match family:
         case Family.TEXT:
             return text if "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text) else None
@@ -59,7 +59,7 @@ def canonical(text: str, family: Family) -> str | None:
 
 
 def value_fits(value: str, family: Family) -> bool:
-    """Whether a user attribute's value can be compared with a column of `family`; an empty value counts as missing."""
+    """True if a user attribute's value can be compared with a column of `family`. An empty value counts as missing."""
     return value != "" and canonical(value, family) is not None
 
 
@@ -71,7 +71,7 @@ def _integer(text: str) -> str | None:
 
 
 def _decimal(text: str) -> str | None:
-    # By hand: Decimal.normalize() would round to the context's 28 digits.
+    # Decimal.normalize() would round to the context's 28 digits.
     parts = _DECIMAL.fullmatch(text)
     if parts is None:
         return None
@@ -86,7 +86,7 @@ def _float(text: str) -> str | None:
     if spelling is None:
         return None
     number = float(spelling)
-    # A number that overflows, or is not 0 and yet reads as 0, is an error on one platform and a value on another.
+    # One platform reads a number that overflows or underflows to 0 as a value, another one fails.
     return spelling if math.isfinite(number) and (number != 0 or spelling == "0") else None
 
 

@@ -1,7 +1,7 @@
-"""Lookup columns that give away more than their owner may mean. Pure.
+"""Find lookup columns that reveal more than their owner may intend. Pure.
 
-Conditions of an agent on a lookup column may use an index, and in return its values in hidden rows can be found out. That is harmless for a
-surrogate key or a date. For a column that somebody masks or filters on, it tells what the mask or the filter hides.
+Conditions on a lookup column may use an index, so an agent can infer its values in hidden rows. That is harmless for a surrogate key or a
+date, but it reveals the values that a mask or a filter on the column hides.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class LookupDoubt:
 
 
 def lookup_doubts(index: Index) -> Iterator[LookupDoubt]:
-    """One for each lookup column and statement, in the order of tables and columns."""
+    """Yield one for each lookup column and statement, ordered by table and column."""
     for place, table in enumerate(index.tables):
         for column in table.columns:
             if column.lookup:

@@ -1,9 +1,9 @@
-"""From what is granted of a table to its shape: which rows are there, and what each column shows in which of them.
+"""Compute the shape of a table from its grants: the visible rows, and the mask of each cell.
 
-A side shows a row if one of its grants does; where there are two sides, a row is visible if both show it. Each grant that shows the row
-and includes the column, or each pair of one of either side, offers a mask for the cell: what shows no more than the grant, or either of
-the pair, nor than any floor of the column. The weakest offer is shown, and NULL where there is none; so a grant that is added makes no cell
-stricter, whatever the floors are. Guardrails hide rows, too. What can be decided here is not left for the platform to ask.
+A side shows a row if one of its grants does; with two sides, a row is visible if both show it. Each grant (or pair of grants, one per side)
+that shows the row and includes the column offers a mask: the strictest of the grants' masks and the column's floors. The cell shows the
+weakest offer, or NULL without an offer; so an additional grant never makes a cell stricter. Guardrails hide further rows. Conditions that
+can be decided here are not left to the platform.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ from rolevend.policy.mask import Clear, Mask, Nullify, strictest, strictness
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 
 _EVERY_ROW: Final = ""
-"""The text of a condition without a predicate; no predicate renders to it."""
+"""The text of a condition without a predicate. No predicate has this text."""
 
 Texts = frozenset[str]
-"""Conditions by their text, of which one has to hold. Within a table equal texts are equal conditions: both are bound to it."""
+"""A disjunction of conditions, by text. Within a table equal texts are equal conditions, because all are bound to it."""
 
 
 def lowered(entitlement: Entitlement, views: Mapping[TableId, str]) -> Iterator[TableShape]:
-    """The shapes of `entitlement`, in its order; `views` has a name for each table."""
-    known: dict[int, str] = {}  # grants of many tables share their condition
+    """Yield the shapes of `entitlement`, in its order. `views` has a name for each table."""
+    known: dict[int, str] = {}  # many grants share a condition
 
     def text(condition: Condition) -> str:
         if id(condition) not in known:
@@ -40,7 +40,7 @@ def lowered(entitlement: Entitlement, views: Mapping[TableId, str]) -> Iterator[
         restrictions = frozenset(text(restraint.condition) for restraint in each.restraints if restraint.condition is not None)
         sides = [[(text(grant.condition), grant) for grant in grants] for grants in (each.grants, each.agent_grants) if grants is not None]
         shown = [frozenset(filter_ for filter_, _ in side) for side in sides]
-        certain = restrictions.union(*(filters for filters in shown if len(filters) == 1))  # in every row that is visible
+        certain = restrictions.union(*(filters for filters in shown if len(filters) == 1))  # these hold in every visible row
         rows, clauses = _rows(shown, restrictions)
         yield TableShape(
             each.table.id,
@@ -58,10 +58,12 @@ def _conditions(table: TableEntitlement) -> Iterator[Condition]:
 
 
 def _rows(shown: Sequence[Texts], restrictions: Texts) -> tuple[Texts, list[Texts]]:
-    """Which rows are visible, as `TableShape` says it: each side's filters, and the restrictions of guardrails. What another one implies is
-    left out. Sorting by text forgets the order of the policies, so that it does not tell one shape from another."""
+    """Return the visible rows as `TableShape` has them: each side's filters and the guardrails' restrictions, without implied ones.
+
+    Sorting by text drops the order of the policies, so that the order does not distinguish shapes.
+    """
     rows, left = _every(shown[0]), sorted(restrictions)
-    if both := restrictions & shown[0]:  # said once, as a filter: what such a guardrail does not narrow stays the same shape
+    if both := restrictions & shown[0]:  # keep it once, as a filter: a guardrail that narrows nothing leaves the shape unchanged
         left.remove(min(both))
         rows = frozenset([min(both)])
     clauses = [frozenset([each]) for each in left]
@@ -84,7 +86,7 @@ def _sorted(texts: Texts, conditions: Mapping[str, Condition]) -> tuple[Conditio
 
 
 class _Offers(NamedTuple):
-    """What grants of one side would show of a column: `mask`, in rows for which one of `texts` holds."""
+    """`mask` is offered for a column by one side, in rows for which one of `texts` holds."""
 
     mask: Mask
     texts: Texts
@@ -96,21 +98,24 @@ class _Side:
 
     granted: tuple[tuple[str, Grant, Mapping[str, Mask]], ...]
     filters: Texts
-    """One of them holds in every row that is visible."""
+    """At least one holds in every visible row."""
 
     @classmethod
     def of(cls, granted: Iterable[tuple[str, Grant]], certain: Texts) -> "_Side":
-        """A grant in rows for which something `certain` holds is one in every row that is left."""
+        """Build a side. A grant whose condition is among `certain` applies in every visible row."""
         given = tuple((_EVERY_ROW if text in certain else text, grant, dict(grant.masks)) for text, grant in granted)
         return cls(given, frozenset(text for text, _, _ in given))
 
     def masks(self, column: str) -> tuple[Mask | None, ...]:
-        """In the order of the grants; None where one does not include the column."""
+        """Return the mask of each grant for the column; None where a grant does not include it."""
         return tuple(masks.get(column) for _, _, masks in self.granted)
 
     def offers(self, masks: Iterable[Mask | None]) -> list[_Offers]:
-        """Of a column with these masks, the weakest first, and of those that stand beside each other that of the policy whose id is
-        smallest; neighbours with one mask are one. What holds in every row holds where any filter does."""
+        """Return the offers for a column, the weakest first.
+
+        Masks of equal strictness are ordered by policy id. Adjacent offers with the same mask are merged. An offer that holds in every row
+        is one under each filter.
+        """
         given = zip(self.granted, masks, strict=True)
         ordered = sorted(
             ((strictness(mask), grant.policy, text, mask) for (text, grant, _), mask in given if mask is not None),
@@ -121,14 +126,14 @@ class _Side:
 
 
 _NO_OTHER: Final = _Side((), frozenset([_EVERY_ROW]))
-"""Stands for the other side where there is none."""
+"""The other side, if there is only one."""
 
 
 def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mapping[str, Condition]) -> Iterator[ColumnShape]:
     denied: frozenset[str] = frozenset().union(*(each.denied_columns for each in table.restraints))
     floors, lookups = floors_of(table.restraints), table.lookups
     user, agent = (*sides, _NO_OTHER)[:2]
-    known: dict[object, tuple[Cell, ...]] = {}  # columns have few distinct sets of masks
+    known: dict[object, tuple[Cell, ...]] = {}  # many columns have the same masks
     for column in table.table.columns:
         if column.name in denied:
             continue
@@ -144,7 +149,7 @@ def _columns(table: TableEntitlement, sides: Sequence[_Side], conditions: Mappin
 
 
 class _Layer(NamedTuple):
-    """What is shown in rows for which one of `texts` holds, and one of `also` where there are any; without texts in all that are left."""
+    """A mask for rows in which one of `texts` holds and, if `also` is not empty, one of `also`; without texts for all remaining rows."""
 
     mask: Mask
     texts: Texts
@@ -152,12 +157,14 @@ class _Layer(NamedTuple):
 
 
 Decided = Mapping[str, Texts]
-"""By each filter of the user's side those of the agent's beside which a layer holds."""
+"""Maps each filter of the user's side to the agent's filters with which a layer holds."""
 
 
 def _layers(user: Iterable[_Offers], agent: Iterable[_Offers], floors: Sequence[Mask], filters: tuple[Texts, Texts]) -> list[_Layer]:
-    """Of a column that is granted: what each pair of offers may show, the weakest first. Nothing but NULL follows the last one, and it is
-    left out unless it is all there is."""
+    """Return the masks of a granted column, one for each pair of offers, the weakest first.
+
+    A trailing NULL is omitted unless it is the only layer.
+    """
     pairs = [(strictest((*floors, one.mask, other.mask)), one.texts, other.texts) for one, other in product(user, agent)]
     layers: list[_Layer] = []
     decided: dict[str, Texts] = dict.fromkeys(filters[0], frozenset())
@@ -172,8 +179,11 @@ def _layers(user: Iterable[_Offers], agent: Iterable[_Offers], floors: Sequence[
 
 
 def _conditions_of(before: Decided, after: Decided, filters: tuple[Texts, Texts]) -> Iterator[tuple[Texts, Texts]]:
-    """The `texts` and `also` of layers that hold where `after` says so and `before` did not; in rows of `before` they may hold, too, since
-    an earlier layer decides there. As few as can be found by taking the largest part first, and each asks as little as it can."""
+    """Yield `texts` and `also` of layers that hold for `after` without `before`. They may overlap `before`, because an earlier layer
+    decides there.
+
+    Greedy, largest part first; each layer has as few conditions as possible.
+    """
     left = {text: new for text in after if (new := after[text] - before[text])}
     while left:
         also = left[min(left, key=lambda text: (-len(left[text]), text))]
@@ -187,7 +197,7 @@ def _conditions_of(before: Decided, after: Decided, filters: tuple[Texts, Texts]
 
 
 def _least(texts: Texts, also: Texts, filters: tuple[Texts, Texts]) -> tuple[Texts, Texts]:
-    """Without the clause that holds anyway: in every visible row, or since the other one does."""
+    """Drop a clause that is implied: it holds in every visible row, or the other clause implies it."""
     if also == filters[1] or texts <= also:
         return (frozenset() if texts == filters[0] else texts), frozenset()
     return (also, frozenset()) if texts == filters[0] or also <= texts else (texts, also)

@@ -1,9 +1,8 @@
-"""The masks, which of them shows less, and what shows no more than several do. How a mask is computed is written by hand for each platform.
+"""Masks, their order, and the strictest mask of several. Each platform renders masks by itself.
 
-Two questions, two answers. Of masks that are all granted, which one is shown? `strictness` puts any of them in one order, and it does not
-matter where that is arbitrary. Of masks none of which may be exceeded, what may be shown? There `strictest` asks for more: whoever sees the
-result could have made it of what *each* of them shows. A pattern and the last characters come after each other in the order, and still each
-shows what the other hides; of such masks nothing is left.
+`strictness` is a total order: it chooses one of several granted masks, and may be arbitrary between types. `strictest` returns a mask that
+shows no more than *each* of several masks: its result can be computed from the result of each. A pattern and the last characters are
+ordered, but each shows a part that the other hides, so `strictest` returns Nullify for them.
 """
 
 import enum
@@ -25,39 +24,39 @@ class Unit(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """The value itself."""
+    """Show the value itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """`***` and the last `keep_last` characters of a text, but no more than half of it: so a smaller number shows less of every text."""
+    """Show `***` and the last `keep_last` characters of a text, but at most half of it: a smaller number shows less of every text."""
 
     keep_last: int
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The multiple of `step` next to the value, on the way to zero. What has none, NaN and infinity, is NULL."""
+    """Round toward zero to a multiple of `step`. NaN and infinity become NULL."""
 
     step: str
-    """Canonical, and more than zero: `100`, `0.01`."""
+    """Canonical and positive: `100`, `0.01`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DateTrunc:
-    """The first instant of the value's `unit`; UTC decides for a timestamp with time zone."""
+    """Truncate to the value's `unit`, in UTC for a timestamp with time zone."""
 
     unit: Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """A text in which every match of `pattern` is `replacement`; only `***` where that leaves it as it was."""
+    """Replace every match of `pattern` in a text; show only `***` if the text stays unchanged."""
 
     pattern: str
-    """Of the small language that `policy.pattern` admits."""
+    """In the language that `policy.pattern` admits."""
     replacement: str
-    """In which `\\1` to `\\9` stand for what the groups matched."""
+    """`\\1` to `\\9` stand for the groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +66,33 @@ class Hash:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The same `value` in every row, also where the column is NULL: whether there was a value is hidden, too."""
+    """Show the same `value` in every row, also where the column is NULL."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Nullify:
-    """NULL."""
+    """Show NULL."""
 
 
 Mask = Clear | Partial | Round | DateTrunc | Regex | Hash | Constant | Nullify
 
 _COARSER = (Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 _STEPS_END: Final = 10**15
-"""What a policy cannot write as a step: no platform's numbers are asked to hold it."""
+"""The smallest step that a policy cannot write: larger numbers do not fit every platform."""
 _LONGEST_SHOWN: Final = 60
-"""Of a number, where it is told in a condition."""
+"""The number of digits that a condition's message quotes."""
 _ORDER: tuple[type[Mask], ...] = (Clear, Partial, Round, DateTrunc, Regex, Hash, Constant, Nullify)
 
 
 def rank(mask: Mask) -> int:
-    """Its place in the order; a higher one shows less."""
+    """Return the mask's rank by type; a higher rank shows less."""
     return _ORDER.index(type(mask))
 
 
 def strictness(mask: Mask) -> tuple[int, int | Decimal]:
-    """An order of all masks: by type, and within one by its parameter. Patterns, and constants, stand beside each other."""
+    """Return a sort key for masks: by type, then by parameter. All patterns are equal, and all constants are."""
     match mask:
         case Partial(keep_last):
             return rank(mask), -keep_last
@@ -106,10 +105,12 @@ def strictness(mask: Mask) -> tuple[int, int | Decimal]:
 
 
 def strictest(masks: Iterable[Mask]) -> Mask:
-    """What shows no more of a value than any of them: two values that one of them shows alike look alike. Of constants the first.
+    """Return a mask that shows no more than any of `masks`: values that one of them does not distinguish are not distinguished. The first
+    of several constants wins.
 
-    Hash counts as showing less than characters do, though it shows which values are equal. Neither a hash nor a constant makes up for masks
-    of which nothing is left: so one mask more never shows more."""
+    A hash counts as less than characters, although it shows which values are equal. A hash or a constant does not replace Nullify for
+    clashing masks, so an additional mask never shows more.
+    """
     given = tuple(masks)
     last = max(given, key=strictness, default=Clear())
     shown = _of_all(frozenset(mask for mask in given if isinstance(mask, Partial | Round | DateTrunc | Regex)))
@@ -117,14 +118,14 @@ def strictest(masks: Iterable[Mask]) -> Mask:
 
 
 def clashing(masks: Iterable[Mask]) -> tuple[Mask, ...]:
-    """Why nothing is left of `masks`, none of which is Nullify: those of which each shows a part of the value. () where that is not so."""
+    """Return the masks that each show a part of the value, if their combination is Nullify although none of `masks` is; otherwise ()."""
     given = tuple(dict.fromkeys(masks))
     parts = tuple(mask for mask in given if isinstance(mask, Partial | Round | DateTrunc | Regex))
     return parts if Nullify() not in given and _of_all(frozenset(parts)) == Nullify() else ()
 
 
 def _of_all(masks: frozenset[Mask]) -> Mask:
-    """`strictest`, of masks that each show a part of the value."""
+    """Return `strictest` for masks that each show a part of the value."""
     if len(masks) <= 1:
         return next(iter(masks), Clear())
     if all(isinstance(mask, Partial) for mask in masks) or all(isinstance(mask, DateTrunc) for mask in masks):
@@ -134,7 +135,7 @@ def _of_all(masks: frozenset[Mask]) -> Mask:
 
 
 def _common_multiple(steps: Collection[str]) -> Mask:
-    """The least one: of it no step tells more than its own multiples. Nullify where a policy could not say it."""
+    """Return Round with the least common multiple, or Nullify if a policy could not write it."""
     digits = max(len(step.partition(".")[2]) for step in steps)
     multiple = math.lcm(*(_in_units(step, digits) for step in steps))
     if multiple >= _STEPS_END * 10**digits:
@@ -144,25 +145,28 @@ def _common_multiple(steps: Collection[str]) -> Mask:
 
 
 def _in_units(step: str, digits: int) -> int:
-    """How many units of its `digits`th decimal place."""
+    """Return the step as a multiple of its `digits`th decimal place."""
     whole, _, fraction = step.partition(".")
     return int(whole + fraction.ljust(digits, "0"))
 
 
 def rank_named(name: str) -> int | None:
-    """The rank of the masks of this name; None where there are none."""
+    """Return the rank of the masks of this name, or None."""
     return next((place for place, mask in enumerate(_ORDER) if mask.__name__ == name), None)
 
 
 def carries(mask: Mask, family: Family, limits: TypeLimits | None) -> bool:
-    """Whether a column of this family, with these limits, can show the result of `mask`; otherwise Nullify takes its place.
+    """True if a column of this family, with these limits, can hold the result of `mask`; otherwise Nullify replaces the mask.
 
-    Of what it carries, it carries what `strictest` makes of that, too."""
+    If it holds several masks, it holds their `strictest` too.
+    """
     return _is_of(mask, family) and beyond(mask, family, limits) is None
 
 
 def beyond(mask: Mask, family: Family, limits: TypeLimits | None) -> str | None:
-    """What of `mask` is beyond the limits of a column, as a clause; None where nothing is, or where the whole family cannot show it."""
+    """Return the part of `mask` that exceeds the limits of a column, as a clause; None if none does, or if the family cannot hold the mask
+    at all.
+    """
     if limits is None or not _is_of(mask, family):
         return None
     match mask:
@@ -187,12 +191,12 @@ def _beyond(number: str, limits: TypeLimits) -> str | None:
 
 
 def places_of(number: str) -> int:
-    """Decimal places of a canonical number."""
+    """Return the number of decimal places of a canonical number."""
     return len(number.partition(".")[2])
 
 
 def is_every_multiple(step: str, places: int | None) -> bool:
-    """Whether all numbers of so many decimal places are multiples of `step`: then it shows them as they are."""
+    """True if all numbers with `places` decimal places are multiples of `step`, so that rounding does not change them."""
     if places is None:
         return False
     digits = max(places, places_of(step))
@@ -200,7 +204,7 @@ def is_every_multiple(step: str, places: int | None) -> bool:
 
 
 def _is_of(mask: Mask, family: Family) -> bool:
-    """Whether some column of this family can show the result of `mask`."""
+    """True if some column of this family can hold the result of `mask`."""
     match mask:
         case Clear() | Nullify():
             return True

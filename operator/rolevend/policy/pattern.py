@@ -1,7 +1,7 @@
-"""The patterns that a mask may be written in: a part of regular expressions that means the same on every platform. Knows no SQL.
+"""Admit the patterns of masks: a subset of regular expressions with the same meaning on every platform. Knows no SQL.
 
-Each character is admitted where it stands. What is left has neither look-around, back references, classes that depend on a
-locale, lazy repetition nor a repetition within another, so no engine takes long over it.
+Each character is checked in its position. There is no look-around, back reference, locale-dependent class, lazy repetition or nested
+repetition, so matching is fast in every engine.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ _CLASSES: Final = {"d": "[0-9]", "w": "[A-Za-z0-9_]", "s": "a space or [ ]", "D"
 
 
 def admit(pattern: str, field: str) -> int:
-    """The number of groups of `pattern`. Raises InvalidInput for `field`, with the place and a way out, where it is not admitted."""
+    """Return the number of groups of `pattern`.
+
+    Raises InvalidInput for `field`, with the position and a way out.
+    """
     reader = _Reader(pattern, field)
     whole = reader.whole()
     if whole.empty:
@@ -29,7 +32,7 @@ def admit(pattern: str, field: str) -> int:
 
 
 def admit_replacement(replacement: str, groups: int, field: str) -> None:
-    """Raises InvalidInput for `field` where a backslash does not stand for one of the groups of the pattern."""
+    """Raise InvalidInput for `field` if a backslash does not refer to one of the pattern's groups."""
     place = replacement.find("\\")
     while place >= 0:
         following = replacement[place + 1 : place + 2]
@@ -42,9 +45,9 @@ def admit_replacement(replacement: str, groups: int, field: str) -> None:
 @dataclass(frozen=True, slots=True)
 class _Part:
     empty: bool
-    """Whether it matches an empty text."""
+    """True if it matches an empty text."""
     simple: bool = True
-    """Whether it may be repeated: it holds neither repetition nor alternatives."""
+    """True if it may be repeated: it has neither repetition nor alternatives."""
 
 
 class _Reader:
@@ -100,7 +103,7 @@ class _Reader:
         return _Part(part.empty or least == 0, simple=False)
 
     def _times(self) -> tuple[int, int | None]:
-        """How often at least and at most; None: without end."""
+        """Return the minimum and maximum number of repetitions; None: unbounded."""
         mark = self._next()
         if mark != "{":
             return {"*": (0, None), "+": (1, None), "?": (0, 1)}[mark]

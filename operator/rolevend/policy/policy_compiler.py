@@ -1,8 +1,7 @@
-"""One policy, compiled for the tables of a catalog: what it would give, whoever asks.
+"""Compile one policy for the tables of a catalog, independent of users.
 
-Whatever it says that does not hold for a table (a column that is not there, a table that cannot be governed) is left out and told in
-its report; it never makes another grant wider. Which tables it grants is known at once, as bitmaps; a grant of a table is made when
-somebody is given it.
+A part that is not valid for a table (a missing column, a table that cannot be governed) is omitted and reported; it never makes another
+grant wider. The granted tables are computed at once, as bitmaps; the grant of a table is created when a decision needs it.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,18 +24,19 @@ from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, condi
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave to read these columns of one table, in rows where `condition` holds, each through its mask."""
+    """Permission to read these columns of one table, each through its mask, in rows where `condition` holds."""
 
     policy: ObjectName
     condition: Condition
     masks: tuple[tuple[str, Mask], ...]
-    """Every granted column in the table's order; never empty."""
+    """Every granted column, in the table's order; never empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagJoin:
-    """The user must have `attribute`. Where `among`, one of its values must be one of `values`, which are those of a tag of the table;
-    else none may be."""
+    """The user must have `attribute`. With `among`, one of its values must be one of `values`, the values of a tag of the table; otherwise
+    none may be.
+    """
 
     attribute: str
     values: frozenset[str]
@@ -45,11 +45,11 @@ class TagJoin:
 
 @dataclass(frozen=True, slots=True)
 class GrantSet:
-    """One policy's grants that ask the same of a user: on or off together."""
+    """One policy's grants with the same demands on a user: active or inactive together."""
 
     demands: tuple[Demand, ...]
     tables: int
-    """A bitmap of places in `Index.tables`."""
+    """A bitmap of indexes in `Index.tables`."""
     ties: tuple[TagJoin, ...] = ()
 
 
@@ -57,12 +57,12 @@ class GrantSet:
 class CompiledPolicy:
     statement: Policy
     grant_sets: tuple[GrantSet, ...]
-    """They have no table in common."""
+    """Disjoint in their tables."""
     grant: Callable[[Table], Grant] = field(compare=False, repr=False)
-    """Of a table of one of `grant_sets`."""
+    """Return the grant for a table of `grant_sets`."""
     grants_to: GrantTarget
     required: tuple[Requirement, ...]
-    """What it requires of whom it grants to: users, or agents. Each decision looks at this of every policy."""
+    """The requirements on the subject, users or agents. Each decision evaluates them for every policy."""
 
     @property
     def id(self) -> ObjectName:
@@ -86,7 +86,7 @@ class CompiledPolicy:
 
     @property
     def reads(self) -> frozenset[str]:
-        """The user attributes that it asks for."""
+        """The user attributes that it reads."""
         keys = {requirement.key for requirement in self.users}.union(*(condition.reads for condition in self.conditions))
         for grants in self.grant_sets:
             keys.update(demand.attribute for demand in grants.demands)
@@ -95,13 +95,13 @@ class CompiledPolicy:
 
     @property
     def agent_reads(self) -> frozenset[str]:
-        """The attributes of the agent that it asks for."""
+        """The agent attributes that it reads."""
         return frozenset(requirement.key for requirement in self.agents).union(*(each.agent_reads for each in self.conditions))
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """What became of one policy, for its conditions."""
+    """The result of compiling one policy, for its conditions."""
 
     policy: ObjectName
     granted_tables: int
@@ -109,15 +109,15 @@ class PolicyReport:
     problems: tuple[PolicyProblem, ...]
     mask_fallbacks: tuple[MaskFallback, ...]
     unknown: tuple[PolicyProblem, ...] = ()
-    """Names and tags that it gives and that nothing has or carries which it could reach."""
+    """Names and tags that match nothing within the policy's scope."""
 
 
 Asks = tuple[tuple[Demand, ...], tuple[TagJoin, ...]]
-"""What grants ask of a user."""
+"""The demands and joins of grants."""
 
 
 class PolicyCompiler:
-    """A policy, prepared for many tables."""
+    """The compiler of one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -197,7 +197,7 @@ def report_of(policy: Policy, outcome: StatementMatches[Asks], unknown: tuple[Po
 
 
 def _idle(policy: Policy, outcome: StatementMatches[Asks]) -> list[MaskRule]:
-    """Rules of which it cannot be known which columns they are for: no column can be shown then."""
+    """Return the mask rules that match no column. The policy then grants nothing: the columns that they should mask are unknown."""
     return [rule for rule in policy.masks if not outcome.found[f"spec.masks[{rule.name}].columns"]] if outcome.sets else []
 
 

@@ -1,7 +1,7 @@
-"""An inverted index of a catalog: which tables stand in a schema, carry a tag, or have a column of a kind, as bitmaps of their places.
+"""An inverted index of a catalog: bitmaps of the tables in a schema, with a tag, or with a column of a kind.
 
-Columns with the same name, type and tags are one kind: a catalog has far fewer kinds than columns, and no selector tells two
-columns of a kind apart. Nothing here is a decision, and nothing knows a user.
+Columns with the same name, type and tags are one kind: a catalog has far fewer kinds than columns, and no selector distinguishes two
+columns of a kind. It knows no policy and no user.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ _MOST_ANSWERS: Final = 2_000
 
 
 class Postings:
-    """Of some tables, each with its place. Immutable, but for its making."""
+    """The inverted index of some tables, each with its index. Immutable once built."""
 
     def __init__(self) -> None:
         self._schemas: dict[str, dict[str, int]] = {}
@@ -31,12 +31,12 @@ class Postings:
         self._kinds: dict[tuple[object, ...], int] = {}
         self._columns: list[Column] = []
         self._having: list[tuple[int, int]] = []
-        """By kind: the tables that have such a column, without so many zeros at the end. Most kinds stand in few tables."""
+        """By kind: a bitmap of its tables, stored as bits and shift, because most kinds occur in few tables."""
         self._column_tags = TagIndex()
         self._by_name: dict[str, int] = {}
         self._by_type: dict[tuple[Family, TypeLimits | None], int] = {}
         self._answers: dict[object, int] = {}
-        """The kinds of columns that match a pattern, the tables that have columns of some kinds."""
+        """A cache: the kinds that match a pattern, the tables that have columns of some kinds."""
 
     @classmethod
     def of(cls, tables: Iterable[tuple[int, Table]]) -> Self:
@@ -65,7 +65,7 @@ class Postings:
         return made
 
     def exchanged(self, changes: Iterable[tuple[int, Table, Table]]) -> Self:
-        """With other tags, columns and obstacles of some tables: their places, as they were, and as they are. All else is shared."""
+        """Return a copy with changed tags, columns and obstacles of some tables: index, old and new table. Unchanged parts are shared."""
         listed = list(changes)
         made = copy(self)
         made.tags, made._by_width, made._having, made._answers = self.tags.copy(), dict(self._by_width), list(self._having), {}
@@ -107,12 +107,14 @@ class Postings:
 
     @property
     def every_kind(self) -> int:
-        """All kinds of columns."""
+        """A bitmap of all kinds of columns."""
         return (1 << len(self._columns)) - 1
 
     def selected(self, selector: TableSelector, schemas: Iterable[str] | None, *, unknown: bool) -> int:
-        """The tables that a statement is about: in one of `schemas` (None: in any), and selected by tags and names as far as given.
-        Nothing given: no table. `unknown`: as for tags."""
+        """Return the tables in `schemas` (None: any) that match the selector's tags and names; none if it has neither.
+
+        `unknown`: see `requirement.tag_test`.
+        """
         if not selector.tags and not selector.names:
             return 0
         found = self.within(schemas)
@@ -123,15 +125,15 @@ class Postings:
         return found
 
     def place(self, name: TableId) -> int:
-        """Of a table that is one of them."""
+        """Return the index of a known table."""
         return self._schemas[name.schema][name.name]
 
     def within(self, schemas: Iterable[str] | None) -> int:
-        """The tables in these schemas; None: in any."""
+        """Return the tables in these schemas; None: in any."""
         return union(self._in_schema.get(schema, 0) for schema in (self._schemas if schemas is None else schemas))
 
     def named(self, pattern: TableId) -> int:
-        """The tables whose schema and name match."""
+        """Return the tables whose schema and name match."""
         found = 0
         for schema, names in self._schemas.items():
             if not matches(pattern.schema, schema):
@@ -145,14 +147,14 @@ class Postings:
         return found
 
     def kinds(self, selector: ColumnSelector, *, unknown: bool) -> int:
-        """The kinds of columns that it selects. `unknown`: as for tags."""
+        """Return the kinds of columns that match. `unknown`: see `requirement.tag_test`."""
         if not selector.tags and not selector.names:
             return 0
         found = self._column_tags.meeting(selector.tags, unknown=unknown)
         return found & union(map(self.kinds_named, selector.names)) if found and selector.names else found
 
     def kinds_named(self, pattern: str) -> int:
-        """The kinds of columns whose name matches."""
+        """Return the kinds of columns whose name matches."""
         if pattern == _ANY:
             return self.every_kind
         if _ANY not in pattern:
@@ -160,22 +162,22 @@ class Postings:
         return self._answer(pattern, lambda: union(kinds for name, kinds in self._by_name.items() if matches(pattern, name)))
 
     def names(self, kinds: int) -> frozenset[str]:
-        """Of the columns of these kinds."""
+        """Return the names of columns of these kinds."""
         return frozenset(self._columns[kind].name for kind in places(kinds))
 
     @property
     def types(self) -> Iterable[tuple[tuple[Family, TypeLimits | None], int]]:
-        """Each family, with limits of its own or none, and the kinds of columns of it."""
+        """Return each family with its limits, if any, and its kinds of columns."""
         return self._by_type.items()
 
     def having(self, kinds: int) -> int:
-        """The tables that have a column of one of these kinds."""
+        """Return the tables that have a column of one of these kinds."""
         if kinds == self.every_kind:
             return union(tables for width, tables in self._by_width.items() if width)
         return self._answer(kinds, lambda: union(map(self._tables, places(kinds))))
 
     def _answer(self, asked: object, answer: Callable[[], int]) -> int:
-        """Many policies ask the same."""
+        """Cache an answer: many policies have the same selectors."""
         if asked not in self._answers:
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
@@ -183,13 +185,13 @@ class Postings:
         return self._answers[asked]
 
     def count(self, kinds: int, among: int) -> int:
-        """How many columns of these kinds these tables have."""
+        """Return the number of columns of these kinds in these tables."""
         if kinds == self.every_kind:
             return sum(width * (tables & among).bit_count() for width, tables in self._by_width.items())
         return sum((having & among >> zeros).bit_count() for zeros, having in map(self._having.__getitem__, places(kinds)))
 
     def alike(self, references: Iterable[ColumnReference], among: int) -> Iterator[int]:
-        """Parts of `among` in each of which every reference means a column of the same name and type, or is no good."""
+        """Partition `among` so that within a part every reference means a column of the same name and type, or none."""
         parts = [among]
         for reference in references:
             split = list(self._meanings(reference, among))
@@ -215,14 +217,14 @@ class Postings:
         return self._column_tags.having(reference.tag.key, reference.tag.value)
 
     def words(self, schemas: Iterable[str] | None, among: tuple[Words, Words] | None = None) -> tuple[Words, Words]:
-        """The tags of tables in these schemas (None: in any), and those of their columns; with `among`, those of them."""
+        """Return the tags of tables in these schemas (None: any), and those of their columns; with `among`, only those in it."""
         here, (tables, columns) = self.within(schemas), among or (None, None)
         of_columns = self._column_tags.words(lambda kinds: any(self._tables(kind) & here for kind in places(kinds)), columns)
         return self.tags.words(here.__and__, tables), of_columns
 
 
 def _key(column: Column) -> tuple[object, ...]:
-    """Equal for columns of one kind."""
+    """Return a key that is equal for columns of one kind."""
     return column.name, column.native_type, column.family, column.tags, column.limits
 
 

@@ -1,8 +1,8 @@
-"""Row filters, from text to value. The only module that knows sqlglot.
+"""Parse row filters. The only module that imports sqlglot.
 
-A text passes three gates. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the
-parser's tree is walked against an allow-list, and no node may carry an argument that is not read. `assert_round_trip`: the names
-and literals of the text are those of the predicate, so that nothing a parser is lenient about disappears in silence.
+A text passes three checks. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the syntax tree
+is walked against an allow-list, and every argument of a node is read. `assert_round_trip`: the names and literals of the text are those of
+the predicate, so that a lenient parser cannot drop any.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,15 +51,15 @@ _OPERATORS: dict[type[exp.Expression], Operator] = {
 
 
 def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
-    """The predicate that `text` states, not yet bound to a table. `And` and `Or` are never nested in their own kind.
+    """Return the predicate of `text`, not yet bound to a table. `And` and `Or` are never nested in their own kind.
 
-    Raises InvalidInput for `field`, with line, column and a way out, for everything that is not in the language.
+    Raises InvalidInput for `field`, with line, column and a way out, for a text that is not in the language.
     """
     source = Source(text, field)
     words = _words(source)
     admit_words(source, words)
     try:
-        tree = next(iter(Postgres().parse_into(exp.Condition, text)), None)  # none at all for words such as ELSE
+        tree = next(iter(Postgres().parse_into(exp.Condition, text)), None)  # None for words such as ELSE
     except ParseError as error:
         raise _unreadable(source, words, error) from error
     if tree is None:
@@ -82,7 +82,7 @@ def _words(source: Source) -> Sequence[Word]:
 
 
 def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exception:
-    """The parser counts columns to a word's end; the fault is told at the word's start."""
+    """Return the error at the start of the word that the parser reports by its end."""
     found = error.errors[0] if error.errors else {}
     line, column = found.get("line") or 1, found.get("col") or 1
     offset = sum(len(each) + 1 for each in source.text.split("\n")[: line - 1]) + column
@@ -132,7 +132,7 @@ class _Reader:
         raise self._refused(node)
 
     def _parts(self, node: exp.Expression, kind: type[And] | type[Or]) -> Iterator[Predicate]:
-        # The parser nests a chain to the left, as deep as it is long: down that side without recursion.
+        # The parser nests a chain to the left, as deep as it is long: descend without recursion.
         right: list[exp.Expression] = []
         left: exp.Expression = node
         while type(left) is type(node):
@@ -273,7 +273,7 @@ class _Reader:
         raise self._fault(node, "user_attr takes the name of one attribute", "write user_attr('name')")
 
     def _only(self, node: exp.Expression, *arguments: str) -> dict[str, Any]:
-        """The arguments of `node`, which are these and no others."""
+        """Return the arguments of `node`; refuse the node if it has others."""
         given = {name: value for name, value in node.args.items() if value is not None and value is not False and value != []}
         if set(given) != set(arguments):
             raise self._refused(node)
@@ -290,7 +290,7 @@ class _Reader:
         return self._fault(node, f"{name} is not allowed in a row filter", ALLOWED)
 
     def _fault(self, node: exp.Expression, problem: str, way_out: str) -> Exception:
-        """Told at the first word of `node`, or of the nearest node around it whose place is known."""
+        """Return an error at the first word of `node`, or of the nearest enclosing node with a known position."""
         around: exp.Expression | None = node
         starts: list[int] = []
         while around is not None and not starts:

@@ -1,6 +1,6 @@
-"""Why policies give a user nothing, or not all that they say: what keeps grants off, and in which words that is told. Pure.
+"""Reasons why policies grant a user nothing, or not everything, and their sentences. Pure.
 
-A sentence names policies, guardrails and attributes, never the values of anybody.
+A sentence names policies, guardrails and attributes, never a user's values.
 """
 
 import enum
@@ -23,11 +23,11 @@ class Reason(enum.StrEnum):
     NO_POLICY = "NoPolicy"
     """No policy covers the user."""
     ATTRIBUTE_MISSING = "AttributeMissing"
-    """A policy covers the user, but its row filter or its choice of tables reads an attribute that the user does not have."""
+    """A policy covers the user, but its row filter or its table selector reads an attribute that the user lacks."""
     ATTRIBUTE_UNFIT = "AttributeUnfit"
-    """As before, but the user has a value there that the column could not hold."""
+    """A policy covers the user, but an attribute that it reads has a value that does not fit the column."""
     CONDITION_UNMET = "ConditionUnmet"
-    """A policy covers the user, but one of its conditions does not hold, or cannot be answered."""
+    """A policy covers the user, but one of its conditions does not hold or fails."""
     AGENT_NOT_COVERED = "AgentNotCovered"
     """A policy covers the user, but not through an agent with these attributes."""
     NO_TABLE = "NoTable"
@@ -35,18 +35,18 @@ class Reason(enum.StrEnum):
     GUARDRAIL = "GuardrailDenies"
     """Policies grant the user tables, and guardrails deny all of them."""
     AGENT_NOT_GRANTED = "AgentNotGranted"
-    """Policies cover the user, and the agent reads only what it is granted itself, too, which is nothing."""
+    """Policies cover the user, but none grants to the agent itself, and the agent reads only the intersection."""
     NOTHING_IN_COMMON = "NothingInCommon"
     """Policies grant the user tables, and the agent itself tables, but no column to both."""
 
 
 _SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED)
-"""To ask in another way, to add an attribute, to mend one, to use another agent."""
+"""Change the request, add an attribute, correct one, use another agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Grants of a policy that covers the user and that are off, and because of what."""
+    """Inactive grants of a policy that covers the user, with the reason."""
 
     policy: ObjectName
     reason: Reason
@@ -61,7 +61,7 @@ class Denial:
 
 
 def bar(policy: CompiledPolicy, agent: Facts, answers: Answers) -> Withheld | None:
-    """What keeps the whole policy off for a user whom it covers, or None."""
+    """Return the reason why the whole policy is off for a user whom it covers, or None."""
     if not all(meets(requirement, agent) for requirement in policy.agents):
         keys = ", ".join(sorted({requirement.key for requirement in policy.agents}))
         what = f"policy {policy.id} covers the user, but not through this agent: it asks for the agent's attributes {keys}"
@@ -76,7 +76,7 @@ def bar(policy: CompiledPolicy, agent: Facts, answers: Answers) -> Withheld | No
 
 
 def lack(policy: ObjectName, grants: GrantSet, user: Facts) -> Withheld | None:
-    """What the user would have to have for these grants, or None where nothing is missing."""
+    """Return the demand of these grants that the user does not meet, or None."""
     for tie in grants.ties:
         if not user.get(tie.attribute):
             what = f"policy {policy} chooses tables by the user attribute {tie.attribute!r}, which the user does not have"
@@ -103,7 +103,7 @@ def _unmet(policy: ObjectName, demand: Demand, user: Facts) -> Withheld:
 
 
 def nothing_granted(covering: Sequence[CompiledPolicy], withheld: Iterable[Withheld], index: Index) -> Denial:
-    """To a user whom these policies cover, and of whose grants these are withheld."""
+    """Return the denial for a user whom these policies cover."""
     nearest = _nearest(withheld)
     if nearest is not None:
         return nearest
@@ -120,7 +120,7 @@ def nothing_granted(covering: Sequence[CompiledPolicy], withheld: Iterable[Withh
 
 
 def agent_not_granted(withheld: Iterable[Withheld]) -> Denial:
-    """Of what policies grant to the agent itself these are withheld."""
+    """Return the denial for a missing grant to the agent itself."""
     what = "the agent reads only what it is granted itself, too, and no policy that grants to agents grants it anything here"
     way_out = "see its combination, and the attributes that the DataPlatform gives it"
     return _nearest(withheld) or Denial(Reason.AGENT_NOT_GRANTED, f"{what}; {way_out}")

@@ -1,4 +1,4 @@
-"""Days and times relative to now, as values. The platform's clock decides when the query runs, in UTC whatever the session's zone."""
+"""Days and times relative to now, as values. The platform's clock decides when the query runs, in UTC in every session time zone."""
 
 import enum
 import re
@@ -30,7 +30,7 @@ LONGEST: Final = {
     Span.MONTH: 1_200,
     Span.YEAR: 100,
 }
-"""A hundred years of each: no calendar ends within them."""
+"""A hundred years: within the range of every platform."""
 WHOLE_DAYS: Final = frozenset({Span.DAY, Span.WEEK, Span.MONTH, Span.YEAR})
 
 _SHIFT: Final = re.compile(r"([0-9]{1,10}) +([a-z]+?)s?", re.IGNORECASE)
@@ -38,7 +38,7 @@ _SHIFT: Final = re.compile(r"([0-9]{1,10}) +([a-z]+?)s?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`amount` spans after `clock`, or before where it is negative. Without a shift `amount` is 0 and `span` is DAY."""
+    """`amount` spans after `clock`, or before if negative. Without a shift `amount` is 0 and `span` is DAY."""
 
     clock: Clock
     amount: int = 0
@@ -46,7 +46,7 @@ class Moment:
 
 
 def shifted(clock: Clock, text: str, *, back: bool) -> Moment | str:
-    """`clock` and a span such as `30 days`; or what is wrong with it, with a way out."""
+    """Return `clock` moved by a span such as `30 days`, or a message with a way out."""
     found = _SHIFT.fullmatch(text)
     spans = {span.value: span for span in Span}
     if found is None or found[2].lower() not in spans:
@@ -60,7 +60,7 @@ def shifted(clock: Clock, text: str, *, back: bool) -> Moment | str:
 
 
 def spelling(moment: Moment) -> str:
-    """As a row filter has it: what is read back as the same moment."""
+    """Return the row filter's text, which is read back as the same moment."""
     if not moment.amount:
         return moment.clock.value
     amount = abs(moment.amount)

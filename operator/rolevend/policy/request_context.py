@@ -1,4 +1,4 @@
-"""Who asks, for whom and for what: what policies may match beside the user's attributes."""
+"""The agent and the request: the facts that policies may match in addition to the user's attributes."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,21 +9,21 @@ from rolevend.policy.combination import Combination
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What is None is not known: a condition that reads it cannot be answered, and grants nothing."""
+    """None means unknown: a condition that reads an unknown fact grants nothing."""
 
     user: User | None = None
     agent: ObjectName | None = None
     agent_attributes: Attributes = field(default_factory=Attributes)
-    """What the platform team says of the agent."""
+    """From the Agent object."""
     platform: PlatformName | None = None
     purpose: str | None = None
-    """What the agent says it asks for."""
+    """The agent's statement."""
     expiration_seconds: int | None = None
     combination: Combination = Combination.USER_CEILING
-    """How the agent's own grants count."""
+    """How the agent's own grants combine with the user's."""
 
     def variables(self, attributes: Attributes) -> dict[str, dict[str, Any]]:
-        """For conditions. `attributes` are the user's."""
+        """Return the variables for conditions. `attributes` are the user's."""
         user, agent = self.user, self.agent
         return {
             "user": _known(issuer=user and user.issuer, subject=user and user.subject, attributes=_listed(attributes)),

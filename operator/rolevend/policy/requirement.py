@@ -1,7 +1,7 @@
-"""Tests of what is known of something: of a user's or an agent's attributes, and of the tags of data.
+"""Requirements on the attributes of users and agents, and on the tags of data.
 
-What is not known must never show more. `NotIn` and `DoesNotExist` hold where something is absent, and what was never said is absent,
-too. So whoever grants by them asks for knowledge, and whoever masks or denies by them is content with none: `unknown` says which.
+Missing knowledge must never show more. `NotIn` and `DoesNotExist` hold where a key is absent, and a key is also absent if nothing was
+recorded. So a grant needs knowledge, and a mask or denial applies without it: `unknown` is the answer in that case.
 """
 
 import enum
@@ -13,7 +13,7 @@ from rolevend.catalog import matches
 from rolevend.model import Attributes, Tag
 
 Facts = Mapping[str, frozenset[str]]
-"""Key -> its values, never empty."""
+"""Key -> its values; never an empty set."""
 
 
 class RequirementOperator(enum.Enum):
@@ -31,7 +31,7 @@ class Requirement:
     values: frozenset[str] = frozenset()
     operator: RequirementOperator = RequirementOperator.IN
     values_of: str = ""
-    """A user attribute whose values take the place of `values`, each as it stands: who has the value `*` has one value."""
+    """A user attribute whose values replace `values`, literally: `*` is not a pattern."""
 
 
 _NOTHING: Final = frozenset[str]()
@@ -42,18 +42,22 @@ def facts_of(attributes: Attributes) -> Facts:
 
 
 def meets(requirement: Requirement, facts: Facts) -> bool:
-    """Whether attributes meet it, as a grant asks: who lacks the attribute is not `NotIn`, and of whom nothing at all is known does not
-    lack it (`DoesNotExist`)."""
+    """True if attributes meet the requirement, for a grant.
+
+    An absent attribute does not meet `NotIn`; with no facts at all, `DoesNotExist` is not met.
+    """
     given = facts.get(requirement.key, _NOTHING)
     among = not requirement.values.isdisjoint(given)
-    if requirement.operator is RequirementOperator.IN:  # as by far most: a decision asks this of every policy
+    if requirement.operator is RequirementOperator.IN:  # the most frequent: a decision tests every policy
         return among
     return bool(held(requirement.operator, bool(given), among, bool(facts), True, unknown=False))
 
 
 def may_meet(requirement: Requirement, facts: Facts) -> bool:
-    """Whether it is not known that attributes do not meet it, as a guardrail asks: who lacks the attribute may have any value, and of
-    whom nothing at all is known may have the attribute."""
+    """True unless attributes are known not to meet the requirement, for a guardrail.
+
+    An absent attribute may have any value; with no facts at all, the attribute may exist.
+    """
     given = facts.get(requirement.key, _NOTHING)
     if not given and requirement.operator is not RequirementOperator.EXISTS:
         return True
@@ -62,11 +66,11 @@ def may_meet(requirement: Requirement, facts: Facts) -> bool:
 
 
 def tag_test(requirements: Iterable[Requirement], *, unknown: bool) -> Callable[[frozenset[Tag]], bool]:
-    """Whether tags meet all of `requirements`. `unknown` is the answer to `NotIn` where the key is missing, and to `DoesNotExist` where
-    there are no tags: False for what grants, True for what masks or denies.
+    """Return a test that is True if tags meet all of `requirements`.
 
-    Of a requirement with `values_of` only that is tested which holds whoever the user is: that the key is carried. `unknown` changes
-    nothing there: what does not carry the key is not selected by the values of any user.
+    `unknown` is the answer to `NotIn` if the key is absent, and to `DoesNotExist` if there are no tags: False for grants, True for masks
+    and denials. A requirement with `values_of` only tests here that the key is present, whatever `unknown` is, because the values depend on
+    the user.
     """
     wanted = tuple(requirements)
     answers: dict[frozenset[Tag], bool] = {}  # tables and columns have few distinct sets of tags
@@ -92,8 +96,9 @@ def _tagged(requirement: Requirement, tags: frozenset[Tag], *, unknown: bool) ->
 
 
 def held(operator: RequirementOperator, given: int, among: int, told: int, everything: int, *, unknown: bool) -> int:
-    """Which of `everything` meet a requirement: bitmaps, of as many things as are asked about. `given` have a value there, `among` one
-    that is named, and of `told` anything at all is known."""
+    """Return the bitmap of things that meet a requirement. `given` have the key, `among` have one of the values, `told` have any fact at
+    all.
+    """
     match operator:
         case RequirementOperator.IN:
             return among

@@ -1,6 +1,6 @@
-"""The last gate of a row filter: names, literals, moments and operators of its text are those of the predicate that was read from it.
+"""The last check of a row filter: names, literals, moments and operators of its text are those of the parsed predicate.
 
-It looks at words, and knows no parser: what a parser is lenient about cannot disappear in silence.
+It compares words and knows no parser, so a lenient parser cannot drop a part silently.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ _JOINTS: Final = {
         "GTE": "ordered or equal",
     },
 }
-"""A word's kind -> what it says."""
+"""Kind of a word -> its canonical text."""
 
 
 def assert_round_trip(source: Source, words: Sequence[Word], predicate: Predicate) -> None:
@@ -62,12 +62,12 @@ def assert_round_trip(source: Source, words: Sequence[Word], predicate: Predicat
 
 
 def _written(words: Sequence[Word]) -> Iterator[Value | str]:
-    """The literals of the text, in its order."""
+    """Yield the literals of the text, in its order."""
     for place, (before, word) in enumerate(zip((None, *words), words, strict=False)):
         if word.is_clock:
             yield _moment_at(words[place:])
         elif before is not None and before.kind in ("SHIFT", "SPAN"):
-            continue  # belongs to the clock before it
+            continue  # part of the clock before it
         elif word.kind == "STRING":
             yield Literal(word.text, quoted=True)
         elif word.kind == "NUMBER":
@@ -77,7 +77,7 @@ def _written(words: Sequence[Word]) -> Iterator[Value | str]:
 
 
 def _joints(words: Sequence[Word]) -> Iterator[str]:
-    """What holds the text together, in its order. A comparison may be turned round, and `= user_attr()` is `IN`."""
+    """Yield the operators of the text, in its order. A comparison may be flipped, and `= user_attr()` is `IN`."""
     return (_JOINTS[word.kind] for word in words if word.kind in _JOINTS)
 
 
@@ -101,7 +101,7 @@ def _joints_read(predicate: Predicate) -> Iterator[str]:
 
 
 def _negations(predicate: Predicate) -> int:
-    """An odd number where the text has an odd number of NOT: two of them may be none."""
+    """Return the number of negations; only its parity is compared, because two NOT may cancel out."""
     match predicate:
         case And(parts) | Or(parts):
             return sum(map(_negations, parts))
@@ -113,7 +113,7 @@ def _negations(predicate: Predicate) -> int:
 
 
 def _moment_at(words: Sequence[Word]) -> Moment | str:
-    """The moment that these words begin with."""
+    """Return the moment at the start of `words`."""
     clock = Clock.TODAY if words[0].kind == "CURRENT_DATE" else Clock.NOW
     match words[1:] if clock is Clock.TODAY else words[3:]:
         case [Word(kind="SHIFT", raw=sign), Word(kind="SPAN"), Word(text=span), *_]:
@@ -124,7 +124,7 @@ def _moment_at(words: Sequence[Word]) -> Moment | str:
 
 
 def _read(predicate: Predicate) -> Iterator[Value]:
-    """The literals of the predicate, in the order in which its text has them."""
+    """Yield the literals of the predicate, in the order of its text."""
     for atom in atoms(predicate):
         if isinstance(atom.column, TaggedColumn):
             yield from (Literal(text, quoted=True) for text in (atom.column.tag.key, atom.column.tag.value) if text is not None)

@@ -1,4 +1,4 @@
-"""What a policy's selectors match, prepared for many tables: names are compiled once, and an answer is kept per distinct column."""
+"""Match a policy's selectors against columns: names are compiled once, and results are cached per distinct column."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from rolevend.policy.statement import ColumnSelector, MaskRule
 class SelectedColumn:
     mask: Mask
     given: tuple[Mask, ...] = ()
-    """Of the rules that match, each mask as the column's type can carry it: `mask` shows no more than any of them."""
+    """The masks of the matching rules, as the column's type can hold them. `mask` shows no more than any of them."""
     dropped: tuple[Mask, ...] = ()
-    """Masks that the column's type cannot carry: the reason why `mask` is Nullify."""
+    """Masks that the column's type cannot hold: the reason why `mask` is Nullify."""
 
 
 def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callable[[Column], SelectedColumn | None]:
-    """What a statement shows of a column: None where it does not select it, else no more than any mask of those that match."""
+    """Return a function that returns None if the statement does not select a column, else the strictest of the matching masks."""
     selected = column_test(columns, unknown=False)
-    # By name, so that of two constants that of the rule that sorts first holds.
+    # By name: of two constants the rule that sorts first wins.
     rules = [(column_test(rule.columns, unknown=True), rule) for rule in sorted(masks, key=lambda rule: rule.name)]
     answers: dict[tuple[tuple[Mask, ...], Family, TypeLimits | None], SelectedColumn] = {}
 
@@ -43,7 +43,7 @@ def _choice(given: Sequence[Mask], family: Family, limits: TypeLimits | None) ->
 
 
 def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
-    """`unknown`: as for tags. A mask that rests on what a tag does not say is put on where no tag says anything."""
+    """Return a test of columns. `unknown`: see `requirement.tag_test`; True for masks, so that they apply without tags."""
     if not selector.tags and not selector.names:
         return lambda _: False
     tagged, named = tag_test(selector.tags, unknown=unknown), matcher(selector.names or ("*",))

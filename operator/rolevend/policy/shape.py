@@ -1,4 +1,4 @@
-"""What a profile shows of a table: the values that a driver builds and compares, without a policy, a user or an agent."""
+"""The part of a table that a profile shows: the values that a driver builds and compares, without a policy, a user or an agent."""
 
 from dataclasses import dataclass
 
@@ -9,40 +9,42 @@ from rolevend.policy.mask import Clear, Mask
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a column shows in rows for which one of `conditions` holds, and one of `also` where there are any; without conditions in
-    every row that is left."""
+    """The mask of a column in rows for which one of `conditions` holds and, if `also` is not empty, one of `also`; without conditions, in
+    every remaining row.
+    """
 
     conditions: tuple[Condition, ...]
     mask: Mask
     also: tuple[Condition, ...] = ()
-    """Only beside `conditions`."""
+    """Only together with `conditions`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnShape:
-    """The first of `cells` that applies decides; where none applies the cell is NULL."""
+    """The first matching cell applies; without a match the cell is NULL."""
 
     name: str
     family: Family
     native_type: str
     cells: tuple[Cell, ...]
     lookup: bool = False
-    """A condition of the agent on this column may use an index. In return, the values that it has in hidden rows can be found out."""
+    """An agent's condition on this column may use an index; as a consequence, its values in hidden rows can be inferred."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is shown as it is in every row that is left."""
+        """True if every visible row shows the value itself."""
         return self.cells[:1] == (Cell((), Clear()),)
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """A row is visible if one of `rows` holds, and one of each of `restrictions`. None of them is empty; a condition without a
-    predicate, which is among `rows` only, shows every row."""
+    """A row is visible if one of `rows` holds, and one of each of `restrictions`. None of these is empty. A condition without a predicate
+    shows every row and occurs in `rows` only.
+    """
 
     table: TableId
     view: str
-    """The name under which the agent finds it, unique in the profile."""
+    """The view's name, unique in the profile."""
     rows: tuple[Condition, ...]
     columns: tuple[ColumnShape, ...]
     restrictions: tuple[tuple[Condition, ...], ...] = ()

@@ -1,4 +1,4 @@
-"""What policies say, as parsed values. Selectors of one kind are all required to match; within one list of names any one does."""
+"""Policies and guardrails as parsed values. All kinds of selectors must match; within one list of names any match is enough."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from rolevend.policy.requirement import Requirement as Requirement
 
 @dataclass(frozen=True, slots=True)
 class TableSelector:
-    """Tables that meet every requirement on tags *and* match one of the names, where names are given. Never both empty."""
+    """Tables that meet every requirement on tags *and*, if there are names, match one of them. Never both empty."""
 
     tags: tuple[Requirement, ...] = ()
     names: tuple[TableId, ...] = ()
@@ -22,7 +22,7 @@ class TableSelector:
 
 @dataclass(frozen=True, slots=True)
 class ColumnSelector:
-    """As TableSelector, for the columns of one table."""
+    """Like TableSelector, for the columns of one table."""
 
     tags: tuple[Requirement, ...] = ()
     names: tuple[str, ...] = ()
@@ -37,54 +37,55 @@ class MaskRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One AccessPolicy on one platform. Where two mask rules match a column, it shows no more than either."""
+    """One AccessPolicy on one platform. If two mask rules match a column, it shows no more than either."""
 
     id: ObjectName
     schemas: frozenset[str]
-    """The schemas that the DataPlatform gives to the policy's namespace: it reaches nothing else."""
+    """The schemas that the DataPlatform assigns to the policy's namespace: the policy's scope."""
     users: tuple[Requirement, ...]
-    """Tests of the user's attributes; with neither these nor `conditions` it covers nobody."""
+    """Tests of the user's attributes; without these and without `conditions` it covers no user."""
     tables: TableSelector
     columns: ColumnSelector
     row_filter: Predicate | None
     """Not yet bound to a table; None: every row."""
     masks: tuple[MaskRule, ...] = ()
     agents: tuple[Requirement, ...] = ()
-    """Tests of the agent's attributes; (): through any agent."""
+    """Tests of the agent's attributes; (): any agent."""
     conditions: tuple[MatchCondition, ...] = ()
     """All must hold."""
     grants_to: GrantTarget = GrantTarget.USERS
-    """AGENTS: it grants to the agents that `agents` and `conditions` choose, and where it has neither, to none."""
+    """AGENTS: it grants to the agents that `agents` and `conditions` select; without either, to none."""
     agent: ObjectName | None = None
-    """The agent whose own tables these are; no other agent is granted them. None: an AccessPolicy."""
+    """The agent whose own tables these are; no other agent gets them. None: an AccessPolicy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """One Guardrail on one platform, over the tables of all its schemas. It only takes away: a table counts as denied where
-    something that it says cannot be applied."""
+    """One Guardrail on one platform, over the tables of all its schemas. It only restricts: if a part cannot be applied to a table, it
+    denies the table.
+    """
 
     name: str
     users: tuple[Requirement, ...]
-    """Whom it concerns: everybody, where it is empty. Who lacks one of these attributes is concerned, too."""
+    """The users that it applies to; (): every user. It also applies to a user who lacks one of these attributes."""
     tables: TableSelector
     denies_tables: bool = False
     denied_columns: ColumnSelector | None = None
     row_restriction: Predicate | None = None
-    """Not yet bound to a table; rows are shown only where it is true."""
+    """Not yet bound to a table; only rows where it is true are shown."""
     mask_floors: tuple[MaskRule, ...] = ()
-    """Of these columns nothing weaker is shown, whatever policies grant. Where two are for one column, the one that shows less holds."""
+    """Minimum masks of columns, for every grant. If two match a column, the one that shows less applies."""
     denies_lookup: bool = False
-    """None of the columns is a lookup column."""
+    """Treat no column as a lookup column."""
 
 
 def reach_of(said: Policy | Guardrail) -> frozenset[str] | None:
-    """The schemas that it can be about; None: all."""
+    """Return the schemas in the statement's scope; None: all."""
     return said.schemas if isinstance(said, Policy) else None
 
 
 def column_selectors(said: Policy | Guardrail) -> list[tuple[str, ColumnSelector]]:
-    """Each with the field that it stands in: first what is granted or denied, then what is masked."""
+    """Return the column selectors, each with its field: first those granted or denied, then those masked."""
     if isinstance(said, Policy):
         chosen, masks, rules = ("spec.columns", said.columns), "spec.masks", said.masks
     else:
@@ -93,10 +94,10 @@ def column_selectors(said: Policy | Guardrail) -> list[tuple[str, ColumnSelector
 
 
 Selectors = list[tuple[str, tuple[Requirement, ...]]]
-"""The field that it stands in, and what it asks of tags."""
+"""A field and its requirements on tags."""
 
 
 def tag_selectors(said: Policy | Guardrail) -> tuple[Selectors, Selectors]:
-    """Of tables, and of columns."""
+    """Return the tag selectors of tables, and those of columns."""
     columns = [(f"{field}.matchTags", selector.tags) for field, selector in column_selectors(said)]
     return [("spec.tables.matchTags", said.tables.tags)], columns

@@ -1,4 +1,4 @@
-"""What comes of one statement on the tables of a catalog, in parts that can be exchanged table by table."""
+"""The matches of one statement on the tables of a catalog, which can be updated table by table."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class StatementMatches(Generic[Key]):
-    """Tables are places in bitmaps. Of disjoint sets of tables the outcomes add up to that of all."""
+    """Tables are bits of bitmaps. The matches of disjoint sets of tables add up to those of their union."""
 
     sets: Mapping[Key, int] = field(default_factory=dict)
-    """The tables that it is about, by what they have in common; disjoint, and none of them empty."""
+    """The affected tables, by their common effect; disjoint, none empty."""
     columns: int = 0
-    """How many of their columns."""
+    """The number of affected columns of these tables."""
     problems: Mapping[int, PolicyProblem] = field(default_factory=dict)
     fallbacks: Mapping[int, tuple[MaskFallback, ...]] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
-    """By field, of what the statement is about: under `TABLES` all tables that it selects, and of those, under a selector of columns,
-    the ones that have such a column."""
+    """By field: under `TABLES` all selected tables; under the field of a column selector, the selected tables that have a matching column.
+    """
 
     def exchanged(self, before: "StatementMatches[Key]", after: "StatementMatches[Key]") -> "StatementMatches[Key]":
-        """With the outcome `after` of some tables in place of `before`, which is that of the same tables."""
+        """Return a copy in which `after` replaces `before`, the matches of the same tables."""
         return StatementMatches(
             _without_empty(_exchanged(self.sets, before.sets, after.sets)),
             self.columns - before.columns + after.columns,
@@ -42,7 +42,7 @@ class StatementMatches(Generic[Key]):
         )
 
     def part(self, tables: int, columns: Callable[[Mapping[Key, int]], int]) -> "StatementMatches[Key]":
-        """That of some of the tables; `columns` counts, of such a part of `sets`."""
+        """Return the matches of some of the tables; `columns` counts the columns of such a part of `sets`."""
         if not self.about & tables:
             return NOTHING
         sets = _without_empty({key: some & tables for key, some in self.sets.items()})
@@ -60,35 +60,35 @@ class StatementMatches(Generic[Key]):
 
     @property
     def selected(self) -> int:
-        """The tables whose columns the statement is about."""
+        """The tables whose columns the statement selects."""
         return self.found.get(TABLES, 0)
 
     @property
     def about(self) -> int:
-        """All tables of which anything comes."""
+        """All tables with a match, a problem or a fallback."""
         return union(self.sets.values()) | self.selected
 
     @property
     def told(self) -> tuple[tuple[PolicyProblem, ...], tuple[MaskFallback, ...]]:
-        """Problems and fallbacks, in the order of the tables."""
+        """Problems and fallbacks, ordered by table."""
         fallbacks = chain.from_iterable(self.fallbacks[place] for place in sorted(self.fallbacks))
         return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)
 
 
 TABLES: Final = "spec.tables"
 NOTHING: Final[StatementMatches[Any]] = StatementMatches()
-"""Of tables that a statement is not about: most of them."""
+"""The matches of unaffected tables."""
 
 
 def presence(fields: Iterable[str], kinds: Iterable[int], selected: int, postings: Postings) -> dict[str, int]:
-    """`StatementMatches.found`; the selectors of columns that stand in `fields` are for these kinds of columns."""
+    """Return `StatementMatches.found`; `kinds` are the kinds of columns of the selectors in `fields`."""
     return {TABLES: selected, **{field: postings.having(each) & selected for field, each in zip(fields, kinds, strict=True)}}
 
 
 def fallbacks(
     kinds: int, tables: int, postings: Postings, table_at: Callable[[int], Table], choose: Callable[[Column], SelectedColumn | None]
 ) -> dict[int, tuple[MaskFallback, ...]]:
-    """Of columns of `kinds`, which are `unshown`."""
+    """Return the fallbacks of columns of `kinds`, which come from `unshown`."""
     names = postings.names(kinds)
     found = {}
     for place in places(postings.having(kinds) & tables):
@@ -99,7 +99,7 @@ def fallbacks(
 
 
 def unshown(rules: Sequence[tuple[MaskRule, int]], postings: Postings) -> int:
-    """The kinds of columns that cannot show one of the masks that are for them, or not two of them together."""
+    """Return the kinds of columns that cannot hold one of their masks, or two of them together."""
     both = ((kinds & others, one.mask, other.mask) for (one, kinds), (other, others) in combinations(rules, 2))
     found = union(kinds for kinds, *masks in both if kinds and clashing(masks))
     for rule, kinds in rules:

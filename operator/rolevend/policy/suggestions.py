@@ -1,4 +1,4 @@
-"""What a word was probably meant to be: the one way in which messages suggest."""
+"""Suggest known words for an unknown one, for all messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,16 +6,15 @@ from functools import lru_cache
 from typing import Final
 
 _MANY: Final = 1_000
-"""Of more words only those are compared that begin alike: a large database has ten thousands of names."""
+"""Above this number, compare only words with the same first letter: a large database has tens of thousands of names."""
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that is most like `word`, whatever the case of either; None where none is like it. The order of `known` does
-    not matter."""
+    """Return the word of `known` that is most similar to `word`, ignoring case, or None. Independent of the order of `known`."""
     return _near(word, frozenset(known))
 
 
-@lru_cache(maxsize=256)  # comparing takes milliseconds, and a change asks again about the words that it left as they were
+@lru_cache(maxsize=256)  # a comparison takes milliseconds, and each change repeats the unchanged ones
 def _near(word: str, known: frozenset[str]) -> str | None:
     spelled = {each.lower(): each for each in sorted(known, reverse=True)}
     if len(spelled) > _MANY:
@@ -24,6 +23,6 @@ def _near(word: str, known: frozenset[str]) -> str | None:
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """The end of a message about `word`: what it was meant to be, or nothing."""
+    """Return the end of a message: the suggestion, or an empty text."""
     found = near(word, known)
     return f"; did you mean {found}?" if found else ""

@@ -1,4 +1,4 @@
-"""What a statement says, fitted to a table: a condition with types, what it demands of a user, and whatever does not hold there."""
+"""Fit a statement to a table: a bound condition, its demands on a user, and the problems."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.tautology import constant_value
 
 EACH_HIDES = "each shows what the other hides"
-"""Of masks that are `clashing`."""
+"""The reason for masks that are `clashing`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The user must have `attribute`, and each of its values must be one that a column of `family` can hold."""
+    """The user must have `attribute`, and each of its values must fit a column of `family`."""
 
     attribute: str
     family: Family
@@ -25,7 +25,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """Something that a policy says and that does not hold; `table` is None where it concerns the policy as a whole."""
+    """A part of a policy that is not valid; `table` is None if it concerns the whole policy."""
 
     table: TableId | None
     field: str
@@ -34,8 +34,9 @@ class PolicyProblem:
 
 @dataclass(frozen=True, slots=True)
 class MaskFallback:
-    """A column that is NULL instead of what was written: its type cannot show `mask`, or another mask that is written for it hides what
-    `mask` shows, and shows what it hides."""
+    """A column that is NULL instead of masked, because its type cannot hold `mask`, or because `mask` and another mask each show a part
+    that the other hides.
+    """
 
     table: TableId
     column: str
@@ -44,8 +45,10 @@ class MaskFallback:
 
 
 def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.rowFilter") -> Callable[[Table], Condition | PolicyProblem]:
-    """`row_filter`, bound; `otherwise` says what becomes of a table for which it cannot be. Tables whose filtered columns have the same
-    types share one value: so does all that is made of it."""
+    """Return a function that binds `row_filter` to a table; `otherwise` is the consequence for a table where that fails.
+
+    Tables whose filtered columns have the same types share one condition object.
+    """
     references = references_of(row_filter)
     bound: dict[tuple[tuple[str, Family, str] | None, ...], Condition | str] = {}
 
@@ -59,7 +62,7 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
                 predicate = None if row_filter is None else bind(row_filter, table, field)
             except InvalidInput as error:
                 return PolicyProblem(table.id, error.field, f"{error.message} ({table.id} {otherwise})")
-            wrong = None if predicate is None else constant_value(predicate)  # some of it is seen with types alone
+            wrong = None if predicate is None else constant_value(predicate)  # some constants are detected only with types
             bound[types] = "; ".join(wrong) if wrong else Condition(() if predicate is None else attributes(predicate), predicate)
         found = bound[types]
         return PolicyProblem(table.id, field, f"{found} ({table.id} {otherwise})") if isinstance(found, str) else found
@@ -68,7 +71,7 @@ def conditions(row_filter: Predicate | None, otherwise: str, field: str = "spec.
 
 
 def references_of(row_filter: Predicate | None) -> tuple[ColumnReference, ...]:
-    """The columns that a filter reads, each once."""
+    """Return the columns that a filter reads, without duplicates."""
     return () if row_filter is None else tuple(dict.fromkeys(atom.column for atom in atoms(row_filter)))
 
 

@@ -1,8 +1,8 @@
-"""What is shown of a table that a tool reads by its own name, under policies of the table itself. Knows no SQL.
+"""Compute policies on a table itself, for a tool that reads it by its own name. Knows no SQL.
 
-It is for a platform that has one row policy for a table and one masking policy for a column. Such policies say less than a view does: a
-column is in the signature of one of the two kinds, what is masked is a condition of nothing, and what is shown has the column's own type.
-What a shape asks beyond that gets a stricter form here, never a weaker one, and a sentence that says so.
+For a platform with one row policy per table and one masking policy per column. These express less than a view: a column is in the signature
+of only one of the two kinds, a masked column cannot be in a condition, and the result has the column's own type. A shape that exceeds this
+gets a stricter form, never a weaker one, and a sentence that says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,29 +19,29 @@ _HASH_LENGTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ColumnPolicy:
-    """What one masking policy shows of a column."""
+    """One masking policy of a column."""
 
     shape: ColumnShape
     reads: tuple[str, ...] = ()
-    """The other columns that decide what it shows, sorted."""
+    """The other columns that its conditions read, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class TablePolicy:
-    """What policies of a table show of it."""
+    """The policies of one table."""
 
     rows: tuple[tuple[Condition, ...], ...] | None
-    """A row is shown where one of each of these holds; None: no row is."""
+    """A row is shown if one condition of each holds; None: no row is."""
     reads: tuple[str, ...] = ()
-    """The columns that `rows` name, sorted."""
+    """The columns that `rows` reads, sorted."""
     columns: tuple[ColumnPolicy, ...] = ()
-    """Those that are not shown in clear, and those that are not granted, in the table's order."""
+    """The columns that are masked or not granted, in the table's order."""
     stricter: tuple[str, ...] = ()
-    """What is stricter than the shape, and why, one sentence each; empty where it is exact."""
+    """One sentence for each difference from the shape, with the reason; empty if it is exact."""
 
 
 def table_policy(table: TableShape, columns: Sequence[Column]) -> TablePolicy:
-    """`columns` are all that the table has, granted or not: whoever may read a table may read each of them."""
+    """Return the policies. `columns` are all columns of the table: its reader can select those that are not granted too."""
     shapes = {each.name: each for each in table.columns}
     masked = [each for each in columns if each.name not in shapes or not shapes[each.name].is_clear]
     hidden = frozenset(each.name for each in masked)
@@ -56,13 +56,13 @@ def table_policy(table: TableShape, columns: Sequence[Column]) -> TablePolicy:
         shown.append(found)
         stricter += [*why_else, *_shortfalls(found.shape, column.limits, table.table)]
     taken = hidden.union(name for each in shown for name in each.reads)
-    if all(each.name in taken for each in columns):  # one that rows are filtered by never is
+    if all(each.name in taken for each in columns):  # a column of a row filter never is
         return _no_row(table.table, "each of its columns is masked or decides a mask, and a row policy needs one that is neither")
     return TablePolicy(rows, reads, tuple(shown), tuple(stricter))
 
 
 def of_one_grant(condition: Condition, masks: Mapping[str, Mask], table: Table) -> TablePolicy:
-    """Where nothing else is granted of `table`, whose columns have these masks."""
+    """Return the policies for a single grant on `table`, with these masks."""
     columns = (
         ColumnShape(each.name, each.family, each.native_type, (Cell((), masks[each.name]),)) for each in table.columns if each.name in masks
     )
@@ -70,12 +70,12 @@ def of_one_grant(condition: Condition, masks: Mapping[str, Mask], table: Table) 
 
 
 def limits_of_policy(limits: TypeLimits | None) -> TypeLimits | None:
-    """Those of a column whose own type the result must have, where a view shows numbers of more places."""
+    """Return the limits of a masked column that must keep its own type, where a view may show more decimal places."""
     return limits if limits is None or limits.places is None else limits._replace(step_places=limits.places)
 
 
 def is_cut(mask: Mask, length: int) -> bool:
-    """Whether the end of a result may be missing in a column of so many characters."""
+    """True if a result may be truncated in a column of `length` characters."""
     match mask:
         case Partial(keep_last):
             return 3 + min(keep_last, length // 2) > length
@@ -116,7 +116,7 @@ def _why_no_row(reads: Sequence[str], masked: Sequence[Column]) -> str | None:
 
 
 def _column(column: ColumnShape, taken: frozenset[str], table: TableId) -> tuple[ColumnPolicy, list[str]]:
-    """`taken` are the columns that are filtered by or masked. With a sentence where it is stricter."""
+    """Return the policy of a column, and a sentence for each stricter part. `taken` are the filtered or masked columns."""
     others = {name for cell in column.cells for name in _columns_of((*cell.conditions, *cell.also))} - {column.name}
     if not (both := sorted(others & taken)):
         return ColumnPolicy(column, tuple(sorted(others))), []
@@ -127,7 +127,7 @@ def _column(column: ColumnShape, taken: frozenset[str], table: TableId) -> tuple
 
 
 def _strictest(cells: Sequence[Cell]) -> Mask:
-    """One mask for every row, which shows no more than is shown in any of them."""
+    """Return one mask for all rows that shows no more than any of `cells`."""
     return Nullify() if cells[-1].conditions else strictest(cell.mask for cell in cells)
 
 

@@ -1,5 +1,8 @@
-"""Tags of one key with several values, said of one table or column in several places. All of them count, so nobody has the last word, and
-each place is told: `In` is met by any of them and `NotIn` by none, so that one more value can bring data under a policy."""
+"""Find tags of one key that several sources set to different values for one table or column.
+
+All values count: `In` is met by any of them and `NotIn` by none, so an additional value can bring data under a policy. Each source reports
+the conflict.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,10 +13,10 @@ from rolevend.catalog import Table, TagAssignment, matches
 from rolevend.model import Tag
 
 _MOST_LOOKED_AT = 1_000
-"""Of what carries several values of a key: each is held against every assignment of its schema."""
+"""The maximum number of tables and columns to check: each is compared with every assignment of its schema."""
 
 Said = Mapping[str, Sequence[TagAssignment]]
-"""Assignments by the place that they are from."""
+"""Assignments by source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,11 @@ class TagConflict:
     """`claims.people`, or `claims.people.ssn`."""
     key: str
     values: Mapping[str, frozenset[str]]
-    """By place. Some of them differ."""
+    """By source; not all equal."""
 
 
 def tag_conflicts(tables: Iterable[Table], said: Said) -> Iterator[TagConflict]:
-    """Of `tables` that carry these tags already. The first thousand, where there are more."""
+    """Yield the conflicts of `tables`, which carry these tags already; the first thousand."""
     for table, column, key in islice(_crowded(tables, _disputed(said)), _MOST_LOOKED_AT):
         values = {place: _values(assignments, table, column, key) for place, assignments in said.items()}
         here = {place: found for place, found in values.items() if found}
@@ -35,7 +38,7 @@ def tag_conflicts(tables: Iterable[Table], said: Said) -> Iterator[TagConflict]:
 
 
 def _disputed(said: Said) -> dict[tuple[str, bool], set[str]]:
-    """Schema, and whether of columns -> the keys of which several places say something there."""
+    """Map schema and kind (True: columns) to the keys that several sources set there."""
     places: dict[tuple[str, bool], dict[str, set[str]]] = {}
     for place, assignments in said.items():
         for each in assignments:
@@ -45,7 +48,7 @@ def _disputed(said: Said) -> dict[tuple[str, bool], set[str]]:
 
 
 def _crowded(tables: Iterable[Table], disputed: Mapping[tuple[str, bool], set[str]]) -> Iterator[tuple[Table, str | None, str]]:
-    """What carries several values of a disputed key."""
+    """Yield the tables and columns that carry several values of a disputed key."""
     several: dict[frozenset[Tag], frozenset[str]] = {}  # tables and columns have few distinct sets of tags
     for table in tables:
         carriers = [(None, table.tags), *((column.name, column.tags) for column in table.columns)]

@@ -1,4 +1,4 @@
-"""Which of some things, in bitmaps, carry which tags: tables, or kinds of columns."""
+"""An index of tags on tables or kinds of columns, in bitmaps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
@@ -16,7 +16,7 @@ Words = dict[str, set[str]]
 
 
 class TagIndex:
-    """Which of some things carry which tags."""
+    """Maps tags to bitmaps of things."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, dict[str, int]] = {}
@@ -36,26 +36,26 @@ class TagIndex:
             values[tag.value] = values.get(tag.value, 0) | things
 
     def take(self, things: int, tags: Iterable[Tag]) -> None:
-        """`things`, all of which carry `tags` and no others."""
+        """Remove `things`, which carry exactly `tags`."""
         self._all &= ~things
         self._told &= ~things
         for tag in tags:
             self._by_key[tag.key][tag.value] &= ~things
 
     def meeting(self, requirements: Iterable[Requirement], *, unknown: bool) -> int:
-        """As `requirement.tag_test` tests one thing after the other."""
+        """Return the things that meet all requirements, like `requirement.tag_test` for each thing."""
         met = self._all
         for requirement in requirements:
             met &= self._meeting(requirement, unknown=unknown)
         return met
 
     def having(self, key: str, value: str | None) -> int:
-        """What carries this very tag; None: with any value."""
+        """Return the things with this tag; None: with any value."""
         values = self._by_key.get(key, {})
         return union(values.values()) if value is None else values.get(value, 0)
 
     def values(self, key: str, among: int) -> Iterator[tuple[frozenset[str], int]]:
-        """Parts of `among`, each with the values that it has under `key`."""
+        """Partition `among` by the values under `key`."""
         parts = {frozenset[str](): among}
         for value, carrying in self._under(key):
             split: dict[frozenset[str], int] = {}
@@ -67,7 +67,7 @@ class TagIndex:
         return iter(parts.items())
 
     def words(self, there: Callable[[int], object], among: Mapping[str, Iterable[str]] | None = None) -> Words:
-        """The tags of whatever is `there`; with `among`, those of them."""
+        """Return the tags of the things that are `there`; with `among`, only those in it."""
         asked = self._by_key if among is None else among
         found = {key: {value for value in values if there(self.having(key, value))} for key, values in asked.items()}
         return {key: values for key, values in found.items() if values}

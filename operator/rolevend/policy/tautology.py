@@ -1,9 +1,8 @@
-"""Whether a row filter is the same in every row, however it is written: `a <> 1 OR a <> 2`, `a < 5 OR NOT a < 5`.
+"""Detect row filters that are constant, however they are written: `a <> 1 OR a <> 2`, `a < 5 OR NOT a < 5`.
 
-A filter is tried with every literal of each column and with what lies before, between and behind them. What cannot be known may be
-either: the values of a user, what time it is, the order of texts, which is their collation's. So what is found is so; a filter with many
-columns may get no answer. As it is written, without types, only that counts which holds for a column of any type: it is judged again
-where it is bound to a table.
+The filter is evaluated with every literal of each column and with values before, between and after them. Unknown facts (a user's values,
+the time, the collation of texts) may take either outcome. So a result is always right, but a filter with many columns may get no result.
+Before types are known, only a result that holds for every type counts; the check is repeated once the filter is bound to a table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,14 +34,14 @@ from rolevend.policy.literal import canonical
 from rolevend.policy.relative_time import Moment
 
 MOST_WORK: Final = 20_000
-"""Comparisons with a literal, over all trials."""
+"""The maximum number of comparisons over all trials."""
 
 _Key = tuple[object, ...]
-"""What tells two columns, or two tests that are not looked into, from each other."""
+"""Identifies a column, or a test with unknown outcome."""
 _State = tuple[int, ...]
-"""What is tried of a column: a place among its literals, and how it compares with each value whose order among them is not known."""
+"""A trial value of a column: its position among the literals, and its order relative to each value of unknown order."""
 _Trial = Mapping[_Key, _State | None]
-"""None: NULL. Of a test of unknown outcome the one number is 0 or 1."""
+"""None: NULL. A test of unknown outcome has the one number 0 or 1."""
 
 _BARE: Final = ("true", "false")
 _EQUALITY: Final = (Operator.EQUAL, Operator.NOT_EQUAL)
@@ -55,7 +54,7 @@ _IN_ORDER: Final[Mapping[Family, Any]] = {
     Family.TIMESTAMP: datetime.fromisoformat,
     Family.TIMESTAMP_TZ: datetime.fromisoformat,
 }
-"""Of a family with an order that is the same everywhere: what a canonical text is compared as."""
+"""The Python value of a canonical text, for families whose order is the same on every platform."""
 
 _HOLDS = {
     Operator.EQUAL: lambda order: order == 0,
@@ -68,7 +67,7 @@ _HOLDS = {
 
 
 def constant_value(predicate: Predicate) -> tuple[str, str] | None:
-    """What is wrong with it, and the way out, where it was found to be the same in every row."""
+    """Return the problem and a way out if the predicate is constant, else None."""
     match constant(predicate):
         case True:
             return "this is true in every row that has a value", "join with AND what must all hold, or leave the filter out"
@@ -79,8 +78,9 @@ def constant_value(predicate: Predicate) -> tuple[str, str] | None:
 
 
 def constant(predicate: Predicate) -> bool | None:
-    """True where it holds in every row in which the columns that are not tested for NULL have a value, False where it holds in
-    none, None where neither was found."""
+    """Return True if it holds in every row in which the columns without a test for NULL have a value, False if it holds in no row, None if
+    neither was found.
+    """
     outcomes = _outcomes(predicate)
     if outcomes is not None:
         return outcomes.pop() if len(outcomes) == 1 else None
@@ -93,7 +93,7 @@ def constant(predicate: Predicate) -> bool | None:
 
 
 def _by_column(parts: Sequence[Predicate], kind: type[And] | type[Or]) -> Iterator[Predicate]:
-    """The parts that are about one column only, those of a column together."""
+    """Group the parts that read only one column by that column."""
     groups: dict[_Key, list[Predicate]] = {}
     for part in parts:
         columns = {_column(atom) for atom in atoms(part)}
@@ -103,7 +103,7 @@ def _by_column(parts: Sequence[Predicate], kind: type[And] | type[Or]) -> Iterat
 
 
 def _outcomes(predicate: Predicate) -> set[bool] | None:
-    """What the predicate can be, or None where there is too much to try."""
+    """Return the possible outcomes, or None if there are too many trials."""
     tests = list(dict.fromkeys(atoms(predicate)))
     columns = {column: _Column.of([test for test in tests if _column(test) == column]) for column in dict.fromkeys(map(_column, tests))}
     unknown = [test for test in tests if not isinstance(test, NullTest) and columns[_column(test)].is_unknown(test)]
@@ -122,20 +122,20 @@ def _outcomes(predicate: Predicate) -> set[bool] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """What a column is compared with."""
+    """The values that a column is compared with."""
 
     places: Mapping[Literal, int]
-    """Odd numbers: between two literals lies one place for all that is between them. Literals of one value share a place."""
+    """Odd numbers; an even number is the gap between two literals. Equal literals share a number."""
     tried: Sequence[int]
     loose: Mapping[Value, int]
-    """Values whose order among the others is not known, and where in a state stands how the column compares with each."""
+    """Values of unknown order, with their index in a state."""
     nullable: bool
     opaque: bool
-    """Whether it depends on the column's type which of its literals are one value, so that no test of it is looked into."""
+    """True if the column's type decides which of its literals are equal, so that its tests have unknown outcomes."""
 
     @classmethod
     def of(cls, tests: Sequence[Atom]) -> "_Column":
-        """Of all tests of the column."""
+        """Build it from all tests of the column."""
         family = _family(tests)
         literals = list(dict.fromkeys(value for test in tests for value in _values(test) if isinstance(value, Literal)))
         nullable = any(isinstance(test, NullTest) for test in tests)
@@ -164,18 +164,18 @@ class _Column:
         return [*known, None] if self.nullable else known
 
     def order(self, state: _State, value: Value) -> int:
-        """How what is tried compares with `value`: less than 0, 0, or more."""
+        """Compare the trial value with `value`: negative, 0 or positive."""
         if isinstance(value, Literal) and (value not in self.loose or state[0] == self.places[value]):
             return state[0] - self.places[value]
         return state[self.loose[value]]
 
     def is_unknown(self, test: Atom) -> bool:
-        """Whether its outcome rests on what only the query knows."""
+        """True if its outcome is known only when the query runs."""
         return self.opaque or isinstance(test, AttributeMembership)
 
 
 def _family(tests: Sequence[Atom]) -> Family | None:
-    """Of a column that is not bound yet that of its bare literals; None: not known."""
+    """Return the family of the column; for an unbound column that of its bare literals, or None."""
     (family,) = {test.column.family for test in tests}
     if family is not Family.OTHER:
         return family
@@ -184,19 +184,19 @@ def _family(tests: Sequence[Atom]) -> Family | None:
 
 
 def _may_be_one(literals: Sequence[Literal]) -> bool:
-    """Whether two of them are the same value in a column of some type, as `1` and `01` are."""
+    """True if two of them are the same value in a column of some type, like `1` and `01`."""
     texts = {literal.text for literal in literals}
     spelled = ([canonical(text, family) for text in texts] for family in Family)
     return any(len(set(known)) < len(known) for each in spelled if (known := [text for text in each if text is not None]))
 
 
 def _orders(value: Value) -> Sequence[int]:
-    """A text that is another one than a literal comes before or behind it; the clock may show what a literal says."""
+    """Return the possible orders: a different text sorts before or after; a moment may also be equal."""
     return (-1, 0, 1) if isinstance(value, Moment) else (-1, 1)
 
 
 def _compares(test: Atom) -> bool:
-    """Whether it asks for the order."""
+    """True if the test depends on the order of values."""
     return isinstance(test, Range) or (isinstance(test, Comparison) and test.operator not in _EQUALITY)
 
 

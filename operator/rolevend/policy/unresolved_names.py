@@ -1,5 +1,4 @@
-"""Words of a policy that nothing answers to: names that nothing has, tags that no data carries, attributes that nobody has. Told with
-what was meant, perhaps."""
+"""Find names, tags and attributes in a policy that do not exist, and suggest similar ones."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -13,18 +12,18 @@ from rolevend.policy.suggestions import closest, near
 from rolevend.policy.tag_index import Words
 
 _Both = tuple[Words, Words]
-"""Those of tables, and those of columns."""
+"""The words of tables, and those of columns."""
 
 
 class Vocabulary:
-    """The tags of a catalog, per reach: another namespace's words are not ours to tell."""
+    """The tags of a catalog, per scope: a message must not reveal another namespace's tags."""
 
     def __init__(self, postings: Postings) -> None:
         self._postings = postings
         self._of: dict[frozenset[str] | None, _Both] = {}
 
     def after(self, postings: Postings, old: Postings, new: Postings, schemas: frozenset[str]) -> "Vocabulary":
-        """Of a catalog in which the tables of `new` are in the place of those of `old`, all of them in `schemas`."""
+        """Return the vocabulary after the tables of `new` replaced those of `old`, all of them in `schemas`."""
         made = Vocabulary(postings)
         had, have = old.words(None), new.words(None)
         same = not any(map(_less, had, have))
@@ -43,18 +42,18 @@ class Vocabulary:
         return tables, columns
 
     def __len__(self) -> int:
-        """Of how many reaches they are known."""
+        """The number of cached scopes."""
         return len(self._of)
 
     def within(self, schemas: frozenset[str] | None) -> _Both:
-        """None: of all schemas."""
+        """Return the tags within `schemas`; None: in all schemas."""
         if schemas not in self._of:
             self._of[schemas] = self._postings.words(schemas)
         return self._of[schemas]
 
 
 def unknown_tags(said: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
-    """Field and message for each."""
+    """Yield field and message for each unknown tag."""
     of_tables, of_columns = tag_selectors(said)
     tables, columns = vocabulary.within(reach_of(said))
     for field, requirements in of_tables:
@@ -64,8 +63,10 @@ def unknown_tags(said: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[t
 
 
 def unknown_names(said: Policy | Guardrail, selected: int, postings: Postings, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    """Likewise. Of `tables`, with their `postings`, those are `selected` that its columns are of. Names of columns are told where there
-    are any."""
+    """Yield field and message for each unknown name.
+
+    `selected` are the selected ones of `tables`. Column names are checked only if there are any.
+    """
     reach = reach_of(said)
     here = postings.within(reach)
     for number, name in enumerate(said.tables.names):
@@ -85,40 +86,40 @@ def unknown_names(said: Policy | Guardrail, selected: int, postings: Postings, t
 
 
 def no_table(name: TableId, there: Iterable[TableId], schemas: Collection[str]) -> str:
-    """What is told of a pattern that none of the tables that are `there`, in `schemas`, has for a name."""
+    """Return the message for a pattern that matches none of the tables `there`, in `schemas`."""
     if not any(matches(name.schema, schema) for schema in schemas):
         return f"no schema in reach is named {name.schema}{closest(name.schema, schemas)}"
     spelled = {each.name: each for each in there if matches(name.schema, each.schema)}
-    found = near(name.name, spelled)  # without the schema, which is the same
+    found = near(name.name, spelled)  # without the schema, which matches
     return f"no table in reach is named {name}" + (f"; did you mean {spelled[found]}?" if found else "")
 
 
 def no_column(name: str, there: Iterable[str]) -> str:
-    """Likewise, of the names of the columns that are `there`."""
+    """Return the message for a pattern that matches none of the columns `there`."""
     return f"no column of these tables is named {name}{closest(name, there)}"
 
 
 def unknown_attributes(reads: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """A message for each of `reads` that is not `known`. Values are not looked at: they are not for every author of a policy to see."""
+    """Yield a message for each of `reads` that is not `known`. Values are not checked: an author of a policy must not see them."""
     there = sorted(set(known))
     for key in sorted(set(reads).difference(there)):
         yield f"no accepted UserAttributes has the attribute {key}{closest(key, there)}"
 
 
 def _holds(words: Words, others: Words) -> bool:
-    """Whether `others` are all among them."""
+    """True if `words` contains all of `others`."""
     return all(values <= words.get(key, set()) for key, values in others.items())
 
 
 def _less(words: Words, others: Words) -> Words:
-    """Without `others`."""
+    """Return `words` without `others`."""
     if not others:
         return words
     return {key: left for key, values in words.items() if (left := values.difference(others.get(key, ())))}
 
 
 def _more(words: Words, others: Words) -> Words:
-    """With `others`, too."""
+    """Return the union."""
     return words | {key: values.union(words.get(key, ())) for key, values in others.items()}
 
 

@@ -1,5 +1,4 @@
-"""How many people requirements cover, cheaply at any number of people: a bitmap for each attribute and value that a requirement names, in
-which a person is one bit."""
+"""Count the users that requirements match, with a bitmap per attribute and value in which each user is one bit."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,26 +9,26 @@ from rolevend.model import Attributes, User
 from rolevend.policy.requirement import Requirement, RequirementOperator, held
 
 _Holders = dict[str, dict[str | None, int]]
-"""Attribute -> value -> who has it; under None who has any."""
+"""Attribute -> value -> bitmap of its users; None: users with any value."""
 
 
 class UserMatchCounter:
-    """Of the people whom it followed last. What changed since is changed in place."""
+    """Counts among the users of the last `follow`, which applies the differences in place."""
 
     def __init__(self) -> None:
         self._people: dict[User, tuple[int, Attributes]] = {}
-        """Each with their bit."""
+        """Each with its bit."""
         self._free: list[int] = []
         self._everybody = 0
         self._described = 0
-        """Those of whom anything is known."""
+        """A bitmap of the users with any attribute."""
         self._holders: _Holders = {}
         self._having: Counter[str] = Counter()
         self.attributes: frozenset[str] = frozenset()
-        """Those that anybody has."""
+        """The attributes of all users."""
 
     def follow(self, people: Mapping[User, Attributes]) -> None:
-        """These are all people that there are now."""
+        """Set the current users."""
         for user in self._people.keys() - people.keys():
             bit, attributes = self._people.pop(user)
             self._unmark(bit, attributes)
@@ -47,7 +46,7 @@ class UserMatchCounter:
         self.attributes = frozenset(+self._having)
 
     def ask(self, requirements: Iterable[Requirement]) -> None:
-        """These are all that will be counted by."""
+        """Set the requirements that may be counted."""
         asked: dict[str, set[str | None]] = {}
         for requirement in requirements:
             asked.setdefault(requirement.key, {None}).update(requirement.values)
@@ -58,11 +57,11 @@ class UserMatchCounter:
         self._holders = {key: new.get(key) or {value: self._holders[key][value] for value in values} for key, values in asked.items()}
 
     def covered(self, requirements: Iterable[Requirement]) -> int:
-        """How many meet all of them, as a grant asks: see `requirement.meets`."""
+        """Return the number of users that meet all of them, for a grant: see `requirement.meets`."""
         return reduce(and_, (self._holding(each, unknown=False) for each in requirements), self._everybody).bit_count()
 
     def concerned(self, requirements: Iterable[Requirement]) -> int:
-        """How many are not known to miss one of them, as a guardrail asks: see `requirement.may_meet`."""
+        """Return the number of users not known to miss one of them, for a guardrail: see `requirement.may_meet`."""
         return reduce(and_, map(self._maybe_holding, requirements), self._everybody).bit_count()
 
     def _holding(self, requirement: Requirement, *, unknown: bool) -> int:

@@ -1,7 +1,7 @@
-"""The words that a row filter may be written in, and the places where each may stand. Knows no parser: words arrive as values.
+"""Admit the words of a row filter, and the positions of each. Knows no parser: words are values.
 
-The check on words comes before any parser's leniency: comments, casts, placeholders and functions are refused where they
-stand, with a way out, and what is left is small enough for recursive code.
+This check runs before a lenient parser: comments, casts, placeholders and functions are refused with a way out, and the rest is small
+enough for recursive code.
 """
 
 import re
@@ -55,7 +55,7 @@ _PUNCTUATION = frozenset({"L_PAREN", "R_PAREN", "COMMA"})
 _OPERAND_ENDS = frozenset({"STRING", "NUMBER", "TRUE", "FALSE", "NULL", "R_PAREN"})
 _FUNCTIONS = {"user_attr": "user_attr('name')", "col": "col('tag')", "now": "now()"}
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories of control characters. Cf turns text round: what a reviewer saw would not be what runs."""
+"""Unicode categories of invisible characters. Cf changes the direction of text: a reviewer would see another text than the parser."""
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEGINS_WORD = re.compile(r"[A-Za-z0-9_]")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -63,7 +63,7 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A row filter's text, and the field that it stands in."""
+    """A row filter's text and its field."""
 
     text: str
     field: str
@@ -76,12 +76,13 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Word:
     kind: str
-    """The tokenizer's name of it: `VAR`, `IDENTIFIER`, `STRING`, `NUMBER`, `L_PAREN`, or a keyword; in its place `FUNCTION`, `SHIFT`
-    for the sign after a clock, `SPAN` for `interval` after that sign."""
+    """The tokenizer's kind: `VAR`, `IDENTIFIER`, `STRING`, `NUMBER`, `L_PAREN` or a keyword; after `in_place` also `FUNCTION`, `SHIFT` for
+    the sign after a clock, `SPAN` for `interval` after that sign.
+    """
     text: str
     """Without quotes."""
     raw: str
-    """As it stands in the source."""
+    """As written in the source."""
     start: int
 
     @property
@@ -90,14 +91,14 @@ class Word:
 
     @property
     def is_name(self) -> bool:
-        """Whether it can be a column's name: quoted, or a bare word that this language gives no meaning."""
+        """True if it can be a column's name: quoted, or a bare word that is no keyword of this language."""
         if self.kind in _KEYWORDS or self.kind in _PLACED or self.kind in _REFUSAL or self.kind == "STRING":
             return False
         return self.kind == "IDENTIFIER" or _BARE_NAME.fullmatch(self.raw) is not None
 
     @property
     def name(self) -> str:
-        """What a name names: as quoted, or folded to lower case."""
+        """The column's name: as quoted, or in lower case."""
         return self.text if self.kind == "IDENTIFIER" else self.raw.lower()
 
     @property
@@ -106,7 +107,7 @@ class Word:
 
 
 def in_place(words: Sequence[Word]) -> list[Word]:
-    """The words, each with the kind that it has where it stands: `now` is a function before a parenthesis, and else a name."""
+    """Return the words with the kind that follows from their position: `now` is a function before a parenthesis, else a name."""
     placed: list[Word] = []
     for word, after in zip(words, (*words[1:], None), strict=False):
         before = placed[-1].kind if placed else ""
@@ -123,7 +124,7 @@ def in_place(words: Sequence[Word]) -> list[Word]:
 
 
 def admit_text(source: Source) -> None:
-    """Refuses a text that is too long for any parser, or that holds characters nobody can see."""
+    """Refuse a text that is too long or has invisible characters."""
     if len(source.text) > MAXIMUM_LENGTH:
         raise source.fault(MAXIMUM_LENGTH, f"a row filter has at most {MAXIMUM_LENGTH} characters", "move the list to a user attribute")
     for position, character in enumerate(source.text):
@@ -132,7 +133,7 @@ def admit_text(source: Source) -> None:
 
 
 def admit_words(source: Source, words: Sequence[Word]) -> None:
-    """Refuses words that are not of the language or stand where they would mean something else, and more than fits."""
+    """Refuse words that are not in the language or are out of position, and texts beyond its limits."""
     if not words:
         raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out")
     _only_spaces_between(source, words)
@@ -155,7 +156,7 @@ def _only_spaces_between(source: Source, words: Sequence[Word]) -> None:
 def _admit(source: Source, before: Word | None, word: Word, after: Word | None) -> None:
     kind, shown = word.kind, word.raw[:40]
     if kind in _KEYWORDS or kind in _PUNCTUATION or kind in _PLACED:
-        if kind in _KEYWORDS and word.raw.upper() != kind:  # such as ! for NOT: the parser's own synonyms, which PostgreSQL does not have
+        if kind in _KEYWORDS and word.raw.upper() != kind:  # such as ! for NOT: synonyms of the parser that PostgreSQL does not have
             raise source.fault(word.start, f"{shown} is no word of a row filter", f"write {kind}")
         if kind == "CURRENT_DATE" and after is not None and after.kind == "L_PAREN":
             raise source.fault(after.start, "current_date has no parentheses", "remove them")
@@ -190,7 +191,7 @@ def _admit(source: Source, before: Word | None, word: Word, after: Word | None) 
 
 
 def _admit_side_by_side(source: Source, word: Word, after: Word) -> None:
-    """What PostgreSQL reads in another way where no space is between the two."""
+    """Refuse two words that PostgreSQL reads differently without a space between them."""
     if word.raw == "!=" and after.kind == "DASH":
         raise source.fault(word.start, "!=- is one operator of PostgreSQL", "write <> and a space before the -")
     if word.kind == "NUMBER" and _BEGINS_WORD.match(after.raw):
@@ -198,14 +199,14 @@ def _admit_side_by_side(source: Source, word: Word, after: Word) -> None:
 
 
 def _only_between_is_and_null(source: Source, words: Sequence[Word]) -> None:
-    """The parser reads `a NOT NULL` and `a NOT IS NULL` as `a IS NOT NULL`, and PostgreSQL does not read them at all."""
+    """The parser reads `a NOT NULL` and `a NOT IS NULL` as `a IS NOT NULL`; PostgreSQL refuses both."""
     for before, word, after in zip((None, *words), words, words[1:], strict=False):
         if word.kind == "NOT" and (after.kind == "IS" or (after.kind == "NULL" and (before is None or before.kind != "IS"))):
             raise source.fault(word.start, "NOT stands between IS and NULL", "write column IS NOT NULL")
 
 
 def near_keyword(word: str) -> str | None:
-    """The word of this language that `word` was probably meant to be."""
+    """Return the word of this language that is most similar to `word`."""
     return near(word, _KEYWORDS - {word.upper()})
 
 
@@ -219,7 +220,7 @@ def _admit_string(source: Source, before: Word | None, word: Word) -> None:
 
 
 def _plainly_quoted(word: Word, quote: str) -> bool:
-    """Whether the tokenizer understood what standard SQL says: a doubled quote is a quote, a backslash is itself. A name is not empty."""
+    """True if the tokenizer followed standard SQL: a doubled quote is a quote, a backslash is itself. A name is not empty."""
     return word.raw[0] == quote and word.raw[1:-1].replace(quote * 2, quote) == word.text and (quote == "'" or word.text != "")
 
 

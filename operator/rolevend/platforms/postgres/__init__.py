@@ -1,7 +1,6 @@
 """PostgreSQL 16 to 18. `PostgresPlatform` is the driver; `plan` and `install` prepare a database for it.
 
-The SQL stands in files beside this one: `sql/install` is what a database gets, in order; `sql/survey` and `sql/query` only look.
-Nothing outside of this package knows psycopg.
+The SQL is in files: `sql/install` is installed in order; `sql/survey` and `sql/query` only read. Only this package imports psycopg.
 """
 
 from rolevend.platforms.postgres.connections import PostgresLimits, PostgresLogin, connected

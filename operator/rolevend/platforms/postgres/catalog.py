@@ -1,4 +1,6 @@
-"""Reads what a database holds, as a `Catalog`. Tags stand in comments: `COMMENT ON COLUMN … IS 'rolevend: pii=ssn, domain=claims'`."""
+"""Read the tables and functions of a database as a `Catalog`. Tags are in comments: `COMMENT ON COLUMN … IS 'rolevend: pii=ssn,
+domain=claims'`.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,14 +26,17 @@ _MEANT_LINE = re.compile(r"^[ \t]*rolevend[ \t]*:.*$", re.MULTILINE | re.IGNOREC
 _TAG = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9._/-]*)[ \t]*=[ \t]*(?P<value>[^\s,=](?:[^,=]*[^\s,=])?)")
 
 _LONGEST_SHOWN = 60
-"""Of what somebody wrote into a comment, where it is told in a condition."""
+"""The number of characters of a comment that a condition quotes."""
 
 
 def read_catalog(
     connection: Connection, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = (), programmer: str | None = None
 ) -> Catalog:
-    """As `Platform.catalog`: a schema that is not there has no tables. Nothing of the server's own and of ours is an agent's.
-    `programmer` is the login that must act for owners of tables; None: the connection's own."""
+    """Return the catalog, see `Platform.catalog`. A missing schema has no tables. Schemas of the server and of rolevend are never an
+    agent's.
+
+    `programmer` is the login that must act for owners of tables; None: the connection's user.
+    """
     agents = sorted(_not_systems(own))
     wanted = sorted(governable(schemas).union(agents))
     asked = {"schemas": wanted, "own": agents, "programmer": programmer}
@@ -50,8 +55,10 @@ def _functions(connection: Connection, schemas: list[str], programmer: str | Non
 def seen_by(
     connection: Connection, programmer: str, schemas: Iterable[str], own: Iterable[str] = (), functions: Iterable[str] = ()
 ) -> Catalog:
-    """The same as this login sees it: it may not act for every owner of a table. As the connection's own user where the login is not
-    there yet, or where that user may not become it. The connection is not to be used afterwards."""
+    """Return the catalog that this login sees: it may not act for every owner of a table.
+
+    Uses the connection's user if the login does not exist or the user may not become it. The connection must not be used afterwards.
+    """
     may = connection.execute("SELECT pg_has_role(oid, 'SET') FROM pg_roles WHERE rolname = %s", (programmer,)).fetchone()
     if may is not None and may[0]:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(programmer)))
@@ -59,7 +66,7 @@ def seen_by(
 
 
 def governable(schemas: Iterable[str]) -> frozenset[str]:
-    """The same schemas, if none is the server's own or ours."""
+    """Return the same schemas; refuse those of the server and of rolevend."""
     wanted = frozenset(schemas)
     for schema in sorted(wanted):
         if _SYSTEM.fullmatch(schema):
@@ -72,16 +79,15 @@ def _not_systems(schemas: Iterable[str]) -> frozenset[str]:
 
 
 def tags_of(comment: str) -> frozenset[Tag]:
-    """The tags in a comment: any number of lines that begin with `rolevend:`, any number of `key=value` on each.
-
-    What is malformed is no tag, and gives nothing to anybody.
+    """Return the tags in a comment: any number of lines that begin with `rolevend:`, any number of `key=value` on each. A malformed part is
+    not a tag.
     """
     found = (_TAG.fullmatch(part) for part in _parts(comment))
     return frozenset(Tag(tag["key"], tag["value"]) for tag in found if tag is not None)
 
 
 def malformed_tags(comment: str) -> tuple[str, ...]:
-    """What stands in the lines of `tags_of` and is no tag, and lines that were meant as such, for a person to mend."""
+    """Return the malformed parts of the lines of `tags_of`, and lines that seem to be meant as such."""
     meant = (line.strip() for line in _MEANT_LINE.findall(comment) if not _TAG_LINE.match(line))
     return (*(part for part in _parts(comment) if part and _TAG.fullmatch(part) is None), *meant)
 
@@ -104,7 +110,7 @@ def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, colum
 
 
 def _untold(comments: Mapping[str, str]) -> str:
-    """A tag that cannot be read may be the one by which a column is masked, or the table denied: then nothing of it is granted."""
+    """Return the obstacle of malformed tags: a mask or denial may depend on one, so the table is not granted."""
     for place, comment in comments.items():
         for part in malformed_tags(comment):
             return f"has a comment{place} in which {_shown(part)} is no tag; write rolevend: key=value, with commas between several"

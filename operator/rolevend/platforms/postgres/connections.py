@@ -1,6 +1,6 @@
-"""One bounded pool of connections for one login. The only place that connects.
+"""A bounded pool of connections for one login. The only module that connects.
 
-Nothing is opened before it is needed, so a server that is down when the operator starts heals by itself.
+It connects on demand, so the operator recovers by itself if the server is down when it starts.
 """
 
 import threading
@@ -22,10 +22,10 @@ from rolevend.platforms.protocol import Address, Secret
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 _SLICE = 0.1
-"""Seconds after which a wait for a connection looks whether one can be made at all."""
+"""Seconds between checks whether a connection can be established at all."""
 _CONNECT_SECONDS = 10
 _MOMENT = 0.02
-"""Seconds: long enough to make a connection, and not worth more."""
+"""Seconds: long enough to connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,19 @@ class PostgresLimits:
     vendor_statement_timeout: float = 15.0
     programmer_statement_timeout: float = 60.0
     lock_timeout: float = 5.0
-    """Building statements wait much shorter: see `render.LOCK_TIMEOUT`."""
+    """Build statements have a much shorter one: see `render.LOCK_TIMEOUT`."""
     build_attempts: int = 8
-    """How often a table that is locked by somebody is tried before it is `PlatformLocked`."""
+    """The number of attempts on a locked table before `PlatformLocked`."""
     scram_iterations: int = 4096
-    """What a vend costs the server most, and a login the agent. Fewer are as safe with passwords that hold 256 random bits,
-    but some drivers refuse them."""
+    """The main cost of a vend for the server, and of a login for the agent. Fewer are as safe for passwords with 256 random bits, but some
+    drivers refuse them.
+    """
     drop_patience: float = 2.0
-    """How long a drop waits for sessions that do not end."""
+    """The time that a drop waits for sessions to end."""
 
 
 class PostgresPool:
-    """Connections in autocommit: what runs together says BEGIN itself."""
+    """Connections in autocommit: a transaction starts with an explicit BEGIN."""
 
     def __init__(
         self,
@@ -88,22 +89,23 @@ class PostgresPool:
         self._failures = _Failures()
 
     def run(self, attempt: str, work: Callable[[Connection], Result]) -> Result:
-        """The result of `work`, which must be safe to run twice: a connection that the server has closed meanwhile, or that leads
-        to a standby, is noticed only in use, and then `work` gets another one."""
+        """Return the result of `work`, which must be safe to run twice: a connection that the server closed, or that leads to a standby,
+        fails only in use, and then `work` gets another one.
+        """
         try:
             try:
                 return self._once(work)
             except _Lost:
                 self._opened().check()
             except (ReadOnlyServer, psycopg.errors.ReadOnlySqlTransaction):
-                self._opened().drain()  # the name may lead to the primary by now, where these connections never would
+                self._opened().drain()  # the host name may resolve to the primary by now
             return self._once(work)
         except psycopg.Error as error:
             raise explained(translated(attempt, error), self._address) from error
 
     @contextmanager
     def spare(self) -> Iterator[Connection | None]:
-        """A further connection for who has one already; None where all are in use, since two who wait for each other's never end."""
+        """Yield a second connection for a caller that has one; None if all are in use, because two callers would deadlock."""
         pool = self._opened()
         try:
             connection = pool.getconn(_MOMENT)
@@ -134,7 +136,7 @@ class PostgresPool:
             pool.putconn(connection)
 
     def _connection(self, pool: ConnectionPool[Connection]) -> Connection:
-        """Waits for one that is free; but where none can be made, what keeps it is said at once."""
+        """Wait for a free connection; raise at once if none can be established."""
         deadline = time.monotonic() + self._wait
         while True:
             known = self._failures.count
@@ -173,19 +175,19 @@ class PostgresPool:
 
 
 class _Lost(psycopg.OperationalError):
-    """The connection was gone before or while it was used."""
+    """The connection was lost before or during its use."""
 
 
 @dataclass(slots=True)
 class _Failures:
-    """To connect."""
+    """The last failure to connect."""
 
     count: int = 0
     last: psycopg.Error | None = None
 
 
 def _telling(failures: _Failures) -> type[Connection]:
-    """Connections that leave in `failures` why the last of them could not be made: a pool keeps that to itself."""
+    """Return a connection class that records in `failures` why it could not connect, which the pool does not report."""
 
     class Telling(psycopg.Connection[Any]):
         @classmethod
@@ -207,7 +209,7 @@ def _where(address: Address, login: PostgresLogin, trust: Trust) -> dict[str, An
         "user": login.user,
         "password": login.password.reveal(),
         "client_encoding": "UTF8",
-        # Whoever answers may ask for the password in clear text: it never gets it.
+        # A server may ask for the password in clear text; it never gets it.
         "require_auth": "scram-sha-256",
         **trust.parameters(),
     }
@@ -215,13 +217,13 @@ def _where(address: Address, login: PostgresLogin, trust: Trust) -> dict[str, An
 
 @contextmanager
 def connected(address: Address, login: PostgresLogin) -> Iterator[Connection]:
-    """One connection outside of any pool, for an installation."""
+    """Yield one connection outside of any pool, for an installation."""
     with connect(address, login) as connection:
         yield connection
 
 
 def connect(address: Address, login: PostgresLogin, *, proof: bool = True) -> Connection:
-    """Without `proof` also where the server lets everybody in."""
+    """Connect. With `proof=False` also to a server that requires no authentication."""
     trust = Trust(address.tls)
     parameters = _where(address, login, trust) | {"connect_timeout": _CONNECT_SECONDS} | ({} if proof else {"require_auth": None})
     try:

@@ -1,7 +1,7 @@
-"""The driver of PostgreSQL: `rolevend.platforms.protocol.Platform`, whose docstrings are its promises.
+"""The PostgreSQL driver, see `rolevend.platforms.protocol.Platform`.
 
-Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
-that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
+Two separate logins: the vendor creates and drops roles of existing profiles, the programmer builds profiles. A process that only vends has
+no programmer; operations that need one raise `PlatformUnavailable`.
 """
 
 import base64
@@ -54,7 +54,7 @@ _CURB = "SELECT role, uid, act, why FROM rolevend.curb(%(cluster)s)"
 
 
 class PostgresPlatform:
-    """One database of one PostgreSQL server, for one cluster. Nothing is connected before the first call."""
+    """One database of one PostgreSQL server, for one cluster. Connects with the first call."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class PostgresPlatform:
         limits: PostgresLimits | None = None,
         agent_address: Address | None = None,
     ) -> None:
-        """`agent_address` is where agents log in, if that is another than the operator's `address`."""
+        """`agent_address` is the address for agents, if it differs from the operator's `address`."""
         self._address = address
         self._agent_address = agent_address or address
         self._cluster = cluster
@@ -79,7 +79,7 @@ class PostgresPlatform:
 
     @property
     def max_parallel_vends(self) -> None:
-        """A transaction costs more than a role in it, and GRANT locks a profile until its end."""
+        """None: a transaction costs more than a role in it, and GRANT locks a profile until its end."""
         return None
 
     def facts(self) -> ServerFacts:
@@ -96,7 +96,7 @@ class PostgresPlatform:
         functions: frozenset[str] = frozenset(),
         tools: frozenset[ToolId] = frozenset(),
     ) -> Catalog:
-        del tools  # what agents have here is a function, or a schema of their own
+        del tools  # an agent's tools are functions or its own schemas here
         attempt = f"read the catalog of {self._where}"
         if self._programmer is not None:
             return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
@@ -133,7 +133,7 @@ class PostgresPlatform:
         attempt = f"vend on {self._where}"
         answers = vend_all(lambda work: self._vendor.run(attempt, work), attempt, vends, self._limits.scram_iterations)
         for (lease, _), answer in zip(vends, answers, strict=True):
-            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected, or closed for drift: look again next time
+            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected or closed for drift: check again next time
                 self._built.remove(lease.profile)
         return answers
 
@@ -167,8 +167,9 @@ class PostgresPlatform:
         return [*self._clearing.told(), *(LimitViolation(role, uid, LimitAction(act), why) for role, uid, act, why in rows)]
 
     def drift(self) -> Sequence[Drift]:
-        """What the server finds is also noted there: a profile over a changed table is not vended until it is mended. Without a
-        programmer nothing is looked for: who has one does."""
+        """See the protocol. The server also records drift: a profile over a changed table is not vended until it is fixed. Without a
+        programmer the result is empty, because another process checks.
+        """
         if self._programmer is None:
             return ()
         rows = self._programmer.run(
@@ -186,7 +187,7 @@ class PostgresPlatform:
     def attest(
         self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
     ) -> Sequence[CheckResult]:
-        """By a driver of its own for the canaries' cluster, with one connection for each login."""
+        """See the protocol. Uses a separate driver for the canaries' cluster, with one connection per login."""
         vendor, programmer = self._logins
         if programmer is None:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
@@ -199,7 +200,7 @@ class PostgresPlatform:
             driver.close()
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
-        """Templates that no view uses go too, where their table is not locked; those that stay are met again next time."""
+        """See the protocol. Also drops templates without views unless their table is locked; the next run retries those."""
         attempt = f"collect unused profiles on {self._where}"
         self._vendor.run(attempt, lambda connection: connection.execute("SELECT rolevend.forget()").fetchone())
         program = self._program()
@@ -210,7 +211,7 @@ class PostgresPlatform:
         return len(gone)
 
     def tombstone(self, role: RoleName) -> Tombstone | None:
-        """What the platform knows of a role that it vended, also a day after its end."""
+        """Return the record of a role that the platform vended, until a day after its end."""
         return self._vendor.run(f"look up {role} on {self._where}", lambda connection: tombstone_of(connection, role))
 
     def close(self) -> None:

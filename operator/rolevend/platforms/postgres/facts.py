@@ -1,4 +1,4 @@
-"""What a server says of itself."""
+"""Read the facts of a server."""
 
 from collections.abc import Iterator
 
@@ -30,8 +30,11 @@ _SCHEDULE = "SELECT cron.schedule('rolevend', '2 seconds', 'CALL rolevend.sweep(
 
 
 def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
-    """`PlatformUnavailable` where nothing can be vended: the installation is missing, or older than what this driver calls,
-    or it is no primary that answers, or not the server itself."""
+    """Return the facts.
+
+    Raises `PlatformUnavailable` if nothing can be vended: the installation is missing or older than this driver needs, or the answer comes
+    from a standby or a proxy.
+    """
     _reject_others(connection)
     row = connection.execute(query("facts"), {}).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has one row
@@ -68,7 +71,7 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
 
 
 def programmer_of(connection: Connection) -> str:
-    """The login that builds profiles here, as the installation names it."""
+    """Return the login that builds profiles, as recorded by the installation."""
     row = connection.execute(query("installed", folder="survey"), {}).fetchone()
     if row is None:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
@@ -76,7 +79,7 @@ def programmer_of(connection: Connection) -> str:
 
 
 def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
-    """What is open to PUBLIC again, or where there is no superuser, still."""
+    """Yield the privileges that PUBLIC has again, or still has in managed mode."""
     with connection.cursor(row_factory=kwargs_row(Right)) as cursor:
         rights = cursor.execute(query("public", folder="survey"), {}).fetchall()
     again = "; plan and run the installation again" if mode is InstallMode.SUPERUSER else ""
@@ -85,7 +88,7 @@ def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
 
 
 def _reject_others(connection: Connection) -> None:
-    """Whoever answers must be the server itself, and its primary."""
+    """Refuse a server that is a proxy or a standby."""
     row = connection.execute("SELECT pg_backend_pid(), pg_is_in_recovery()").fetchone()
     assert row is not None  # noqa: S101 - no table, one row
     process, is_standby = row

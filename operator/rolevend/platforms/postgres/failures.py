@@ -1,6 +1,6 @@
-"""What PostgreSQL and psycopg say, as errors of rolevend. The one table from SQLSTATE to class.
+"""Translate errors of PostgreSQL and psycopg. The only table from SQLSTATE to error class.
 
-Messages carry the server's primary message only: DETAIL, CONTEXT and the statement may hold values of rows or verifiers.
+Messages contain only the server's primary message: DETAIL, CONTEXT and the statement may contain values of rows or verifiers.
 """
 
 import re
@@ -32,8 +32,8 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "RV001": Overtaken,  # closed
     "RV002": Overtaken,  # the name belongs to another vend
     "RV003": PlatformBusy,  # not closed yet
-    "RV004": PlatformDrifted,  # vended again once it is mended
-    # another class may mend itself, or be mended, without anybody changing the request
+    "RV004": PlatformDrifted,  # vended again once the drift is fixed
+    # a retry can succeed without a change to the request
     "23503": ProfileNotBuilt,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure
     "40P01": PlatformBusy,  # deadlock_detected
@@ -48,7 +48,7 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "3D000": PlatformUnavailable,  # invalid_catalog_name: no such database
     "25006": ReadOnlyServer,  # read_only_sql_transaction
     "53100": PlatformFull,  # disk_full
-    # the database is not what the catalog said when the profile was planned: the next decision reads it again
+    # the database differs from the catalog that the profile was planned with: the next decision reads it again
     "42703": PlatformBusy,  # undefined_column
     "42704": PlatformBusy,  # undefined_object
     "42P01": PlatformBusy,  # undefined_table; one of ours is not installed, see `failure`
@@ -68,11 +68,11 @@ _BY_CLASS: dict[str, type[RolevendError]] = {
 _ABSENT = frozenset({"3F000", "42883", "42P01"})
 _OURS = re.compile(r"\brolevend\b")
 _OF_CERTIFICATE = re.compile(r"certificate verify failed|does not match host name|server does not support SSL")
-"""What libpq says, in every language that its wheel has: it has none but English."""
+"""libpq's messages; its wheel has only English ones."""
 
 
 def failure(attempt: str, state: str | None, message: str) -> RolevendError:
-    """The error for a SQLSTATE; an unknown one may pass by itself, so it is worth another try."""
+    """Return the error for a SQLSTATE. An unknown one may be transient, so it can be retried."""
     if state in _ABSENT and _OURS.search(message):
         return PlatformUnavailable(f"cannot {attempt}: {NOT_INSTALLED} ({state})")
     kind = _BY_STATE.get(state or "") or _BY_CLASS.get((state or "")[:2]) or PlatformBusy
@@ -82,7 +82,7 @@ def failure(attempt: str, state: str | None, message: str) -> RolevendError:
 
 
 def translated(attempt: str, error: psycopg.Error) -> RolevendError:
-    """The same for an exception of psycopg or its pool."""
+    """Return the error for an exception of psycopg or its pool."""
     if isinstance(error, PoolTimeout):
         return PlatformBusy(f"cannot {attempt}: every connection of the pool is in use")
     if isinstance(error, PoolClosed):
@@ -106,6 +106,6 @@ def translating(attempt: str) -> Iterator[None]:
 
 
 def _first_line(error: psycopg.Error) -> str:
-    """What libpq says first; it goes on with advice on another line."""
+    """Return libpq's first line; the following lines are advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].removeprefix("connection failed: ") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""The SQL files of this package, and how a file is cut into statements. Pure but for reading them."""
+"""Read the SQL files of this package, and split them into statements."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,15 @@ _VARIABLE = re.compile(r':"([a-z_]+)"')
 
 @cache
 def query(name: str, *, folder: str = "query") -> sql.SQL:
-    """`sql/<folder>/<name>.sql`, with `%(name)s` for parameters, which psycopg needs even where there are none ({})."""
+    """Return `sql/<folder>/<name>.sql` with `%(name)s` parameters. psycopg needs parameters, even if empty ({})."""
     return sql.SQL(_OTHER_PERCENT.sub("%%", _read(folder, f"{name}.sql")))
 
 
 def installation(mode: InstallMode, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The statements of `sql/install/*.sql` in order, each with the comment that stands before it. `:"name"` is the variable
-    as an identifier, as in psql. `name.superuser.sql` and `name.managed.sql` belong to that mode only."""
+    """Yield the statements of `sql/install/*.sql` in order, each with its preceding comment.
+
+    `:"name"` is the variable as an identifier, as in psql. `name.superuser.sql` and `name.managed.sql` apply to that mode only.
+    """
     folder = files("rolevend.platforms.postgres") / "sql" / "install"
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
         _, *only, _ = name.split(".")
@@ -39,7 +41,7 @@ def installation(mode: InstallMode, variables: Mapping[str, str]) -> Iterator[tu
 
 
 def statements(text: str) -> Iterator[tuple[str, str]]:
-    """(comment before it, statement without its semicolon) of a script."""
+    """Yield (preceding comment, statement without semicolon) of a script."""
     start = 0
     for piece in _PIECES.finditer(text):
         if piece[0] == ";":
@@ -50,7 +52,7 @@ def statements(text: str) -> Iterator[tuple[str, str]]:
 def _split(text: str) -> tuple[str, str]:
     lines = text.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
-    # A heading of the file stands apart from the comment by an empty line, and says nothing of the statement.
+    # A file heading, separated by an empty line, is not part of the statement's comment.
     paragraph = "\n".join(lines[:first]).split("\n\n")[-1]
     return " ".join(line.removeprefix("--").strip() for line in paragraph.splitlines()).strip(), "\n".join(lines[first:]).strip()
 

@@ -1,7 +1,7 @@
-"""PostgreSQL's own log, read for what one role ran: csvlog or jsonlog, record by record, in the memory of one record at a time.
+"""Read one role's statements from PostgreSQL's log, csvlog or jsonlog, with one record in memory at a time.
 
-The plain log (`stderr`) is not read: in it a statement can contain a line that looks like another role's. Messages are those of
-PostgreSQL 16 to 18 in English (`lc_messages = 'C'`), and of pgaudit. Which settings bring what: docs/how-to/trace-a-role.md.
+The plain log (`stderr`) is not supported: a statement in it can contain a line that looks like another role's. Supports the English
+messages of PostgreSQL 16 to 18 (`lc_messages = 'C'`) and pgaudit. Settings: docs/how-to/trace-a-role.md.
 """
 
 import csv
@@ -21,28 +21,28 @@ _CSV_COLUMNS = (
     *("error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context", "statement"),
     *("cursor_position", "location", "application_name", "backend_type", "leader_pid", "query_id"),
 )
-"""As file_fdw's example in PostgreSQL's manual has them, by the names of jsonlog."""
+"""The columns of csvlog, with the names of jsonlog."""
 _LONGEST_FIELD = 1 << 30
-"""PostgreSQL's own limit of a text."""
+"""PostgreSQL's limit of a text."""
 _FAILED = ("ERROR", "FATAL", "PANIC")
 _DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*))?", re.DOTALL)
 _STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
-"""A name of a prepared statement may hold a colon; nothing in PostgreSQL's own log says where it ends then."""
+"""A prepared statement's name may contain a colon; the log does not mark its end."""
 _PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECASE)
 _PREPARED = "prepare: "
-"""What an EXECUTE runs, which is the text that pgaudit has of it."""
+"""The prefix of the statement that an EXECUTE runs, which pgaudit logs instead."""
 
 Record = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """What a session began, by the server's own record, and of which the duration or the error may still come."""
+    """A statement in the server's record whose duration or error may follow."""
 
     statement: Statement
     prepared: str | None
     call: str | None = None
-    """pgaudit's number of it."""
+    """pgaudit's statement number."""
 
     def includes(self, entry: pgaudit.Entry) -> bool:
         return entry.statement == self.call or entry.text in {self.statement.text, self.prepared} - {None}
@@ -50,7 +50,7 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class _Audited:
-    """A statement of pgaudit's that the server's own records have not told yet, and may never."""
+    """A statement in pgaudit's record without one of the server so far."""
 
     statement: Statement
     first: pgaudit.Entry
@@ -63,26 +63,25 @@ class _Audited:
 
 
 class StatementLog:
-    """Reads records, from any number of files in the order in which they were written, and answers the role's statements, each when
-    all is known of it: in the order in which they ended."""
+    """Reads records from any number of files, in the order of writing, and yields the role's statements in the order of their end."""
 
     def __init__(self, role: RoleName) -> None:
         csv.field_size_limit(_LONGEST_FIELD)
         self._role = role
         self._running: dict[str, _Running] = {}
         self._audited: dict[str, _Audited] = {}
-        """Both by session."""
+        """By session, like `_running`."""
         self.unread = 0
-        """Records that are cut short, or spoiled by one that is."""
+        """The number of incomplete records, or records damaged by one."""
 
     def read(self, lines: Iterable[str], name: str) -> Iterator[Statement]:
-        """Of one file. Lines keep their ends. InvalidInput where the file is neither csvlog nor jsonlog."""
+        """Read one file; lines keep their line ends. Raises InvalidInput if it is neither csvlog nor jsonlog."""
         for record in self._records(iter(lines), name):
             if record["user"] == self._role:
                 yield from self._take(record)
 
     def rest(self) -> Iterator[Statement]:
-        """After the last file."""
+        """Yield the remaining statements, after the last file."""
         for session in [*self._running, *(each for each in self._audited if each not in self._running)]:
             yield from self._over(session)
 
@@ -137,14 +136,14 @@ class StatementLog:
     def _failed(self, record: Record, error: str) -> Iterator[Statement]:
         session = record["session_id"]
         running, audited = self._running.get(session), self._audited.get(session)
-        if running is None or running.statement.text != record["statement"]:  # it never got as far as being logged
-            if audited is not None and audited.transaction != record["vxid"]:  # an earlier run of the same text, which succeeded
+        if running is None or running.statement.text != record["statement"]:  # it failed before it was logged
+            if audited is not None and audited.transaction != record["vxid"]:  # an earlier, successful run of the same text
                 yield from self._over(session)
             yield from self._begin(record, record["statement"])
         yield from self._end(session, error=error)
 
     def _begin(self, record: Record, text: str) -> Iterator[Statement]:
-        """A session runs one at a time: of the one before nothing more is heard."""
+        """Start a statement. The session's previous statement is complete."""
         session = record["session_id"]
         detail = record["detail"]
         begun = _Running(_statement(record, text), detail.removeprefix(_PREPARED) if detail.startswith(_PREPARED) else None)
@@ -161,7 +160,7 @@ class StatementLog:
             yield replace(running.statement, milliseconds=milliseconds, error=error)
 
     def _audit(self, record: Record, entry: pgaudit.Entry) -> Iterator[Statement]:
-        """What the server's own record told stands for both; what no such record tells is a statement all the same."""
+        """Merge pgaudit's entry into the server's record, or start a statement from pgaudit alone."""
         session = record["session_id"]
         running, audited = self._running.get(session), self._audited.get(session)
         if running is not None and running.includes(entry):
@@ -175,7 +174,7 @@ class StatementLog:
             self._audited[session] = _Audited(_reading(told, entry), entry, record["vxid"])
 
     def _over(self, session: str) -> Iterator[Statement]:
-        """What this session began, of which nothing more will come."""
+        """Yield the session's statements, which are complete."""
         for waiting in (self._running.pop(session, None), self._audited.pop(session, None)):
             if waiting is not None:
                 yield waiting.statement

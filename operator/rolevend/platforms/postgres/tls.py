@@ -1,4 +1,4 @@
-"""The server's certificate: what libpq is told of it, and why it was not trusted, which libpq keeps to itself."""
+"""TLS parameters for libpq, and the reason why a certificate was not trusted, which libpq does not report."""
 
 import os
 import socket
@@ -13,22 +13,22 @@ _SECONDS = 3.0
 
 
 class Trust:
-    """libpq's parameters for connections under `tls`, good until `close`."""
+    """libpq's parameters for connections under `tls`, valid until `close`."""
 
     def __init__(self, tls: Tls) -> None:
-        # libpq reads authorities from files only, and the disk of a container is read-only: a file in memory, without a name.
+        # libpq reads authorities only from files, and the container's disk is read-only: use an in-memory file.
         self._file = None if tls.authority is None else os.memfd_create("authority")
         if self._file is not None and tls.authority is not None:
             os.write(self._file, tls.authority.encode())
         self._mode = tls.mode
 
     def parameters(self) -> dict[str, str]:
-        # An encryption by Kerberos would come before TLS, and pass over the certificate.
+        # GSS encryption would take precedence over TLS and skip the certificate.
         parameters = {"sslmode": self._mode.value, "gssencmode": "disable"}
         if self._file is not None:
             return {**parameters, "sslrootcert": f"/proc/self/fd/{self._file}"}
         if self._mode is TlsMode.VERIFY_FULL:
-            # By its path: the OpenSSL in psycopg's wheel looks for the system's authorities where no system has them.
+            # The OpenSSL in psycopg's wheel does not know the path of the system's authorities.
             return {**parameters, "sslrootcert": ssl.get_default_verify_paths().cafile or "system"}
         return parameters
 
@@ -39,13 +39,13 @@ class Trust:
 
 
 def explained(error: RolevendError, address: Address) -> RolevendError:
-    """The same error, and with one of a certificate what is wrong with that."""
+    """Return the error; for a certificate error with the reason."""
     why = _distrust(address) if type(error) is UntrustedServer and "verify failed" in str(error) else ""
     return UntrustedServer(f"{error}: {why}") if why else error
 
 
 def _distrust(address: Address) -> str:
-    """What OpenSSL says of the certificate, asked again by ourselves; empty where it says nothing."""
+    """Return OpenSSL's reason from a second connection; empty if there is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = address.tls.mode is TlsMode.VERIFY_FULL
     try:

@@ -1,4 +1,4 @@
-"""PostgreSQL's types by the families that policy knows. Pure."""
+"""Map PostgreSQL's types to the families of policies. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -26,15 +26,17 @@ FAMILIES = {
     "timestamptz": Family.TIMESTAMP_TZ,
     "uuid": Family.UUID,
 }
-"""By the type's name in pg_type, in pg_catalog only: a type of somebody else's may compare as it likes."""
+"""By name in pg_type, for pg_catalog only: a user-defined type may have other comparison operators."""
 
 _LIMITS: Final = {
     "smallint": TypeLimits(Decimal(-(2**15)), Decimal(2**15 - 1)),
     "integer": TypeLimits(Decimal(-(2**31)), Decimal(2**31 - 1)),
-    # What is read as infinity, or as 0 without being it, is an error: up to here it is neither.
+    # Values that would be read as infinity, or underflow to 0, are outside these limits.
     "real": TypeLimits(Decimal(-(2**128 - 2**103 - 1)), Decimal(2**128 - 2**103 - 1), places=45),
 }
-"""Types with fewer values than their family. `numeric(5,2)` shows a constant as `numeric`, and `varchar(5)` as `text`: it has room."""
+"""Types with fewer values than their family. A mask shows `numeric(5,2)` as `numeric`, and `varchar(5)` as `text`, which have no such
+limit.
+"""
 
 _WORD = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"\x00]|"")+")'
 _TYPE_NAME = re.compile(rf"{_WORD}(?:[ .]{_WORD})*(?:\[\])?")
@@ -42,33 +44,32 @@ _TYPE_NAME = re.compile(rf"{_WORD}(?:[ .]{_WORD})*(?:\[\])?")
 
 @dataclass(frozen=True, slots=True)
 class AttributeType:
-    """What the values of an attribute are read as, where they are compared with a column."""
+    """The type that an attribute's values are cast to for a comparison."""
 
     name: str
-    """As `rolevend.attr` knows it."""
+    """The name in `rolevend.attr`."""
     sql: sql.Composable
 
 
 def type_name(native_type: str) -> sql.Composable:
-    """The name as SQL, once it is certain that it is a name: it comes from `format_type`, which quotes what needs quoting."""
+    """Return the name as SQL after a check: it comes from `format_type`, which quotes names."""
     if not _TYPE_NAME.fullmatch(native_type):
         raise InvalidInput("", f"{native_type!r} is not the name of a PostgreSQL type")
     return sql.SQL(native_type)
 
 
 def limits_of(native_type: str) -> TypeLimits | None:
-    """None: the type holds every value of its family."""
+    """Return the limits; None: the type holds every value of its family."""
     return _LIMITS.get(native_type)
 
 
 def comparison_type(family: Family, native_type: str) -> str:
-    """What a literal is cast to. Whole numbers are always bigint: 3000000000 is a number that an integer column does not have,
-    and no error."""
+    """Return the type that a literal is cast to. Whole numbers are bigint: 3000000000 differs from every integer and is not an error."""
     return "bigint" if family is Family.INTEGER else native_type
 
 
 def attribute_type(family: Family, native_type: str) -> AttributeType:
-    """As `comparison_type`; every text is checked as text, whatever its column's type."""
+    """Return the attribute's type like `comparison_type`; texts are always compared as text."""
     if family is Family.OTHER:
         raise InvalidInput("", f"values of the PostgreSQL type {native_type} cannot be compared with an attribute")
     compared = comparison_type(family, native_type)

@@ -1,6 +1,6 @@
-"""Snowflake. `SnowflakePlatform` is the driver; `script` is what an account needs for it, for an administrator to read and run.
+"""Snowflake. `SnowflakePlatform` is the driver; `script` is the installation for an administrator.
 
-Rendering is pure: values to SQL text. Nothing outside of this package knows the connector.
+Rendering is pure: values to SQL text. Only this package imports the connector.
 """
 
 from rolevend.platforms.snowflake.connections import SnowflakeLimits, SnowflakeLogin, connected

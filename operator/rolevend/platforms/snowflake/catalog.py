@@ -1,4 +1,4 @@
-"""Reads what the governed schemas hold, as a `Catalog`. Tags are Snowflake's own."""
+"""Read the governed schemas as a `Catalog`. Tags are Snowflake's own."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,23 +19,23 @@ from rolevend.platforms.snowflake.tools import read_tools
 from rolevend.platforms.snowflake.types import family, limits_of
 
 MOST_SHOWN: Final = 10_000
-"""Rows that SHOW answers at most, without a word about the rest."""
+"""The maximum number of rows of SHOW, which truncates silently."""
 _TAGS_TOGETHER: Final = 50
-"""Tables whose tags are read in one statement."""
+"""Tables per statement that reads tags."""
 _NOT_OURS: Final = frozenset({"INFORMATION_SCHEMA"})
 
 Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
-"""Of each table (None) and column that has any."""
+"""The tags of each table (None) and column that has any."""
 
 
 def read_tables(session: SnowflakeSession, database: str, schemas: Iterable[str]) -> list[Table]:
-    """Every table of these schemas, without columns: this takes no warehouse. A schema that is not there has no tables."""
+    """Return every table of these schemas, without columns. Needs no warehouse. A missing schema has no tables."""
     return [table for schema in sorted(governable(schemas)) for table in _tables(session, database, schema)]
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What there is to know of tables."""
+    """Columns, tags and obstacles of tables."""
 
     columns: Mapping[TableId, tuple[Column, ...]]
     tags: Tags
@@ -43,7 +43,7 @@ class Notes:
 
 
 def read_notes(session: SnowflakeSession, database: str, tables: Sequence[TableId], *, programs: bool) -> Notes:
-    """Takes a warehouse. Only the programmer may ask which policies a table has, and writes down what it found for the vendor."""
+    """Read the notes. Needs a warehouse. Only the programmer may read a table's policies, and records the obstacles for the vendor."""
     if not tables:
         return Notes({}, {}, {})
     if programs:
@@ -55,7 +55,7 @@ def read_notes(session: SnowflakeSession, database: str, tables: Sequence[TableI
 
 
 def seen_by_administrator(session: SnowflakeSession, database: str, schemas: Iterable[str], tools: Collection[ToolId] = ()) -> Catalog:
-    """The same as the programmer sees, by somebody who may ask which policies a table has. Takes a warehouse, and writes nothing."""
+    """Return the programmer's catalog, read by an account that may read a table's policies. Needs a warehouse; writes nothing."""
     tables, found = read_tables(session, database, schemas), read_tools(session, database, tools)
     ids = tuple(sorted(table.id for table in tables))
     if not ids:
@@ -116,7 +116,7 @@ def _tables(session: SnowflakeSession, database: str, schema: str) -> Iterator[T
 
 
 def read_columns(session: SnowflakeSession, database: str, schemas: Iterable[str]) -> Mapping[TableId, tuple[Column, ...]]:
-    """Of every table there, in its own order. Takes a warehouse."""
+    """Return the columns of every table, in the table's order. Needs a warehouse."""
     if not schemas:
         return {}
     found: dict[TableId, list[tuple[int, Column]]] = {}
@@ -132,7 +132,7 @@ def read_columns(session: SnowflakeSession, database: str, schemas: Iterable[str
 
 
 def native_type(row: Row) -> str:
-    """As DESCRIBE TABLE writes it, of a row of INFORMATION_SCHEMA.COLUMNS."""
+    """Return the type as in DESCRIBE TABLE, from a row of INFORMATION_SCHEMA.COLUMNS."""
     kind = str(row["data_type"])
     match kind:
         case "NUMBER":
@@ -148,7 +148,7 @@ def native_type(row: Row) -> str:
 
 
 def _tags(session: SnowflakeSession, database: str, tables: Sequence[TableId]) -> Tags:
-    """Tags that stand on a schema or a database count for the tables in it, as Snowflake passes them on."""
+    """Return the tags. Tables inherit the tags of their schema and database, as in Snowflake."""
     found: dict[tuple[TableId, str | None], set[Tag]] = {}
     for start in range(0, len(tables), _TAGS_TOGETHER):
         for row in session.rows(_tags_of(database, tables[start : start + _TAGS_TOGETHER])):
@@ -169,7 +169,7 @@ def _tags_of(database: str, tables: Sequence[TableId]) -> Sql:
 
 
 def _tags_of_one(database: str, table: TableId) -> Sql:
-    """Of the table, and of its columns."""
+    """Select the tags of the table and of its columns."""
     select: Final = (
         "SELECT {} AS object_schema, {} AS object_name, {} AS column_name, tag_name, tag_value\n"
         "  FROM TABLE({}.INFORMATION_SCHEMA.{}({}, 'table'))"

@@ -1,7 +1,6 @@
-"""A bounded number of sessions for one login, kept and used again: a login costs more than a vend. The only place that connects.
+"""A bounded pool of sessions for one login: a login costs more than a vend. The only module that connects.
 
-Nothing is opened before it is needed. A session that Snowflake has ended, as it does after four idle hours, is noticed in use and
-replaced.
+It connects on demand. A session that Snowflake ended, as after four idle hours, is detected in use and replaced.
 """
 
 import logging
@@ -22,14 +21,14 @@ from rolevend.platforms.snowflake.failures import is_lost, translated
 from rolevend.platforms.snowflake.sql import Sql, identifier
 from rolevend.platforms.snowflake.vend.keys import der
 
-# Otherwise the connector asks the metadata services of three clouds, with each login, where it runs, and tells Snowflake.
+# Otherwise the connector queries the metadata services of three clouds at each login, and reports the result to Snowflake.
 os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Row = dict[str, Any]
-"""By the names of its columns, in lower case."""
+"""By column name, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +42,41 @@ class SnowflakeLimits:
     """Seconds, and numbers of sessions."""
 
     vendor_connections: int = 4
-    """Beside those of `max_parallel_vends` and `drops_at_once`: none of the three waits for another's."""
+    """In addition to those of `max_parallel_vends` and `drops_at_once`, so that none waits for the others' sessions."""
     programmer_connections: int = 2
-    """Beside those of `builds_beside`."""
+    """In addition to those of `builds_beside`."""
     builds_beside: int = 4
-    """For the views of large profiles: what makes one is not in the way of another."""
+    """For views of large profiles, which are created concurrently."""
     max_parallel_vends: int = 16
-    """A vend is most of a second of waiting for the account, and of nothing else."""
+    """A vend mostly waits for the account."""
     drops_at_once: int = 8
     login_timeout: int = 20
     wait_for_connection: float = 5.0
     vendor_statement_timeout: int = 60
-    """With the time in which a warehouse resumes."""
+    """Includes the time to resume a warehouse."""
     programmer_statement_timeout: int = 300
     attempts: int = 3
-    """Of one request over HTTP, by the connector itself: Snowflake does what comes twice under one request id only once."""
+    """Of one HTTP request, by the connector: Snowflake runs a repeated request id only once."""
     tags_seconds: float = 600.0
-    """How long tags and policies that were read hold: reading them takes a warehouse."""
+    """The lifetime of cached tags and policies: reading them needs a warehouse."""
 
 
 class SnowflakeSession:
-    """One login at work."""
+    """One session."""
 
     def __init__(self, connection: snowflake.connector.SnowflakeConnection) -> None:
         self._connection = connection
 
     def rows(self, statement: Sql) -> list[Row]:
-        """One request."""
+        """Run one statement in one request."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return _rows(cursor)
 
     def script(self, statements: Sequence[Sql]) -> list[Row]:
-        """All of them in order, up to the first that fails, in two requests; answers the rows of the first. No transaction: what was
-        done before a failure stays."""
+        """Run the statements in order, up to the first failure, in two requests, and return the rows of the first. Not a transaction:
+        statements before a failure stay effective.
+        """
         if len(statements) < 2:
             return [row for statement in statements for row in self.rows(statement)]
         with self._connection.cursor() as cursor:
@@ -84,10 +84,10 @@ class SnowflakeSession:
             return _rows(cursor)
 
     def close(self) -> None:
-        """Whatever becomes of it: others are closed after it."""
+        """Close; ignore errors, because others are closed after it."""
         try:
             self._connection.close()
-        except vendor.Error:  # it is gone already
+        except vendor.Error:  # the session has already ended
             return
         except Exception:
             _log.warning("closing a session", exc_info=True)
@@ -113,8 +113,9 @@ class SnowflakePool:
         self._closed = False
 
     def run(self, attempt: str, work: Callable[[SnowflakeSession], Result]) -> Result:
-        """The result of `work`, which must be safe to run twice: where the session is lost meanwhile, nobody knows whether its
-        statement happened, and `work` gets another session."""
+        """Return the result of `work`, which must be safe to run twice: if the session is lost, the outcome of its statement is unknown,
+        and `work` gets another session.
+        """
         if not self._room.acquire(timeout=self._limits.wait_for_connection):
             raise PlatformBusy(f"cannot {attempt}: every session of {self._login.user} is in use")
         try:
@@ -169,7 +170,7 @@ class SnowflakePool:
 
 
 class _Lost(Exception):
-    """What became of the statement is not known."""
+    """The outcome of the statement is unknown."""
 
     def __init__(self, error: vendor.Error) -> None:
         super().__init__(str(error))
@@ -179,7 +180,7 @@ class _Lost(Exception):
 def connect(
     account: Account, login: SnowflakeLogin, *, role: str | None, statement_timeout: int, limits: SnowflakeLimits
 ) -> SnowflakeSession:
-    """A new login with this role alone. Raises what the connector raises."""
+    """Log in with this role only. Raises the connector's errors."""
     connection = snowflake.connector.connect(
         **_logging_in(account, login, limits),
         role=role,
@@ -203,7 +204,7 @@ def connect(
 def connect_plainly(
     account: Account, login: SnowflakeLogin, *, role: str | None, limits: SnowflakeLimits, query_timeout: int
 ) -> SnowflakeSession:
-    """As an agent does: with what Snowflake gives the user, and nothing of ours. Raises what the connector raises."""
+    """Log in as an agent does, with the user's defaults. Raises the connector's errors."""
     made = snowflake.connector.connect(**_logging_in(account, login, limits), role=role, query_timeout=query_timeout)
     return SnowflakeSession(made)
 
@@ -226,7 +227,7 @@ def _logging_in(account: Account, login: SnowflakeLogin, limits: SnowflakeLimits
 
 @contextmanager
 def connected(account: Account, login: SnowflakeLogin) -> Iterator[SnowflakeSession]:
-    """One session outside of any pool, with the login's own default role."""
+    """Yield one session outside of any pool, with the login's default role."""
     attempt = f"connect to {account.host} as {login.user}"
     try:
         session = connect(account, login, role=None, statement_timeout=60, limits=SnowflakeLimits())
@@ -240,7 +241,7 @@ def connected(account: Account, login: SnowflakeLogin) -> Iterator[SnowflakeSess
 
 @contextmanager
 def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
-    """Runs scripts by a connection that a person has in `connections.toml`, statement by statement."""
+    """Yield a function that runs scripts statement by statement, with a connection from `connections.toml`."""
     attempt = f"install by the connection {connection_name}"
     with _named(connection_name, attempt) as connection:
 
@@ -253,14 +254,14 @@ def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def administrators_session(connection_name: str) -> Iterator[SnowflakeSession]:
-    """The same, to look at what is there."""
+    """Yield a session with a connection from `connections.toml`, to read."""
     with _named(connection_name, f"read by the connection {connection_name}") as connection:
         yield SnowflakeSession(connection)
 
 
 @contextmanager
 def _named(connection_name: str, attempt: str) -> Iterator[snowflake.connector.SnowflakeConnection]:
-    """Errors of the vendor's within the block are told as of this attempt."""
+    """Yield the connection; errors in the block are translated for this attempt."""
     try:
         connection = snowflake.connector.connect(connection_name=connection_name, enable_server_session_keep_alive_auto_detection=False)
         try:

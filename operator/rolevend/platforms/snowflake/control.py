@@ -1,7 +1,7 @@
-"""The control database, by name, and the lease that a query finds in it. Pure.
+"""The names of the control database, and the lease that a query reads from it. Pure.
 
-A lease is rows of ROLEVEND.CONTROL.LEASE that are only ever added: one that opens it, one more where a vend was repeated, and one that ends
-it. `lease_of` and `narrowed_to` are what such a row holds; `current_lease` is how policies and views read it.
+A lease is a set of rows in ROLEVEND.CONTROL.LEASE, which are only inserted: one opens it, each repeated vend adds one, and one ends it.
+`lease_of` and `narrowed_to` write such a row; `current_lease` is how policies and views read it.
 """
 
 import json
@@ -17,9 +17,9 @@ from rolevend.policy.literal import canonical, value_fits
 DATABASE: Final = "ROLEVEND"
 SCHEMA: Final = "CONTROL"
 MARKER: Final = "RV_MARKER"
-"""Granted to every profile: a session that has it reads for an agent, whatever role it says it is in."""
+"""Granted to every profile: a session that has it belongs to an agent, in any role."""
 OWNER: Final = "RV_PROGRAMMER"
-"""Owns profiles' schemas and views, and the policies; reads the tables and the lease for them."""
+"""Owns profiles' schemas, views and policies, which read tables and leases with its privileges."""
 OPENED: Final = "VENDED"
 """The EVENT of rows that open a lease. Any other one ends it."""
 
@@ -35,28 +35,30 @@ CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."LEASE" (
     ATTRS VARCHAR,
     TABLES VARCHAR
 )"""
-"""EXPIRES_AT has its zone: without one the reader's session would say when it is. ATTRS and TABLES are JSON texts, as `lease_of` and
-`narrowed_to` write them; TABLES is NULL where a lease is for all of the profile's tables. EVENT is one of OPENED, or what ended it."""
+"""EXPIRES_AT has a time zone, because otherwise the reader's session would decide. ATTRS and TABLES are JSON texts of `lease_of` and
+`narrowed_to`; TABLES is NULL if a lease covers all of the profile's tables. EVENT is OPENED or the reason of the end.
+"""
 SALT_TABLE: Final = 'CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."SALT" (SALT BINARY NOT NULL, DOMAIN VARCHAR)'
-"""One row: what the mask Hash is made with, and the key domain where that is shared."""
+"""One row: the salt of the mask Hash, and the key domain if it is shared."""
 
 COMPARED: Final = tuple(each for each in Family if each not in (Family.OTHER, Family.UUID))
-"""The families that values of attributes are compared in."""
+"""The families that attribute values are compared in."""
 
 
 def control(part: str) -> Sql:
-    """A part of the control database: a table, or a policy."""
+    """Return the qualified name of a table or policy of the control database."""
     return Sql(f"{name(DATABASE)}.{name(SCHEMA)}.{name(part)}")
 
 
 def profile_role(profile: ProfileName) -> str:
-    """The profile's role, and its schema in the control database."""
+    """Return the name of the profile's role and schema."""
     return profile.upper()
 
 
 def lease_of(attributes: Attributes) -> str:
-    """ATTRS: of each attribute the values as texts of each family that all of them can be compared in. What is missing is not compared,
-    so no platform is asked to read a text that it could misread."""
+    """Return ATTRS: for each attribute its values as texts of each family that all of them fit. Comparisons in other families fail, so no
+    platform parses an ambiguous text.
+    """
     listed = {
         key: {family.value: [_spelled(value, family) for value in values] for family in COMPARED if _all_fit(values, family)}
         for key, values in attributes
@@ -65,20 +67,20 @@ def lease_of(attributes: Attributes) -> str:
 
 
 def narrowed_to(resources: Iterable[TableId] | None) -> str | None:
-    """TABLES: the only ones that a lease is for; None: all of its profile."""
+    """Return TABLES, the tables that a lease is narrowed to; None: all of its profile."""
     return None if resources is None else json.dumps(sorted(map(table_key, resources)))
 
 
 def table_key(table: TableId) -> str:
-    """A text for a table, no other one's."""
+    """Return a unique text for a table."""
     return qualified(table.schema, table.name)
 
 
 def current_lease(profile: ProfileName, table: TableId) -> Sql:
-    """A sub-select with one row, in which ATTRS is, where the session's role has a lease of `profile` that lives and covers `table`; else
-    with none. It names no column of any table but the lease's.
+    """Return a sub-select with ATTRS in one row if the session's role has a live lease of `profile` that covers `table`, else with no row.
+    It names no column of any other table.
 
-    Rows that contradict each other are no lease. Of the dates on which it might end the first one counts.
+    Contradictory rows are no lease. The earliest end counts.
     """
     return compose(
         """\
@@ -104,7 +106,7 @@ def _all_fit(values: tuple[str, ...], family: Family) -> bool:
 
 
 def _spelled(value: str, family: Family) -> str:
-    """The one text that `predicate` compares with."""
+    """Return the canonical text that `predicate` compares with."""
     text = canonical(value, family) or ""
     match family:
         case Family.FLOAT:

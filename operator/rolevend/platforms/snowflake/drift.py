@@ -1,8 +1,8 @@
-"""What was changed by hand on governed tables: the wall is gone, somebody else's policy came, or the table went. Takes a warehouse.
+"""Detect manual changes on governed tables: a removed wall, another owner's policy, a dropped table. Needs a warehouse.
 
-A profile over such a table is written off, so that no vend uses it; the next one has it built again, which puts the wall back if it can.
-That it was written off stays written down, and so the finding is told again, as long as a role of it lives. A table that went is told only
-of roles that read it: for everybody else there is nothing to mend.
+A profile over such a table is marked as not built, so that no vend uses it; the next vend builds it again, which restores the wall if
+possible. The mark stays, so the finding is repeated while a role of it lives. A dropped table is reported only for roles that read it,
+because there is nothing else to fix.
 """
 
 import json
@@ -22,7 +22,7 @@ from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 _TAKEN_OFF: Final = "its policies are not those that its tools need: the next vend that reads it puts them back"
 WRITTEN_OFF: Final = "OFF "
-"""Before the name of a profile that was built once."""
+"""The prefix of the name of a profile that was built before."""
 
 _GONE: Final = "the table is gone: make it again, and the next vend that reads it governs it, or leave it out of every policy"
 
@@ -30,12 +30,12 @@ Tables = Mapping[ProfileName, frozenset[TableId]]
 
 
 def tables_text(tables: Sequence[TableId]) -> str:
-    """TABLES of a profile that is built."""
+    """Return TABLES of a built profile."""
     return json.dumps([[each.schema, each.name] for each in tables], ensure_ascii=False)
 
 
 def drifted(session: SnowflakeSession, account: Account, cluster: ClusterId) -> tuple[Sequence[Drift], frozenset[ProfileName]]:
-    """With the profiles that were written off now."""
+    """Return the drift, and the profiles that were marked now."""
     built, written_off = _profiles(session, cluster)
     if not built and not written_off:
         return (), frozenset()
@@ -54,14 +54,14 @@ def drifted(session: SnowflakeSession, account: Account, cluster: ClusterId) -> 
 
 
 def _behind_tools(session: SnowflakeSession, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:
-    """What came to such a table no tool sees, which is mended at once. What was taken off is said."""
+    """Hide columns that were added to tables behind tools, and return findings for removed policies."""
     behind_tools = sorted(table_policies.read_fragments(session).keys() & set(tables))
     table_policies.hide_added(session, behind_tools, account.database)
     return dict.fromkeys(table_policies.unsettled(session, behind_tools, account.database), _TAKEN_OFF)
 
 
 def _findings(session: SnowflakeSession, account: Account, tables: Sequence[TableId]) -> Mapping[TableId, str]:
-    """Snowflake tells of policies only where each table that it is asked about is there."""
+    """Return the findings. Snowflake reports policies only if every table in the query exists."""
     there = {each.id for each in read_tables(session, account.database, {table.schema for table in tables})}
     policies = read_policies(session, account.database, [table for table in tables if table in there])
     found = {table: _finding(policies.get(table, ())) if table in there else _GONE for table in tables}
@@ -94,7 +94,7 @@ def _finding(attached: Sequence[Attachments]) -> str:
 
 
 def _profiles(session: SnowflakeSession, cluster: ClusterId) -> tuple[Tables, Tables]:
-    """Those that are built, and those that were written off."""
+    """Return the built profiles and the marked ones."""
     built: dict[ProfileName, frozenset[TableId]] = {}
     written_off: dict[ProfileName, frozenset[TableId]] = {}
     for row in session.rows(compose("SELECT PROFILE, TABLES FROM {} WHERE CLUSTER = {}", PROFILE, literal(cluster))):

@@ -1,7 +1,7 @@
-"""The driver of Snowflake: `rolevend.platforms.protocol.Platform`, whose docstrings are its promises.
+"""The Snowflake driver, see `rolevend.platforms.protocol.Platform`.
 
-Two logins, kept apart: the vendor makes and drops roles of profiles that exist, and the programmer builds profiles. A process
-that only vends has no programmer, and then what needs one is `PlatformUnavailable`.
+Two separate logins: the vendor creates and drops roles of existing profiles, the programmer builds profiles. A process that only vends has
+no programmer; operations that need one raise `PlatformUnavailable`.
 """
 
 import threading
@@ -55,11 +55,11 @@ from rolevend.platforms.snowflake.vend.keys import SpareKeys
 from rolevend.platforms.snowflake.vend.vends import unsendable
 
 _DRIFTED_SECONDS: Final = 60.0
-"""A look wakes a warehouse up, which then runs for a minute at least."""
+"""A check resumes a warehouse, which then runs for at least a minute."""
 
 
 class SnowflakePlatform:
-    """One database of one account, for one cluster. Nothing is connected before the first call."""
+    """One database of one account, for one cluster. Connects with the first call."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SnowflakePlatform:
         *,
         governs_itself: bool = False,
     ) -> None:
-        """`governs_itself` is for canaries, whose tables are in rolevend's own database."""
+        """`governs_itself` is for canaries, whose tables are in rolevend's database."""
         if not governs_itself:
             expect_governable_database(account.database)
         self._account = account
@@ -91,11 +91,11 @@ class SnowflakePlatform:
         self._notes: TtlCache[tuple[TableId, ...], Notes] = TtlCache(self._limits.tags_seconds)
         self._seen_tools: TtlCache[frozenset[ToolId], Noted] = TtlCache(self._limits.tags_seconds)
         self._drift: tuple[float, Sequence[Drift]] = 0.0, ()
-        """Until when it is believed, and what it is."""
+        """The expiry of the cached result, and the result."""
 
     @property
     def max_parallel_vends(self) -> int:
-        """Nothing there is done for two roles in one statement, and no grant waits for another."""
+        """Statements are per role, and grants do not block each other."""
         return self._limits.max_parallel_vends
 
     def facts(self) -> ServerFacts:
@@ -115,11 +115,12 @@ class SnowflakePlatform:
         functions: frozenset[str] = frozenset(),
         tools: frozenset[ToolId] = frozenset(),
     ) -> Catalog:
-        """Tags and tools hold for a while, since reading them takes a warehouse, or many statements; those of a table that is new, and
-        tools that are asked for for the first time, are read at once."""
+        """See the protocol. Tags and tools are cached, because reading them needs a warehouse or many statements; those of new tables, and
+        tools that are requested for the first time, are read at once.
+        """
         pool, database, programs = self._programmer or self._vendor, self._account.database, self._programmer is not None
         attempt = f"read the catalog of {self._where}"
-        del functions  # there are none here
+        del functions  # not supported
         tables = pool.run(attempt, lambda session: read_tables(session, database, schemas | own))
         ids = tuple(sorted(table.id for table in tables))
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
@@ -145,22 +146,22 @@ class SnowflakePlatform:
         return self._built.has(profile)
 
     def credential(self, lease: Lease, randomness: Randomness) -> KeyPairCredential:
-        """`randomness` is not asked: RSA keys are made with the system's own."""
+        """See the protocol. Ignores `randomness`: RSA keys use the system's."""
         del randomness
         if lease.agent_user is not None:
             return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
-        """Three requests for each, one after the other: who wants them side by side calls as often, see `max_parallel_vends`."""
+        """See the protocol. Three requests per role, in sequence; concurrent callers: see `max_parallel_vends`."""
         answers = [self._vend_one(*each) for each in vends]
         for (lease, _), answer in zip(vends, answers, strict=True):
-            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: look again next time
+            if isinstance(answer.error, PlatformBusy):  # its profile may have been collected: check again next time
                 self._built.remove(lease.profile)
         return answers
 
     def drop(self, endings: Sequence[DropRequest]) -> Sequence[DropResult]:
-        """Three requests for each, several at a time."""
+        """See the protocol. Three requests per role, several roles concurrently."""
         return [self._drop_one(each) for each in endings] if len(endings) < 2 else list(self._drops.map(self._drop_one, endings))
 
     def live(self) -> Sequence[LiveRole]:
@@ -170,12 +171,13 @@ class SnowflakePlatform:
         return self._vendor.run(f"list the roles that ended on {self._where}", lambda session: ended_roles(session, self._cluster, reason))
 
     def curb(self) -> Sequence[LimitViolation]:
-        """Statements end at their user's own timeout; idle sessions by the session policy."""
+        """See the protocol. The user's statement timeout ends statements, the session policy idle sessions."""
         return self._vendor.run(f"curb the vended roles of {self._where}", lambda session: curb_expired(session, self._cluster))
 
     def drift(self) -> Sequence[Drift]:
-        """Looked for as seldom as tags are read, and where there is some more often, so that what is mended is soon said to be. Without a
-        programmer nothing is looked for: who has one does."""
+        """See the protocol. Cached as long as tags, and shorter if there is drift, so that a fix is detected soon. Without a programmer the
+        result is empty, because another process checks.
+        """
         if self._programmer is None:
             return ()
         if time.monotonic() >= self._drift[0]:
@@ -190,8 +192,8 @@ class SnowflakePlatform:
     def attest(
         self, mode: InstallMode, randomness: Randomness, *, alone: bool, wanted: Callable[[], bool] = lambda: True
     ) -> Sequence[CheckResult]:
-        """By a driver of its own for the canaries' cluster, whose tables are in our own database."""
-        del mode  # there is one way to install
+        """See the protocol. Uses a separate driver for the canaries' cluster, whose tables are in rolevend's database."""
+        del mode  # there is one installation mode
         vendor, programmer = self._logins
         if programmer is None:
             raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
@@ -204,8 +206,9 @@ class SnowflakePlatform:
             driver.close()
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
-        """Also what was written off because of drift, and what is left of a build or of a collection that was cut short. What cannot be
-        taken away stays for another time, and keeps nothing else from going."""
+        """See the protocol. Also drops profiles marked for drift, and remains of an interrupted build or collection. A profile that cannot
+        be dropped stays until the next run and does not block others.
+        """
         attempt = f"collect unused profiles on {self._where}"
         unused = self._program().run(attempt, lambda session: forgotten(session, self._cluster, keep, unused_since))
         gone, errors = 0, list[RolevendError]()
@@ -227,7 +230,7 @@ class SnowflakePlatform:
             self._programmer.close()
 
     def _take_away(self, profile: ProfileName) -> bool:
-        """Unless it is being built, or was built meanwhile."""
+        """Drop the profile unless it is being built or was built meanwhile."""
         attempt, turn, program = f"take profile {profile} away from {self._where}", self._built.turn(profile), self._program()
         if not turn.acquire(blocking=False):
             return False
@@ -281,12 +284,12 @@ class SnowflakePlatform:
         if not wanted:
             return ()
         known = self._seen_tools.get(wanted, lambda: pool.run(attempt, lambda session: self._look_for_tools(session, wanted)))
-        if wanted - known.keys():  # the programmer has not looked for all of them yet
+        if wanted - known.keys():  # the programmer has not read all of them yet
             self._seen_tools.forget()
         return tuple(tool for each in sorted(wanted) if (tool := known.get(each)) is not None)
 
     def _look_for_tools(self, session: SnowflakeSession, wanted: frozenset[ToolId]) -> Noted:
-        """Who only vends may not see them all, and decides by what the programmer saw."""
+        """Read the tools. A process that only vends may not see all of them, and uses the programmer's record."""
         if self._programmer is None:
             return read_noted(session, self._cluster)
         found = {tool.id: tool for tool in read_tools(session, self._account.database, wanted)}
@@ -295,7 +298,7 @@ class SnowflakePlatform:
         return known
 
     def _expect_built(self, profile: ProfileName) -> None:
-        """Where it is not, who programs may have decided by other tags or tools, which it reads first: so they are read again, too."""
+        """Refuse a profile that is not built. The programmer may have decided with newer tags or tools, so clear their caches."""
         if not self._vendor.run(f"look for profile {profile} on {self._where}", lambda session: session.rows(is_written_down(profile))):
             self._notes.forget()
             self._seen_tools.forget()

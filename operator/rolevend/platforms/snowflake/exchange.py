@@ -1,8 +1,8 @@
-"""From the policies that a table has to those that its fragments ask for, statement by statement. Pure.
+"""Compute the statements from a table's current policies to those that its fragments need. Pure.
 
-At no point in between is more shown than before or after, and at no point does Snowflake refuse, since a column would be in the signatures
-of a row policy and of a masking policy, or be masked and a condition of another mask. Where the straight way leads through such a point,
-the wall alone is put on the table first: tools see no row until the last statement.
+No intermediate state shows more than the first or last one, or is refused by Snowflake (a column in the signatures of a row and a masking
+policy, or masked and read by another mask). If the direct way has such a state, the wall alone is set first: tools see no row until the
+last statement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,24 +22,24 @@ from rolevend.platforms.snowflake.build.policies import (
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A policy of ours, as a table has it."""
+    """A policy of rolevend on a table."""
 
     name: str
     arguments: tuple[str, ...]
-    """The columns that it is set on; the first one of a masking policy is what it masks."""
+    """Its columns; the first one of a masking policy is the masked one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a table has of ours, and of nobody else."""
+    """The policies of rolevend on a table that has no others."""
 
     row: Placed | None = None
     masks: Mapping[str, Placed] = field(default_factory=dict)
-    """By the column that is masked."""
+    """By masked column."""
 
 
 def exchanged(table: TableId, columns: Sequence[Column], carried: Carried, fragments: Fragments, *, database: str) -> tuple[str, ...]:
-    """What to run, in this order; nothing where all is as it should be. `Conflict` as for `row_policy`."""
+    """Return the statements, in order; empty if the policies are as needed. Raises `Conflict` as `row_policy` does."""
     row, masks = row_policy(table, columns, fragments), masking_policies(table, columns, fragments)
     wanted = {each.arguments[0]: each for each in masks}
     changed = [each for name, each in wanted.items() if name not in carried.masks or carried.masks[name].name != each.name]
@@ -75,7 +75,7 @@ def _is(row: SnowflakePolicy, other: SnowflakePolicy) -> bool:
 
 
 def _is_straight(carried: Carried, row: SnowflakePolicy, masks: Sequence[SnowflakePolicy]) -> bool:
-    """Whether any of the policies there and to come may stand beside each other."""
+    """True if all current policies are compatible with all future ones."""
     every = _signatures(carried, masks)
     masked, conditional = {signature[0] for signature in every}, {name for signature in every for name in signature[1:]}
     read = {*row.arguments, *(() if carried.row is None else carried.row.arguments)}
@@ -83,5 +83,5 @@ def _is_straight(carried: Carried, row: SnowflakePolicy, masks: Sequence[Snowfla
 
 
 def _signatures(carried: Carried, masks: Sequence[SnowflakePolicy]) -> list[tuple[str, ...]]:
-    """Of the masking policies there and to come."""
+    """Return the signatures of current and future masking policies."""
     return [*(each.arguments for each in carried.masks.values()), *(each.arguments for each in masks)]

@@ -1,4 +1,4 @@
-"""What an account says of itself, and what in it weakens the promises. Asked without a warehouse."""
+"""Read the facts of an account, and settings that weaken the promises. Needs no warehouse."""
 
 from rolevend.catalog import Column, Family, TableId
 from rolevend.errors import PlatformUnavailable
@@ -13,8 +13,9 @@ from rolevend.platforms.snowflake.sql import Sql, compose, literal
 NOT_INSTALLED = "the script of rolevend platform plan was not run in this account, or did not come to its end"
 
 EDITION = "Enterprise or higher"
-"""Nobody but the organization's administrator may ask which one. Session policies, without which the script does not come to its end, and
-row access policies, without which nothing is attested, are of this one."""
+"""Only the organization's administrator can read the edition. The script needs session policies, and attestation needs row access policies,
+both of this edition.
+"""
 
 _SELF = Sql("SELECT CURRENT_VERSION() AS version, CURRENT_ACCOUNT_NAME() AS account, CURRENT_ACCOUNT() AS locator")
 _PUBLIC = Sql("SHOW GRANTS TO ROLE PUBLIC")
@@ -23,7 +24,7 @@ _MOST_NAMED = 5
 
 
 def facts_of(session: SnowflakeSession) -> ServerFacts:
-    """Raises `PlatformUnavailable` where the account is not prepared, or for another rolevend than this one."""
+    """Return the facts. Raises `PlatformUnavailable` if the account is not prepared, or for another version of rolevend."""
     shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
     comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
     version = installed_version(comments[0]) if comments else None
@@ -43,13 +44,13 @@ def facts_of(session: SnowflakeSession) -> ServerFacts:
 
 
 def expect_row_policies(session: SnowflakeSession) -> None:
-    """Raises the connector's own error where the account has none, as in Standard Edition. Makes a wall, for tables to share."""
+    """Create a wall for tables to share. Raises the connector's error if the account has no row policies, as in Standard Edition."""
     any_table, column = TableId("", ""), Column("C", Family.TEXT, "VARCHAR(16777216)")
     session.rows(Sql(row_policy(any_table, (column,), {}).create))
 
 
 def _of_public(rows: list[Row]) -> list[str]:
-    """Every role inherits PUBLIC, the vended ones, too."""
+    """Return the privileges of PUBLIC, which every role inherits, including vended ones."""
     held = sorted({f"{row['privilege']} on {row['granted_on']} {row['name']}" for row in rows if not _is_harmless(row)})
     if not held:
         return []

@@ -1,6 +1,6 @@
-"""What Snowflake and its connector say, as errors of rolevend. The one table from vendor code to class.
+"""Translate errors of Snowflake and its connector. The only table from vendor code to error class.
 
-Messages carry the first line of the server's: what follows may quote the statement, and with it values.
+Messages contain only the server's first line: the rest may quote the statement, and with it values.
 """
 
 import re
@@ -20,17 +20,17 @@ from rolevend.errors import (
 
 ALREADY_EXISTS = 2002
 NOT_THERE = 2003
-"""Or nobody may know that it is."""
+"""It does not exist or is not visible."""
 NOT_PERMITTED = 3001
 NOT_NULL = 100072
-"""Our own guard: see `vends.insert_lease` and `drops.close`."""
+"""A guard of rolevend: see `vends.insert_lease` and `drops.close`."""
 ONE_OF_SEVERAL = 100132
 NO_WAREHOUSE = frozenset({606, 609, 90073})
 OTHER_ROW_POLICY = 3551
 POLICY_IN_USE = 3557
 
 SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390114, 390115, 390195})
-"""The session or its tokens are over, as after four idle hours: another login helps."""
+"""The session or its tokens expired, as after four idle hours: a new login resolves it."""
 
 _BY_CODE: dict[int, type[RolevendError]] = {
     606: PlatformUnavailable,  # no active warehouse selected
@@ -84,7 +84,7 @@ _CODES_BY_WORDS = tuple(
     )
 )
 _UNFETCHED = re.compile(r"^Failed to fetch result set")
-"""The connector's own words, under a code that it has for anything: the statement is done, and its rows did not come."""
+"""The connector's message, under a generic code: the statement completed, but its rows were not fetched."""
 _CODE_AT_FRONT = re.compile(r"^\s*\d{5,6}(?: \([0-9A-Z]{5}\))?:\s*")
 _STANDARD_EDITION = re.compile(
     r"unsupported feature.*(ROW ACCESS|MASKING) POLICY|(ROW ACCESS|MASKING) POLICY.*not (enabled|supported)", re.IGNORECASE
@@ -92,25 +92,25 @@ _STANDARD_EDITION = re.compile(
 
 
 def code_of(error: vendor.Error) -> int | None:
-    """Of a request with several statements: of the one that failed."""
+    """Return the code; for a request with several statements that of the failed one."""
     code = error.errno if isinstance(error.errno, int) and error.errno > 0 else None
     return _told(error) or code if code == ONE_OF_SEVERAL else code
 
 
 def _told(error: vendor.Error) -> int | None:
-    """Where one of several statements fails the number is lost, and its words are in the middle of another text."""
+    """Return the code from the text: if one of several statements fails, the number is lost and its message is within another text."""
     words = _words_within(str(error.raw_msg or error))
     return next((code for pattern, code in _CODES_BY_WORDS if pattern.search(words)), None)
 
 
 def _words_within(text: str) -> str:
-    """What the one that failed says, without the beginning of the statement."""
+    """Return the message of the failed statement, without the start of its text."""
     found = _WITHIN.search(text)
     return found[1] if found else text
 
 
 def is_lost(error: vendor.Error) -> bool:
-    """Whether the session is gone, or may be: whoever sent a statement does not know whether it happened, or what it said."""
+    """True if the session is or may be lost, so that the outcome of the statement is unknown."""
     code = code_of(error)
     return (
         code in SESSION_GONE
@@ -120,7 +120,7 @@ def is_lost(error: vendor.Error) -> bool:
 
 
 def translated(attempt: str, error: vendor.Error) -> RolevendError:
-    """`attempt` completes "cannot …": "vend on myorg-account1". What is unknown may pass by itself, so it is worth another try."""
+    """Return the error. `attempt` completes "cannot …": "vend on myorg-account1". An unknown code can be retried."""
     code, line = code_of(error), _first_line(error)
     if _STANDARD_EDITION.search(line):
         return PlatformUnavailable(f"cannot {attempt}: {line} ({code}); {_WAYS_OUT[3540]}")
@@ -139,7 +139,7 @@ def translated(attempt: str, error: vendor.Error) -> RolevendError:
 
 @contextmanager
 def translating(attempt: str) -> Iterator[None]:
-    """Errors of the connector, as `translated` has them."""
+    """Translate the connector's errors in the block, see `translated`."""
     try:
         yield
     except vendor.Error as error:

@@ -1,6 +1,6 @@
-"""What Snowflake itself remembers of a vended role: the statements that it ran, and its lease. Asked by a person's own login.
+"""Read Snowflake's record of a vended role: its statements and its lease. With a person's own login.
 
-Statements are found by the user that ran them. A session may change its QUERY_TAG, and not who it is.
+Statements are found by user: a session can change its QUERY_TAG, but not its user.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, 
 from rolevend.platforms.statement import Statement
 
 MOST_TOLD: Final = 10_000
-"""Statements that one call of QUERY_HISTORY_BY_USER answers at most, the newest ones."""
+"""The maximum number of statements of one call of QUERY_HISTORY_BY_USER, which returns the newest."""
 
 _COLUMNS: Final = Sql(
     "QUERY_ID, QUERY_TEXT, DATABASE_NAME, SESSION_ID, QUERY_TAG, EXECUTION_STATUS, ERROR_CODE, ERROR_MESSAGE,\n"
@@ -27,22 +27,22 @@ _NOT_OVER: Final = frozenset({"RUNNING", "QUEUED", "BLOCKED", "RESUMING_WAREHOUS
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A lease, dead or alive."""
+    """A lease, live or ended."""
 
     uid: Uid
     profile: ProfileName | None
-    """None where its vend never came, or the role was ended before."""
+    """None if it was never vended, or ended before."""
     issued_at: datetime | None
     expires_at: datetime | None
     closed_at: datetime | None
     reason: str | None
-    """What ended it."""
+    """The reason of the end."""
 
 
 def statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None, most: int = MOST_TOLD) -> list[Statement]:
-    """What the role ran in the last seven days, oldest first, up to now. `user` is who had it, where that is not a user of its name.
+    """Return the role's statements of the last seven days, oldest first. `user` is its user, if that is not of the role's name.
 
-    Snowflake answers `most` at a time, so it is asked again for what ended before those.
+    Snowflake returns `most` at a time, so the call is repeated for earlier ones.
     """
     told: dict[str, Row] = {}
     before: datetime | None = None
@@ -57,12 +57,12 @@ def statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None
 
 
 def archived_statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None) -> list[Statement]:
-    """What the role ran in the last year, oldest first, and up to 45 minutes ago."""
+    """Return the role's statements of the last year, oldest first, except the last 45 minutes."""
     return _in_order(session.rows(archived(role, user)))
 
 
 def recent(role: RoleName, user: str | None, *, before: datetime | None, most: int) -> Sql:
-    """With what a client sends by itself. Without `before` those that still run are among them."""
+    """Select statements, including those that a client sends by itself. Without `before` running ones are included."""
     until = Sql("") if before is None else compose(", END_TIME_RANGE_END => TO_TIMESTAMP_LTZ({})", literal(before.isoformat()))
     return compose(
         "SELECT {columns}\n"
@@ -87,7 +87,7 @@ def archived(role: RoleName, user: str | None) -> Sql:
 
 
 def lease_of_role(session: SnowflakeSession, role: RoleName) -> Remembered | None:
-    """None where nothing is known of it: rows are kept for a week after the end."""
+    """Return the lease, or None if there is no record: rows are kept for a week after the end."""
     rows = session.rows(compose("SELECT EVENT, UID, PROFILE, RECORDED_AT, EXPIRES_AT FROM {} WHERE ROLE = {}", LEASE, literal(role)))
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""Which vended roles there are, told by their names and the marks in their comments. Asked without a warehouse."""
+"""Read the vended roles, by name and by the mark in their comment. Needs no warehouse."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,9 @@ _GRACE: Final = timedelta(seconds=1)
 
 
 def live_roles(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LiveRole]:
-    """Roles of this cluster, and users of it whose role is gone already: both must go. One whose user is locked out counts as closed."""
+    """Return the roles of this cluster, and users whose role is already dropped: both must be dropped. A role with a disabled user counts
+    as closed.
+    """
     users = {str(row["name"]): row for row in _shown(session, Sql("USERS"))}
     roles = {str(row["name"]): row for row in _shown(session, Sql("ROLES"))}
     found = ((role, mark_of((roles.get(role) or users[role]).get("comment"))) for role in sorted(roles.keys() | users.keys()))
@@ -30,7 +32,7 @@ def live_roles(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LiveRo
 
 
 def curb_expired(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LimitViolation]:
-    """Locks out each user whose time has been over for a second: that ends what it runs. By Snowflake's own clock."""
+    """Lock out each user whose lease expired more than a second ago, which aborts its statements. By Snowflake's clock."""
     enabled = [(row, mark) for row in _shown(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
     if not enabled:
         return ()
@@ -45,7 +47,7 @@ def curb_expired(session: SnowflakeSession, cluster: ClusterId) -> Sequence[Limi
 
 
 def ended_roles(session: SnowflakeSession, cluster: ClusterId, reason: EndReason) -> Sequence[EndedRole]:
-    """Of the last day. What is written down at the beginning of a drop counts where the role is not there any more."""
+    """Return the roles that ended within the last day: the end is recorded and the role does not exist."""
     rows = session.rows(
         compose(
             "SELECT ROLE, UID, RECORDED_AT FROM {} WHERE CLUSTER = {} AND EVENT = {}\n"
@@ -60,7 +62,7 @@ def ended_roles(session: SnowflakeSession, cluster: ClusterId, reason: EndReason
 
 
 def _shown(session: SnowflakeSession, what: Sql) -> Iterator[Row]:
-    """Of `what` all that have a vended role's name: SHOW answers ten thousand at a time."""
+    """Yield all rows of `what` with a vended role's name, in pages of ten thousand, the maximum of SHOW."""
     after = Sql("")
     while True:
         rows = session.rows(compose("SHOW {} STARTS WITH {}{}", what, literal(PREFIX), after))

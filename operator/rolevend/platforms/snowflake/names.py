@@ -1,4 +1,4 @@
-"""What rolevend has in an account beside the control database's own parts (see `control`), by name, ready for a statement. Pure."""
+"""Names of rolevend's objects in an account, except the parts of the control database (`control`), as SQL. Pure."""
 
 from typing import Final
 
@@ -28,13 +28,14 @@ REAPER_ROLE: Final = name("RV_REAPER")
 
 
 def database_role(spelled: str) -> Sql:
-    """One of Snowflake's own, such as SNOWFLAKE.CORTEX_USER."""
+    """Return a database role of Snowflake, such as SNOWFLAKE.CORTEX_USER."""
     return join(".", map(name, spelled.split(".")))
 
 
 def cortex_role(database_role: str) -> Sql:
-    """A role that holds this one of Snowflake's own, such as SNOWFLAKE.CORTEX_USER, for the programmer to give to profiles: of those
-    roles only an administrator disposes."""
+    """Return the role that holds this database role of Snowflake, such as SNOWFLAKE.CORTEX_USER, for the programmer to grant to profiles:
+    only an administrator can grant the database role itself.
+    """
     return name("RV_" + database_role.removeprefix("SNOWFLAKE."))
 
 
@@ -43,5 +44,5 @@ def role_of(profile: ProfileName) -> Sql:
 
 
 def schema_of(profile: ProfileName) -> Sql:
-    """Where its views are."""
+    """Return the schema of its views."""
     return compose("{}.{}", DATABASE, role_of(profile))

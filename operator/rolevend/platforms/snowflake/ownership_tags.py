@@ -1,4 +1,4 @@
-"""Whose a vended role is, written into its comment and that of its user: it is told without a warehouse, and when all else is lost."""
+"""The owner of a vended role, in its comment and its user's comment: readable without a warehouse and without the lease table."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class OwnershipTag:
         return self.expires_at.astimezone(UTC).isoformat(timespec="microseconds")
 
     def text(self) -> str:
-        """What a person reads in SHOW ROLES, too."""
+        """Return the comment's text, also for readers of SHOW ROLES."""
         return json.dumps({"rolevend": {"cluster": self.cluster, "uid": self.uid, "expires": self.expiry}}, separators=(",", ":"))
 
     def is_of(self, cluster: ClusterId, uid: Uid) -> bool:
@@ -26,7 +26,7 @@ class OwnershipTag:
 
 
 def mark_of(comment: str | None) -> OwnershipTag | None:
-    """The mark in a comment; None where somebody else wrote it."""
+    """Return the mark in a comment, or None if there is none."""
     try:
         found = json.loads(comment or "")["rolevend"]
         expires_at = datetime.fromisoformat(found["expires"])
@@ -36,7 +36,7 @@ def mark_of(comment: str | None) -> OwnershipTag | None:
 
 
 def cluster_of(comment: str | None) -> ClusterId | None:
-    """Whose a part of a profile is; None where somebody else made it."""
+    """Return the cluster of a part of a profile, or None if another account created it."""
     try:
         return ClusterId(str(json.loads(comment or "")["rolevend"]["cluster"]))
     except (ValueError, TypeError, KeyError):

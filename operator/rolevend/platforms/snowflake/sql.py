@@ -1,6 +1,6 @@
-"""SQL text of Snowflake, composed from typed parts. Pure.
+"""Compose SQL of Snowflake from typed parts. Pure.
 
-`Sql` is text that was composed here; nothing else is put into a statement. A template is written by hand, and its places take `Sql` alone.
+Only `Sql`, text composed here, becomes part of a statement. A template is a literal; its placeholders take `Sql` only.
 """
 
 import re
@@ -16,8 +16,9 @@ _OURS = re.compile(r"[A-Z_][A-Z0-9_$]{0,254}")
 
 
 def compose(template: LiteralString, /, *places: Sql, **parts: Sql) -> Sql:
-    """`template` with each `{name}` in it replaced by that part, once, and each `{}` by the next of `places`: braces within parts mean
-    nothing."""
+    """Return `template` with each `{name}` replaced once by that part, and each `{}` by the next of `places`. Braces within parts have no
+    meaning.
+    """
     return Sql(template.format(*places, **parts))
 
 
@@ -26,14 +27,14 @@ def join(separator: LiteralString, parts: Iterable[Sql]) -> Sql:
 
 
 def name(text: str) -> Sql:
-    """A name of ours, of a role, a user, a policy or a part of the control database: the language of `[A-Z0-9_$]` alone, quoted."""
+    """Return the quoted name of rolevend's role, user, policy or object: `[A-Z0-9_$]` only."""
     if not _OURS.fullmatch(text):
         raise InvalidInput("", f"{text[:60]!r} is not a name of ours on Snowflake: A to Z, 0 to 9, _ and $, and no digit first")
     return Sql(f'"{text}"')
 
 
 def identifier(text: str) -> Sql:
-    """A name that a customer gave a schema, a table or a column, in exactly these letters."""
+    """Return the quoted name of a customer's schema, table or column, in exactly these letters."""
     if not text or len(text) > LONGEST_NAME or not _printable(text):
         raise InvalidInput("", f"{text[:60]!r} is not a name on Snowflake: 1 to {LONGEST_NAME} characters, without NUL")
     return Sql('"' + text.replace('"', '""') + '"')
@@ -44,7 +45,7 @@ def qualified(*parts: str) -> Sql:
 
 
 def literal(text: str) -> Sql:
-    """A text. In Snowflake a backslash begins an escape, so it stands twice, as a quote does."""
+    """Return a text literal. A backslash starts an escape in Snowflake, so it is doubled, like a quote."""
     if not _printable(text):
         raise InvalidInput("", "a text with the character NUL, or with half a character, cannot be written on Snowflake")
     return Sql("'" + text.replace("\\", "\\\\").replace("'", "''") + "'")

@@ -1,7 +1,7 @@
-"""Tools of agents in an account: what is there, what is behind each, and why one cannot be had. SHOW and DESCRIBE take no warehouse.
+"""Read agents' tools in an account: their dependencies and obstacles. SHOW and DESCRIBE need no warehouse.
 
-What acts with its owner's rights reads around every policy, so it is refused. A semantic view reads tables under their policies. A search
-service keeps a copy, made with its owner's rights: it says which columns of which table, if it can be read off its query at a glance.
+A tool with owner's rights circumvents every policy, so it is refused. A semantic view reads tables under their policies. A search service
+keeps a copy, made with owner's rights: its columns and table are known if its query is simple.
 """
 
 import json
@@ -20,27 +20,27 @@ from rolevend.platforms.snowflake.names import TOOL, cortex_role
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name, qualified
 
 _RV: Final = "RV_"
-"""What only roles of ours begin with."""
+"""The prefix of rolevend's roles only."""
 _WORD: Final = r'(?:"(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_$]*)'
 _PLAIN_QUERY: Final = re.compile(
     rf"\s*SELECT\s+(?P<columns>{_WORD}(?:\s*,\s*{_WORD})*)\s+FROM\s+(?P<table>{_WORD}\s*\.\s*{_WORD}\s*\.\s*{_WORD})\s*;?\s*",
     re.IGNORECASE,
 )
-"""Columns of one table, named whole. Anything else is not looked into."""
+"""A query of named columns of one table. Other queries are not analysed."""
 
 
 Noted = Mapping[ToolId, Tool | None]
-"""Each that the programmer looked for; None where there is none that it may see."""
+"""The tools that the programmer looked up; None if it does not exist or is not visible."""
 
 
 def read_tools(session: SnowflakeSession, database: str, wanted: Collection[ToolId]) -> tuple[Tool, ...]:
-    """Those of `wanted` that are there and that the programmer, who asks, may see; in the order of their ids."""
+    """Return the tools of `wanted` that exist and are visible to the programmer, ordered by id."""
     shown: dict[Sql, list[Row]] = {}
     return tuple(tool for each in sorted(wanted) if (tool := _read(session, database, each, shown)) is not None)
 
 
 def object_of(tool: ToolId, database: str) -> Sql:
-    """Kind and name, as GRANT takes them."""
+    """Return kind and name, in GRANT's syntax."""
     match tool.kind:
         case ToolKind.WAREHOUSE:
             return compose("WAREHOUSE {}", identifier(tool.name))
@@ -55,12 +55,12 @@ def object_of(tool: ToolId, database: str) -> Sql:
 
 
 def privilege_on(kind: ToolKind) -> Sql:
-    """What a role needs to use it."""
+    """Return the privilege that a role needs to use it."""
     return Sql("SELECT") if kind is ToolKind.SEMANTIC_VIEW else Sql("USAGE")
 
 
 def grants(role: Sql, tools: Iterable[Tool], database: str) -> tuple[Sql, ...]:
-    """By the programmer, to the role of a profile. The way to a table that policies govern already comes first."""
+    """Return the programmer's grants to a profile's role. The privileges on governed tables come first."""
     given = list(tools)
     tables = sorted({table for tool in given for table in tool.reads})
     schemas = sorted({tool.id.schema for tool in given if tool.id.schema} | {table.schema for table in tables})
@@ -80,13 +80,13 @@ def grant(tool: ToolId, role: Sql, database: str) -> Sql:
 
 
 def read_noted(session: SnowflakeSession, cluster: ClusterId) -> Noted:
-    """By the cluster's programmer."""
+    """Return the record of the cluster's programmer."""
     rows = session.rows(compose("SELECT TOOL FROM {} WHERE CLUSTER = {}", TOOL, literal(cluster)))
     return dict(_loaded(row["tool"]) for row in rows)
 
 
 def write_noted(session: SnowflakeSession, cluster: ClusterId, noted: Noted) -> None:
-    """In one request, and only where it is something new."""
+    """Write the record in one request, if it changed."""
     if read_noted(session, cluster) == noted:
         return
     rows = [compose("({}, {})", literal(cluster), literal(_dumped(each, tool))) for each, tool in noted.items()]
@@ -146,7 +146,7 @@ def _is(wanted: ToolId, row: Row) -> bool:
 
 
 def _ungrantable(session: SnowflakeSession, thing: Sql, privilege: Sql) -> str:
-    """Why the programmer cannot give it away; empty where it can."""
+    """Return the reason why the programmer cannot grant it; empty if it can."""
     for row in session.rows(compose("SHOW GRANTS ON {}", thing)):
         is_enough = str(row["privilege"]) in (privilege, "OWNERSHIP") and str(row["grant_option"]).lower() == "true"
         if is_enough and row["grantee_name"] == OWNER:
@@ -156,7 +156,7 @@ def _ungrantable(session: SnowflakeSession, thing: Sql, privilege: Sql) -> str:
 
 
 def _of_owner(row: Row) -> str:
-    """Tables let views of the programmer's pass, since those have a rule of their own."""
+    """Return the obstacle of an owner. Tables exempt the programmer's views, which have their own rule."""
     owner = str(row["owner"])
     return f"belongs to {owner}, which policies let pass: give it to another role" if owner.startswith(_RV) else ""
 
@@ -179,7 +179,7 @@ def _semantic_view(session: SnowflakeSession, database: str, wanted: ToolId, obs
 
 
 def _unreadable(session: SnowflakeSession, database: str, tables: Iterable[TableId]) -> str:
-    """Whoever asks through a semantic view needs SELECT on what is behind it."""
+    """Return the tables that cannot be read: a user of a semantic view needs SELECT on its tables."""
     for table in tables:
         try:
             why = _ungrantable(session, compose("TABLE {}", qualified(database, table.schema, table.name)), Sql("SELECT"))
@@ -205,7 +205,7 @@ def _search_service(session: SnowflakeSession, database: str, wanted: ToolId, ob
 
 
 def _names(text: str) -> list[str]:
-    """As Snowflake understands them: in upper case where they have no quotes."""
+    """Return the names as Snowflake resolves them: in upper case without quotes."""
     words = re.findall(_WORD, text)
     return [word[1:-1].replace('""', '"') if word.startswith('"') else word.upper() for word in words]
 

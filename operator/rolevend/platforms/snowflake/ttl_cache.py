@@ -1,4 +1,4 @@
-"""Answers that hold for a while, since asking takes a warehouse, or many statements."""
+"""A cache for results that are expensive to read."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ Asked = TypeVar("Asked")
 
 
 class TtlCache(Generic[Asked, T]):
-    """What was read a moment ago, or is read now."""
+    """Caches results per key for a fixed time."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

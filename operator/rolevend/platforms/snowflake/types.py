@@ -1,7 +1,7 @@
-"""Snowflake's types by the families that policy knows. Pure.
+"""Map Snowflake's types to the families of policies. Pure.
 
-A column's native type is written as DESCRIBE TABLE has it, with precision, scale and length: `NUMBER` alone would be one without decimal
-places, and a number that is read as one would be another number.
+A native type is written as in DESCRIBE TABLE, with precision, scale and length: `NUMBER` alone has no decimal places, so a cast to it would
+change the number.
 """
 
 import re
@@ -15,10 +15,10 @@ from rolevend.platforms.snowflake.sql import Sql
 
 MOST_DIGITS: Final = 38
 _FLOAT_PLACES: Final = 15
-"""Decimal places that a FLOAT is rounded with: a double holds fifteen digits for sure."""
+"""Decimal places that a FLOAT is rounded to: a double holds fifteen digits exactly."""
 _LONGEST_TEXT: Final = 16_777_216
 _DIGITS_OF_INTEGERS: Final = 19
-"""So many digits hold every whole number that policy knows."""
+"""The number of digits that hold every integer of a policy."""
 FAMILIES: Final = {
     "VARCHAR": Family.TEXT,
     "FLOAT": Family.FLOAT,
@@ -28,20 +28,20 @@ FAMILIES: Final = {
     "TIMESTAMP_LTZ": Family.TIMESTAMP_TZ,
     "TIMESTAMP_TZ": Family.TIMESTAMP_TZ,
 }
-"""Beside NUMBER, whose scale decides. BINARY, TIME, VARIANT, OBJECT, ARRAY and whatever else there is belong to no family."""
+"""In addition to NUMBER, whose scale decides. BINARY, TIME, VARIANT, OBJECT, ARRAY and others have no family."""
 
 _TYPE = re.compile(r"(?P<kind>[A-Z][A-Z0-9_]*)(?:\((?P<first>[0-9]{1,9})(?:, ?(?P<second>[0-9]{1,2}))?\))?")
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A type that is written without quotes: its kind, and the numbers behind it."""
+    """A type with an unquoted name: its kind and parameters."""
 
     kind: str
     first: int | None = None
-    """Digits of a number, or the length of a text."""
+    """The precision of a number, or the length of a text."""
     second: int | None = None
-    """Decimal places of a number."""
+    """The scale of a number."""
 
     @property
     def sql(self) -> Sql:
@@ -58,7 +58,7 @@ class ColumnType:
 
 
 def column_type(native_type: str) -> ColumnType | None:
-    """None for one that is written in any other way, such as VECTOR(FLOAT, 3) or MAP(VARCHAR, NUMBER)."""
+    """Return the parsed type; None for another form, such as VECTOR(FLOAT, 3) or MAP(VARCHAR, NUMBER)."""
     parts = _TYPE.fullmatch(native_type)
     if parts is None:
         return None
@@ -74,7 +74,7 @@ def simple_type(native_type: str) -> ColumnType:
 
 
 def family(native_type: str, *, collated: bool = False) -> Family:
-    """What policy needs to know. A text with a collation is of no family: it would compare as the collation likes."""
+    """Return the family of a type. A text with a collation has none, because the collation changes comparisons."""
     found = column_type(native_type)
     if found is None or collated:
         return Family.OTHER
@@ -84,7 +84,7 @@ def family(native_type: str, *, collated: bool = False) -> Family:
 
 
 def limits_of(native_type: str) -> TypeLimits | None:
-    """None: the type has room for all of its family."""
+    """Return the limits; None: the type holds every value of its family."""
     found = column_type(native_type)
     if found is None:
         return TypeLimits(maskable=False)

@@ -1,7 +1,7 @@
-"""Values of the columns' types as SQL of Snowflake. Pure.
+"""Render values of column types as SQL of Snowflake. Pure.
 
-Nothing depends on what a session has set: days and times are made of numbers or read with a format that is given, in UTC. A number is
-written without loss, or it is said that it is none of the type.
+Independent of session settings: days and times are built from numbers or an explicit format, in UTC. A number is written without loss or
+refused.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _PARTS: Final[Mapping[Span, LiteralString]] = {
 
 
 def value_text(text: str, family: Family, native_type: str) -> Sql | None:
-    """The value that a canonical `text` means in a column, in its type; None where the type has no such value."""
+    """Return the value of a canonical `text` in a column's type; None if the type has no such value."""
     match family:
         case Family.TEXT:
             return literal(text)
@@ -50,7 +50,7 @@ def value_text(text: str, family: Family, native_type: str) -> Sql | None:
 
 
 def moment_text(moment: Moment, family: Family) -> Sql:
-    """One instant for the whole statement, shifted in UTC whatever the session's zone."""
+    """Return one instant for the whole statement, shifted in UTC in every session time zone."""
     text = Sql("CONVERT_TIMEZONE('UTC', CURRENT_TIMESTAMP())")
     if moment.clock is Clock.TODAY:
         text = compose("DATE_TRUNC('DAY', {text})", text=text)
@@ -66,7 +66,7 @@ def moment_text(moment: Moment, family: Family) -> Sql:
 
 
 def canonical_text(column: Sql, family: Family) -> Sql:
-    """What `column` holds, as the text that `control.lease_of` writes for an equal value. Not for FLOAT, whose texts are not exact."""
+    """Return `column` as the text that `control.lease_of` writes for an equal value. Not for FLOAT, whose texts are not exact."""
     match family:
         case Family.NUMERIC:
             return compose("RTRIM(RTRIM(TO_VARCHAR({column}), '0'), '.')", column=column)
@@ -83,7 +83,7 @@ def canonical_text(column: Sql, family: Family) -> Sql:
 
 
 def in_units(text: str, kind: ColumnType, *, up: bool = False) -> tuple[int, bool]:
-    """A decimal number in units of the type's last place, rounded down, or up, and whether it is one exactly."""
+    """Return a decimal number in units of the type's last place, rounded down (or up), and whether it is exact."""
     with localcontext(prec=4096):
         scaled = Decimal(text).scaleb(kind.scale)
         units = int(scaled.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR))
@@ -95,7 +95,7 @@ def fits(units: int, kind: ColumnType) -> bool:
 
 
 def decimal_text(units: int, kind: ColumnType) -> Sql:
-    """As a number is written: of at most 38 digits, so it is read without loss."""
+    """Return the number's literal, of at most 38 digits, which is read without loss."""
     sign, digits = "-" if units < 0 else "", f"{abs(units):0{kind.scale + 1}}"
     whole, fraction = (digits[: -kind.scale], digits[-kind.scale :].rstrip("0")) if kind.scale else (digits, "")
     return Sql(f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}")

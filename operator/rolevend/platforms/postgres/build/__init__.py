@@ -1,1 +1,1 @@
-"""What builds profiles: views, policies and templates, made ahead of a vend and collected when unused."""
+"""Build and collect profiles: views, policies and templates, created before a vend."""

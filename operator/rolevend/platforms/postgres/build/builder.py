@@ -1,8 +1,7 @@
-"""Builds a profile where it is missing: looks once, decides, and runs what `render` wrote.
+"""Build a profile if it is missing: read its state once, compute the missing steps, run the SQL of `render`.
 
-Templates go first, each in a transaction of its own that waits 200 ms for its table; the profile goes last. Cut short at any
-point there is less than was wanted, and nothing that a vend could use. Whoever uses a table is waited for politely at first; after
-that, sessions of vended roles that have it locked are ended.
+Templates go first, each in its own transaction that waits 200 ms for its table; the profile goes last. An interrupted build leaves nothing
+that a vend could use. At first the build waits for sessions that lock a table; later it ends those of vended roles.
 """
 
 import hashlib
@@ -25,12 +24,12 @@ from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.progress import Counting, ProgressCallback, no_progress
 
 _TOGETHER = 25
-"""Transactions in one message to the server: a slow network is waited for once."""
+"""Transactions per message to the server: one network round trip for all of them."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 _INSISTENT = 3
-"""Attempts that end sessions of vended roles, after the polite ones."""
+"""The number of further attempts, which end sessions of vended roles."""
 _PASSING = frozenset({"55P03", "40P01", "40001", "42710", "23505", "42P06", "XX000"})
-"""A lock was not to be had, or somebody else made the same meanwhile: look again."""
+"""Retry: a lock timed out, or another process created the same object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class TemplateState:
     role_exists: bool
     must_be_made: bool
     finding: str
-    """What was changed by hand, and nobody accepted."""
+    """A manual change that was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,12 @@ class ProfileState:
 class BuildStep:
     text: str
     subject: str
-    """What it locks, for the message when it cannot."""
+    """The locked object, for the error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """In this order; those of the templates in any."""
+    """In this order; the templates' steps in any order."""
 
     first: list[BuildStep]
     templates: list[BuildStep]
@@ -80,10 +79,12 @@ def build(
     told: ProgressCallback = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """`PlatformLocked` if a table is still locked after `attempts` without progress, and a few more in which no vended role may lock it;
-    `PlatformDrifted` if one was changed by hand.
+    """Build the profile.
 
-    Where there is a `helper`, every other batch of templates is made there: they need nothing of each other.
+    With a `helper` connection, every other batch of templates runs there; templates are independent of each other.
+
+    Raises `PlatformLocked` if a table is still locked after `attempts` without progress and some more in which sessions of vended roles are
+    ended; `PlatformDrifted` if an object was changed manually.
     """
     attempt = f"build profile {wanted.name}"
     with _turn(connection, wanted.name, clearing):
@@ -117,7 +118,7 @@ def look(connection: Connection, wanted: PostgresProfileText) -> tuple[ProfileSt
 
 
 def steps_for(wanted: PostgresProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
-    """What is missing. Pure. `PlatformDrifted` if something was changed by hand that nobody accepted."""
+    """Return the missing steps. Pure. Raises `PlatformDrifted` for a manual change that was not accepted."""
     for template in wanted.templates:
         state = templates[template.name]
         if state.finding:
@@ -142,14 +143,14 @@ def steps_for(wanted: PostgresProfileText, profile: ProfileState | None, templat
 
 
 def mend(template: Template) -> str:
-    """What a person does about drift."""
+    """Return the fix of a drift, for a person."""
     table = sql.Identifier(template.table.schema, template.table.name).as_string()
     call = sql.SQL("SELECT rolevend.accept({})").format(sql.Literal(table)).as_string()
     return f"put it right, or look at it and have it made anew with: {call}"
 
 
 def _run(connection: Connection, helper: Connection | None, steps: Steps, counting: Counting) -> bool:
-    """Runs until something passing is in the way, or to the end: True."""
+    """Run the steps. Returns True at the end, False after an error that a retry can resolve."""
     if not _in_order(connection, [steps.first]):
         return False
     batches = [steps.templates[start : start + _TOGETHER] for start in range(0, len(steps.templates), _TOGETHER)]
@@ -178,8 +179,10 @@ def _in_order(connection: Connection, batches: Sequence[Sequence[BuildStep]], co
 
 @contextmanager
 def _turn(connection: Connection, name: ProfileName, clearing: Clearing) -> Iterator[None]:
-    """One builder of a profile at a time, in all processes; the server gives the turn back when a connection is lost. Where no superuser
-    installed us, a vended role can lock the same, and must not keep it."""
+    """Allow one builder of a profile at a time across processes. The lock ends with the connection.
+
+    In managed mode a vended role can take the same lock; `clearing` ends its session.
+    """
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
     with clearing.watching(f"build profile {name}", [connection]):
         connection.execute("SELECT pg_advisory_lock(%s)", [key])

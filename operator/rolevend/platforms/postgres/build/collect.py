@@ -1,4 +1,4 @@
-"""Takes away profiles that nobody uses, and then templates that no view uses. What is locked stays for another time."""
+"""Drop unused profiles, then templates without views. A locked object stays until the next run."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -12,21 +12,22 @@ from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.sql_files import query
 
 _IN_USE = frozenset({"55P03", "40P01", "23514", "23503", "2BP01", "XX000"})
-"""Locked by somebody, or a live lease came meanwhile (the CHECK on leases refuses), or something depends on it still."""
+"""Locked, used by a new lease (the CHECK on leases refuses), or another object depends on it."""
 
 
 def collect_profiles(
     connection: Connection, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime
 ) -> tuple[ProfileName, ...]:
-    """The profiles that are gone now."""
+    """Return the dropped profiles."""
     parameters = {"cluster": cluster, "keep": list(keep), "since": unused_since}
     unused = [ProfileName(name) for (name,) in connection.execute(query("unused_profiles"), parameters)]
     return tuple(name for name in unused if _run(connection, sql.SQL("rolevend.drop_profile"), name))
 
 
 def collect_templates(connection: Connection, cluster: ClusterId, unused_since: datetime) -> tuple[str, ...]:
-    """The templates that are gone now: none that was made since, perhaps for a profile that is still being built. Takes an exclusive lock
-    on each one's table, for 200 ms at most."""
+    """Return the dropped templates. Templates created since `unused_since` stay, because a build may still need them. Takes an exclusive
+    lock on each table, for at most 200 ms.
+    """
     unused = [name for (name,) in connection.execute(query("unused_templates"), {"cluster": cluster, "since": unused_since})]
     return tuple(name for name in unused if _run(connection, sql.SQL("rolevend.drop_template"), name))
 

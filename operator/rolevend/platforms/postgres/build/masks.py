@@ -1,6 +1,6 @@
-"""Masks as SQL of PostgreSQL, each written by hand. Pure.
+"""Render masks as SQL of PostgreSQL. Pure.
 
-What every one has been tested with on a real server: NULL, empty, short, non-ASCII, infinity, and the ends of the calendar.
+Each is tested on a real server with NULL, empty, short and non-ASCII texts, infinity, and the ends of the calendar.
 """
 
 from typing import assert_never
@@ -13,7 +13,7 @@ from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify
 
 
 def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: str) -> sql.Composable:
-    """What `column` shows under `mask`. A mask that its type cannot carry shows NULL."""
+    """Return the masked `column`; NULL if its type cannot hold the mask."""
     if not carries(mask, family, limits_of(native_type)):
         mask = Nullify()
     match mask:
@@ -28,7 +28,7 @@ def mask_text(mask: Mask, column: sql.Composable, family: Family, native_type: s
         case DateTrunc(unit):
             return _date_trunc(column, family, unit)
         case Hash():
-            # SHA-256 over the salt and the value. No role can read the salt; without a salt it is NULL.
+            # SHA-256 over the salt and the value. No vended role can read the salt; without a salt it is NULL.
             return sql.SQL("rolevend.hash({})").format(_as_text(column, native_type))
         case Constant(value):
             kind = sql.SQL("text") if family is Family.TEXT else type_name(native_type)
@@ -50,22 +50,21 @@ def _partial(text: sql.Composable, keep_last: int) -> sql.Composable:
 
 
 def _round(column: sql.Composable, family: Family, native_type: str, step: str) -> sql.Composable:
-    """By truncation, which leaves no type's range. PostgreSQL sorts NaN behind infinity."""
+    """Truncate, which stays within the type's range. PostgreSQL sorts NaN after infinity."""
     words = {"column": column, "step": sql.Literal(step), "type": type_name(native_type)}
     match family:
         case Family.INTEGER:
             return sql.SQL("({column} - {column} % {step}::bigint)::{type}").format(**words)
         case Family.NUMERIC:
-            # Not by division, which is inexact. Without round() the number of digits of the value would be shown.
+            # Division is inexact. Without round() the value's number of digits would be visible.
             words["digits"] = sql.Literal(len(step.partition(".")[2]))
             return sql.SQL(
                 "CASE WHEN {column} > '-Infinity'::numeric AND {column} < 'Infinity'::numeric"
                 " THEN round({column} - mod({column}, {step}::numeric), {digits}) END"
             ).format(**words)
         case _:
-            # As a decimal number of the digits that the type holds for sure: 15, or 6 of a real. In binary 0.3 is less than three times
-            # 0.1, so a wider step would tell what a narrower one does not. Above this bound so many digits can be more than a double holds;
-            # NaN is there, too.
+            # As a decimal number with the digits that the type holds exactly: 15, or 6 for real. In binary 0.3 is less than three times
+            # 0.1, so a wider step would reveal more than a narrower one. Above this bound, and for NaN, the result can exceed a double.
             return sql.SQL(
                 "CASE WHEN abs({column}) <= 1.79e308::double precision"
                 " THEN ({column}::numeric - mod({column}::numeric, {step}::numeric))::{type} END"
@@ -73,18 +72,18 @@ def _round(column: sql.Composable, family: Family, native_type: str, step: str) 
 
 
 def _regex(text: sql.Composable, pattern: str, replacement: str) -> sql.Composable:
-    """Of alternatives the longest match holds, as in POSIX; `.` and `[^a]` match a line's end, too."""
+    """POSIX semantics: the longest alternative matches; `.` and `[^a]` match a line end too."""
     return sql.SQL(
         "coalesce(nullif(regexp_replace({text}, {pattern}, {replacement}, 'g'), {text}), CASE WHEN {text} IS NOT NULL THEN '***' END)"
     ).format(text=text, pattern=sql.Literal(pattern), replacement=sql.Literal(replacement))
 
 
 def _date_trunc(column: sql.Composable, family: Family, unit: Unit) -> sql.Composable:
-    """Infinity stays infinity. The calendar begins within the year 4713 BC, whose first instant is no value: NULL."""
+    """Truncate; infinity stays infinity. The calendar begins within the year 4713 BC, whose first instant is not a value: NULL."""
     word = sql.Literal(unit.value.lower())
     match family:
         case Family.DATE:
-            # Not by date_trunc: a timestamp ends five million years before a date does.
+            # date_trunc is not usable: a timestamp ends five million years before a date does.
             month = {
                 Unit.YEAR: sql.SQL("1"),
                 Unit.QUARTER: sql.SQL("extract(quarter FROM {})::integer * 3 - 2").format(column),

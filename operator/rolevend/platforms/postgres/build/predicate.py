@@ -1,7 +1,7 @@
-"""Row predicates as SQL of PostgreSQL. Pure: values to composed text.
+"""Render row predicates as SQL of PostgreSQL. Pure: values to composed text.
 
-User attributes are never in the text: `rolevend.attr('key')` reads them from the lease when the query runs, inside a
-sub-select, so once per query. Where an attribute is missing, or a value of it cannot be compared with the column, it is NULL.
+User attributes are never in the text: `rolevend.attr('key')` reads them from the lease when the query runs, in a sub-select, once per
+query. A missing attribute, or one with a value that does not fit the column, is NULL.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,17 +38,17 @@ _PARTS: Mapping[Span, LiteralString] = {
     Span.MONTH: "months",
     Span.YEAR: "years",
 }
-"""The names that make_interval has for them."""
+"""The parameter names of make_interval."""
 
 Naming = Callable[[str], sql.Composable]
-"""How a column is written: bare in a policy, `t."column"` in a view."""
+"""Renders a column: bare in a policy, `t."column"` in a view."""
 
 Need = tuple[str, str]
-"""An attribute, and the type that its values are read as ("text" for none in particular)."""
+"""An attribute, and the type that its values are cast to ("text": no cast)."""
 
 
 def any_of(conditions: Sequence[Condition], naming: Naming) -> sql.Composable | None:
-    """That one of `conditions` holds; None where that is always so."""
+    """Return a test that one of `conditions` holds; None if that is always true."""
     rendered = [condition_text(condition, naming) for condition in conditions]
     if not rendered:
         raise InvalidInput("", "a filter without a condition would mean nothing")
@@ -59,9 +59,9 @@ def any_of(conditions: Sequence[Condition], naming: Naming) -> sql.Composable | 
 
 
 def condition_text(condition: Condition, naming: Naming) -> sql.Composable | None:
-    """That one grant's condition holds; None where that is always so.
+    """Return a test that one grant's condition holds; None if that is always true.
 
-    A test that the attributes are there stands before the predicate, except for those without which it is not true anyway.
+    The tests that attributes exist precede the predicate, except those that the predicate implies.
     """
     parts = [_present(need) for need in _untested_needs(condition)]
     if condition.predicate is not None:
@@ -80,9 +80,9 @@ def predicate_text(predicate: Predicate, naming: Naming) -> sql.Composable:
             kind = attribute_type(column.family, column.native_type)
             array = sql.SQL("{}[]").format(kind.sql)
             values = _attribute((attribute, kind.name))
-            if kind.name != "text":  # inside, where the cast runs once
+            if kind.name != "text":  # inside the sub-select, where the cast runs once
                 values = sql.SQL("{}::{}").format(values, array)
-            # Outside it costs nothing, and says that a list is meant: = ANY (SELECT ...) would look for it among rows.
+            # The outer cast is free and marks an array: = ANY (SELECT ...) would search among rows.
             return sql.SQL("{} = ANY ((SELECT {})::{})").format(naming(column.name), values, array)
         case Range(column, low, high):
             return sql.SQL("{} BETWEEN {} AND {}").format(naming(column.name), literal_text(low, column), literal_text(high, column))
@@ -107,8 +107,9 @@ def literal_text(literal: Value, column: ColumnReference) -> sql.Composable:
 
 
 def _moment(moment: Moment, family: Family) -> sql.Composable:
-    """Once per query, in UTC: what the session has for a time zone would move days, and months, too. Not now(), which stands
-    still in a transaction; not clock_timestamp(), which is volatile: a view with it is not flattened."""
+    """Return the moment, evaluated once per query, in UTC: the session's time zone would shift days and months. Not now(), which stays
+    constant in a transaction; not clock_timestamp(), which is volatile and prevents flattening of the view.
+    """
     text: sql.Composable = sql.SQL("statement_timestamp() AT TIME ZONE 'UTC'")
     if moment.clock is Clock.TODAY:
         text = sql.SQL("date_trunc('day', {})").format(text)
@@ -131,7 +132,7 @@ def _joined(word: str, parts: Sequence[Predicate], naming: Naming) -> sql.Compos
 
 
 def _untested_needs(condition: Condition) -> list[Need]:
-    """What has to be tested, in a stable order: each attribute as every type that the predicate reads it as."""
+    """Return the attributes to test, in a stable order: each as every type that the predicate casts it to."""
     if condition.predicate is None:
         return [(key, "text") for key in sorted(condition.needs)]
     read = {_need(atom) for atom in atoms(condition.predicate) if isinstance(atom, AttributeMembership)}
@@ -141,7 +142,7 @@ def _untested_needs(condition: Condition) -> list[Need]:
 
 
 def _false_without(predicate: Predicate) -> frozenset[Need]:
-    """Attributes without any of which `predicate` is never true: comparing with NULL gives NULL, and so does NOT of it."""
+    """Return the attributes without which `predicate` is never true: a comparison with NULL, and NOT of it, is NULL."""
     match predicate:
         case AttributeMembership() | Not(AttributeMembership()):
             return frozenset({_need(predicate if isinstance(predicate, AttributeMembership) else predicate.part)})

@@ -1,8 +1,8 @@
-"""The SQL that builds templates and profiles. Pure: what `rolevend platform plan` prints is what runs, and tests compare texts.
+"""Render the SQL that builds templates and profiles. Pure: `rolevend platform plan` prints the SQL that runs, and tests compare texts.
 
-A **template** is a role `rv_t_<hash>` that owns views of one table, with a row policy for it. Its name is the digest of
-the cluster, the table and the filter's text: the same filter is the same template. A **profile** is a role and a schema of the
-same name with one view for each table. Both are made in transactions that leave nothing behind when they are cut short.
+A **template** is a role `rv_t_<hash>` that owns views of one table, with a row policy for it. Its name is a digest of the cluster, the
+table and the filter's text: equal filters share a template. A **profile** is a role and a schema of the same name with one view per table.
+Both are created in transactions.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ from rolevend.policy.expression import Condition, atoms
 from rolevend.policy.mask import Nullify
 
 LOCK_TIMEOUT: LiteralString = "200ms"
-"""How long the building statements wait for a table: readers queue behind them."""
+"""The lock timeout of build statements: readers queue behind them."""
 
 
 _QUICK = "SET LOCAL synchronous_commit = off;"
-"""The profile's transaction goes to disk, and with it all that came before."""
+"""The profile's transaction, which follows, is synchronous and flushes this one too."""
 _LAYOUT = "1"
-"""Part of every template's name: with another one, templates of an older rolevend are never taken for ours."""
+"""Part of every template's name: templates of a rolevend with another layout are never reused."""
 
 _FORM = 2
-"""How views read their tables; the installation refuses to vend profiles of an older form."""
+"""The version of the views' form; the installation refuses to vend profiles of an older form."""
 
 _TEMPLATE: LiteralString = """\
 SELECT rolevend.govern({table_text});
@@ -70,28 +70,28 @@ _FUNCTIONS: LiteralString = "SELECT rolevend.give_functions({name}, {functions}:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One filter of one table, ready to be built."""
+    """One filter of one table."""
 
     name: str
     table: TableId
     create: str
-    """One transaction that makes its policies, once `roles` has made its role."""
+    """One transaction that creates its policies, after `roles` created its role."""
     renew: str
-    """The same where policies of it may be there already."""
+    """The same if policies of it may exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresProfileText:
     name: ProfileName
     digest: str
-    """Of everything the profile is made of."""
+    """A digest of all parts of the profile."""
     templates: tuple[Template, ...]
     create: str
     renew: str
 
 
 def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
-    """Everything that `profile` needs, in the order in which it must run: the templates, then the profile."""
+    """Return the SQL for `profile`."""
     owners = {table.view: template_of(table, cluster) for table in profile.tables}
     templates = {template.name: template for template in owners.values()}
     if not templates:
@@ -122,7 +122,7 @@ def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
 
 
 def _functions(profile: Profile) -> list[str]:
-    """The server reads the signatures as names, and as nothing else."""
+    """Return the signatures of the functions, which the server parses as names only."""
     if not profile.functions:
         return []
     signatures = (f"{sql.Identifier(each.schema, each.name).as_string()}({each.arguments})" for each in profile.functions)
@@ -130,12 +130,12 @@ def _functions(profile: Profile) -> list[str]:
 
 
 def roles(templates: Sequence[Template]) -> str:
-    """One transaction that makes the roles of `templates` where they are not. Alone they can do nothing."""
+    """Return one transaction that creates the missing roles of `templates`. Alone they have no privileges."""
     return _transaction(_QUICK, sql.SQL("SELECT rolevend.make_templates({});").format(_array(each.name for each in templates)).as_string())
 
 
 def template_of(table: TableShape, cluster: ClusterId) -> Template:
-    """The template that shows rows of `table`. Both its policies test the same: dropping one by hand opens nothing."""
+    """Return the template that shows rows of `table`. Both its policies have the same test: dropping one manually shows no more rows."""
     rows = row_filter(table.rows, table.restrictions)
     key = [_LAYOUT, cluster, table.table.schema, table.table.name, rows]
     name = "rv_t_" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
@@ -154,12 +154,10 @@ def template_of(table: TableShape, cluster: ClusterId) -> Template:
 
 @lru_cache(maxsize=512)
 def row_filter(rows: tuple[Condition, ...], restrictions: tuple[tuple[Condition, ...], ...]) -> str:
-    """What a template's policies test: that the lease lives, that one of the row conditions holds, and one of each restriction.
+    """Return the test of a template's policies: the lease is live, one row condition holds, and one of each restriction.
 
-    A condition that needs an attribute is not true before `rolevend.attr` has looked at the lease, which is an error without a
-    live one. So `rolevend.live` stands here only where no test needs one: row security asks it again for every row.
-
-    A policy filters many tables in the same way, so it is kept.
+    `rolevend.attr` raises without a live lease. So `rolevend.live` is tested only if no condition needs an attribute: row security
+    evaluates it for every row. Cached, because a policy filters many tables in the same way.
     """
     alternatives = (rows, *restrictions)
     tests = [text for each in alternatives if (text := any_of(each, sql.Identifier)) is not None]
@@ -179,12 +177,12 @@ def _once(gate: sql.Composable, tableoid: LiteralString) -> sql.Composable:
 
 @lru_cache(maxsize=4096)
 def _shown(column: ColumnShape) -> str:
-    """Tables have many equal columns."""
+    """Return the text of a view's column. Cached, because tables have many equal columns."""
     return sql.SQL("{} AS {}").format(column_text(column), sql.Identifier(column.name)).as_string()
 
 
 def column_text(column: ColumnShape) -> sql.Composable:
-    """What one column of a view shows: the first cell that applies, and NULL where none does."""
+    """Return the value of a view's column: the first matching cell, else NULL."""
     name = _of_table(column.name)
     whens: list[sql.Composable] = []
     for cell in column.cells:
@@ -206,13 +204,15 @@ def _of_table(column: str) -> sql.Composable:
 
 
 def _view(profile: ProfileName, table: TableShape) -> str:
-    """A query within a query. The inner one reads the table behind the fence, and the outer one computes masks, so that neither a
-    condition of the agent nor a mask is evaluated in a row that is hidden. The inner one tests the lease once more, so that switching
-    row security off opens nothing, and here alone whether the lease is narrowed to other tables: the view is the only way to the table.
+    """Return the view's query.
+
+    The inner query reads the table behind the fence; the outer one computes masks, so that neither an agent's condition nor a mask is
+    evaluated on hidden rows. The inner query tests the lease again, so that disabling row security shows nothing; only it tests whether the
+    lease is narrowed to other tables, because the view is the only way to the table.
     """
     columns = sql.SQL(",\n           ").join(sql.SQL(_shown(column)) for column in table.columns)
     quoted = sql.Identifier(table.table.schema, table.table.name)
-    # Before any row: a condition on a lookup column must not decide whether the gate is asked, and so whether there is an error.
+    # Test the gate before any row: a condition on a lookup column must not decide whether the gate raises.
     has_lookups = any(column.lookup for column in table.columns)
     gate = sql.SQL(_GATE).format(
         table_text=sql.Literal(quoted.as_string()), schema=sql.Literal(table.table.schema), name=sql.Literal(table.table.name)
@@ -231,10 +231,11 @@ def _view(profile: ProfileName, table: TableShape) -> str:
 
 
 def _read(table: TableShape) -> Iterator[sql.Composable]:
-    """Every column of the view in the table's order, and what else its masks test, each behind the fence unless it is a lookup column.
+    """Yield every column of the view in the table's order, and the columns that its masks test, behind the fence unless it is a lookup
+    column.
 
-    Columns that the view shows as NULL are among them: where these are all columns of the table, PostgreSQL hands on the rows as they
-    are stored, and otherwise it copies each of these columns for each row. A view without any column reads one NULL.
+    Columns that the view shows as NULL are included: if all columns of the table are read, PostgreSQL passes rows on as stored instead of
+    copying each column. A view without columns reads one NULL.
     """
     shown = [column.name for column in table.columns]
     lookups = {column.name for column in table.columns if column.lookup}
@@ -247,7 +248,7 @@ def _read(table: TableShape) -> Iterator[sql.Composable]:
 
 
 def _tested(table: TableShape) -> set[str]:
-    """The columns that conditions of masks read."""
+    """Return the columns that conditions of masks read."""
     cells = (cell for column in table.columns for cell in column.cells)
     predicates = (each.predicate for cell in cells for each in (*cell.conditions, *cell.also))
     return {atom.column.name for each in predicates if each is not None for atom in atoms(each)}

@@ -1,1 +1,1 @@
-"""What drops roles, and what keeps record of them."""
+"""Drop roles, and keep records of them."""

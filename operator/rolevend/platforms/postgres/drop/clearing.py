@@ -1,5 +1,7 @@
-"""Ends sessions of vended roles that hold a lock which a session of ours waits for. A second session looks while the first one waits:
-what comes to lock the same meanwhile stands behind it, so that a crowd cannot hold it up either."""
+"""End sessions of vended roles that hold a lock which one of the operator's sessions waits for.
+
+A second session checks while the first one waits. New lockers queue behind the first one, so many sessions cannot delay it either.
+"""
 
 import threading
 from collections import deque
@@ -16,7 +18,7 @@ from rolevend.platforms.protocol import LimitAction, LimitViolation
 Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.05
-"""Between two looks, and before the first: most statements wait for nobody."""
+"""The interval of checks, also before the first: most statements wait for no lock."""
 _MOST_UNTOLD = 1000
 _CLEAR = "SELECT waiting.pid, c.* FROM unnest(%(pids)s::integer[]) AS waiting (pid) CROSS JOIN LATERAL rolevend.clear_way(waiting.pid) AS c"
 
@@ -27,7 +29,7 @@ class _Pool(Protocol):
 
 @dataclass(slots=True)
 class InTheWay:
-    """Sessions that somebody's own statement waited for, and that are not ours to end."""
+    """Sessions that block a statement and must not be ended."""
 
     sessions: dict[int, str] = field(default_factory=dict)
     """Process id -> role."""
@@ -39,7 +41,7 @@ class InTheWay:
 
 class Clearing:
     def __init__(self, pool: _Pool, cluster: ClusterId, where: str) -> None:
-        """`pool` is one that nobody else waits for, of the vendor's login."""
+        """`pool` is a dedicated pool of the vendor's login."""
         self._pool = pool
         self._cluster = cluster
         self._attempt = f"end what is in the way on {where}"
@@ -47,7 +49,7 @@ class Clearing:
 
     @contextmanager
     def watching(self, attempt: str, waiting: Sequence[Connection]) -> Iterator[InTheWay]:
-        """For the time of its block. Its value is what stays in the way; `attempt` completes "it was in the way of the attempt to …"."""
+        """Watch during the block. Yields the sessions that still block; `attempt` completes "it was in the way of the attempt to …"."""
         found, done = InTheWay(), threading.Event()
         pids = [connection.info.backend_pid for connection in waiting]
         watcher = threading.Thread(target=self._watch, args=(attempt, pids, found, done), name="clearing", daemon=True)
@@ -63,7 +65,7 @@ class Clearing:
             return work(connection)
 
     def told(self) -> list[LimitViolation]:
-        """The roles of this cluster whose sessions were ended since it was last asked."""
+        """Return the roles of this cluster whose sessions were ended since the last call."""
         ended: list[LimitViolation] = []
         while self._ended:
             ended.append(self._ended.popleft())
@@ -75,7 +77,7 @@ class Clearing:
             try:
                 rows = self._pool.run(self._attempt, lambda connection: connection.execute(_CLEAR, {"pids": pids}, prepare=True).fetchall())
             except RolevendError:
-                continue  # who waits is no worse off than before
+                continue  # without this check the waiter is no worse off
             for row in rows:
                 self._note(attempt, row, pids, found, told)
 

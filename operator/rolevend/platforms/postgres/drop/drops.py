@@ -1,4 +1,4 @@
-"""Ending roles: closed and committed, then finished again and again until they are gone, then looked for once more."""
+"""End roles: close and commit, then repeat the finish until they are gone, then verify."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import DropRequest, DropResult
 
 CHUNK = 60
-"""What `rolevend.close_many` and `rolevend.finish_many` take."""
+"""The maximum batch of `rolevend.close_many` and `rolevend.finish_many`."""
 
 Run = Callable[[Callable[[Connection], Any]], Any]
 _CLOSE = "SELECT role, failed, message FROM rolevend.close_many(%(endings)s::jsonb)"
@@ -23,7 +23,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.2
 
 
 def drop_all(run: Run, attempt: str, cluster: ClusterId, endings: Sequence[DropRequest], patience: float) -> Sequence[DropResult]:
-    """One answer for each ending, in their order."""
+    """Return one result for each ending, in their order."""
     answers: dict[RoleName, DropResult] = {}
     for start in range(0, len(endings), CHUNK):
         chunk = endings[start : start + CHUNK]
@@ -54,7 +54,7 @@ def _finish(run: Run, attempt: str, roles: Sequence[RoleName], patience: float) 
             sessions[role].update(ended)
         left = [role for role in left if states[role] != "dropped"]
         if not any(states[role] == _SESSIONS_REMAIN for role in left) or time.monotonic() >= deadline:
-            break  # what is blocked otherwise takes a person, or another time
+            break  # any other block needs a person or a later retry
         time.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
     gone = [role for role in roles if states[role] == "dropped"]

@@ -1,4 +1,4 @@
-"""What the platform itself knows of a vended role: who it was for, until when, and what ended it."""
+"""The platform's own record of a vended role: its owner, expiry, and reason of its end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from rolevend.platforms.postgres.sql_files import query
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A lease, dead or alive. What is None was never known here: the role was closed before it was vended."""
+    """A lease, live or ended. A field is None if the role was closed before it was vended."""
 
     role: RoleName
     cluster: ClusterId
@@ -18,7 +18,7 @@ class Tombstone:
     agent: ObjectName | None
     user: User | None
     profile: ProfileName | None
-    """None too once the profile was collected."""
+    """Also None after the profile was collected."""
     issued_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

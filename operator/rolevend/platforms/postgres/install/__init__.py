@@ -1,1 +1,1 @@
-"""What installs rolevend in a database: a survey, the plan of statements, and the files that they come from."""
+"""Install rolevend in a database: survey, findings, plan of statements."""

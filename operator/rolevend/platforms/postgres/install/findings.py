@@ -1,4 +1,4 @@
-"""What an installation would mean for whoever uses the database today, in sentences. Pure: a survey to findings."""
+"""Describe the effect of an installation on current users of the database, in sentences. Pure: a survey to findings."""
 
 import enum
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ from rolevend.platforms.postgres.install.survey import GovernedTable, PostgresIn
 from rolevend.platforms.protocol import InstallMode
 
 FENCED = 12
-"""The version of the installation from which on views read behind the fence."""
+"""The first version of the installation whose views read behind the fence."""
 
 
 class FindingKind(enum.StrEnum):
     REFUSED = "refused"
-    """Must be mended before anything is installed."""
+    """Blocks the installation."""
     OPEN = "open to vended roles"
-    """Stays as it is, and every vended role can use it past all policies."""
+    """Stays unchanged; every vended role can use it past all policies."""
     ENDS = "ends with this installation"
-    """Live roles that rest on what an earlier version built."""
+    """Live roles that use objects of an earlier version."""
     STAYS = "cannot be prevented here"
-    """Takes a superuser, whom this server has for nobody."""
+    """Needs a superuser, which this server does not provide."""
     KEEPS = "keeps its rights"
-    """Somebody whose rights are taken from PUBLIC and given to rv_public, of which it becomes a member."""
+    """An account that becomes a member of rv_public, which gets the privileges revoked from PUBLIC."""
     INDEXES = "indexes"
-    """What conditions of agents can use of them, and what that gives away."""
+    """How conditions of agents can use indexes, and what that reveals."""
     READERS = "row security"
-    """A table on which row security is switched on with its first profile, and who goes on reading all of it."""
+    """A table on which the first profile enables row security, and the accounts that still read all its rows."""
     UNGOVERNED = "not governed"
-    """No policy can grant this."""
+    """No policy can grant it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Finding:
 
 
 def findings_of(survey: Survey, options: PostgresInstallOptions) -> tuple[Finding, ...]:
-    """Everything that a person should know first; the worst comes first."""
+    """Return all findings, the most severe first."""
     order = list(FindingKind)
     found = [
         *_logins(survey, options),

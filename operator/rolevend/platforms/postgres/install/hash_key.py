@@ -1,4 +1,4 @@
-"""The key domain of the mask Hash: databases that were given one key under one name hash equal values equally."""
+"""The key domain of the mask Hash: databases with the same key and domain hash equal values equally."""
 
 import hashlib
 import hmac
@@ -16,9 +16,9 @@ _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def salt_of(domain: str, key: Secret) -> bytes:
-    """What hashes of the domain are made with. Another domain has another one, though its key be the same.
+    """Return the salt of the domain. Another domain has another salt, even with the same key.
 
-    Raises InvalidInput for a name that is none, or a key that could be guessed.
+    Raises InvalidInput for an invalid name or a guessable key.
     """
     if not _DOMAIN.fullmatch(domain):
         raise InvalidInput("domain", "must be lower-case letters, digits and '-', and begin and end with a letter or digit")
@@ -28,10 +28,10 @@ def salt_of(domain: str, key: Secret) -> bytes:
 
 
 def share(connection: Connection, domain: str, key: Secret) -> str | None:
-    """Lets the database of an administrator's `connection` hash with the key of `domain` from now on; answers the domain that it
-    had. From then on every hashed value is another one than before, also for roles that live.
+    """Set the hash salt of a database to the key of `domain`, by an administrator's `connection`. Returns the former domain. Every hashed
+    value changes, also for live roles.
 
-    `Conflict` where rolevend is not installed there, or is older.
+    Raises `Conflict` if rolevend is not installed there or is older.
     """
     salt = salt_of(domain, key)
     with translating("set the hash key"), connection.transaction():
@@ -39,10 +39,10 @@ def share(connection: Connection, domain: str, key: Secret) -> str | None:
         _require_installed(connection)
         connection.execute("SET LOCAL ROLE rv_owner")
         row = connection.execute("DELETE FROM rolevend.salt RETURNING domain").fetchone()
-        # What is copied is in no log of statements.
+        # Data of COPY is not in the statement log.
         with connection.cursor().copy("COPY rolevend.salt (salt, domain) FROM STDIN") as copying:
             copying.write_row((salt, domain))
-        # Plans of sessions that are open hold the former salt. They are discarded with any change of the function.
+        # Cached plans of open sessions contain the former salt. Any change of the function invalidates them.
         connection.execute("ALTER FUNCTION rolevend.hash(text) STABLE")
         return None if row is None else row[0]
 

@@ -1,7 +1,7 @@
-"""Installs rolevend in one database: first a plan that a person can read, then exactly that plan.
+"""Install rolevend in one database: compute a plan that a person can read, then run exactly that plan.
 
-The plan names every statement, and everybody whom it touches. Its digest is the consent: an installation under another digest,
-because somebody made a table or a login meanwhile, is refused. The installation is one transaction.
+The plan lists every statement and every affected account. Its digest is the consent: if the digest changed because of a new table or login,
+the installation is refused. The installation is one transaction.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
 VERSION = 12
-"""Of the files in `sql/install`. Grows with every change that a running operator must be able to see."""
+"""The version of `sql/install`. Increases with every change that a running operator must detect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """For the two logins; None leaves what is there, such as a certificate."""
+    """Passwords for the two logins; None keeps the current authentication, such as a certificate."""
 
     vendor: Secret | None = None
     programmer: Secret | None = None
@@ -36,7 +36,7 @@ class Passwords:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """What would run, and what a person should know first."""
+    """The statements and the findings."""
 
     server: str
     database: str
@@ -44,7 +44,7 @@ class InstallPlan:
     statements: tuple[InstallStatement, ...]
     findings: tuple[Finding, ...]
     digest: str = field(init=False)
-    """SHA-256 over everything else here: the same plan for the same database is the same digest."""
+    """SHA-256 over all other fields: equal plans for the same database have equal digests."""
 
     def __post_init__(self) -> None:
         canonical = json.dumps(self._content(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -52,14 +52,14 @@ class InstallPlan:
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
-        """What must be mended first: with any of these nothing is installed."""
+        """The findings that block the installation."""
         return tuple(finding for finding in self.findings if finding.kind is FindingKind.REFUSED)
 
     def as_json(self) -> dict[str, Any]:
         return {"digest": self.digest, **self._content()}
 
     def text(self) -> str:
-        """For a DBA: the findings, every statement with its reason, and the digest that consents to them."""
+        """Return the text for a DBA: the findings, every statement with its reason, and the digest."""
         return "\n".join([*self._text_of_findings(), *self._text_of_statements(), f"-- digest: {self.digest}", ""])
 
     def _content(self) -> dict[str, Any]:
@@ -95,9 +95,9 @@ class InstallPlan:
 
 
 def plan(connection: Connection, options: PostgresInstallOptions) -> InstallPlan:
-    """What `install` would do now, as the superuser that `connection` belongs to. Changes nothing.
+    """Return the plan of `install`, for the superuser of `connection`. Changes nothing.
 
-    `Conflict` where this server or database is none that rolevend can be installed in.
+    Raises `Conflict` if rolevend cannot be installed on this server or database.
     """
     with translating("plan the installation"), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -108,9 +108,9 @@ def plan(connection: Connection, options: PostgresInstallOptions) -> InstallPlan
 def install(
     connection: Connection, options: PostgresInstallOptions, *, accept: str, passwords: Passwords, randomness: Randomness
 ) -> InstallPlan:
-    """Runs exactly the plan whose digest a person accepted, in one transaction, and answers it.
+    """Run the plan with the accepted digest, in one transaction, and return it.
 
-    `Conflict`, and nothing has changed, where the plan of now is another one or has refusals.
+    Raises `Conflict`, without any change, if the current plan differs or has refusals.
     """
     verifiers = _verifiers(options, passwords, randomness)
     with translating("install"), connection.transaction():
@@ -152,7 +152,7 @@ def _same_logins(found: Survey, options: PostgresInstallOptions) -> None:
 
 
 def _pin(connection: Connection) -> None:
-    """Names mean the same whatever the superuser's own settings are."""
+    """Pin the settings that change the meaning of names and strings."""
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
     connection.execute("SET LOCAL standard_conforming_strings = on")
 

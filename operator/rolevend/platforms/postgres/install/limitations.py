@@ -1,12 +1,13 @@
-"""What an installation cannot take from vended roles, in sentences: for the plan before, and for the platform's status after. Pure."""
+"""Describe privileges that an installation cannot revoke from vended roles, for the plan and for the platform's status. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from rolevend.platforms.postgres.install.survey import Right
 
 LIVE_ROLES = 2000
-"""For how many live roles at a time an installation without a superuser is meant. `bench/managed.py` measures it:
-a vend takes about ten times as long as the first one."""
+"""The number of concurrent live roles that an installation without a superuser supports. `bench/managed.py` measures it: a vend takes about
+ten times as long as the first one.
+"""
 MANAGED = (
     "there is no superuser, so rv_owner becomes an admin member of every role it makes, and each further one costs more: "
     f"meant for up to {LIVE_ROLES} live roles at a time",
@@ -28,7 +29,7 @@ UNRESERVED = (
 
 
 def not_reserved_for(logins: Sequence[str]) -> str:
-    """That the operator's logins get none of the reserved connections."""
+    """Return the limitation that the operator's logins get no reserved connections."""
     return (
         f"{' and '.join(logins)} may not use reserved connections: while vended roles have all others, the operator can end none of them; "
         f"to mend it, run as one who may: GRANT pg_use_reserved_connections TO {', '.join(logins)} WITH INHERIT TRUE, SET FALSE"
@@ -36,7 +37,7 @@ def not_reserved_for(logins: Sequence[str]) -> str:
 
 
 def left_to_public(rights: Iterable[Right]) -> Iterator[tuple[str, str]]:
-    """(of what, what a vended role can do with it) for what PUBLIC has, as one sentence for each kind of right."""
+    """Yield (object, what a vended role can do with it), one sentence for each kind of privilege of PUBLIC."""
     by_kind: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         by_kind.setdefault((right.kind, right.privilege), []).append(right.object)
@@ -53,5 +54,5 @@ _MEANS = {
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few, and how many more."""
+    """Return the first few names and the number of others."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

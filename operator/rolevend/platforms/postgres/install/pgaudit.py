@@ -1,6 +1,6 @@
-"""What the extension pgaudit says in PostgreSQL's log, line by line: ``AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1,<not logged>``.
+"""Parse pgaudit's lines in PostgreSQL's log: ``AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1,<not logged>``.
 
-It writes while a statement runs: one line per statement or, with `pgaudit.log_relation` or `pgaudit.role`, per table and view of it.
+pgaudit writes while a statement runs: one line per statement or, with `pgaudit.log_relation` or `pgaudit.role`, one per table and view.
 """
 
 import csv
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _PREFIX = "AUDIT: "
 _COLUMNS = 9
-"""And the number of rows behind them, with `pgaudit.log_rows`."""
+"""With `pgaudit.log_rows` the number of rows follows."""
 _LEFT_OUT = ("<none>", "<not logged>", "<previously logged>")
 
 
@@ -18,24 +18,24 @@ class Entry:
     """One line."""
 
     statement: str
-    """Number of what the session called; what is run while a cursor is open, or within a function, has the number of that."""
+    """The number of the statement; statements within an open cursor or a function have its number."""
     substatement: str
-    """Its number within that."""
+    """The number within the statement."""
     relation: str | None
-    """`TABLE claims.people`, or what else it names."""
+    """`TABLE claims.people`, or another object."""
     is_call: bool
-    """Of a function, in a statement that has lines of its own."""
+    """A function call in a statement that has lines of its own."""
     text: str | None
-    """None where it was left out, since pgaudit was told so, or an earlier line has it."""
+    """None if pgaudit is configured to omit it, or an earlier line has it."""
     parameters: str | None
-    """The values, as CSV."""
+    """The parameter values, as CSV."""
 
 
 def entry(message: str) -> Entry | None:
-    """None for what is no line of pgaudit's."""
+    """Return the parsed line, or None if it is not pgaudit's."""
     if not message.startswith(_PREFIX):
         return None
-    # A statement of many lines is one field.
+    # A multi-line statement is one field.
     row = next(csv.reader(io.StringIO(message.removeprefix(_PREFIX), newline="")), [])
     if len(row) < _COLUMNS:
         return None

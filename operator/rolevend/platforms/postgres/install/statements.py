@@ -1,6 +1,6 @@
-"""The statements of an installation, in order. Pure: a survey to statements.
+"""Compute the statements of an installation, in order. Pure: a survey to statements.
 
-Whatever is there already is left out, or is safe to run again.
+A statement for an existing object is omitted or safe to run again.
 """
 
 import re
@@ -25,7 +25,7 @@ class InstallStatement:
 
 
 def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> tuple[InstallStatement, ...]:
-    """Every statement, apart from the passwords, which are nobody's to read."""
+    """Return all statements except those with passwords, which must not be shown."""
     return (
         *_files(survey, options),
         *_hardening(survey),
@@ -52,7 +52,7 @@ def _knows(survey: Survey, event: str) -> bool:
 
 
 def _hardening(survey: Survey) -> Iterator[InstallStatement]:
-    """First rv_public gets a right, then PUBLIC loses it, then everybody who was there becomes a member of rv_public."""
+    """Grant each right to rv_public, revoke it from PUBLIC, then make every existing account a member of rv_public."""
     taken = sorted((right for right in survey.public if right.may_be_taken), key=_order)
     for (kind, privilege), rights in groupby(taken, key=lambda right: (right.kind, right.privilege)):
         for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
@@ -99,7 +99,7 @@ def _programmer(survey: Survey, options: PostgresInstallOptions) -> Iterator[Ins
 
 
 def _consent(survey: Survey) -> Iterator[InstallStatement]:
-    """Functions that the plan lists as open are no drift afterwards. All others are."""
+    """Accept the exposed functions that the plan lists; all others are drift."""
     yield InstallStatement(
         "DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more."
     )

@@ -1,4 +1,4 @@
-"""What an installation finds in a database, read in one snapshot. Reads only; what follows from it is for `findings` and `steps`."""
+"""Read the state of a database before an installation, in one snapshot. Reads only; `findings` and `statements` interpret it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class PostgresInstallOptions:
-    """What a person chooses. A schema is governed when policies may grant tables of it."""
+    """The options of an installation. A schema is governed if policies may grant its tables."""
 
     schemas: tuple[str, ...]
     vendor: str = "rv_vendor"
     programmer: str = "rv_programmer"
     functions: tuple[str, ...] = ()
-    """Schemas whose functions agents may have as tools."""
+    """Schemas whose functions can be agents' tools."""
 
     def __post_init__(self) -> None:
         if not self.schemas:
@@ -43,28 +43,28 @@ class Server:
     database: str
     identifier: str
     administrator: str
-    """Who asks, and would install."""
+    """The connected user, who would install."""
     is_superuser: bool
     makes_roles: bool
     owns_database: bool
     shows_access: bool
-    """Shows pg_hba.conf to the administrator."""
+    """The administrator can read pg_hba.conf."""
     may_lend_signals: bool
-    """The administrator is no superuser, and may make others members of pg_signal_backend."""
+    """The administrator is not a superuser and can grant pg_signal_backend."""
     may_lend_files: bool
-    """Likewise, and may let others set temp_file_limit."""
+    """The administrator is not a superuser and can grant SET on temp_file_limit."""
     may_lend_connections: bool
-    """The administrator may make others members of pg_use_reserved_connections."""
+    """The administrator can grant pg_use_reserved_connections."""
     reserved_connections: int
     is_standby: bool
     encoding: str
     prepared_transactions: int
     is_installed: bool
     may_look: bool
-    """Into the tables of the installation that is there."""
+    """The administrator can read the tables of the installed version."""
     has_schema: bool
     event_triggers: tuple[str, ...]
-    """Ours."""
+    """The event triggers of rolevend."""
     other_database: str | None
 
 
@@ -81,18 +81,18 @@ class Role:
     is_superuser: bool
     can_login: bool
     is_strong: bool
-    """May create roles or databases, replicate, or bypass row security."""
+    """It can create roles or databases, replicate, or bypass row security."""
     makes_roles: bool
     is_mine: bool
-    """The administrator may grant it, and set its password."""
+    """The administrator can grant it and set its password."""
     gets_reserved: bool
-    """It gets a connection also where only reserved ones are left."""
+    """It can use reserved connections."""
     member_of: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """A right of PUBLIC; `object` is as GRANT names it."""
+    """A privilege of PUBLIC; `object` is as in GRANT."""
 
     kind: str
     object: str
@@ -106,7 +106,7 @@ class Exposed:
     """`relation`, `function` or `extension`."""
     object: str
     what: str
-    """The privileges, or why the rights of its caller do not bind the function, or the functions of the extension."""
+    """The privileges, the reason why the function exceeds its caller's privileges, or the functions of the extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ class GovernedSchema:
     name: str
     owner: str
     is_mine: bool
-    """The administrator acts for its owner."""
+    """The administrator is a member of its owner."""
     is_given: bool
-    """The programmer may use it already."""
+    """The programmer has USAGE already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ class GovernedTable:
     name: str
     kind: str
     shown: str
-    """The qualified name, quoted where it must be."""
+    """The qualified name, quoted if necessary."""
     owner: str
     owner_is_superuser: bool
     owner_is_mine: bool
-    """The administrator may make the programmer a member of it."""
+    """The administrator can make the programmer a member of the owner."""
     administrator_above: str | None
-    """A superuser of whom the owner is a member, or the administrator, who may be the owner."""
+    """A superuser, or the administrator, that is the owner or has the owner as a member."""
     has_row_security: bool
     readers: tuple[str, ...]
 
@@ -141,22 +141,22 @@ class Survey:
     server: Server
     installed: Installed | None
     roles: Mapping[str, Role]
-    """Those of ours that exist."""
+    """The existing roles of rolevend."""
     public: tuple[Right, ...]
-    """What PUBLIC has, and a vended role must not have."""
+    """The privileges of PUBLIC that a vended role must not have."""
     everybody: tuple[str, ...]
     logins: tuple[tuple[str, tuple[str, ...]], ...]
     exposed: tuple[Exposed, ...]
     schemas: tuple[GovernedSchema, ...]
     tables: tuple[GovernedTable, ...]
     owners: tuple[str, ...]
-    """Those for whom the programmer does not act yet."""
+    """The owners that the programmer is not a member of yet."""
     trusting_lines: tuple[int, ...]
-    """Of pg_hba.conf, where it is shown."""
+    """Lines of pg_hba.conf without authentication, if it can be read."""
 
     @property
     def mode(self) -> InstallMode:
-        """What the administrator's rights allow."""
+        """The mode that the administrator's privileges allow."""
         return InstallMode.SUPERUSER if self.server.is_superuser else InstallMode.MANAGED
 
 
@@ -164,7 +164,7 @@ OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
 
 
 def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
-    """`Conflict` where this server is none that rolevend can be installed on; nothing else is looked at then."""
+    """Read the survey. Raises `Conflict`, before it reads more, if rolevend cannot be installed on this server."""
     reader = _Reader(connection, options)
     server = reader.rows("server", Server)[0]
     admit(server)
@@ -184,7 +184,7 @@ def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
 
 
 def admit(server: Server) -> None:
-    """The checks that need nothing but the server's own word, each with what to do."""
+    """Check the server's own facts; each error has a way out."""
     major = server.version_number // 10_000
     refusals = [
         (not 16 <= major <= 18, f"PostgreSQL {server.version} is not supported: rolevend runs on 16, 17 and 18"),
@@ -220,7 +220,7 @@ class _Reader:
         }
 
     def rows(self, name: str, kind: type[Row]) -> tuple[Row, ...]:
-        def frozen(**fields: Any) -> Row:  # with arrays as tuples: a survey is a value
+        def frozen(**fields: Any) -> Row:  # arrays become tuples, so that a survey is a hashable value
             return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
         with self._connection.cursor(row_factory=kwargs_row(frozen)) as cursor:

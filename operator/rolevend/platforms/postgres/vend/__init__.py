@@ -1,1 +1,1 @@
-"""What vends a role: one call of a function of the database."""
+"""Vend a role: one call of a database function."""

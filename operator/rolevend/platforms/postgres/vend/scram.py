@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 verifiers as PostgreSQL stores them, so that no password ever travels to a server or into its log. Pure."""
+"""Compute SCRAM-SHA-256 verifiers as PostgreSQL stores them, so that no password reaches a server or its log. Pure."""
 
 import base64
 import hashlib
@@ -7,12 +7,12 @@ import hmac
 from rolevend.errors import InvalidInput
 
 ITERATIONS = 4096
-"""PostgreSQL's own default, and what its clients expect; the passwords that we make hold 256 random bits."""
+"""PostgreSQL's default, which its clients expect; generated passwords have 256 random bits."""
 SALT_BYTES = 16
 
 
 def verifier(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:
-    """What `CREATE ROLE … PASSWORD` takes for `password`. ASCII only: other texts have several spellings (RFC 4013)."""
+    """Return the verifier for `CREATE ROLE … PASSWORD`. ASCII only: other texts have several spellings (RFC 4013)."""
     if not password.isascii() or not password.isprintable() or not password:
         raise InvalidInput("password", "must be printable ASCII, and not empty")
     if len(salt) != SALT_BYTES:

@@ -1,4 +1,4 @@
-"""Vending, as calls to the platform's own functions: one round trip for one role, or for up to sixty."""
+"""Vend by calls to the database's functions: one round trip for up to sixty roles."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import CreatedRole, Credential, PasswordCredential
 
 CHUNK = 60
-"""What `rolevend.vend_many` takes."""
+"""The maximum batch of `rolevend.vend_many`."""
 
 _ONE = """
 SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, %(expires_at)s::timestamptz,
@@ -30,11 +30,11 @@ _DIGEST_DIGITS: Final = 16
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._:-]")
 
 Run = Callable[[Callable[[Connection], Any]], Any]
-"""Gives a connection to a piece of work, and answers what that answers."""
+"""Calls a function with a connection and returns its result."""
 
 
 def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> Sequence[CreatedRole]:
-    """One answer for each vend, in their order. What happens to one is its own; what happens to the connection is a whole chunk's."""
+    """Return one result for each vend, in their order. A vend fails alone; a lost connection fails the whole chunk."""
     answers: list[CreatedRole] = []
     for start in range(0, len(vends), CHUNK):
         answers += _chunk(run, attempt, vends[start : start + CHUNK], iterations)
@@ -95,7 +95,7 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
 
 
 def _resources(lease: Lease) -> dict[str, list[str]] | None:
-    """Schema -> tables. Nested, so that no separator has to be kept out of names."""
+    """Return schema -> tables; nested, so that names may contain any separator."""
     if lease.resources is None:
         return None
     return {
@@ -119,8 +119,9 @@ def _limits(limits: RoleLimits) -> dict[str, int]:
 
 
 def application_name(task: Task | None) -> dict[str, str]:
-    """Names the task in the role's lease: `task:`, as much of its id as has room, and the beginning of the digest of its intent. What
-    could break a line is a `_`. The role's sessions do not show it: other roles could read it there."""
+    """Return the task's name for the role's lease: `task:`, the id as far as it fits, and a prefix of the digest of its intent. Other
+    characters become `_`. The role's sessions do not show it, because other roles could read it there.
+    """
     if task is None:
         return {}
     digest = "" if task.intent_digest is None else f":{task.intent_digest.removeprefix('sha256:')[:_DIGEST_DIGITS]}"
@@ -129,14 +130,14 @@ def application_name(task: Task | None) -> dict[str, str]:
 
 
 def _verifier(credential: PasswordCredential, iterations: int) -> str:
-    """Salted by the password itself, which holds 256 random bits: the same vend again is the same verifier."""
+    """Return the verifier, salted by the password, which has 256 random bits: the same vend gives the same verifier."""
     password = credential.password.reveal()
     salt = hashlib.sha256(f"rolevend salt of {credential.role} {password}".encode()).digest()[:SALT_BYTES]
     return verifier(password, salt, iterations)
 
 
 def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
-    """Texts that PostgreSQL has no place for: found here, so that they spoil nobody else's vend."""
+    """Return an error for texts that PostgreSQL cannot store; checked here, so that they do not fail the whole chunk."""
     if lease.role != credential.role:
         return InvalidInput("credential", f"is for {credential.role}, and the lease for {lease.role}")
     named = [text for table in lease.resources or () for text in (table.schema, table.name)]

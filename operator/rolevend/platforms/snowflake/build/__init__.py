@@ -1,1 +1,1 @@
-"""What builds profiles: row and masking policies and views, made ahead of a vend and collected when unused."""
+"""Build and collect profiles: row and masking policies and views, created before a vend."""

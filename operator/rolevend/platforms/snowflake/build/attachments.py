@@ -1,4 +1,4 @@
-"""Which policies stand on tables, ours and those of others. Takes a warehouse."""
+"""Read the policies on tables, those of rolevend and others. Needs a warehouse."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, qualified
 
 _TOGETHER: Final = 50
-"""Tables that are asked about in one statement."""
+"""Tables per statement."""
 
 
 ROW_ACCESS_POLICY: Final = "ROW_ACCESS_POLICY"
@@ -25,10 +25,10 @@ class Attachments:
     schema: str
     name: str
     kind: str
-    """ROW_ACCESS_POLICY, MASKING_POLICY, or of another kind."""
+    """ROW_ACCESS_POLICY, MASKING_POLICY or another kind."""
     column: str | None = None
     arguments: tuple[str, ...] = ()
-    """The columns that a row access policy is set on, and those that a masking policy reads beside its own."""
+    """The columns of a row access policy, or the additional columns that a masking policy reads."""
 
     @property
     def is_ours(self) -> bool:
@@ -36,7 +36,7 @@ class Attachments:
 
     @property
     def obstacle(self) -> str:
-        """For somebody else's."""
+        """The obstacle, for another owner's policy."""
         kind = self.kind.replace("_", " ").lower()
         on = f" on column {self.column}" if self.column else ""
         return (
@@ -46,7 +46,7 @@ class Attachments:
 
 
 def read_policies(session: SnowflakeSession, database: str, tables: Sequence[TableId]) -> Mapping[TableId, tuple[Attachments, ...]]:
-    """Of the tables that have any."""
+    """Return the policies of the tables that have any."""
     found: dict[TableId, set[Attachments]] = {}
     for start in range(0, len(tables), _TOGETHER):
         for row in session.rows(_references(database, tables[start : start + _TOGETHER])):
@@ -57,8 +57,9 @@ def read_policies(session: SnowflakeSession, database: str, tables: Sequence[Tab
 
 
 def _names(told: str) -> tuple[str, ...]:
-    """None where they cannot be read: nothing says how a quote in a name is told. What rests on them then takes the policy for another one
-    than it wants, and is not built."""
+    """Parse column names; empty if they cannot be read, because Snowflake does not document quotes in them. The policy then counts as
+    different, and the profile is not built.
+    """
     try:
         return tuple(json.loads(told))
     except ValueError:

@@ -1,8 +1,7 @@
-"""Builds a profile where it is missing: looks what is there, and makes the rest, in an order in which every beginning is safe.
+"""Build a profile if it is missing: read its state, then create the missing parts in an order that is safe at every prefix.
 
-The wall goes on a table before any view of it is made, the marker to the profile's role before it may read anything, and the profile is
-handed to the vendor and written down last. Cut short at any point there is less than was wanted, and nothing that a vend could use; the
-next build makes what is missing.
+A table gets its wall before any view, the profile's role gets the marker before any privilege, and the profile is handed to the vendor and
+recorded last. An interrupted build leaves nothing that a vend could use; the next one continues.
 """
 
 import logging
@@ -34,28 +33,28 @@ from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal
 from rolevend.platforms.snowflake.types import column_type
 
 TOGETHER: Final = 50
-"""Statements in one request."""
+"""Statements per request."""
 LONGEST: Final = 900_000
-"""Bytes of them: Snowflake takes a million."""
+"""Bytes per request: Snowflake's limit is a million."""
 _ATTEMPTS: Final = 3
 
 Item = TypeVar("Item")
 
 Spread = Callable[[Callable[[SnowflakeSession, Sequence[View]], object], Sequence[Sequence[View]]], Iterator[object]]
-"""Has the work done for each of the items, several at a time, each time with a session of its own; answers in their order."""
+"""Runs the work for each item concurrently, each with its own session. Results are in order."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SnowflakeProfileText:
-    """What a profile is, in the order in which it is made."""
+    """The parts of a profile, in the order of creation."""
 
     name: ProfileName
     walls: tuple[tuple[TableId, SnowflakePolicy], ...]
-    """For tables that have none yet; tables share them, by the type of a column."""
+    """For tables without one; tables share walls, by the type of a column."""
     good_walls: Mapping[TableId, frozenset[str]]
-    """By name: those that say the same, on whichever of the table's columns."""
+    """Names of equivalent walls, on any column of the table."""
     views: tuple[View, ...]
 
     @property
@@ -79,7 +78,7 @@ def render(profile: Profile, account: Account) -> SnowflakeProfileText:
 
 
 def beginning(text: SnowflakeProfileText, cluster: ClusterId) -> tuple[Sql, ...]:
-    """The place and the role, which nobody can use yet. By the place what is left of a profile is found: see `collect`."""
+    """Return statements for the schema and the role, which are unusable so far. `collect` finds remains by the schema."""
     comment = literal(f'{{"rolevend":{{"cluster":"{cluster}"}}}}')
     return (
         compose("CREATE SCHEMA IF NOT EXISTS {} COMMENT = {}", text.schema, comment),
@@ -89,8 +88,9 @@ def beginning(text: SnowflakeProfileText, cluster: ClusterId) -> tuple[Sql, ...]
 
 
 def walls(text: SnowflakeProfileText, account: Account, attached: Mapping[TableId, Sequence[Attachments]]) -> tuple[Sql, ...]:
-    """First the policies, then each on its table, where there is none, or one of an older rolevend: in its place, so that the table is
-    never without."""
+    """Return statements for the policies, then one per table without a wall or with an older one. Each replaces in one statement, so that
+    the table always has a wall.
+    """
     wanted = []
     for table, policy in text.walls:
         there = [each.name for each in attached.get(table, ()) if each.kind == ROW_ACCESS_POLICY]
@@ -109,7 +109,7 @@ def grants(text: SnowflakeProfileText, account: Account) -> tuple[Sql, ...]:
 
 
 def hand_over(text: SnowflakeProfileText) -> Sql:
-    """Only the owner of a role can grant it."""
+    """Transfer the role to the vendor: only its owner can grant it."""
     return compose("GRANT OWNERSHIP ON ROLE {} TO ROLE {} COPY CURRENT GRANTS", text.role, VENDOR)
 
 
@@ -138,9 +138,12 @@ def build(
     spread: Spread,
     told: ProgressCallback = no_progress,
 ) -> None:
-    """Raises `Conflict`, before anything is changed on a table, where one has a policy of somebody else's: Snowflake takes one, and two
-    would not add up. And where a column is filtered by and masked for tools at once. `turn` is held while policies of some tables are put
-    up, so that two builders do not get into each other's way, and neither waits until the other is done."""
+    """Build the profile. `turn` is held while policies are set, so that concurrent builders do not interfere, and none waits for a whole
+    build.
+
+    Raises `Conflict`, before any change to a table, if a table has another owner's policy (Snowflake allows one), or if a column would be
+    both filtered and masked for tools.
+    """
     if session.rows(is_written_down(text.name)):
         return
     _expect_unchanged(session, profile, account)
@@ -149,7 +152,7 @@ def build(
     session.script(beginning(text, cluster))
     with turn:
         settled = table_policies.put(session, profile, account.database)
-    missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools have more than a wall already
+    missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools already have more than a wall
     counting = Counting(_telling(text, told), len(text.walls), "wall", len(settled))
     for few in _together(missing_walls, lambda _: 0):
         with turn:
@@ -159,7 +162,7 @@ def build(
     missing = [view for view in text.views if view.name not in views]
     counting = Counting(_telling(text, told), len(text.views), "view", len(text.views) - len(missing))
     batches = list(_together(missing, _size))
-    done = spread(_make, batches) if len(batches) > 1 else map(partial(_make, session), batches)  # for a few nobody logs in
+    done = spread(_make, batches) if len(batches) > 1 else map(partial(_make, session), batches)  # a few need no additional session
     for some, _ in zip(batches, done, strict=True):
         counting.more(len(some))
     session.script(grants(text, account))
@@ -170,7 +173,7 @@ def build(
 
 
 def _expect_unchanged(session: SnowflakeSession, profile: Profile, account: Account) -> None:
-    """Whoever may replace a tool may have done so since it was looked at."""
+    """Refuse a tool that was replaced since it was read."""
     there = tools.read_tools(session, account.database, [tool.id for tool in profile.tools])
     for planned in profile.tools:
         if planned not in there:
@@ -193,14 +196,14 @@ def _wall(
                 raise
         else:
             return
-        # Who builds another profile on the table, in another process, may have put the wall there: look again.
+        # A concurrent builder may have set the wall: read again.
         attached = read_policies(session, account.database, [table for table, _ in text.walls])
         _expect_ours(attached)
     raise PlatformBusy(f"policies come and go on tables of profile {text.name}")
 
 
 def _hand_over(session: SnowflakeSession, text: SnowflakeProfileText) -> None:
-    """Who builds the same at the same time may have done it."""
+    """Hand over; a concurrent builder may have done so."""
     if is_handed_over(session, text.name):
         return
     try:
@@ -218,14 +221,14 @@ def _expect_ours(attached: Mapping[TableId, Sequence[Attachments]]) -> None:
 
 
 def is_handed_over(session: SnowflakeSession, profile: ProfileName) -> bool:
-    """Whether the vendor owns its role."""
+    """True if the vendor owns the profile's role."""
     role = profile_role(profile)
     there = found(role, session.rows(look(role)))
     return there is not None and there["owner"] == VENDOR_ROLE
 
 
 def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Sequence[Item]]:
-    """In their order, as many as one request may hold."""
+    """Group the items, in order, into requests within the limits."""
     few: list[Item] = []
     for item in items:
         if few and (len(few) == TOGETHER or sum(map(size, few)) + size(item) > LONGEST):
@@ -237,7 +240,7 @@ def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Se
 
 
 def _telling(text: SnowflakeProfileText, told: ProgressCallback) -> ProgressCallback:
-    """The log, too, where a build takes more than a moment."""
+    """Also log the progress of a longer build."""
 
     def tell(progress: BuildProgress) -> None:
         told(progress)
@@ -265,5 +268,5 @@ def _good_walls(shape: TableShape) -> frozenset[str]:
 
 
 def _columns(shape: TableShape) -> tuple[Column, ...]:
-    """The wall reads none of them, and needs one to stand on."""
+    """Return the columns. The wall reads none, but must be set on one."""
     return tuple(Column(each.name, each.family, each.native_type) for each in shape.columns)

@@ -1,5 +1,6 @@
-"""Which profiles nobody uses, and how they go: written off first, so that no vend uses them meanwhile; then what they added to policies;
-then their role; and last the schema of their views, by which whatever is left of a profile is found, whoever left it."""
+"""Collect unused profiles. Order: mark as not built, so that no vend uses them; remove their fragments from policies; drop their role; drop
+the schema of their views last, because remains are found by it.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,7 +20,7 @@ _OF_PROFILES: Final = "RV_P_"
 def forgotten(
     session: SnowflakeSession, cluster: ClusterId, keep: Collection[ProfileName], unused_since: datetime
 ) -> tuple[ProfileName, ...]:
-    """The profiles of which there is something that no vend finds any more, those that are unused among them from now on."""
+    """Return the profiles with remains that no vend can use, after marking the unused ones."""
     kept = {profile_role(each) for each in keep}
     for row in session.rows(unused(cluster, unused_since)):
         if row["profile"] not in kept:
@@ -38,7 +39,7 @@ def drop_views(profile: ProfileName) -> Sql:
 
 
 def unused(cluster: ClusterId, since: datetime) -> Sql:
-    """Built before then, with no lease that was opened since or lives. What `drift` wrote off is not built."""
+    """Select profiles built before then without a live lease or one opened since. Profiles that `drift` marked do not count as built."""
     return compose(
         "SELECT PROFILE FROM {profiles} AS p WHERE CLUSTER = {cluster} AND RECORDED_AT < TO_TIMESTAMP_TZ({since})\n"
         "   AND NOT STARTSWITH(PROFILE, {off})\n"
@@ -53,7 +54,7 @@ def unused(cluster: ClusterId, since: datetime) -> Sql:
 
 
 def write_off(profile: ProfileName, since: datetime) -> Sql:
-    """Unless a lease came meanwhile: who vends finds it written down, or does not."""
+    """Mark a profile as not built unless a lease was opened meanwhile."""
     return compose(
         "DELETE FROM {profiles} WHERE PROFILE = {profile} AND (SELECT COUNT(*) FROM {lease} WHERE PROFILE = {profile} AND {used}) = 0",
         profiles=PROFILE,
@@ -64,7 +65,7 @@ def write_off(profile: ProfileName, since: datetime) -> Sql:
 
 
 def needed(since: datetime) -> Sql:
-    """Those that are built, and those of a lease that was opened since or lives."""
+    """Select the profiles that are built or have a lease that is live or opened since."""
     return compose(
         "SELECT PROFILE FROM {profiles} UNION SELECT PROFILE FROM {lease} WHERE PROFILE IS NOT NULL AND {used}",
         profiles=PROFILE,
@@ -84,6 +85,6 @@ def _used(since: datetime) -> Sql:
 
 
 def _schemas(session: SnowflakeSession, cluster: ClusterId, before: datetime) -> frozenset[str]:
-    """Of profiles of our cluster, made before then."""
+    """Return the schemas of this cluster's profiles created before then."""
     shown = session.rows(compose("SHOW SCHEMAS IN DATABASE {} STARTS WITH {}", DATABASE, literal(_OF_PROFILES)))
     return frozenset(str(row["name"]) for row in shown if row["created_on"] < before and cluster_of(row.get("comment")) == cluster)

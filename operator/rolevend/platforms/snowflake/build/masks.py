@@ -1,7 +1,7 @@
-"""Masks as SQL of Snowflake, each written by hand. Pure.
+"""Render masks as SQL of Snowflake. Pure.
 
-Nothing here can fail on a value: an error would tell which row has it. What a type cannot carry exactly is NULL: policy knows that before,
-by the limits of a column, and by `behind` what a policy of the table has less room for than a view.
+No expression fails on a value: an error would reveal its row. A value that a type cannot hold exactly becomes NULL. Policies know that from
+a column's limits, and `policy.table_policy` knows where a policy of the table has less room than a view.
 """
 
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ _UNITS: Final[dict[Unit, LiteralString]] = {Unit.YEAR: "YEAR", Unit.QUARTER: "QU
 
 @dataclass(frozen=True, slots=True)
 class MaskPosition:
-    """Where a mask is shown: `column`, of a type, as text finds it."""
+    """The masked column, its type, and how the text refers to it."""
 
     column: Sql
     family: Family
     native_type: str
     typed: bool = False
-    """Whether the result has to be of the column's own type, as in a masking policy; a view may show a longer text."""
+    """True if the result must have the column's own type, as in a masking policy; a view may show a longer text."""
 
     @property
     def limits(self) -> TypeLimits | None:
@@ -49,7 +49,7 @@ class MaskPosition:
 
 
 def mask_text(mask: Mask, place: MaskPosition) -> Sql:
-    """What is shown in `place` under `mask`."""
+    """Return the masked value of `place`."""
     if not carries(mask, place.family, place.limits):
         mask = Nullify()
     text = _masked(mask, place)
@@ -71,7 +71,7 @@ def _masked(mask: Mask, place: MaskPosition) -> Sql:
         case DateTrunc(unit):
             return _date_trunc(place, unit)
         case Hash():
-            # The salt is read with the rights of the owner of the view or policy; no salt is NULL.
+            # The salt is read with the privileges of the owner of the view or policy; without a salt it is NULL.
             return compose(
                 "SHA2(CONCAT((SELECT s.SALT FROM {salt} AS s), TO_BINARY({column}, 'UTF-8')), 256)", salt=control("SALT"), column=column
             )
@@ -84,7 +84,7 @@ def _masked(mask: Mask, place: MaskPosition) -> Sql:
 
 
 def _constant(place: MaskPosition, value: str) -> Sql:
-    """In the column's own type, so that every branch of a CASE has it. A text may be longer than the column."""
+    """Return the constant in the column's type, the same in every branch of a CASE. A text may be longer than the column."""
     text = value_text(value, place.family, place.native_type)
     if text is None:
         return _null(place)
@@ -92,7 +92,7 @@ def _constant(place: MaskPosition, value: str) -> Sql:
 
 
 def _null(place: MaskPosition) -> Sql:
-    """A type that needs more than a word is not named."""
+    """Return NULL, cast only if the type has a simple name."""
     kind = column_type(place.native_type)
     if kind is None:
         return compose("CASE WHEN FALSE THEN {column} END", column=place.column)
@@ -106,7 +106,9 @@ def _partial(column: Sql, keep_last: int) -> Sql:
 
 
 def _round(place: MaskPosition, step: str) -> Sql:
-    """By truncation, which leaves no type's range. The remainder is taken of what is not negative: whose sign it has else is no matter."""
+    """Truncate, which stays within the type's range. The remainder is computed of a non-negative number, because its sign is otherwise not
+    documented.
+    """
     if place.family is Family.FLOAT:
         return _round_float(place.column, step)
     kind = simple_type(place.native_type)
@@ -122,8 +124,9 @@ def _round(place: MaskPosition, step: str) -> Sql:
 
 
 def _round_float(column: Sql, step: str) -> Sql:
-    """As a decimal number of the digits that the type holds for sure, as on every platform. From 10^22 on it is not one of 38 digits that
-    has fifteen decimal places: NULL, as for NaN, which is greater than any number."""
+    """Round as a decimal number with the digits that the type holds exactly, as on every platform. From 10^22 on it exceeds 38 digits with
+    fifteen decimal places: NULL, as for NaN, which sorts after all numbers.
+    """
     size = compose("CASE WHEN ABS({column}) < 1e22 THEN ABS({column}) END", column=column)
     exact = compose("ROUND(({size})::NUMBER(38,15), LEAST(15, 14 - FLOOR(LOG(10, NULLIF({size}, 0)))))", size=size)
     return compose(
@@ -137,7 +140,7 @@ def _round_float(column: Sql, step: str) -> Sql:
 
 
 def _regex(column: Sql, pattern: str, replacement: str) -> Sql:
-    """Every match; `.` matches a line's end, too. A text that stays as it was is not shown."""
+    """Replace every match; `.` matches a line end too. An unchanged text is not shown."""
     return compose(
         "COALESCE(NULLIF(REGEXP_REPLACE({column}, {pattern}, {replacement}, 1, 0, 's'), {column}),"
         " CASE WHEN {column} IS NOT NULL THEN '***' END)",
@@ -154,12 +157,12 @@ def _date_trunc(place: MaskPosition, unit: Unit) -> Sql:
 
 
 def _rounded_type(step: str, kind: ColumnType) -> ColumnType:
-    """What holds multiples of `step` that are no larger than the type's values."""
+    """Return a type that holds multiples of `step` up to the type's largest value."""
     scale = max(kind.scale, places_of(step))
     return ColumnType(kind.kind, kind.digits - kind.scale + scale, scale)
 
 
 def _bound(mask: Mask, place: MaskPosition) -> int | None:
-    """How many characters of a result may be shown, where there may be more."""
+    """Return the maximum number of characters, if the result may be longer."""
     length = place.limits.length if place.limits is not None and place.typed and place.family is Family.TEXT else None
     return length if length is not None and is_cut(mask, length) else None

@@ -1,4 +1,6 @@
-"""Why tables cannot be governed, written down by who may ask which policies a table has, for who only vends: both must decide alike."""
+"""Share obstacles of tables: the programmer, which can read a table's policies, writes them for processes that only vend, so that both
+decide alike.
+"""
 
 from collections.abc import Mapping
 
@@ -16,7 +18,7 @@ def read_obstacles(session: SnowflakeSession) -> Obstacles:
 
 
 def write_obstacles(session: SnowflakeSession, obstacles: Obstacles) -> None:
-    """In one request, and only where it is something new."""
+    """Write them in one request, if they changed."""
     if read_obstacles(session) != obstacles:
         session.script([compose("BEGIN"), compose("DELETE FROM {}", OBSTACLE), *_rows(obstacles), compose("COMMIT")])
 

@@ -1,26 +1,25 @@
-"""What keeps rows of a table apart on Snowflake: a wall on the table, and a secure view of it in each profile's schema. Pure.
+"""Render the policies that isolate rows of a table on Snowflake. Pure.
 
-**Agents read secure views**, `ROLEVEND.<profile>.<view>` (`views`), and have no privilege on tables. One view says the per-cell rule
-exactly, as on PostgreSQL. Policies on the table itself cannot, since there is one row access policy for each table and one masking policy
-for each column, for all profiles at once, and a column is in the signature of one of the two only:
+**Agents read secure views**, `ROLEVEND.<profile>.<view>` (`views`), and have no privilege on tables. A view expresses the rule of each
+cell exactly, as on PostgreSQL. Policies on the table cannot: a table has one row access policy and a column one masking policy, shared by
+all profiles, and a column is in the signature of only one of the two kinds. So with policies on the table:
 
-* a mask that depends on the row reads the columns that the row filter reads, so the two policies would share them;
-* a column that one profile masks could be filtered by in no other one;
-* a column that is added to the table later would be shown in clear, and what no policy grants would be, too, unless it is masked;
-* what is longer than the column could not be shown in its place;
-* each new profile would write a shared body anew, under live roles.
+* a mask that depends on the row would read the columns of the row filter, which both policies would share;
+* a column that one profile masks could not be filtered by in another one;
+* a column that is added to the table later, or that no policy grants, would be shown unless it is masked;
+* a masked value could not be longer than the column;
+* each new profile would change a shared policy under live roles.
 
-**The wall** is the table's row access policy (`row_policy` without fragments): a session that holds any profile, or whose user was made for
-a vended role, sees no row, except through views of ours. So it does not matter what PUBLIC may read, or what somebody grants by hand. It
-never changes, and tables share it.
+**The wall** is the table's row access policy (`row_policy` without fragments): a session that holds a profile, or whose user was created
+for a vended role, sees no row except through rolevend's views. So grants to PUBLIC and manual grants have no effect for it. The wall never
+changes, and tables share it.
 
-**Tables behind a tool**, such as those of a semantic view, are read by their own names, so a profile with that tool is granted SELECT on
-them, and adds a `TableFragment` (`fragments`) to the table's row policy and to its masking policies. What those cannot say gets the
-stricter form, never the weaker one, and `stricter` says so. Fragments that cannot be in force together are a `Conflict`: whoever comes
-later is refused, and what live roles see stays as it is.
+**Tables behind a tool**, such as those of a semantic view, are read by their own names. A profile with that tool gets SELECT on them, and
+adds a `TableFragment` (`sql_fragments`) to the table's row policy and masking policies. A rule that these cannot express gets the stricter
+form, and `stricter` says so. Incompatible fragments are a `Conflict`: the later profile is refused, and live roles are not affected.
 
-Policies are named by what they say, and are never altered: another body is another policy, and a table goes from one to the other in one
-statement. Masks are set before the row policy that needs them, and taken away after it: at every point what is shown is too little.
+The name of a policy is a digest of its content, and a policy is never altered: a table changes from one policy to another in one
+statement. Masks are set before the row policy that needs them, and removed after it, so that every intermediate state shows less.
 """
 
 import hashlib
@@ -59,20 +58,20 @@ Fragments = Mapping[ProfileName, TableFragment]
 
 @dataclass(frozen=True, slots=True)
 class SnowflakePolicy:
-    """A row access policy or a masking policy. Its name is a digest of what it says."""
+    """A row access policy or a masking policy. Its name is a digest of its content."""
 
     name: str
     """Within ROLEVEND.CONTROL."""
     create: str
-    """One statement, which does nothing where it is there."""
+    """One statement; no effect if the policy exists."""
     arguments: tuple[str, ...]
-    """The table's columns that it is set on, in order; the first one of a masking policy is what it masks."""
+    """The table's columns, in order; the first one of a masking policy is the masked one."""
 
 
 def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) -> SnowflakePolicy:
-    """The one row access policy of a table, all of whose columns are given: the wall, and the rows of `fragments`.
+    """Return the row access policy of a table with all its `columns`: the wall, and the rows of `fragments`.
 
-    `Conflict` where those cannot be in force together, or where no column is left that a row policy could be set on.
+    Raises `Conflict` if the fragments are incompatible, or if no column is left for the row policy.
     """
     _require_compatible(table, fragments)
     read = {name for each in fragments.values() for name in each.reads}
@@ -87,7 +86,7 @@ def row_policy(table: TableId, columns: Sequence[Column], fragments: Fragments) 
 
 
 def masking_policies(table: TableId, columns: Sequence[Column], fragments: Fragments) -> tuple[SnowflakePolicy, ...]:
-    """One for each column that one of `fragments` masks, in the table's order. `Conflict` as for `row_policy`."""
+    """Return a policy for each column that one of `fragments` masks, in the table's order. Raises `Conflict` as `row_policy` does."""
     _require_compatible(table, fragments)
     masked = {name for each in fragments.values() for name in each.columns}
     by_name = {column.name: column for column in columns}
@@ -95,7 +94,7 @@ def masking_policies(table: TableId, columns: Sequence[Column], fragments: Fragm
 
 
 def set_row_policy(table: TableId, policy: SnowflakePolicy, *, database: str, instead_of: str | None = None) -> str:
-    """One statement, so that the table is never without; `instead_of` is the policy of ours that it has."""
+    """Return one statement, so that the table always has a policy. `instead_of` is rolevend's policy that it replaces."""
     return compose(
         "ALTER TABLE {table} {dropped}ADD ROW ACCESS POLICY {policy} ON ({arguments})",
         table=qualified(database, table.schema, table.name),
@@ -106,8 +105,9 @@ def set_row_policy(table: TableId, policy: SnowflakePolicy, *, database: str, in
 
 
 def set_masking_policy(table: TableId, policy: SnowflakePolicy, *, database: str, replacing: bool = False) -> str:
-    """One statement. `replacing` says that the column has a policy of ours, which this one takes the place of; where it is somebody
-    else's it must not be set at all."""
+    """Return one statement. `replacing`: the column has a policy of rolevend, which this one replaces. Another owner's policy must not be
+    replaced.
+    """
     return compose(
         "ALTER TABLE {table} MODIFY COLUMN {column} SET MASKING POLICY {policy} USING ({arguments}){force}",
         table=qualified(database, table.schema, table.name),
@@ -134,8 +134,9 @@ _PASSES = (
     ),
     compose("INVOKER_ROLE() = {}", literal(OWNER)),
 )
-"""Who is not concerned: a session without any profile, whichever of its roles is the primary one, whose user was not made for a vended role
-either: such a user may put its role aside, and be nothing but PUBLIC. And views of ours, which have a rule of their own."""
+"""Exempt: a session without any profile whose user was not created for a vended role (such a user may drop its role and have only PUBLIC),
+and rolevend's views, which have their own rule.
+"""
 
 
 def _masking_policy(column: Column, by_name: Mapping[str, Column], fragments: Fragments) -> SnowflakePolicy:
@@ -176,12 +177,12 @@ def _argument(name: Sql, column: Column) -> Sql:
 
 
 def _shown(fragments: Fragments) -> list[tuple[ProfileName, TableFragment]]:
-    """Those that show any row, in one order."""
+    """Return the fragments that show any row, in a stable order."""
     return sorted(((profile, each) for profile, each in fragments.items() if each.row != NO_ROW), key=lambda each: each[0])
 
 
 def _free(table: TableId, columns: Sequence[Column], fragments: Fragments) -> Column:
-    """A column that no masking policy is about, for a row policy that needs one and reads none."""
+    """Return a column without a masking policy, for a row policy that reads no column but needs one."""
     taken = {name for each in fragments.values() for masked, shown in each.columns.items() for name in (masked, *shown.reads)}
     free = next((each for each in columns if each.name not in taken and column_type(each.native_type) is not None), None)
     if free is None:
@@ -192,7 +193,7 @@ def _free(table: TableId, columns: Sequence[Column], fragments: Fragments) -> Co
 
 
 def _require_compatible(table: TableId, fragments: Fragments) -> None:
-    """A column is in the signature of a row policy or of a masking policy, and what is masked is no condition of another mask."""
+    """Refuse fragments that filter and mask one column, or that mask a column which another mask reads."""
     masked = {name for each in fragments.values() for name in each.columns}
     read = {name for each in fragments.values() for name in each.reads}
     conditional = {name for each in fragments.values() for shown in each.columns.values() for name in shown.reads}
@@ -205,5 +206,5 @@ def _require_compatible(table: TableId, fragments: Fragments) -> None:
 
 
 def _text(stored: str) -> Sql:
-    """Of a fragment: it was composed when that was made."""
+    """Return a fragment's text, which was composed when it was created."""
     return Sql(stored)

@@ -1,7 +1,7 @@
-"""Row predicates as SQL of Snowflake. Pure: values to composed text.
+"""Render row predicates as SQL of Snowflake. Pure: values to composed text.
 
-User attributes are never in the text: a `Reading` says where the text finds them, in a sub-select that names no column of the table. What
-is missing there is NULL. Every test of a column is NULL where the column is, also those that are decided here.
+User attributes are never in the text: a `Reading` refers to them in a sub-select that names no column of the table. A missing value is
+NULL. Every test of a NULL column is NULL, also a test that is decided here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,7 @@ _INCOMPARABLE: Final = (Family.OTHER, Family.UUID)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """An attribute, and the family that its values are compared in; TEXT where they only have to be there."""
+    """An attribute, and the family of its comparison; TEXT if it only has to exist."""
 
     attribute: str
     family: str
@@ -45,14 +45,14 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a text finds a column, and the array of an attribute's values."""
+    """How the SQL refers to a column, and to the array of an attribute's values."""
 
     column: Callable[[str], Sql]
     attribute: Callable[[Need], Sql]
 
 
 def any_of(conditions: Sequence[Condition], reading: Reading) -> Sql | None:
-    """That one of `conditions` holds; None where that is always so."""
+    """Return a test that one of `conditions` holds; None if that is always true."""
     if not conditions:
         raise InvalidInput("", "a filter without a condition would mean nothing")
     rendered = [condition_text(condition, reading) for condition in conditions]
@@ -63,12 +63,12 @@ def any_of(conditions: Sequence[Condition], reading: Reading) -> Sql | None:
 
 
 def all_of(clauses: Iterable[Sequence[Condition]], reading: Reading) -> list[Sql]:
-    """That one of each of `clauses` holds, as tests that all have to be true; those that always are are left out."""
+    """Return the tests that one condition of each clause holds, without those that are always true."""
     return [text for clause in clauses if (text := any_of(clause, reading)) is not None]
 
 
 def condition_text(condition: Condition, reading: Reading) -> Sql | None:
-    """That one grant's condition holds; None where that is always so. That the attributes are there stands before the predicate."""
+    """Return a test that one grant's condition holds; None if always true. The tests that attributes exist precede the predicate."""
     parts = [compose("{values} IS NOT NULL", values=reading.attribute(need)) for need in needs_of(condition)]
     if condition.predicate is not None:
         parts.append(predicate_text(condition.predicate, reading))
@@ -76,7 +76,7 @@ def condition_text(condition: Condition, reading: Reading) -> Sql | None:
 
 
 def needs_of(condition: Condition) -> tuple[Need, ...]:
-    """What has to be there, in a stable order: each attribute in every family that the predicate compares it in."""
+    """Return the needed attributes, in a stable order: each in every family of a comparison."""
     read = {
         _need(atom) for atom in ([] if condition.predicate is None else atoms(condition.predicate)) if isinstance(atom, AttributeMembership)
     }
@@ -128,8 +128,9 @@ def _comparison(column: Sql, operator: Operator, literal: Value, reference: Colu
 
 
 def _number_comparison(column: Sql, operator: Operator, text: str, kind: ColumnType) -> Sql:
-    """With a number of the column's own digits, so that no comparison needs more digits than there are: 12.505 is not equal to any number
-    with two decimal places, and 12.50 is the largest below it."""
+    """Compare with a number of the column's scale, so that no comparison exceeds the maximum precision: 12.505 is not equal to any number
+    with two decimal places, and 12.50 is the largest below it.
+    """
     units, exact = in_units(text, kind)
     match operator:
         case Operator.EQUAL | Operator.NOT_EQUAL:
@@ -150,7 +151,7 @@ def _number_comparison(column: Sql, operator: Operator, text: str, kind: ColumnT
 
 
 def _decided(column: Sql, *, holds: bool) -> Sql:
-    """What is so for every value that the column can have."""
+    """Return a test with the same outcome for every non-NULL value."""
     return compose("CASE WHEN {column} IS NOT NULL THEN {holds} END", column=column, holds=Sql("TRUE" if holds else "FALSE"))
 
 
@@ -163,8 +164,9 @@ def _membership(column: Sql, literals: Sequence[Literal], reference: ColumnRefer
 
 
 def _attribute(column: Sql, values: Sql, reference: ColumnReference) -> Sql:
-    """Texts are compared with texts, so that no VARIANT decides what is equal. A number of a FLOAT has no exact text: there both sides have
-    become a VARIANT in the same way. Outside stands what makes sure that NULL is not in an array."""
+    """Test membership. Values are compared as texts, so that no VARIANT comparison is involved. A FLOAT has no exact text: both sides
+    become a VARIANT in the same way. The outer test excludes NULL, which could be in an array.
+    """
     _require_comparable(reference)
     text = column if reference.family is Family.FLOAT else canonical_text(column, reference.family)
     return compose(

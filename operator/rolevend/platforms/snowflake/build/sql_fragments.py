@@ -1,8 +1,6 @@
-"""What one profile adds to the policies of a table that a tool of it reads by its own name. Pure.
+"""Render a profile's part of the policies on a table that a tool reads by its own name. Pure.
 
-One row access policy and one masking policy for each column say less than a view does: what they show is decided in
-`policy.table_policy`, and
-written as SQL here.
+`policy.table_policy` decides what the policies show.
 """
 
 import json
@@ -27,33 +25,33 @@ NO_ROW: Final = "FALSE"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a profile shows of a column of the table itself."""
+    """The masked value of a column of the table itself."""
 
     text: str
     reads: tuple[str, ...] = ()
-    """The other columns that `text` names, sorted."""
+    """The other columns that `text` reads, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFragment:
-    """What one profile adds. Closed SQL, of this profile alone."""
+    """One profile's part of the policies: self-contained SQL."""
 
     lease: str
-    """True where the session's role has a lease of the profile that lives and covers the table."""
+    """True if the session's role has a live lease of the profile that covers the table."""
     row: str
-    """True for the rows that the profile shows where `lease` is true; NO_ROW where it can show none."""
+    """True for the rows that the profile shows under `lease`; NO_ROW if none."""
     reads: tuple[str, ...]
-    """The columns that `row` names, sorted."""
+    """The columns that `row` reads, sorted."""
     columns: Mapping[str, Shown] = field(default_factory=dict)
-    """Those that are not shown in clear, and those that are not granted."""
+    """The columns that are masked or not granted."""
     stricter: tuple[str, ...] = ()
-    """What is stricter than the rule, and why, one sentence each; empty where it is exact."""
+    """One sentence for each difference from the rule, with the reason; empty if it is exact."""
     written_for: frozenset[str] = frozenset()
-    """The columns that the table had. Another one is for `completed`."""
+    """The table's columns at the time of writing. `completed` handles additional ones."""
 
 
 def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column]) -> TableFragment:
-    """For a table that a tool reads; `columns` are all that it has, granted or not: what is added later has to be masked, too."""
+    """Return the fragment for a table that a tool reads. `columns` are all columns, because later ones must be masked too."""
     lease = compose("EXISTS (SELECT 1 FROM ({lease}) AS l)", lease=current_lease(profile, table.table))
 
     def attribute(need: Need) -> Sql:
@@ -71,7 +69,7 @@ def fragment(profile: ProfileName, table: TableShape, columns: Sequence[Column])
 
 
 def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragment:
-    """The same for a table with these columns: what came to it since shows NULL."""
+    """Return the fragment for a table with these columns: columns added since show NULL."""
     added = [each for each in columns if each.name not in fragment.written_for]
     if any(column_type(each.native_type) is None for each in added):
         return replace(fragment, row=NO_ROW, reads=(), columns={})
@@ -80,14 +78,14 @@ def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragme
 
 
 def dumped(fragment: TableFragment) -> str:
-    """As the control database keeps it."""
+    """Serialize for the control database."""
     columns = {name: [shown.text, list(shown.reads)] for name, shown in fragment.columns.items()}
     told = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.stricter), sorted(fragment.written_for)]
     return json.dumps(told, ensure_ascii=False)
 
 
 def loaded(text: str) -> TableFragment:
-    """What `dumped` wrote."""
+    """Parse the text of `dumped`."""
     lease, row, reads, columns, stricter, written_for = json.loads(text)
     shown = {name: Shown(each, tuple(others)) for name, (each, others) in columns.items()}
     return TableFragment(lease, row, tuple(reads), shown, tuple(stricter), frozenset(written_for))

@@ -1,7 +1,7 @@
-"""Tables behind a tool: the policies that each needs so that whoever reads it by its own name sees there what its profile shows.
+"""Set the policies of tables behind a tool, so that a reader of the table sees what its profile shows.
 
-Written down first, then put on the table, then looked at again: who builds another profile over the table at the same time may have put
-there what they knew of. Takes a warehouse.
+Fragments are recorded first, then set on the table, then verified, because a concurrent builder may have set the policies that it knew.
+Needs a warehouse.
 """
 
 import json
@@ -32,8 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 def put(session: SnowflakeSession, profile: Profile, database: str) -> frozenset[TableId]:
-    """The tables of the profile that have such policies now, its own among them. `Conflict` where those of several profiles cannot be
-    in force together: then nothing of this one is left."""
+    """Return the profile's tables that have such policies now.
+
+    Raises `Conflict`, and removes this profile's fragments, if those of several profiles are incompatible.
+    """
     known = read_fragments(session)
     own = [table for table in profile.tables if any(table.table in tool.reads for tool in profile.tools)]
     behind = sorted({table.table for table in profile.tables if table.table in known} | {each.table for each in own})
@@ -42,7 +44,7 @@ def put(session: SnowflakeSession, profile: Profile, database: str) -> frozenset
     for table, each in mine.items():
         if profile.name not in known.get(table, {}):
             together = {**known.get(table, {}), profile.name: each}
-            _wanted(table, columns, together, Carried(), database)  # a Conflict comes before anything is done
+            _wanted(table, columns, together, Carried(), database)  # raises Conflict before any change
             session.rows(_write_down(profile.name, table, each))
     try:
         settle(session, behind, database)
@@ -53,7 +55,7 @@ def put(session: SnowflakeSession, profile: Profile, database: str) -> frozenset
 
 
 def settle(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> None:
-    """Each table gets the policies that all of its fragments ask for, where it has others."""
+    """Set on each table the policies that all of its fragments need."""
     for _ in range(_ATTEMPTS):
         missing = unsettled(session, tables, database)
         if not missing:
@@ -69,7 +71,7 @@ def settle(session: SnowflakeSession, tables: Sequence[TableId], database: str) 
 
 
 def unsettled(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> Mapping[TableId, tuple[str, ...]]:
-    """What has to be run for those that have not the policies which their fragments ask for."""
+    """Return the statements for tables whose policies differ from those that their fragments need."""
     columns = read_columns(session, database, {table.schema for table in tables})
     there = [table for table in tables if table in columns]
     if not there:
@@ -80,7 +82,7 @@ def unsettled(session: SnowflakeSession, tables: Sequence[TableId], database: st
 
 
 def hide_added(session: SnowflakeSession, tables: Sequence[TableId], database: str) -> None:
-    """Masks for tools what came to the tables since their fragments were written."""
+    """Mask columns that were added to the tables since their fragments were written."""
     columns, fragments = read_columns(session, database, {table.schema for table in tables}), read_fragments(session)
     grown = [
         table
@@ -91,7 +93,7 @@ def hide_added(session: SnowflakeSession, tables: Sequence[TableId], database: s
 
 
 def take_away(session: SnowflakeSession, profile: ProfileName, database: str) -> None:
-    """What the profile added; others' parts stay. A table that somebody else governs now is theirs, as it is."""
+    """Remove the profile's fragments; those of others stay. A table with another owner's policy stays unchanged."""
     tables = sorted(table for table, fragments in read_fragments(session).items() if profile in fragments)
     if tables:
         session.rows(compose("DELETE FROM {} WHERE PROFILE = {}", FRAGMENT, literal(profile_role(profile))))
@@ -113,7 +115,7 @@ def read_fragments(session: SnowflakeSession) -> Mapping[TableId, Fragments]:
 def _wanted(
     table: TableId, columns: Mapping[TableId, Sequence[Column]], fragments: Fragments, carried: Carried, database: str
 ) -> tuple[str, ...]:
-    """What came to the table after a fragment was written no tool sees."""
+    """Return the statements; columns added after a fragment was written are hidden."""
     whole = {profile: completed(each, columns[table]) for profile, each in fragments.items()}
     return exchanged(table, columns[table], carried, whole, database=database)
 

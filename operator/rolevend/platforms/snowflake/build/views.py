@@ -1,8 +1,8 @@
-"""The secure view of one table in one profile's schema. Pure.
+"""Render the secure view of one table in a profile's schema. Pure.
 
-It says the rule of `TableShape` whole: the rows, and what each column shows in which of them. The lease is joined as one row, or none: so
-where there is no lease there is no row, and no test asks for it again. Secure, so that no condition of a question sees rows before the
-view's own have decided, and nobody reads its text but its owner.
+It expresses the whole `TableShape`: the rows, and the value of each cell. The lease is joined as at most one row: without a lease there is
+no row, and no further test is needed. A secure view, so that an agent's condition sees only visible rows, and only its owner reads its
+text.
 """
 
 from collections import Counter
@@ -22,16 +22,18 @@ from rolevend.policy.shape import ColumnShape, TableShape
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One table as a profile shows it."""
+    """The view of one table."""
 
     name: str
     create: str
-    """One statement, which may run again."""
+    """One statement, safe to run again."""
 
 
 def secure_view(profile: ProfileName, table: TableShape, *, database: str) -> View:
-    """The view of `table`, which is in `database`. InvalidInput where two columns are told apart by their case alone: a session can be
-    set so that it does not see the difference."""
+    """Return the view of `table`, which is in `database`.
+
+    Raises InvalidInput if two column names differ only in case: a session can be configured to ignore case.
+    """
     twice = [each for each, count in Counter(column.name.upper() for column in table.columns).items() if count > 1]
     if twice:
         raise InvalidInput("", f"two columns of {table.table} are {twice[0][:60]} but for their case: rename one, or grant one alone")
@@ -68,7 +70,7 @@ def conditions_of(table: TableShape) -> Iterator[Condition]:
 
 
 def column_text(column: ColumnShape, place: MaskPosition, reading: Reading) -> Sql:
-    """What a column shows: the first cell that applies, and NULL where none does."""
+    """Return the value of a column: the first matching cell, else NULL."""
     whens: list[Sql] = []
     nothing = mask_text(Nullify(), place)
     for cell in column.cells:
@@ -81,7 +83,9 @@ def column_text(column: ColumnShape, place: MaskPosition, reading: Reading) -> S
 
 
 def attribute_values(attributes: Sql, need: Need) -> Sql:
-    """The array of one attribute's values, in the lease's ATTRS; NULL where there is none. A FLOAT has no exact text: texts become one."""
+    """Return the array of one attribute's values, from the lease's ATTRS; NULL if missing. FLOAT texts are converted, because they are not
+    exact.
+    """
     values = compose(
         "GET(GET({attrs}, {key}), {family})::ARRAY", attrs=attributes, key=literal(need.attribute), family=literal(need.family)
     )

@@ -1,1 +1,1 @@
-"""What drops roles, and ends the sessions that still use them."""
+"""Drop roles, and end the sessions that still use them."""

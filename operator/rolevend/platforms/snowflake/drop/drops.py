@@ -1,6 +1,6 @@
-"""The statements that end a vended role, in the order in which nothing is left open. Pure: an ending to SQL.
+"""Statements that end a vended role, in a safe order. Pure: an ending to SQL.
 
-Its end is written down first, and then its user is locked out: a vend that arrives later is refused, and one that is under way fails.
+The end is recorded first, then the user is locked out: a later vend is refused, and a concurrent one fails.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,21 @@ Row = Mapping[str, Any]
 
 
 def drop(ending: DropRequest, cluster: ClusterId) -> tuple[Sql, ...]:
-    """Of a role that is there. The answer to the first statement says what it held, for `owned`: that goes to who drops it, and from
-    there to quarantine.
+    """Return the statements for an existing role. The rows of the first one list its grants, for `owned`: owned objects go to the dropping
+    role, and then to quarantine.
 
-    Fails before anything is changed where the name belongs to another vend."""
+    Fails before any change if the name belongs to another vend.
+    """
     return (compose("SHOW GRANTS TO ROLE {}", name(ending.role)), *drop_remains(ending, cluster))
 
 
 def drop_remains(ending: DropRequest, cluster: ClusterId) -> tuple[Sql, ...]:
-    """Of a role that is not there: it never was, is gone already, or its vend was cut short or is under way."""
+    """Return the statements for a missing role: it never existed, is dropped already, or its vend was interrupted or is running."""
     return (close(ending, cluster), *without_warehouse(ending.role))
 
 
 def without_warehouse(role: RoleName) -> tuple[Sql, ...]:
-    """Disabling a user aborts what it runs; dropping it ends its sessions."""
+    """Return the statements that need no warehouse. Disabling a user aborts its statements; dropping it ends its sessions."""
     user = name(role)
     return (
         compose("ALTER USER IF EXISTS {} SET DISABLED = TRUE", user),
@@ -38,7 +39,9 @@ def without_warehouse(role: RoleName) -> tuple[Sql, ...]:
 
 
 def close(ending: DropRequest, cluster: ClusterId) -> Sql:
-    """Writes its end down, once. CLUSTER is NULL, and so the row and all that follows refused, where the name belongs to another vend."""
+    """Return the statement that records the end once. If the name belongs to another vend, CLUSTER is NULL, so that the row and the
+    following statements fail.
+    """
     return compose(
         "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID)\n"
         "SELECT {role}, {reason},\n"
@@ -55,7 +58,7 @@ def close(ending: DropRequest, cluster: ClusterId) -> Sql:
 
 
 def look(role: str) -> Sql:
-    """The role with its owner and comment, and whatever else begins like it: see `found`."""
+    """Return the statement that shows the role, and others with this prefix: see `found`."""
     return compose("SHOW ROLES STARTS WITH {}", literal(role))
 
 
@@ -64,17 +67,19 @@ def found(role: str, rows: Sequence[Row]) -> Row | None:
 
 
 def owned(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
-    """What a role owned, of `SHOW GRANTS TO ROLE`: kind and name. A vended role can make nothing, so somebody gave it that."""
+    """Return kind and name of objects that a role owned, from `SHOW GRANTS TO ROLE`. A vended role cannot create objects, so another
+    account transferred them.
+    """
     return tuple((str(row["granted_on"]), str(row["name"])) for row in rows if row["privilege"] == "OWNERSHIP")
 
 
 def quarantine(kind: str, owned_name: str) -> Sql:
-    """Gives what a vended role owned to a role that nobody has. Both are as SHOW GRANTS wrote them: quoted where need be."""
+    """Return the statement that transfers an owned object to a role without members. Both texts are from SHOW GRANTS."""
     return compose("GRANT OWNERSHIP ON {} IDENTIFIER({}) TO ROLE {} COPY CURRENT GRANTS", Sql(_kind(kind)), literal(owned_name), QUARANTINE)
 
 
 def _kind(shown: str) -> str:
-    """Of letters and blanks alone: it comes from the account, and is no literal."""
+    """Return the kind, letters and blanks only, because it comes from the account and is not a literal."""
     words = shown.replace("_", " ")
     if not words.replace(" ", "").isalpha() or not words.isascii():
         raise ValueError(f"{shown[:40]!r} is no kind of object")

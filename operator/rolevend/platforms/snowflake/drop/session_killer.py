@@ -1,4 +1,4 @@
-"""The procedure that ends roles whose time is over, run by Snowflake's own scheduler: no process of ours is needed for it. Pure."""
+"""The procedure that ends expired roles, run by Snowflake's scheduler, independent of the operator. Pure."""
 
 from typing import Final
 
@@ -35,17 +35,18 @@ BEGIN
   RETURN ended;
 END
 """
-"""In the order of `drops.drop`; names of vended roles need no quotes. Then, in one statement, rows of roles that ended a week ago."""
+"""In the order of `drops.drop`; names of vended roles need no quotes. Then, in one statement, delete rows of roles that ended a week ago.
+"""
 
 
 def reap() -> Sql:
-    """With the caller's rights, since SHOW says little to an owner's."""
+    """Return the procedure, with caller's rights, because SHOW is limited with owner's rights."""
     body = compose(_BODY, ours=literal(PREFIX), lease=LEASE, opened=literal(OPENED))
     return compose("CREATE OR REPLACE PROCEDURE {} RETURNS INTEGER LANGUAGE SQL EXECUTE AS CALLER AS\n{}", REAP, _between_dollars(body))
 
 
 def _between_dollars(body: Sql) -> Sql:
-    """So that a person can read it."""
+    """Quote the body with dollars, for readability."""
     if "$$" in body:
         raise InvalidInput("", "the text of a procedure cannot hold $$")
     return Sql(f"$${body}$$")

@@ -1,4 +1,4 @@
-"""Ending one role: the statements of `drops` in one go, then a look whether it is gone. Again it is the same."""
+"""End one role: run the statements of `drops`, then verify. Idempotent."""
 
 import logging
 from typing import Final
@@ -14,13 +14,13 @@ from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_TH
 from rolevend.platforms.snowflake.ownership_tags import mark_of
 
 _ATTEMPTS: Final = 3
-"""A vend that is under way may make the role once more, before it meets the end that is written down, and fails."""
+"""A concurrent vend may create the role once more before it reads the recorded end and fails."""
 
 _log = logging.getLogger(__name__)
 
 
 def end(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId) -> None:
-    """Returns when the role was looked for and is gone. Raises an error of rolevend, or the connector's own."""
+    """End the role; return once it is verified to be gone. Raises errors of rolevend or of the connector."""
     for _ in range(_ATTEMPTS):
         held = _dropped(session, ending, cluster)
         for kind, name in drops.owned(held):
@@ -32,7 +32,7 @@ def end(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId) -> N
 
 
 def _dropped(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId) -> list[Row]:
-    """What the role held."""
+    """Drop the role and return its grants."""
     try:
         return session.script(drops.drop(ending, cluster))
     except vendor.Error as error:
@@ -54,12 +54,12 @@ def _dropped(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId)
 
 
 def _drop_unwritten(session: SnowflakeSession, ending: DropRequest, cluster: ClusterId, error: vendor.Error) -> list[Row]:
-    """Nobody waits for a warehouse to be locked out. That the end is not written down stays an error, so the drop goes on."""
+    """Lock out without a warehouse. The missing record stays an error, so the drop is retried."""
     there = drops.found(ending.role, session.rows(drops.look(ending.role)))
     if there is not None:
         mark = mark_of(there.get("comment"))
         if mark is None or not mark.is_of(cluster, ending.uid):
             raise Conflict(f"{ending.role} belongs to another vend")
-    for statement in drops.without_warehouse(ending.role):  # several in one request would take a warehouse, too
+    for statement in drops.without_warehouse(ending.role):  # several in one request would need a warehouse
         session.rows(statement)
     raise error

@@ -1,1 +1,1 @@
-"""What installs rolevend in an account: the script, and what it writes down there."""
+"""Install rolevend in an account: the script, and its record there."""

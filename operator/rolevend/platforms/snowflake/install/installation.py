@@ -1,4 +1,4 @@
-"""What an administrator reads and runs: a script, statement by statement, each with its reason. Values only."""
+"""The script for an administrator: statements, each with its reason. Values only."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.sql import Sql
 
 VERSION: Final = 2
-"""Of what the script makes. Grows with every change that a running operator must be able to see."""
+"""The version of the script. Increases with every change that a running operator must detect."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnowflakeInstallOptions:
-    """Which schemas are governed, and which tools agents may have."""
+    """The governed schemas, and the tools that agents may use."""
 
     schemas: tuple[str, ...]
     tools: tuple[ToolId, ...] = ()
@@ -23,14 +23,14 @@ class SnowflakeInstallOptions:
 
 @dataclass(frozen=True, slots=True)
 class PublicKeys:
-    """Of the two logins, as RSA_PUBLIC_KEY takes them."""
+    """The public keys of the two logins, in the format of RSA_PUBLIC_KEY."""
 
     vendor: str
     programmer: str
 
 
 PLACEHOLDERS: Final = PublicKeys("<public key of the vendor>", "<public key of the programmer>")
-"""Where a plan is printed, and no key is made yet."""
+"""For a printed plan without keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Script:
     statements: tuple[SnowflakeInstallStatement, ...]
 
     def text(self) -> str:
-        """For an administrator: every statement with its reason."""
+        """Return every statement with its reason."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What an account needs before roles can be vended there: the script, statement by statement, each with its reason. Pure.
+"""Compute the installation script of an account: statements, each with its reason. Pure.
 
-Whatever is there already stays: each statement may run again.
+Every statement may run again; existing objects stay.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ PROGRAMMER_USER: Final = "ROLEVEND_PROGRAMMER"
 
 
 def script(account: Account, options: SnowflakeInstallOptions, keys: PublicKeys = PLACEHOLDERS) -> Script:
-    """The whole installation. The same arguments give the same script."""
+    """Return the whole installation. Deterministic."""
     return Script(
         account,
         options,
@@ -67,7 +67,7 @@ def script(account: Account, options: SnowflakeInstallOptions, keys: PublicKeys 
 
 
 def digest(account: Account, options: SnowflakeInstallOptions) -> str:
-    """Of the script without keys: the consent of who has read it."""
+    """Return the digest of the script without keys, as the reader's consent."""
     return hashlib.sha256(script(account, options).text().encode()).hexdigest()
 
 
@@ -169,7 +169,7 @@ def _vendor(account: Account) -> Iterator[SnowflakeInstallStatement]:
 
 
 def _sees(account: Account, options: SnowflakeInstallOptions) -> Iterator[SnowflakeInstallStatement]:
-    """A process that only vends decides by the catalog, too."""
+    """Privileges for the catalog, which a process that only vends also needs."""
     yield SnowflakeInstallStatement(
         compose("GRANT USAGE ON DATABASE {} TO ROLE {}", identifier(account.database), VENDOR), "It finds the governed schemas."
     )
@@ -306,6 +306,6 @@ def installed_comment() -> str:
 
 
 def installed_version(comment: str | None) -> int | None:
-    """What the comment on our database says; None where no installation came to its end."""
+    """Return the version in the database's comment; None if no installation completed."""
     found = re.match(r"rolevend (\d+):", comment or "")
     return int(found[1]) if found else None

@@ -1,4 +1,4 @@
-"""The part of the script that is about agents' tools: what the programmer may give to their profiles. Pure."""
+"""The part of the script for agents' tools: privileges that the programmer can grant to profiles. Pure."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -12,7 +12,7 @@ from rolevend.platforms.snowflake.tools import object_of, privilege_on
 
 
 def for_tools(account: Account, options: SnowflakeInstallOptions) -> Iterator[SnowflakeInstallStatement]:
-    """What agents may have the programmer gives to their profiles, as far as policies let it."""
+    """Yield the statements that let the programmer grant tools to profiles, within policies."""
     to, database = PROGRAMMER, account.database
     schemas = {tool.schema for tool in options.tools if tool.schema}
     if schemas:

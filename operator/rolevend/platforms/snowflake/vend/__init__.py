@@ -1,1 +1,1 @@
-"""What vends a role, with a user or a key of its own."""
+"""Vend a role, with its own user or key."""

@@ -1,4 +1,4 @@
-"""Vending one role: the statements of `vends` in one go, then a look at what the role holds. Again it is the same."""
+"""Vend one role: run the statements of `vends`, then verify the role's grants. Idempotent."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,12 +18,14 @@ from rolevend.platforms.snowflake.vend import vends
 from rolevend.platforms.snowflake.vend.keys import public_key
 
 _TO_LOOK_AT: Final = frozenset({ALREADY_EXISTS, NOT_NULL, NOT_THERE, NOT_PERMITTED})
-"""A profile that is being built is not ours to grant, or not there."""
+"""Codes after which the state is read: a profile that is being built is not grantable or not visible."""
 
 
 def make(session: SnowflakeSession, lease: Lease, credential: KeyPairCredential, account: Account) -> datetime:
-    """Until when the role lives. Raises an error of rolevend where it cannot be, or the connector's own; the role that is left then can
-    do nothing, or is what the same call makes whole."""
+    """Create the role and return its expiry.
+
+    Raises errors of rolevend or of the connector; a remaining role then has no access, or the same call completes it.
+    """
     key = public_key(credential.private_key) if credential.private_key is not None else None
     try:
         session.script(vends.vend(lease, key, account))
@@ -35,14 +37,14 @@ def make(session: SnowflakeSession, lease: Lease, credential: KeyPairCredential,
     try:
         _verify(session, lease)
     except vendor.Error as error:
-        if code_of(error) == NOT_THERE:  # somebody ended it meanwhile
+        if code_of(error) == NOT_THERE:  # the role was ended meanwhile
             _expect_open(session, lease, session.rows(vends.leases(lease)))
         raise
     return expires_at
 
 
 def _make_again(session: SnowflakeSession, lease: Lease, key: str | None, account: Account, error: vendor.Error) -> datetime:
-    """The role was there, or the name is used up, or the lease cannot be: look, and go on where that is right."""
+    """Read the state after a failure (the role exists, the name is used up, the lease is impossible), and continue if possible."""
     rows = session.rows(vends.leases(lease))
     _expect_ours(session, lease, rows)
     _expect_open(session, lease, rows)
@@ -87,7 +89,7 @@ def _expect_ours(session: SnowflakeSession, lease: Lease, rows: list[Row]) -> No
     mark = mark_of(there.get("comment")) if there is not None else None
     is_ours = mark is not None and mark.is_of(lease.cluster, lease.uid)
     if any((row["cluster"], row["uid"]) != (lease.cluster, lease.uid) for row in rows):
-        if is_ours:  # made a moment ago, before its lease was refused
+        if is_ours:  # created before its lease was refused
             _undo(session, lease)
         raise Overtaken(f"{lease.role} belongs to another vend")
     if there is not None and not is_ours:
@@ -99,7 +101,7 @@ def _there(session: SnowflakeSession, lease: Lease) -> Mapping[str, Any] | None:
 
 
 def _verify(session: SnowflakeSession, lease: Lease) -> None:
-    """Closes again what holds anything else than was planned."""
+    """Close a role whose grants differ from the plan."""
     wrong = vends.excess(lease, session.rows(vends.grants(lease)))
     if wrong:
         _undo(session, lease)

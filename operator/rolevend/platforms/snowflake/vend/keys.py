@@ -11,24 +11,24 @@ from rolevend.errors import InvalidInput
 from rolevend.platforms.protocol import Secret
 
 _BITS = 2048
-"""What Snowflake asks for at least. A vended key lives for hours."""
+"""Snowflake's minimum. A vended key lives for hours."""
 _LOGIN_BITS = 3072
 _SPARE = 32
-"""A crowd of so many finds its keys made."""
+"""The number of keys generated in advance."""
 
 
 def new_key() -> Secret:
-    """A private key in PEM. The library takes its randomness from the system, and lets nobody choose it."""
+    """Return a private key in PEM. The library always uses the system's randomness."""
     return _pem(_BITS)
 
 
 def new_login_key() -> Secret:
-    """The same, for a login that stays."""
+    """Return a private key for a permanent login."""
     return _pem(_LOGIN_BITS)
 
 
 class SpareKeys:
-    """A few keys that are made beforehand, so that who asks for one, on an event loop, does not wait for its primes."""
+    """Keys generated in advance, so that a caller on an event loop does not wait for prime numbers."""
 
     def __init__(self) -> None:
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="snowflake-keys")
@@ -36,7 +36,7 @@ class SpareKeys:
         self._lock = threading.Lock()
 
     def take(self) -> Secret:
-        """One that nobody has had."""
+        """Return an unused key."""
         with self._lock:
             ready = self._made.popleft() if self._made and self._made[0].done() else None
             while len(self._made) < _SPARE:
@@ -48,10 +48,10 @@ class SpareKeys:
 
 
 def public_key(private_key: Secret) -> str:
-    """As RSA_PUBLIC_KEY takes it: base64 without the lines around it.
+    """Return the key in the format of RSA_PUBLIC_KEY: base64 without header lines.
 
-    Whether the key's primes are primes is not asked, which takes longer than all else that a vend does here: we made it, and with a wrong
-    one nobody can log in.
+    Does not test whether the primes are prime, which would take longer than the rest of a vend: the operator generated the key, and a wrong
+    one cannot log in.
     """
     key = _read(private_key, whole=False)
     encoded = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -59,7 +59,7 @@ def public_key(private_key: Secret) -> str:
 
 
 def der(private_key: Secret) -> bytes:
-    """As the connector takes it."""
+    """Return the key in the connector's format."""
     return _read(private_key).private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
@@ -70,7 +70,7 @@ def _pem(bits: int) -> Secret:
 
 
 def _read(private_key: Secret, *, whole: bool = True) -> rsa.RSAPrivateKey:
-    """`whole`: its parts are held against each other."""
+    """Parse the key. `whole`: check that its parts are consistent."""
     try:
         key = serialization.load_pem_private_key(private_key.reveal().encode(), None, unsafe_skip_rsa_key_validation=not whole)
     except (ValueError, TypeError) as error:  # TypeError: it has a passphrase

@@ -1,7 +1,7 @@
-"""The statements that make a vended role, whatever the number of its tables. Pure: a lease to SQL.
+"""Statements that create a vended role; their number is independent of its tables. Pure: a lease to SQL.
 
-The role has a user of its own, or is granted to the agent's. What lets somebody log in with the role comes last, so that a vend which is
-cut short is of no use to anybody.
+The role has its own user or is granted to the agent's. The statement that enables the login is last, so that an interrupted vend is
+unusable.
 """
 
 import json
@@ -17,12 +17,13 @@ from rolevend.platforms.snowflake.ownership_tags import OwnershipTag
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, name, number
 
 DAYS_TO_EXPIRY: Final = 2
-"""No role lives longer than a day. After these Snowflake itself lets the user in no more, whether anything of ours runs or not."""
+"""No role lives longer than a day. After this time Snowflake itself refuses the user, independent of the operator."""
 
 
 def vend(lease: Lease, public_key: str | None, account: Account) -> tuple[Sql, ...]:
-    """A role that is not there yet. Fails, and leaves nothing that can log in, where it is there, where a lease of that name was
-    ever written, or where the profile is not built."""
+    """Return the statements for a new role. They fail, and leave no login, if the role exists, if a lease of that name was ever recorded,
+    or if the profile is not built.
+    """
     role = name(lease.role)
     return (
         compose("CREATE ROLE {} COMMENT = {}", role, literal(_mark(lease).text())),
@@ -34,7 +35,7 @@ def vend(lease: Lease, public_key: str | None, account: Account) -> tuple[Sql, .
 
 
 def vend_again(lease: Lease, public_key: str | None, account: Account, *, has_lease: bool) -> tuple[Sql, ...]:
-    """The same for a role that is ours and was made before, whole or in part. What its lease says stays as it was."""
+    """Return the statements for a role of this lease that exists, complete or not. The recorded lease stays."""
     role = name(lease.role)
     return (
         compose("GRANT ROLE {} TO ROLE {}", role_of(lease.profile), role),
@@ -52,7 +53,7 @@ def _user_again(lease: Lease, public_key: str, account: Account) -> tuple[Sql, .
 
 
 def unsendable(lease: Lease) -> InvalidInput | None:
-    """Texts that the platform has no place for: found here, so that they spoil nobody else's vend."""
+    """Return an error for texts that the platform cannot store."""
     named = [text for table in lease.resources or () for text in (table.schema, table.name)]
     texts = [*named, *(text for key, values in lease.attributes for text in (key, *values)), lease.task.id if lease.task else ""]
     if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
@@ -61,9 +62,11 @@ def unsendable(lease: Lease) -> InvalidInput | None:
 
 
 def insert_lease(lease: Lease) -> Sql:
-    """The one row that says what the role may see. CLUSTER is NULL, and so the row and all that follows refused, where a row of that
-    name was ever written, where the profile is not built, or where its time is over or too far away: NOT NULL is the one constraint that
-    Snowflake holds. `obstacles` tells which."""
+    """Return the statement that records the lease.
+
+    CLUSTER is NULL, so that the row and the following statements fail, if a row of that name was ever recorded, the profile is not built,
+    or the expiry is past or too late: NOT NULL is the only constraint that Snowflake enforces. `obstacles` returns the reason.
+    """
     tables = narrowed_to(lease.resources)
     return compose(
         "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES)\n"
@@ -84,7 +87,7 @@ def insert_lease(lease: Lease) -> Sql:
 
 
 def obstacles(lease: Lease) -> Sql:
-    """What keeps `insert_lease` from its row, beside rows of that name."""
+    """Select the reasons why `insert_lease` inserts no row, except rows of that name."""
     return compose(
         "SELECT {built} AS built, {ahead} AS ahead, {near} AS near,\n"
         "       (SELECT COUNT(*) FROM {profiles} WHERE PROFILE = {profile} AND CLUSTER <> {cluster}) > 0 AS theirs",
@@ -96,12 +99,12 @@ def obstacles(lease: Lease) -> Sql:
 
 
 def leases(lease: Lease) -> Sql:
-    """Every row of that name."""
+    """Select every row of that name."""
     return compose("SELECT EVENT, CLUSTER, UID, PROFILE, EXPIRES_AT, ATTRS, TABLES FROM {} WHERE ROLE = {}", LEASE, literal(lease.role))
 
 
 def is_same(lease: Lease, row: Mapping[str, Any]) -> bool:
-    """Whether a row that opened the lease says what this one says, but for its time."""
+    """True if a row that opened the lease equals this lease, except for its time."""
     said = profile_role(lease.profile), lease_of(lease.attributes), narrowed_to(lease.resources)
     return (row["profile"], row["attrs"], row["tables"]) == said
 
@@ -123,12 +126,12 @@ def _expires(lease: Lease) -> Sql:
 
 
 def grants(lease: Lease) -> Sql:
-    """What the role holds, for `excess`."""
+    """Show the role's grants, for `excess`."""
     return compose("SHOW GRANTS TO ROLE {}", name(lease.role))
 
 
 def excess(lease: Lease, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the role holds beside its profile, or lacks, in one line; empty where it is exactly as planned."""
+    """Return the difference between the role's grants and the plan, in one line; empty if there is none."""
     wanted = ("USAGE", "ROLE", profile_role(lease.profile))
     held = [(str(row["privilege"]), str(row["granted_on"]), str(row["name"]).strip('"')) for row in rows]
     beside = [each for each in held if each != wanted]
@@ -165,7 +168,7 @@ def _let_in(lease: Lease) -> tuple[Sql, ...]:
 
 
 def _tag(lease: Lease) -> str:
-    """What QUERY_HISTORY shows of each statement."""
+    """Return the QUERY_TAG, which QUERY_HISTORY shows for each statement."""
     task = {} if lease.task is None else {"task": lease.task.id}
     return json.dumps({"rolevend": {"uid": lease.uid, "agent": str(lease.agent), **task}}, separators=(",", ":"))
 
