@@ -106,7 +106,7 @@ def audit() -> None:
 
 @audit.command("verify")
 @options.FILES
-@click.option("--expect", default="", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
+@click.option("--expect", metavar="HASH", help="An event with this hash must be there: the last one of an earlier look.")
 @click.option(
     "--key",
     "keys",
@@ -116,7 +116,7 @@ def audit() -> None:
     help="Every event must be sealed with the key in this file. May be given again, for a key that was another one once.",
 )
 @options.OUTPUT
-def audit_verify(files: tuple[str, ...], expect: str, keys: tuple[str, ...], output: str) -> None:
+def audit_verify(files: tuple[str, ...], expect: str | None, keys: tuple[str, ...], output: str) -> None:
     """Say whether every audit event is there as it was written: older files first, - is standard input.
 
     A line that was altered, removed, moved or cut off is named, and the exit status is 1.
