@@ -1,18 +1,20 @@
 """The page docs/reference/audit.md, from the types and members of audit events and receipts."""
 
 import dataclasses
+import inspect
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 from tables import code, docstrings, table
 
 from rolevend.audit.chain import Chain, Key
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import EVENTS, AuditEvent, StartedEvent
 from rolevend.audit.evidence import AttributeRead, ColumnAccess, ObjectRead, TableAccess
 from rolevend.audit.json_size import json_name
-from rolevend.audit.receipt import MAX_NAME_BYTES, SAID
+from rolevend.audit.receipt import COPIED, MAX_NAME_BYTES
 from rolevend.identity.signature import TYPE
 
 
@@ -30,13 +32,12 @@ def page() -> Iterator[str]:
     yield ""
     yield "## Types"
     yield ""
-    yield from table(
-        ("Type", "Tells"), ((code(each.value), text) for each, text in zip(EventType, docstrings(EventType).values(), strict=True))
-    )
+    yield from table(("Type", "Meaning"), ((code(each.type), inspect.cleandoc(each.__doc__ or "")) for each in EVENTS))
     yield ""
     yield "## Envelope"
     yield ""
-    envelope = json.loads(Chain("", "", key=Key(b"")).append(AuditEvent("", EventType.STARTED, "", datetime.now(UTC), Body())))
+    started = StartedEvent(id="", subject="", time=datetime.now(UTC), version="", host="")
+    envelope = json.loads(Chain("", "", key=Key(b"")).append(started))
     yield from table(("Attribute", "Holds"), ((code(name), _ENVELOPE[name]) for name in envelope))
     yield ""
     yield "Without a key the hashes show what was altered by somebody who cannot write all that follows. With one (the chart's value"
@@ -46,9 +47,11 @@ def page() -> Iterator[str]:
     yield from _receipt()
     yield "## `data`"
     yield ""
-    yield "What does not apply, or is not known, is left out."
+    yield "An event has the members that the table names for its type. A member that does not apply, or is not known, is left out."
     yield ""
-    yield from table(("Member", "Type", "Meaning"), _members(Body))
+    yield from table(("Type", "Members"), ((code(each.type), ", ".join(map(code, map(json_name, _data(each))))) for each in EVENTS))
+    yield ""
+    yield from table(("Member", "Type", "Meaning"), _data_members())
     for part in (AttributeRead, ObjectRead, TableAccess, ColumnAccess):
         yield ""
         yield f"### {part.__name__}"
@@ -74,7 +77,7 @@ def _receipt() -> Iterator[str]:
 
 _RECEIPT = {
     "id": "and `source`, `type`, `subject`, `time`: as in the envelope of the event",
-    "role": f"and {', '.join(map(code, SAID[1:]))}: as in its `data`",
+    "role": f"and {', '.join(map(code, COPIED[1:]))}: as in its `data`",
     "tables": f"names of the tables in its `data`, as far as they have room in {MAX_NAME_BYTES} bytes",
     "tablesDigest": "digest of the member `tables` of its `data`: all row filters and masks",
     "dataDigest": "digest of its `data` without `receipt` and `tables`",
@@ -96,6 +99,44 @@ _ENVELOPE = {
     "hashkey": "which key the hash was made with; only where there is one",
     "hash": 'SHA-256, or with a key HMAC-SHA-256, in lower-case hexadecimal, of the bytes of the line before `,"hash":`',
 }
+
+
+def _data_members() -> Iterator[tuple[str, str, str]]:
+    """The members of all events, each once, in an order that agrees with that of each event."""
+    order: list[str] = []
+    types: dict[str, Any] = {}
+    texts: dict[str, dict[type, str]] = defaultdict(dict)
+    for event in EVENTS:
+        place = len(order)
+        for name, (owner, kind, text) in reversed(_data(event).items()):
+            if name in types:
+                place = order.index(name)
+            else:
+                order.insert(place, name)
+                types[name] = kind
+            if text is not None:
+                texts[name][owner] = text
+    for name in order:
+        yield code(json_name(name)), _json_type(types[name]), " ".join(_meanings(texts[name]))
+
+
+def _meanings(texts: Mapping[type, str]) -> Iterator[str]:
+    for owner, text in texts.items():
+        of_one_type = len(texts) > 1 and issubclass(owner, AuditEvent)
+        yield f"{code(owner.type.rpartition('.')[2])}: {text}" if of_one_type else text
+
+
+def _data(kind: type) -> dict[str, tuple[type, Any, str | None]]:
+    """Member -> the class that has it, its type, its docstring if it has one. The members of a group stand in its place."""
+    texts, found = docstrings(kind), {}
+    for field in dataclasses.fields(kind):
+        options = get_args(field.type)
+        group = options[0] if type(None) in options else field.type
+        if dataclasses.is_dataclass(group):
+            found |= _data(group)
+        elif field.name not in {each.name for each in dataclasses.fields(AuditEvent)}:
+            found[field.name] = (kind, field.type, texts.get(field.name))
+    return found
 
 
 def _members(kind: type) -> Iterator[tuple[str, str, str]]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from rolevend.audit.events import AuditEvent, End
+from rolevend.audit.events import AuditEvent
+from rolevend.audit.role_events import End
 from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version

@@ -1,4 +1,4 @@
-"""What somebody gains and loses between two answers of policy, in the words of audit events. Pure."""
+"""The difference between two sets of tables that a user can read, in the terms of audit events. Pure."""
 
 import enum
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ class Direction(enum.StrEnum):
     GAINS = "gains"
     LOSES = "loses"
     CHANGES = "changes"
-    """Another row filter or mask, of which nobody can tell here whether it shows more."""
+    """Another row filter or mask. Which of the two shows more is not known."""
 
 
 class What(enum.StrEnum):
@@ -33,14 +33,14 @@ class Change:
     what: What
     name: str
     """`schema.table`, or `schema.table.column`."""
-    before: str
-    """Empty where it was not there."""
-    after: str
-    """Empty where it is not there any more."""
+    before: str | None
+    """None if the agent could not read it."""
+    after: str | None
+    """None if the agent cannot read it any more."""
 
 
 def compare(before: Iterable[TableAccess], after: Iterable[TableAccess]) -> tuple[Change, ...]:
-    """By table, its rows before its columns."""
+    """Return the changes by table, rows before columns."""
     old, new = {each.table: each for each in before}, {each.table: each for each in after}
     return tuple(change for table in sorted(old.keys() | new.keys()) for change in _table(table, old.get(table), new.get(table)))
 
@@ -53,14 +53,14 @@ def _table(name: str, old: TableAccess | None, new: TableAccess | None) -> Itera
         yield from _columns(name, _shows(old), _shows(new))
         yield from _lookups(name, set(old.lookups), set(new.lookups))
     elif new is not None:
-        yield Change(Direction.GAINS, What.TABLE, name, "", _whole(new))
+        yield Change(Direction.GAINS, What.TABLE, name, None, _whole(new))
     elif old is not None:
-        yield Change(Direction.LOSES, What.TABLE, name, _whole(old), "")
+        yield Change(Direction.LOSES, What.TABLE, name, _whole(old), None)
 
 
 def _columns(table: str, old: dict[str, str], new: dict[str, str]) -> Iterator[Change]:
     for column in sorted(old.keys() | new.keys()):
-        before, after = old.get(column, ""), new.get(column, "")
+        before, after = old.get(column), new.get(column)
         if before != after:
             yield Change(_shows_more(before, after), What.COLUMN, f"{table}.{column}", before, after)
 
@@ -68,12 +68,12 @@ def _columns(table: str, old: dict[str, str], new: dict[str, str]) -> Iterator[C
 def _lookups(table: str, old: set[str], new: set[str]) -> Iterator[Change]:
     for column in sorted(old ^ new):
         direction = Direction.GAINS if column in new else Direction.LOSES
-        before, after = (LOOKUP if column in side else "" for side in (old, new))
+        before, after = (LOOKUP if column in side else None for side in (old, new))
         yield Change(direction, What.LOOKUP, f"{table}.{column}", before, after)
 
 
 def _more_rows(old: set[str], new: set[str]) -> Direction | None:
-    """No row filter at all is every row; one more row filter is more rows. None: the same."""
+    """Compare row filters: without any every row is visible; one more filter shows more rows. None if they are equal."""
     if new == old:
         return None
     if not new or (old and old < new):
@@ -82,7 +82,7 @@ def _more_rows(old: set[str], new: set[str]) -> Direction | None:
 
 
 def _fewer_restrictions(old: set[str], new: set[str]) -> Direction | None:
-    """One more restriction is fewer rows. None: the same."""
+    """Compare restrictions: one more shows fewer rows. None if they are equal."""
     if new == old:
         return None
     return Direction.LOSES if old < new else Direction.GAINS if new < old else Direction.CHANGES
@@ -94,9 +94,9 @@ def _either(one: Direction | None, other: Direction | None) -> Direction | None:
     return Direction.CHANGES
 
 
-def _shows_more(before: str, after: str) -> Direction:
-    if not before or not after:
-        return Direction.GAINS if after else Direction.LOSES
+def _shows_more(before: str | None, after: str | None) -> Direction:
+    if before is None or after is None:
+        return Direction.LOSES if after is None else Direction.GAINS
     old, new = (rank_named(each.partition("(")[0]) if " where " not in each else None for each in (before, after))
     if old is None or new is None or old == new:
         return Direction.CHANGES

@@ -1,7 +1,8 @@
-"""The chain of audit events: each line names the hash of the line before it, so a line that was altered or is missing shows. Pure.
+"""The hash chain of audit events: each line contains the hash of the line before it, so `verify` finds altered and missing lines. Pure.
 
-A chain begins with an event `started` and belongs to one process and one file. Without a key, who can write the file can make a whole
-new chain; with one, who cannot read the key can only cut its end off. So keep the last hash elsewhere, and let `verify` expect it.
+A chain begins with an event `started` and belongs to one process and one file. Without a key, an attacker who can write the file can create
+a whole new chain. With a key, an attacker who does not have it can only cut off the end: keep the last hash elsewhere, and let `verify`
+expect it.
 """
 
 import hmac
@@ -12,27 +13,25 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from rolevend.audit.events import AuditEvent, EventType
-from rolevend.audit.json_size import as_json
 
 BEGINNING = "0" * 64
-"""The `previoushash` of an event that nothing went before."""
+"""The `previoushash` of the first event."""
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
-SHORTEST_KEY = 32
-"""Bytes."""
+MIN_KEY_BYTES = 32
 _MARKS = {"specversion", "chain", "previoushash", "hash"}
-"""What has one of these was an event once."""
+"""A JSON object with one of these members is, or was, an event."""
 _SEAL_BYTES = len(',"hash":""}') + 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Key:
-    """What hashes are made with, where whoever writes the file is not to make them."""
+    """The key of an HMAC. An attacker who can write the file, but has no key, cannot compute hashes."""
 
     secret: bytes
 
     @property
     def id(self) -> str:
-        """Says which key it was, and nothing of it."""
+        """Identifies the key. Reveals nothing of it."""
         return self.hash(b"rolevend audit key")[:16]
 
     def hash(self, text: bytes) -> str:
@@ -41,7 +40,7 @@ class Key:
 
 @dataclass(slots=True)
 class Chain:
-    """Where a chain stands. `source` says which cluster, `name` which chain."""
+    """The state of a chain that is being written. `source` names the cluster, `name` the chain."""
 
     source: str
     name: str
@@ -50,16 +49,12 @@ class Chain:
     key: Key | None = None
 
     def append(self, event: AuditEvent) -> bytes:
-        """The line of `event`, with its end: a CloudEvent in the JSON format, with the chain in extension attributes."""
+        """Return the line of `event`: a CloudEvent in the JSON format, with the chain in extension attributes."""
         envelope = {
             "specversion": "1.0",
-            "id": event.id,
-            "source": self.source,
-            "type": event.type.value,
-            "subject": event.subject,
-            "time": as_json(event.time),
+            **event.envelope(self.source),
             "datacontenttype": "application/json",
-            "data": as_json(event.body),
+            "data": event.data,
             "chain": self.name,
             "sequence": str(self.length + 1),
             "previoushash": self.head,
@@ -73,14 +68,14 @@ class Chain:
 
 
 def hash_at_end(line: bytes) -> str | None:
-    """The hash that stands at the end of an event's line, right or wrong; None where the line is not whole."""
+    """Return the hash at the end of a line, valid or not; None if the line is incomplete."""
     seal = _SEAL.fullmatch(line.rstrip(b"\r\n")[-_SEAL_BYTES:])
     return None if seal is None else seal[1].decode()
 
 
-def _is_right(line: bytes, key: Key | None) -> bool:
-    said = hash_at_end(line)
-    return said is not None and hmac.compare_digest(said, _hash(line.rstrip(b"\r\n")[:-_SEAL_BYTES], key))
+def _is_valid(line: bytes, key: Key | None) -> bool:
+    found = hash_at_end(line)
+    return found is not None and hmac.compare_digest(found, _hash(line.rstrip(b"\r\n")[:-_SEAL_BYTES], key))
 
 
 def _hash(text: bytes, key: Key | None) -> str:
@@ -96,16 +91,15 @@ class Line:
 
 @dataclass(slots=True)
 class VerifiedChain:
-    """What became of a look at whole files. Without `problems` every event that was ever written between the first and the last one is
-    there, as it was written."""
+    """The result of `verify`. Without `problems` every event that was written between the first and the last one is there, unaltered."""
 
     events: int = 0
     passed_over: int = 0
-    """Lines of JSON that are no events, such as log lines in the output of a pod."""
+    """Lines of JSON that are not events, such as log lines in the output of a pod."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What need not be wrong, and what a person should know."""
-    head: str = ""
+    """Findings that a person should know and that may be harmless."""
+    head: str | None = None
     """Hash of the last event."""
 
 
@@ -117,9 +111,11 @@ class _Link:
     type: str
 
 
-def verify(lines: Iterable[Line], expect: str = "", keys: Collection[Key] = ()) -> VerifiedChain:
-    """In the order in which they were written, older files first. `expect` is a hash that must be there. With `keys`, every event must
-    be sealed with one of them; without, none may be."""
+def verify(lines: Iterable[Line], expect: str | None = None, keys: Collection[Key] = ()) -> VerifiedChain:
+    """Verify lines in the order in which they were written, older files first.
+
+    `expect` is a hash that must be there. With `keys`, every event must be sealed with one of them; without, none may be sealed with a key.
+    """
     verifier = _Verifier(expect, keys)
     for line in lines:
         verifier.take(line)
@@ -127,10 +123,10 @@ def verify(lines: Iterable[Line], expect: str = "", keys: Collection[Key] = ()) 
 
 
 class _Verifier:
-    def __init__(self, expect: str, keys: Collection[Key]) -> None:
+    def __init__(self, expect: str | None, keys: Collection[Key]) -> None:
         self._keys = {key.id: key for key in keys}
         self._sealed_with: set[str] = set()
-        """Keys that are named in the file and were not given: each is told of once."""
+        """Ids of keys in the file that were not given. Each is reported once."""
         self._found = VerifiedChain()
         self._chains: dict[str, _Link] = {}
         self._torn: Line | None = None
@@ -153,20 +149,20 @@ class _Verifier:
             sequence = sequence if sequence.isdecimal() else "0"
         self._link(line, event, _Link(line.where, int(sequence), str(event.get("hash")), str(event.get("type"))))
 
-    def _seal(self, line: Line, event: dict[str, object]) -> str:
-        """What is wrong with the event's hash, or empty."""
+    def _seal(self, line: Line, event: dict[str, object]) -> str | None:
+        """Return what is wrong with the event's hash, if anything."""
         id_, name = event.get("id"), event.get("hashkey")
         if name is None and self._keys:
             return f"event {id_} was sealed without a key: whoever could write the file may have made it"
         if name is not None and name not in self._keys:
             if str(name) in self._sealed_with:
-                return ""
+                return None
             self._sealed_with.add(str(name))
             return (
                 f"event {id_} was sealed with the key {name}, which was not given, and maybe more: nothing says that they were not altered"
             )
         key = None if name is None else self._keys[str(name)]
-        return "" if _is_right(line.text, key) else f"event {id_} was altered: it is not what its hash was made of"
+        return None if _is_valid(line.text, key) else f"event {id_} was altered: it is not what its hash was made of"
 
     def _link(self, line: Line, event: dict[str, object], link: _Link) -> None:
         chain, previous = str(event.get("chain")), str(event.get("previoushash"))
@@ -191,7 +187,7 @@ class _Verifier:
         self._found.events += 1
         self._found.head = link.hash
         if link.hash == self._expected:
-            self._expected = ""
+            self._expected = None
 
     def end(self) -> VerifiedChain:
         self._tear()

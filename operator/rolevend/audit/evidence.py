@@ -1,8 +1,8 @@
-"""What a decision read and what it gave, in the words of an audit event. Pure."""
+"""The evidence of a decision: what it read, and the access that it gives, as audit events state them. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 from rolevend.audit.json_size import within
 from rolevend.decision.outcome import Request
@@ -16,8 +16,8 @@ from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
 from rolevend.policy.requirement import facts_of
 
-_MOST_TABLE_BYTES = 28 * 1024
-"""Of an event."""
+_MAX_TABLE_BYTES = 28 * 1024
+"""For the tables of one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class AttributeRead:
     key: str
     values: tuple[str, ...]
     source: str | None = None
-    """Where in the user's token it is from: `claim groups`. Left out: UserAttributes, or the DataPlatform, say it."""
+    """The claim of the user's token that it is from: `claim groups`. Left out if it is from UserAttributes or the DataPlatform."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRead:
     kind: str
     name: str
-    """`namespace/name`, or the name alone."""
+    """`namespace/name`; of a cluster-scoped object its name."""
     uid: Uid
     generation: int
 
@@ -41,47 +41,76 @@ class ObjectRead:
 class ColumnAccess:
     name: str
     shows: str
-    """A mask such as `Nullify` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
+    """A mask such as `Nullify` or `Partial(4)`; if it depends on the row, `Clear where … else Hash`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableAccess:
     table: str
     rows: tuple[str, ...]
-    """Row filters: a row is shown if one of them holds. Empty: every row."""
+    """Row filters: a row is visible if one of them is true. Empty: every row."""
     clear: tuple[str, ...]
-    """Columns that are shown as they are, in every row that is shown."""
+    """Columns without a mask in any visible row."""
     masked: tuple[ColumnAccess, ...]
     """The other columns."""
     restrictions: tuple[str, ...] = ()
-    """A row is shown only if all of these hold, too: the restrictions of guardrails, and of the combination Intersection what the agent
-    itself is granted, where `rows` does not say it."""
+    """A row is visible only if all of these are true as well: the restrictions of guardrails, and with the combination Intersection the
+    row filters of the agent's own grants that `rows` does not contain."""
     lookups: tuple[str, ...] = ()
-    """Columns whose values in hidden rows the agent can find out, since conditions on them may use an index."""
+    """Columns whose values in hidden rows the agent can find out, because conditions on them may use an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSummary:
-    """What a role is given, as far as there is room to tell."""
+    """The tables of a role, as many as fit into an event."""
 
     tables: tuple[TableAccess, ...]
     left_out: int
     bytes: int
-    """Of an event, for those that are told."""
+    """The size of `tables` in an event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a decision read."""
+
+    attributes: tuple[AttributeRead, ...]
+    """Attributes of the user that the decision read: those that the Agent, a policy or a guardrail of the platform refers to."""
+    agent_attributes: tuple[AttributeRead, ...] | None
+    """Attributes of the agent on this DataPlatform that the decision read: those that a policy of the platform refers to."""
+    combination: str | None
+    """How the user's grants and the agent's own grants were combined: `Union`, `UserCeiling` or `Intersection`."""
+    attributes_left_out: tuple[str, ...] | None = None
+    """Keys of further attributes of the user that were read and whose values do not fit."""
+    keys_left_out: int | None = None
+    """How many more there are whose keys do not fit either."""
+    agent_attributes_left_out: tuple[str, ...] | None = None
+    """Keys of further attributes of the agent that were read and whose values do not fit."""
+    agent_keys_left_out: int | None = None
+    """How many more there are whose keys do not fit either."""
+    objects: tuple[ObjectRead, ...]
+    """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user or, unless
+    the combination is UserCeiling, grant to the agent, the Guardrails that concern the user, and the TagBindings of the platform."""
+    objects_left_out: int | None = None
+    """How many more objects there are."""
+    policy_digest: str | None
+    """Digest of the versions of all AccessPolicies, Guardrails and TagBindings of the platform, also of those that are not in `objects`."""
+    catalog_digest: str | None
+    """Digest of the tables and columns that were read from the platform."""
 
 
 def access_summary(tables: Sequence[TableShape]) -> AccessSummary:
-    told, taken = within(_MOST_TABLE_BYTES, map(_table, tables))
-    return AccessSummary(told, len(tables) - len(told), taken)
+    shown, taken = within(_MAX_TABLE_BYTES, map(_table, tables))
+    return AccessSummary(shown, len(tables) - len(shown), taken)
 
 
 def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:
-    """All of them, to the end."""
+    """All tables, without a limit of size."""
     return tuple(map(_table, tables))
 
 
-def evidence(snapshot: Snapshot, request: Request) -> dict[str, Any]:
-    """Fields of `audit.Body`: what the verdict on `request` was made of, however much that is."""
+def evidence(snapshot: Snapshot, request: Request) -> Evidence:
+    """What the decision on `request` read, without a limit of size."""
     sources = snapshot.sources.get(request.platform)
     agent = snapshot.agents.get(request.agent)
     person = snapshot.person(request)
@@ -106,14 +135,14 @@ def evidence(snapshot: Snapshot, request: Request) -> dict[str, Any]:
                 read += [sources.policies.get(policy.id) for _, policy in granting_to_agent(of_itself, shapes.index)]
             read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
-    return {
-        "attributes": tuple(AttributeRead(key, values, person.sources.get(key)) for key, values in known.only(asked)),
-        "agent_attributes": tuple(AttributeRead(key, values) for key, values in asking.agent_attributes.only(of_agent)) or None,
-        "combination": asking.combination.value if agent else None,
-        "objects": tuple(ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None),
-        "policy_digest": sources.policy_digest if sources else None,
-        "catalog_digest": sources.catalog if sources else None,
-    }
+    return Evidence(
+        attributes=tuple(AttributeRead(key, values, person.sources.get(key)) for key, values in known.only(asked)),
+        agent_attributes=tuple(AttributeRead(key, values) for key, values in asking.agent_attributes.only(of_agent)) or None,
+        combination=asking.combination.value if agent else None,
+        objects=tuple(ObjectRead(each.kind, each.name, each.uid, each.generation) for each in read if each is not None),
+        policy_digest=sources.policy_digest if sources else None,
+        catalog_digest=sources.catalog if sources else None,
+    )
 
 
 def _table(shape: TableShape) -> TableAccess:

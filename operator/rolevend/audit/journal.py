@@ -1,6 +1,6 @@
-"""Writes audit events, to a file or to standard output, each for good before anybody is told that it is written.
+"""Write audit events durably, to a file or to standard output.
 
-One thread writes. Events that arrive while it writes go together, with one fsync for all of them.
+One thread writes. Events that arrive while it writes are written together, with one fsync.
 """
 
 import asyncio
@@ -16,32 +16,32 @@ from typing import Protocol
 
 from rolevend import __version__
 from rolevend.audit.chain import BEGINNING, Chain, Key, hash_at_end
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import AuditEvent, StartedEvent, StoppedEvent
 from rolevend.errors import AuditUnavailable
 from rolevend.telemetry.metrics import Metrics
 
 _TAIL_BYTES = 1 << 20
-"""More than any event is long."""
+"""Longer than any event."""
 
 
 class Sink(Protocol):
     before: str
-    """The hash of the last event that was there when it was opened."""
+    """The hash of the last event that it contained when it was opened."""
 
     @property
     def current(self) -> bool:
-        """Whether this is still where events go: a file may have been moved away."""
+        """False if the file was moved: then the next event needs a new sink."""
         ...
 
     def write(self, lines: bytes) -> None:
-        """Returns when they are written for good. Raises OSError, and must then be opened anew."""
+        """Write lines durably. Raises OSError; then the sink must be opened again."""
         ...
 
     def close(self) -> None: ...
 
 
 class Journal:
-    """See audit.events.AuditSink. Opened with the first event: a standby that never vends writes nothing."""
+    """Implements `AuditSink`. Opens its sink with the first event: a standby that never vends writes nothing."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Journal:
         metrics: Metrics,
         key: Key | None = None,
     ) -> None:
-        """`file` None is standard output. `name` gives a chain its name, never the same twice."""
+        """`file` None is standard output. `name` returns a unique name for each chain."""
         self._file = file
         self._key = key
         self._source = source
@@ -62,7 +62,7 @@ class Journal:
         self._sink: Sink | None = None
         self._chain = Chain(source, "")
         self._written = BEGINNING
-        """The hash of the last event that was written for good."""
+        """The hash of the last event that was written durably."""
         self._waiting: list[tuple[AuditEvent, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
@@ -75,7 +75,7 @@ class Journal:
         await written
 
     async def close(self) -> None:
-        """Ends the chain in order, where one was begun."""
+        """Write `stopped`, if a chain was started."""
         if self._writing is not None:
             await self._writing
         await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
@@ -91,7 +91,7 @@ class Journal:
                 else:
                     self._metrics.audit_failures.inc()
                 if written.done():
-                    continue  # who waited was cancelled
+                    continue  # the caller was cancelled
                 if error is None:
                     written.set_result(None)
                 else:
@@ -105,30 +105,30 @@ class Journal:
             self._sink.write(b"".join(self._chain.append(event) for event in events))
             self._written = self._chain.head
         except OSError as error:
-            self._let_go()
+            self._close_sink()
             return AuditUnavailable(
                 f"writing an audit event to {self._where}: {error.strerror or error}; nothing is vended until that works"
             )
         return None
 
     def _open(self) -> None:
-        self._let_go()
+        self._close_sink()
         sink = _Output() if self._file is None else _File(self._file)
         self._sink = sink
         self._chain = Chain(self._source, self._name(), sink.before if sink.before != BEGINNING else self._written, key=self._key)
-        host = socket.gethostname()
-        started = Body(version=__version__, host=host)
-        sink.write(self._chain.append(AuditEvent(f"{self._chain.name}/started", EventType.STARTED, host, self._now(), started)))
+        sink.write(self._chain.append(self._own(StartedEvent, "started")))
 
     def _end(self) -> None:
-        if self._sink is None:
-            return
-        host = socket.gethostname()
-        stopped = AuditEvent(f"{self._chain.name}/stopped", EventType.STOPPED, host, self._now(), Body(version=__version__, host=host))
-        self._write([stopped])
-        self._let_go()
+        if self._sink is not None:
+            self._write([self._own(StoppedEvent, "stopped")])
+            self._close_sink()
 
-    def _let_go(self) -> None:
+    def _own(self, kind: type[StartedEvent], name: str) -> StartedEvent:
+        """An event about the chain itself."""
+        host = socket.gethostname()
+        return kind(id=f"{self._chain.name}/{name}", subject=host, time=self._now(), version=__version__, host=host)
+
+    def _close_sink(self) -> None:
         old, self._sink = self._sink, None
         if old is not None:
             old.close()
@@ -147,11 +147,11 @@ class _Output:
         sys.stdout.buffer.flush()
 
     def close(self) -> None:
-        """Not ours to close."""
+        """Leave standard output open."""
 
 
 class _File:
-    """Appended to by one process at a time. Whoever rotates it moves it away: the next event goes to a new file."""
+    """A file that one process at a time appends to. To rotate it, move it: the next event goes to a new file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -187,7 +187,7 @@ class _File:
         os.close(self._descriptor)
 
     def _continue(self) -> str:
-        """The hash of the last whole event. What a killed process left of another one is ended, so that it spoils no line but its own."""
+        """Return the hash of the last complete event. End a line that a killed process left incomplete."""
         size = os.fstat(self._descriptor).st_size
         start = max(0, size - _TAIL_BYTES)
         *lines, torn = os.pread(self._descriptor, size - start, start).split(b"\n")

@@ -1,22 +1,21 @@
-"""How values stand in an audit event, and how much room they take there. Pure."""
+"""The JSON of values in an audit event, and its size in bytes. Pure."""
 
 import dataclasses
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Text = TypeVar("Text", str, str | None)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _CUT = "..."
 
 
 def as_json(value: Any) -> Any:
-    """As it stands in an event: camelCase, times in RFC 3339, without what is None."""
+    """Convert a value to JSON: names in camelCase, times in RFC 3339, without members that are None."""
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -25,10 +24,19 @@ def as_json(value: Any) -> Any:
         case tuple() | list():
             return [as_json(each) for each in value]
         case _ if dataclasses.is_dataclass(value):
-            members = ((member.name, getattr(value, member.name)) for member in dataclasses.fields(value))
-            return {json_name(name): as_json(each) for name, each in members if each is not None}
+            return {json_name(name): as_json(member) for name, member in members_of(value)}
         case _:
             return value
+
+
+def members_of(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a dataclass that are not None. A field that is a dataclass is a group: its fields are members like all others."""
+    for field in dataclasses.fields(value):
+        member = getattr(value, field.name)
+        if dataclasses.is_dataclass(member):
+            yield from members_of(member)
+        elif member is not None:
+            yield field.name, member
 
 
 def json_name(field: str) -> str:
@@ -37,25 +45,25 @@ def json_name(field: str) -> str:
 
 
 def bytes_of(value: Any) -> int:
-    """In an event, which is ASCII: what is not takes six bytes there, or twelve."""
+    """The size of a value in an event. An event is ASCII: another character takes six bytes or twelve."""
     return len(_encode(as_json(value)))
 
 
-def within(room: int, things: Iterable[T]) -> tuple[tuple[T, ...], int]:
-    """The first of `things` that have room in so many bytes, as a list, and how many bytes they take."""
-    told, taken = [], 2
-    for thing in things:
-        more = bytes_of(thing) + 1
+def within(room: int, values: Iterable[T]) -> tuple[tuple[T, ...], int]:
+    """Return the first of `values` that fit as a list into `room` bytes, and their size."""
+    shown, taken = [], 2
+    for value in values:
+        more = bytes_of(value) + 1
         if taken + more > room:
             break
-        told.append(thing)
+        shown.append(value)
         taken += more
-    return tuple(told), taken
+    return tuple(shown), taken
 
 
-def clipped(text: Text, room: int) -> Text:
-    """So much of it as has room in so many bytes; what was cut ends in dots."""
-    if text is None or bytes_of(text) <= room:
+def clipped(text: str, room: int) -> str:
+    """Cut a text that does not fit into `room` bytes, and end it in dots."""
+    if bytes_of(text) <= room:
         return text
     taken = accumulate(bytes_of(character) - 2 for character in text)
     return text[: sum(size <= room - 2 - len(_CUT) for size in taken)] + _CUT

@@ -1,4 +1,4 @@
-"""The lines of files that a person names, with where each of them stands."""
+"""Read the lines of files, each with its file name and number."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ STANDARD_INPUT = "-"
 
 
 def lines_of(files: Iterable[str]) -> Iterator[Line]:
-    """File by file; `-` is standard input."""
+    """Read file after file; `-` is standard input. Raises InvalidInput."""
     for name in files:
         try:
             with sys.stdin.buffer if name == STANDARD_INPUT else Path(name).open("rb") as file:

@@ -1,4 +1,4 @@
-"""`rolevend receipt`: the key that receipts are signed with, and the check of receipts with its public half, offline."""
+"""Read the keys of receipts, and verify receipts in files with the public keys, offline."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from rolevend.audit.chain import Line
 from rolevend.audit.line_reader import lines_of
-from rolevend.audit.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, said_by, strange_to
+from rolevend.audit.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, mismatches, payload_of
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.identity import key_set
 from rolevend.identity.key_set import KeySet
@@ -16,29 +16,29 @@ from rolevend.identity.signature import SigningKey, checked, parse_signing_key
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
 
 BEGINNING, END = HALVES
-_About = tuple[object, object, object]
+_RequestKey = tuple[object, object, object]
 """Cluster, request and platform."""
 
 
 def read_signing_key(file: Path) -> SigningKey:
-    """Raises InvalidInput where it cannot be read, or holds no such key."""
+    """Raises InvalidInput if the file cannot be read or contains no such key."""
     return parse_signing_key(_bytes_of(file, "the key of receipts"), str(file))
 
 
 def receipts_by(file: Path | None, source: str) -> Receipts | None:
-    """Those that the key in `file` signs, for events of `source`; none where no file is named. Raises InvalidInput."""
+    """Return receipts for events of `source`, signed with the key in `file`; None without a file. Raises InvalidInput."""
     return None if file is None else Receipts(source, read_signing_key(file).sign)
 
 
 def read_public_keys(files: Iterable[str]) -> KeySet:
-    """Of all files together: a key that was another one once still checks what it signed."""
+    """Read the keys of all files into one set, so that receipts verify after their key was replaced."""
     sets = [key_set.parse(_bytes_of(Path(file), "the key set"), file) for file in files]
     by_id = {key.key_id: key for keys in sets for key in keys.keys}
     return KeySet(tuple(by_id.values()))
 
 
 def new_private_key() -> str:
-    """PEM. A secret."""
+    """Return a new key as PEM. It is a secret."""
     return SigningKey.new().private_text
 
 
@@ -54,14 +54,14 @@ class Half:
     digest: str
 
     @property
-    def request(self) -> _About:
-        """What both halves are about."""
+    def request(self) -> _RequestKey:
+        """Equal in both halves of a receipt."""
         return cluster_of(self.said), self.said.get("requestUid"), self.said.get("platform")
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Of one role on one platform. One of the halves may not be there."""
+    """The halves for one role on one platform. One of them may be missing."""
 
     beginning: Half | None
     end: Half | None
@@ -72,12 +72,14 @@ class VerifiedReceipts:
     receipts: list[Receipt] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What need not be wrong, and what a person should know."""
+    """Findings that a person should know and that may be harmless."""
 
 
 def verify(files: Sequence[str], keys: KeySet) -> VerifiedReceipts:
-    """Of files of audit events, or of receipts alone, one a line. Without `problems` each receipt was signed with one of `keys`, says what
-    its event says, and each end belongs to its beginning."""
+    """Verify files of audit events, or of receipts alone, one in a line.
+
+    Without `problems` each receipt was signed with one of `keys` and agrees with its event, and each end belongs to its beginning.
+    """
     reader = _Reader(keys)
     for line in lines_of(files):
         reader.take(line)
@@ -91,8 +93,8 @@ class _Reader:
         self._beginnings: dict[str, Half] = {}
         """By digest."""
         self._ends: dict[str, Half] = {}
-        self._without: dict[_About, dict[str, str]] = {}
-        """Request -> type -> where there is an event that has no receipt."""
+        self._without: dict[_RequestKey, dict[str, str]] = {}
+        """Request -> type -> place of an event without a receipt."""
 
     def take(self, line: Line) -> None:
         text = line.text.strip()
@@ -110,14 +112,14 @@ class _Reader:
         except NotJson:
             self._found.notes.append(f"{where}: is not whole; whether it may be so is what rolevend audit verify says")
             return
-        told = event.get("data")
-        if not isinstance(told, dict):
+        data = event.get("data")
+        if not isinstance(data, dict):
             return
-        receipt = told.get(MEMBER)
+        receipt = data.get(MEMBER)
         if receipt is None and event.get("type") not in HALVES:
             return
         if receipt is None:
-            about = cluster_of(event), told.get("requestUid"), told.get("platform")
+            about = cluster_of(event), data.get("requestUid"), data.get("platform")
             self._without.setdefault(about, {})[str(event["type"])] = where
         elif isinstance(receipt, str):
             self._take_receipt(where, receipt, event)
@@ -147,37 +149,38 @@ class _Reader:
         for beginning in self._beginnings.values():
             if beginning.digest in closed:
                 continue
-            if beginning.request in ended:  # a step that ran again told it again, and the end names the other one
+            if beginning.request in ended:  # written again by a repeated step; the end names the other one
                 continue
             self._found.receipts.append(Receipt(beginning, None))
             if end_without := self._without.get(beginning.request, {}).get(END):
                 self._problem(end_without, f"the end of the role that began at {beginning.where} has no receipt: it may have been altered")
-        self._tell_of_events_without()
+        self._report_missing_receipts()
         return self._found
 
     def _ended(self, end: Half) -> Half | None:
-        """The beginning that belongs to an end, if it is here."""
+        """Return the beginning of an end, if it is in the files."""
         first = end.said.get(FIRST)
         if first is None:
             return self._guessed(end)
         beginning = self._beginnings.get(str(first))
         if beginning is None:
             self._problem(end.where, "the first half, which it names, is not here: give the file that it is in, too, or it was taken away")
-        elif strange := strange_to(end.said, beginning.said):
+        elif different := [*mismatches(end.said, beginning.said)]:
             self._problem(
-                end.where, f"it ends another role than the beginning that it names ({beginning.where}): {', '.join(strange)} differ"
+                end.where, f"it ends another role than the beginning that it names ({beginning.where}): {', '.join(different)} differ"
             )
         return beginning
 
     def _guessed(self, end: Half) -> Half | None:
-        candidates = [each for each in self._beginnings.values() if each.request == end.request and not strange_to(end.said, each.said)]
+        same_request = (each for each in self._beginnings.values() if each.request == end.request)
+        candidates = [each for each in same_request if not any(mismatches(end.said, each.said))]
         if not candidates:
             self._found.notes.append(f"{end.where}: names no first half, and none is here: whoever ended it knew of none")
             return None
         self._found.notes.append(f"{end.where}: names no first half; that of {candidates[-1].where} is of the same role")
         return candidates[-1]
 
-    def _tell_of_events_without(self) -> None:
+    def _report_missing_receipts(self) -> None:
         if not self._beginnings and not self._ends and not self._found.problems:
             self._found.problems.append("there is no receipt: the operator has no key for them, or these are other files")
         elif count := sum(map(len, self._without.values())):
@@ -188,9 +191,9 @@ class _Reader:
 
 
 def _unlike(event: Mapping[str, Any], said: Payload) -> Iterator[str]:
-    """Why an event is not what its receipt says."""
+    """Yield how an event differs from its receipt."""
     try:
-        expected = said_by(event, said.get(FIRST))
+        expected = payload_of(event, said.get(FIRST))
     except (KeyError, TypeError, AttributeError):
         yield "the event is none that could have been signed"
         return

@@ -1,19 +1,17 @@
-"""The body of an audit event within its bytes. Pure."""
+"""Shorten an audit event to a limit of bytes. Pure."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from rolevend.audit.events import AuditEvent
 from rolevend.audit.evidence import AttributeRead
-from rolevend.audit.json_size import bytes_of, clipped, within
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from rolevend.audit.json_size import bytes_of, clipped, members_of, within
 
 MAX_BYTES: Final = 48 * 1024
-"""Of a body. With its receipt, its envelope, and the names and counts of what is left out, a line stays below the 64 KiB that CloudEvents
-asks everybody to carry."""
+"""For the data of an event. With its receipt, its envelope, and the names and counts of what is left out, a line stays below the 64 KiB
+that every consumer of CloudEvents must accept."""
 _TEXTS: Final = {"requested_by": 2 * 1024, "message": 8 * 1024, "ended_by": 8 * 1024}
-"""Those whose length nothing else bounds, and how many bytes they have at most."""
+"""The texts that no schema limits, and their limits in bytes."""
 _LISTS: Final = {
     "actors": "actors_left_out",
     "resources": "resources_left_out",
@@ -24,26 +22,36 @@ _LISTS: Final = {
     "agent_attributes_left_out": "agent_keys_left_out",
     "functions": "functions_left_out",
 }
-"""In the order in which they are given room, each with the member that says what is left out of it."""
+"""The lists, in the order in which they get room, each with the field that states what is left out of it."""
 
-Body = TypeVar("Body", bound="DataclassInstance")
+E = TypeVar("E", bound=AuditEvent)
 
 
-def fit_event(room: int, body: Body) -> Body:
-    """The same within so many bytes. Where it is longer its texts are cut, and of each list those are told that have room in half of what
-    is left, so that none takes it from all others."""
-    if bytes_of(body) <= room:
-        return body
-    texts: dict[str, Any] = {name: clipped(getattr(body, name), most) for name, most in _TEXTS.items()}
-    no_lists: dict[str, Any] = dict.fromkeys(_LISTS)
-    body = dataclasses.replace(body, **texts)
-    room -= bytes_of(dataclasses.replace(body, **no_lists))
+def fit_event(room: int, event: E) -> E:
+    """Shorten an event whose data exceeds `room` bytes: cut its texts, and give each list half of the remaining room in turn, so that
+    no list takes the room of all others."""
+    if bytes_of(event.data) <= room:
+        return event
+    members = dict(members_of(event))
+    members |= {name: clipped(members[name], limit) for name, limit in _TEXTS.items() if name in members}
+    room -= bytes_of(_with(event, members | dict.fromkeys(_LISTS)).data)
     for name, left_out in _LISTS.items():
-        things = getattr(body, name) or ()
-        told, taken = within(room // 2, things)
+        values = members.get(name, ())
+        shown, taken = within(room // 2, values)
         room -= taken
-        if rest := things[len(told) :]:
-            cut: dict[str, Any] = {name: told}
-            cut[left_out] = tuple(each.key for each in rest) if isinstance(rest[0], AttributeRead) else len(rest)
-            body = dataclasses.replace(body, **cut)
-    return body
+        if rest := values[len(shown) :]:
+            members[name] = shown
+            members[left_out] = tuple(each.key for each in rest) if isinstance(rest[0], AttributeRead) else len(rest)
+    shortened: E = _with(event, members)
+    return shortened
+
+
+def _with(value: Any, members: dict[str, Any]) -> Any:
+    """The same dataclass with other members, also in its groups."""
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    changes = {
+        name: _with(field, members) if dataclasses.is_dataclass(field) else members[name]
+        for name, field in fields.items()
+        if name in members or dataclasses.is_dataclass(field)
+    }
+    return dataclasses.replace(value, **changes)

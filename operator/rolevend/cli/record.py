@@ -102,7 +102,7 @@ def audit() -> None:
 
 @audit.command("verify")
 @options.FILES
-@click.option("--expect", default="", metavar="HASH", help="Require an event with this hash: the last hash of an earlier verification.")
+@click.option("--expect", metavar="HASH", help="Require an event with this hash: the last hash of an earlier verification.")
 @click.option(
     "--key",
     "keys",
@@ -112,7 +112,7 @@ def audit() -> None:
     help="Require that every event is sealed with the key in this file. Repeat it for earlier keys.",
 )
 @options.OUTPUT
-def audit_verify(files: tuple[str, ...], expect: str, keys: tuple[str, ...], output: str) -> None:
+def audit_verify(files: tuple[str, ...], expect: str | None, keys: tuple[str, ...], output: str) -> None:
     """Verify that every audit event is present and unchanged. Name older files first; - is standard input.
 
     The output names each line that was altered, removed, moved or cut off; then the exit status is 1.

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 
-from rolevend.audit.events import End
+from rolevend.audit.role_events import End
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE
 from rolevend.model import PlatformName, ProfileName, Uid

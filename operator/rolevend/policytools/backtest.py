@@ -207,7 +207,7 @@ HEAD = ("User", "Agent", "Platform", "Decisions", "Last", "Change", "What", "Bef
 def _row(outcome: BacktestOutcome) -> tuple[str, ...]:
     who, change = outcome.who, outcome.change
     about = (who.user.subject, str(who.agent), who.platform, str(outcome.decisions), outcome.last[:10])
-    return (*about, change.direction, change.name, change.before, change.after)
+    return (*about, change.direction, change.name, change.before or "", change.after or "")
 
 
 def as_text(found: Backtest, form: Form) -> str:

@@ -80,7 +80,8 @@ HEAD = ("User", "Agent", "Platform", "Change", "What", "Before", "After")
 
 def row(difference: Difference) -> tuple[str, ...]:
     who, change = difference.who, difference.change
-    return (who.user.subject, str(who.agent).removeprefix("/"), who.platform, change.direction, change.name, change.before, change.after)
+    about = (who.user.subject, str(who.agent).removeprefix("/"), who.platform)
+    return (*about, change.direction, change.name, change.before or "", change.after or "")
 
 
 def as_text(compared: Compared, form: Form) -> str:
@@ -89,7 +90,7 @@ def as_text(compared: Compared, form: Form) -> str:
     return noted(told, compared.notes, form)
 
 
-def as_json(compared: Compared) -> list[dict[str, str]]:
+def as_json(compared: Compared) -> list[dict[str, str | None]]:
     return [
         {
             "issuer": each.who.user.issuer,

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from rolevend.audit.api_events import RefusedCall, refused, release_requested
-from rolevend.audit.events import AuditEvent, AuditSink, End, denied, dropped, granted, orphan_dropped
+from rolevend.audit.events import AuditEvent, AuditSink, DroppedEvent, GrantedEvent
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, digest_of
+from rolevend.audit.role_events import End, denied, dropped, granted, orphan_dropped
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.snapshot import Snapshot
@@ -17,6 +19,8 @@ from rolevend.roles.protocols import Handles
 
 _MAX_PROFILES = 200
 
+E = TypeVar("E", GrantedEvent, DroppedEvent)
+
 
 @dataclass(slots=True)
 class AuditMemory:
@@ -25,7 +29,7 @@ class AuditMemory:
 
     last: dict[PlatformName, str] = field(default_factory=dict)
     """The id of the last event on each platform."""
-    unwritten: dict[PlatformName, AuditEvent] = field(default_factory=dict)
+    unwritten: dict[PlatformName, DroppedEvent] = field(default_factory=dict)
     """Drops whose event could not be written yet. The event is retried unchanged."""
     receipts: dict[PlatformName, str] = field(default_factory=dict)
     """The digests of the written receipts."""
@@ -62,8 +66,8 @@ class AuditRecorder:
         if memory.last.get(request.platform) != event.id:
             signed = self._signed(event)
             await self._write(request, signed, memory)
-            if signed.body.receipt is not None:
-                memory.receipts[request.platform] = digest_of(signed.body.receipt)
+            if signed.receipt is not None:
+                memory.receipts[request.platform] = digest_of(signed.receipt)
         return memory.receipts.get(request.platform)
 
     async def denied(self, request: Request, reason: str, message: str, snapshot: Snapshot, memory: AuditMemory) -> None:
@@ -88,7 +92,7 @@ class AuditRecorder:
         """Write the drop of a role without an object. The caller repeats the call if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
-    def _signed(self, event: AuditEvent, first: str | None = None) -> AuditEvent:
+    def _signed(self, event: E, first: str | None = None) -> E:
         return event if self._receipts is None else self._receipts.on(event, first)
 
     async def _write(self, request: Request, event: AuditEvent, memory: AuditMemory) -> None:

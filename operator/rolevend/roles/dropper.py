@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 
-from rolevend.audit.events import End
+from rolevend.audit.role_events import End
 from rolevend.decision.outcome import Delivery, Request
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import FINALIZER, VendedRole, shell

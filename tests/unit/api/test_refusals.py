@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.api.refusals import LEFT_OUT, MOST_AT_ONCE, PER_MINUTE, RefusalLog
 from rolevend.audit.api_events import Bearer, RefusedCall
-from rolevend.audit.events import AuditEvent, Body
+from rolevend.audit.events import RefusedEvent
 from rolevend.errors import AuditUnavailable
 from rolevend.model import ObjectName
 from rolevend.roles.audit_recorder import AuditRecorder
@@ -18,16 +18,16 @@ class Trail:
     """Keeps events, or fails as a full disk does."""
 
     def __init__(self) -> None:
-        self.bodies: list[Body] = []
+        self.events: list[RefusedEvent] = []
         self.full = False
 
-    async def record(self, event: AuditEvent) -> None:
+    async def record(self, event: RefusedEvent) -> None:
         if self.full:
             raise AuditUnavailable("writing an audit event: no space left on device")
-        self.bodies.append(event.body)
+        self.events.append(event)
 
-    def told(self, reason: str) -> list[Body]:
-        return [body for body in self.bodies if body.reason == reason]
+    def told(self, reason: str) -> list[RefusedEvent]:
+        return [event for event in self.events if event.reason == reason]
 
 
 class Clock:
@@ -96,7 +96,7 @@ async def test_a_flood_of_nobody_hides_nothing_of_an_agent_nor_one_agent_of_anot
 
     await flood(refusals, 3, FINBOT)
 
-    assert [body.request_id for body in trail.bodies if body.agent == "agents/finbot"] == ["0", "1", "2"]
+    assert [event.request_id for event in trail.events if event.agent == "agents/finbot"] == ["0", "1", "2"]
     await refusals.write_left_out()
     assert {(each.agent, each.refusals_left_out) for each in trail.told(LEFT_OUT)} == {(None, 1), ("agents/portal", 2)}
 

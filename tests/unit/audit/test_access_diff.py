@@ -21,8 +21,8 @@ def test_what_stays_is_no_change_whatever_the_order():
 def test_a_table_that_comes_or_goes_is_told_whole():
     table = given(("country = 'DE'",), ("id",), ssn="Hash")
 
-    assert compare([], [table]) == (Change(Direction.GAINS, What.TABLE, "claims.people", "", "country = 'DE': id, ssn (Hash)"),)
-    assert compare([table], []) == (Change(Direction.LOSES, What.TABLE, "claims.people", "country = 'DE': id, ssn (Hash)", ""),)
+    assert compare([], [table]) == (Change(Direction.GAINS, What.TABLE, "claims.people", None, "country = 'DE': id, ssn (Hash)"),)
+    assert compare([table], []) == (Change(Direction.LOSES, What.TABLE, "claims.people", "country = 'DE': id, ssn (Hash)", None),)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_column_tells_whether_its_mask_shows_more(before, after, direction):
 
 def test_a_column_that_comes_or_goes_or_is_no_longer_masked_is_told():
     assert compare([given(clear=("id",), s="Hash")], [given(clear=("s", "new"))]) == (
-        Change(Direction.LOSES, What.COLUMN, "claims.people.id", "Clear", ""),
-        Change(Direction.GAINS, What.COLUMN, "claims.people.new", "", "Clear"),
+        Change(Direction.LOSES, What.COLUMN, "claims.people.id", "Clear", None),
+        Change(Direction.GAINS, What.COLUMN, "claims.people.new", None, "Clear"),
         Change(Direction.GAINS, What.COLUMN, "claims.people.s", "Hash", "Clear"),
     )

@@ -1,20 +1,27 @@
 """A line of the audit file that was altered, taken out, moved or cut off shows, and is named."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.audit.chain import BEGINNING, Chain, Key, Line, VerifiedChain, verify
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import AuditEvent, EventType, RefusedEvent, StartedEvent, StoppedEvent
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def event(number: int, type_: EventType = EventType.GRANTED) -> AuditEvent:
-    return AuditEvent(f"uid-{number}/{type_}", type_, f"role-{number}", NOW, Body(message=f"é \u202e {number}", table_count=number))
+def event(number: int, kind: type[StartedEvent] | None = None) -> AuditEvent:
+    """A refusal, or an event about the chain itself."""
+    envelope: Any = {"id": f"uid-{number}/{(kind or RefusedEvent).type}", "subject": f"role-{number}", "time": NOW}
+    message = f"é \u202e {number}"
+    if kind is None:
+        return RefusedEvent(**envelope, bearer="User", refusals_left_out=number, reason="LeftOut", message=message)
+    return kind(**envelope, version="1", host=message)
 
 
 KEY, OTHER_KEY = Key(b"k" * 32), Key(b"o" * 32)
@@ -23,8 +30,8 @@ KEY, OTHER_KEY = Key(b"k" * 32), Key(b"o" * 32)
 def chain(length: int = 6, name: str = "c1", before: str = BEGINNING, *, stopped: bool = True, key: Key | None = None) -> list[bytes]:
     """A whole one: `started`, then events, then `stopped`."""
     made = Chain("/rolevend/clusters/c", name, before, key=key)
-    types = [EventType.STARTED, *[EventType.GRANTED] * (length - 2), EventType.STOPPED if stopped else EventType.DROPPED]
-    return [made.append(event(number, type_)) for number, type_ in enumerate(types, start=1)]
+    kinds = [StartedEvent, *[None] * (length - 2), StoppedEvent if stopped else None]
+    return [made.append(event(number, kind)) for number, kind in enumerate(kinds, start=1)]
 
 
 def head(lines: list[bytes]) -> str:
@@ -43,7 +50,7 @@ def test_a_line_is_a_cloud_event_in_json():
     assert line["time"] == "2026-11-24T12:00:00.123Z"
     assert all(name.isalnum() and name.islower() and len(name) <= 20 for name in line), "as CloudEvents names attributes"
     assert all(isinstance(value, str) for name, value in line.items() if name != "data")
-    assert line["data"] == {"message": "é \u202e 2", "tableCount": 2}
+    assert line["data"] == {"bearer": "User", "refusalsLeftOut": 2, "reason": "LeftOut", "message": "é \u202e 2"}
     assert chain()[1].isascii(), "nothing in it steers a terminal"
 
 
@@ -67,7 +74,7 @@ def test_a_line_that_was_altered_with_its_hash_does_not_fit_the_next(place: int)
     lines = chain()
     forged = json.loads(lines[place])
     made = Chain(forged["source"], forged["chain"], forged["previoushash"], int(forged["sequence"]) - 1)
-    lines[place] = made.append(AuditEvent(forged["id"], EventType(forged["type"]), "another role", NOW, Body()))
+    lines[place] = made.append(replace(event(place + 1), id=forged["id"], subject="another role"))
 
     assert verified(lines).problems == [f"f:{place + 2}: does not follow from f:{place + 1}: one of the two was altered"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rolevend.audit.api_events import Bearer, RefusedCall, refused, release_requested
-from rolevend.audit.events import AuditEvent, denied, dropped, granted, orphan_dropped
+from rolevend.audit.events import GrantedEvent
 from rolevend.audit.evidence import access_summary
-from rolevend.audit.json_size import as_json
+from rolevend.audit.role_events import denied, dropped, granted, orphan_dropped
 from rolevend.catalog import Family
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.decision.outcome import Granted
@@ -41,7 +41,7 @@ from tests.support.policies import catalog, guardrail, policy
 from tests.support.registered import AGENT, ANNA, CLUSTER, MINE, NOW, PERSON, REQUEST, TABLES, WAREHOUSE, shapes
 
 
-def grant(known: Snapshot | None = None) -> AuditEvent:
+def grant(known: Snapshot | None = None) -> GrantedEvent:
     asked = replace(REQUEST, requested_by="system:serviceaccount:agents:finbot")
     found = known or a_snapshot()
     verdict = found.decide(asked)
@@ -50,7 +50,7 @@ def grant(known: Snapshot | None = None) -> AuditEvent:
 
 
 def test_a_grant_tells_who_asked_for_whom_and_how_the_user_was_proven():
-    body = as_json(grant().body)
+    body = grant().data
 
     assert (
         body.items()
@@ -85,9 +85,9 @@ def test_a_grant_a_denial_and_an_end_tell_the_task_and_the_call_that_they_are_of
     )
 
     for event in events:
-        told = as_json(event.body)
+        told = event.data
         assert (told["taskId"], told["intentDigest"], told["requestId"]) == ("chat-4711", f"sha256:{'a' * 64}", "call-1")
-    assert not {"taskId", "intentDigest", "requestId"} & as_json(grant().body).keys()
+    assert not {"taskId", "intentDigest", "requestId"} & grant().data.keys()
 
 
 REFUSAL = RefusedCall(Bearer.USER, "TokenExpired", "the token is expired; get a new one", "d" * 64, AGENT.name, "call-1")
@@ -97,7 +97,7 @@ def test_a_refused_token_is_told_with_its_code_its_digest_and_the_agent_that_was
     event = refused(REFUSAL, NOW)
 
     assert (event.type, event.subject) == ("dev.rolevend.refused", "agents/finbot")
-    assert as_json(event.body) == {
+    assert event.data == {
         "bearer": "User",
         "reason": "TokenExpired",
         "message": "the token is expired; get a new one",
@@ -111,7 +111,7 @@ def test_a_token_that_proves_no_agent_is_told_without_one():
     event = refused(RefusedCall(Bearer.AGENT, "MalformedToken", "the token cannot be read"), NOW)
 
     assert event.subject == "api"
-    assert as_json(event.body).keys() == {"bearer", "reason", "message"}
+    assert event.data.keys() == {"bearer", "reason", "message"}
 
 
 def test_nobody_hides_a_refused_call_behind_another_one_of_the_same_request_id():
@@ -124,14 +124,14 @@ def test_an_end_that_is_asked_for_is_told_with_its_own_call():
 
     event = release_requested(asked, RoleName("IMMUTA_VENDED_FINBOT_ANNA_42SKFT181Z8TKB28R3A49B8MN0"), "call-2", NOW)
 
-    told = as_json(event.body)
+    told = event.data
     assert (event.type, event.subject) == ("dev.rolevend.releaserequested", told["role"])
     assert (told["requestId"], told["requestUid"], told["agent"]) == ("call-2", REQUEST.uid, "agents/finbot")
     assert release_requested(asked, None, None, NOW).subject == "agents/ask"
 
 
 def test_a_grant_tells_each_version_that_the_decision_read_and_no_policy_that_does_not_cover_the_user():
-    body = as_json(grant().body)
+    body = grant().data
 
     assert [(each["kind"], each["name"], each["generation"]) for each in body["objects"]] == [
         ("DataPlatform", "warehouse", 1),
@@ -155,7 +155,7 @@ def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_t
 
     def body(combination: Combination) -> dict[str, Any]:
         agents = {AGENT.name: replace(AGENT, combination=combination)}
-        return dict(as_json(grant(a_snapshot(**both, agents=agents, sources={WAREHOUSE: sources})).body))
+        return dict(grant(a_snapshot(**both, agents=agents, sources={WAREHOUSE: sources})).data)
 
     def policies(told: dict[str, Any]) -> list[str]:
         return [each["name"] for each in told["objects"] if each["kind"] == "AccessPolicy"]
@@ -169,7 +169,7 @@ def test_a_grant_tells_how_both_sides_were_combined_and_which_policies_granted_t
 
 def test_another_version_of_any_policy_or_binding_is_another_digest():
     def digest(**changes: Any) -> str:
-        return str(as_json(grant(a_snapshot(sources={WAREHOUSE: replace(SOURCES, **changes)})).body)["policyDigest"])
+        return str(grant(a_snapshot(sources={WAREHOUSE: replace(SOURCES, **changes)})).data["policyDigest"])
 
     edited = {MINE.id: SOURCES.policies[MINE.id], OTHERS.id: version("AccessPolicy", str(OTHERS.id), 2)}
     assert digest() == digest() != digest(policies=edited)
@@ -179,14 +179,14 @@ def test_another_version_of_any_policy_or_binding_is_another_digest():
 def test_a_grant_tells_the_attributes_that_were_asked_for_and_no_others():
     known = Attributes.of({"department": ["claims"], "countries": ["DE", "AT"], "salary": ["1"], "office": ["Bonn"]}.items())
 
-    body = as_json(grant(a_snapshot(people={ANNA: replace(PERSON, attributes=known)})).body)
+    body = grant(a_snapshot(people={ANNA: replace(PERSON, attributes=known)})).data
 
     assert [each["key"] for each in body["attributes"]] == ["countries", "department", "office"]
     assert body["attributes"][0]["values"] == ["AT", "DE"]
 
 
 def test_a_grant_tells_each_table_with_its_row_filter_and_its_masks():
-    body = as_json(grant().body)
+    body = grant().data
 
     assert body["tableCount"] == 2
     assert body["tables"][0] == {
@@ -209,12 +209,12 @@ def test_a_grant_tells_the_guardrails_that_concerned_the_user_and_what_they_rest
     known = {each: version("Guardrail", each, 4) for each in ("a", "b")}
     changes = {"shapes": {WAREHOUSE: ProfileCache(index, CLUSTER)}, "sources": {WAREHOUSE: replace(SOURCES, guardrails=known)}}
 
-    body = as_json(grant(a_snapshot(**changes)).body)
+    body = grant(a_snapshot(**changes)).data
 
     assert {"kind": "Guardrail", "name": "a", "uid": "uid of a", "generation": 4} in body["objects"]
     assert "uid of b" not in str(body["objects"])
     assert body["tables"][0]["restrictions"] == ["\"country\" = 'a'"]
-    assert body["policyDigest"] != as_json(grant().body)["policyDigest"]
+    assert body["policyDigest"] != grant().data["policyDigest"]
 
 
 def test_cells_of_several_policies_are_told_in_their_order():
@@ -245,7 +245,7 @@ def test_a_thousand_tables_and_long_attributes_are_told_within_bounds_and_what_i
 
     event = granted(REQUEST, many, known, access_summary(many.tables), NOW)
 
-    body = as_json(event.body)
+    body = event.data
     assert len(json.dumps(body)) < 65_536, "what CloudEvents asks everybody to carry"
     assert len(body["tables"]) + body["tablesLeftOut"] == body["tableCount"] == 2000
     assert body["attributesLeftOut"] == ["countries", "department"]
@@ -261,7 +261,7 @@ def test_the_same_step_says_the_same_event_and_another_decision_another_one():
 
 
 def test_a_denial_tells_reason_and_message_also_where_nothing_is_known():
-    body = as_json(denied(REQUEST, "NoPolicy", "no policy covers the user", registered.a_snapshot(people={}, shapes={}), NOW).body)
+    body = denied(REQUEST, "NoPolicy", "no policy covers the user", registered.a_snapshot(people={}, shapes={}), NOW).data
 
     assert (body["reason"], body["message"]) == ("NoPolicy", "no policy covers the user")
     assert "role" not in body
@@ -272,7 +272,7 @@ def test_an_end_tells_what_closed_it_how_long_it_took_and_how_late_it_was():
 
     assert event.id == f"{REQUEST.uid}/dropped/warehouse/Revoked"
     assert (
-        as_json(event.body).items()
+        event.data.items()
         >= {
             "ended": "Revoked",
             "endedBy": "PolicyChanged",
@@ -285,7 +285,7 @@ def test_an_end_tells_what_closed_it_how_long_it_took_and_how_late_it_was():
             "userSubject": "anna",
         }.items()
     )
-    assert as_json(dropped(REQUEST, end(late=-3), NOW).body)["lateSeconds"] == 0, "clocks differ a little"
+    assert dropped(REQUEST, end(late=-3), NOW).data["lateSeconds"] == 0, "clocks differ a little"
 
 
 @pytest.mark.parametrize("role", ["", "IMMUTA_VENDED_not_by_us"])
@@ -293,8 +293,8 @@ def test_an_orphan_is_told_by_its_name_alone_whatever_that_is(role: str):
     event = orphan_dropped(UID, WAREHOUSE, end(EndReason.ORPHANED, role=role), NOW)
 
     assert event.id == f"{UID}/dropped/warehouse/Orphaned"
-    assert event.body.request is None
-    assert event.body.platform == "warehouse"
+    assert event.origin.request is None
+    assert event.origin.platform == "warehouse"
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ async def test_a_handle_that_is_somebody_elses_is_a_denial(trail: Trail):
             await record.handles(REQUEST, verdict, known, memory)
 
     (event,) = trail.events
-    assert (event.body.reason, event.body.message) == ("Conflict", "the handle is bob's")
+    assert (event.reason, event.message) == ("Conflict", "the handle is bob's")
 
 
 async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trail):
@@ -350,11 +350,11 @@ async def test_an_end_that_could_not_be_written_is_written_as_it_was(trail: Trai
     await record.dropped(REQUEST, replace(end(), sessions=0, seconds=0.001), memory)
 
     (event,) = trail.events
-    assert (event.body.sessions_ended, event.body.drop_seconds) == (3, 0.25)
+    assert (event.sessions_ended, event.drop_seconds) == (3, 0.25)
 
 
 def test_the_agent_of_a_request_is_named_in_full():
-    assert as_json(grant().body)["agent"] == str(ObjectName("agents", "finbot"))
+    assert grant().data["agent"] == str(ObjectName("agents", "finbot"))
 
 
 async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_restart(trail: Trail):

@@ -12,7 +12,7 @@ import pytest
 
 from rolevend.audit.chain import Key
 from rolevend.audit.event_files import verify
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import RefusedEvent
 from rolevend.audit.journal import Journal
 from rolevend.audit.key_file import read_key
 from rolevend.errors import AuditUnavailable, InvalidInput
@@ -21,8 +21,8 @@ from rolevend.telemetry.metrics import Metrics
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def event(number: int) -> AuditEvent:
-    return AuditEvent(f"e{number}", EventType.GRANTED, "role", NOW, Body(message="x" * 500))
+def event(number: int) -> RefusedEvent:
+    return RefusedEvent(id=f"e{number}", subject="role", time=NOW, bearer="User", reason="LeftOut", message="x" * 500)
 
 
 class Journals:
@@ -139,7 +139,7 @@ async def test_a_file_that_cannot_be_written_is_told_with_the_reason_and_tried_a
     await journal.close()
     assert journals.ids()[1] == "e1"
     assert journals.metrics.registry.get_sample_value("rolevend_audit_failures_total") == 1
-    assert journals.metrics.registry.get_sample_value("rolevend_audit_events_total", {"type": "granted"}) == 1
+    assert journals.metrics.registry.get_sample_value("rolevend_audit_events_total", {"type": "refused"}) == 1
 
 
 async def test_half_a_line_that_a_full_disk_left_spoils_no_other(journals: Journals):

@@ -17,11 +17,11 @@ from joserfc.jws import JWSRegistry
 
 from rolevend.audit.chain import Chain
 from rolevend.audit.event_files import verify as verify_chain
-from rolevend.audit.events import AuditEvent, dropped, granted, orphan_dropped
+from rolevend.audit.events import AuditEvent, DroppedEvent, GrantedEvent
 from rolevend.audit.evidence import access_summary
-from rolevend.audit.json_size import as_json
-from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, said_by
+from rolevend.audit.receipt import FIRST, HALVES, Receipts, digest_of, payload_of
 from rolevend.audit.receipt_files import VerifiedReceipts, public_key_set, read_public_keys, read_signing_key, verify
+from rolevend.audit.role_events import dropped, granted, orphan_dropped
 from rolevend.cli import cli
 from rolevend.decision.outcome import Granted, Request
 from rolevend.errors import InvalidInput, PlatformBusy, Rejected
@@ -54,14 +54,16 @@ def known(*keys: SigningKey) -> KeySet:
     return parse(public_key_set(keys or (KEY,)).encode())
 
 
-def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> AuditEvent:
+def beginning(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> GrantedEvent:
     found = a_snapshot()
     verdict = found.decide(asked)
     assert isinstance(verdict, Granted)
     return receipts.on(granted(asked, verdict, found, access_summary(verdict.tables), NOW))
 
 
-def ending(first: str | None, asked: Request = ASKED, receipts: Receipts = RECEIPTS, reason: EndReason = EndReason.RELEASED) -> AuditEvent:
+def ending(
+    first: str | None, asked: Request = ASKED, receipts: Receipts = RECEIPTS, reason: EndReason = EndReason.RELEASED
+) -> DroppedEvent:
     return receipts.on(dropped(asked, end(reason, role=role_of(asked)), NOW), first)
 
 
@@ -71,12 +73,12 @@ def role_of(asked: Request) -> str:
     return verdict.lease.role
 
 
-def receipt(event: AuditEvent) -> str:
-    assert event.body.receipt is not None
-    return event.body.receipt
+def receipt(event: GrantedEvent | DroppedEvent) -> str:
+    assert event.receipt is not None
+    return event.receipt
 
 
-def both(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> tuple[AuditEvent, AuditEvent]:
+def both(asked: Request = ASKED, receipts: Receipts = RECEIPTS) -> tuple[GrantedEvent, DroppedEvent]:
     first = beginning(asked, receipts)
     return first, ending(digest_of(receipt(first)), asked, receipts)
 
@@ -254,7 +256,7 @@ def signed(header: dict[str, Any], payload: dict[str, Any], sign: Callable[[byte
 
 
 HEADER = {"alg": "EdDSA", "kid": KEY.id, "typ": TYPE}
-SAID = said_by(line(beginning()))
+PAYLOAD = payload_of(line(beginning()))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ SAID = said_by(line(beginning()))
 )
 def test_a_header_that_says_anything_else_is_refused_also_over_a_right_signature(header: dict[str, Any]):
     private = OKPKey.import_key(KEY.private_text.encode())
-    text = signed(header, SAID, lambda raw: JWSRegistry.algorithms["EdDSA"].sign(raw, private))
+    text = signed(header, PAYLOAD, lambda raw: JWSRegistry.algorithms["EdDSA"].sign(raw, private))
 
     with pytest.raises(Rejected):
         checked(text, known())
@@ -281,9 +283,9 @@ def test_a_header_that_says_anything_else_is_refused_also_over_a_right_signature
 
 def test_no_signature_at_all_is_refused():
     with pytest.raises(Rejected):
-        checked(signed({**HEADER, "alg": "none"}, SAID, lambda _: b""), known())
+        checked(signed({**HEADER, "alg": "none"}, PAYLOAD, lambda _: b""), known())
     with pytest.raises(Rejected):
-        checked(signed(HEADER, SAID, lambda _: b""), known())
+        checked(signed(HEADER, PAYLOAD, lambda _: b""), known())
 
 
 def test_a_secret_made_of_the_public_key_signs_nothing():
@@ -292,7 +294,7 @@ def test_a_secret_made_of_the_public_key_signs_nothing():
     public = json.dumps(KEY.public).encode()
 
     with pytest.raises(Rejected):
-        checked(signed({**HEADER, "alg": "HS256"}, SAID, lambda raw: hmac.digest(public, raw, "sha256")), known())
+        checked(signed({**HEADER, "alg": "HS256"}, PAYLOAD, lambda raw: hmac.digest(public, raw, "sha256")), known())
 
 
 def test_a_receipt_is_taken_for_no_token_and_a_token_for_no_receipt():
@@ -477,7 +479,7 @@ class TestTheRecord:
         assert await record.granted(REQUEST, verdict, found, AuditMemory()) is None
         await record.dropped(REQUEST, end(), AuditMemory())
 
-        assert not any("receipt" in as_json(event.body) for event in trail.events)
+        assert not any("receipt" in event.data for event in trail.events)
 
 
 class TestTheCommand:

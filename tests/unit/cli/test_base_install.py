@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rolevend.audit.chain import Chain
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import StartedEvent
 from rolevend.cli.extras import BROUGHT_BY
 from tests.support.bare import brought_by, run_without
 from tests.support.manifests import on_snowflake
@@ -33,9 +33,8 @@ def account(tmp_path: Path) -> str:
 @pytest.fixture
 def events(tmp_path: Path) -> str:
     file = tmp_path / "events.json"
-    file.write_bytes(
-        Chain("/rolevend/clusters/c", "c1").append(AuditEvent("e", EventType.STARTED, "pod", datetime(2026, 11, 24, tzinfo=UTC), Body()))
-    )
+    started = StartedEvent(id="e", subject="pod", time=datetime(2026, 11, 24, tzinfo=UTC), version="1", host="pod")
+    file.write_bytes(Chain("/rolevend/clusters/c", "c1").append(started))
     return str(file)
 
 

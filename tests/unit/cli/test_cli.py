@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from rolevend.audit.chain import Chain
-from rolevend.audit.events import AuditEvent, Body, EventType
+from rolevend.audit.events import StartedEvent
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import kind_named
@@ -125,7 +125,8 @@ def test_what_was_kept_before_stays_until_there_is_something_new_and_is_nobody_e
 def test_audit_verify_names_what_is_wrong_and_fails(tmp_path: Path):
     made = Chain("/rolevend/clusters/c", "c1")
     moment = datetime(2026, 11, 24, tzinfo=UTC)
-    lines = [made.append(AuditEvent(f"e{number}", EventType.STARTED, "pod", moment, Body())) for number in range(3)]
+    started = [StartedEvent(id=f"e{number}", subject="pod", time=moment, version="1", host="pod") for number in range(3)]
+    lines = [made.append(event) for event in started]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.write_bytes(b"".join(lines))
     cut.write_bytes(lines[0] + lines[2])

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.audit import events
+from rolevend.audit import role_events
 from rolevend.audit.evidence import AttributeRead, access_summary
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, withdrawal_reason
 from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
@@ -281,19 +281,20 @@ class TestAudit:
         found = verdict(asked)
         assert isinstance(found, Granted)
 
-        body = events.granted(asked, found, known(), access_summary(found.tables), NOW).body
+        event = role_events.granted(asked, found, known(), access_summary(found.tables), NOW)
 
-        assert (body.user_proof, body.identity_provider, body.token_type) == ("Exchanged", "workforce", "AccessToken")
-        assert (body.token_digest, body.actors) == ("d" * 64, (f"finbot ({ISSUER})", "planner (https://other)"))
-        assert body.attributes == (AttributeRead("countries", ("AT",), "claim countries"),)
+        proof = event.proof
+        assert (proof.user_proof, proof.identity_provider, proof.token_type) == ("Exchanged", "workforce", "AccessToken")
+        assert (proof.token_digest, proof.actors) == ("d" * 64, (f"finbot ({ISSUER})", "planner (https://other)"))
+        assert event.evidence.attributes == (AttributeRead("countries", ("AT",), "claim countries"),)
 
     def test_a_refused_token_is_told_by_its_digest_and_proves_nobody(self):
         unproven = Unproven("BadSignature", "no", "e" * 64, known().basis(PROVING))
 
-        body = events.denied(replace(ASKED, proof=unproven), "BadSignature", "no", known(), NOW).body
+        proof = role_events.denied(replace(ASKED, proof=unproven), "BadSignature", "no", known(), NOW).proof
 
-        assert (body.user_proof, body.token_digest, body.identity_provider) == (None, "e" * 64, None)
-        assert events.denied(REQUEST, "NoPolicy", "no", known(), NOW).body.user_proof == "Asserted"
+        assert (proof.user_proof, proof.token_digest, proof.identity_provider) == (None, "e" * 64, None)
+        assert role_events.denied(REQUEST, "NoPolicy", "no", known(), NOW).proof.user_proof == "Asserted"
 
 
 class ApiServer:

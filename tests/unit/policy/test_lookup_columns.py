@@ -89,10 +89,10 @@ class TestWhoIsTold:
             "gains",
             "lookup",
             "claims.people.id",
-            "",
+            None,
             LOOKUP,
         )
-        assert (lost.direction, lost.before, lost.after) == ("loses", LOOKUP, "")
+        assert (lost.direction, lost.before, lost.after) == ("loses", LOOKUP, None)
 
     @pytest.mark.parametrize(
         ("column_name", "more", "told"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rolevend.audit import events as audit_events
+from rolevend.audit import role_events
 from rolevend.audit.chain import Chain
 from rolevend.audit.evidence import access_summary
 from rolevend.catalog import Catalog, Family
@@ -197,8 +197,8 @@ def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, pictu
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        audit_events.granted(request, granted, picture.snapshot, access_summary(granted.tables), at),
-        audit_events.denied(request, "NoPolicy", "no policy covers the user", picture.snapshot, at),
+        role_events.granted(request, granted, picture.snapshot, access_summary(granted.tables), at),
+        role_events.denied(request, "NoPolicy", "no policy covers the user", picture.snapshot, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
     return path

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rolevend.api import responses
-from rolevend.audit import events, evidence
+from rolevend.audit import evidence, role_events
 from rolevend.catalog import Catalog, TableId, Tool, ToolId, ToolKind, digest
 from rolevend.decision.outcome import Granted, Request, withdrawal_reason
 from rolevend.decision.tools import beyond
@@ -135,9 +135,9 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
         "semantic view SEM.CLAIMS",
     )
 
-    event = events.granted(REQUEST, found, picture.snapshot, evidence.access_summary(found.tables), NOW)
+    event = role_events.granted(REQUEST, found, picture.snapshot, evidence.access_summary(found.tables), NOW)
 
-    assert event.body.functions == responses.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
+    assert event.functions == responses.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
 
 def test_tools_are_in_the_name_of_the_profile_and_none_leave_it_as_it_was():
