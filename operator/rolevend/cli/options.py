@@ -53,7 +53,7 @@ def uncollected() -> Iterator[None]:
 
 
 def purpose(help_text: str) -> Option:
-    return click.option("--purpose", default="", callback=_purpose, help=f"{help_text} Default: nothing.")
+    return click.option("--purpose", default="", callback=_purpose, help=f"{help_text} Default: no purpose.")
 
 
 def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> str:

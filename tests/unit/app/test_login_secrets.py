@@ -1,0 +1,26 @@
+"""The Secrets with a platform's logins: the file that `platform install` writes is the file that `platform attest --secrets` reads."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rolevend.app.attest import attest_directly
+from rolevend.app.login_secrets import login_secrets
+from rolevend.app.manifest import read
+from rolevend.errors import PlatformUnavailable
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "00-minimal" / "platform.yaml"
+
+
+def test_attest_logs_in_with_the_secrets_that_install_writes(tmp_path: Path):
+    body = yaml.safe_load(EXAMPLE.read_text())
+    body["spec"]["postgres"] |= {"host": "127.0.0.1", "port": 1, "tls": {"mode": "VerifyFull"}}
+    manifest, secrets = tmp_path / "platform.yaml", tmp_path / "secrets.yaml"
+    manifest.write_text(yaml.safe_dump(body))
+    logins = {name: {"username": name, "password": "x"} for name in ("programmer", "vendor")}
+    secrets.write_text(login_secrets(read(manifest), "rolevend-system", programmer=logins["programmer"], vendor=logins["vendor"]))
+
+    with pytest.raises(PlatformUnavailable, match=r"127\.0\.0\.1"):  # both logins were read: the next step is the connection
+        attest_directly(manifest, secrets, lambda: datetime.now(UTC))
