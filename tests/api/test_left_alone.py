@@ -123,7 +123,7 @@ def test_where_somebody_changed_something_by_hand_the_agent_is_told_that_and_wai
     eventually(lambda: role not in caller.proven.tenant.roles())
     refused = caller.vend()
     assert (refused.status_code, refused.json()["code"]) == (503, "PlatformDrifted")
-    assert "changed by hand" in refused.json()["detail"]
+    assert "changed manually" in refused.json()["detail"]
     assert profile not in refused.text
     assert int(refused.headers["retry-after"]) > 0
     site.warehouse.ask(f"DROP VIEW {profile}.more")

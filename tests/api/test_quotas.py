@@ -59,7 +59,7 @@ def test_so_many_roles_at_once_and_a_call_again_is_no_other_role(proven: Proven,
     question = caller.question()
     role = eventually(lambda: caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"}).json())
     problem = refused(caller, "TooManyRoles")
-    assert "may have 1" in problem["detail"]
+    assert "maximum of 1" in problem["detail"]
 
     again = caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"})
 
@@ -96,7 +96,7 @@ def test_at_kubectls_door_one_more_waits_until_a_role_is_gone(tenant: Tenant):
         assert "has its maximum of 2 roles" in each.refused("TooManyRoles", granted="False")
     assert tenant.roles() == {first.role, second.role}
     tenant.policy(f"{tenant.name}-more")  # another picture decides nothing anew
-    assert "may have 2" in third.refused("TooManyRoles")
+    assert "maximum of 2" in third.refused("TooManyRoles")
     first.delete()
     first.gone()
 
