@@ -336,7 +336,7 @@ def test_a_claim_that_cannot_be_read_grants_nothing_to_who_lacks_it(proven: Prov
 
     asked = proven.ask(proven.token(shoe_size={"left": 42}))
 
-    assert "says of shoe-size cannot be read" in asked.refused("AttributeUnreadable", granted="False")
+    assert "claims of shoe-size in the user's token cannot be read" in asked.refused("AttributeUnreadable", granted="False")
     assert proven.ask(proven.token(without=("shoe_size",))).ready().rows("SELECT claim_id FROM claims") == [(11,)]
 
 

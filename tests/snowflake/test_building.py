@@ -42,7 +42,7 @@ def sent(bench: SnowflakeBench, work: Callable[[], object]) -> str:
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     """How many of the tables, and what they have, of each line that a build wrote."""
-    lines = [each.message for each in caplog.records if each.name.endswith("snowflake.build")]
+    lines = [each.message for each in caplog.records if each.name.endswith("snowflake.build.builder")]
     found = [re.fullmatch(rf"building a profile: (\d+) of {TABLES} tables have their (\w+)", each) for each in lines]
     return [(int(each[1]), each[2]) for each in found if each]
 

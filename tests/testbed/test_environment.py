@@ -39,7 +39,7 @@ def stand_in(folder: Path, script: str) -> Path:
 
 
 def test_it_needs_nothing_but_python() -> None:
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'operator')!r}); import testbed.environment"
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'operator')!r}]; import testbed.environment"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 
