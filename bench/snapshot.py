@@ -1,4 +1,4 @@
-"""How long a picture of very many people holds up the operator's event loop: when one of them changes, and when none does.
+"""How long building a snapshot of very many people holds up the operator's event loop: when one of them changes, and when none does.
 
 `python -m bench.snapshot [--quick]`, from the repository's root.
 """

@@ -11,8 +11,8 @@ from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import Profile
 from rolevend.platforms.snowflake.build.builder import SnowflakeProfileText, render
 from rolevend.platforms.snowflake.build.policies import set_row_policy
+from rolevend.policytools.decisions import Requester, decide, opened
 from rolevend.policytools.folder import Folder, read_catalogs
-from rolevend.policytools.verdicts import Requester, opened, verdict
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ON_BOTH = EXAMPLES / "05-two-platforms"
@@ -61,9 +61,9 @@ def page() -> Iterator[str]:
 
 
 def _profile(folder: Folder, person: str) -> Profile:
-    pictured = folder.picture(read_catalogs([ON_BOTH / "catalog" / f"{name}.yaml" for name in ("warehouse", "crm")]))
+    built = folder.build(read_catalogs([ON_BOTH / "catalog" / f"{name}.yaml" for name in ("warehouse", "crm")]))
     who = Requester(User("https://idp.example.org", person), ObjectName("agents", "finbot"), _PLATFORM)
-    found = verdict(opened(pictured.snapshot), who)
+    found = decide(opened(built.snapshot), who)
     if not isinstance(found, Granted):
         raise TypeError(f"the example grants {person} nothing on {_PLATFORM}: {found}")
     return found.profile

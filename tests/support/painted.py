@@ -1,4 +1,4 @@
-"""Objects of a small cluster, as the API server has them, and the picture that is painted of them: in it `REQUEST` is granted."""
+"""Objects of a small cluster, as the API server has them, and the snapshot that is built of them; it grants `REQUEST`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,19 +102,19 @@ def paint(objects: SnapshotInputs = OBJECTS, states: dict[PlatformName, Platform
     return SnapshotBuilder(CLUSTER, KEY).build(objects, states or STATES, "")
 
 
-def verdict(picture: SnapshotBuild, *, role_exists: bool = False, request: Request = REQUEST) -> Decision:
-    return picture.snapshot.decide(request, role_exists=role_exists)
+def verdict(built: SnapshotBuild, *, role_exists: bool = False, request: Request = REQUEST) -> Decision:
+    return built.snapshot.decide(request, role_exists=role_exists)
 
 
-def judged(picture: SnapshotBuild, name: str) -> StatusEvaluation[Resource]:
-    (found,) = [each for each in picture.evaluations if each.resource.name == name]
+def judged(built: SnapshotBuild, name: str) -> StatusEvaluation[Resource]:
+    (found,) = [each for each in built.evaluations if each.resource.name == name]
     return found
 
 
-def said(picture: SnapshotBuild, name: str, type_: str) -> tuple[str, str]:
+def said(built: SnapshotBuild, name: str, type_: str) -> tuple[str, str]:
     """Status and reason of the condition on the object of this name."""
-    return next((each.status, each.reason) for each in judged(picture, name).findings if each.type == type_)
+    return next((each.status, each.reason) for each in judged(built, name).findings if each.type == type_)
 
 
-def message(picture: SnapshotBuild, name: str, type_: str) -> str:
-    return next(each.message for each in judged(picture, name).findings if each.type == type_)
+def message(built: SnapshotBuild, name: str, type_: str) -> str:
+    return next(each.message for each in judged(built, name).findings if each.type == type_)

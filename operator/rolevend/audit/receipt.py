@@ -38,7 +38,7 @@ COPIED: Final = (*_SHARED, *_PROOF, *_ASKED, *_GIVEN, *_ENDED)
 """The members of `data` that a receipt copies."""
 
 Payload = dict[str, Any]
-E = TypeVar("E", GrantedEvent, DroppedEvent)
+SignedEvent = TypeVar("SignedEvent", GrantedEvent, DroppedEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Receipts:
         self._summaries: dict[int, tuple[tuple[TableAccess, ...], TableSummary]] = {}
         """A cache by the identity of the tables, which many roles of one profile share."""
 
-    def on(self, event: E, first: str | None = None) -> E:
+    def on(self, event: SignedEvent, first: str | None = None) -> SignedEvent:
         """Return the event with its receipt. `first` is, for `dropped`, the digest of the receipt of `granted`."""
         tables = event.tables if isinstance(event, GrantedEvent) else None
         bare = replace(event, receipt=None) if tables is None else replace(event, tables=None, receipt=None)

@@ -46,8 +46,8 @@ class RequestGroups(TypedDict):
     terms: RequestTerms
 
 
-def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: AccessSummary, now: datetime) -> GrantedEvent:
-    lease, profile = verdict.lease, verdict.profile
+def granted(request: Request, decision: Granted, snapshot: Snapshot, given: AccessSummary, now: datetime) -> GrantedEvent:
+    lease, profile = decision.lease, decision.profile
     shape = _digest(profile.name, [[key, list(values)] for key, values in lease.attributes])
     event = GrantedEvent(
         id=f"{request.uid}/granted/{request.platform}/{shape}",
@@ -57,10 +57,10 @@ def granted(request: Request, verdict: Granted, snapshot: Snapshot, given: Acces
         evidence=evidence(snapshot, request),
         role=lease.role,
         agent_handle=lease.agent_handle,
-        user_handle=verdict.user_handle,
+        user_handle=decision.user_handle,
         expires_at=lease.expires_at,
         profile=profile.name,
-        table_count=len(verdict.tables),
+        table_count=len(decision.tables),
         tables_left_out=given.left_out or None,
         functions=tuple(map(str, (*profile.functions, *profile.tools))) or None,
     )

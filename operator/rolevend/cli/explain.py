@@ -63,9 +63,9 @@ def explain(
     import asyncio
 
     from rolevend.model import ObjectName, PlatformName
+    from rolevend.policytools.decisions import ANY_AGENT, Requester
     from rolevend.policytools.explain import all_explained, as_json, as_text, explained
     from rolevend.policytools.folder import Folder, read_catalogs
-    from rolevend.policytools.verdicts import ANY_AGENT, Requester
 
     held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):

@@ -1,7 +1,7 @@
 """Records of the request that redeemed a token, so that no token is used for two requests.
 
 A record is written before anything is created for the request, and kept until the token expires. The records are Leases in the operator's
-namespace: all replicas share them, and a Lease holds its own expiry. Whoever can delete a record can use its token again. The operator has
+namespace: all replicas share them, and a Lease holds its own expiry. Deleting a record lets its token be used again. The operator has
 that right, and an admission policy of the chart restricts it to these Leases.
 """
 

@@ -19,9 +19,9 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.combination import Combination
+from rolevend.policytools.decisions import SECONDS, Requester, given, narrower, opened, unlabelled
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
-from rolevend.policytools.verdicts import SECONDS, Requester, given, narrower, opened, unlabelled
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 
@@ -79,7 +79,7 @@ class Backtest:
 
 
 def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime | None, catalogs: Catalogs) -> Backtest:
-    snapshot = Folder.sound(paths).picture(catalogs).snapshot
+    snapshot = Folder.sound(paths).build(catalogs).snapshot
     asked = _asked(audit_files, since)
     missing = {past.who.platform for past in asked} - snapshot.shapes.keys()
     left = {past: told for past, told in asked.items() if past.who.platform not in missing and not past.partial}

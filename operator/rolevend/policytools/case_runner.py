@@ -28,10 +28,10 @@ from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policy.literal import canonical
 from rolevend.policytools.cases import faults_of, read_cases
+from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unlabelled, without_labels
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
-from rolevend.policytools.verdicts import ANY_AGENT, Requester, opened, unlabelled, verdict, without_labels
 
 _OWNER = "policy_test_owner"
 _SECONDS = 600
@@ -49,11 +49,11 @@ class Tried:
 def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
     folder = Folder.sound(paths)
-    pictured = folder.picture(catalogs).snapshot
-    tests = _tests(folder, pictured, catalogs)
+    built = folder.build(catalogs).snapshot
+    tests = _tests(folder, built, catalogs)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
-    unsaid = unlabelled(pictured, pictured.agents)
-    snapshot = opened(pictured, purposes=purposes)
+    unsaid = unlabelled(built, built.agents)
+    snapshot = opened(built, purposes=purposes)
     for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
         catalog = catalogs[name]
         with _installed(catalog) as (platform, database):
@@ -138,7 +138,7 @@ def _failures(
 ) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
     who = Requester(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
-    found = verdict(snapshot, who)
+    found = decide(snapshot, who)
     seen = None
     if isinstance(found, Granted):
         seen = _seen(found, TableId(case.schema_name, case.table), platform, database)

@@ -14,9 +14,9 @@ from rolevend.kinds.parse import parse_part, part_faults
 from rolevend.kinds.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policy.suggestions import closest
+from rolevend.policytools.decisions import unknown_agent
 from rolevend.policytools.folder import Folder, Refused
 from rolevend.policytools.manifests import Document
-from rolevend.policytools.verdicts import unknown_agent
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ from rolevend.policy.lookup import lookup_doubts
 from rolevend.policy.table_fit import MaskFallback, PolicyProblem
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policytools.cases import doubts_of, faults_of, read_cases
+from rolevend.policytools.decisions import unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.manifests import Document, FilePosition
-from rolevend.policytools.verdicts import unlabelled, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.guardrails import UNTIL_FIXED, guardrail_scope_condition
@@ -71,16 +71,16 @@ class Checked:
 
 def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
     folder = Folder.read(paths)
-    picture = folder.picture(catalogs)
+    built = folder.build(catalogs)
     found = {
         *_refused(folder),
         *_misplaced(folder),
-        *_judged(folder, picture),
-        *_matched(folder, picture),
-        *_lookups(folder, picture),
-        *_cases(folder, picture, catalogs),
+        *_judged(folder, built),
+        *_matched(folder, built),
+        *_lookups(folder, built),
+        *_cases(folder, built, catalogs),
     }
-    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, picture, catalogs)))
+    return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, built, catalogs)))
 
 
 def _refused(folder: Folder) -> Iterator[Diagnostic]:
@@ -111,10 +111,10 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
             )
 
 
-def _judged(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
+def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
     """What the operator would say of each object, in its conditions."""
-    terms = picture.snapshot.platforms
-    for judgement in picture.evaluations:
+    terms = built.snapshot.platforms
+    for judgement in built.evaluations:
         document, _ = folder.found[judgement.resource.uid]
         yield from _unknown(document, judgement.unknown)
         elsewhere = not judgement.accepted or _matched_elsewhere(judgement)
@@ -146,14 +146,14 @@ def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[P
         yield _located(told.message)
 
 
-def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
+def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
     """What does not hold for the tables of a catalog."""
     written = {
         ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
     }
     known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
     guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
-    for shapes in picture.snapshot.shapes.values():
+    for shapes in built.snapshot.shapes.values():
         yield from _reports(written, shapes)
         for report in shapes.index.guardrail_reports:
             yield from (_diagnostic(guarding[report.guardrail], InvalidInput(each.field, each.message)) for each in report.problems)
@@ -163,9 +163,9 @@ def _matched(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
             yield from _attributes(written, shapes.index, known)
 
 
-def _lookups(folder: Folder, picture: SnapshotBuild) -> Iterator[Diagnostic]:
+def _lookups(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
     """Lookup columns that give away what somebody hides."""
-    snapshot = picture.snapshot
+    snapshot = built.snapshot
     bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
     for platform, shapes in snapshot.shapes.items():
         doubts = tuple(lookup_doubts(shapes.index))
@@ -202,16 +202,16 @@ def _reports(written: dict[ObjectName, Document], shapes: ProfileCache) -> Itera
         yield from (_diagnostic(document, InvalidInput("spec", sentence), "warning") for sentence in shapes.behind_tools(policy))
 
 
-def _cases(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterator[Diagnostic]:
+def _cases(folder: Folder, built: SnapshotBuild, catalogs: Catalogs) -> Iterator[Diagnostic]:
     """What stands in files of cases, as far as it can be known without trying them."""
     files, refused = read_cases(folder)
     yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
-    if not picture.snapshot.platforms:
+    if not built.snapshot.platforms:
         return
     for document, test in ((each.document, each.test) for each in files):
         catalog = catalogs.get(PlatformName(test.platform))
-        yield from (_diagnostic(document, fault) for fault in faults_of(test, picture.snapshot, catalog))
-        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, picture.snapshot))
+        yield from (_diagnostic(document, fault) for fault in faults_of(test, built.snapshot, catalog))
+        yield from (_diagnostic(document, doubt, "warning") for doubt in doubts_of(test, built.snapshot))
 
 
 def _fallbacks(document: Document, field: str, fallbacks: Iterable[MaskFallback]) -> Iterator[Diagnostic]:
@@ -224,7 +224,7 @@ def _unknown(document: Document, problems: Iterable[PolicyProblem]) -> Iterator[
         yield _diagnostic(document, InvalidInput(problem.field, problem.message.removeprefix(f"{problem.field}: ")), "warning")
 
 
-def _notes(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterator[str]:
+def _notes(folder: Folder, built: SnapshotBuild, catalogs: Catalogs) -> Iterator[str]:
     if not folder.found and not folder.refused:
         yield "no object of rolevend is in these files, so nothing was judged: name the folder that holds them"
     platforms = {each.name for each in folder.of(DataPlatform)}
@@ -238,7 +238,7 @@ def _notes(folder: Folder, picture: SnapshotBuild, catalogs: Catalogs) -> Iterat
         yield f"what policies match was not judged: give --catalog for {', '.join(unread)}"
     for name in sorted(catalogs.keys() - platforms if platforms else ()):
         yield f"the catalog of {name} was not used: no DataPlatform of that name is among these files"
-    yield from without_labels(unlabelled(picture.snapshot, picture.snapshot.agents))
+    yield from without_labels(unlabelled(built.snapshot, built.snapshot.agents))
 
 
 def _located(message: str) -> InvalidInput:

@@ -10,9 +10,9 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
+from rolevend.policytools.decisions import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.tables import Form, noted, rendered
-from rolevend.policytools.verdicts import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
     said = [purpose] if purpose else []
-    pictured = [each.picture(catalogs).snapshot for each in (is_there, comes)]
-    before, after = (opened(each, people, purposes=said) for each in pictured)
+    built = [each.build(catalogs).snapshot for each in (is_there, comes)]
+    before, after = (opened(each, people, purposes=said) for each in built)
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
     for name in catalogs:
         if name not in after.platforms:
             also = "" if name in before.platforms else f"{old} and in "
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
-    notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in pictured)))
+    notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
     asked = (
         Requester(user, agent, platform, purpose, seconds)
         for user in sorted(before.people.keys() | after.people.keys())

@@ -19,8 +19,8 @@ from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
 from rolevend.policy.suggestions import closest
+from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unknown_agent, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.verdicts import ANY_AGENT, Requester, opened, unknown_agent, unlabelled, verdict, without_labels
 from rolevend.snapshot.builder import SnapshotBuild
 
 
@@ -62,8 +62,8 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | No
     """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
     InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
     read."""
-    picture = folder.picture(catalogs)
-    snapshot, missing = picture.snapshot, _tools_missing(picture, who)
+    built = folder.build(catalogs)
+    snapshot, missing = built.snapshot, _tools_missing(built, who)
     notes = tuple(_notes(snapshot, who))
     if said is None:
         if who.agent not in (ANY_AGENT, *snapshot.agents):
@@ -77,7 +77,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | No
     person = snapshot.person(who.request)
     explanation = explain(person.attributes, shapes.index, snapshot.asking(who.request))
     sources = tuple(sorted(person.sources.items()))
-    found = verdict(snapshot, who)
+    found = decide(snapshot, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
         return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
@@ -115,8 +115,8 @@ def _notes(snapshot: Snapshot, who: Requester) -> Iterator[str]:
     yield from without_labels(unlabelled(snapshot, [who.agent]))
 
 
-def _tools_missing(picture: SnapshotBuild, who: Requester) -> str:
-    agents = (each for each in picture.evaluations if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
+def _tools_missing(built: SnapshotBuild, who: Requester) -> str:
+    agents = (each for each in built.evaluations if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
     told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
     return next((message for message in told if message.startswith("spec.tools: ")), "")
 

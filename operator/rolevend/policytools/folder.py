@@ -1,4 +1,4 @@
-"""A folder of objects as a cluster would hold them, once everything in it is applied, and the picture that the operator would paint."""
+"""A folder of objects as a cluster holds them once all are applied, and the snapshot that the operator builds of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ class Folder:
             namespaces=self.labels,
         )
 
-    def picture(self, catalogs: Catalogs) -> SnapshotBuild:
+    def build(self, catalogs: Catalogs) -> SnapshotBuild:
         states = {name: known(name, catalog) for name, catalog in catalogs.items()}
         return SnapshotBuilder(CLUSTER, _NO_SECRET).build(self.objects, states, "")
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 from rolevend.audit.api_events import RefusedCall, refused, release_requested
-from rolevend.audit.events import AuditEvent, AuditSink, DroppedEvent, GrantedEvent
+from rolevend.audit.events import AuditEvent, AuditSink, DroppedEvent
 from rolevend.audit.evidence import AccessSummary, access_summary
-from rolevend.audit.receipt import Receipts, digest_of
+from rolevend.audit.receipt import Receipts, SignedEvent, digest_of
 from rolevend.audit.role_events import End, denied, dropped, granted, orphan_dropped
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Granted, Request
@@ -18,8 +17,6 @@ from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.roles.protocols import Handles
 
 _MAX_PROFILES = 200
-
-E = TypeVar("E", GrantedEvent, DroppedEvent)
 
 
 @dataclass(slots=True)
@@ -92,7 +89,7 @@ class AuditRecorder:
         """Write the drop of a role without an object. The caller repeats the call if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
-    def _signed(self, event: E, first: str | None = None) -> E:
+    def _signed(self, event: SignedEvent, first: str | None = None) -> SignedEvent:
         return event if self._receipts is None else self._receipts.on(event, first)
 
     async def _write(self, request: Request, event: AuditEvent, memory: AuditMemory) -> None:

@@ -113,13 +113,11 @@ class SnapshotController:
             self._sources.changed.clear()
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
-            picture = self._builder.build(
-                objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending
-            )
-            self.snapshot, self.providers = picture.snapshot, picture.providers
+            built = self._builder.build(objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending)
+            self.snapshot, self.providers = built.snapshot, built.providers
             on_snapshot()
             if self._reports:
-                await self._publish_status([*picture.evaluations, *refused])
+                await self._publish_status([*built.evaluations, *refused])
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
         """Return the readable objects, the evaluations of the others, and all DataPlatforms, each as far as roles can be dropped on it."""

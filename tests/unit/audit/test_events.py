@@ -358,7 +358,7 @@ def test_the_agent_of_a_request_is_named_in_full():
 
 
 async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_restart(trail: Trail):
-    picture = painted.paint(replace(painted.OBJECTS, people=[]))
+    built = painted.paint(replace(painted.OBJECTS, people=[]))
     asserted = ("spec.user", {"issuer": "idp", "subject": "anna"}), ("spec.userTokenSecretRef", MISSING)
     body = painted.raw("VendedRole", "ask", "agents", *asserted, ("spec.expirationSeconds", 900))
     body["spec"] |= {"agentRef": {"name": "finbot"}, "platformRefs": [{"name": "warehouse"}]}
@@ -367,7 +367,7 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
     async def started_and_asked() -> dict[str, Any]:
         """By a process that remembers nothing."""
         record = AuditRecorder(trail, Free(), lambda: NOW)
-        observed: Any = SimpleNamespace(snapshot=picture.snapshot)
+        observed: Any = SimpleNamespace(snapshot=built.snapshot)
         roles, objects = RoleStore(), VendedRoleWriter(nothing, lambda: NOW)
         users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects)
         vender = Vender(observed, nothing, record, objects, Metrics(), nothing)

@@ -64,13 +64,11 @@ def test_an_agent_of_that_name_in_another_namespace_gets_no_role_of_that_user():
     other = ObjectName("elsewhere", "finbot")
     theirs = parse(Agent, changed(changed(raw_agent(), "metadata.namespace", "elsewhere"), "spec.handle", "THEIRBOT"))
     namespaces = {"agents": AGENTS, "elsewhere": {**AGENTS, NAME_LABEL: "elsewhere"}}
-    picture = paint(
-        replace(OBJECTS, platforms=[parse(DataPlatform, spelled(USER))], agents=[*OBJECTS.agents, theirs], namespaces=namespaces)
-    )
+    built = paint(replace(OBJECTS, platforms=[parse(DataPlatform, spelled(USER))], agents=[*OBJECTS.agents, theirs], namespaces=namespaces))
 
-    mine, found = verdict(picture), verdict(picture, request=replace(REQUEST, agent=other, name=ObjectName("elsewhere", "ask")))
+    mine, found = verdict(built), verdict(built, request=replace(REQUEST, agent=other, name=ObjectName("elsewhere", "ask")))
 
-    assert picture.snapshot.agents[other].handle == AgentHandle("THEIRBOT")
+    assert built.snapshot.agents[other].handle == AgentHandle("THEIRBOT")
     assert isinstance(mine, Granted)
     assert mine.lease.agent_user == USER
     assert isinstance(found, Denied)
@@ -81,12 +79,12 @@ def test_a_second_platform_of_the_account_gives_its_users_to_nobody():
     platforms = [parse(DataPlatform, spelled(USER, name=name)) for name in (CRM, WAREHOUSE)]
     one_account = {name: answering("myorg-account1") for name in (CRM, WAREHOUSE)}
 
-    picture = paint(replace(OBJECTS, platforms=platforms, namespaces={"agents": AGENTS}), one_account)
+    built = paint(replace(OBJECTS, platforms=platforms, namespaces={"agents": AGENTS}), one_account)
 
-    assert said(picture, CRM, "Accepted") == ("True", "Valid")
-    assert said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
-    assert message(picture, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
-    assert isinstance(verdict(picture), Pending)
+    assert said(built, CRM, "Accepted") == ("True", "Valid")
+    assert said(built, WAREHOUSE, "Accepted") == ("False", "Conflict")
+    assert message(built, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
+    assert isinstance(verdict(built), Pending)
 
 
 def test_a_live_role_ends_where_its_agent_logs_in_as_somebody_else_now():

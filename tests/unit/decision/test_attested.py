@@ -39,16 +39,16 @@ def allowing():
 
 
 def outcome(state: PlatformState, objects=OBJECTS, *, role_exists: bool = False):
-    picture = paint(objects, {**STATES, WAREHOUSE: state})
-    return picture, picture.snapshot.decide(REQUEST, role_exists=role_exists)
+    built = paint(objects, {**STATES, WAREHOUSE: state})
+    return built, built.snapshot.decide(REQUEST, role_exists=role_exists)
 
 
 def test_where_promises_hold_roles_are_vended():
-    picture, verdict = outcome(attested(OPEN))
+    built, verdict = outcome(attested(OPEN))
     assert isinstance(verdict, Granted)
-    assert said(picture, WAREHOUSE, "Attested") == ("True", "PromisesHold")
-    assert "1 cannot be prevented there" in message(picture, WAREHOUSE, "Attested")
-    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+    assert said(built, WAREHOUSE, "Attested") == ("True", "PromisesHold")
+    assert "1 cannot be prevented there" in message(built, WAREHOUSE, "Attested")
+    assert said(built, WAREHOUSE, "Ready") == ("True", "Connected")
 
 
 @pytest.mark.parametrize("what", ["never", "another version", "another way to install", "a check failed", "too long ago"])
@@ -62,12 +62,12 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
         "a check failed": attested(WEAKNESS),
         "too long ago": replace(state, attestation_overdue=True),
     }[what]
-    picture, verdict = outcome(state)
+    built, verdict = outcome(state)
     assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn) == ("NotAttested", False)
-    assert said(picture, WAREHOUSE, "Ready") == ("False", "NotAttested")
+    assert said(built, WAREHOUSE, "Ready") == ("False", "NotAttested")
     expected = {"a check failed": ("False", "ChecksFailed"), "too long ago": ("Unknown", "Overdue")}
-    assert said(picture, WAREHOUSE, "Attested") == expected.get(what, ("Unknown", "NotAttested"))
+    assert said(built, WAREHOUSE, "Attested") == expected.get(what, ("Unknown", "NotAttested"))
     assert isinstance(outcome(state, role_exists=True)[1], Granted)
     allowed, verdict = outcome(state, allowing())
     assert isinstance(verdict, Granted)
@@ -77,12 +77,12 @@ def test_else_requests_wait_unless_the_platform_team_allows_it_and_live_roles_li
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize("role_exists", [False, True])
 def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowed(allowed: bool, role_exists: bool):
-    picture, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, role_exists=role_exists)
+    built, verdict = outcome(attested(LEAK, WEAKNESS), allowing() if allowed else OBJECTS, role_exists=role_exists)
     assert isinstance(verdict, Pending)
     assert (verdict.reason, verdict.withdrawn, revocation_code(verdict)) == ("Leak", True, "Leak")
     assert "read the table: was not refused" in verdict.message
-    assert said(picture, WAREHOUSE, "Attested") == ("False", "Leak")
-    assert said(picture, WAREHOUSE, "Ready") == ("False", "Leak")
+    assert said(built, WAREHOUSE, "Attested") == ("False", "Leak")
+    assert said(built, WAREHOUSE, "Ready") == ("False", "Leak")
 
 
 def test_a_leak_stays_one_until_another_attestation_finds_none():
@@ -94,13 +94,13 @@ def test_a_leak_stays_one_until_another_attestation_finds_none():
 
 
 def test_what_failed_long_ago_has_failed_all_the_same():
-    picture, _ = outcome(replace(attested(WEAKNESS), attestation_overdue=True))
-    assert said(picture, WAREHOUSE, "Attested") == ("False", "ChecksFailed")
+    built, _ = outcome(replace(attested(WEAKNESS), attestation_overdue=True))
+    assert said(built, WAREHOUSE, "Attested") == ("False", "ChecksFailed")
 
 
 def test_what_was_not_repeated_for_too_long_says_what_was_in_the_way():
-    picture, _ = outcome(replace(attested(OPEN), attestation_overdue=True, attest_problem=("PlatformBusy", "no schema can be made")))
-    assert "too old: no schema can be made (PostgreSQL 18.4" in message(picture, WAREHOUSE, "Attested")
+    built, _ = outcome(replace(attested(OPEN), attestation_overdue=True, attest_problem=("PlatformBusy", "no schema can be made")))
+    assert "too old: no schema can be made (PostgreSQL 18.4" in message(built, WAREHOUSE, "Attested")
 
 
 def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
@@ -179,6 +179,6 @@ async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
 
 
 def test_what_could_not_be_carried_out_says_why():
-    picture, _ = outcome(replace(attested(), attestation=None, attest_problem=("PlatformBusy", "every connection is in use")))
-    assert said(picture, WAREHOUSE, "Attested") == ("Unknown", "PlatformBusy")
-    assert message(picture, WAREHOUSE, "Attested") == "every connection is in use"
+    built, _ = outcome(replace(attested(), attestation=None, attest_problem=("PlatformBusy", "every connection is in use")))
+    assert said(built, WAREHOUSE, "Attested") == ("Unknown", "PlatformBusy")
+    assert message(built, WAREHOUSE, "Attested") == "every connection is in use"

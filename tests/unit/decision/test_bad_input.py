@@ -183,16 +183,16 @@ DEAD_NAMES = {
 def test_a_name_that_nothing_has_is_told_beside_others_that_are_right(spec: Body, told: str):
     some = made(AccessPolicy, "some", DOMAIN, **(EVERYTHING | spec))
 
-    picture = paint(replace(ALONE, policies=[some, SOUND]))
+    built = paint(replace(ALONE, policies=[some, SOUND]))
 
-    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
-    assert message(picture, "some", "NamesKnown").startswith(told)
-    assert said(picture, "some", "Ready") == ("True", "InForce")
-    assert said(picture, "sound", "NamesKnown") == ("True", "Known")
+    assert said(built, "some", "NamesKnown") == ("False", "Unknown")
+    assert message(built, "some", "NamesKnown").startswith(told)
+    assert said(built, "some", "Ready") == ("True", "InForce")
+    assert said(built, "sound", "NamesKnown") == ("True", "Known")
 
 
-def granted_by(name: str, picture: SnapshotBuild) -> list[object]:
-    index = picture.snapshot.shapes[WAREHOUSE].index
+def granted_by(name: str, built: SnapshotBuild) -> list[object]:
+    index = built.snapshot.shapes[WAREHOUSE].index
     return [grants for each in index.policies if each.id.name == name for grants in each.grant_sets]
 
 
@@ -202,13 +202,13 @@ def test_a_bad_policy_is_told_grants_nothing_and_changes_nothing_for_anybody(bad
     assert isinstance(alone, Granted)
     broken = made(AccessPolicy, "broken", DOMAIN, **(EVERYTHING | bad.spec))
 
-    picture = paint(replace(ALONE, policies=[broken, SOUND]))
+    built = paint(replace(ALONE, policies=[broken, SOUND]))
 
     type_, *found = bad.says
-    assert said(picture, "broken", type_) == tuple(found)
-    assert bad.told in message(picture, "broken", type_)
-    assert verdict(picture) == alone
-    assert said(picture, "sound", "Ready") == ("True", "InForce")
+    assert said(built, "broken", type_) == tuple(found)
+    assert bad.told in message(built, "broken", type_)
+    assert verdict(built) == alone
+    assert said(built, "sound", "Ready") == ("True", "InForce")
     assert isinstance(verdict(paint(replace(ALONE, policies=[broken]))), Denied)
 
 
@@ -256,25 +256,21 @@ def test_what_a_guardrail_says_of_no_column_is_told_though_the_rest_is_at_work(s
     at_work = {"tables": {"matchNames": [{"schema": "*", "name": "*"}]}, "rowRestriction": None, "deny": None}
     floors = [*spec.get("maskFloors", []), {"name": "good", "columns": {"matchNames": ["full_name"]}, "type": "Nullify"}]
 
-    picture = paint(
-        replace(ALONE, guardrails=[made(Guardrail, "some", **(at_work | spec | {"users": None, "maskFloors": floors}))]), states
-    )
+    built = paint(replace(ALONE, guardrails=[made(Guardrail, "some", **(at_work | spec | {"users": None, "maskFloors": floors}))]), states)
 
-    assert said(picture, "some", "Ready") == ("False", "NoMatch")
-    assert (
-        message(picture, "some", "Ready") == f"{idle}: this is for no column of the tables, so it takes nothing away; check names and tags"
-    )
-    assert unknown in message(picture, "some", "NamesKnown")
-    assert judged(picture, "some").counts["matchedTables"] > 0
+    assert said(built, "some", "Ready") == ("False", "NoMatch")
+    assert message(built, "some", "Ready") == f"{idle}: this is for no column of the tables, so it takes nothing away; check names and tags"
+    assert unknown in message(built, "some", "NamesKnown")
+    assert judged(built, "some").counts["matchedTables"] > 0
 
 
 def test_a_floor_by_tags_is_ready_before_the_first_column_is_tagged():
     floors = [*mask({"matchTags": [tag("Exists", key="secret")]}), {"name": "good", "columns": {"matchNames": ["id"]}, "type": "Nullify"}]
 
-    picture = paint(replace(ALONE, guardrails=[made(Guardrail, "some", users=None, deny=None, rowRestriction=None, maskFloors=floors)]))
+    built = paint(replace(ALONE, guardrails=[made(Guardrail, "some", users=None, deny=None, rowRestriction=None, maskFloors=floors)]))
 
-    assert said(picture, "some", "Ready") == ("True", "InForce")
-    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
+    assert said(built, "some", "Ready") == ("True", "InForce")
+    assert said(built, "some", "NamesKnown") == ("False", "Unknown")
 
 
 def test_a_guardrail_is_idle_only_where_no_platform_has_such_a_column():
@@ -303,12 +299,12 @@ def test_a_bad_guardrail_is_told_and_never_widens_anything(spec: Body):
     needed = {} if spec.keys() & {"deny", "maskFloors", "rowRestriction"} else {"rowRestriction": "id > 0"}
     broken = made(Guardrail, "broken", **(nothing_else | needed | spec))
 
-    picture = paint(replace(ALONE, guardrails=[broken]))
+    built = paint(replace(ALONE, guardrails=[broken]))
 
-    assert said(picture, "broken", "Ready")[0] == "False"
-    found = verdict(picture)
+    assert said(built, "broken", "Ready")[0] == "False"
+    found = verdict(built)
     assert isinstance(found, Denied) or contains(alone.profile, found.profile)
-    assert said(picture, "sound", "Ready") == ("True", "InForce")
+    assert said(built, "sound", "Ready") == ("True", "InForce")
 
 
 def test_a_condition_that_tells_the_first_mistake_says_how_many_others_there_are():
@@ -316,18 +312,18 @@ def test_a_condition_that_tells_the_first_mistake_says_how_many_others_there_are
     floors = mask({"matchNames": ["*"]}, type="Regex", regex={"pattern": "(a*)*", "replacement": ""})
     guardrail = made(Guardrail, "limits", users=None, deny=None, rowRestriction=None, maskFloors=floors)
 
-    picture = paint(replace(ALONE, policies=[broken, SOUND], guardrails=[guardrail]))
+    built = paint(replace(ALONE, policies=[broken, SOUND], guardrails=[guardrail]))
 
-    assert message(picture, "broken", "Accepted").endswith("(and 1 more; rolevend policy check names all of them)")
-    assert message(picture, "limits", "Accepted").startswith("spec.maskFloors[it].regex.pattern: ")
+    assert message(built, "broken", "Accepted").endswith("(and 1 more; rolevend policy check names all of them)")
+    assert message(built, "limits", "Accepted").startswith("spec.maskFloors[it].regex.pattern: ")
 
 
 def test_tags_for_nothing_are_told_and_change_nothing():
     nowhere = made(TagBinding, "broken", DOMAIN, tables=None)
-    picture = paint(replace(ALONE, bindings=[*OBJECTS.bindings, nowhere]))
+    built = paint(replace(ALONE, bindings=[*OBJECTS.bindings, nowhere]))
 
-    assert said(picture, "broken", "Ready") == ("False", "NoMatch")
-    assert verdict(picture) == verdict(paint(ALONE))
+    assert said(built, "broken", "Ready") == ("False", "NoMatch")
+    assert verdict(built) == verdict(paint(ALONE))
 
 
 DEAD_ENTRIES = {
@@ -352,12 +348,12 @@ def test_an_entry_that_tags_nothing_is_told_beside_one_that_does(entry: Body, to
     """The column would be unmasked that its author takes for tagged."""
     tags = {"tags": [{"key": "pii", "value": "name"}]}
     right = {"schema": "claims", "table": "people", "column": "full_name"} | tags
-    picture = paint(replace(ALONE, bindings=[made(TagBinding, "some", DOMAIN, tables=None, columns=[right, entry | tags])]))
+    built = paint(replace(ALONE, bindings=[made(TagBinding, "some", DOMAIN, tables=None, columns=[right, entry | tags])]))
 
-    assert said(picture, "some", "Ready") == ("True", "InForce")
-    assert said(picture, "some", "NamesKnown") == ("False", "Unknown")
-    assert message(picture, "some", "NamesKnown").startswith(f"{told}. A mask")
-    assert [each.message for each in judged(picture, "some").unknown] == [told]
+    assert said(built, "some", "Ready") == ("True", "InForce")
+    assert said(built, "some", "NamesKnown") == ("False", "Unknown")
+    assert message(built, "some", "NamesKnown").startswith(f"{told}. A mask")
+    assert [each.message for each in judged(built, "some").unknown] == [told]
     alone = paint(replace(ALONE, bindings=[made(TagBinding, "some", DOMAIN, tables=None, columns=[right])]))
     assert said(alone, "some", "NamesKnown") == ("True", "Known")
 
@@ -401,7 +397,7 @@ def test_the_largest_binding_that_is_let_in_holds_up_nobody():
     states = {**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=catalog(*tables))}
     begun = time.process_time()
 
-    picture = paint(replace(ALONE, bindings=[*OBJECTS.bindings, largest]), states)
+    built = paint(replace(ALONE, bindings=[*OBJECTS.bindings, largest]), states)
 
     assert time.process_time() - begun < 3
-    assert judged(picture, "sound").accepted
+    assert judged(built, "sound").accepted

@@ -45,8 +45,8 @@ def objects(where: DataPlatform = CONTESTED, *policies: AccessPolicy, bindings: 
     return replace(OBJECTS, platforms=platforms, policies=policies or both, bindings=bindings)
 
 
-def granted(picture: SnapshotBuild) -> set[TableId]:
-    index = picture.snapshot.shapes[WAREHOUSE].index
+def granted(built: SnapshotBuild) -> set[TableId]:
+    index = built.snapshot.shapes[WAREHOUSE].index
     return {index.tables[place].id for each in index.policies for grants in each.grant_sets for place in places(grants.tables)}
 
 
@@ -57,60 +57,60 @@ def test_nothing_of_a_schema_with_two_owners_is_granted_and_the_others_go_on():
 
 @pytest.mark.parametrize(("name", "other"), [("mine", "domain-hr"), ("yours", "domain-claims")])
 def test_the_policies_of_both_owners_say_so_and_name_the_other_one(name: str, other: str):
-    picture = paint(objects())
+    built = paint(objects())
 
-    assert said(picture, name, "Accepted") == said(picture, name, "Ready") == CONFLICT
-    assert message(picture, name, "Accepted") == (
+    assert said(built, name, "Accepted") == said(built, name, "Ready") == CONFLICT
+    assert message(built, name, "Accepted") == (
         f"spec.platformRefs: DataPlatform warehouse gives schema hr to namespace {other}, too: nothing of that is granted until its "
         "spec.domains give it to one namespace"
     )
-    assert judged(picture, name).counts == {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 1}
+    assert judged(built, name).counts == {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 1}
 
 
 def test_a_policy_for_other_schemas_of_an_owner_is_accepted():
-    picture = paint(objects())
+    built = paint(objects())
 
-    assert said(picture, "claims", "Accepted") == ("True", "Valid")
-    assert said(picture, "claims", "Ready") == ("True", "InForce")
+    assert said(built, "claims", "Accepted") == ("True", "Valid")
+    assert said(built, "claims", "Ready") == ("True", "InForce")
 
 
 def test_a_policy_that_chooses_by_tags_alone_says_so_and_holds_in_its_other_schemas():
     tags = (binding("mine", "domain-claims", "*"),)
-    picture = paint(objects(CONTESTED, policy("tagged", "domain-claims", tables=BY_TAG), bindings=tags))
+    built = paint(objects(CONTESTED, policy("tagged", "domain-claims", tables=BY_TAG), bindings=tags))
 
-    assert said(picture, "tagged", "Accepted") == CONFLICT
-    assert granted(picture) == {TableId("claims", "people")}
-    assert judged(picture, "tagged").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
+    assert said(built, "tagged", "Accepted") == CONFLICT
+    assert granted(built) == {TableId("claims", "people")}
+    assert judged(built, "tagged").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
 
 
 @pytest.mark.parametrize("name", ["mine", "yours"])
 def test_tags_of_neither_owner_count_and_their_bindings_say_so(name: str):
     tags = (binding("claims", "domain-claims", "claims"), binding("mine", "domain-claims", "hr"), binding("yours", "domain-hr", "*"))
 
-    picture = paint(objects(bindings=tags, where=CONTESTED))
+    built = paint(objects(bindings=tags, where=CONTESTED))
 
-    (table,) = [each for each in picture.snapshot.shapes[WAREHOUSE].index.tables if each.id.schema == "hr"]
-    found = {(each.resource.kind, each.resource.name): each for each in picture.evaluations}["TagBinding", name]
+    (table,) = [each for each in built.snapshot.shapes[WAREHOUSE].index.tables if each.id.schema == "hr"]
+    found = {(each.resource.kind, each.resource.name): each for each in built.evaluations}["TagBinding", name]
     assert not table.tags
     assert [(each.type, each.status, each.reason) for each in found.findings[:2]] == [("Accepted", *CONFLICT), ("Ready", *CONFLICT)]
     assert found.counts == {"matchedTables": 0, "matchedColumns": 0}
 
 
 def test_the_platform_names_the_schema_and_its_owners_and_stays_in_use():
-    picture = paint(objects())
+    built = paint(objects())
 
     assert said(paint(objects(ONE_OWNER)), WAREHOUSE, "Owned") == ("True", "OneOwner")
-    assert said(picture, WAREHOUSE, "Owned") == CONFLICT
-    assert message(picture, WAREHOUSE, "Owned").startswith("spec.domains: schema hr is given to namespaces domain-claims and domain-hr.")
-    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+    assert said(built, WAREHOUSE, "Owned") == CONFLICT
+    assert message(built, WAREHOUSE, "Owned").startswith("spec.domains: schema hr is given to namespaces domain-claims and domain-hr.")
+    assert said(built, WAREHOUSE, "Ready") == ("True", "Connected")
 
 
 def test_what_one_platform_gives_twice_is_no_conflict_on_another():
     refs = [{"name": WAREHOUSE}, {"name": CRM}]
-    picture = paint(objects(CONTESTED, policy("both", "domain-hr", "hr", platformRefs=refs)))
+    built = paint(objects(CONTESTED, policy("both", "domain-hr", "hr", platformRefs=refs)))
 
-    assert said(picture, "both", "Accepted") == CONFLICT
-    assert [len(picture.snapshot.shapes[PlatformName(name)].index.policies[0].grant_sets) for name in (WAREHOUSE, CRM)] == [0, 1]
+    assert said(built, "both", "Accepted") == CONFLICT
+    assert [len(built.snapshot.shapes[PlatformName(name)].index.policies[0].grant_sets) for name in (WAREHOUSE, CRM)] == [0, 1]
 
 
 def test_a_role_that_reads_what_gets_a_second_owner_ends_and_another_one_lives_on():
@@ -139,10 +139,10 @@ def test_two_policies_of_one_name_in_two_namespaces_are_two_policies():
     same = policy("same", "domain-claims", "claims"), policy("same", "domain-hr", "hr")
     broken = policy("same", "domain-hr", "hr", rowFilter="country =")
 
-    picture = paint(objects(ONE_OWNER, *same))
+    built = paint(objects(ONE_OWNER, *same))
 
-    assert granted(picture) == {TableId("claims", "people"), TableId("hr", "people")}
-    assert {str(each) for each in picture.snapshot.sources[WAREHOUSE].policies} == {"domain-claims/same", "domain-hr/same"}
+    assert granted(built) == {TableId("claims", "people"), TableId("hr", "people")}
+    assert {str(each) for each in built.snapshot.sources[WAREHOUSE].policies} == {"domain-claims/same", "domain-hr/same"}
     assert granted(paint(objects(ONE_OWNER, same[0], broken))) == {TableId("claims", "people")}
     of = {
         each.resource.namespace: each.accepted

@@ -480,10 +480,10 @@ class TestAgents:
             found: AgentObject = made(AgentObject, name, "agents", age, handle=name.upper(), identity=identity, tools=None)
             return found
 
-        picture = paint(replace(OBJECTS, agents=[agent("young", 0, theirs), agent("old", 9, mine)]))
+        built = paint(replace(OBJECTS, agents=[agent("young", 0, theirs), agent("old", 9, mine)]))
 
-        assert said(picture, "old", "Accepted") == ("True", "Valid")
-        assert said(picture, "young", "Accepted") == (("False", "Conflict") if clash else ("True", "Valid"))
+        assert said(built, "old", "Accepted") == ("True", "Valid")
+        assert said(built, "young", "Accepted") == (("False", "Conflict") if clash else ("True", "Valid"))
 
     def test_an_object_becomes_what_the_verdict_asks_for(self):
         identity = {"type": "ServiceAccount", "serviceAccount": {"name": "finbot"}}

@@ -43,9 +43,9 @@ def test_what_everybody_agrees_on_is_granted():
 
 
 def test_nothing_is_decided_while_something_is_still_to_be_read():
-    picture = SnapshotBuilder(CLUSTER, KEY).build(SnapshotInputs(), {}, "the operator has not listed all agents yet")
+    built = SnapshotBuilder(CLUSTER, KEY).build(SnapshotInputs(), {}, "the operator has not listed all agents yet")
 
-    assert picture.snapshot.pending == "the operator has not listed all agents yet"
+    assert built.snapshot.pending == "the operator has not listed all agents yet"
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_nothing_is_decided_while_something_is_still_to_be_read():
     ],
 )
 def test_a_handle_that_was_refused_is_shown_where_it_is_written_and_each_request_is_still_told_why(name: str, claim: Claim):
-    picture = paint(replace(OBJECTS, refused_handles={claim: "it is somebody else's"}))
+    built = paint(replace(OBJECTS, refused_handles={claim: "it is somebody else's"}))
 
-    assert (said(picture, name, "Accepted"), said(picture, name, "Ready")) == (("True", "Valid"), ("False", "Conflict"))
-    assert message(picture, name, "Ready") == "spec.handle: it is somebody else's"
-    assert isinstance(verdict(picture), Granted), "the claim itself refuses"
+    assert (said(built, name, "Accepted"), said(built, name, "Ready")) == (("True", "Valid"), ("False", "Conflict"))
+    assert message(built, name, "Ready") == "spec.handle: it is somebody else's"
+    assert isinstance(verdict(built), Granted), "the claim itself refuses"
     assert said(paint(replace(OBJECTS, refused_handles={(*claim, "of another"): ""})), name, "Ready") == ("True", "Valid")
 
 
@@ -69,12 +69,12 @@ class TestOfTwoThatClaimTheSame:
     def test_the_older_agent_keeps_the_handle(self, newest_first: bool):
         agents = [made(Agent, "elder", "agents", age=60), made(Agent, "finbot", "agents")]
 
-        picture = paint(replace(OBJECTS, agents=agents[::-1] if newest_first else agents))
+        built = paint(replace(OBJECTS, agents=agents[::-1] if newest_first else agents))
 
-        assert list(picture.snapshot.agents) == [ObjectName("agents", "elder")]
-        assert said(picture, "elder", "Accepted") == ("True", "Valid")
-        assert said(picture, "finbot", "Accepted") == ("False", "Conflict")
-        assert message(picture, "finbot", "Accepted") == "spec.handle: agents/elder has it already; choose another one"
+        assert list(built.snapshot.agents) == [ObjectName("agents", "elder")]
+        assert said(built, "elder", "Accepted") == ("True", "Valid")
+        assert said(built, "finbot", "Accepted") == ("False", "Conflict")
+        assert message(built, "finbot", "Accepted") == "spec.handle: agents/elder has it already; choose another one"
 
     def test_the_older_description_of_a_person_counts_and_the_older_person_keeps_the_handle(self, newest_first: bool):
         people = [
@@ -83,50 +83,50 @@ class TestOfTwoThatClaimTheSame:
             made(UserAttributes, "beth", user={"issuer": "idp", "subject": "beth"}),
         ]
 
-        picture = paint(replace(OBJECTS, people=people[::-1] if newest_first else people))
+        built = paint(replace(OBJECTS, people=people[::-1] if newest_first else people))
 
-        assert list(picture.snapshot.people) == [ANNA] == [User("idp", "anna")]
-        assert message(picture, "again", "Accepted").startswith("spec.user: anna has it already")
-        assert said(picture, "beth", "Accepted") == ("False", "Conflict")
-        assert message(picture, "beth", "Accepted").startswith("spec.handle: anna has it already")
+        assert list(built.snapshot.people) == [ANNA] == [User("idp", "anna")]
+        assert message(built, "again", "Accepted").startswith("spec.user: anna has it already")
+        assert said(built, "beth", "Accepted") == ("False", "Conflict")
+        assert message(built, "beth", "Accepted").startswith("spec.handle: anna has it already")
 
     def test_the_older_platform_keeps_the_server_and_the_other_one_vends_nothing(self, newest_first: bool):
         platforms = [made(DataPlatform, CRM, age=60), made(DataPlatform, WAREHOUSE)]
         one_server = {WAREHOUSE: answering("one"), CRM: answering("one")}
 
-        picture = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_server)
+        built = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_server)
 
-        assert said(picture, CRM, "Accepted") == ("True", "Valid")
-        assert said(picture, WAREHOUSE, "Ready") == said(picture, WAREHOUSE, "Accepted") == ("False", "Conflict")
-        assert "this is the server of DataPlatform crm" in message(picture, WAREHOUSE, "Accepted")
-        assert isinstance(verdict(picture), Pending)
+        assert said(built, CRM, "Accepted") == ("True", "Valid")
+        assert said(built, WAREHOUSE, "Ready") == said(built, WAREHOUSE, "Accepted") == ("False", "Conflict")
+        assert "this is the server of DataPlatform crm" in message(built, WAREHOUSE, "Accepted")
+        assert isinstance(verdict(built), Pending)
 
     def test_of_two_platforms_in_one_account_the_later_one_is_told_its_own_field(self, newest_first: bool):
         account = ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING)
         platforms = [parse(DataPlatform, raw("DataPlatform", name, "", *account, age=age)) for name, age in ((CRM, 60), (WAREHOUSE, 0))]
         one_account = {WAREHOUSE: answering("one"), CRM: answering("one")}
 
-        picture = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_account)
+        built = paint(replace(OBJECTS, platforms=platforms[::-1] if newest_first else platforms), one_account)
 
-        assert message(picture, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
+        assert message(built, WAREHOUSE, "Accepted").startswith("spec.snowflake: this is the account of DataPlatform crm")
 
 
 def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wrong():
     down = replace(STATES[WAREHOUSE], problem=("PlatformUnavailable", "no route"))
 
-    picture = paint(states={**STATES, WAREHOUSE: down})
+    built = paint(states={**STATES, WAREHOUSE: down})
 
-    assert said(picture, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
-    assert WAREHOUSE in picture.snapshot.shapes, "an outage is no reason to end a role"
+    assert said(built, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
+    assert WAREHOUSE in built.snapshot.shapes, "an outage is no reason to end a role"
 
 
 def test_drift_is_told_with_the_table_and_more_than_five_are_counted():
     drifts = [Drift(TABLES[0].id, f"finding {number}", ()) for number in range(7)]
 
-    picture = paint(states={**STATES, WAREHOUSE: answering("server-1", *drifts)})
+    built = paint(states={**STATES, WAREHOUSE: answering("server-1", *drifts)})
 
-    assert said(picture, WAREHOUSE, "InSync") == ("False", "Drift")
-    assert "claims.people: finding 4 (and 2 more)" in message(picture, WAREHOUSE, "InSync")
+    assert said(built, WAREHOUSE, "InSync") == ("False", "Drift")
+    assert "claims.people: finding 4 (and 2 more)" in message(built, WAREHOUSE, "InSync")
 
 
 CLOSED = {
@@ -175,22 +175,22 @@ class TestAPolicy:
         return made(AccessPolicy, name, namespace, **(EVERYTHING | spec))
 
     def test_reaches_the_schemas_of_its_namespace_and_no_others(self):
-        picture = paint(replace(OBJECTS, policies=[self.policy()]))
+        built = paint(replace(OBJECTS, policies=[self.policy()]))
 
-        assert said(picture, "analysts", "Ready") == ("True", "InForce")
-        assert judged(picture, "analysts").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
+        assert said(built, "analysts", "Ready") == ("True", "InForce")
+        assert judged(built, "analysts").counts == {"matchedTables": 1, "matchedColumns": 3, "matchedUsers": 1}
 
     def test_of_a_namespace_without_a_schema_is_not_accepted_and_grants_nothing(self):
-        picture = paint(replace(OBJECTS, policies=[self.policy(namespace="elsewhere")]))
+        built = paint(replace(OBJECTS, policies=[self.policy(namespace="elsewhere")]))
 
-        assert said(picture, "analysts", "Accepted") == ("False", "NotPermitted")
-        assert not picture.snapshot.shapes[WAREHOUSE].index.policies
+        assert said(built, "analysts", "Accepted") == ("False", "NotPermitted")
+        assert not built.snapshot.shapes[WAREHOUSE].index.policies
 
     def test_whose_filter_cannot_be_read_spoils_no_other(self):
-        picture = paint(replace(OBJECTS, policies=[self.policy("broken", rowFilter="country ="), self.policy("sound")]))
+        built = paint(replace(OBJECTS, policies=[self.policy("broken", rowFilter="country ="), self.policy("sound")]))
 
-        assert said(picture, "broken", "Accepted") == ("False", "InvalidInput")
-        assert [policy.id.name for policy in picture.snapshot.shapes[WAREHOUSE].index.policies] == ["sound"]
+        assert said(built, "broken", "Accepted") == ("False", "InvalidInput")
+        assert [policy.id.name for policy in built.snapshot.shapes[WAREHOUSE].index.policies] == ["sound"]
 
     def test_waits_for_a_platform_that_is_not_there_and_for_a_catalog_that_was_not_read(self):
         objects = replace(OBJECTS, policies=[self.policy()])
@@ -238,10 +238,10 @@ class TestARowFilter:
         broken = replace(OBJECTS, policies=[parse(AccessPolicy, raw_policy("country ="))])
 
         for _ in range(2):
-            picture = painter.build(broken, STATES, "")
-            assert said(picture, "analysts", "Accepted") == ("False", "InvalidInput")
-            assert message(picture, "analysts", "Accepted").startswith("spec.rowFilter: ")
-            assert isinstance(verdict(picture), Denied)
+            built = painter.build(broken, STATES, "")
+            assert said(built, "analysts", "Accepted") == ("False", "InvalidInput")
+            assert message(built, "analysts", "Accepted").startswith("spec.rowFilter: ")
+            assert isinstance(verdict(built), Denied)
 
 
 def test_tags_that_match_nothing_are_told():
@@ -278,23 +278,23 @@ def test_a_picture_knows_the_versions_that_its_verdicts_are_made_of():
 
 def test_a_platform_names_the_tables_that_cannot_be_governed_also_where_no_policy_is_about_them():
     held = Catalog.of((TABLES[0], replace(TABLES[1], obstacle="has a comment in which 'pii' is no tag")))
-    picture = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held)})
+    built = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held)})
 
-    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
+    assert said(built, WAREHOUSE, "Ready") == ("True", "Connected")
     told = f"; 1 of 2 tables cannot be governed: {TABLES[1].id} has a comment in which 'pii' is no tag"
-    assert message(picture, WAREHOUSE, "Ready").endswith(told)
-    assert "governed" not in message(picture, CRM, "Ready")
+    assert message(built, WAREHOUSE, "Ready").endswith(told)
+    assert "governed" not in message(built, CRM, "Ready")
 
 
 def test_a_platform_names_schemas_of_domains_in_which_it_sees_no_table():
     """They are misspelled, or were dropped, or are for tables to come."""
-    picture = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of(TABLES[:1]))})
+    built = paint(states={**STATES, WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of(TABLES[:1]))})
 
-    assert said(picture, WAREHOUSE, "Ready") == ("True", "Connected")
-    assert message(picture, WAREHOUSE, "Ready").endswith(
+    assert said(built, WAREHOUSE, "Ready") == ("True", "Connected")
+    assert message(built, WAREHOUSE, "Ready").endswith(
         "; spec.domains: schema hr does not exist, or has no table that the operator can see"
     )
-    assert "schema" not in message(picture, CRM, "Ready")
+    assert "schema" not in message(built, CRM, "Ready")
 
 
 @pytest.mark.parametrize(
@@ -341,8 +341,8 @@ def test_an_agent_whose_combination_some_platform_permits_is_ready(combination: 
 def test_an_agent_may_have_as_many_roles_as_take_half_of_the_sessions_of_the_server_where_nobody_says_a_number():
     states = {name: replace(state, facts=replace(state.facts, sessions=97)) for name, state in STATES.items() if state.facts}
     unlimited = OBJECTS.platforms[0].spec.agents[0]
-    picture = paint(states=states)
+    built = paint(states=states)
 
     assert unlimited.max_live_roles is None
-    assert picture.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
+    assert built.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
     assert paint().snapshot.most_live(REQUEST) is None, "the platform has no such number"

@@ -16,9 +16,9 @@ from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, 
 from rolevend.policy.shape import Cell, ColumnShape, TableShape
 from rolevend.policy.table_policy import ColumnPolicy, TablePolicy, table_policy
 from rolevend.policytools.check import check
+from rolevend.policytools.decisions import Requester
 from rolevend.policytools.explain import as_json, as_text, explained
 from rolevend.policytools.folder import Folder
-from rolevend.policytools.verdicts import Requester
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
 from rolevend.snapshot.builder import SnapshotBuild
@@ -94,14 +94,14 @@ def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, gu
     return paint(objects, {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=held or catalog("place"))})
 
 
-def whole_of(picture: SnapshotBuild) -> RoleDecision:
-    whole = RoleDecision.for_platforms([REQUEST], picture.snapshot.decide)
+def whole_of(built: SnapshotBuild) -> RoleDecision:
+    whole = RoleDecision.for_platforms([REQUEST], built.snapshot.decide)
     assert isinstance(whole.combined, Granted), whole.combined
     return whole
 
 
-def findings(picture: SnapshotBuild, name: str = "analysts") -> list[str]:
-    (judged,) = [each for each in picture.evaluations if each.resource.name == name and each.resource.kind == "AccessPolicy"]
+def findings(built: SnapshotBuild, name: str = "analysts") -> list[str]:
+    (judged,) = [each for each in built.evaluations if each.resource.name == name and each.resource.kind == "AccessPolicy"]
     return [each.type for each in judged.findings]
 
 
@@ -122,11 +122,11 @@ def told_by_the_api(whole: RoleDecision) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def test_what_is_exact_is_not_told():
-    picture = painted(policy(*EVERY_ROW, ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
+    built = painted(policy(*EVERY_ROW, ("spec.masks", [mask("salary", "Round", round={"step": "100"})])))
 
-    assert told_by_the_api(whole_of(picture)) == [("people", ())]
-    assert "StricterForTools" not in findings(picture)
-    assert "StricterForTools" not in conditions(report().ready_status(whole_of(picture)))
+    assert told_by_the_api(whole_of(built)) == [("people", ())]
+    assert "StricterForTools" not in findings(built)
+    assert "StricterForTools" not in conditions(report().ready_status(whole_of(built)))
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_what_is_exact_is_not_told():
     ],
 )
 def test_a_policy_and_a_role_say_where_tools_see_less(changes: list[tuple[str, object]], told: str):
-    picture = painted(policy(*changes))
+    built = painted(policy(*changes))
 
-    assert said(picture, "analysts", "StricterForTools") == ("True", "TablePolicies")
-    assert message(picture, "analysts", "StricterForTools") == told
-    for status in (report().pending_status(whole_of(picture)), report().ready_status(whole_of(picture))):
+    assert said(built, "analysts", "StricterForTools") == ("True", "TablePolicies")
+    assert message(built, "analysts", "StricterForTools") == told
+    for status in (report().pending_status(whole_of(built)), report().ready_status(whole_of(built))):
         assert conditions(status)["StricterForTools"] == told
-    assert told_by_the_api(whole_of(picture)) == [("people", (told,))]
+    assert told_by_the_api(whole_of(built)) == [("people", (told,))]
 
 
 def test_a_column_that_no_policy_can_be_written_for_closes_the_table_where_it_is_not_in_clear():
@@ -197,8 +197,8 @@ def test_what_several_policies_and_guardrails_come_to_is_told_of_the_role_alone(
 def test_a_role_that_is_narrowed_to_other_tables_is_not_told_of_this_one():
     held = Catalog.of([*catalog("place").tables.values(), table("claims.prices", column("id", "NUMBER(38,0)"))], tools=[CLAIMS])
     spoiled, prices = policy(*EVERY_ROW, ("spec.masks", [mask("ssn", "Hash")])), TableId("claims", "prices")
-    picture = painted(spoiled, held=held)
-    narrowed = [RoleDecision.for_platforms([replace(REQUEST, resources=(each,))], picture.snapshot.decide) for each in (PEOPLE, prices)]
+    built = painted(spoiled, held=held)
+    narrowed = [RoleDecision.for_platforms([replace(REQUEST, resources=(each,))], built.snapshot.decide) for each in (PEOPLE, prices)]
 
     assert ["StricterForTools" in conditions(report().ready_status(whole)) for whole in narrowed] == [True, False]
 

@@ -107,8 +107,8 @@ def painted(*asked: Body, most: Body | None = EVERYTHING, functions: tuple[Funct
     return paint(replace(OBJECTS, agents=[agent(*asked)], platforms=platforms, **objects), states)
 
 
-def given(picture: SnapshotBuild) -> Granted:
-    found = verdict(picture)
+def given(built: SnapshotBuild) -> Granted:
+    found = verdict(built)
     assert isinstance(found, Granted), found
     return found
 
@@ -125,20 +125,20 @@ class TestOfAnAgent:
         assert given(painted()).profile.name == given(paint()).profile.name
 
     def test_the_tables_of_its_own_schema_are_read_whoever_it_acts_for(self):
-        picture = painted(asking(schemas=("notes",)), policies=[])
+        built = painted(asking(schemas=("notes",)), policies=[])
 
-        assert [str(each.table) for each in given(picture).tables] == ["notes.notes"]
+        assert [str(each.table) for each in given(built).tables] == ["notes.notes"]
 
     @pytest.mark.parametrize("combination", ["UserCeiling", "Intersection"])
     def test_under_a_narrower_combination_it_reads_nothing_of_its_own_and_is_told_so(self, combination: str):
         narrow = parse(Agent, changed(changed(raw_agent(), "spec.tools", [asking(schemas=("notes",))]), "spec.combination", combination))
         held = replace(STATES[WAREHOUSE], catalog=Catalog.of((*TABLES, NOTES)))
-        picture = paint(replace(OBJECTS, agents=[narrow], platforms=[permitting(EVERYTHING)]), {WAREHOUSE: held})
+        built = paint(replace(OBJECTS, agents=[narrow], platforms=[permitting(EVERYTHING)]), {WAREHOUSE: held})
 
-        found = verdict(picture)
+        found = verdict(built)
 
         assert not isinstance(found, Granted) or NOTES.id not in {each.table for each in found.tables}
-        assert "which takes the combination Union" in message(picture, "finbot", "Ready")
+        assert "which takes the combination Union" in message(built, "finbot", "Ready")
 
     def test_another_agents_tables_are_not_there_and_are_no_reason_of_a_denial(self):
         elder = parse(Agent, changed(changed(raw_agent("elder"), "spec.handle", "ELDER"), "spec.tools", [asking(schemas=("notes",))]))
@@ -179,9 +179,9 @@ class TestOfAnAgent:
         assert contains(now.profile, held.profile) is kept
 
     def test_one_that_gets_all_its_tools_is_ready_and_so_is_one_that_asks_for_none(self):
-        picture = painted(asking(functions=("tools.score",)))
+        built = painted(asking(functions=("tools.score",)))
 
-        assert message(picture, "finbot", "Ready") == "in use, with every tool that it asks for"
+        assert message(built, "finbot", "Ready") == "in use, with every tool that it asks for"
         assert message(painted(), "finbot", "Ready") == "in use"
 
     @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ class TestOfAnAgent:
         ],
     )
     def test_what_it_does_not_get_is_named_and_takes_nothing_else_from_it(self, asked: Body, reason: str, told: str):
-        picture = painted(asking(functions=("tools.score",)), asked)
+        built = painted(asking(functions=("tools.score",)), asked)
 
-        assert said(picture, "finbot", "Accepted") == ("True", "Valid")
-        assert said(picture, "finbot", "Ready") == ("False", reason)
-        assert message(picture, "finbot", "Ready").startswith(f"spec.tools: {told}")
-        assert given(picture).profile.functions == (RESCORE, SCORE)
+        assert said(built, "finbot", "Accepted") == ("True", "Valid")
+        assert said(built, "finbot", "Ready") == ("False", reason)
+        assert message(built, "finbot", "Ready").startswith(f"spec.tools: {told}")
+        assert given(built).profile.functions == (RESCORE, SCORE)
 
     def test_of_a_schema_that_is_not_there_is_told_so(self):
-        picture = painted(asking(schemas=("empty",)), most=spelled(schemas=("empty",)))
+        built = painted(asking(schemas=("empty",)), most=spelled(schemas=("empty",)))
 
-        assert message(picture, "finbot", "Ready") == "spec.tools: schema empty holds no table, or is not there (on warehouse)"
+        assert message(built, "finbot", "Ready") == "spec.tools: schema empty holds no table, or is not there (on warehouse)"
 
     def test_nothing_is_said_of_what_was_not_read_yet(self):
         objects = replace(OBJECTS, agents=[agent(asking(functions=("tools.score",)))], platforms=[permitting(EVERYTHING)])
@@ -219,9 +219,9 @@ class TestOfAnAgent:
     def test_the_items_for_one_platform_and_the_terms_that_select_it_add_up(self):
         two = agent(asking(functions=("tools.score",)), asking(functions=("tools.leak",), schemas=("notes",)))
 
-        picture = painted(*[each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in two.spec.tools])
+        built = painted(*[each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in two.spec.tools])
 
-        assert picture.snapshot.agents[ObjectName("agents", "finbot")].tools == {
+        assert built.snapshot.agents[ObjectName("agents", "finbot")].tools == {
             PlatformName(WAREHOUSE): tools("tools.score", "tools.leak", schemas=("notes",))
         }
 

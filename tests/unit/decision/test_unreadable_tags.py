@@ -45,15 +45,15 @@ class TestATagBindingThatCannotBeRead:
 
     @pytest.mark.parametrize("role_exists", [False, True])
     def test_leaves_its_platform_undecided_and_is_named(self, role_exists: bool):
-        picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
+        built = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
-        assert verdict(picture, role_exists=role_exists) == Pending("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
+        assert verdict(built, role_exists=role_exists) == Pending("CatalogUnread", self.UNREADABLE[WAREHOUSE], withdrawn=False)
 
     def test_opens_no_policy_there(self):
-        picture = paint(replace(OBJECTS, unsure=self.UNREADABLE))
+        built = paint(replace(OBJECTS, unsure=self.UNREADABLE))
 
-        assert said(picture, "analysts", "Ready") == ("Unknown", "CatalogUnread")
-        assert not [name for name in picture.snapshot.shapes if name == WAREHOUSE]
+        assert said(built, "analysts", "Ready") == ("Unknown", "CatalogUnread")
+        assert not [name for name in built.snapshot.shapes if name == WAREHOUSE]
 
     def test_is_no_concern_of_another_platform(self):
         elsewhere = {CRM: self.UNREADABLE[WAREHOUSE]}

@@ -26,9 +26,9 @@ def shown(judgement: StatusEvaluation[Resource]) -> Body:
     return {"metadata": {"generation": judgement.resource.generation}, "status": status_of(judgement, NOW)}
 
 
-def seen(picture: SnapshotBuild, name: str) -> tuple[str, str]:
+def seen(built: SnapshotBuild, name: str) -> tuple[str, str]:
     """In Argo CD, and in Flux."""
-    body = shown(judged(picture, name))
+    body = shown(judged(built, name))
     return argo_health(body)[0], kstatus(body)
 
 

@@ -145,8 +145,8 @@ def test_nobodys_values_are_told():
 
 
 def test_a_denied_request_says_the_smallest_step_in_its_condition():
-    picture = paint()
-    unknown = replace(picture, snapshot=replace(picture.snapshot, people={}))
+    built = paint()
+    unknown = replace(built, snapshot=replace(built.snapshot, people={}))
 
     found = verdict(unknown)
 

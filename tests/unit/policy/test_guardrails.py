@@ -251,55 +251,55 @@ class TestAnObjectOfTheKind:
         return made(GuardrailObject, "limits", **(self.FIELDS | spec))
 
     def test_is_told_that_it_is_in_force_and_what_it_matches(self):
-        picture = paint(replace(OBJECTS, guardrails=[self.one()]))
+        built = paint(replace(OBJECTS, guardrails=[self.one()]))
 
-        assert said(picture, "limits", "Accepted") == ("True", "Valid")
-        assert said(picture, "limits", "Ready") == ("True", "InForce")
-        assert judged_of(picture, "limits").counts == {"matchedTables": 1, "matchedColumns": 0, "matchedUsers": 1}
+        assert said(built, "limits", "Accepted") == ("True", "Valid")
+        assert said(built, "limits", "Ready") == ("True", "InForce")
+        assert judged_of(built, "limits").counts == {"matchedTables": 1, "matchedColumns": 0, "matchedUsers": 1}
 
     def test_reaches_schemas_that_nobody_was_given(self):
-        picture = paint(replace(OBJECTS, guardrails=[self.one(tables={"matchNames": [{"schema": "*", "name": "*"}]})]))
+        built = paint(replace(OBJECTS, guardrails=[self.one(tables={"matchNames": [{"schema": "*", "name": "*"}]})]))
 
-        assert judged_of(picture, "limits").counts["matchedTables"] == 2
+        assert judged_of(built, "limits").counts["matchedTables"] == 2
 
     def test_that_selects_nothing_is_told_so(self):
-        picture = paint(replace(OBJECTS, guardrails=[self.one(tables={"matchNames": [{"schema": "claims", "name": "poeple"}]})]))
+        built = paint(replace(OBJECTS, guardrails=[self.one(tables={"matchNames": [{"schema": "claims", "name": "poeple"}]})]))
 
-        assert said(picture, "limits", "Ready") == ("False", "NoMatch")
+        assert said(built, "limits", "Ready") == ("False", "NoMatch")
 
     def test_that_names_what_nothing_and_nobody_has_is_told_what_was_meant(self):
         users = {"matchAttributes": [{"key": "departmnt", "operator": "In", "values": ["claims"]}]}
         tables = {"matchTags": [{"key": "domian", "operator": "In", "values": ["claims"]}]}
-        picture = paint(replace(OBJECTS, guardrails=[self.one(tables=tables, users=users)]))
+        built = paint(replace(OBJECTS, guardrails=[self.one(tables=tables, users=users)]))
 
         assert said(paint(replace(OBJECTS, guardrails=[self.one()])), "limits", "NamesKnown") == ("True", "Known")
-        assert said(picture, "limits", "NamesKnown") == ("False", "Unknown")
+        assert said(built, "limits", "NamesKnown") == ("False", "Unknown")
         assert "spec.tables.matchTags: no table in reach carries the tag domian; did you mean domain?" in message(
-            picture, "limits", "NamesKnown"
+            built, "limits", "NamesKnown"
         )
-        assert "has the attribute departmnt" in message(picture, "limits", "NamesKnown")
+        assert "has the attribute departmnt" in message(built, "limits", "NamesKnown")
 
     def test_whose_restriction_does_not_go_with_a_table_denies_it_and_is_told_so(self):
-        picture = paint(replace(OBJECTS, guardrails=[self.one(rowRestriction="nowhere = 1")]))
+        built = paint(replace(OBJECTS, guardrails=[self.one(rowRestriction="nowhere = 1")]))
 
-        assert isinstance(verdict(picture), Denied)
-        assert said(picture, "limits", "Ready") == ("False", "Denies")
+        assert isinstance(verdict(built), Denied)
+        assert said(built, "limits", "Ready") == ("False", "Denies")
 
     def test_whose_restriction_cannot_be_read_denies_all_its_tables_and_is_told_so(self):
-        picture = paint(replace(OBJECTS, guardrails=[self.one(rowRestriction="id IN (SELECT 1)")]))
+        built = paint(replace(OBJECTS, guardrails=[self.one(rowRestriction="id IN (SELECT 1)")]))
 
-        found = verdict(picture)
+        found = verdict(built)
         assert isinstance(found, Denied)
         assert found.reason == "GuardrailDenies"
-        assert said(picture, "limits", "Accepted") == ("False", "InvalidInput")
-        assert message(picture, "limits", "Ready").endswith("Until that is fixed all its tables are denied")
+        assert said(built, "limits", "Accepted") == ("False", "InvalidInput")
+        assert message(built, "limits", "Ready").endswith("Until that is fixed all its tables are denied")
 
     def test_that_names_a_platform_that_is_not_there_holds_on_the_others_all_the_same(self):
         everything = self.one(platformRefs=[{"name": "warehouse"}, {"name": "lake"}], rowRestriction=None, deny={"type": "Tables"})
-        picture = paint(replace(OBJECTS, guardrails=[everything]))
+        built = paint(replace(OBJECTS, guardrails=[everything]))
 
-        assert isinstance(verdict(picture), Denied)
-        assert said(picture, "limits", "Accepted") == ("False", "PlatformUnknown")
+        assert isinstance(verdict(built), Denied)
+        assert said(built, "limits", "Accepted") == ("False", "PlatformUnknown")
 
     def test_that_is_added_ends_the_role_that_it_narrows_and_no_other(self):
         held = verdict(paint())

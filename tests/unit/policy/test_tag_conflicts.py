@@ -31,17 +31,17 @@ def of(*bindings: TagBinding) -> SnapshotBuild:
 
 
 def test_both_of_two_that_differ_are_told_where_and_of_whom():
-    picture = of(
+    built = of(
         binding("one", columns("full_name", "name")), binding("two", columns("full_*", "none")), binding("three", columns("id", "x"))
     )
 
-    assert said(picture, "one", "TagsAgree") == said(picture, "two", "TagsAgree") == ("False", "SeveralValues")
-    assert message(picture, "one", "TagsAgree").startswith(
+    assert said(built, "one", "TagsAgree") == said(built, "two", "TagsAgree") == ("False", "SeveralValues")
+    assert message(built, "one", "TagsAgree").startswith(
         "claims.people.full_name has pii [name] from here, and [none] from domain-claims/two. All values count"
     )
-    assert "pii [none] from here, and [name] from domain-claims/one" in message(picture, "two", "TagsAgree")
-    assert said(picture, "three", "TagsAgree") == ("True", "Agree")
-    assert said(picture, "one", "Ready") == ("True", "InForce")
+    assert "pii [none] from here, and [name] from domain-claims/one" in message(built, "two", "TagsAgree")
+    assert said(built, "three", "TagsAgree") == ("True", "Agree")
+    assert said(built, "one", "Ready") == ("True", "InForce")
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_both_of_two_that_differ_are_told_where_and_of_whom():
     ids=["the same", "other columns", "other keys", "the same two"],
 )
 def test_who_says_the_same_or_something_of_other_data_agrees(one: Body, two: Body):
-    picture = of(binding("one", one), binding("two", two))
+    built = of(binding("one", one), binding("two", two))
 
-    assert said(picture, "one", "TagsAgree") == said(picture, "two", "TagsAgree") == ("True", "Agree")
+    assert said(built, "one", "TagsAgree") == said(built, "two", "TagsAgree") == ("True", "Agree")
 
 
 def test_several_values_in_one_binding_are_meant():
@@ -67,9 +67,9 @@ def test_several_values_in_one_binding_are_meant():
 def test_tables_are_told_as_columns_are():
     tables = [[{"schema": "*", "name": "*", "tags": [{"key": "domain", "value": value}]}] for value in ("claims", "public")]
 
-    picture = of(*(binding(f"b{number}", tables=each) for number, each in enumerate(tables)))
+    built = of(*(binding(f"b{number}", tables=each) for number, each in enumerate(tables)))
 
-    assert message(picture, "b0", "TagsAgree").startswith("claims.people has domain [claims] from here, and [public] from domain-claims/b1")
+    assert message(built, "b0", "TagsAgree").startswith("claims.people has domain [claims] from here, and [public] from domain-claims/b1")
 
 
 def test_what_is_mended_is_told_by_the_next_picture():

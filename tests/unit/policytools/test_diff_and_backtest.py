@@ -189,16 +189,16 @@ def test_a_purpose_is_said_for_all_that_are_compared_and_must_be_one_that_could_
     assert "'--purpose': 'x y' must be lower-case letters" in odd.output
 
 
-def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, picture: SnapshotBuild | None = None) -> Path:
+def recorded(path: Path, *, days_ago: int = 1, request: Request = REQUEST, built: SnapshotBuild | None = None) -> Path:
     """A file with what the operator said of one grant and of one denial, each of them twice."""
-    picture = picture or paint()
-    granted = verdict(picture, request=request)
+    built = built or paint()
+    granted = verdict(built, request=request)
     assert isinstance(granted, Granted)
     at = NOW - timedelta(days=days_ago)
     chain = Chain("/rolevend/clusters/c", "one")
     events = [
-        role_events.granted(request, granted, picture.snapshot, access_summary(granted.tables), at),
-        role_events.denied(request, "NoPolicy", "no policy covers the user", picture.snapshot, at),
+        role_events.granted(request, granted, built.snapshot, access_summary(granted.tables), at),
+        role_events.denied(request, "NoPolicy", "no policy covers the user", built.snapshot, at),
     ]
     path.write_bytes(b"".join(chain.append(event) for event in events * 2) + b"no event\n")
     return path
@@ -244,7 +244,7 @@ def test_the_past_is_replayed_as_the_agent_combined_then(tmp_path: Path):
     union = parse(DataPlatform, changed(raw("DataPlatform", "warehouse", ""), "spec.agents[0].widestCombination", "Union"))
     agent = parse(Agent, changed(raw_agent(), "spec.combination", "Union"))
     objects = replace(OBJECTS, agents=[agent], policies=[parse(AccessPolicy, own)], platforms=[union])
-    events = recorded(tmp_path / "events.json", picture=paint(objects))
+    events = recorded(tmp_path / "events.json", built=paint(objects))
 
     same = backtest([folder(tmp_path / "there", own)], [str(events)], None, HELD)
     gone = backtest([folder(tmp_path / "gone")], [str(events)], None, HELD)
@@ -277,7 +277,7 @@ def test_the_purpose_and_the_tables_that_were_asked_for_then_are_asked_for_again
     states = dict.fromkeys([WAREHOUSE], replace(STATES[WAREHOUSE], catalog=catalog(people, pets)))
     then = paint(replace(OBJECTS, policies=[parse(AccessPolicy, body)]), states)
     request = replace(REQUEST, purpose="fraud-review", resources=(people.id,))
-    events = recorded(tmp_path / "events.json", request=request, picture=then)
+    events = recorded(tmp_path / "events.json", request=request, built=then)
     held = {WAREHOUSE: catalog(people, pets)}
     there = folder(tmp_path / "there", body)
     closed = folder(tmp_path / "closed", changed(body, "spec.users.matchConditions[0].expression", "request.purpose == 'reporting'"))
@@ -336,7 +336,7 @@ def test_what_the_platform_among_the_files_says_of_agents_counts_and_not_what_it
     union = changed(raw("DataPlatform", "warehouse", ""), "spec.agents[0].widestCombination", "Union")
     agent = parse(Agent, changed(raw_agent(), "spec.combination", MISSING))
     objects = replace(OBJECTS, agents=[agent], policies=[parse(AccessPolicy, own)], platforms=[parse(DataPlatform, union)])
-    events = recorded(tmp_path / "events.json", picture=paint(objects))
+    events = recorded(tmp_path / "events.json", built=paint(objects))
     there, narrower, silent = (tmp_path / name for name in ("there", "narrower", "silent"))
     write(there, "all.yaml", union, own, NAMESPACE, *agents)
     write(narrower, "all.yaml", changed(union, "spec.agents[0].widestCombination", "UserCeiling"), own, NAMESPACE, *agents)

@@ -78,32 +78,32 @@ def test_where_nothing_is_said_little_is_taken():
     ],
 )
 def test_what_cannot_be_is_said_at_its_field(spec: dict[str, object], field: str):
-    picture = painted(provider(**spec), workforce=READ)
+    built = painted(provider(**spec), workforce=READ)
 
-    assert said(picture, "workforce", "Accepted") == said(picture, "workforce", "Ready") == ("False", "InvalidInput")
-    assert field in message(picture, "workforce", "Accepted")
-    assert picture.providers == {}
+    assert said(built, "workforce", "Accepted") == said(built, "workforce", "Ready") == ("False", "InvalidInput")
+    assert field in message(built, "workforce", "Accepted")
+    assert built.providers == {}
 
 
 def test_of_two_of_one_issuer_the_older_one_counts():
     young, old = provider("young", audiences=["other"]), provider("old", age=60)
 
-    picture = painted(young, old, old=READ)
+    built = painted(young, old, old=READ)
 
-    assert said(picture, "old", "Ready") == ("True", "KeysRead")
-    assert said(picture, "young", "Accepted") == said(picture, "young", "Ready") == ("False", "IssuerConflict")
-    assert "IdentityProvider old has it already" in message(picture, "young", "Accepted")
-    assert [resource.name for resource, _ in picture.providers.values()] == ["old"]
+    assert said(built, "old", "Ready") == ("True", "KeysRead")
+    assert said(built, "young", "Accepted") == said(built, "young", "Ready") == ("False", "IssuerConflict")
+    assert "IdentityProvider old has it already" in message(built, "young", "Accepted")
+    assert [resource.name for resource, _ in built.providers.values()] == ["old"]
 
 
 def test_a_cluster_has_one_issuer():
     one, two = (provider(name, issuer=f"https://{name}", accepts=["ServiceAccount"], age=age) for name, age in (("one", 60), ("two", 0)))
 
-    picture = painted(one, two, provider())
+    built = painted(one, two, provider())
 
-    assert said(picture, "two", "Accepted") == ("False", "IssuerConflict")
-    assert set(picture.providers) == {"https://one", "https://idp.example.org"}
-    assert cluster_issuer(picture.providers) == "https://one"
+    assert said(built, "two", "Accepted") == ("False", "IssuerConflict")
+    assert set(built.providers) == {"https://one", "https://idp.example.org"}
+    assert cluster_issuer(built.providers) == "https://one"
     assert cluster_issuer(painted(provider()).providers) == ""
 
 
@@ -118,18 +118,18 @@ def test_a_cluster_has_one_issuer():
     ],
 )
 def test_what_is_said_of_its_keys(state: KeysState, status: str, reason: str, part: str):
-    picture = painted(provider(), workforce=state)
+    built = painted(provider(), workforce=state)
 
-    assert said(picture, "workforce", "Ready") == (status, reason)
-    assert part in message(picture, "workforce", "Ready")
+    assert said(built, "workforce", "Ready") == (status, reason)
+    assert part in message(built, "workforce", "Ready")
     assert state.up == (status == "True"), "what an alert is about is what the condition says"
 
 
 def test_keys_of_the_cluster_that_cannot_be_read_are_said_with_a_way_out_of_their_own():
-    picture = painted(provider(keys={"discovery": "Kubernetes"}, accepts=["ServiceAccount"]), workforce=KeysState(0, "spec.issuer: no"))
+    built = painted(provider(keys={"discovery": "Kubernetes"}, accepts=["ServiceAccount"]), workforce=KeysState(0, "spec.issuer: no"))
 
-    assert said(picture, "workforce", "Ready") == ("False", "KeysUnread")
-    assert "kubectl get --raw /.well-known/openid-configuration" in message(picture, "workforce", "Ready")
+    assert said(built, "workforce", "Ready") == ("False", "KeysUnread")
+    assert "kubectl get --raw /.well-known/openid-configuration" in message(built, "workforce", "Ready")
 
 
 class Keys:

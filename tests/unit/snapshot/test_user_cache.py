@@ -33,8 +33,8 @@ def objects(people: list[UserAttributes], *, policy_users: object = None, guardr
 
 
 def counted(name: str, people: list[UserAttributes] = PEOPLE, **users: Any) -> object:
-    picture = SnapshotBuilder(CLUSTER, KEY).build(objects(people, **users), STATES, "")
-    return judged(picture, name).counts["matchedUsers"]
+    built = SnapshotBuilder(CLUSTER, KEY).build(objects(people, **users), STATES, "")
+    return judged(built, name).counts["matchedUsers"]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_a_policy_that_grants_to_agents_counts_no_users():
     agents = {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]}
     policy = made(AccessPolicy, "policy", "domain-claims", grantsTo="Agents", users=None, agents=agents)
 
-    picture = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, policies=[policy]), STATES, "")
+    built = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, policies=[policy]), STATES, "")
 
-    assert judged(picture, "policy").counts["matchedUsers"] is None
+    assert judged(built, "policy").counts["matchedUsers"] is None
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_who_is_described_twice_is_counted_once_by_the_older_description():
 def test_a_guardrail_for_a_platform_that_is_not_there_counts_all_the_same():
     nowhere = made(Guardrail, "guardrail", platformRefs=[{"name": "lake"}], users={"matchAttributes": [CLAIMS]})
 
-    picture = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, guardrails=[nowhere]), STATES, "")
+    built = SnapshotBuilder(CLUSTER, KEY).build(replace(OBJECTS, people=PEOPLE, guardrails=[nowhere]), STATES, "")
 
-    assert judged(picture, "guardrail").counts["matchedUsers"] == 3
+    assert judged(built, "guardrail").counts["matchedUsers"] == 3
 
 
 def test_the_count_follows_who_comes_changes_and_goes():

@@ -72,14 +72,14 @@ def painted(
     return paint(replace(OBJECTS, agents=[agent], platforms=[platform(most)], **{"policies": [EVERY_ROW], **objects}), states)
 
 
-def given(picture: SnapshotBuild, request: Request = REQUEST) -> Granted:
-    found = verdict(picture, request=request)
+def given(built: SnapshotBuild, request: Request = REQUEST) -> Granted:
+    found = verdict(built, request=request)
     assert isinstance(found, Granted), found
     return found
 
 
-def tools_of(picture: SnapshotBuild, request: Request = REQUEST) -> tuple[Tool, ...]:
-    return given(picture, request).profile.tools
+def tools_of(built: SnapshotBuild, request: Request = REQUEST) -> tuple[Tool, ...]:
+    return given(built, request).profile.tools
 
 
 def test_an_agent_has_what_it_asks_for_where_its_user_is_granted_what_is_behind_it():
@@ -116,18 +116,18 @@ def test_a_role_that_is_narrowed_to_other_tables_has_no_search_service_over_this
     prices = table("claims.prices", column("id"))
     states = {WAREHOUSE: replace(STATES[WAREHOUSE], catalog=Catalog.of((*TABLES, prices), tools=TOOLS))}
     agent = parse(Agent, changed(raw_agent(), "spec.tools", [{"platformRef": {"name": WAREHOUSE}, "snowflake": ALL}]))
-    picture = paint(replace(OBJECTS, agents=[agent], platforms=[platform()], policies=[both]), states)
+    built = paint(replace(OBJECTS, agents=[agent], platforms=[platform()], policies=[both]), states)
 
-    assert SEARCH in tools_of(picture, replace(REQUEST, resources=(PEOPLE,)))
-    assert SEARCH not in tools_of(picture, replace(REQUEST, resources=(prices.id,)))
-    assert CLAIMS in tools_of(picture, replace(REQUEST, resources=(prices.id,))), "its lease shows no row of people"
+    assert SEARCH in tools_of(built, replace(REQUEST, resources=(PEOPLE,)))
+    assert SEARCH not in tools_of(built, replace(REQUEST, resources=(prices.id,)))
+    assert CLAIMS in tools_of(built, replace(REQUEST, resources=(prices.id,))), "its lease shows no row of people"
     assert beyond(SEARCH, (prices.id,)) == "shows a copy of claims.people, which is not asked for"
-    assert SEARCH in picture.snapshot.tools(replace(REQUEST, resources=(prices.id,))), "its agent may have it"
+    assert SEARCH in built.snapshot.tools(replace(REQUEST, resources=(prices.id,))), "its agent may have it"
 
 
 def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
-    picture = painted()
-    found = given(picture)
+    built = painted()
+    found = given(built)
     names = (
         "database role SNOWFLAKE.CORTEX_USER",
         "procedure SEM.RISK(NUMBER, VARCHAR)",
@@ -135,7 +135,7 @@ def test_the_audit_event_and_the_answer_of_the_api_name_each_after_its_kind():
         "semantic view SEM.CLAIMS",
     )
 
-    event = role_events.granted(REQUEST, found, picture.snapshot, evidence.access_summary(found.tables), NOW)
+    event = role_events.granted(REQUEST, found, built.snapshot, evidence.access_summary(found.tables), NOW)
 
     assert event.functions == responses.explanation([PlatformGrant(REQUEST, found)]).functions == (*names, "warehouse EXTRA_WH")
 
@@ -195,21 +195,21 @@ def test_a_live_role_ends_where_a_tool_is_not_what_it_was(there: tuple[Tool, ...
     ids=["permitted", "another signature", "missing", "refused", "ungoverned", "another kind of platform"],
 )
 def test_what_an_agent_does_not_get_is_named_with_the_way_out(changes: dict[str, object], reason: str, told: str):
-    picture = painted(**changes)  # type: ignore[arg-type]
+    built = painted(**changes)  # type: ignore[arg-type]
 
-    assert said(picture, "finbot", "Accepted") == ("True", "Valid")
-    assert said(picture, "finbot", "Ready") == ("False", reason)
-    assert told in message(picture, "finbot", "Ready")
-    assert given(picture)
+    assert said(built, "finbot", "Accepted") == ("True", "Valid")
+    assert said(built, "finbot", "Ready") == ("False", reason)
+    assert told in message(built, "finbot", "Ready")
+    assert given(built)
 
 
 def test_tools_of_an_account_are_none_of_a_database():
     agent = parse(Agent, changed(raw_agent(), "spec.tools", [{"platformRef": {"name": WAREHOUSE}, "snowflake": ALL}]))
-    picture = paint(replace(OBJECTS, agents=[agent]))
+    built = paint(replace(OBJECTS, agents=[agent]))
 
-    assert said(picture, "finbot", "Ready") == ("False", "NotPermitted")
-    assert "is of PostgreSQL, which has no" in message(picture, "finbot", "Ready")
-    assert tools_of(picture) == ()
+    assert said(built, "finbot", "Ready") == ("False", "NotPermitted")
+    assert "is of PostgreSQL, which has no" in message(built, "finbot", "Ready")
+    assert tools_of(built) == ()
 
 
 def test_one_that_gets_all_its_tools_is_ready():

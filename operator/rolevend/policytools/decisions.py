@@ -1,4 +1,4 @@
-"""What policies in files would give somebody, by the verdict that a vend would get.
+"""What policies in files would give somebody, by the decision that a vend would get.
 
 Whether a platform is reachable, and which agents it admits on what terms, is no question of policy: every agent counts as admitted, and may
 say any purpose. What the platform says of agents counts.
@@ -118,13 +118,13 @@ def agents_of(*directories: Snapshot) -> list[ObjectName]:
     return sorted(names) or [ANY_AGENT]
 
 
-def verdict(snapshot: Snapshot, who: Requester) -> Decision:
+def decide(snapshot: Snapshot, who: Requester) -> Decision:
     return snapshot.decide(who.request, role_exists=True)
 
 
 def given(snapshot: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
     """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
-    match verdict(snapshot, who):
+    match decide(snapshot, who):
         case Granted(tables=tables):
             return tables_of(tables)
         case Pending(reason="AgentUnknown"):
