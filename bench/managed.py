@@ -9,7 +9,7 @@ from bench.driver import FEW, ended, new
 from bench.lines import Line, ms, p50, quick, reported, table, timed
 from bench.server import installed_server, version
 from rolevend.platforms.postgres import PostgresLimits
-from rolevend.platforms.postgres.install.limitations import LIVE_ROLES
+from rolevend.platforms.postgres.install.findings import LIVE_ROLES
 from rolevend.platforms.protocol import InstallMode
 from tests.conformance.bench import CLUSTER, PostgresBench, own, profile, shape
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from rolevend.app.manifest import read
-from rolevend.app.platform import install, plan
+from rolevend.app.platform import install, plan, read_manifest
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.ports import free_ports
@@ -83,7 +82,7 @@ class Installation:
         secrets = install(manifest, administrator.dsn, accepted.digest, NAMESPACE)
         self._control_plane.kubectl("apply", "-f", "-", standard_input=secrets)
         if administrator.authority is not None:
-            name = authority_secret(read(manifest).name)
+            name = authority_secret(read_manifest(manifest).name)
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
             body = yaml.safe_dump({**secret, "stringData": {"ca.crt": administrator.authority}})
             self._control_plane.kubectl("apply", "-f", "-", standard_input=body)

@@ -92,3 +92,15 @@ class Attributes:
 
     def __iter__(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         return iter(self.items)
+
+
+Claim = tuple[str, ...]
+"""The kind of record, the handle, and the two values that identify the agent or user."""
+
+
+def agent_claim(handle: AgentHandle, agent: ObjectName) -> Claim:
+    return "agent", handle, agent.namespace, agent.name
+
+
+def user_claim(handle: UserHandle, user: User) -> Claim:
+    return "user", handle, user.issuer, user.subject

@@ -15,9 +15,9 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
 from rolevend.policy.lowering import lowered
-from rolevend.policy.shape import Cell as Cell
-from rolevend.policy.shape import ColumnShape as ColumnShape
-from rolevend.policy.shape import TableShape as TableShape
+from rolevend.policy.table_policy import Cell as Cell
+from rolevend.policy.table_policy import ColumnShape as ColumnShape
+from rolevend.policy.table_policy import TableShape as TableShape
 
 MAXIMUM_NAME_BYTES: Final = 63
 _FORM_VERSION: Final = "rolevend profile 5"

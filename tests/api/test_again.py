@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from rolevend.api.manifest import digest_of, name_of
+from rolevend.api.repository import digest_of, name_of
 from rolevend.api.schemas import VendRequest
 from rolevend.kinds import API_VERSION
 from rolevend.kinds.shared import CALL

@@ -9,7 +9,7 @@ import pytest
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
-from rolevend.platforms.postgres.install.hash_key import salt_of, share
+from rolevend.platforms.postgres.install.installer import salt_of, share
 from rolevend.platforms.protocol import Secret
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, strictest
 from rolevend.policy.pattern import admit

@@ -18,13 +18,12 @@ from rolevend.catalog import Catalog, Family, Table, TableId
 from rolevend.model import Attributes
 from rolevend.plan import Lease, Profile, attribute_keys, plan
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
 from rolevend.policy.expression import Predicate
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, RequestContext
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, lease, quoted, vend
 from tests.conformance.filling import copied, masked, salted_hash
 from tests.conformance.protocol import Bench

@@ -25,13 +25,12 @@ from tests.mutants import switch
 from tests.mutants.making import ROOT, Mutant, Mutated, equivalents, listing
 
 MODULES = (
-    "rolevend.policy.combination",
+    "rolevend.policy.request_context",
     "rolevend.policy.condition",
     "rolevend.policy.table_fit",
     "rolevend.policy.policy_compiler",
     "rolevend.policy.mask",
     "rolevend.policy.requirement",
-    "rolevend.policy.selection",
     "rolevend.policy.guardrail_compiler",
     "rolevend.policy.refusal",
     "rolevend.policy.decision",

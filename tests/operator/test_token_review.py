@@ -18,12 +18,11 @@ from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import AgentWanted, ProvenAgent
 from rolevend.identity.provider import Algorithm, ClusterKeys, Provider, TokenType
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import Authenticated, NotTaken
-from rolevend.identity.token_check import TokenCheck
+from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
-from rolevend.roles.token_review import TokenReviewer
+from rolevend.roles.user_authenticator import TokenReviewer
 from testbed.binaries import Binaries
 from testbed.controlplane import ISSUER, ControlPlane
 from tests.support import tokens

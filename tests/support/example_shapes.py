@@ -19,8 +19,8 @@ from rolevend.policy.expression import (
     Range,
     attributes,
 )
+from rolevend.policy.literal import Clock, Moment, Span
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.relative_time import Clock, Moment, Span
 
 COLUMNS = (
     Column("id", Family.INTEGER, "integer"),

@@ -14,9 +14,9 @@ from typing import assert_never
 from rolevend.catalog import Column, Table, TableId
 from rolevend.model import Attributes, Tag
 from rolevend.plan import TableShape
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.expression import Condition, Predicate
 from rolevend.policy.mask import Mask, Nullify
+from rolevend.policy.request_context import Combination, GrantTarget
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from tests.support.oracle_conditions import NOBODY, Asked, answer

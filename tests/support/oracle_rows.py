@@ -21,7 +21,7 @@ from rolevend.policy.expression import (
     Range,
     TaggedColumn,
 )
-from rolevend.policy.relative_time import Moment
+from rolevend.policy.literal import Moment
 from tests.support.oracle_values import compared, fits, value_of
 
 Row = Mapping[str, object]

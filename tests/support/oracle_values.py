@@ -10,8 +10,8 @@ from uuid import UUID
 
 from rolevend.catalog import Family
 from rolevend.policy.expression import Literal
+from rolevend.policy.literal import Clock, Moment, Span
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.relative_time import Clock, Moment, Span
 
 _TIMES = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMP_TZ)
 

@@ -11,7 +11,6 @@ from rolevend.catalog import Catalog, Column, Family, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.binding import bind
-from rolevend.policy.combination import GrantTarget
 from rolevend.policy.expression import (
     And,
     AttributeMembership,
@@ -28,8 +27,9 @@ from rolevend.policy.expression import (
     TaggedColumn,
     TagReference,
 )
+from rolevend.policy.literal import Clock, Moment
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
-from rolevend.policy.relative_time import Clock, Moment
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from rolevend.policy.tautology import constant_value
 from tests.support.oracle_values import carried

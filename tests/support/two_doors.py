@@ -31,20 +31,18 @@ from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import API_VERSION, FINALIZER
-from rolevend.kube.client import SECRETS, Body, KubeClient
+from rolevend.kube.client import SECRETS, VENDED_ROLES, Body, KubeClient
 from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.handles import HandleRegistry
-from rolevend.kube.paths import VENDED_ROLES
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import PlatformName, RoleName, Uid, Version
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door
-from rolevend.roles.dropper import RoleDropper
+from rolevend.roles.dropper import ImmediateDrops, RoleDropper
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
-from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.store import RoleStore

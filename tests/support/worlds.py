@@ -11,12 +11,11 @@ from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag, User
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import MatchCondition, admit
 from rolevend.policy.expression import Predicate
 from rolevend.policy.mask import Clear
 from rolevend.policy.predicate import parse
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, Requirement, TableSelector
 from tests.support.oracle_conditions import OF_ANYBODY, OF_USERS, Asked, both, chosen, either, negated

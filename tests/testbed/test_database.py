@@ -9,11 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rolevend.policytools.embedded.account import unprivileged_account
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from rolevend.policytools.embedded.errors import MissingProgram, Unusable
-from rolevend.policytools.embedded.postgres_programs import VERSIONS, postgres_programs
+from rolevend.policytools.embedded.postgres_programs import VERSIONS, postgres_programs, unprivileged_account
 from rolevend.policytools.embedded.process import Program
 from testbed.named_server import VARIABLE, server_from_environment
 

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Cell, Profile, TableShape, attribute_keys, contains, plan, view_names
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial
 from rolevend.policy.predicate import parse
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement
 from tests.support.policies import catalog, column, masked, policies, policy, table, user, users
 

@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from rolevend.kube.client import Body, KubeClient
+from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
 from rolevend.kube.informer import Informer, key_of
-from rolevend.kube.paths import VENDED_ROLES
 from rolevend.model import ObjectName
 from rolevend.roles.state import is_let_go
 

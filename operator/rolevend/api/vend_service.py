@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
-from rolevend.api.manifest import digest_of
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
 from rolevend.api.rate_limiter import RateLimiter
-from rolevend.api.repository import VendedRoleRepository, role_ended
+from rolevend.api.repository import VendedRoleRepository, digest_of, role_ended
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Denied, Pending, Request

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.index import VendedRoleIndex
-from rolevend.api.known import as_attested
 from rolevend.api.middleware import Tracing
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.refusals import RefusalLog
@@ -23,23 +22,21 @@ from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.http_server import Serving
+from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
-from rolevend.audit.key_file import read_key
 from rolevend.audit.receipt_files import receipts_by
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
-from rolevend.identity.review import Reviews
-from rolevend.identity.token_check import TokenCheck
+from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.operator_keys import operator_key
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.model import ClusterId
-from rolevend.platform_runtime.registry import PlatformRegistry
+from rolevend.platform_runtime.registry import PlatformRegistry, as_attested
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
-from rolevend.roles.token_review import TokenReviewer
-from rolevend.roles.user_authenticator import UserAuthenticator
+from rolevend.roles.user_authenticator import TokenReviewer, UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import ApiSettings
 from rolevend.snapshot.builder import SnapshotBuilder

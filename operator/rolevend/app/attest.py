@@ -16,15 +16,14 @@ from typing import Any
 import yaml
 
 from rolevend.app.drivers import drivers
-from rolevend.app.manifest import read
+from rolevend.app.platform import read_manifest
 from rolevend.controllers.attestation import attestation_of
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.data_platform import Attestation
 from rolevend.kinds.shared import ATTEST
 from rolevend.kinds.status import body
-from rolevend.kube.client import KubeClient
-from rolevend.kube.paths import path_of
+from rolevend.kube.client import KubeClient, path_of
 from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
@@ -75,7 +74,7 @@ def _tell_once(platform: DataPlatform, told: str | None, tell: Callable[[str], N
 
 def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], datetime]) -> Attested:
     """Attest by this process, without a cluster. `secrets_file` holds the two Secrets that `rolevend platform install` wrote."""
-    platform = read(manifest)
+    platform = read_manifest(manifest)
     driver = drivers(_BY_HAND, workers=1)(platform, _keys(platform, secrets_file))
     try:
         facts = driver.facts()

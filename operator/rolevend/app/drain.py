@@ -15,14 +15,15 @@ from rolevend.kube.client import (
     PODS,
     VALIDATING_BINDINGS,
     VALIDATING_POLICIES,
+    VENDED_ROLES,
     Body,
     KubeClient,
     NotFound,
     ResourceConflict,
     ResourcePath,
     WatchExpired,
+    path_of,
 )
-from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.platforms.protocol import EndReason
 from rolevend.roles.state import is_let_go
 from rolevend.snapshot.controller import ready_condition

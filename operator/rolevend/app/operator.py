@@ -12,8 +12,8 @@ from typing import Never
 
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
+from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
-from rolevend.audit.key_file import read_key
 from rolevend.audit.receipt_files import receipts_by
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attestation import AttestationController
@@ -39,10 +39,9 @@ from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegist
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.door import Door
-from rolevend.roles.dropper import RoleDropper
+from rolevend.roles.dropper import ImmediateDrops, RoleDropper
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
-from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.store import RoleStore

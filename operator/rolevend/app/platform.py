@@ -1,16 +1,15 @@
 """`rolevend platform plan|install|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import yaml
 
-from rolevend.app.login_secrets import login_secrets
-from rolevend.app.manifest import read
 from rolevend.errors import InvalidInput, PlatformUnavailable
-from rolevend.kinds import DataPlatform, values
+from rolevend.kinds import DataPlatform, parse, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
 from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions
@@ -18,8 +17,38 @@ from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.install.hash_key import share
+from rolevend.platforms.postgres.install.installer import share
 from rolevend.platforms.protocol import Secret
+
+
+def login_secrets(platform: DataPlatform, namespace: str, *, programmer: Mapping[str, str], vendor: Mapping[str, str]) -> str:
+    """Return the Secrets that the manifest refers to, as YAML for `kubectl apply`."""
+    credentials = platform.spec.credentials
+    logins = {credentials.programmer_secret_ref.name: programmer, credentials.vendor_secret_ref.name: vendor}
+    secrets = (
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "type": "Opaque",
+            "stringData": dict(login),
+        }
+        for name, login in logins.items()
+    )
+    return yaml.safe_dump_all(secrets, sort_keys=False)
+
+
+def read_manifest(manifest: Path) -> DataPlatform:
+    """Return the DataPlatform in the file. Raises InvalidInput unless there is exactly one."""
+    try:
+        documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(str(manifest), f"cannot be read as YAML: {' '.join(str(error).split())}") from error
+    platforms = [each for each in documents if each.get("kind") == "DataPlatform"]
+    if len(platforms) != 1:
+        raise InvalidInput(str(manifest), f"must hold one object of kind DataPlatform, and holds {len(platforms)}")
+    return parse(DataPlatform, platforms[0])
+
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10
@@ -27,14 +56,14 @@ _CONNECT_SECONDS = 10
 
 def plan(manifest: Path, dsn: str) -> InstallPlan:
     """Return the steps that `install` would run now. Changes nothing."""
-    platform = read(manifest)
+    platform = read_manifest(manifest)
     with _administrator(platform, dsn) as connection:
         return make_plan(connection, _options(platform))
 
 
 def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
     """Run the plan with the digest `accept`. Returns the two Secrets that the manifest refers to, as YAML for `namespace`."""
-    platform = read(manifest)
+    platform = read_manifest(manifest)
     options = _options(platform)
     vendor, programmer = _password(), _password()
     with _administrator(platform, dsn) as connection:
@@ -51,7 +80,7 @@ def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
 
 def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
     """Return the catalog that the operator sees, as text, and its number of tables. Changes nothing."""
-    platform = read(manifest)
+    platform = read_manifest(manifest)
     options = _options(platform)
     with _administrator(platform, dsn) as connection:
         found = seen_by(connection, options.programmer, values.governed(platform), values.own_schemas(platform), options.functions)
@@ -60,7 +89,7 @@ def catalog(manifest: Path, dsn: str, *, as_json: bool) -> tuple[str, int]:
 
 def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | None:
     """Let the database use the hash key in this file, as all databases of the domain do. Returns the domain that it had, or None."""
-    platform = read(manifest)
+    platform = read_manifest(manifest)
     try:
         secret = Secret(key.read_text(encoding="ascii").strip())
     except (OSError, UnicodeDecodeError) as error:

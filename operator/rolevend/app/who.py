@@ -15,12 +15,11 @@ from rolevend.audit.events import EventType
 from rolevend.decision.proof import Actor
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
-from rolevend.kube.client import Body, KubeClient
+from rolevend.kube.client import VENDED_ROLES, Body, KubeClient, path_of
 from rolevend.kube.handles import HandleRegistry
-from rolevend.kube.paths import VENDED_ROLES, path_of
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
-from rolevend.platforms.postgres.drop.tombstones import tombstone_of
+from rolevend.platforms.postgres.drop.drops import tombstone_of
 from rolevend.snapshot.controller import ready_condition
 
 _ORDER = (
@@ -95,7 +94,7 @@ async def describe(role_name: str, sources: Sources) -> RoleOwner:
     if sources.dsn is not None:
         await who.ask("the database", _lease(RoleName(role_name), sources.dsn))
     if sources.connection is not None:
-        from rolevend.app.snowflake_record import lease_facts  # the connector is an extra, and large
+        from rolevend.app.trace import lease_facts  # the connector is an extra, and large
 
         await who.ask("the account", lease_facts(RoleName(role_name), sources.connection))
     if sources.kubeconfig is not None and not {"agent", "user"} <= who.text.keys():

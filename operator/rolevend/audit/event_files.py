@@ -1,14 +1,39 @@
-"""Read files of audit events: verify their chain, or return the events of one request or all of them."""
+"""Read files of audit events, and the key that the events are sealed with: verify their chain, or return the events of one request or
+all of them."""
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rolevend.audit.chain import VerifiedChain
+from rolevend.audit.chain import MIN_KEY_BYTES, Key, Line, VerifiedChain
 from rolevend.audit.chain import verify as verify_lines
-from rolevend.audit.key_file import read_key
-from rolevend.audit.line_reader import lines_of
+from rolevend.errors import InvalidInput
+
+STANDARD_INPUT = "-"
+
+
+def lines_of(files: Iterable[str]) -> Iterator[Line]:
+    """Read file after file; `-` is standard input. Raises InvalidInput."""
+    for name in files:
+        try:
+            with sys.stdin.buffer if name == STANDARD_INPUT else Path(name).open("rb") as file:
+                for number, text in enumerate(file, start=1):
+                    yield Line(f"{name}:{number}", text)
+        except OSError as error:
+            raise InvalidInput(name, f"cannot be read: {error.strerror or error}") from error
+
+
+def read_key(file: Path) -> Key:
+    """Read a key from a file that holds only the key; surrounding white space is ignored. Raises InvalidInput."""
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as error:
+        raise InvalidInput(str(file), f"the key of audit events cannot be read: {error.strerror or error}") from error
+    if len(secret) < MIN_KEY_BYTES:
+        raise InvalidInput(str(file), f"a key of audit events has {MIN_KEY_BYTES} bytes or more; make one with: openssl rand -hex 32")
+    return Key(secret)
 
 
 def verify(files: Sequence[str], expect: str | None = None, keys: Sequence[str] = ()) -> VerifiedChain:

@@ -10,10 +10,10 @@ from rolevend.decision.proof import Proof
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import Uid, Version
 from rolevend.plan import Cell, ColumnShape, TableShape
-from rolevend.policy.combination import Combination
 from rolevend.policy.decision import concerning, covering, granting_to_agent
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round
+from rolevend.policy.request_context import Combination
 from rolevend.policy.requirement import facts_of
 
 _MAX_TABLE_BYTES = 28 * 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rolevend.audit.chain import Line
-from rolevend.audit.line_reader import lines_of
+from rolevend.audit.event_files import lines_of
 from rolevend.audit.receipt import FIRST, HALVES, MEMBER, Payload, Receipts, cluster_of, differences, digest_of, mismatches, payload_of
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.identity import key_set

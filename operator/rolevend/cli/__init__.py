@@ -7,8 +7,8 @@ import click
 from rolevend import __version__
 from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
-from rolevend.cli.extras import extra_of, packages_missing
 from rolevend.cli.mcp import mcp
+from rolevend.cli.options import extra_of, packages_missing
 from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
 from rolevend.cli.receipt import receipt

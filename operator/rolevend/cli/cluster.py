@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from rolevend.cli import options, printer
-from rolevend.cli.extras import needs
+from rolevend.cli.options import needs
 
 
 @click.command()

@@ -92,7 +92,7 @@ def explain(
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":
     from rolevend.kinds import UserAttributes
     from rolevend.model import User
-    from rolevend.policy.suggestions import closest
+    from rolevend.policy.vocabulary import closest
 
     known = [each.spec.user for each in folder.of(UserAttributes)]
     issuers = {each.issuer for each in known if each.subject == subject}

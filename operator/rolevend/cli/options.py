@@ -1,13 +1,19 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that several commands share, and the extra that installs a missing package.
+
+The base install checks policies, explains and verifies without any extra.
+"""
 
 import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, ParamSpec, TypeVar
 
 import click
+
+from rolevend.errors import Rejected
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -73,3 +79,42 @@ def expiration_seconds(help_text: str) -> Option:
 def own(kubeconfig: str | None) -> str:
     """Return this kubeconfig; if it is None, the person's own."""
     return kubeconfig or str(Path("~/.kube/config").expanduser())
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BROUGHT_BY: Final = {
+    **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
+    **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
+    **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
+    **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
+}
+"""The extra by the name of the imported package."""
+
+
+def needs(extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a command that needs several extras: name all of them, not only the one of the first missing package."""
+
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
+        @wraps(command)
+        def run(*arguments: P.args, **options: P.kwargs) -> R:
+            try:
+                return command(*arguments, **options)
+            except ModuleNotFoundError as error:
+                if extra_of(error) is None:
+                    raise
+                raise packages_missing(extras) from error
+
+        return run
+
+    return decorate
+
+
+def packages_missing(extras: str) -> Rejected:
+    return Rejected(f"this command needs more packages; in the folder that rolevend is installed from: pip install '.[{extras}]'")
+
+
+def extra_of(error: ModuleNotFoundError) -> str | None:
+    """Return the extra that installs the missing package, or None if no extra does: then the installation is broken."""
+    return BROUGHT_BY.get((error.name or "").partition(".")[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from rolevend.cli import options, printer
-from rolevend.cli.extras import needs
+from rolevend.cli.options import needs
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rolevend.cli import options, printer
-from rolevend.cli.extras import needs
+from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
     from rolevend.audit.receipt_files import Receipt, VerifiedReceipts

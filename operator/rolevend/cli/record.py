@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from rolevend.cli import options, printer
-from rolevend.cli.extras import needs
+from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.snowflake_record import SnowflakeTrace
-    from rolevend.app.trace import Trace
+    from rolevend.app.trace import SnowflakeTrace, Trace
     from rolevend.audit.chain import VerifiedChain
 
 
@@ -85,7 +84,7 @@ def _trace(role_name: str, files: tuple[str, ...], connection: str | None, user:
     if bool(files) == bool(connection):
         raise click.UsageError("name either FILEs of PostgreSQL's log, or with --connection how to ask Snowflake")
     if connection is not None:
-        from rolevend.app.snowflake_record import SnowflakeTrace
+        from rolevend.app.trace import SnowflakeTrace
 
         return SnowflakeTrace(role_name, connection, user=user, archive=archive)
     if user or archive:

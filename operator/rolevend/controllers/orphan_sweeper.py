@@ -3,22 +3,51 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rolevend.audit.role_events import End
 from rolevend.errors import RolevendError
 from rolevend.kube.client import PAGE
-from rolevend.model import PlatformName, ProfileName, Uid
+from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.protocol import DropRequest, EndedRole, EndReason
+from rolevend.platforms.protocol import DropRequest, EndedRole, EndReason, LiveRole
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import VendedRoleWriter
-from rolevend.roles.orphans import Orphans
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    orphans: tuple[DropRequest, ...]
+    """Roles on the platform that no object claims: to drop."""
+    vanished: tuple[Uid, ...]
+    """Objects whose role is Ready by status, but missing or locked on the platform: to end."""
+
+
+class Orphans:
+    """Finds orphans, and remembers since when a role is unclaimed: an object and its role never vanish in one instant."""
+
+    def __init__(self, grace: timedelta) -> None:
+        self._grace = grace
+        self._since: dict[RoleName, datetime] = {}
+
+    def sweep(self, on_platform: Iterable[LiveRole], claimed: Collection[Uid], ready: Collection[Uid], now: datetime) -> Sweep:
+        """Compare once. `claimed` and `ready` must be listed *before* `on_platform`: an object is created before its role."""
+        roles = list(on_platform)
+        unclaimed = {live.role: live for live in roles if live.uid not in claimed}
+        self._since = {role: self._since.get(role, now) for role in unclaimed}
+        ripe = [live for role, live in unclaimed.items() if now - self._since[role] >= self._grace or live.closed]
+        there = {live.uid for live in roles if not live.closed}
+        return Sweep(
+            tuple(DropRequest(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
+            tuple(uid for uid in sorted(ready) if uid not in there),
+        )
+
 
 _LISTED_EVERY = 10
 """If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""

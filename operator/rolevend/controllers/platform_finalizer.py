@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from rolevend.errors import RolevendError
 from rolevend.kinds import FINALIZER, DataPlatform
-from rolevend.kube.client import KubeClient
-from rolevend.kube.paths import path_of
+from rolevend.kube.client import KubeClient, path_of
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform
 

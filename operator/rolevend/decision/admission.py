@@ -8,8 +8,7 @@ from rolevend.decision.proof import Identity
 from rolevend.decision.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
 from rolevend.plan import RoleLimits
-from rolevend.policy.combination import Combination, widest
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, RequestContext, widest
 from rolevend.policy.requirement import Requirement
 
 

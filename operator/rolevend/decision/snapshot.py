@@ -27,8 +27,7 @@ from rolevend.decision.admission import (
 )
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import ClientIdentity, Proof, ProofContext, ServiceAccountIdentity, Unproven
-from rolevend.decision.tool_visibility import of_policy, of_profile
-from rolevend.decision.tools import functions_of, tools_within
+from rolevend.decision.tools import functions_of, stricter_in_policy, stricter_in_profile, tools_within
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, attribute_keys, plan
@@ -134,11 +133,13 @@ class ProfileCache:
 
     def behind_tools(self, policy: CompiledPolicy) -> tuple[str, ...]:
         """Return the restrictions of tools that are stricter than the grants of `policy` alone, one sentence each."""
-        return tuple(of_policy(policy, self.index.tables, self.tools))
+        return tuple(stricter_in_policy(policy, self.index.tables, self.tools))
 
     def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
         profile = plan(entitled, self._cluster, functions, tools)
-        return ResolvedProfile(profile, _granted_by(entitled), of_profile(profile, {each.table.id: each.table for each in entitled.tables}))
+        return ResolvedProfile(
+            profile, _granted_by(entitled), stricter_in_profile(profile, {each.table.id: each.table for each in entitled.tables})
+        )
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,22 @@
 """The tools of an agent, the same for every user: functions, its own schemas, objects of an account. Pure.
 
-An agent gets a tool if the platform team permits it and the tool cannot bypass policies.
+An agent gets a tool if the platform team permits it and the tool cannot bypass policies. In a table that a tool reads directly, some
+restrictions are stricter than the grant; they are named for a profile, and for one policy.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 from rolevend.catalog import Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, matches
 from rolevend.model import ObjectName
-from rolevend.policy.combination import GrantTarget
+from rolevend.plan import Profile
+from rolevend.policy.bitmap import union
+from rolevend.policy.policy_compiler import CompiledPolicy
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.statement import ColumnSelector, Policy, TableSelector
+from rolevend.policy.table_policy import of_one_grant, table_policy
 
 T = TypeVar("T")
 
@@ -177,3 +183,23 @@ def own_tables(agent: ObjectName, schemas: frozenset[str]) -> Policy:
 def name_of_own(agent: ObjectName) -> ObjectName:
     """Return a name that no AccessPolicy can have."""
     return ObjectName(f"Agent {agent.namespace}", agent.name)
+
+
+def _read_by(tools: Iterable[Tool]) -> list[TableId]:
+    return sorted({table for tool in tools for table in tool.reads})
+
+
+def stricter_in_profile(profile: Profile, tables: Mapping[TableId, Table]) -> dict[TableId, tuple[str, ...]]:
+    """Return the stricter restrictions by table, one sentence each. `tables` has every table that a tool of the profile reads."""
+    shapes = {shape.table: shape for shape in profile.tables}
+    return {table: table_policy(shapes[table], tables[table].columns).stricter for table in _read_by(profile.tools)}
+
+
+def stricter_in_policy(policy: CompiledPolicy, tables: Sequence[Table], tools: Iterable[Tool]) -> Iterator[str]:
+    """The same for one policy alone. `tables` are those of the policy's index, sorted by id."""
+    granted = union(each.tables for each in policy.grant_sets)
+    for name in _read_by(tools):
+        place = bisect_left(tables, name, key=lambda table: table.id)
+        if granted >> place & 1 and tables[place].id == name:
+            grant = policy.grant(tables[place])
+            yield from of_one_grant(grant.condition, dict(grant.masks), tables[place]).stricter

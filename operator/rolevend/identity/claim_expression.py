@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from rolevend.policy.cel_extension import cel_extension
-from rolevend.policy.cel_tokens import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, tokens_of
+from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, cel_extension, tokens_of
 from rolevend.policy.vocabulary import Source
 
 if TYPE_CHECKING:

@@ -2,9 +2,12 @@
 
 The signature is verified first. Before that, only `iss` is read of the payload, to select the keys; earlier refusals are the same for
 every caller, and reveal nothing to a forger.
+
+An issuer signs other tokens with the same keys, above all ID tokens, which other parties receive: for example the owner of any website
+with this login. A token that could be one of them is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, assert_never, overload
 
@@ -29,8 +32,38 @@ from rolevend.identity.provider import Algorithm, Provider, TokenType, is_plain
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, issuer, registered, required_text
 from rolevend.identity.service_account import CLAIM, service_account
-from rolevend.identity.untyped import require_access_token, require_scope
 from rolevend.model import User
+
+_OF_OTHERS: Final = ("nonce", "at_hash", "c_hash", "s_hash", "events")
+"""Claims of ID tokens (OpenID Connect Core 2 and 3.3.2.11, FAPI), and of logout tokens and other security events."""
+_KINDS: Final = {"typ": "bearer", "token_use": "access", "token_type": "bearer"}
+"""Claims in which some issuers state the type, in lower case."""
+_SCOPES: Final = ("scope", "scp")
+
+
+def require_access_token(claims: dict[str, Any], audiences: frozenset[str], clients: Collection[str]) -> None:
+    """Require an access token. `clients` are its clients: an ID token has its client as audience (OpenID Connect Core 2), an access
+    token another party."""
+    for name in _OF_OTHERS:
+        if name in claims:
+            raise _could_be_another(f"it has {name}")
+    for name, kind in _KINDS.items():
+        value = claims.get(name, kind)
+        if not isinstance(value, str) or value.lower() != kind:
+            raise _could_be_another(f"its claim {name} says so")
+    if audiences.intersection(clients):
+        raise _could_be_another("it is for the client that it was issued to")
+
+
+def require_scope(claims: dict[str, Any]) -> None:
+    """Require a scope in a user's token: the user's consent, which an ID token does not have."""
+    if not any(name in claims for name in _SCOPES):
+        raise _could_be_another("it has neither scope nor scp")
+
+
+def _could_be_another(cause: str) -> TokenRefused:
+    return TokenRefused(Code.WRONG_TYPE, f"the token could be something else than an access token: {cause}")
+
 
 _ACCESS_TOKEN: Final = ("at+jwt", "application/at+jwt")
 _PLAIN: Final = ("jwt", "application/jwt", None)

@@ -1,8 +1,13 @@
-"""Parse an object of a kind, from a cluster or a file. No later code validates it again."""
+"""Parse an object of a kind, from a cluster or a file, and name all its errors at once. No later code validates it again.
+
+The API server omits fields that the requested version, or the definition at the start of a watch, does not have. So a restriction could
+be missing unnoticed. But `metadata.managedFields` lists every written field.
+"""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -10,9 +15,44 @@ from pydantic_core import ErrorDetails
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds.part import Part
+from rolevend.kinds.schema import Schema, structural
 from rolevend.kinds.shared import Metadata, Resource
 from rolevend.kinds.text import MEANINGS
-from rolevend.kinds.unseen import unseen
+
+
+def unseen(kind: type[Resource], body: Mapping[str, Any]) -> str:
+    """Return the path of a written field that is not ours, such as `spec.masks[].salt`, or empty."""
+    metadata = body.get("metadata")
+    entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
+    for entry in entries or ():
+        written = entry.get("fieldsV1", {}).get("f:spec")
+        if written and (path := _unknown(written, _spec(kind), "spec")):
+            return path
+    return ""
+
+
+@cache
+def _spec(kind: type[Resource]) -> Schema:
+    spec: Schema = structural(kind)["properties"]["spec"]
+    return spec
+
+
+def _unknown(written: Mapping[str, Any], schema: Schema, path: str) -> str:
+    """`written` has the format of `fieldsV1`: `f:` and the name of a member, `k:`, `i:` or `v:` and an item of a list."""
+    for key, below in written.items():
+        mark, _, name = key.partition(":")
+        if mark in ("k", "i"):
+            found = _unknown(below, schema.get("items", {}), f"{path}[]")
+        elif mark == "f" and name in schema.get("properties", {}):
+            found = _unknown(below, schema["properties"][name], f"{path}.{name}")
+        elif mark == "f" and "properties" in schema:
+            found = f"{path}.{name}"
+        else:
+            continue
+        if found:
+            return found
+    return ""
+
 
 Kind = TypeVar("Kind", bound=Resource)
 Piece = TypeVar("Piece", bound=Part)
@@ -136,3 +176,28 @@ def _message(error: ErrorDetails) -> str:
             return error["msg"]
         case _:
             return _SUBJECT.sub("must", error["msg"]).replace(" after validation", "")
+
+
+Read = TypeVar("Read")
+
+
+class Faults:
+    """Collects errors, so that parsing continues after the first one."""
+
+    def __init__(self) -> None:
+        self.found: list[InvalidInput] = []
+
+    def reading(self, read: Callable[[], Read]) -> Read | None:
+        """Return the result of `read`, or None if it raises InvalidInput."""
+        try:
+            return read()
+        except InvalidInput as error:
+            self.found.append(error)
+            return None
+
+    def raise_first(self) -> None:
+        """Raise InvalidInput if there are errors: the first one, and the number of others."""
+        if self.found:
+            first, *others = self.found
+            more = f" (and {len(others)} more; rolevend policy check names all of them)" if others else ""
+            raise InvalidInput(first.field, first.message + more) from first

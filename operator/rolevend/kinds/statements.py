@@ -9,21 +9,29 @@ from rolevend.catalog import Family, TableId, TagAssignment, matches
 from rolevend.errors import InvalidInput
 from rolevend.kinds import access_policy as spelled
 from rolevend.kinds.agent import Agent
-from rolevend.kinds.faults import Faults
 from rolevend.kinds.guardrail import Guardrail as SpelledGuardrail
+from rolevend.kinds.parse import Faults
 from rolevend.kinds.shared import AttributeRequirement, Resource, TagRequirement, UserSelector
 from rolevend.kinds.shared import ColumnSelector as SpelledColumns
 from rolevend.kinds.tag_binding import DataTag, TagBinding
 from rolevend.kinds.values import object_name
 from rolevend.model import Tag
-from rolevend.policy import condition, contradiction, pattern, predicate
-from rolevend.policy.combination import GrantTarget
+from rolevend.policy import condition, pattern, predicate
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Predicate
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.requirement import Requirement, RequirementOperator
-from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
+from rolevend.policy.statement import (
+    ColumnSelector,
+    Guardrail,
+    MaskRule,
+    Policy,
+    TableSelector,
+    guardrail_contradictions,
+    policy_contradictions,
+)
 
 
 def policy(resource: spelled.AccessPolicy, schemas: frozenset[str]) -> Policy:
@@ -73,7 +81,7 @@ def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Fau
         ),
         grants_to=GrantTarget(spec.grants_to),
     )
-    faults.found += contradiction.of_policy(stated)
+    faults.found += policy_contradictions(stated)
     return stated
 
 
@@ -100,7 +108,7 @@ def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
         mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
         denies_lookup=spec.deny_lookup is True,
     )
-    faults.found += contradiction.of_guardrail(stated)
+    faults.found += guardrail_contradictions(stated)
     return stated
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -16,6 +16,7 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.rest import RESTClientObject
 
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
+from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
 
 Body = dict[str, Any]
 """An object as the API server returns it."""
@@ -275,3 +276,10 @@ def _error(status: int, attempted: str, message: str) -> Exception:
             return ClusterUnavailable(text)
         case _:
             return Rejected(text)
+
+
+def path_of(kind: type[Resource]) -> Path:
+    return Path(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
+
+
+VENDED_ROLES: Final = path_of(VendedRole)

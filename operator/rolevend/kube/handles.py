@@ -7,10 +7,9 @@ number of records for users that nothing else in the cluster knows.
 
 from collections.abc import Callable
 
-from rolevend.decision.handle_claims import Claim, agent_claim, user_claim
 from rolevend.errors import Conflict, NotPermitted, TooManyUnknownUsers
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
-from rolevend.model import AgentHandle, ObjectName, User, UserHandle
+from rolevend.model import AgentHandle, Claim, ObjectName, User, UserHandle, agent_claim, user_claim
 from rolevend.plan import Lease
 
 RECORD_LABEL = "rolevend.dev/handle-of"

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from rolevend.catalog import digest
 from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
@@ -271,3 +272,13 @@ def _essentials(platform: DataPlatform) -> tuple[object, ...]:
         metadata.annotations.get(ATTEST),
         platform.status.server_identifier,
     )
+
+
+_OVERDUE: Final = "Overdue"
+
+
+def as_attested(at_work: ConnectedPlatform) -> PlatformState:
+    """Return the state with the attestation from the platform's status, because only the operator has the credential to attest."""
+    status = at_work.platform.status
+    attested = status.condition("Attested")
+    return replace(at_work.state, attestation=status.attestation, attestation_overdue=attested is not None and attested.reason == _OVERDUE)

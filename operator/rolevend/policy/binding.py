@@ -23,9 +23,8 @@ from rolevend.policy.expression import (
     TagReference,
     Value,
 )
-from rolevend.policy.literal import EXPECTED, canonical
-from rolevend.policy.relative_time import Clock, Moment
-from rolevend.policy.suggestions import closest, near
+from rolevend.policy.literal import EXPECTED, Clock, Moment, canonical
+from rolevend.policy.vocabulary import closest, near
 
 _EQUALITY = (Operator.EQUAL, Operator.NOT_EQUAL)
 _UNORDERED = (Family.BOOLEAN, Family.UUID)

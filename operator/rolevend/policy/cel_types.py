@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.policy.cel_tokens import LOOPS, Token
+from rolevend.policy.cel import LOOPS, Token
 from rolevend.policy.vocabulary import Source
 
 

@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rolevend.model import Attributes
-from rolevend.policy.cel_extension import cel_extension
-from rolevend.policy.cel_tokens import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, tokens_of
+from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, cel_extension, tokens_of
 from rolevend.policy.cel_types import NUMBER, TEXT, UNREADABLE, Members, check_types, list_of
 from rolevend.policy.request_context import RequestContext
 from rolevend.policy.vocabulary import Source

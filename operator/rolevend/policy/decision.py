@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from rolevend.catalog import Table, TableId
 from rolevend.model import Attributes, ObjectName
 from rolevend.policy.bitmap import places, union
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import Answers
 from rolevend.policy.guardrail_compiler import CompiledGuardrail, Restraint, concerns
 from rolevend.policy.index import CompiledPolicy, Grant, Index, TagJoin
 from rolevend.policy.refusal import Denial, Withheld, agent_not_granted, all_denied, bar, lack, met, nothing_granted, nothing_in_common
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import Facts, facts_of, meets
 
 _On = tuple[int, int]

@@ -10,13 +10,12 @@ from itertools import product
 from rolevend.catalog import TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.bitmap import places
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, switch, tables_granted
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask, clashing
 from rolevend.policy.refusal import Denial, Reason, Withheld
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
 from rolevend.policy.table_fit import EACH_HIDES
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from rolevend.catalog import Family
-from rolevend.policy.relative_time import Moment, spelling
+from rolevend.policy.literal import Moment, spelling
 
 
 class Operator(enum.Enum):

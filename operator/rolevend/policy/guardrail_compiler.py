@@ -14,10 +14,19 @@ from rolevend.policy.expression import Condition
 from rolevend.policy.mask import Clear, Mask
 from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Facts, may_meet
-from rolevend.policy.selection import column_choice, column_test
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Requirement, column_selectors
 from rolevend.policy.statement_matches import NOTHING, TABLES, StatementMatches, fallbacks, presence, unshown
-from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, conditions, demands_of, in_order, references_of
+from rolevend.policy.table_fit import (
+    Demand,
+    MaskFallback,
+    PolicyProblem,
+    column_choice,
+    column_test,
+    conditions,
+    demands_of,
+    in_order,
+    references_of,
+)
 
 
 @dataclass(frozen=True, slots=True)

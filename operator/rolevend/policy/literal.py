@@ -1,12 +1,16 @@
 """Decide which texts are values of a column's family, and canonicalise them. Knows no SQL.
 
 Literals of row filters, constant masks and attribute values pass here before they reach a platform, so that no platform gets an ambiguous
-text: no time without its zone, no `Infinity`, no local date format.
+text: no time without its zone, no `Infinity`, no local date format. A day or time relative to now is a value, too: the platform's clock
+decides when the query runs, in UTC in every session time zone.
 """
 
+import enum
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 from rolevend.catalog import Family
 
@@ -98,3 +102,65 @@ def _instant(text: str, *, time: bool = False) -> str | None:
         return (moment.astimezone(UTC) if moment.tzinfo else moment).isoformat()
     except (ValueError, OverflowError):
         return None
+
+
+class Clock(enum.Enum):
+    NOW = "now()"
+    TODAY = "current_date"
+
+
+class Span(enum.Enum):
+    SECOND = "second"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+LONGEST: Final = {
+    Span.SECOND: 3_155_760_000,
+    Span.MINUTE: 52_596_000,
+    Span.HOUR: 876_600,
+    Span.DAY: 36_525,
+    Span.WEEK: 5_217,
+    Span.MONTH: 1_200,
+    Span.YEAR: 100,
+}
+"""A hundred years: within the range of every platform."""
+WHOLE_DAYS: Final = frozenset({Span.DAY, Span.WEEK, Span.MONTH, Span.YEAR})
+
+_SHIFT: Final = re.compile(r"([0-9]{1,10}) +([a-z]+?)s?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`amount` spans after `clock`, or before if negative. Without a shift `amount` is 0 and `span` is DAY."""
+
+    clock: Clock
+    amount: int = 0
+    span: Span = Span.DAY
+
+
+def shifted(clock: Clock, text: str, *, back: bool) -> Moment | str:
+    """Return `clock` moved by a span such as `30 days`, or a message with a way out."""
+    found = _SHIFT.fullmatch(text)
+    spans = {span.value: span for span in Span}
+    if found is None or found[2].lower() not in spans:
+        return f"'{text[:40]}' is no span of time; write one number and one unit of second, minute, hour, day, week, month, year"
+    amount, span = int(found[1]), spans[found[2].lower()]
+    if amount > LONGEST[span]:
+        return f"'{text[:40]}' is more than a hundred years; write less, or a fixed date"
+    if clock is Clock.TODAY and span not in WHOLE_DAYS:
+        return f"current_date has no {span.value}; write now(), or whole days"
+    return Moment(clock, -amount if back else amount, span) if amount else Moment(clock)
+
+
+def spelling(moment: Moment) -> str:
+    """Return the row filter's text, which is read back as the same moment."""
+    if not moment.amount:
+        return moment.clock.value
+    amount = abs(moment.amount)
+    plural = "s" if amount > 1 else ""
+    return f"{moment.clock.value} {'-' if moment.amount < 0 else '+'} interval '{amount} {moment.span.value}{plural}'"

@@ -17,7 +17,7 @@ from rolevend.policy.expression import Condition, render
 from rolevend.policy.guardrail_compiler import floors_of
 from rolevend.policy.index import Grant
 from rolevend.policy.mask import Clear, Mask, Nullify, strictest, strictness
-from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.policy.table_policy import Cell, ColumnShape, TableShape
 
 _EVERY_ROW: Final = ""
 """The text of a condition without a predicate. No predicate has this text."""

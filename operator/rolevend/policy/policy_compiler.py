@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from rolevend.catalog import Table
 from rolevend.model import ObjectName
 from rolevend.policy.bitmap import first, places, union
-from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import MatchCondition
 from rolevend.policy.expression import Condition
 from rolevend.policy.mask import Mask
 from rolevend.policy.postings import Postings
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.requirement import RequirementOperator
-from rolevend.policy.selection import column_choice
 from rolevend.policy.statement import MaskRule, Policy, Requirement, column_selectors
 from rolevend.policy.statement_matches import NOTHING, StatementMatches, fallbacks, presence, unshown
-from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, conditions, demands_of, in_order, references_of
+from rolevend.policy.table_fit import Demand, MaskFallback, PolicyProblem, column_choice, conditions, demands_of, in_order, references_of
 
 
 @dataclass(frozen=True, slots=True)

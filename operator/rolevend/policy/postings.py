@@ -13,7 +13,7 @@ from rolevend.model import Tag
 from rolevend.policy.bitmap import bits, places, union
 from rolevend.policy.expression import ColumnReference, TaggedColumn
 from rolevend.policy.statement import ColumnSelector, TableSelector
-from rolevend.policy.tag_index import TagIndex, Words
+from rolevend.policy.tags import TagIndex, Words
 
 _ANY: Final = "*"
 _MOST_ANSWERS: Final = 2_000

@@ -32,7 +32,7 @@ from rolevend.policy.expression import (
     Value,
 )
 from rolevend.policy.expression import render as render
-from rolevend.policy.relative_time import Clock, Moment, shifted
+from rolevend.policy.literal import Clock, Moment, shifted
 from rolevend.policy.round_trip import assert_round_trip
 from rolevend.policy.tautology import constant_value
 from rolevend.policy.vocabulary import ALLOWED, Source, Word, admit_text, admit_words, in_place, near_keyword

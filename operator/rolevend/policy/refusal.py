@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rolevend.model import ObjectName
-from rolevend.policy.combination import GrantTarget
 from rolevend.policy.condition import Answers
 from rolevend.policy.index import CompiledPolicy, GrantSet, Index
 from rolevend.policy.literal import EXPECTED, value_fits
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.requirement import Facts, meets
 from rolevend.policy.table_fit import Demand
 

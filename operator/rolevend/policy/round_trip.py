@@ -23,7 +23,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.relative_time import Clock, Moment, shifted
+from rolevend.policy.literal import Clock, Moment, shifted
 from rolevend.policy.vocabulary import ALLOWED, Source, Word
 
 _COMPARED: Final = {

@@ -9,9 +9,8 @@ from rolevend.catalog import Column, Table
 from rolevend.policy.bitmap import places, union
 from rolevend.policy.mask import carries, clashing
 from rolevend.policy.postings import Postings
-from rolevend.policy.selection import SelectedColumn
 from rolevend.policy.statement import MaskRule
-from rolevend.policy.table_fit import MaskFallback, PolicyProblem, fallbacks_of
+from rolevend.policy.table_fit import MaskFallback, PolicyProblem, SelectedColumn, fallbacks_of
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

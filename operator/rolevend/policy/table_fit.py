@@ -1,15 +1,58 @@
-"""Fit a statement to a table: a bound condition, its demands on a user, and the problems."""
+"""Fit a statement to a table: the columns that it selects, a bound condition, its demands on a user, and the problems."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rolevend.catalog import Column, Family, Table, TableId
+from rolevend.catalog import Column, Family, Table, TableId, TypeLimits, matcher
 from rolevend.errors import InvalidInput
 from rolevend.policy.binding import bind, candidates
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Condition, Predicate, atoms, attributes
-from rolevend.policy.mask import Mask, beyond, clashing
-from rolevend.policy.selection import SelectedColumn
+from rolevend.policy.mask import Mask, Nullify, beyond, carries, clashing, strictest
+from rolevend.policy.requirement import tag_test
+from rolevend.policy.statement import ColumnSelector, MaskRule
 from rolevend.policy.tautology import constant_value
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedColumn:
+    mask: Mask
+    given: tuple[Mask, ...] = ()
+    """The masks of the matching rules, as the column's type can hold them. `mask` shows no more than any of them."""
+    dropped: tuple[Mask, ...] = ()
+    """Masks that the column's type cannot hold: the reason why `mask` is Nullify."""
+
+
+def column_choice(columns: ColumnSelector, masks: Iterable[MaskRule]) -> Callable[[Column], SelectedColumn | None]:
+    """Return a function that returns None if the statement does not select a column, else the strictest of the matching masks."""
+    selected = column_test(columns, unknown=False)
+    # By name: of two constants the rule that sorts first wins.
+    rules = [(column_test(rule.columns, unknown=True), rule) for rule in sorted(masks, key=lambda rule: rule.name)]
+    answers: dict[tuple[tuple[Mask, ...], Family, TypeLimits | None], SelectedColumn] = {}
+
+    def choose(column: Column) -> SelectedColumn | None:
+        if not selected(column):
+            return None
+        given = tuple([rule.mask for applies, rule in rules if applies(column)])
+        key = given, column.family, column.limits
+        if key not in answers:
+            answers[key] = _choice(*key)
+        return answers[key]
+
+    return choose
+
+
+def _choice(given: Sequence[Mask], family: Family, limits: TypeLimits | None) -> SelectedColumn:
+    carried = tuple(mask if carries(mask, family, limits) else Nullify() for mask in given)
+    return SelectedColumn(strictest(carried), carried, tuple(mask for mask in given if not carries(mask, family, limits)))
+
+
+def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column], bool]:
+    """Return a test of columns. `unknown`: see `requirement.tag_test`; True for masks, so that they apply without tags."""
+    if not selector.tags and not selector.names:
+        return lambda _: False
+    tagged, named = tag_test(selector.tags, unknown=unknown), matcher(selector.names or ("*",))
+    return lambda column: tagged(column.tags) and named(column.name)
+
 
 EACH_HIDES = "each shows what the other hides"
 """The reason for masks that are `clashing`."""

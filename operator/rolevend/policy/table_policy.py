@@ -1,18 +1,62 @@
-"""Compute policies on a table itself, for a tool that reads it by its own name. Knows no SQL.
+"""The part of a table that a profile shows, and the policies on the table itself for a tool that reads it by its own name. Knows no SQL.
 
-For a platform with one row policy per table and one masking policy per column. These express less than a view: a column is in the signature
-of only one of the two kinds, a masked column cannot be in a condition, and the result has the column's own type. A shape that exceeds this
-gets a stricter form, never a weaker one, and a sentence that says so.
+A shape is what a driver builds and compares: it has no policy, no user and no agent. The policies on the table are for a platform with one
+row policy per table and one masking policy per column. These express less than a view: a column is in the signature of only one of the two
+kinds, a masked column cannot be in a condition, and the result has the column's own type. A shape that exceeds this gets a stricter form,
+never a weaker one, and a sentence that says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rolevend.catalog import Column, Table, TableId, TypeLimits
+from rolevend.catalog import Column, Family, Table, TableId, TypeLimits
 from rolevend.policy.expression import Condition, atoms
-from rolevend.policy.mask import Constant, Hash, Mask, Nullify, Partial, Regex, beyond, strictest
-from rolevend.policy.shape import Cell, ColumnShape, TableShape
+from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, beyond, strictest
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The mask of a column in rows for which one of `conditions` holds and, if `also` is not empty, one of `also`; without conditions, in
+    every remaining row.
+    """
+
+    conditions: tuple[Condition, ...]
+    mask: Mask
+    also: tuple[Condition, ...] = ()
+    """Only together with `conditions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnShape:
+    """The first matching cell applies; without a match the cell is NULL."""
+
+    name: str
+    family: Family
+    native_type: str
+    cells: tuple[Cell, ...]
+    lookup: bool = False
+    """An agent's condition on this column may use an index; as a consequence, its values in hidden rows can be inferred."""
+
+    @property
+    def is_clear(self) -> bool:
+        """True if every visible row shows the value itself."""
+        return self.cells[:1] == (Cell((), Clear()),)
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """A row is visible if one of `rows` holds, and one of each of `restrictions`. None of these is empty. A condition without a predicate
+    shows every row and occurs in `rows` only.
+    """
+
+    table: TableId
+    view: str
+    """The view's name, unique in the profile."""
+    rows: tuple[Condition, ...]
+    columns: tuple[ColumnShape, ...]
+    restrictions: tuple[tuple[Condition, ...], ...] = ()
+
 
 _HASH_LENGTH: Final = 64
 

@@ -30,8 +30,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.literal import canonical
-from rolevend.policy.relative_time import Moment
+from rolevend.policy.literal import Moment, canonical
 
 MOST_WORK: Final = 20_000
 """The maximum number of comparisons over all trials."""

@@ -8,8 +8,8 @@ from rolevend.policy.postings import Postings
 from rolevend.policy.requirement import Requirement
 from rolevend.policy.statement import Guardrail, Policy, column_selectors, reach_of, tag_selectors
 from rolevend.policy.statement_matches import TABLES
-from rolevend.policy.suggestions import closest, near
-from rolevend.policy.tag_index import Words
+from rolevend.policy.tags import Words
+from rolevend.policy.vocabulary import closest, near
 
 _Both = tuple[Words, Words]
 """The words of tables, and those of columns."""

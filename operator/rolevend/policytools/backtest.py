@@ -18,10 +18,10 @@ from rolevend.audit.evidence import ColumnAccess, TableAccess
 from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
-from rolevend.policy.combination import Combination
+from rolevend.policy.request_context import Combination
 from rolevend.policytools.decisions import SECONDS, Requester, given, narrower, opened, unlabelled
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.tables import Form, noted, rendered
+from rolevend.policytools.report import Form, noted, rendered
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 

@@ -13,7 +13,7 @@ from rolevend.kinds.catalog_file import FORMAT
 from rolevend.kinds.parse import parse_part, part_faults
 from rolevend.kinds.policy_test import CASES, PolicyTest, is_policy_test
 from rolevend.model import ObjectName, PlatformName
-from rolevend.policy.suggestions import closest
+from rolevend.policy.vocabulary import closest
 from rolevend.policytools.decisions import unknown_agent
 from rolevend.policytools.folder import Folder, Refused
 from rolevend.policytools.manifests import Document

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from rolevend.decision.outcome import Request
 from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
-from rolevend.kube.client import NAMESPACES, KubeClient
-from rolevend.kube.paths import path_of
+from rolevend.kube.client import NAMESPACES, KubeClient, path_of
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in

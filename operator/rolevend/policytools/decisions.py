@@ -18,8 +18,8 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
-from rolevend.policy.combination import Combination
-from rolevend.policy.suggestions import near
+from rolevend.policy.request_context import Combination
+from rolevend.policy.vocabulary import near
 from rolevend.policytools.folder import asks_more
 
 ANY_AGENT: Final = ObjectName("", "any agent")

@@ -12,7 +12,7 @@ from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, va
 from rolevend.model import PlatformName
 from rolevend.policytools.decisions import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.tables import Form, noted, rendered
+from rolevend.policytools.report import Form, noted, rendered
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from rolevend.decision.tools import beyond
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
-from rolevend.policy.suggestions import closest
+from rolevend.policy.request_context import Combination, GrantTarget
+from rolevend.policy.vocabulary import closest
 from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unknown_agent, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.snapshot.builder import SnapshotBuild

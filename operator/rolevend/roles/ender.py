@@ -7,7 +7,7 @@ from rolevend.decision.outcome import Request
 from rolevend.errors import RolevendError
 from rolevend.model import RoleName
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.roles.immediate_drops import ImmediateDrops
+from rolevend.roles.dropper import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.state import RoleState
 from rolevend.roles.status import ended_status

@@ -6,8 +6,7 @@ from datetime import datetime
 from rolevend.decision.outcome import Request
 from rolevend.kinds import VendedRole
 from rolevend.kinds.shared import RECONSIDERED
-from rolevend.kube.client import Body, KubeClient
-from rolevend.kube.paths import VENDED_ROLES
+from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.state import is_let_go
 from rolevend.roles.status import StatusBuilder

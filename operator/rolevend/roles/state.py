@@ -8,9 +8,8 @@ from rolevend.decision.outcome import Decision, Delivery, Granted, Request, with
 from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
-from rolevend.kinds.identities import user_token
 from rolevend.kinds.shared import HANDLES
-from rolevend.kinds.vended_role import PlatformState
+from rolevend.kinds.vended_role import PlatformState, user_token
 from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name

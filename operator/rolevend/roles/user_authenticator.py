@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Decision, Pending, Request
@@ -18,13 +18,13 @@ from rolevend.decision.proof import (
     UserToken,
 )
 from rolevend.decision.snapshot import TOKEN_UNREAD, Snapshot
-from rolevend.errors import IdentityProviderUnavailable
+from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, RolevendError
 from rolevend.identity import compact
 from rolevend.identity.proven import Party, ProvenUser, UserWanted
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.identity.service_account import username
+from rolevend.identity.service_account import Authenticated, NotTaken, Review, username
 from rolevend.identity.token_check import TokenCheck
-from rolevend.kube.client import KubeClient
+from rolevend.kube.client import TOKEN_REVIEWS, KubeClient
 from rolevend.kube.token_replay import TokenReplayStore
 from rolevend.kube.user_tokens import user_token
 from rolevend.model import ObjectName
@@ -136,3 +136,36 @@ def proof_of(proven: ProvenUser, basis: ProofContext) -> Proof:
         actors=tuple(Actor(each.issuer, each.name) for each in proven.actors),
         basis=basis,
     )
+
+
+_UNANSWERED: Final = "asking the cluster about a ServiceAccount's token: it gives no answer"
+_RIGHT: Final = "does its API server answer, and may we create tokenreviews.authentication.k8s.io?"
+
+
+class TokenReviewer:
+    """Implements `identity.review.Reviewer`."""
+
+    def __init__(self, cluster: KubeClient) -> None:
+        self._cluster = cluster
+
+    async def review(self, token: str, audiences: frozenset[str]) -> Review:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token, "audiences": sorted(audiences)}}
+        try:
+            answer = await self._cluster.create(TOKEN_REVIEWS, body)
+        except RolevendError as error:
+            # The message may repeat the request, and so the token: report only the class of the error.
+            raise ClusterUnavailable(f"{_UNANSWERED} ({type(error).__name__}); {_RIGHT}") from None
+        return _read(answer.get("status"))
+
+
+def _read(status: Any) -> Review:
+    """Parse the answer. Raises ClusterUnavailable if it is malformed."""
+    if not isinstance(status, dict):
+        raise ClusterUnavailable(f"{_UNANSWERED}, but something else")
+    if status.get("authenticated") is not True:
+        return NotTaken()
+    user, audiences = status.get("user"), status.get("audiences", [])
+    if not isinstance(user, dict) or not isinstance(audiences, list):
+        raise ClusterUnavailable(f"{_UNANSWERED}, but something else")
+    # A token without audiences is for the API server itself.
+    return Authenticated(str(user.get("username", "")), str(user.get("uid", "")), frozenset(map(str, audiences)))

@@ -7,7 +7,6 @@ from itertools import chain
 from rolevend.catalog import Table, TagAssignment
 from rolevend.decision.admission import Agent as RegisteredAgent
 from rolevend.decision.admission import AgentAdmission, PlatformAdmission, terms_for, tools_of
-from rolevend.decision.handle_claims import Claim, agent_claim
 from rolevend.decision.snapshot import ProfileCache, Snapshot, SourceVersions
 from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
@@ -24,15 +23,16 @@ from rolevend.kinds import (
     statements,
     values,
 )
-from rolevend.kinds.identities import agent_claims, agent_identity
 from rolevend.kinds.status import ConditionUpdate
-from rolevend.model import ClusterId, ObjectName, PlatformName, Version
+from rolevend.kinds.vended_role import agent_claims, agent_identity
+from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, Version, agent_claim
 from rolevend.platform_runtime.state import PlatformState
-from rolevend.policy.combination import Combination
+from rolevend.policy.request_context import Combination
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
-from rolevend.policy.tag_conflicts import Said, tag_conflicts
-from rolevend.snapshot.conditions.agents import evaluate_combination
+from rolevend.policy.tags import Said, tag_conflicts
+from rolevend.snapshot.caches import IndexCache, UserCache
+from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (
     LEAK,
@@ -43,11 +43,8 @@ from rolevend.snapshot.conditions.common import (
     with_refusals,
 )
 from rolevend.snapshot.conditions.guardrails import evaluate_guardrail
-from rolevend.snapshot.conditions.tools import evaluate_tools
 from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysState, cluster_issuer
-from rolevend.snapshot.index_cache import IndexCache
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
-from rolevend.snapshot.user_cache import UserCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar, cast
 
-from rolevend.decision.handle_claims import Claim
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.provider import Provider
 from rolevend.kinds import (
@@ -26,10 +25,9 @@ from rolevend.kinds import (
     values,
 )
 from rolevend.kinds.status import ConditionUpdate, body
-from rolevend.kube.client import NAMESPACES, Body, KubeClient, NotFound
+from rolevend.kube.client import NAMESPACES, Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer
-from rolevend.kube.paths import path_of
-from rolevend.model import PlatformName
+from rolevend.model import Claim, PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs

@@ -10,7 +10,7 @@ from rolevend.decision.admission import PlatformAdmission
 from rolevend.kinds import AccessPolicy, DataPlatform, Resource, TagBinding, values
 from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
-from rolevend.policy.suggestions import closest
+from rolevend.policy.vocabulary import closest
 
 CONTESTED = "OwnershipConflict"
 

@@ -18,8 +18,8 @@ from rolevend.platforms.postgres.attest import (
     deployed_canaries,
     ending,
     examine,
-    hidden,
     logins,
+    probing,
 )
 from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
 from rolevend.platforms.postgres.connections import PostgresLimits
@@ -177,7 +177,7 @@ BREAKS = {
         undo=("ALTER TABLE {people_table} ENABLE ROW LEVEL SECURITY",),
     ),
     "the fence is none": Break(
-        bites=frozenset(check.name for check in hidden.CHECKS),
+        bites=frozenset(check.name for check in probing.CHECKS),
         run=("ALTER FUNCTION rolevend.fence(anyelement) STABLE",),
         undo=("ALTER FUNCTION rolevend.fence(anyelement) VOLATILE",),
     ),

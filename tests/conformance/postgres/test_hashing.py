@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from rolevend.catalog import Table
-from rolevend.platforms.postgres.install.hash_key import share
+from rolevend.platforms.postgres.install.installer import share
 from rolevend.platforms.protocol import Secret
 from rolevend.policy.mask import Hash
 from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended

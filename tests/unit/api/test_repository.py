@@ -7,9 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from rolevend.api.manifest import body_of
 from rolevend.api.problems import Problem
-from rolevend.api.repository import VendedRoleRepository
+from rolevend.api.repository import VendedRoleRepository, body_of
 from rolevend.decision.outcome import Delivery
 from rolevend.kube.client import Body, KubeClient, ResourceConflict
 from rolevend.model import ObjectName

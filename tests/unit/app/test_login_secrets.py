@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from rolevend.app.attest import attest_directly
-from rolevend.app.login_secrets import login_secrets
-from rolevend.app.manifest import read
+from rolevend.app.platform import login_secrets, read_manifest
 from rolevend.errors import PlatformUnavailable
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "00-minimal" / "platform.yaml"
@@ -20,7 +19,7 @@ def test_attest_logs_in_with_the_secrets_that_install_writes(tmp_path: Path):
     manifest, secrets = tmp_path / "platform.yaml", tmp_path / "secrets.yaml"
     manifest.write_text(yaml.safe_dump(body))
     logins = {name: {"username": name, "password": "x"} for name in ("programmer", "vendor")}
-    secrets.write_text(login_secrets(read(manifest), "rolevend-system", programmer=logins["programmer"], vendor=logins["vendor"]))
+    secrets.write_text(login_secrets(read_manifest(manifest), "rolevend-system", programmer=logins["programmer"], vendor=logins["vendor"]))
 
     with pytest.raises(PlatformUnavailable, match=r"127\.0\.0\.1"):  # both logins were read: the next step is the connection
         attest_directly(manifest, secrets, lambda: datetime.now(UTC))

@@ -20,11 +20,11 @@ from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape
 from rolevend.platforms.protocol import EndReason
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Hash, Partial
 from rolevend.policy.predicate import parse
+from rolevend.policy.request_context import Combination, GrantTarget
 from rolevend.policy.statement import Requirement
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
 from rolevend.roles.door import Door

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from rolevend.audit.chain import Key
-from rolevend.audit.event_files import verify
+from rolevend.audit.event_files import read_key, verify
 from rolevend.audit.events import RefusedEvent
 from rolevend.audit.journal import Journal
-from rolevend.audit.key_file import read_key
 from rolevend.errors import AuditUnavailable, InvalidInput
 from rolevend.telemetry.metrics import Metrics
 

@@ -8,7 +8,7 @@ import yaml
 
 from rolevend.audit.chain import Chain
 from rolevend.audit.events import StartedEvent
-from rolevend.cli.extras import BROUGHT_BY
+from rolevend.cli.options import BROUGHT_BY
 from tests.support.bare import brought_by, run_without
 from tests.support.manifests import on_snowflake
 

@@ -9,9 +9,9 @@ from rolevend.catalog import TableId
 from rolevend.decision.outcome import Denied, Granted, Pending, withdrawal_reason
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
+from rolevend.policy.request_context import Combination, GrantTarget
 from rolevend.policy.statement import Requirement, TableSelector
 from tests.support.policies import policy
 from tests.support.registered import AGENT, ANNA, MINE, NOW, PERSON, REQUEST, TERMS, WAREHOUSE, a_snapshot, granted, shapes, terms

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rolevend.catalog import Catalog, Table, digest
-from rolevend.decision.handle_claims import Claim, agent_claim, user_claim
 from rolevend.decision.outcome import Denied, Granted, Pending, withdrawal_reason
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, TagBinding, UserAttributes, parse, values
-from rolevend.model import AgentHandle, ObjectName, Tag, User, UserHandle
+from rolevend.model import AgentHandle, Claim, ObjectName, Tag, User, UserHandle, agent_claim, user_claim
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Drift
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs

@@ -13,8 +13,7 @@ from rolevend.kinds import AccessPolicy, Agent, DataPlatform, Guardrail, VendedR
 from rolevend.platforms.snowflake.types import family, limits_of
 from rolevend.policy.expression import ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round
-from rolevend.policy.shape import Cell, ColumnShape, TableShape
-from rolevend.policy.table_policy import ColumnPolicy, TablePolicy, table_policy
+from rolevend.policy.table_policy import Cell, ColumnPolicy, ColumnShape, TablePolicy, TableShape, table_policy
 from rolevend.policytools.check import check
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.explain import as_json, as_text, explained

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rolevend.errors import InvalidInput
 from rolevend.identity.claim_expression import LONGEST_LOOP, Expression, admit
 from rolevend.identity.claim_mapping import MAXIMUM_VALUES, ClaimMapping, ClaimPath, ClaimSource, SourcedAttribute, handle, mapped
-from rolevend.policy.cel_tokens import MAXIMUM_LENGTH
+from rolevend.policy.cel import MAXIMUM_LENGTH
 
 FIELD = "spec.attributes[department].expression"
 CLAIMS: dict[str, Any] = {

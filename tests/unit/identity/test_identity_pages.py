@@ -15,7 +15,7 @@ from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProofKind, 
 from rolevend.identity.provider import InlineKeys, Provider, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.kinds import Agent, IdentityProvider, parse
-from rolevend.kinds.identities import agent_identity
+from rolevend.kinds.vended_role import agent_identity
 from rolevend.roles.user_authenticator import wanted
 from rolevend.snapshot.identity_providers import provider_of
 from tests.support.pages import ROOT

@@ -19,9 +19,8 @@ from rolevend.identity.key_store import KeyStore, Pace
 from rolevend.identity.proven import ProvenUser
 from rolevend.identity.provider import Discovery, InlineKeys, KeysUrl, Provider
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.identity.review import Reviews
 from rolevend.identity.service_account import NotTaken, Review
-from rolevend.identity.token_check import TokenCheck
+from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.policytools.embedded.certificates import CertificateAuthority
 from tests.support.tokens import (
     FOR_AGENT,

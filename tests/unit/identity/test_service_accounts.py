@@ -10,9 +10,8 @@ from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import AgentWanted
 from rolevend.identity.provider import Provider
 from rolevend.identity.refusal import Code, TokenRefused
-from rolevend.identity.review import LONGEST_SECONDS, Reviews
 from rolevend.identity.service_account import Authenticated, NotTaken, Review
-from rolevend.identity.token_check import TokenCheck
+from rolevend.identity.token_check import LONGEST_SECONDS, Reviews, TokenCheck
 from rolevend.model import ObjectName
 from tests.support.tokens import (
     AGENT,

@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, VendedRole, parse
-from rolevend.kinds.unseen import unseen
+from rolevend.kinds.parse import unseen
 from tests.support.manifests import Body, valid
 
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from rolevend.catalog import Family, TableId
 from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Profile, TableShape, attribute_keys, contains, plan
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import decide, entitlement, switch
 from rolevend.policy.expression import render
@@ -15,7 +14,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, Round, strictest, strictness
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
 from tests.support import oracle
 from tests.support.oracle_values import tells_no_more

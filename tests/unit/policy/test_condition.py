@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
-from rolevend.policy.cel_tokens import MAXIMUM_LENGTH
+from rolevend.policy.cel import MAXIMUM_LENGTH
 from rolevend.policy.condition import Answers, admit
 from rolevend.policy.request_context import RequestContext
 from tests.support.golden import golden

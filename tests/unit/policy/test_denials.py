@@ -2,13 +2,12 @@
 
 from rolevend.catalog import Family
 from rolevend.model import Attributes, Tag
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason, nothing_in_common
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy, TableSelector
 from tests.support.policies import catalog, column, guardrail, policy, table, user

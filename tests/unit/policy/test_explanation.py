@@ -13,14 +13,13 @@ from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId, Too
 from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import Attributes
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.decision import decide
 from rolevend.policy.explanation import explain, smallest_step
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, on_snowflake, valid

@@ -16,7 +16,6 @@ from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.binding import bind
 from rolevend.policy.bitmap import places
-from rolevend.policy.combination import Combination, GrantTarget
 from rolevend.policy.condition import admit
 from rolevend.policy.decision import Entitlement, Switches, decide, switch, tables_granted
 from rolevend.policy.expression import AttributeMembership, Predicate, atoms
@@ -25,7 +24,7 @@ from rolevend.policy.literal import value_fits
 from rolevend.policy.mask import Clear, Hash, Mask, Nullify, Partial, carries, rank
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import Requirement, RequirementOperator
 from rolevend.policy.statement import ColumnSelector, Guardrail, MaskRule, Policy, TableSelector
 

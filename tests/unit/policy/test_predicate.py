@@ -26,8 +26,8 @@ from rolevend.policy.expression import (
     attributes,
     render,
 )
+from rolevend.policy.literal import Clock, Moment, Span
 from rolevend.policy.predicate import bind, parse
-from rolevend.policy.relative_time import Clock, Moment, Span
 from rolevend.policy.tautology import constant
 from rolevend.policy.vocabulary import MAXIMUM_LENGTH
 from tests.support.good_predicates import CLAIMS, GOOD

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.policy.suggestions import closest, near
+from rolevend.policy.vocabulary import closest, near
 
 KNOWN = ["country", "Countries", "region", "AND"]
 

@@ -8,7 +8,7 @@ import pytest
 from rolevend.catalog import TagAssignment
 from rolevend.kinds import TagBinding
 from rolevend.model import Tag
-from rolevend.policy.tag_conflicts import TagConflict, tag_conflicts
+from rolevend.policy.tags import TagConflict, tag_conflicts
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder
 from tests.support.manifests import Body
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, made, message, paint, said

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from rolevend.api.authenticator import agent_wanted, find_agent
 from rolevend.decision.admission import Agent
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
 from rolevend.identity.proven import OwnSubject, Party, ProvenAgent, ServiceAccount, TokenFacts
 from rolevend.identity.provider import TokenType
 from rolevend.identity.refusal import Code, Standing, TokenRefused
 from rolevend.model import AgentHandle, ObjectName, Uid
-from rolevend.roles.agent_lookup import agent_wanted, find_agent
 from tests.support.registered import AGENT, NOW, a_snapshot
 from tests.support.tokens import AS_AGENT, CLUSTER, ISSUER, OTHER_ISSUER, UID, agent_token, checked, service_account_token
 

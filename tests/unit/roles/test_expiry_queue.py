@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.model import Uid
-from rolevend.roles.expiry_queue import ExpiryQueue
+from rolevend.roles.expiry import ExpiryQueue
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from rolevend.controllers.orphan_sweeper import Orphans, Sweep
 from rolevend.model import RoleName, Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, LiveRole
-from rolevend.roles.orphans import Orphans, Sweep
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 GRACE = timedelta(seconds=60)

@@ -28,9 +28,9 @@ from rolevend.policy.statement import ColumnSelector, Policy
 from rolevend.roles.build_progress import BuildProgressReporter
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door
+from rolevend.roles.dropper import ImmediateDrops
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
-from rolevend.roles.immediate_drops import ImmediateDrops
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState, role_request

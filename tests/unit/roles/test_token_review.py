@@ -12,7 +12,7 @@ from aiohttp import web
 from rolevend.errors import ClusterUnavailable
 from rolevend.identity.service_account import Authenticated, NotTaken, Review
 from rolevend.kube.client import KubeClient
-from rolevend.roles.token_review import TokenReviewer
+from rolevend.roles.user_authenticator import TokenReviewer
 from tests.support.tokens import AUDIENCE, UID, service_account_token
 
 TOKEN = service_account_token()

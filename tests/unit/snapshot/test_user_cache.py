@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from rolevend.decision.handle_claims import Claim, user_claim
 from rolevend.kinds import AccessPolicy, Guardrail, UserAttributes
-from rolevend.model import User, UserHandle
+from rolevend.model import Claim, User, UserHandle, user_claim
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 

@@ -5,7 +5,7 @@ The SQL is in files: `sql/install` is installed in order; `sql/survey` and `sql/
 
 from rolevend.platforms.postgres.connections import PostgresLimits, PostgresLogin, connected
 from rolevend.platforms.postgres.driver import PostgresPlatform
-from rolevend.platforms.postgres.drop.tombstones import Tombstone
+from rolevend.platforms.postgres.drop.drops import Tombstone
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind
 from rolevend.platforms.postgres.install.installer import InstallPlan, Passwords, install, plan
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions

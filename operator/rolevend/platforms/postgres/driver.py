@@ -23,8 +23,7 @@ from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.connections import Connection, PostgresLimits, PostgresLogin, PostgresPool
 from rolevend.platforms.postgres.drop.clearing import Clearing
-from rolevend.platforms.postgres.drop.drops import drop_all
-from rolevend.platforms.postgres.drop.tombstones import Tombstone, tombstone_of
+from rolevend.platforms.postgres.drop.drops import Tombstone, drop_all, tombstone_of
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.vend.vends import vend_all

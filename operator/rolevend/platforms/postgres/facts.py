@@ -7,8 +7,7 @@ from psycopg.rows import kwargs_row
 from rolevend.errors import PlatformUnavailable, PoolerInBetween, ReadOnlyServer
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
-from rolevend.platforms.postgres.install.installer import VERSION
-from rolevend.platforms.postgres.install.limitations import (
+from rolevend.platforms.postgres.install.findings import (
     MANAGED,
     UNBOUNDED_FILES,
     UNENDABLE,
@@ -17,6 +16,7 @@ from rolevend.platforms.postgres.install.limitations import (
     not_reserved_for,
     some,
 )
+from rolevend.platforms.postgres.install.installer import VERSION
 from rolevend.platforms.postgres.install.survey import Right
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import InstallMode, ServerFacts, TlsMode

@@ -2,9 +2,13 @@
 
 The plain log (`stderr`) is not supported: a statement in it can contain a line that looks like another role's. Supports the English
 messages of PostgreSQL 16 to 18 (`lc_messages = 'C'`) and pgaudit. Settings: docs/how-to/trace-a-role.md.
+
+pgaudit writes while a statement runs: ``AUDIT: SESSION,1,1,READ,SELECT,,,SELECT 1,<not logged>``, one line per statement or, with
+`pgaudit.log_relation` or `pgaudit.role`, one per table and view.
 """
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -13,8 +17,50 @@ from itertools import chain
 
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
-from rolevend.platforms.postgres.install import pgaudit
 from rolevend.platforms.statement import Statement
+
+_PREFIX = "AUDIT: "
+_COLUMNS = 9
+"""With `pgaudit.log_rows` the number of rows follows."""
+_LEFT_OUT = ("<none>", "<not logged>", "<previously logged>")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line."""
+
+    statement: str
+    """The number of the statement; statements within an open cursor or a function have its number."""
+    substatement: str
+    """The number within the statement."""
+    relation: str | None
+    """`TABLE claims.people`, or another object."""
+    is_call: bool
+    """A function call in a statement that has lines of its own."""
+    text: str | None
+    """None if pgaudit is configured to omit it, or an earlier line has it."""
+    parameters: str | None
+    """The parameter values, as CSV."""
+
+
+def parse_entry(message: str) -> Entry | None:
+    """Return the parsed line, or None if it is not pgaudit's."""
+    if not message.startswith(_PREFIX):
+        return None
+    # A multi-line statement is one field.
+    row = next(csv.reader(io.StringIO(message.removeprefix(_PREFIX), newline="")), [])
+    if len(row) < _COLUMNS:
+        return None
+    _, statement, substatement, _, _, kind, name, text, parameters = row[:_COLUMNS]
+    return Entry(
+        statement=statement,
+        substatement=substatement,
+        relation=f"{kind} {name}" if name else None,
+        is_call=kind == "FUNCTION",
+        text=None if text in _LEFT_OUT else text,
+        parameters=None if parameters in _LEFT_OUT else parameters,
+    )
+
 
 _CSV_COLUMNS = (
     *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
@@ -44,7 +90,7 @@ class _Running:
     call: str | None = None
     """pgaudit's statement number."""
 
-    def includes(self, entry: pgaudit.Entry) -> bool:
+    def includes(self, entry: Entry) -> bool:
         return entry.statement == self.call or entry.text in {self.statement.text, self.prepared} - {None}
 
 
@@ -53,10 +99,10 @@ class _Audited:
     """A statement in pgaudit's record without one of the server so far."""
 
     statement: Statement
-    first: pgaudit.Entry
+    first: Entry
     transaction: str
 
-    def includes(self, entry: pgaudit.Entry) -> bool:
+    def includes(self, entry: Entry) -> bool:
         if entry.statement != self.first.statement:
             return False
         return entry.substatement == self.first.substatement or (entry.is_call and entry.text == self.first.text)
@@ -130,7 +176,7 @@ class StatementLog:
                 yield from self._end(session, milliseconds=milliseconds)
         elif timed is not None and not timed["rest"]:
             yield from self._end(session, milliseconds=milliseconds)
-        elif (entry := pgaudit.entry(message)) is not None:
+        elif (entry := parse_entry(message)) is not None:
             yield from self._audit(record, entry)
 
     def _failed(self, record: Record, error: str) -> Iterator[Statement]:
@@ -159,7 +205,7 @@ class StatementLog:
             yield from self._over(session)
             yield replace(running.statement, milliseconds=milliseconds, error=error)
 
-    def _audit(self, record: Record, entry: pgaudit.Entry) -> Iterator[Statement]:
+    def _audit(self, record: Record, entry: Entry) -> Iterator[Statement]:
         """Merge pgaudit's entry into the server's record, or start a statement from pgaudit alone."""
         session = record["session_id"]
         running, audited = self._running.get(session), self._audited.get(session)
@@ -180,7 +226,7 @@ class StatementLog:
                 yield waiting.statement
 
 
-def _reading(statement: Statement, entry: pgaudit.Entry) -> Statement:
+def _reading(statement: Statement, entry: Entry) -> Statement:
     if entry.relation is None or entry.relation in statement.relations:
         return statement
     return replace(statement, relations=(*statement.relations, entry.relation))

@@ -1,4 +1,8 @@
-"""Read the governed schemas as a `Catalog`. Tags are Snowflake's own."""
+"""Read the governed schemas as a `Catalog`. Tags are Snowflake's own.
+
+Obstacles of tables are shared: the programmer, which can read a table's policies, writes them for processes that only vend, so that both
+decide alike.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +14,34 @@ from rolevend.catalog import Catalog, Column, Table, TableId, Tool, ToolId
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.snowflake.build.attachments import read_policies
-from rolevend.platforms.snowflake.build.obstacles import Obstacles, read_obstacles, write_obstacles
 from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import DATABASE
 from rolevend.platforms.snowflake.failures import NOT_THERE, code_of
+from rolevend.platforms.snowflake.names import OBSTACLE
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, number, qualified
 from rolevend.platforms.snowflake.tools import read_tools
 from rolevend.platforms.snowflake.types import family, limits_of
+
+Obstacles = Mapping[TableId, str]
+
+
+def read_obstacles(session: SnowflakeSession) -> Obstacles:
+    rows = session.rows(compose("SELECT SCHEMA_NAME, TABLE_NAME, OBSTACLE FROM {}", OBSTACLE))
+    return {TableId(row["schema_name"], row["table_name"]): row["obstacle"] for row in rows}
+
+
+def write_obstacles(session: SnowflakeSession, obstacles: Obstacles) -> None:
+    """Write them in one request, if they changed."""
+    if read_obstacles(session) != obstacles:
+        session.script([compose("BEGIN"), compose("DELETE FROM {}", OBSTACLE), *_rows(obstacles), compose("COMMIT")])
+
+
+def _rows(obstacles: Obstacles) -> list[Sql]:
+    if not obstacles:
+        return []
+    rows = [compose("({}, {}, {})", literal(table.schema), literal(table.name), literal(why)) for table, why in sorted(obstacles.items())]
+    return [compose("INSERT INTO {} (SCHEMA_NAME, TABLE_NAME, OBSTACLE) VALUES {}", OBSTACLE, join(",\n", rows))]
+
 
 MOST_SHOWN: Final = 10_000
 """The maximum number of rows of SHOW, which truncates silently."""

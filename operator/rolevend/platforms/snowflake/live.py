@@ -9,8 +9,7 @@ from rolevend.naming import PREFIX
 from rolevend.platforms.protocol import EndedRole, EndReason, LimitAction, LimitViolation, LiveRole
 from rolevend.platforms.snowflake.catalog import MOST_SHOWN
 from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
-from rolevend.platforms.snowflake.names import LEASE
-from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.names import LEASE, OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name, number
 
 _NOW: Final = Sql("SELECT CURRENT_TIMESTAMP() AS now")

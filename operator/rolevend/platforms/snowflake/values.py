@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 from rolevend.catalog import Family
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, number
 from rolevend.platforms.snowflake.types import ColumnType, simple_type
-from rolevend.policy.relative_time import Clock, Moment, Span
+from rolevend.policy.literal import Clock, Moment, Span
 
 INSTANT: Final[LiteralString] = """'YYYY-MM-DD"T"HH24:MI:SS.FF9'"""
 

@@ -18,12 +18,11 @@ from typing import Literal, Protocol, Self
 
 import psycopg
 
-from rolevend.policytools.embedded.account import reachable, unprivileged_account
 from rolevend.policytools.embedded.certificates import CertificateAuthority, KeyPair
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.ports import HOST, free_ports
-from rolevend.policytools.embedded.postgres_programs import WITH_TLS, Version, postgres_programs
+from rolevend.policytools.embedded.postgres_programs import WITH_TLS, Version, postgres_programs, reachable, unprivileged_account
 from rolevend.policytools.embedded.process import Process, Program
 from rolevend.policytools.embedded.progress import Silence, StepProgress
 

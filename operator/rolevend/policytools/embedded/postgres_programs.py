@@ -1,13 +1,16 @@
-"""Where the programs of PostgreSQL are: in two Python packages, of which one was built with OpenSSL."""
+"""Where the programs of PostgreSQL are: in two Python packages, of which one was built with OpenSSL; and the system user that runs them
+where this process is root."""
 
 import importlib.util
+import os
+import pwd
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from rolevend.policytools.embedded.errors import MissingProgram, PartFailed
+from rolevend.policytools.embedded.errors import MissingProgram, PartFailed, Unusable
 from rolevend.policytools.embedded.process import Program, SystemUser
 
 Version = Literal[16, 17, 18]
@@ -69,3 +72,32 @@ def _open_to_all(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+
+
+_CANDIDATES = ("postgres", "nobody")
+
+
+def unprivileged_account() -> SystemUser | None:
+    """None where we are unprivileged ourselves; else a user that exists (initdb insists on a name), made by nobody for us."""
+    if os.geteuid() != 0:
+        return None
+    for name in _CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return SystemUser(name, entry.pw_uid, entry.pw_gid)
+    raise Unusable(f"cannot run PostgreSQL, which refuses to run as root: this system has no user {' or '.join(_CANDIDATES)}")
+
+
+def reachable(path: Path, account: SystemUser | None) -> bool:
+    """Whether `account` may pass through every folder above `path`."""
+    if account is None:
+        return True
+    return all(_may_pass(folder, account) for folder in path.resolve().parents)
+
+
+def _may_pass(folder: Path, account: SystemUser) -> bool:
+    entry = folder.stat()
+    shift = 6 if entry.st_uid == account.uid else 3 if entry.st_gid == account.gid else 0
+    return bool(entry.st_mode >> shift & 0o1)

@@ -9,7 +9,7 @@ from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.table_fit import PolicyProblem
-from rolevend.policy.tag_conflicts import TagConflict
+from rolevend.policy.tags import TagConflict
 from rolevend.policy.unresolved_names import no_column, no_table
 from rolevend.snapshot.conditions.common import StatusEvaluation, not_ready
 from rolevend.snapshot.scope import CONTESTED, schemas_in_scope

@@ -10,20 +10,39 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from rolevend.decision.snapshot import ProfileCache
-from rolevend.kinds import AccessPolicy, DataPlatform, Resource, values
-from rolevend.kinds.data_platform import Attestation
+from rolevend.kinds import NAME_LABEL, AccessPolicy, DataPlatform, Resource, values
+from rolevend.kinds.data_platform import AgentTerms, Attestation
 from rolevend.kinds.status import Body, ConditionUpdate, Truth, body, shortened
 from rolevend.kinds.text import timestamp_text
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState, is_about
-from rolevend.policy.combination import GrantTarget
 from rolevend.policy.guardrail_compiler import GuardrailReport
 from rolevend.policy.index import CompiledPolicy, Index, PolicyReport
+from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
-from rolevend.snapshot.conditions.isolation import isolation_conditions
 from rolevend.snapshot.scope import CONTESTED, ownership_condition
+
+
+def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
+    """Return the condition for a Snowflake account. On PostgreSQL each role is a login, so there is none."""
+    if platform.spec.snowflake is None:
+        return ()
+    named = [f"{each.agent_user} of agent {_whose(each)}" for each in platform.spec.agents if each.agent_user]
+    if not named:
+        return (ConditionUpdate("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
+    cause = (
+        "A session of it may take any role that the user holds, of whomever the agent acts for at that time, and put all of them aside to "
+        "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
+    )
+    return (ConditionUpdate("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {cause}"),)
+
+
+def _whose(terms: AgentTerms) -> str:
+    """Return the one agent of an entry that names a user."""
+    return f"{terms.namespace_selector.match_labels[NAME_LABEL]}/{', '.join(terms.agent_names or ())}"
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEAK = "Leak"

@@ -10,9 +10,9 @@ from rolevend.kinds import Guardrail, Resource, statements
 from rolevend.kinds.status import Body, ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.guardrail_compiler import GuardrailReport
-from rolevend.policy.suggestions import closest
 from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
+from rolevend.policy.vocabulary import closest
 from rolevend.snapshot.conditions.common import StatusEvaluation, mask_fallback, names_known
 
 UNTIL_FIXED: Final = "Until that is fixed all its tables are denied"

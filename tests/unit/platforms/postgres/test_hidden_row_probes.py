@@ -5,9 +5,9 @@ import re
 import pytest
 
 from rolevend.platforms.postgres.attest.environment import PROBED
-from rolevend.platforms.postgres.attest.hidden import CHECKS, COUNT
 from rolevend.platforms.postgres.attest.probe_words import FORMS, JOINS, MODES, OF_TYPES, POSITIONS, SCANS, SENTINELS, SETTINGS, WORKERS
 from rolevend.platforms.postgres.attest.probes import ProbedView, probes
+from rolevend.platforms.postgres.attest.probing import CHECKS, COUNT
 from tests.support.hidden_columns import COLUMNS
 
 EVERYTHING = ProbedView("probed", COLUMNS)

@@ -9,7 +9,7 @@ import pytest
 
 from rolevend.catalog import Column, Family, Table, TableId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape
-from rolevend.platforms.postgres.install.hash_key import salt_of
+from rolevend.platforms.postgres.install.installer import salt_of
 from rolevend.platforms.protocol import Secret
 from rolevend.platforms.snowflake.build.policies import fragment, masking_policies, secure_view
 from rolevend.platforms.snowflake.types import family

@@ -17,14 +17,13 @@ from rolevend.model import Attributes, ClusterId
 from rolevend.plan import Cell, ColumnShape, Condition, TableShape, attribute_keys, plan
 from rolevend.platforms.snowflake.build.policies import SnowflakePolicy, TableFragment, fragment, masking_policies, row_policy, secure_view
 from rolevend.policy.binding import bind
-from rolevend.policy.combination import Combination
 from rolevend.policy.decision import decide
 from rolevend.policy.expression import attributes
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Clear, Mask, Nullify
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, RequestContext
 from tests.support.oracle import Masked, expected, shown
 from tests.support.oracle_rows import Row
 from tests.support.oracle_values import carried, visible, within_all

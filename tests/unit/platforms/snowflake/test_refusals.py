@@ -25,8 +25,8 @@ from rolevend.policy.expression import (
     Operator,
     Or,
 )
+from rolevend.policy.literal import Clock, Moment
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Round, beyond, carries
-from rolevend.policy.relative_time import Clock, Moment
 
 READING = Reading(identifier, lambda need: Sql("NULL"))
 EVERY_ROW = Condition((), None)

@@ -16,7 +16,7 @@ from rolevend.platforms.snowflake.build import collect
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.install.installation import PublicKeys
 from rolevend.platforms.snowflake.install.installer import digest
-from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.names import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.vend import vends
 from tests.support.golden import golden

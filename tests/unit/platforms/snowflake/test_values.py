@@ -8,7 +8,7 @@ from rolevend.catalog import Family
 from rolevend.platforms.snowflake.sql import Sql
 from rolevend.platforms.snowflake.types import simple_type
 from rolevend.platforms.snowflake.values import canonical_text, decimal_text, fits, in_units, moment_text, value_text
-from rolevend.policy.relative_time import Clock, Moment, Span
+from rolevend.policy.literal import Clock, Moment, Span
 
 NOW = "CONVERT_TIMEZONE('UTC', CURRENT_TIMESTAMP())"
 NINES = "9" * 38

@@ -8,17 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rolevend.platforms.attestation.checks import attested
-from rolevend.platforms.postgres.attest import attacks, ending, hidden, logins, reading
-from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
-from rolevend.platforms.postgres.attest.check import Check, examine
-from rolevend.platforms.postgres.attest.deploy import deployed_canaries
+from rolevend.platforms.postgres.attest import attacks, ending, logins, probing, reading
+from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries, deployed_canaries, examine
 from rolevend.platforms.postgres.attest.environment import PostgresAttestEnvironment
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.protocol import CheckResult, InstallMode
 
 __all__ = ["CHECKS", "Check", "PostgresAttestEnvironment", "attest", "deployed_canaries", "examine"]
 
-CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *hidden.CHECKS, *logins.CHECKS, *ending.CHECKS)
+CHECKS: tuple[Check, ...] = (*reading.CHECKS, *attacks.CHECKS, *probing.CHECKS, *logins.CHECKS, *ending.CHECKS)
 
 
 def attest(environment: PostgresAttestEnvironment, mode: InstallMode, checks: Sequence[Check] = CHECKS) -> tuple[CheckResult, ...]:

@@ -7,8 +7,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from rolevend.platforms.attestation import common_checks
-from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
-from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 PUBLIC_HAS_IT = "PUBLIC has this right, and only a superuser can take it away"

@@ -3,8 +3,7 @@
 from psycopg import sql
 
 from rolevend.platforms.attestation import common_checks as common
-from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
-from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.protocol import EndReason
 
 

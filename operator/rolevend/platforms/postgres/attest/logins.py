@@ -7,8 +7,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
-from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
-from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 _INVALID, _NO_PROFILE, _NOT_ALLOWED = "22023", "23503", "23514"

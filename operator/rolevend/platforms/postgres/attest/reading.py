@@ -10,8 +10,7 @@ from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.attestation import common_checks as common
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
-from rolevend.platforms.postgres.attest.canaries import PostgresCanaries
-from rolevend.platforms.postgres.attest.check import Check
+from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.environment import GUARDED
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 

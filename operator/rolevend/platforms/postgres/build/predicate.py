@@ -27,7 +27,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.relative_time import Clock, Moment, Span
+from rolevend.policy.literal import Clock, Moment, Span
 
 _PARTS: Mapping[Span, LiteralString] = {
     Span.SECOND: "secs",

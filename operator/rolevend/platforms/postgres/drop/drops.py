@@ -1,12 +1,15 @@
-"""End roles: close and commit, then repeat the finish until they are gone, then verify."""
+"""End roles: close and commit, then repeat the finish until they are gone, then verify. The tombstone is the platform's own record of a
+role: its owner, expiry, and reason of its end."""
 
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rolevend.errors import PlatformBusy, RolevendError
-from rolevend.model import ClusterId, RoleName
+from rolevend.model import ClusterId, ObjectName, ProfileName, RoleName, Uid, User
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
 from rolevend.platforms.postgres.sql_files import query
@@ -71,3 +74,38 @@ def _still_there(run: Run, roles: Sequence[RoleName]) -> list[RoleName]:
 
 def _error(attempt: str, role: RoleName, state: str) -> PlatformBusy | None:
     return None if state == "dropped" else PlatformBusy(f"cannot {attempt}: {role}: {state}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A lease, live or ended. A field is None if the role was closed before it was vended."""
+
+    role: RoleName
+    cluster: ClusterId
+    uid: Uid
+    agent: ObjectName | None
+    user: User | None
+    profile: ProfileName | None
+    """Also None after the profile was collected."""
+    issued_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    reason: str | None
+    dropped_at: datetime | None
+
+
+def tombstone_of(connection: Connection, role: RoleName) -> Tombstone | None:
+    row = connection.execute(query("who"), {"role": role}).fetchone()
+    if row is None:
+        return None
+    cluster, uid, agent, issuer, subject, profile, *times = row
+    namespace, _, name = (agent or "").partition("/")
+    return Tombstone(
+        role,
+        cluster,
+        uid,
+        ObjectName(namespace, name) if agent else None,
+        User(issuer, subject) if issuer else None,
+        profile,
+        *times,
+    )

@@ -13,7 +13,7 @@ from rolevend.platforms.snowflake.attest.check import Trial, Untried, trial
 from rolevend.platforms.snowflake.attest.session import describe, is_transient, refusal, refused, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, ONE_OF_SEVERAL, code_of
-from rolevend.platforms.snowflake.ownership_tags import OwnershipTag, mark_of
+from rolevend.platforms.snowflake.names import OwnershipTag, mark_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 

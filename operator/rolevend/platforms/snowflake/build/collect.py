@@ -10,8 +10,7 @@ from rolevend.model import ClusterId, ProfileName
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED, profile_role
 from rolevend.platforms.snowflake.drift import WRITTEN_OFF
-from rolevend.platforms.snowflake.names import DATABASE, LEASE, PROFILE, role_of, schema_of
-from rolevend.platforms.snowflake.ownership_tags import cluster_of
+from rolevend.platforms.snowflake.names import DATABASE, LEASE, PROFILE, cluster_of, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, literal
 
 _OF_PROFILES: Final = "RV_P_"

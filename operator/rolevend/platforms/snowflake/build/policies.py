@@ -31,8 +31,7 @@ from rolevend.catalog import Column, TableId
 from rolevend.errors import Conflict
 from rolevend.model import ProfileName
 from rolevend.naming import PREFIX
-from rolevend.platforms.snowflake.build.sql_fragments import NO_ROW, Shown, TableFragment, dumped, fragment, loaded
-from rolevend.platforms.snowflake.build.views import View, secure_view
+from rolevend.platforms.snowflake.build.views import NO_ROW, Shown, TableFragment, View, dumped, fragment, loaded, secure_view
 from rolevend.platforms.snowflake.control import MARKER, OWNER, control
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, qualified
 from rolevend.platforms.snowflake.types import column_type, simple_type

@@ -30,7 +30,7 @@ from rolevend.policy.expression import (
     Value,
     atoms,
 )
-from rolevend.policy.relative_time import Moment
+from rolevend.policy.literal import Moment
 
 _INCOMPARABLE: Final = (Family.OTHER, Family.UUID)
 

@@ -17,7 +17,7 @@ from rolevend.model import ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.snowflake.build.attachments import ROW_ACCESS_POLICY, Attachments, read_policies
 from rolevend.platforms.snowflake.build.policies import Fragments
-from rolevend.platforms.snowflake.build.sql_fragments import TableFragment, completed, dumped, fragment, loaded
+from rolevend.platforms.snowflake.build.views import TableFragment, completed, dumped, fragment, loaded
 from rolevend.platforms.snowflake.catalog import read_columns
 from rolevend.platforms.snowflake.connections import SnowflakeSession
 from rolevend.platforms.snowflake.control import profile_role

@@ -1,14 +1,17 @@
-"""Statements that end a vended role, in a safe order. Pure: an ending to SQL.
+"""Statements that end a vended role, in a safe order, and the procedure that ends expired roles without the operator. Pure.
 
 The end is recorded first, then the user is locked out: a later vend is refused, and a concurrent one fails.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, RoleName
+from rolevend.naming import PREFIX
 from rolevend.platforms.protocol import DropRequest
-from rolevend.platforms.snowflake.names import LEASE, QUARANTINE
+from rolevend.platforms.snowflake.control import OPENED
+from rolevend.platforms.snowflake.names import LEASE, QUARANTINE, REAP
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 
 Row = Mapping[str, Any]
@@ -84,3 +87,47 @@ def _kind(shown: str) -> str:
     if not words.replace(" ", "").isalpha() or not words.isascii():
         raise ValueError(f"{shown[:40]!r} is no kind of object")
     return words.upper()
+
+
+_BODY: Final = """
+DECLARE
+  ended INTEGER DEFAULT 0;
+BEGIN
+  SHOW ROLES STARTS WITH {ours};
+  LET over CURSOR FOR
+    SELECT "name" AS role, TRY_PARSE_JSON("comment"):rolevend:cluster::VARCHAR AS cluster,
+           TRY_PARSE_JSON("comment"):rolevend:uid::VARCHAR AS uid
+    FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))
+    WHERE TRY_TO_TIMESTAMP_TZ(TRY_PARSE_JSON("comment"):rolevend:expires::VARCHAR) < CURRENT_TIMESTAMP();
+  FOR each IN over DO
+    LET role VARCHAR := each.role;
+    LET cluster VARCHAR := each.cluster;
+    LET uid VARCHAR := each.uid;
+    INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID)
+      SELECT :role, 'Expired', :cluster, :uid
+      WHERE (SELECT COUNT(*) FROM {lease} WHERE ROLE = :role AND EVENT <> {opened}) = 0;
+    ALTER USER IF EXISTS IDENTIFIER(:role) SET DISABLED = TRUE;
+    DROP USER IF EXISTS IDENTIFIER(:role);
+    DROP ROLE IF EXISTS IDENTIFIER(:role);
+    ended := ended + 1;
+  END FOR;
+  DELETE FROM {lease}
+    WHERE ROLE IN (SELECT ROLE FROM {lease} WHERE EVENT <> {opened} AND RECORDED_AT < DATEADD(DAY, -7, CURRENT_TIMESTAMP()));
+  RETURN ended;
+END
+"""
+"""In the order of `drops.drop`; names of vended roles need no quotes. Then, in one statement, delete rows of roles that ended a week ago.
+"""
+
+
+def reap() -> Sql:
+    """Return the procedure, with caller's rights, because SHOW is limited with owner's rights."""
+    body = compose(_BODY, ours=literal(PREFIX), lease=LEASE, opened=literal(OPENED))
+    return compose("CREATE OR REPLACE PROCEDURE {} RETURNS INTEGER LANGUAGE SQL EXECUTE AS CALLER AS\n{}", REAP, _between_dollars(body))
+
+
+def _between_dollars(body: Sql) -> Sql:
+    """Quote the body with dollars, for readability."""
+    if "$$" in body:
+        raise InvalidInput("", "the text of a procedure cannot hold $$")
+    return Sql(f"$${body}$$")

@@ -11,7 +11,7 @@ from rolevend.platforms.protocol import DropRequest
 from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import NO_WAREHOUSE, NOT_NULL, NOT_THERE, code_of
-from rolevend.platforms.snowflake.ownership_tags import mark_of
+from rolevend.platforms.snowflake.names import mark_of
 
 _ATTEMPTS: Final = 3
 """A concurrent vend may create the role once more before it reads the recorded end and fails."""

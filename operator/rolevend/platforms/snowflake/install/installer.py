@@ -10,7 +10,7 @@ from typing import Final
 
 from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.control import LEASE_TABLE, SALT_TABLE
-from rolevend.platforms.snowflake.drop.session_killer import reap
+from rolevend.platforms.snowflake.drop.drops import reap
 from rolevend.platforms.snowflake.install.installation import (
     PLACEHOLDERS,
     VERSION,
@@ -18,8 +18,8 @@ from rolevend.platforms.snowflake.install.installation import (
     Script,
     SnowflakeInstallOptions,
     SnowflakeInstallStatement,
+    for_tools,
 )
-from rolevend.platforms.snowflake.install.tools import for_tools
 from rolevend.platforms.snowflake.names import (
     CONTROL,
     DATABASE,

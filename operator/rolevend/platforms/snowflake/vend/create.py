@@ -13,7 +13,7 @@ from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.control import OPENED
 from rolevend.platforms.snowflake.drop import drops
 from rolevend.platforms.snowflake.failures import ALREADY_EXISTS, NOT_NULL, NOT_PERMITTED, NOT_THERE, code_of
-from rolevend.platforms.snowflake.ownership_tags import mark_of
+from rolevend.platforms.snowflake.names import mark_of
 from rolevend.platforms.snowflake.vend import vends
 from rolevend.platforms.snowflake.vend.keys import public_key
 

@@ -12,8 +12,7 @@ from rolevend.errors import InvalidInput
 from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.control import OPENED, lease_of, narrowed_to, profile_role
-from rolevend.platforms.snowflake.names import LEASE, PROFILE, SESSION_POLICY, role_of, schema_of
-from rolevend.platforms.snowflake.ownership_tags import OwnershipTag
+from rolevend.platforms.snowflake.names import LEASE, PROFILE, SESSION_POLICY, OwnershipTag, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, name, number
 
 DAYS_TO_EXPIRY: Final = 2

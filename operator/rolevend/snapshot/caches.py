@@ -1,13 +1,15 @@
-"""Cache of the users in UserAttributes: each is parsed once, compared with the others, and counted. An update without changes does no
-work."""
+"""Caches of the users in UserAttributes and of each platform's policy index. An update costs only its changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import is_
 
-from rolevend.decision.handle_claims import Claim, user_claim
-from rolevend.decision.snapshot import KnownUser
+from rolevend.catalog import Catalog, TagAssignment
+from rolevend.decision.snapshot import KnownUser, ProfileCache
 from rolevend.kinds import UserAttributes, values
-from rolevend.model import User, UserHandle
+from rolevend.model import Claim, ClusterId, PlatformName, User, UserHandle, user_claim
+from rolevend.policy.index import compile_policies
+from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
 
@@ -53,3 +55,47 @@ def _keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
 def _refused(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
     handle = person.spec.handle
     return refused.get(user_claim(UserHandle(handle), values.user(person.spec.user))) if refused and handle else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    catalog: Catalog
+    assignments: tuple[TagAssignment, ...]
+    tagged: Catalog
+    statements: tuple[tuple[Policy, ...], tuple[Guardrail, ...]]
+    shapes: ProfileCache
+
+
+class IndexCache:
+    def __init__(self, cluster: ClusterId) -> None:
+        self._cluster = cluster
+        self._compiled: dict[PlatformName, _Compiled] = {}
+
+    def shapes(
+        self,
+        name: PlatformName,
+        catalog: Catalog,
+        policies: Sequence[Policy],
+        guardrails: Sequence[Guardrail],
+        assignments: Sequence[TagAssignment],
+    ) -> ProfileCache:
+        """Return the cache of the platform. It is the same object if nothing changed."""
+        tags, statements = tuple(assignments), (tuple(policies), tuple(guardrails))
+        known = self._compiled.get(name)
+        if known is None or known.catalog is not catalog:
+            tagged = catalog.tagged(tags)
+        elif known.assignments != tags:
+            tagged = catalog.retagged(known.tagged, known.assignments, tags)
+        elif known.statements != statements:
+            tagged = known.tagged
+        else:
+            return known.shapes
+        index = compile_policies(tagged, policies, guardrails, known.shapes.index if known else None)
+        shapes = ProfileCache(index, self._cluster, catalog.functions, catalog.tools)
+        self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
+        return shapes
+
+    def keep(self, names: Collection[PlatformName]) -> None:
+        """Forget all other platforms."""
+        for gone in self._compiled.keys() - set(names):
+            del self._compiled[gone]
