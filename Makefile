@@ -22,7 +22,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
-demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, about 8 minutes)
+demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, 5 to 8 minutes)
 	@$(BIN)/python -m demo $(ARGS)
 
 dev: $(DEMO) ## The same, and leave everything up to try by hand
