@@ -190,7 +190,7 @@ class Fleet:
         self.at_once(lambda caller, name: self.create(name, asker=asker, caller=caller, kind=kind), names)
 
     def create_expiring(self, names: Sequence[str], per_second: int, first_at: int, kind: str = "one") -> None:
-        """Create roles, `per_second` of which expire in each second from `first_at` (Unix time) on: ages are whole seconds.
+        """Create roles that expire at a rate of `per_second`, from `first_at` (Unix time) on: ages are whole seconds.
 
         A role that is created too late gets the minimum lifetime of five seconds."""
         ends_at = {name: first_at + place // per_second for place, name in enumerate(names)}
