@@ -39,7 +39,7 @@ def _who(request: Request) -> Requester:
 
 
 def _told(role: VendedRole) -> str:
-    """Return the Ready condition of the operator's decision. The current objects may give another one."""
+    """Return the Ready condition, from the operator's last decision. The current objects may lead to another one."""
     ready = role.status.condition("Ready")
     said = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
     return f"VendedRole {role.namespace}/{role.name}: {said}"

@@ -24,7 +24,7 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Compared:
     differences: tuple[Difference, ...]
-    """By user, agent and platform."""
+    """Sorted by user, agent and platform."""
     notes: tuple[str, ...]
     """Parts that were not compared, and the reason."""
 

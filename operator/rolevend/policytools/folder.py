@@ -34,7 +34,7 @@ R = TypeVar("R", bound=Resource)
 Catalogs = Mapping[PlatformName, Catalog]
 
 CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
-"""The cluster of files."""
+"""Cluster id of files."""
 _NO_SECRET = bytes(32)
 """Secret of handles that are never used."""
 _KINDS: Final = {kind.name: kind for kind in KINDS}

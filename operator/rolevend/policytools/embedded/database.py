@@ -34,7 +34,7 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = 60.0
 _LIFETIME = datetime.timedelta(days=7)
-"""Of certificates."""
+"""Of a certificate."""
 _TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
 
 
@@ -94,7 +94,7 @@ class PostgresServer:
 
     @classmethod
     def standby_of(cls, primary: "PostgresServer") -> Self:
-        """Return a standby of the running `primary`, with the same superuser and authority. `promote` ends it."""
+        """Return a standby of the running `primary`, with the same superuser and authority, until `promote`."""
         standby = cls(primary._version, fsync=False)
         standby._settings = {**primary._settings, "port": standby._settings["port"]}  # none may be lower
         standby._primary, standby._authority = primary, primary._authority
@@ -134,7 +134,7 @@ class PostgresServer:
         return self._process is not None and self._process.running
 
     def check(self) -> None:
-        """Raises PartFailed, with the end of its log, if it has ended by itself."""
+        """Raise PartFailed, with the end of its log, if it has ended by itself."""
         if self._process is not None:
             self._process.check()
 

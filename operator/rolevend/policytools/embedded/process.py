@@ -128,7 +128,7 @@ class Process:
                 raise PartFailed(self.with_log(f"{self.program.name} was not ready within {timeout:g} s"))
 
     def check(self) -> None:
-        """Raises PartFailed, with the end of the log, if the program has ended."""
+        """Raise PartFailed, with the end of the log, if the program has ended."""
         if not self.running:
             raise PartFailed(self.with_log(f"{self.program.name} ended by itself with {self.describe_exit()}"))
 

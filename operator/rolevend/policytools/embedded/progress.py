@@ -38,7 +38,7 @@ class StepProgress(Protocol):
 
 
 class Silence:
-    """No output."""
+    """A silent output."""
 
     @contextmanager
     def step(self, title: str, expected: float | None = None) -> Iterator[ProgressStep]:  # noqa: ARG002 - the protocol's
@@ -156,7 +156,7 @@ class Lines(_Telling):
 
 
 class Live(_Telling):
-    """One line with a bar and the time that redraws itself, on a terminal."""
+    """One line on a terminal, with a bar and the time. It redraws itself."""
 
     def __init__(self, stream: TextIO, *, every: float = 0.2, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, every=every, clock=clock)
