@@ -36,7 +36,7 @@ Catalogs = Mapping[PlatformName, Catalog]
 CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
 """Cluster id of files."""
 _NO_SECRET = bytes(32)
-"""Secret of handles that are never used."""
+"""Secret for handles that are never used."""
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 
 

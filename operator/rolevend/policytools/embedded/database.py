@@ -34,7 +34,7 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = 60.0
 _LIFETIME = datetime.timedelta(days=7)
-"""Of a certificate."""
+"""Lifetime of a certificate."""
 _TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
 
 
