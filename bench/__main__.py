@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def run(command: Sequence[str], name: str) -> Part:
-    """In a process of its own: what one part leaves behind must not slow the next. What it prints is printed on."""
+    """Run a part in its own process, so that it cannot slow the next one, and print its output."""
     started, over = time.monotonic(), []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

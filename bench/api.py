@@ -120,7 +120,7 @@ def lines() -> Iterator[Line]:
 
 
 def memory(ours: Api, api: ApiProcess) -> Line:
-    """A minute's worth of roles, each of which is released before its client asks for the next one, as fast as the machine makes them."""
+    """Issue and release a minute's worth of roles as fast as possible. Each client holds one role at a time."""
     count = 100 if quick() else VENDS
     ours.prepare(4)
     eventually(lambda: ours.revoke(ours.issue("one")) is None)

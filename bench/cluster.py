@@ -1,4 +1,4 @@
-"""What the measurements through Kubernetes stand on: calls without a client's cost, a watch that tells when, and many VendedRoles."""
+"""The base of measurements through Kubernetes: calls without a client's cost, a watch with times, and many VendedRoles."""
 
 import http.client
 import json
@@ -190,9 +190,9 @@ class Fleet:
         self.at_once(lambda caller, name: self.create(name, asker=asker, caller=caller, kind=kind), names)
 
     def create_expiring(self, names: Sequence[str], per_second: int, first_at: int, kind: str = "one") -> None:
-        """So many expire in each second, from this one on (Unix time): an object's age is counted in whole seconds.
+        """Create roles that expire at a rate of `per_second`, from `first_at` (Unix time) on: ages are whole seconds.
 
-        What is made too late for its second lives for five more, which is the shortest that there is."""
+        A role that is created too late gets the minimum lifetime of five seconds."""
         ends_at = {name: first_at + place // per_second for place, name in enumerate(names)}
 
         def create(caller: Caller, name: str) -> None:
@@ -247,7 +247,7 @@ class Fleet:
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def cpu_seconds(self) -> float:
-        """What the operator has used of a processor since its start."""
+        """Return the operator's CPU seconds since its start."""
         fields = Path(f"/proc/{self.site.operator.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

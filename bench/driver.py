@@ -1,9 +1,9 @@
-"""What vending on PostgreSQL costs, as ratios within one run: `python -m bench.driver [16|18] [--quick]`, from the repository's root.
+"""Cost of vending on PostgreSQL, as ratios within one run: `python -m bench.driver [16|18] [--quick]`, from the repository's root.
 
-Everything is measured on one server that it starts itself, with fsync on. Absolute times are this machine's; the ratios, and
-what the budgets in the design say of them, are not.
+Everything is measured on one server that it starts itself, with fsync on. Absolute times depend on the machine; the ratios and their
+budgets do not.
 
-Whatever hashing has a part in is measured with 4,096 rounds of it, which is what a DataPlatform has unless it says otherwise, and with one.
+Operations with hashing are measured with 4,096 rounds, the default of a DataPlatform, and with one.
 """
 
 import asyncio
@@ -211,8 +211,8 @@ def drop_together(bench: PostgresBench, platform: Platform, of: Profile) -> tupl
 
 
 def drop_by_hand(bench: PostgresBench, platform: Platform, of: Profile) -> float:
-    """Seconds for the least that ends fifty such roles: a superuser ends their sessions, waits for that, and drops them. Nobody is locked
-    out before, nothing of theirs is looked for, and nothing is told."""
+    """Return the seconds of the minimum that ends fifty such roles: a superuser ends their sessions, waits for that, and drops them. It
+    does not lock out, search or report."""
     pairs = [new(bench, of) for _ in range(TOGETHER)]
     platform.vend(pairs)
     for _, credential in pairs:

@@ -1,6 +1,6 @@
 """How roles end while others are vended: `python -m bench.ending [--quick]`, from the repository's root.
 
-What is compared was measured in the same run: vends during a storm of expiries against vends before it.
+It compares values of the same run: vends during a storm of expiries against vends before it.
 """
 
 import math
@@ -147,7 +147,7 @@ def stuck(fleet: Fleet, size: Size) -> Iterator[Line]:
 
 
 def undroppable(fleet: Fleet, watch: Watch, names: Sequence[str], obstacle: Obstacle, elsewhere: Asker) -> tuple[float, list[float]]:
-    """Seconds from the moment in which nothing is in the way any more to the last object's going, and of each vend until then."""
+    """Return the seconds from the removal of the obstacle until the last object is gone, and those of each vend until then."""
     database = fleet.site.warehouse
     fleet.create_all(names)
     fleet.watch.ready(names)

@@ -1,4 +1,4 @@
-"""What a measurement says: one line beside its budget, and how it is told apart from the noise of the machine."""
+"""The result of a measurement: one line beside its budget, separated from the noise of the machine."""
 
 import statistics
 import sys
@@ -20,11 +20,11 @@ class Line:
     """Of a budget in absolute time as much as this was taken; within is less than 1."""
 
     def judged_if(self, meaningful: bool) -> "Line":
-        """The same, without a verdict where what was measured is too small for one."""
+        """Return the line, not judged if the measurement is too small."""
         return self if meaningful else replace(self, budget=f"reported; in full {self.budget}", within=None)
 
     def out_of_reach(self, by: str) -> "Line":
-        """The same, without a verdict where `by`, which everybody here must do, is beyond the budget alone."""
+        """Return the line, not judged because `by`, which is unavoidable, exceeds the budget alone."""
         return replace(self, budget=f"reported; {by} alone is beyond {self.budget}", within=None)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ def reported(what: str, measured: str) -> Line:
 def settled(measure: Callable[[], Line], tries: int = 3) -> Line:
     """The first measurement within its budget, of so many: nothing else on the machine makes a program faster than it is.
 
-    It says so where it was not the first. One without a verdict is made once. Each is `paced`."""
+    The line has the number of tries, if not one. A line that is not judged is measured once. Each is `paced`."""
     for number in range(1, tries + 1):
         pace = plain()
         line = paced(measure(), pace)
@@ -79,7 +79,7 @@ def paced(line: Line, pace: float) -> Line:
 
 
 def quick() -> bool:
-    """Whether whoever started this process wants smaller numbers."""
+    """True if the command line asks for smaller numbers."""
     return "--quick" in sys.argv[1:]
 
 

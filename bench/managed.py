@@ -1,4 +1,4 @@
-"""What a vend and a drop cost the more roles live, where there is no superuser: `python -m bench.managed [16|18] [--quick]`.
+"""Cost of a vend and a drop by the number of live roles, without a superuser: `python -m bench.managed [16|18] [--quick]`.
 
 rv_owner is an admin member of every role that it makes there, and PostgreSQL goes through all of them for each further one.
 """

@@ -1,4 +1,4 @@
-"""What masks per cell cost a question: `python -m bench.masks [16|18] [--quick]`, from the repository's root.
+"""Cost of masks per cell in a query: `python -m bench.masks [16|18] [--quick]`, from the repository's root.
 
 The same rows through two roles: one that a single policy grants, with one mask a column, and one for which two policies meet, so that
 each cell is shown by the milder of two masks wherever that policy shows its row. Every cell is masked, at the same cost.

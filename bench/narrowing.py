@@ -1,6 +1,6 @@
-"""What a change of policy does to the roles that live: `python -m bench.narrowing [--quick]`, from the repository's root.
+"""Effect of a policy change on live roles: `python -m bench.narrowing [--quick]`, from the repository's root.
 
-Some roles read what the new policy takes away, most do not. Somebody goes on asking for roles meanwhile.
+Some roles read tables that the new policy removes, most do not. Requests for roles continue meanwhile.
 """
 
 import threading

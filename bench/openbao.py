@@ -1,6 +1,6 @@
 """Beside OpenBao's PostgreSQL secrets engine, on one server in one run: `python -m bench.openbao [--quick]`.
 
-What is compared is not quite alike, and lies on both sides of our HTTP API, which `bench.api` measures. The driver is called in this
+The compared paths differ, and lie on both sides of our HTTP API, which `bench.api` measures. The driver is called in this
 process, through the operator's queues: no HTTP, no decision, no record outside of PostgreSQL. The operator is asked through Kubernetes:
 it decides, and its record is in etcd. OpenBao answers over HTTP without TLS and writes its lease to its disk; it decides nothing, filters
 no rows, and ends no sessions. The driver's server waits for its disk, the operator's does not (fsync is off there, for both).
@@ -48,7 +48,7 @@ QUICK = Size(alone=15, together=32, storm=60), Size(alone=10, together=16, storm
 
 @dataclass(frozen=True)
 class Budget:
-    """What is asked of us, and whether these ratios of rate, p50 and p99 to OpenBao's do it."""
+    """A budget, and a test of the ratios of rate, p50 and p99 to those of OpenBao."""
 
     text: str
     holds: Callable[[float, float, float], bool]

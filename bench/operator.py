@@ -1,4 +1,4 @@
-"""What a vend through Kubernetes costs: `python -m bench.operator [--quick]`, from the repository's root.
+"""Cost of a vend through Kubernetes: `python -m bench.operator [--quick]`, from the repository's root.
 
 A real API server, a real PostgreSQL, and the operator as a process with the chart's rights. The floor is measured in the same run:
 a loop that does nothing but write a status when an object appears.

@@ -1,4 +1,4 @@
-"""Who issues and revokes roles on a PostgreSQL server: our driver, our operator, and a real OpenBao."""
+"""Issuers of roles on a PostgreSQL server: our driver, our operator, and a real OpenBao."""
 
 import asyncio
 import http.client
@@ -30,7 +30,7 @@ T = TypeVar("T")
 L = TypeVar("L")
 
 READER = "bench_reader"
-"""What OpenBao's roles are members of, as its users do it: by a GRANT of a table for each role all would change one row of the catalog."""
+"""The role that OpenBao's roles are members of, as is usual: a GRANT on a table for each role would always change the same catalog row."""
 _CREATION = """CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE """ + READER
 _CONNECTIONS = 4
 """OpenBao's default, and the operator's for vends."""

@@ -1,4 +1,4 @@
-"""What a question costs through a vended role, against the same filter written by hand and against the views of rolevend 0.1.0, which
+"""Cost of a query through a vended role, against the same filter written by hand and against the views of rolevend 0.1.0, which
 had no fence: `python -m bench.questions [16|18] [--quick]`. Then the star schema of `bench.star`.
 """
 

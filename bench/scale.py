@@ -1,4 +1,4 @@
-"""What ten thousand live roles cost the operator: `python -m bench.scale [--quick]`, from the repository's root."""
+"""Cost of ten thousand live roles in the operator: `python -m bench.scale [--quick]`, from the repository's root."""
 
 import itertools
 import json

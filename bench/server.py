@@ -1,4 +1,4 @@
-"""What the measurements of the driver stand on: one server that they start themselves, with fsync on, and rolevend installed there."""
+"""The server for measurements of the driver: started here, with fsync on, and with rolevend installed."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.conformance.bench import PostgresBench, installed
 
 
 def version() -> int:
-    """Of PostgreSQL, as whoever started this process wants it."""
+    """Return the PostgreSQL version of the command line, or 18."""
     return next((int(each) for each in sys.argv[1:] if each.isdecimal()), 18)
 
 

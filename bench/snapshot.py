@@ -15,7 +15,7 @@ _FULL, _QUICK = 10_000, 1_000
 """People."""
 _POLICIES, _KEYS, _VALUES = 200, 20, 20
 _BUDGET = 0.5
-"""Seconds: a probe waits longer, and so does whoever asks for a role."""
+"""Seconds: shorter than the timeouts of a probe and of a request."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the driver of Snowflake asks of an account, counted on the wire: `python -m bench.snowflake [--quick]`, from the repository's root.
+"""Requests of the Snowflake driver to an account, counted on the wire: `python -m bench.snowflake [--quick]`, from the repository's root.
 
 On the stand-in, which is a model: requests, statements, logins and connections are what an account would see. Seconds are the stand-in's
 own, but where each request is made to take as long as one of an account does.
@@ -59,7 +59,7 @@ QUICK = Size(few=(1, 5), most=60, profiles=5, vends=20, each=2)
 
 @dataclass(frozen=True)
 class Asked:
-    """What came to the account meanwhile."""
+    """Requests to the account in a period."""
 
     requests: int
     logins: int
@@ -139,7 +139,7 @@ def one(bench: SnowflakeBench, of: Profile) -> tuple[Asked, Asked]:
 
 
 def looking(bench: SnowflakeBench, tables: Sequence[Table]) -> Iterator[Line]:
-    """What the catalog of so many tables takes: all of it, and when it was read a moment ago."""
+    """Measure a read of the catalog of `tables`: in full, and shortly after another read."""
     wire, schemas = Wire(bench.snowflake), frozenset({tables[0].id.schema})
     keeping = bench.platform_of(CLUSTER, SnowflakeLimits())
     keeping.facts()
@@ -153,7 +153,7 @@ def looking(bench: SnowflakeBench, tables: Sequence[Table]) -> Iterator[Line]:
 
 
 def programming(bench: SnowflakeBench, tables: Sequence[Table], wanted: Profile) -> Iterator[Line]:
-    """What a build sends, and what it sends when most is there."""
+    """Measure a full build, and builds when most is there."""
     wire = Wire(bench.snowflake)
     first, *rest = tables
     build = wire.asked(lambda: bench.platform.ensure(wanted))
@@ -165,7 +165,7 @@ def programming(bench: SnowflakeBench, tables: Sequence[Table], wanted: Profile)
     yield Line("the same again", f"{again.requests} requests", "0", again.requests == 0)
     restarted = bench.platform_of(lease(wanted).cluster)
     anew = wire.asked(lambda: restarted.ensure(wanted))
-    yield Line("the same by a process that was started anew", _statements(anew), "1 statement", len(anew.statements) == 1)
+    yield Line("the same by a process that was restarted", _statements(anew), "1 statement", len(anew.statements) == 1)
     changed = profile(shape(first, own(first, "REGION", "regions")), *(shape(each) for each in rest))
     other = wire.asked(lambda: bench.platform.ensure(changed))
     walls = sum("ROW ACCESS POLICY" in text for text in other.statements)
@@ -191,7 +191,7 @@ def _statements(asked: Asked) -> str:
 
 
 def sessions(bench: SnowflakeBench, of: Profile, size: Size) -> Iterator[Line]:
-    """What is kept between two vends, and how fast keys are made."""
+    """Measure the reuse between two vends, and key generation."""
 
     def anew() -> Line:
         platform = bench.platform_of(lease(of).cluster)

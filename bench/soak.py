@@ -2,7 +2,7 @@
 
 `python -m bench.soak [--quick]`, from the repository's root.
 
-Each round makes and releases as many roles as the one before. What the second round left is the measure of what the last one may.
+Each round makes and releases as many roles as the one before. The rest after the second round is the limit for the last one.
 """
 
 import json
@@ -196,7 +196,7 @@ def objects(fleet: Fleet, path: str) -> int:
 
 
 def kopf_bytes(fleet: Fleet, plural: str) -> int:
-    """What kopf keeps in all objects of a kind: in their status, as we ask it to, and in annotations, as it does by itself."""
+    """Return the size of kopf's state in all objects of a kind: in their status, as configured, and in annotations."""
     kept = 0
     for body in fleet.caller.call("GET", f"/apis/{API_VERSION}/{plural}")["items"]:
         annotations = {key: value for key, value in body["metadata"].get("annotations", {}).items() if "kopf" in key}

@@ -46,7 +46,7 @@ class Scene:
 def ask_for_two(scene: Scene) -> tuple[Vended, Vended]:
     """Request and check Anna's and Bob's roles."""
     stage, tell, witness = scene.stage, scene.tell, scene.witness
-    tell.act(1, f"The agent {AGENT} asks the same question for two people, neither of whom has an account on the database")
+    tell.act(1, f"The agent {AGENT} asks the same question for two people who have no account on the database")
     witness.holds(stage.seed)
     tell.command(f"kubectl apply -f {agent.REQUESTS}", AGENT_USER)
     tell.command(f"kubectl wait --for=condition=Ready vendedrole/{ANNA.name} vendedrole/{BOB.name}")

@@ -54,7 +54,7 @@ class Crm:
         self.run(compose("INSERT INTO {} VALUES {}", qualified(*TABLE), join(", ", map(_row, self.people))))
         written = yaml.safe_load((checkout() / ON_BOTH / "manifests" / "1-platform.yaml").read_text())
         written["spec"]["snowflake"] |= self.model.place.address
-        written["spec"]["allowUnattested"] = True  # a model proves nothing of an account, and whoever waits for a demo waits less
+        written["spec"]["allowUnattested"] = True  # an attestation of a model proves nothing of an account, and takes time
         self.manifest.write_text(yaml.safe_dump(written, sort_keys=False))
         return self
 

@@ -44,9 +44,7 @@ class OnBoth:
 def ask_on_both(scene: Scene) -> None:
     stage, tell = scene.stage, scene.tell
     tell.act(9, "The same policies on a second platform: one role name on PostgreSQL and on Snowflake")
-    tell.say(
-        "No account is at hand, so this one is a model of Snowflake, and not Snowflake. What speaks to it is real: rolevend's driver, and"
-    )
+    tell.say("No account is at hand, so this one is a model of Snowflake, and not Snowflake. Its clients are real: rolevend's driver, and")
     tell.say(
         "Snowflake's own connector, for the operator and for the agent. The model holds the first of the insurer's people, as customers."
     )

@@ -62,7 +62,9 @@ class IdentityProvider:
         address = ipaddress.ip_address(listen)
         public = [client.name for client in clients if client.secret is None]
         if public and not address.is_loopback:
-            raise Unusable(f"an identity provider on {listen} gives tokens to whoever reaches it as {', '.join(public)}: give it a secret")
+            raise Unusable(
+                f"an identity provider on {listen} gives tokens to anyone who reaches it as {', '.join(public)}: give it a secret"
+            )
         self.issuer = f"https://{host}:{port or free_ports(1)[0]}"
         self._listen = listen
         self._here = HOST if address.is_unspecified else listen

@@ -4,6 +4,6 @@
 what, both without HTTP, and `server` serves that. It knows nothing of rolevend's checks of tokens: what is checked should not come
 from the one who checks.
 
-Whoever can reach it can be any of its people, whom it takes at their word (`login_hint`), at a client that has no secret. So it listens
-on 127.0.0.1 alone, or has no such client.
+Anyone who can reach it can log in as any of its users without a proof (`login_hint`), at a client without a secret. So it listens only
+on 127.0.0.1, or has no such client.
 """

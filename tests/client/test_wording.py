@@ -52,7 +52,7 @@ def test_a_table_of_which_functions_see_less_is_told_with_the_reason():
 def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
     assert messages.tables(role()) == "The role reads no table."
     told = messages.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
-    assert told.splitlines()[1:] == ["functions: sem.total(integer)", "(900 more tables, of which nothing is said here)"]
+    assert told.splitlines()[1:] == ["functions: sem.total(integer)", "(900 more tables are not listed here)"]
 
 
 def test_an_explanation_holds_no_secret():

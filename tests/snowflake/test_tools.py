@@ -87,7 +87,7 @@ class TestWhatIsThere:
         ("wanted", "why"),
         [
             (AS_OWNER, "acts with the rights of its owner, whom no policy binds: make it with EXECUTE AS CALLER"),
-            (search("FIND_SOME"), "has another query than SELECT a, b FROM database.schema.table, so what it shows cannot be told"),
+            (search("FIND_SOME"), "has another query than SELECT a, b FROM database.schema.table, so its columns are unknown"),
             (semantic("SAMPLES"), "holds sample values, which no policy masks: make it without"),
             (semantic("ELSEWHERE"), "reads OTHER.PUBLIC.T, which is not in database APP"),
             (semantic("OUTSIDE"), "reads OPEN.THINGS, which is not a table that the operator may read"),

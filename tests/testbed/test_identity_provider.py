@@ -355,7 +355,7 @@ def test_it_listens_where_it_is_told_and_there_alone():
 
 @pytest.mark.parametrize("listen", ["0.0.0.0", "172.18.0.1"])
 def test_where_others_reach_it_nobody_gets_a_token_without_a_secret(listen: str):
-    with pytest.raises(Unusable, match="gives tokens to whoever reaches it as desktop: give it a secret"):
+    with pytest.raises(Unusable, match="gives tokens to anyone who reaches it as desktop: give it a secret"):
         IdentityProvider(clients=CLIENTS, listen=listen)
 
 

@@ -114,7 +114,7 @@ def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
     lines = [*_by_platform(role, _seen), *_functions(role)]
     if role.explanation.tables_left_out:
-        lines.append(f"({role.explanation.tables_left_out} more tables, of which nothing is said here)")
+        lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
     lines += [f"There is no role on {each.platform} ({each.reason}): {each.message}." for each in role.left_out]
     return "\n".join(lines) or "The role reads no table."
 

@@ -12,7 +12,7 @@ Login = TypeVar("Login", bound=Credential | KeyPairCredential)
 
 
 class OpenRole:
-    """What Role and AsyncRole share.
+    """The base of Role and AsyncRole.
 
     A role is on one platform or on several. The argument `platform` of a method is optional if the role has one platform of that kind.
     """

@@ -50,7 +50,7 @@ class Call(Generic[Answer]):
     """One call of the API, and the function that reads its answer. It holds the user's token, and its repr does not show it."""
 
     doing: str
-    """What the call attempts, for error messages: "cannot ..."."""
+    """The attempt, for error messages: "cannot ..."."""
     method: str
     path: str
     read: Callable[[httpx.Response], Answer] = field(repr=False)

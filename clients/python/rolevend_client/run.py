@@ -1,4 +1,4 @@
-"""What the tools of one run share: its role or denial, and a database session for each platform. Does not depend on a tool framework."""
+"""State of the tools of one run: its role or denial, and a database session for each platform. Does not depend on a tool framework."""
 
 import threading
 

@@ -99,7 +99,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is granted, and why."""
+    """The grants and their reasons."""
 
     tables: tuple[Table, ...] = ()
     tables_left_out: int = 0
@@ -131,7 +131,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What would be granted. Nothing was created."""
+    """A decision without a role: nothing was created."""
 
     granted: bool
     explanation: Explanation = Explanation()

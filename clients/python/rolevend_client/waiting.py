@@ -1,4 +1,4 @@
-"""What differs between the asynchronous client and the synchronous one, which clients/python/generate.py writes from it.
+"""Differences between the asynchronous client and the synchronous one, which clients/python/generate.py writes from it.
 
 In the generated modules `AsyncSleep` becomes `Sleep`, `async_uncancellable` becomes `uncancellable`, and so on.
 """

@@ -126,7 +126,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
 
     @app.post(
         "/v1/decisions",
-        summary="What would be granted",
+        summary="Decide without a role",
         operation_id="decide",
         response_description="The decision and its reason",
         response_model_exclude_none=True,

@@ -175,7 +175,7 @@ class Drain:
         raise Unavailable(f"closing vending: requests are not refused yet: {answer}")
 
     async def _probe(self, namespace: str) -> str:
-        """What the API server says to a request that it is not to carry out."""
+        """Return the API server's answer to a dry run of a request."""
         spec = {"agentRef": {"name": _PROBE}, "user": {"issuer": _PROBE, "subject": _PROBE}, "platformRefs": [{"name": _PROBE}]}
         body = {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": {"name": _PROBE, "namespace": namespace}, "spec": spec}
         try:

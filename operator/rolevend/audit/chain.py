@@ -153,7 +153,7 @@ class _Verifier:
         """Return what is wrong with the event's hash, if anything."""
         id_, name = event.get("id"), event.get("hashkey")
         if name is None and self._keys:
-            return f"event {id_} was sealed without a key: whoever could write the file may have made it"
+            return f"event {id_} was sealed without a key: any writer of the file may have made it"
         if name is not None and name not in self._keys:
             if str(name) in self._sealed_with:
                 return None
@@ -195,7 +195,7 @@ class _Verifier:
         for link in self._chains.values():
             if link.type != EventType.STOPPED:
                 found.notes.append(
-                    f"{link.where}: nothing says that the process which wrote this was told to stop: it runs, it was killed, or what "
+                    f"{link.where}: no event says that the process which wrote this stopped: it runs, it was killed, or what "
                     "followed was cut off"
                 )
         if self._expected:

@@ -29,7 +29,7 @@ class EventType(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """What all types have in common: members of the envelope."""
+    """The common members of all types: the envelope."""
 
     type: ClassVar[EventType]
 
@@ -93,14 +93,14 @@ class RequestProof:
     token_digest: str | None = None
     """SHA-256 of the token without its signature, in hexadecimal, also if the token proves nothing."""
     actors: tuple[str, ...] | None = None
-    """Who acts for the user by an exchanged token, as `subject (issuer)`: the agent first, then each actor before it."""
+    """Actors for the user in an exchanged token, as `subject (issuer)`: the agent first, then each actor before it."""
     actors_left_out: int | None = None
     """How many more actors there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTerms:
-    """What was requested."""
+    """The request's terms."""
 
     purpose: str | None = None
     """The purpose that the agent stated."""
@@ -143,7 +143,7 @@ class GrantedEvent(AuditEvent):
     table_count: int
     """How many tables the role can read."""
     tables: tuple[TableAccess, ...] | None = None
-    """What the role can read, table by table."""
+    """The role's access to each table."""
     tables_left_out: int | None = None
     """How many more tables there are."""
     functions: tuple[str, ...] | None = None
@@ -192,9 +192,9 @@ class DroppedEvent(AuditEvent):
     """Why the role was revoked."""
     profile: str | None = None
     ended: EndReason
-    """What ended the role: `Released`, `Expired`, `Revoked` or `Orphaned`."""
+    """Cause of the end: `Released`, `Expired`, `Revoked` or `Orphaned`."""
     ended_by: str | None = None
-    """What revoked or ended it, as `status.ended.by`, if the operator did it. For a release see the audit log of the API server."""
+    """The actor or rule that ended it, as `status.ended.by`, if the operator did it. For a release see the audit log of the API server."""
     ended_at: datetime
     """When the operator verified that the role was gone; for an orphan when the platform dropped it, by the platform's clock."""
     sessions_ended: int | None = None

@@ -72,7 +72,7 @@ class AccessSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a decision read."""
+    """Inputs of a decision."""
 
     attributes: tuple[AttributeRead, ...]
     """Attributes of the user that the decision read: those that the Agent, a policy or a guardrail of the platform refers to."""
@@ -110,7 +110,7 @@ def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:
 
 
 def evidence(snapshot: Snapshot, request: Request) -> Evidence:
-    """What the decision on `request` read, without a limit of size."""
+    """Return the inputs of the decision on `request`, without a size limit."""
     sources = snapshot.sources.get(request.platform)
     agent = snapshot.agents.get(request.agent)
     person = snapshot.person(request)

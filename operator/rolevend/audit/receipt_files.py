@@ -175,7 +175,7 @@ class _Reader:
         same_request = (each for each in self._beginnings.values() if each.request == end.request)
         candidates = [each for each in same_request if not any(mismatches(end.said, each.said))]
         if not candidates:
-            self._found.notes.append(f"{end.where}: names no first half, and none is here: whoever ended it knew of none")
+            self._found.notes.append(f"{end.where}: names no first half, and none is here: the operator that ended the role knew of none")
             return None
         self._found.notes.append(f"{end.where}: names no first half; that of {candidates[-1].where} is of the same role")
         return candidates[-1]

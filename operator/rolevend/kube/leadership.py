@@ -1,4 +1,4 @@
-"""What a replica does next in a leader election, from the Lease as it read it. Pure.
+"""The next step of a replica in a leader election, from the Lease as it read it. Pure.
 
 A replica compares no clocks of other machines. A Lease is stale if it did not change for the lease duration, by the reader's own monotonic
 clock. The leader counts from *before* it sends a renewal, and the others count from after they read that renewal, so the leader's time is

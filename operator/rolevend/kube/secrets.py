@@ -1,4 +1,4 @@
-"""What all modules of Secrets share: read a Secret that a field of an object refers to, and decode its keys."""
+"""Functions for all modules of Secrets: read a Secret that a field of an object refers to, and decode its keys."""
 
 import base64
 import binascii

@@ -260,7 +260,7 @@ class Platform(Protocol):
         """Return every table of these schemas and of the schemas in `own`, with columns, types and native tags; every function of the
         schemas `functions`; and the existing ones of `tools`.
 
-        An object that the programmer cannot govern, or that circumvents policies, has an obstacle, whichever credential reads the catalog.
+        An object that the programmer cannot govern, or that circumvents policies, has an obstacle, with any credential for the catalog.
         """
         ...
 

@@ -207,7 +207,7 @@ def _order(tie: TagJoin) -> tuple[str, list[str], bool]:
 def _masks_nothing(rule: MaskRule) -> str:
     field = f"spec.masks[{rule.name}]"
     if not rule.columns.tags:
-        return f"{field}: no column of the tables has a name that it masks by, so nothing is granted: mend the names, or remove the rule"
+        return f"{field}: no column of the tables has a name that it masks by, so nothing is granted: fix the names, or remove the rule"
     return (
         f"{field}: no column of the tables carries the tags that it masks by, so nothing is granted: "
         "a TagBinding must say which columns they are, or the rule must go"

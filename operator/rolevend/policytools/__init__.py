@@ -1,1 +1,1 @@
-"""Policy as code: what objects in files would do, judged by the operator's own functions, without a cluster."""
+"""Policy as code: evaluates objects in files with the operator's own functions, without a cluster."""

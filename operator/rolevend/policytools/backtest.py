@@ -1,7 +1,7 @@
-"""`rolevend policy backtest`: what the requests of the past would have been given by the policies in a folder.
+"""`rolevend policy backtest`: the access that the policies in a folder would have given to past requests.
 
-What was given stands in the audit events, and so does all that was known of the user. What the files say of agents counts as it stands
-there; the record counts where they do not say it.
+The audit events hold the access that was given, and all that was known of the user. For agents the files take precedence over the
+record.
 """
 
 import re
@@ -28,22 +28,22 @@ _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Decisions of the past that are one question: who asked, what was known of the user, and what was given."""
+    """Past decisions on one question: the requester, the known attributes, and the access that was given."""
 
     who: Requester
     attributes: Attributes
     agent_attributes: Attributes
     combination: Combination | None
-    """How the two sides were combined. None: in records of a time when agents were granted nothing themselves."""
+    """The combination of user and agent. None: the record is older than grants to agents themselves."""
     resources: tuple[str, ...] | None
-    """The only tables that were asked for; None: all of them."""
+    """The requested tables; None: all of them."""
     tables: tuple[TableAccess, ...]
     cut: bool
-    """The record had no room for every table."""
+    """True if the record omits tables."""
     timed: bool
-    """The record says for how long the role was asked for."""
+    """True if the record has the requested lifetime."""
     partial: bool = False
-    """The record had no room for all that was asked, or for all that was known of user and agent."""
+    """True if the record omits a part of the request, or attributes of user or agent."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class BacktestOutcome:
     who: Requester
     decisions: int
     last: str
-    """When the last of them was made."""
+    """Time of the last decision."""
     change: Change
 
 
@@ -65,16 +65,16 @@ class BacktestOutcome:
 class Backtest:
     decisions: int = 0
     compared: int = 0
-    """How many of them."""
+    """Compared decisions."""
     unread: frozenset[PlatformName] = frozenset()
-    """Platforms among the files on which decisions were made, and whose catalogs were not given."""
+    """Platforms among the files that have decisions but no catalog."""
     outcomes: list[BacktestOutcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What could not be compared."""
+    """Limits of the comparison."""
 
     @property
     def failed(self) -> bool:
-        """Whether there was something to compare, and an argument was missing for it."""
+        """True if there are decisions to compare, and an argument is missing for it."""
         return bool(self.unread or (self.decisions and not self.compared))
 
 
@@ -113,8 +113,8 @@ def _decisions(asked: Mapping[Past, Told]) -> int:
 
 
 def _known(snapshot: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
-    """What is known for it. Of an agent that is not among the files nobody knows whether it would have its combination of then or the
-    widest one: the narrower of the two counts."""
+    """Return `snapshot` with the recorded user. The combination of an agent that is not among the files is unknown: it gets the narrower
+    of the recorded one and the widest one."""
     who, people = past.who, [KnownUser(past.who.user, None, past.attributes)]
     if who.agent.namespace in unsaid:
         return opened(snapshot, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
@@ -124,7 +124,7 @@ def _known(snapshot: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """`30d` and `12h` ago, or a date or time in ISO 8601; UTC where no zone is given."""
+    """Return the time of `30d` or `12h` ago, or of an ISO 8601 date or time (default UTC)."""
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return now - (timedelta(days=int(ago[1])) if ago[2] == "d" else timedelta(hours=int(ago[1])))
@@ -136,7 +136,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Told]:
-    """Each question once, with how often it was decided. An event that was written twice counts once."""
+    """Return each question with the number of its decisions. A duplicate event counts once."""
     asked: dict[Past, Told] = {}
     seen: set[str] = set()
     event: Mapping[str, Any] = {}
@@ -177,7 +177,7 @@ def _past(told: dict[str, Any]) -> Past:
 
 
 def _seconds(told: dict[str, Any]) -> int | None:
-    """For how long; older records say it by their times alone, and of a denial not at all."""
+    """Return the requested lifetime. None: an older record of a denial, which has no times."""
     if "expirationSeconds" in told:
         return int(told["expirationSeconds"])
     if "expiresAt" in told and "requestedAt" in told:
@@ -219,7 +219,7 @@ def _nobody(found: Backtest) -> str:
         return "no decision is in these files, or none since then: nothing was compared"
     if not found.compared:
         return f"{found.decisions} decisions: none of them was compared"
-    others = f", of which {found.compared} were compared" if found.compared != found.decisions else ""
+    others = f", {found.compared} of them compared" if found.compared != found.decisions else ""
     return f"{found.decisions} decisions{others}: nobody would have gained or lost anything"
 
 

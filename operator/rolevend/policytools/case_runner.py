@@ -1,4 +1,4 @@
-"""`rolevend policy test`: cases on a real PostgreSQL, each through a role that is vended for it, on the rows that its file gives."""
+"""`rolevend policy test`: cases on a real PostgreSQL, each through a role that is vended for it, on the rows of its file."""
 
 import re
 import secrets
@@ -43,11 +43,11 @@ class Tried:
     file: str
     case: str
     failures: tuple[str, ...]
-    """What was seen and was not to be, and the other way round; empty where the case holds."""
+    """Differences between expected and actual rows; empty if the case passes."""
 
 
 def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
-    """Every case of every file among `paths`, where the objects are, too. InvalidInput where there is none."""
+    """Run every case in `paths`, which also hold the objects. Raises InvalidInput if there is none."""
     folder = Folder.sound(paths)
     built = folder.build(catalogs).snapshot
     tests = _tests(folder, built, catalogs)
@@ -61,14 +61,14 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
                 if test.platform == name:
                     _fill(database, catalog, test)
                     for case in test.cases:
-                        # What a platform says of agents decides what they see: a case must not hold because it is not known.
+                        # The platform's terms for an agent decide its access: a case must not pass because they are unknown.
                         unknown = without_labels(unsaid & {case.agent.namespace}) if case.agent else []
                         failures = unknown or _failures(case, test, snapshot, catalog, platform, database)
                         yield Tried(file, case.name, tuple(failures))
 
 
 def _tests(folder: Folder, snapshot: Snapshot, catalogs: Catalogs) -> list[tuple[str, PolicyTest]]:
-    """Every file of cases. InvalidInput for the first of all the mistakes in them, which could be no case's fault."""
+    """Return every file of cases. Raises InvalidInput for the first mistake, which is not a failed case."""
     files, refused = read_cases(folder)
     if not folder.cases:
         raise InvalidInput("", "no file of cases is there: its format is rolevend.dev/policy-test/v1")
@@ -87,7 +87,7 @@ def _tests(folder: Folder, snapshot: Snapshot, catalogs: Catalogs) -> list[tuple
 
 @contextmanager
 def _installed(catalog: Catalog) -> Iterator[tuple[PostgresPlatform, Connection]]:
-    """A server of its own, which a platform is, with the catalog's tables and rolevend in it."""
+    """Start a server as the platform, with the catalog's tables and rolevend installed."""
     with PostgresServer(18, fsync=False) as server:
         database = server.superuser.to_database("cases")
         with psycopg.connect(server.superuser.dsn, autocommit=True) as outside:
@@ -118,7 +118,7 @@ def _make_tables(connection: "psycopg.Connection[tuple[Any, ...]]", catalog: Cat
 
 
 def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
-    """The file's rows, and no others."""
+    """Replace all rows by the file's."""
     rows = {TableId(each.schema_name, each.name): each.rows for each in test.tables}
     with psycopg.connect(database.dsn) as connection:
         for name in catalog.tables:
@@ -156,14 +156,14 @@ def _failures(
 
 
 def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database: Connection) -> list[dict[str, str | None]] | None:
-    """The rows as text, as the agent reads them; None where the table is not there for it."""
+    """Return the rows as text, as the agent reads them; None: it cannot see the table."""
     shape = next((each for each in granted.profile.tables if each.table == table), None)
     if shape is None:
         return None
     uid = Uid(str(uuid4()))
     role = role_name(granted.lease.agent_handle, granted.user_handle, uid)
     lease = replace(granted.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
-    platform.ensure(replace(granted.profile, functions=()))  # a case is about rows, and a catalog holds no function's body
+    platform.ensure(replace(granted.profile, functions=()))  # a case is about rows, and a catalog has no function bodies
     credential = platform.credential(lease, secrets.token_bytes)
     (vended,) = platform.vend([(lease, credential)])
     if vended.error is not None:
@@ -187,7 +187,7 @@ def _text(value: str | float) -> str:
 
 
 def comparable(text: str, family: Family) -> str:
-    """One spelling of what `text` is in a column of this family: the number 12.50 is 12.5, the text 12.50 is itself."""
+    """Return the canonical spelling of a value of this family: the number 12.50 is 12.5, the text 12.50 stays 12.50."""
     match family:
         case Family.INTEGER | Family.NUMERIC | Family.FLOAT:
             return canonical(_plain(text), Family.NUMERIC) or text
@@ -198,12 +198,12 @@ def comparable(text: str, family: Family) -> str:
 
 
 _HOURS = re.compile(r"(?<=[0-9])[+-][0-9]{2}$")
-"""An offset as PostgreSQL writes it."""
+"""A UTC offset as PostgreSQL writes it."""
 _LONGEST_EXPONENT = 1_000
 
 
 def _plain(text: str) -> str:
-    """A number without exponent, to its last digit."""
+    """Return a number in full, without exponent."""
     try:
         number = Decimal(text)
     except InvalidOperation:

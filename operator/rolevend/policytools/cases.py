@@ -1,4 +1,4 @@
-"""Files of cases, held against the objects and the catalog beside them: whatever can be known of a case before it is tried."""
+"""Files of cases, checked against the objects and the catalog before a case is run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class CaseFile:
 
 
 def read_cases(folder: Folder) -> tuple[list[CaseFile], list[Refused]]:
-    """Those that can be read, and what is wrong with the others."""
+    """Return the readable files, and the faults of the others."""
     files: list[CaseFile] = []
     refused: list[Refused] = []
     for document in folder.cases:
@@ -45,7 +45,7 @@ def _unreadable(document: Document) -> tuple[InvalidInput, ...]:
 
 
 def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> Iterator[InvalidInput]:
-    """What would keep cases from being tried. Without a catalog nothing is said of tables."""
+    """Yield the faults that prevent a run of cases. Tables are checked only with a catalog."""
     terms = snapshot.platforms.get(PlatformName(test.platform))
     if terms is None:
         yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{closest(test.platform, snapshot.platforms)}")
@@ -86,7 +86,7 @@ def _rows(field: str, rows: Sequence[Mapping[str, Any]], table: Table) -> Iterat
 
 
 def doubts_of(test: PolicyTest, snapshot: Snapshot) -> Iterator[InvalidInput]:
-    """What can be tried, and is probably not what was meant."""
+    """Yield probable mistakes in cases that can run."""
     terms = snapshot.platforms.get(PlatformName(test.platform))
     purposes = {purpose for each in (terms.agents if terms else ()) for purpose in each.purposes}
     for number, case in enumerate(test.cases):

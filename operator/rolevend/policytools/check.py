@@ -1,6 +1,6 @@
-"""`rolevend policy check`: everything that is wrong in a folder of objects, where it is written, without a cluster or a database.
+"""`rolevend policy check`: every fault in a folder of objects, with its position, without a cluster or a database.
 
-The judgements are the operator's own: the same code parses, compiles and judges, on a catalog from a file.
+The operator's own code parses, compiles and evaluates the objects, with a catalog from a file.
 """
 
 import re
@@ -50,7 +50,7 @@ class Diagnostic:
     place: FilePosition
     level: Level
     object: str
-    """`Kind namespace/name`, or empty where it is about a file."""
+    """`Kind namespace/name`, or empty if it is about a file."""
     field: str
     message: str
 
@@ -60,9 +60,9 @@ class Checked:
     files: int
     objects: int
     diagnostics: tuple[Diagnostic, ...]
-    """In the order of their places."""
+    """Sorted by position."""
     notes: tuple[str, ...]
-    """What was not looked at, and what it would take."""
+    """Checks that were skipped, and the missing input."""
 
     @property
     def errors(self) -> int:
@@ -92,7 +92,7 @@ def _refused(folder: Folder) -> Iterator[Diagnostic]:
 
 
 def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
-    """What is well formed and does not belong there."""
+    """Yield duplicates, missing namespaces, and VendedRoles."""
     first: dict[tuple[str, str, str], Document] = {}
     for document, resource in folder.found.values():
         key = (resource.kind, resource.namespace, resource.name)
@@ -112,7 +112,7 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
 
 
 def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
-    """What the operator would say of each object, in its conditions."""
+    """Yield the faults that the operator writes into conditions."""
     terms = built.snapshot.platforms
     for judgement in built.evaluations:
         document, _ = folder.found[judgement.resource.uid]
@@ -126,14 +126,14 @@ def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
 
 
 def _matched_elsewhere(judgement: StatusEvaluation[Resource]) -> bool:
-    """Policies and guardrails are told of in `_matched`, problem by problem. Nobody has asked platforms, or issuers for their keys."""
+    """True if `Ready` is not reported here: `_matched` reports policies and guardrails, and no platform or issuer is called."""
     denies = any(finding.reason == "Denies" for finding in judgement.findings)
     return denies or isinstance(judgement.resource, AccessPolicy | DataPlatform | IdentityProvider)
 
 
 def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[PlatformName, PlatformAdmission]) -> Iterator[InvalidInput]:
-    """All that keeps it from being accepted, where a condition tells the first: its text is read whatever it names, and what it names is
-    looked for whatever its text is."""
+    """Yield every fault that blocks acceptance; the condition has only the first. Faults in the text and in the scope are independent
+    of each other."""
     faults = statements.faults_of(resource)
     denies = f". {UNTIL_FIXED}" if isinstance(resource, Guardrail) else ""
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
@@ -142,12 +142,12 @@ def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[P
         told = scope_condition(resource, terms)
     elif faults and isinstance(resource, Guardrail):
         told = guardrail_scope_condition(resource, terms)
-    if told is not None and (terms or told.reason != "PlatformUnknown"):  # where no platform is among the files, a note says so
+    if told is not None and (terms or told.reason != "PlatformUnknown"):  # without a platform among the files, a note says so
         yield _located(told.message)
 
 
 def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
-    """What does not hold for the tables of a catalog."""
+    """Yield the faults that depend on a catalog."""
     written = {
         ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
     }
@@ -164,7 +164,7 @@ def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
 
 
 def _lookups(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
-    """Lookup columns that give away what somebody hides."""
+    """Yield lookup columns that may disclose hidden values."""
     snapshot = built.snapshot
     bindings = [(document, each) for document, each in folder.found.values() if isinstance(each, TagBinding)]
     for platform, shapes in snapshot.shapes.items():
@@ -193,7 +193,7 @@ def _attributes(written: dict[ObjectName, Document], index: Index, known: set[st
 def _reports(written: dict[ObjectName, Document], shapes: ProfileCache) -> Iterator[Diagnostic]:
     for policy, report in zip(shapes.index.policies, shapes.index.reports, strict=True):
         document = written.get(report.policy)
-        if document is None:  # the tables of an agent's own, of which its condition tells
+        if document is None:  # an agent's own tables: its condition reports them
             continue
         for problem in report.problems:
             yield _diagnostic(document, InvalidInput(problem.field, problem.message))
@@ -203,7 +203,7 @@ def _reports(written: dict[ObjectName, Document], shapes: ProfileCache) -> Itera
 
 
 def _cases(folder: Folder, built: SnapshotBuild, catalogs: Catalogs) -> Iterator[Diagnostic]:
-    """What stands in files of cases, as far as it can be known without trying them."""
+    """Yield the faults in files of cases that can be found without a run."""
     files, refused = read_cases(folder)
     yield from (_diagnostic(each.document, fault) for each in refused for fault in each.faults)
     if not built.snapshot.platforms:
@@ -242,7 +242,7 @@ def _notes(folder: Folder, built: SnapshotBuild, catalogs: Catalogs) -> Iterator
 
 
 def _located(message: str) -> InvalidInput:
-    """A condition's message begins with the field that it is about, where it is about one."""
+    """Split a condition's message into field and text. Not every message begins with a field."""
     found = _FIELD.match(message)
     return InvalidInput(found[1], message[found.end() :]) if found else InvalidInput("", message)
 

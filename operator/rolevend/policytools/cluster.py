@@ -1,4 +1,4 @@
-"""The cluster's objects, as a folder that holds them."""
+"""The objects of a cluster, as a `Folder`."""
 
 import json
 from dataclasses import replace
@@ -13,8 +13,8 @@ from rolevend.roles.state import role_requests
 
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:
-    """Every object that decides; and who a VendedRole (namespace, name) is for, on each of its platforms, and what it says of itself, where
-    one is named."""
+    """Return all objects that decisions depend on; and for a VendedRole (namespace, name) its requests, one per platform, and its Ready
+    condition."""
     cluster = await KubeClient.connect(kubeconfig)
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
@@ -39,7 +39,7 @@ def _who(request: Request) -> Requester:
 
 
 def _told(role: VendedRole) -> str:
-    """What the operator said when it decided; what follows from the objects of now may be something else."""
+    """Return the Ready condition, from the operator's last decision. The current objects may lead to another one."""
     ready = role.status.condition("Ready")
     said = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
     return f"VendedRole {role.namespace}/{role.name}: {said}"

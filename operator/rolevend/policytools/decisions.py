@@ -1,7 +1,7 @@
-"""What policies in files would give somebody, by the decision that a vend would get.
+"""Access that policies in files give, by the same decision as for a vend.
 
-Whether a platform is reachable, and which agents it admits on what terms, is no question of policy: every agent counts as admitted, and may
-say any purpose. What the platform says of agents counts.
+Reachability of a platform and admission of agents are not part of a policy: every agent counts as admitted, and may state any purpose.
+The platform's attributes of agents count.
 """
 
 from collections.abc import Iterable
@@ -23,11 +23,11 @@ from rolevend.policy.vocabulary import near
 from rolevend.policytools.folder import asks_more
 
 ANY_AGENT: Final = ObjectName("", "any agent")
-"""Stands for all agents that are in no file."""
+"""A placeholder for agents that are in no file."""
 _NOBODY = Uid("00000000-0000-0000-0000-000000000000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS: Final = 900
-"""For how long a role is asked for by a VendedRole that does not say it."""
+"""The default lifetime of a VendedRole."""
 _LONGEST_SECONDS = 86_400
 
 
@@ -37,14 +37,14 @@ class Requester:
     agent: ObjectName
     platform: PlatformName
     purpose: str = ""
-    """What the agent says it is for; empty: nothing."""
+    """The purpose that the agent states; empty: none."""
     seconds: int = SECONDS
-    """For how long the role is asked."""
+    """The requested lifetime."""
     resources: tuple[TableId, ...] | None = None
-    """The only tables that are asked for; None: all of them."""
+    """The requested tables; None: all of them."""
     token: UserToken | Presented | None = field(default=None, compare=False)
     proof: Proof | Unproven | None = field(default=None, compare=False)
-    """Of a VendedRole: where its user's token is, and what that has proved."""
+    """Token and proof of the user of a VendedRole."""
 
     @property
     def request(self) -> Request:
@@ -61,9 +61,9 @@ def opened(
     combination: Combination | None = None,
     agent_attributes: Attributes | None = None,
 ) -> Snapshot:
-    """The same for these people, where they are given, instead of those that it knows. Of `agents` those that it does not know may act
-    for everybody, and combine in the way of `combination`. `agent_attributes`, where they are given, and the width of `combination` count
-    in the place of all that platforms say of agents."""
+    """Return the snapshot with all agents admitted, and with `people`, if given, in place of its own. Unknown agents of `agents` may act
+    for every user, with `combination`. If `agent_attributes` are given, they and `combination` as a bound replace all terms of platforms
+    for agents."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
     anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
@@ -81,7 +81,7 @@ def opened(
 
 
 def unknown_agent(name: ObjectName, snapshot: Snapshot) -> str:
-    """A message about an Agent that is not there, or not accepted."""
+    """Return a message on an Agent that does not exist or is not accepted."""
     known = {each.name: each for each in sorted(snapshot.agents)}
     found = near(name.name, known)
     return f"no accepted Agent is named {name}" + (f"; did you mean {known[found]}?" if found else "")
@@ -92,15 +92,15 @@ def narrower(one: Combination | None, other: Combination) -> Combination:
 
 
 def unlabelled(snapshot: Snapshot, agents: Iterable[ObjectName]) -> frozenset[str]:
-    """The namespaces of these agents of which some platform asks labels that are not known, so that nobody can tell what it says of them.
-    To be asked before `opened`."""
+    """Return the agents' namespaces whose labels are unknown although a platform selects by them: its terms for the agents are unknown.
+    Call it before `opened`."""
     selectors = [each.labels for terms in snapshot.platforms.values() for each in terms.agents]
     namespaces = {agent.namespace for agent in agents} - {ANY_AGENT.namespace} - snapshot.namespaces.keys()
     return frozenset(name for name in namespaces if any(asks_more(labels, name) for labels in selectors))
 
 
 def without_labels(namespaces: Iterable[str]) -> list[str]:
-    """Notes on namespaces that are `unlabelled`."""
+    """Return notes on `unlabelled` namespaces."""
     return [
         f"what DataPlatforms say of agents of namespace {name}, such as attributes, tools and combination, was not judged: they select by "
         f"labels, so put the manifest of the Namespace {name} among the files"
@@ -113,7 +113,7 @@ def _admitted(agent: Agent) -> Agent:
 
 
 def agents_of(*directories: Snapshot) -> list[ObjectName]:
-    """Every agent, or the one that stands for all where there is none."""
+    """Return all agents, sorted, or the placeholder if there are none."""
     names = {name for snapshot in directories for name in snapshot.agents} - {ANY_AGENT}
     return sorted(names) or [ANY_AGENT]
 
@@ -123,7 +123,7 @@ def decide(snapshot: Snapshot, who: Requester) -> Decision:
 
 
 def given(snapshot: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
-    """What `who` may read; () where it is nothing. InvalidInput where the files do not tell."""
+    """Return the tables that `who` may read. Raises InvalidInput if the files lack an input."""
     match decide(snapshot, who):
         case Granted(tables=tables):
             return tables_of(tables)

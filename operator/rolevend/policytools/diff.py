@@ -1,4 +1,4 @@
-"""`rolevend policy diff`: who gains and who loses what, where one folder of objects takes the place of another."""
+"""`rolevend policy diff`: access that users gain and lose if one folder of objects replaces another."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Compared:
     differences: tuple[Difference, ...]
-    """By user, agent and platform."""
+    """Sorted by user, agent and platform."""
     notes: tuple[str, ...]
-    """What was not compared, and what it would take."""
+    """Parts that were not compared, and the reason."""
 
 
 def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
-    """For every user of either folder, or of `users` alone where they are given, where agents say that `purpose` and ask for a role for so
-    many `seconds`. What `old` has not, such as a platform that is new, gives nothing."""
+    """Compare access for every user of either folder, or only of `users` if given, with agents that state `purpose` and request a role
+    for `seconds`. A platform that `old` lacks gives nothing in `old`."""
     people = [KnownUser(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
@@ -56,7 +56,7 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
 
 
 def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
-    """InvalidInput where it is a platform that is still there: whoever loses something on it would not be told."""
+    """Yield notes on removed platforms without a catalog. Raises InvalidInput if one is still there."""
     there = {PlatformName(each.name) for each in new.of(DataPlatform)}
     for name in sorted((_named(old) | _named(new)) - catalogs.keys()):
         if name in there or name in _named(new):
@@ -66,7 +66,7 @@ def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
 
 
 def _named(folder: Folder) -> set[PlatformName]:
-    """The platforms on which something is granted."""
+    """Return the platforms of policies and tools."""
     refs = [ref for policy in folder.of(AccessPolicy) for ref in policy.spec.platform_refs]
     return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
 

@@ -1,4 +1,4 @@
-"""`rolevend explain`: why an agent gets what it gets for a user, or what is missing, from objects and a catalog."""
+"""`rolevend explain`: the reasons why an agent has or lacks access for a user, from objects and a catalog."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from rolevend.snapshot.builder import SnapshotBuild
 
 @dataclass(frozen=True, slots=True)
 class ToolWithheld:
-    """A tool that the agent has for other users, or other requests, and not for this one."""
+    """A tool that the agent has for other users or requests, but not for this one."""
 
     tool: ToolId
     why: str
@@ -37,31 +37,30 @@ class ToolWithheld:
 class Explained:
     who: Requester
     refusal: str
-    """Why nothing would be given, whatever policies say; empty otherwise."""
+    """The reason for no access that is not a policy's; empty otherwise."""
     explanation: Explanation
     together: tuple[TableAccess, ...]
-    """Tables on which several policies meet, or a policy and a guardrail, and what comes of it, cell by cell."""
+    """The combined access to tables that several policies, or a policy and a guardrail, concern."""
     said: str
-    """What the object says of itself that is explained; empty where there is none."""
+    """The Ready condition of the VendedRole that is explained, or empty."""
     functions: tuple[FunctionId, ...] = ()
-    """Those that the role could call."""
+    """Functions that the role can call."""
     tools: tuple[ToolId, ...] = ()
-    """What else of an account the role would have."""
+    """Other tools that the role would have."""
     tools_withheld: tuple[ToolWithheld, ...] = ()
     tools_missing: str = ""
-    """Which tools the agent asks for and does not have, on any platform, and why: as its condition says."""
+    """The agent's condition on tools that it requests and does not have, on any platform; or empty."""
     notes: tuple[str, ...] = ()
-    """What is not known, though the answer might be another one if it were."""
+    """Missing inputs that could change the answer."""
     sources: tuple[tuple[str, str], ...] = ()
-    """Attributes of the user that a token said, and where in it; UserAttributes say all others."""
+    """Attributes of the user from a token, with their claims. Others are from UserAttributes."""
     stricter: tuple[str, ...] = ()
-    """Where tools of the role see less of a table than the role itself, one sentence each."""
+    """One sentence for each table that tools see less of than the role itself."""
 
 
 def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | None = None) -> Explained:
-    """`said`, of a VendedRole: it is explained as it was asked. Otherwise every agent counts as admitted, and may say any purpose.
-    InvalidInput where the agent or the platform is not there, a catalog is missing, or an object that the answer depends on cannot be
-    read."""
+    """Explain one request. With `said`, of a VendedRole, admission counts; otherwise every agent counts as admitted, and may state any
+    purpose. Raises InvalidInput if the agent, the platform or its catalog is missing."""
     built = folder.build(catalogs)
     snapshot, missing = built.snapshot, _tools_missing(built, who)
     notes = tuple(_notes(snapshot, who))
@@ -98,7 +97,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | No
 
 
 def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
-    """Each platform of a VendedRole, as `explained`. InvalidInput names every platform whose catalog is missing, too."""
+    """Explain each platform of a VendedRole. Raises InvalidInput with all platforms whose catalog is missing."""
     unknown = [who.platform for who in asked if who.platform not in catalogs]
     if len(asked) > 1 and unknown:
         raise InvalidInput(
@@ -129,7 +128,7 @@ def _withheld(snapshot: Snapshot, who: Requester, found: Granted) -> Iterator[To
 
 
 def _narrowed(explanation: Explanation, who: Requester) -> Explanation:
-    """To the tables that are asked for."""
+    """Keep only the requested tables."""
     if who.resources is None:
         return explanation
     asked = frozenset(who.resources)
@@ -140,7 +139,7 @@ def _narrowed(explanation: Explanation, who: Requester) -> Explanation:
 
 
 def _together(found: Granted, explanation: Explanation) -> Iterator[TableAccess]:
-    """Where one policy alone gives a table, and no guardrail takes anything away of it, the policy tells all."""
+    """Yield the combined access to tables that more than one policy, or a guardrail, concerns."""
     grants = Counter(table.table for policy in explanation.policies for table in policy.granted)
     guarded = {taken.table for guardrail in explanation.guardrails for taken in guardrail.takes}
     yield from tables_of(shape for shape in found.tables if grants[shape.table] > 1 or shape.table in guarded)
@@ -154,7 +153,7 @@ _COMBINES = {
 
 
 def as_text(found: Sequence[Explained]) -> str:
-    """What a VendedRole says of itself stands once, above all of its platforms."""
+    """Return text, with a VendedRole's condition once, above its platforms."""
     said = [each for each in dict.fromkeys(each.said for each in found) if each]
     return "\n".join([*said, *("\n".join(_lines(each)) for each in found)])
 

@@ -1,4 +1,4 @@
-"""A folder of objects as a cluster holds them once all are applied, and the snapshot that the operator builds of them."""
+"""A folder of objects as a cluster holds them after an apply, and the snapshot that the operator builds from them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ R = TypeVar("R", bound=Resource)
 Catalogs = Mapping[PlatformName, Catalog]
 
 CLUSTER: Final = ClusterId("00000000-0000-0000-0000-000000000000")
-"""Of what is in files."""
+"""Cluster id of files."""
 _NO_SECRET = bytes(32)
-"""Of handles that nobody will ever have."""
+"""Secret for handles that are never used."""
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 
 
@@ -52,11 +52,11 @@ class Folder:
     unreadable: tuple[Unreadable, ...]
     refused: tuple[Refused, ...]
     found: Mapping[str, tuple[Document, Resource]]
-    """By uid, which is made up: nothing here came from a cluster."""
+    """Objects by a uid that is assigned here."""
     namespaces: Mapping[str, Mapping[str, str]]
-    """Labels by namespace, of the Namespaces among the objects."""
+    """Labels of the Namespaces among the objects, by name."""
     cases: tuple[Document, ...] = ()
-    """Files with a format of ours that are no catalogs."""
+    """Files with a format of rolevend, without catalogs."""
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> "Folder":
@@ -89,11 +89,11 @@ class Folder:
 
     @classmethod
     def sound(cls, paths: Sequence[Path]) -> "Folder":
-        """InvalidInput where something cannot be read: what is built on a part of what was written would mislead."""
+        """Read a folder. Raises InvalidInput if anything is unreadable: a result from only a part would mislead."""
         return cls.read(paths).checked()
 
     def checked(self) -> "Folder":
-        """Itself, where everything in it could be read; InvalidInput otherwise."""
+        """Return the folder. Raises InvalidInput if anything in it is unreadable."""
         others = len(self.unreadable) + sum(len(refused.faults) for refused in self.refused) - 1
         everything = (
             f"and {others} more; rolevend policy check names everything" if others > 0 else "rolevend policy check names everything"
@@ -111,7 +111,7 @@ class Folder:
 
     @property
     def labels(self) -> Mapping[str, Mapping[str, str]]:
-        """By namespace; not of those of an Agent of which a DataPlatform asks labels that only a manifest would tell."""
+        """Labels by namespace, without Agents' namespaces that have no manifest and that a DataPlatform selects by labels."""
         selectors = [each.namespace_selector.match_labels for platform in self.of(DataPlatform) for each in platform.spec.agents]
         of_agents = {agent.namespace for agent in self.of(Agent)}
         named = {name for name in of_agents if not any(asks_more(each, name) for each in selectors)}
@@ -136,17 +136,17 @@ class Folder:
 
 
 def asks_more(labels: Mapping[str, str], namespace: str) -> bool:
-    """Whether a selector may select the namespace, and asks more of it than its name."""
+    """True if a selector may match the namespace, and requires more than its name."""
     return labels.get(NAME_LABEL, namespace) == namespace and bool(labels.keys() - {NAME_LABEL})
 
 
 def known(name: PlatformName, catalog: Catalog) -> PlatformState:
-    """A platform that is there, and holds this."""
+    """Return the state of a platform with this catalog."""
     return PlatformState(None, ServerFacts("", f"server of {name}"), catalog, digest(catalog))
 
 
 def read_catalogs(paths: Iterable[Path]) -> Catalogs:
-    """By platform, from files that `rolevend platform catalog` wrote."""
+    """Return catalogs by platform, from files of `rolevend platform catalog`. Raises InvalidInput if one is no catalog."""
     catalogs: dict[PlatformName, Catalog] = {}
     for path in paths:
         for document in read_documents(path):
@@ -163,7 +163,7 @@ def read_catalogs(paths: Iterable[Path]) -> Catalogs:
 
 
 def _is_ours(body: Mapping[str, Any]) -> bool:
-    """Also where the version is wrong: what is meant for us must not pass unseen."""
+    """True if the object is for rolevend, even with a wrong version, which must be reported."""
     group = str(body.get("apiVersion", "")).partition("/")[0]
     return group == GROUP or (group == "" and body.get("kind") in _KINDS)
 

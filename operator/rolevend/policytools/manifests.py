@@ -1,4 +1,4 @@
-"""Objects in files, and where in a file each of their fields stands. One file may hold several, and a `List` several more."""
+"""Objects in files, with the position of each field. A file may hold several objects, and so may a `List`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ class FilePosition:
 
 
 class Unreadable(InvalidInput):
-    """A file, or a part of it, is no YAML. `field` is empty."""
+    """A file, or a part of it, that cannot be read. `field` is empty."""
 
     def __init__(self, place: FilePosition, message: str) -> None:
         super().__init__("", f"{place}: {message}")
@@ -42,13 +42,13 @@ class Document:
     file: str
     body: dict[str, Any]
     text: str
-    """Of the whole file."""
+    """The whole file."""
     trail: tuple[int, ...] = (0,)
-    """Which of the documents in the text it is, and which item of the `List` there, and so on."""
+    """Index of the document in the text, then of the item in its `List`, and so on."""
 
     @property
     def name(self) -> str:
-        """`Kind namespace/name`, as far as it says so; empty for a file of ours that is no object."""
+        """`Kind namespace/name`, without missing parts; empty for a file of rolevend that is no object."""
         if "format" in self.body and "kind" not in self.body:
             return ""
         metadata = self.body.get("metadata")
@@ -57,9 +57,9 @@ class Document:
         return f"{self.body.get('kind', 'object')} {'/'.join(parts)}".strip()
 
     def place(self, field: str = "", message: str = "") -> FilePosition:
-        """Where `field` stands, such as `spec.masks[0].type`, or `spec.masks[ids].type` by the name of an item, which goes before a
-        number; what is missing would stand in the place of the nearest that is there.
-        A `message` that begins with a line and a column is about these of a text in `field`."""
+        """Return the position of `field`, such as `spec.masks[0].type`, or `spec.masks[ids].type` by the name of an item, which takes
+        precedence over a number. A missing field has the position of its nearest parent.
+        If `message` begins with a line and a column, return that position inside the text of `field`."""
         node = self._node
         mark = node.start_mark
         for item, quoted, name in _STEP.findall(field):
@@ -84,7 +84,7 @@ class Document:
 
     @cached_property
     def _node(self) -> yaml.Node:
-        # Read again, for those few of which a place is asked: kept for all, nodes take more memory and time than all else.
+        # Parsed again for the few documents whose positions are needed: nodes of all take more memory and time than the rest.
         node = next(islice(_nodes(_Loader(self.text)), self.trail[0], None))
         for item in self.trail[1:]:
             node = (_items(node) or [])[item]
@@ -96,7 +96,9 @@ class Document:
 
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
-    """Every manifest in these files and folders, sorted. What is hidden (`.git`) is passed over."""
+    """Return these files and all manifests in these folders, sorted. Skips hidden ones (`.git`).
+
+    Raises InvalidInput if a path does not exist."""
     found: set[Path] = set()
     for path in paths:
         if not path.exists():
@@ -113,7 +115,7 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_documents(path: Path) -> Iterator[Document | Unreadable]:
-    """The mappings in one file. Nothing after what cannot be read is read."""
+    """Yield the objects in one file. A syntax error ends the file."""
     file = str(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -124,7 +126,7 @@ def read_documents(path: Path) -> Iterator[Document | Unreadable]:
 
 
 def documents_in(file: str, text: str) -> Iterator[Document | Unreadable]:
-    """The mappings in a text; `file` is what places are said to be in."""
+    """Yield the objects in a text; `file` is the file of their positions."""
     loader = None
     try:
         loader = _Loader(text)
@@ -147,7 +149,7 @@ def _nodes(loader: "_Loader") -> Iterator[yaml.Node]:
 
 
 def _documents(found: Document, node: yaml.Node) -> Iterator[Document | Unreadable]:
-    """What there is in `found`, whose body may yet be anything."""
+    """Yield the objects in `found`, whose body is not checked yet."""
     twice = _twice(node)
     if twice is not None:
         yield Unreadable(FilePosition(found.file, twice.start_mark.line + 1, twice.start_mark.column + 1), f"{twice.value} is there twice")
@@ -169,7 +171,7 @@ def _items(node: yaml.Node) -> list[yaml.Node] | None:
 
 
 def _below(node: yaml.Node, item: str, name: str) -> tuple[Any, yaml.Node] | None:
-    """The mark and the node of a member or item."""
+    """Return the mark and the node of a member or item, or None."""
     if isinstance(node, yaml.SequenceNode) and item:
         named = [each for each in node.value if (below := _below(each, "", "name")) is not None and below[1].value == item]
         found = next(iter(named or (node.value[int(item) :] if item.isdecimal() else ())), None)
@@ -180,7 +182,7 @@ def _below(node: yaml.Node, item: str, name: str) -> tuple[Any, yaml.Node] | Non
 
 
 def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
-    """A key that its mapping has twice: YAML's readers differ in which of them counts."""
+    """Return a key that its mapping has twice, or None. YAML parsers differ in which one they use."""
     seen: set[int] = set()
     left = [node]
     while left:
@@ -201,8 +203,8 @@ def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
     return None
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one where there is one
-    """As Kubernetes reads YAML: what looks like a date is a text."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader, if available
+    """A YAML loader like that of Kubernetes: a date is a string."""
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -1,5 +1,5 @@
-"""What `rolevend policy check` found, for a person, for a program, and for the files' lines in a pull request on GitHub; rows for a
-person, as text or as Markdown. Nothing in a cell begins a line of its own or another cell."""
+"""Output of `rolevend policy check` as text, as JSON, and as annotations of a pull request on GitHub; tables as text or Markdown.
+A cell cannot begin a new line or another cell."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -15,7 +15,7 @@ def as_text(checked: Checked) -> str:
 
 
 def as_github(checked: Checked) -> str:
-    """Workflow commands: GitHub shows each at its line, and what was not judged above the files."""
+    """Return workflow commands: GitHub shows each at its line, and notes above the files."""
     lines = [
         f"::{each.level} file={_property(each.place.file)},line={each.place.line},col={each.place.column},"
         f"title={_property(each.object or 'rolevend policy check')}::{_message(_located(each))}"
@@ -79,7 +79,7 @@ def rendered(head: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> 
 
 
 def noted(told: str, notes: Sequence[str], form: Form) -> str:
-    """What is told, and beneath it what it leaves out: never apart, so that nobody takes a part for the whole."""
+    """Return the text, followed by notes on what it leaves out, so that a part is not taken for the whole."""
     if not notes:
         return told
     return "\n".join(

@@ -82,7 +82,7 @@ class TestAnEnd:
         assert was_ended(session)
         (told,) = bench.platform.curb()
         assert (told.role, told.uid, told.act) == (eve[0].role, eve[0].uid, LimitAction.TERMINATED)
-        assert "in the way of the attempt to drop" in told.why
+        assert "blocked the attempt to drop" in told.why
         assert bench.platform.curb() == [], "it is told once"
 
     def test_is_not_held_up_by_a_role_of_another_cluster(self, bench: PostgresBench, victim):
@@ -232,7 +232,7 @@ class TestABuild:
         assert was_ended(session)
         (told,) = impatient.curb()
         assert (told.role, told.act) == (made.role, LimitAction.TERMINATED)
-        assert f"in the way of the attempt to build profile {of.name}" in told.why
+        assert f"blocked the attempt to build profile {of.name}" in told.why
 
     def test_names_anybody_else_who_is_in_its_way_and_leaves_them_alone(self, bench: PostgresBench):
         people = bench.people()

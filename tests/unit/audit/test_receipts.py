@@ -375,7 +375,7 @@ class TestHalves:
         found = file.of(plain, line(ending(None)))
 
         assert found.problems == []
-        assert found.notes[0].endswith("names no first half, and none is here: whoever ended it knew of none")
+        assert found.notes[0].endswith("names no first half, and none is here: the operator that ended the role knew of none")
         assert [(each.beginning, each.end is not None) for each in found.receipts] == [(None, True)]
 
     def test_a_beginning_that_was_told_again_has_one_end(self, file: File):

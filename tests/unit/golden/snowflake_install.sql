@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."PROFILE" (
     RECORDED_AT TIMESTAMP_TZ NOT NULL DEFAULT CURRENT_TIMESTAMP()
 );
 
--- What each profile adds to a table's policies, so that they can be put together again.
+-- The part of each profile in a table's policies, so that they can be rebuilt.
 CREATE TABLE IF NOT EXISTS "ROLEVEND"."CONTROL"."FRAGMENT" (PROFILE VARCHAR NOT NULL, PLACE VARCHAR NOT NULL, FRAGMENT VARCHAR NOT NULL);
 
 -- Tables that cannot be governed, and why: only who programs may ask which policies they have, and who vends must know.
@@ -69,7 +69,7 @@ INSERT INTO "ROLEVEND"."CONTROL"."SALT" (SALT) SELECT SHA2_BINARY(RANDSTR(64, RA
 -- policy for them, so copy what that one asks for.
 CREATE SESSION POLICY IF NOT EXISTS "ROLEVEND"."CONTROL"."VENDED_SESSION" SESSION_IDLE_TIMEOUT_MINS = 60 SESSION_UI_IDLE_TIMEOUT_MINS = 15 ALLOWED_SECONDARY_ROLES = ();
 
--- A vended role is a role. What it makes it owns, and nothing else.
+-- A vended role is a role. The vendor owns only those that it makes.
 GRANT CREATE ROLE ON ACCOUNT TO ROLE "RV_VENDOR";
 
 -- Each vended role has a user of its own, which goes with it.
@@ -226,7 +226,7 @@ AS CALL "ROLEVEND"."CONTROL"."REAP"();
 -- It runs with this role.
 GRANT OWNERSHIP ON TASK "ROLEVEND"."CONTROL"."REAPER" TO ROLE "RV_REAPER" COPY CURRENT GRANTS;
 
--- Who administers the account may stop and start it, as on the next line.
+-- An administrator may stop and start it, as on the next line.
 GRANT OPERATE ON TASK "ROLEVEND"."CONTROL"."REAPER" TO ROLE ACCOUNTADMIN;
 
 -- A task is made suspended.

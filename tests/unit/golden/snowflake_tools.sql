@@ -1,13 +1,13 @@
 -- The script of an administrator has these besides
 -- The way to agents' tools.
 GRANT USAGE ON DATABASE "SALES" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
--- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+-- A query of a semantic view reads the tables behind it by their own names, each under policies of ours.
 GRANT SELECT ON ALL TABLES IN SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
--- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+-- A query of a semantic view reads the tables behind it by their own names, each under policies of ours.
 GRANT SELECT ON FUTURE TABLES IN SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
--- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+-- A query of a semantic view reads the tables behind it by their own names, each under policies of ours.
 GRANT SELECT ON ALL TABLES IN SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
--- Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.
+-- A query of a semantic view reads the tables behind it by their own names, each under policies of ours.
 GRANT SELECT ON FUTURE TABLES IN SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
 -- The way into SEM.
 GRANT USAGE ON SCHEMA "SALES"."SEM" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
@@ -15,9 +15,9 @@ GRANT USAGE ON SCHEMA "SALES"."SEM" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
 GRANT USAGE ON SCHEMA "SALES"."claims" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
 -- The way into hr.
 GRANT USAGE ON SCHEMA "SALES"."hr" TO ROLE "RV_PROGRAMMER" WITH GRANT OPTION;
--- It holds SNOWFLAKE.CORTEX_USER, of which only an administrator disposes.
+-- It holds SNOWFLAKE.CORTEX_USER, which only an administrator can grant.
 CREATE ROLE IF NOT EXISTS "RV_CORTEX_USER";
--- It lets whoever has it call models.
+-- It lets its holders call models.
 GRANT DATABASE ROLE "SNOWFLAKE"."CORTEX_USER" TO ROLE "RV_CORTEX_USER";
 -- Only the owner of a role grants it.
 GRANT OWNERSHIP ON ROLE "RV_CORTEX_USER" TO ROLE "RV_PROGRAMMER" COPY CURRENT GRANTS;

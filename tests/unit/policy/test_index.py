@@ -353,7 +353,7 @@ LEVEL, FLAGGED = table("claims.a", column("level")), table("claims.b", column("f
                 None,
                 "spec.masks[rule]",
                 "spec.masks[rule]: no column of the tables has a name that it masks by, so nothing is granted: "
-                "mend the names, or remove the rule",
+                "fix the names, or remove the rule",
             ),
         ),
     ],

@@ -1,4 +1,4 @@
-"""Run checks, each of which tries one promise or one attack. A driver provides its checks, and the rules for its errors."""
+"""A runner for checks. Each check tries one promise or one attack. A driver provides its checks, and the rules for its errors."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager

@@ -196,7 +196,7 @@ def _search_service(session: SnowflakeSession, database: str, wanted: ToolId, ob
     (row,) = session.rows(compose("DESCRIBE {}", object_of(wanted, database)))
     query = _PLAIN_QUERY.fullmatch(str(row["definition"]))
     if query is None:
-        why = "has another query than SELECT a, b FROM database.schema.table, so what it shows cannot be told"
+        why = "has another query than SELECT a, b FROM database.schema.table, so its columns are unknown"
         return Tool(wanted, obstacle or why)
     of, schema, table = _names(query["table"])
     if of != database:

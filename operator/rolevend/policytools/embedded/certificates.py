@@ -1,6 +1,6 @@
-"""Certificates for parts that talk to each other on this machine for as long as a demo or a test run takes.
+"""Certificates for connections between parts on this machine during a demo or a test run.
 
-Strict enough for Python 3.13, which refuses an authority without keyUsage.
+Valid for Python 3.13, which rejects an authority without keyUsage.
 """
 
 import datetime
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _SKEW = datetime.timedelta(days=1)
-"""How far the clock of a client may be behind: a test sets one back by hours."""
+"""The allowed lag of a client's clock: a test sets one back by hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class CertificateAuthority:
 
     @property
     def certificate(self) -> bytes:
-        """PEM; what others need in order to trust what `issue` gives."""
+        """The CA certificate, PEM, to verify certificates of `issue`."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(
         self, common_name: str, *, organization: str | None = None, hosts: Sequence[str] = (), now: datetime.datetime | None = None
     ) -> KeyPair:
-        """A certificate for a client of that name, and for a server at `hosts` (names and addresses), good from `now` on for as long
-        as the authority is from its beginning."""
+        """Issue a certificate for a client of that name, and for a server at `hosts` (names and addresses). It is valid from `now`,
+        with the authority's lifetime."""
         key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
@@ -82,7 +82,7 @@ class CertificateAuthority:
 
 
 def signing_key() -> bytes:
-    """A new private key, PEM, that ServiceAccount tokens are signed with (ES256)."""
+    """Return a new private key, PEM, to sign ServiceAccount tokens (ES256)."""
     return _private(ec.generate_private_key(ec.SECP256R1()))
 
 

@@ -1,4 +1,4 @@
-"""Where a database is and who one is there, as values."""
+"""The address of a database and a login, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ class Connection:
 
     @classmethod
     def parse(cls, dsn: str) -> Self:
-        """Read a ``postgresql://`` URL or ``name=value`` pairs; `psycopg.ProgrammingError` if it is neither."""
+        """Read a ``postgresql://`` URL or ``name=value`` pairs. Raises `psycopg.ProgrammingError` if it is neither."""
         parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
         user = parts.pop("user", "postgres")
         return cls(
@@ -40,20 +40,20 @@ class Connection:
 
     @property
     def dsn(self) -> str:
-        """For psycopg and every libpq program; holds the password."""
+        """The DSN for psycopg and libpq programs. Contains the password."""
         return make_conninfo(
             "", host=self.host, port=self.port, user=self.user, password=self.password, dbname=self.database, **dict(self.options)
         )
 
     @property
     def authority(self) -> str | None:
-        """Who signs the server's certificate, PEM; None where nobody is asked for."""
+        """The CA of the server's certificate, PEM; None: no CA is set."""
         file = dict(self.options).get("sslrootcert")
         return None if file is None else Path(file).read_text()
 
     @property
     def tls(self) -> Tls:
-        """The same for the driver. Where nothing is said of TLS there shall be none: a bench does nothing by chance."""
+        """The TLS settings for the driver. The default is no TLS, not TLS if available: a bench is deterministic."""
         return Tls(TlsMode(dict(self.options).get("sslmode", "disable")), self.authority)
 
     def as_user(self, user: str, password: str) -> Self:
@@ -64,7 +64,7 @@ class Connection:
 
 
 def logged_in(login: Mapping[str, str], **options: Any) -> "psycopg.Connection[tuple[Any, ...]]":
-    """As the vended role of a credential, by the keys of its Secret, as a pod would that mounts it. `options` are further ones."""
+    """Connect as a vended role, with the keys of its Secret, like a pod that mounts it. `options` are further parameters."""
     trust = Trust(Tls(TlsMode(login["sslmode"]), login.get("ca.crt")))
     try:
         return psycopg.connect(login["uri"], autocommit=True, **{**trust.parameters(), **options})

@@ -1,7 +1,7 @@
-"""A real PostgreSQL on 127.0.0.1 that asks for passwords, and takes nobody in without TLS where its programs know it.
+"""A real PostgreSQL on 127.0.0.1 that requires passwords, and TLS if its programs support it.
 
-Not by the Python API of the package whose programs it runs: that lets everybody in (``trust``), under which passwords
-and VALID UNTIL, and so rolevend's promises about them, mean nothing.
+It does not use the Python API of the package with the programs: that API accepts every login (``trust``), so that
+passwords and VALID UNTIL, and rolevend's promises about them, have no effect.
 """
 
 import datetime
@@ -34,16 +34,16 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _TIMEOUT = 60.0
 _LIFETIME = datetime.timedelta(days=7)
-"""Of the certificates."""
+"""Lifetime of a certificate."""
 _TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
 
 
 class DatabaseServer(Protocol):
-    """A PostgreSQL server to work against, whoever started it."""
+    """A running PostgreSQL server, local or remote."""
 
     @property
     def superuser(self) -> Connection:
-        """One who may do anything there."""
+        """The login of a superuser."""
 
     @property
     def version(self) -> int:
@@ -51,11 +51,11 @@ class DatabaseServer(Protocol):
 
 
 class PostgresServer:
-    """Start with ``with PostgresServer() as server:``, or `start` and `close`; between them `stop` and `start` keep port and data.
+    """A local server: ``with PostgresServer() as server:``, or `start` and `close`; between them `stop` and `start` keep port and data.
 
-    State lies in `directory` (new or empty, and kept), else in a temporary folder that `close` removes. Started by root,
-    the server runs as an unprivileged user, who must be able to reach `directory`. `port` is a free one. `settings` are those of
-    postgresql.conf, and ALTER SYSTEM overrides them. With ``fsync=False`` a crash of the machine (not of the server)
+    Its state is in `directory` (new or empty, and kept), else in a temporary folder that `close` removes. If root starts it,
+    it runs as an unprivileged user, who must be able to reach `directory`. The default `port` is a free one. `settings` are for
+    postgresql.conf; ALTER SYSTEM overrides them. With ``fsync=False`` a crash of the machine (not of the server)
     may lose everything, and commits are faster.
     """
 
@@ -94,15 +94,15 @@ class PostgresServer:
 
     @classmethod
     def standby_of(cls, primary: "PostgresServer") -> Self:
-        """One that follows `primary`, which runs, with the same superuser and the same authority, until `promote`."""
+        """Return a standby of the running `primary`, with the same superuser and authority, until `promote`."""
         standby = cls(primary._version, fsync=False)
-        standby._settings = {**primary._settings, "port": standby._settings["port"]}  # it may have less of nothing
+        standby._settings = {**primary._settings, "port": standby._settings["port"]}  # none may be lower
         standby._primary, standby._authority = primary, primary._authority
         standby._superuser = replace(primary._superuser, port=standby._superuser.port)
         return standby
 
     def promote(self) -> None:
-        """Return when it takes writes."""
+        """Promote the standby, and wait until it accepts writes."""
         with psycopg.connect(self._superuser.dsn, autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")
 
@@ -112,16 +112,16 @@ class PostgresServer:
 
     @property
     def superuser(self) -> Connection:
-        """The owner of everything there, connected to the database `postgres`. Checks the certificate, where the server has one."""
+        """The owner of everything, connected to the database `postgres`. Verifies the certificate, if the server has one."""
         return self._superuser
 
     @property
     def authority(self) -> CertificateAuthority | None:
-        """Who signs the server's certificate; None where it knows no TLS."""
+        """The CA of the server's certificate; None: the server has no TLS."""
         return self._authority
 
     def certify(self, pair: KeyPair) -> None:
-        """Show this certificate from the next start on, or from when the configuration is loaded again."""
+        """Use this certificate from the next start or reload on."""
         for name, content, mode in (("server.crt", pair.certificate, 0o644), ("server.key", pair.key, 0o600)):
             file = self._data / name
             file.touch(mode=0o600)
@@ -134,24 +134,24 @@ class PostgresServer:
         return self._process is not None and self._process.running
 
     def check(self) -> None:
-        """`PartFailed`, with the end of its log, if it has ended by itself."""
+        """Raise PartFailed, with the end of its log, if it has ended by itself."""
         if self._process is not None:
             self._process.check()
 
     @property
     def directory(self) -> Path:
-        """Where its state lies; there from the first `start` on."""
+        """The folder of its state. Raises Unusable before `start`."""
         if self._directory is None:
             raise Unusable("this PostgreSQL server has no folder: it was not started yet, or was closed")
         return self._directory
 
     @property
     def log(self) -> Path:
-        """What the server said, in all its runs."""
+        """The server's log of all its runs."""
         return self.directory / "postgres.log"
 
     def start(self) -> Self:
-        """Return when it accepts connections; `PartFailed` if it does not within a minute. No error if it runs."""
+        """Start it, and wait until it accepts connections. Raises PartFailed after a minute. Idempotent."""
         if self.running:
             return self
         with self._progress.step(f"starting PostgreSQL {self._version}"):
@@ -159,7 +159,7 @@ class PostgresServer:
                 self._create()
             self._write_settings()
             command = ("-D", str(self._data), "-c", f"config_file={self._settings_file}")
-            # By SIGQUIT, unlike SIGKILL, the server takes its sessions with it.
+            # On SIGQUIT, unlike on SIGKILL, the server ends its sessions, too.
             self._process = self._program("postgres", *command, death_signal=signal.SIGQUIT).start()
             self._process.wait_until(self._accepts_connections, _TIMEOUT)
         return self
@@ -167,26 +167,26 @@ class PostgresServer:
     def stop(self, mode: StopMode = "fast") -> None:
         """Stop as ``pg_ctl stop`` does: wait for sessions, or end them, or leave recovery to the next start.
 
-        What has not ended after a minute is killed. No error if it does not run.
+        After a minute it is killed. No error if it does not run.
         """
         if self._process is not None:
             self._process.stop(_SIGNALS[mode], grace=_TIMEOUT)
             self._process = None
 
     def kill(self) -> None:
-        """End the server and all its sessions at once, as a crash would. No error if it does not run."""
+        """End the server and all its sessions at once, like a crash. No error if it does not run."""
         if self._process is not None:
             self._process.kill()
             self._process = None
 
     def restart(self, settings: Mapping[str, str] = _NOTHING) -> None:
-        """Stop and start it, with these `settings` added for good."""
+        """Stop and start it, with these `settings` added permanently."""
         self.stop()
         self._settings |= settings
         self.start()
 
     def close(self) -> None:
-        """Stop for good; nothing of a temporary folder remains. No error if it was never started."""
+        """Stop it, and remove a temporary folder. No error if it was never started."""
         if self._given is not None:
             self.stop()
             return
@@ -214,7 +214,7 @@ class PostgresServer:
         return self.directory / "postgresql.conf"
 
     def _create(self) -> None:
-        """Make the folder, and in it a database cluster with one superuser."""
+        """Create the folder, and in it a database cluster with one superuser."""
         self._directory = self._make_directory()
         self._programs = postgres_programs(self._version, self._account, self._directory)
         if self._primary is not None:
@@ -239,7 +239,7 @@ class PostgresServer:
             self._protect(self._authority)
 
     def _copy(self, primary: "PostgresServer") -> None:
-        """By the server's own means, with its certificate."""
+        """Copy `primary`, with its certificate."""
         self._data.mkdir(mode=0o700)
         self._give_away(self._data)
         self._program(
@@ -249,7 +249,7 @@ class PostgresServer:
         ).run(_TIMEOUT)
 
     def _protect(self, authority: CertificateAuthority) -> None:
-        """Nobody gets in without TLS, and who gets in can tell who we are."""
+        """Require TLS, and give clients a CA to verify the server."""
         trusted = self.directory / "ca.crt"
         trusted.write_bytes(authority.certificate)
         trusted.chmod(0o644)
@@ -258,7 +258,7 @@ class PostgresServer:
         (self._data / "pg_hba.conf").write_text(_TLS_ONLY)
 
     def _make_directory(self) -> Path:
-        """Ours even when the server runs as somebody else, who only gets the data in it: we write there as root."""
+        """Create the folder. Its owner is this process, even if the server runs as another user, who owns only the data."""
         if self._given is None:
             directory = Path(tempfile.mkdtemp(prefix="rolevend-postgres-"))
         else:
@@ -280,13 +280,13 @@ class PostgresServer:
             os.chown(path, self._account.uid, self._account.gid)
 
     def _write_settings(self) -> None:
-        """Beside the file of initdb, which it includes: only the server writes into its data."""
+        """Write settings beside the data, where only the server writes, and include initdb's file."""
         settings = "".join(f"{name} = {_quote(value)}\n" for name, value in self._settings.items())
         self._settings_file.write_text(f"include {_quote(str(self._data / 'postgresql.conf'))}\n{settings}")
         self._settings_file.chmod(0o644)
 
     def _accepts_connections(self) -> bool:
-        """What ``pg_ctl`` waits for: the server's own note, in the last line of postmaster.pid."""
+        """True if the last line of postmaster.pid is "ready", as ``pg_ctl`` checks it."""
         try:
             pid, *_, status = (self._data / "postmaster.pid").read_text().splitlines()
         except (OSError, ValueError):
@@ -305,5 +305,5 @@ class PostgresServer:
 
 
 def _quote(value: str) -> str:
-    """As a value in postgresql.conf."""
+    """Quote a value for postgresql.conf."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,25 +1,25 @@
-"""Why a local part is not there: a branch of rolevend's one tree of errors.
+"""Errors of local parts, a branch of rolevend's error tree.
 
     Rejected
     └── BenchError
-        ├── MissingProgram     no way was found to get a program; the message names the ways there are
-        ├── BuildFailed        the programs could not be built; the message ends with what the builder said
+        ├── MissingProgram     a program is missing; the message names the ways to get it
+        ├── BuildFailed        the programs could not be built; the message ends with the build's output
         ├── PartFailed         a part could not start, or ended by itself; the message ends with its log
-        ├── Unusable           what the person named (a folder, a server) cannot be used; the message says why
-        └── GrantRefused       an identity provider gives no token for what it was asked; the code is RFC 6749's (oidc/refusal.py)
+        ├── Unusable           a folder or server that the user named cannot be used; the message says why
+        └── GrantRefused       an identity provider refuses a token; the code is from RFC 6749 (oidc/refusal.py)
 
-Trying again helps with none of them. Unlike elsewhere a message may go on after its first line, with the end of a log.
+A retry helps with none of them. Unlike in other errors, the end of a log may follow the first line of a message.
 """
 
 from rolevend.errors import Rejected
 
 
 class BenchError(Rejected):
-    """The root of everything that the starters raise on purpose."""
+    """The base class of all errors of the starters."""
 
 
 class MissingProgram(BenchError):
-    """No way was found to get a program."""
+    """A program is missing."""
 
 
 class BuildFailed(BenchError):
@@ -31,4 +31,4 @@ class PartFailed(BenchError):
 
 
 class Unusable(BenchError):
-    """What the person named cannot be used."""
+    """A folder or server cannot be used."""

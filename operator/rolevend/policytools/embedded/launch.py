@@ -1,7 +1,7 @@
-"""Becomes another program that does not outlive the process which started it.
+"""A launcher that becomes a program, which ends with its parent process.
 
 Run by path, as ``python -I -S launch.py SIGNAL PARENT ACCOUNT PROGRAM [ARGUMENT ...]``: SIGNAL is what the kernel
-sends when the parent ends, PARENT the parent's process id, ACCOUNT is ``UID:GID`` or ``-`` to stay who we are.
+sends when the parent ends, PARENT the parent's process id, ACCOUNT is ``UID:GID`` or ``-`` for this user.
 
 This is a program of its own rather than a ``preexec_fn``, because running Python between fork and exec can deadlock
 in a process with threads (and warns about it since 3.12). It imports nothing of rolevend: it must start fast, and
@@ -24,12 +24,12 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    # Only now: the kernel forgets the death signal when a process changes its user.
+    # After setuid: the kernel clears the death signal when a process changes its user.
     if libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "cannot ask the kernel for a death signal")
     if os.getppid() != int(parent):
         sys.exit("the process that started this one has ended")
-    # Python ignores some, a shell others for what it runs in the background; what is ignored would stay so in the program that follows.
+    # Python ignores some signals, a shell others for background jobs. The program would inherit ignored signals.
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

@@ -15,10 +15,10 @@ _ATTEMPTS = 1_000
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """`count` different ports that nobody listens on.
+    """Return `count` different free ports. Raises Unusable if there are too few.
 
-    Never one that the kernel gives to outgoing connections (so not ``bind`` to port 0): while a fault test has a
-    server stopped, such a port can be taken by any connection, even by a client's own attempt to reach the server.
+    Excludes ports for outgoing connections (so no ``bind`` to port 0): while a fault test has a server stopped, any
+    connection can take such a port, even a client's own attempt to reach the server.
     """
     below = int(_EPHEMERAL.read_text().split()[0])
     if below <= _FIRST_UNPRIVILEGED + count:

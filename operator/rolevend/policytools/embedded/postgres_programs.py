@@ -1,5 +1,5 @@
-"""Where the programs of PostgreSQL are: in two Python packages, of which one was built with OpenSSL; and the system user that runs them
-where this process is root."""
+"""The programs of PostgreSQL in two Python packages, one of them built with OpenSSL; and the system user that runs them if this
+process is root."""
 
 import importlib.util
 import os
@@ -26,9 +26,9 @@ _TIMEOUT = 60.0
 
 
 def postgres_programs(version: Version, account: SystemUser | None, scratch: Path) -> Path:
-    """The folder with initdb and postgres, which `account` can run.
+    """Return the folder with initdb and postgres, which `account` can run.
 
-    An environment in root's home is closed to any other user; the programs are then copied into `scratch`.
+    If `account` cannot run them in place, for example in root's home, they are copied into `scratch`.
     """
     name, folder = _PLACES[version]
     package = _package(name)
@@ -38,14 +38,14 @@ def postgres_programs(version: Version, account: SystemUser | None, scratch: Pat
     copied = scratch / "programs" / name / folder
     shutil.copytree(programs.parent, copied, ignore=_ONLY_FOR_COMPILERS)
     libraries = package.parent / f"{name}.libs"
-    if libraries.is_dir():  # where the programs look for what is not in their own folder
+    if libraries.is_dir():  # shared libraries of the programs
         shutil.copytree(libraries, scratch / "programs" / libraries.name)
     _open_to_all(scratch / "programs")
     return copied / "bin"
 
 
 def _package(name: str) -> Path:
-    # Not imported: that would choose a version, and make folders.
+    # Not imported: an import selects a version and creates folders.
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise MissingProgram(
@@ -68,7 +68,7 @@ def _runs(programs: Path, account: SystemUser, scratch: Path) -> bool:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let everybody read what is there, and run what its owner may run, whatever the umask was."""
+    """Let all users read these files, and run those that the owner may run, with any umask."""
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
@@ -78,7 +78,7 @@ _CANDIDATES = ("postgres", "nobody")
 
 
 def unprivileged_account() -> SystemUser | None:
-    """None where we are unprivileged ourselves; else a user that exists (initdb insists on a name), made by nobody for us."""
+    """Return an existing user (initdb requires a name), or None if this process is not root. Raises Unusable if none exists."""
     if os.geteuid() != 0:
         return None
     for name in _CANDIDATES:
@@ -91,7 +91,7 @@ def unprivileged_account() -> SystemUser | None:
 
 
 def reachable(path: Path, account: SystemUser | None) -> bool:
-    """Whether `account` may pass through every folder above `path`."""
+    """True if `account` may pass through every folder above `path`."""
     if account is None:
         return True
     return all(_may_pass(folder, account) for folder in path.resolve().parents)

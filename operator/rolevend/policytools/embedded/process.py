@@ -1,6 +1,6 @@
-"""Child processes that are watched, logged to a file, and never outlive the process that started them.
+"""Child processes that are monitored, logged to a file, and never outlive the process that started them.
 
-Knows nothing about Kubernetes or PostgreSQL. A `Program` says what to run; `Program.start` gives the running
+Independent of Kubernetes and PostgreSQL. A `Program` is a command; `Program.start` returns the running
 `Process`. If this process ends in any way, SIGKILL included, the kernel sends each child its death signal.
 """
 
@@ -37,10 +37,10 @@ class SystemUser:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, and how.
+    """A command and its settings.
 
-    `command` begins with an absolute path. `environment` is the whole of it: nothing of ours is passed on, so that a
-    PGDATA, a KUBECONFIG or a proxy of the person's shell changes nothing. Output goes to the end of `log`.
+    `command` begins with an absolute path. `environment` is complete: the program inherits no variable, so that
+    PGDATA, KUBECONFIG or a proxy of the user's shell has no effect. Output is appended to `log`.
     """
 
     name: str
@@ -51,11 +51,11 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL
 
     def start(self) -> "Process":
-        """Run it in a session and process group of its own; a Ctrl-C in the terminal reaches only us."""
+        """Start it in its own session and process group; Ctrl-C in the terminal does not reach it."""
         return Process(self)
 
     def run(self, timeout: float) -> None:
-        """Run it to its end; `PartFailed` unless it ends with 0 in time."""
+        """Run it to its end. Raises PartFailed unless it exits with 0 in time."""
         process = self.start()
         try:
             if not process.wait(timeout):
@@ -82,7 +82,7 @@ class Process:
             self._child = _spawner().run(
                 lambda: subprocess.Popen(  # noqa: S603 - a list, no shell
                     command,
-                    cwd="/",  # ours may be unreadable for the account, and must not be kept busy
+                    cwd="/",  # ours may be unreadable for the account, and must not stay in use
                     env=dict(program.environment),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -95,7 +95,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The program's own process id, which is also that of its process group."""
+        """The process id of the program, which is also its process group id."""
         return self._child.pid
 
     @property
@@ -104,7 +104,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative is the signal that ended it."""
+        """None while it runs; -N if signal N ended it."""
         if self._reaped:
             return self._child.returncode
         end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -113,13 +113,13 @@ class Process:
         return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
 
     def wait(self, timeout: float) -> bool:
-        """Whether the program ended within `timeout` seconds."""
+        """True if the program ended within `timeout` seconds."""
         if self._reaped:
             return True
         return _await_end(self._pidfd, timeout)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Return as soon as `ready()`; `PartFailed`, with the end of the log, if the program ends or time is over."""
+        """Wait for `ready()`. Raises PartFailed, with the end of the log, if the program ends or time is over."""
         deadline = time.monotonic() + timeout
         while not ready():
             self.wait(_POLL)
@@ -128,17 +128,17 @@ class Process:
                 raise PartFailed(self.with_log(f"{self.program.name} was not ready within {timeout:g} s"))
 
     def check(self) -> None:
-        """`PartFailed`, with the end of the log, if the program has ended."""
+        """Raise PartFailed, with the end of the log, if the program has ended."""
         if not self.running:
             raise PartFailed(self.with_log(f"{self.program.name} ended by itself with {self.describe_exit()}"))
 
     def send(self, number: signal.Signals) -> None:
-        """Send it to the program alone; no error if that has ended."""
+        """Send a signal to the program alone. No error if it has ended."""
         if not self._reaped:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, grace: float = 10.0) -> bool:
-        """Ask the program to end, then end what is left of its group; whether it ended by itself within `grace` seconds."""
+        """Ask the program to end, then kill the rest of its group. True if it ended by itself within `grace` seconds."""
         if self.running:
             self.send(number)
         graceful = self.wait(grace)
@@ -146,11 +146,11 @@ class Process:
         return graceful
 
     def kill(self) -> None:
-        """End the program, its children and its process group at once, and return when they are gone; again is no error."""
+        """Kill the program, its children and its process group, and return when they are gone. Idempotent."""
         if self._reaped:
             return
-        # Nobody reaps the program before the last line, nor its children while it is stopped, so that until then
-        # their numbers cannot come to name other processes.
+        # The program is not reaped before the last lines, and its children are not while it is stopped: until then
+        # the kernel cannot reuse their process ids.
         self.send(signal.SIGSTOP)
         children = [os.pidfd_open(child) for child in _children(self.pid)]  # PostgreSQL's leave the group
         os.killpg(self.pid, signal.SIGKILL)
@@ -163,14 +163,14 @@ class Process:
         os.close(self._pidfd)
 
     def log_tail(self, lines: int = _TAIL) -> str:
-        """The last lines that this run of the program wrote."""
+        """Return the last log lines of this run."""
         with self.program.log.open("rb") as log:
             log.seek(self._log_start)
             text = log.read().decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def with_log(self, message: str) -> str:
-        """`message`, followed by the end of the log and where the whole of it is."""
+        """Return `message`, followed by the end of the log and its path."""
         return f"{message}\n{self.log_tail()}\n(log: {self.program.log})"
 
     def describe_exit(self) -> str:
@@ -181,23 +181,23 @@ class Process:
 
 
 def _private(path: str, flags: int) -> int:
-    """Opens a file that only we can read: servers log statements, and statements hold passwords."""
+    """Open a file that only its owner can read: servers log statements, which hold passwords."""
     return os.open(path, flags, 0o600)
 
 
 def _await_end(pidfd: int, timeout: float) -> bool:
-    """Whether the process ended within `timeout` seconds."""
+    """True if the process ended within `timeout` seconds."""
     end = select.poll()
     end.register(pidfd, select.POLLIN)
     return bool(end.poll(timeout * 1000))
 
 
 def _children(parent: int) -> list[int]:
-    """The process ids of the direct children."""
+    """Return the process ids of the direct children."""
     children: list[int] = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
-            # "pid (name) state parent …", where a name may hold anything
+            # "pid (name) state parent …"; a name may contain any character
             _, _, rest = (process / "stat").read_text().rpartition(")")
             if int(rest.split()[1]) == parent:
                 children.append(int(process.name))
@@ -205,10 +205,10 @@ def _children(parent: int) -> list[int]:
 
 
 class _Spawner:
-    """Starts every child from one thread that lives as long as the process.
+    """A thread that starts every child, and lives as long as the process.
 
-    The kernel's "parent", whose end sends the death signal, is the thread that forked. Started from a worker thread
-    of a test or an executor, a child would die with that thread.
+    The kernel's "parent", whose end sends the death signal, is the thread that forked. A child of a worker thread
+    of a test or an executor would die with that thread.
     """
 
     def __init__(self) -> None:
@@ -222,7 +222,7 @@ class _Spawner:
         def work() -> None:
             try:
                 outcome.set_result(spawn())
-            except BaseException as error:  # the caller's, whatever it is
+            except BaseException as error:  # raised in the caller
                 outcome.set_exception(error)
 
         self._work.put(work)
@@ -238,7 +238,7 @@ _current: _Spawner | None = None
 
 
 def _spawner() -> _Spawner:
-    """The spawner of this process; a fork takes over the variable, but not the thread."""
+    """Return the spawner of this process. A fork copies the variable, but not the thread."""
     global _current
     with _lock:
         if _current is None or _current.owner != os.getpid():

@@ -1,6 +1,7 @@
-"""Tells a waiting person what is going on and how long it takes: a line that redraws itself on a terminal, plain lines elsewhere.
+"""Progress output for a waiting user: a line that redraws itself on a terminal, plain lines elsewhere.
 
-The starters know only the `StepProgress` protocol, so that tests can be silent. It needs Python alone: packages are installed under it.
+The starters use only the `StepProgress` protocol, so that tests can be silent. It imports only the standard library, because it
+also runs while packages are installed.
 """
 
 import itertools
@@ -20,24 +21,24 @@ _BAR = 20
 
 
 class ProgressStep(Protocol):
-    """Something that takes a while."""
+    """A step that takes some time."""
 
     def update(self, detail: str, *, fraction: float | None = None) -> None:
-        """Say what is happening right now, and how much of the step is done, from 0 to 1. Cheap: may be called thousands of times."""
+        """Report the current activity, and the finished part of the step, from 0 to 1. Cheap: may be called thousands of times."""
 
 
 class StepProgress(Protocol):
-    """Where steps are told."""
+    """An output for steps."""
 
     def step(self, title: str, expected: float | None = None) -> AbstractContextManager[ProgressStep]:
-        """Tell that `title` (lower case, "-ing") begins, and on leaving, that it is done or failed, and how long it took.
+        """Report that `title` (lower case, "-ing") begins, and on exit, that it is done or failed, with its duration.
 
-        `expected` is how many seconds it usually takes.
+        `expected` is the usual number of seconds.
         """
 
 
 class Silence:
-    """Tells nothing."""
+    """A silent output."""
 
     @contextmanager
     def step(self, title: str, expected: float | None = None) -> Iterator[ProgressStep]:  # noqa: ARG002 - the protocol's
@@ -50,7 +51,7 @@ class _Mute:
 
 
 class State:
-    """One step: its latest update, and what that says about the time. Read by the thread that tells it."""
+    """One step: its latest update, and an estimate of its time. The reporting thread reads it."""
 
     def __init__(self, title: str, expected: float | None, clock: Clock = time.monotonic) -> None:
         self.title = title
@@ -71,9 +72,9 @@ class State:
 
     @property
     def total(self) -> float | None:
-        """The seconds that the whole step will take; None if nothing is known.
+        """The estimated seconds of the whole step; None if nothing is known.
 
-        At first what was expected, then more and more what the speed so far says.
+        At first the expected time, then more and more an estimate from the speed so far.
         """
         if self.expected is None or self.fraction is None:
             return self.expected
@@ -134,7 +135,7 @@ class _Telling(ABC):
 
 
 class Lines(_Telling):
-    """Plain lines for logs. A step that ends before `quiet` seconds tells nothing but its first line."""
+    """Plain lines for logs. A step that ends before `quiet` seconds writes only its first line."""
 
     def __init__(self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, every=every, clock=clock)
@@ -155,7 +156,7 @@ class Lines(_Telling):
 
 
 class Live(_Telling):
-    """One line with a bar and the time that redraws itself, on a terminal."""
+    """One line on a terminal, with a bar and the time. It redraws itself."""
 
     def __init__(self, stream: TextIO, *, every: float = 0.2, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, every=every, clock=clock)
@@ -175,13 +176,13 @@ class Live(_Telling):
 
 
 def progress_for(stream: TextIO | None = None) -> StepProgress:
-    """`Live` on a terminal, else `Lines`; standard error unless another stream is named."""
+    """Return `Live` for a terminal, else `Lines`. The default stream is standard error."""
     stream = stream or sys.stderr
     return Live(stream) if stream.isatty() and os.environ.get("TERM") != "dumb" else Lines(stream)
 
 
 def duration(seconds: float) -> str:
-    """As a person says it: ``3.2 s``, ``45 s``, ``2 min 05 s``."""
+    """Return a readable time: ``3.2 s``, ``45 s``, ``2 min 05 s``."""
     if seconds < 10:
         return f"{seconds:.1f} s".replace(".0", "")
     whole = round(seconds)
@@ -189,7 +190,7 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """An estimate, no more exact than it is: ``about 15 s``, ``about 4 min``."""
+    """Return a rounded estimate: ``about 15 s``, ``about 4 min``."""
     return f"about {round(seconds / 60)} min" if seconds >= 90 else f"about {max(5, 5 * round(seconds / 5))} s"
 
 

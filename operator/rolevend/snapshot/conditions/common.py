@@ -33,7 +33,7 @@ def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
     if not named:
         return (ConditionUpdate("Isolated", "True", "EphemeralUser", "each role has a user of its own, which holds nothing else"),)
     cause = (
-        "A session of it may take any role that the user holds, of whomever the agent acts for at that time, and put all of them aside to "
+        "A session of it may use any role that the user holds, for all people that the agent acts for at that time, or drop all of them to "
         "read what the user itself may read: nothing but the agent keeps two people apart. Without agentUser each role has its own user"
     )
     return (ConditionUpdate("Isolated", "False", "AgentUser", f"spec.agents: roles are granted to the user {shortened(named)}. {cause}"),)

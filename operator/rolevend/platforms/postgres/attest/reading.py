@@ -1,4 +1,4 @@
-"""What a role reads: exactly the rows and cells of its profile and its lease, whatever other roles do at the same time."""
+"""Reads of a role: exactly the rows and cells of its profile and its lease, whatever other roles do at the same time."""
 
 from dataclasses import replace
 from typing import LiteralString

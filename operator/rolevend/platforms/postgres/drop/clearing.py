@@ -44,12 +44,12 @@ class Clearing:
         """`pool` is a dedicated pool of the vendor's login."""
         self._pool = pool
         self._cluster = cluster
-        self._attempt = f"end what is in the way on {where}"
+        self._attempt = f"end blocking sessions on {where}"
         self._ended: deque[LimitViolation] = deque(maxlen=_MOST_UNTOLD)
 
     @contextmanager
     def watching(self, attempt: str, waiting: Sequence[Connection]) -> Iterator[InTheWay]:
-        """Watch during the block. Yields the sessions that still block; `attempt` completes "it was in the way of the attempt to …"."""
+        """Watch during the block. Yields the sessions that still block; `attempt` completes "it blocked the attempt to …"."""
         found, done = InTheWay(), threading.Event()
         pids = [connection.info.backend_pid for connection in waiting]
         watcher = threading.Thread(target=self._watch, args=(attempt, pids, found, done), name="clearing", daemon=True)
@@ -87,6 +87,4 @@ class Clearing:
             found.sessions[pid] = role or "a role that is gone"
         if ended and pid not in told and cluster == self._cluster:
             told.add(pid)
-            self._ended.append(
-                LimitViolation(RoleName(role), Uid(uid), LimitAction.TERMINATED, f"it was in the way of the attempt to {attempt}")
-            )
+            self._ended.append(LimitViolation(RoleName(role), Uid(uid), LimitAction.TERMINATED, f"it blocked the attempt to {attempt}"))

@@ -20,11 +20,11 @@ MANAGED = (
 )
 UNENDABLE = (
     "rv_owner is no member of pg_signal_backend: sessions of a vended role that somebody drops by hand go on, and read nothing; "
-    "to mend it, run as one who may: GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE"
+    "to fix it, run as a role that may: GRANT pg_signal_backend TO rv_owner WITH INHERIT TRUE, SET FALSE"
 )
 UNBOUNDED_FILES = (
     "rv_owner may not set temp_file_limit: temporary files of vended roles have no bound but the server's own; "
-    "to mend it, run as one who may: GRANT SET ON PARAMETER temp_file_limit TO rv_owner"
+    "to fix it, run as a role that may: GRANT SET ON PARAMETER temp_file_limit TO rv_owner"
 )
 UNRESERVED = (
     "reserved_connections is 0: vended roles can take every connection, and then the operator can end none of them; "
@@ -36,7 +36,7 @@ def not_reserved_for(logins: Sequence[str]) -> str:
     """Return the limitation that the operator's logins get no reserved connections."""
     return (
         f"{' and '.join(logins)} may not use reserved connections: while vended roles have all others, the operator can end none of them; "
-        f"to mend it, run as one who may: GRANT pg_use_reserved_connections TO {', '.join(logins)} WITH INHERIT TRUE, SET FALSE"
+        f"to fix it, run as a role that may: GRANT pg_use_reserved_connections TO {', '.join(logins)} WITH INHERIT TRUE, SET FALSE"
     )
 
 
@@ -177,7 +177,7 @@ def _tables(survey: Survey) -> Iterator[Finding]:
         elif not table.owner_is_mine and table.owner in survey.owners:
             text = (
                 f"is owned by {table.owner}, which {survey.server.administrator} may not grant to the programmer; "
-                f"run as one who may: GRANT {table.owner} TO {survey.server.administrator} WITH ADMIN TRUE"
+                f"run as a role that may: GRANT {table.owner} TO {survey.server.administrator} WITH ADMIN TRUE"
             )
             yield Finding(FindingKind.REFUSED, table.shown, text)
         elif not table.has_row_security:

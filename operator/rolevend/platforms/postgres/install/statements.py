@@ -57,7 +57,7 @@ def _hardening(survey: Survey) -> Iterator[InstallStatement]:
     for (kind, privilege), rights in groupby(taken, key=lambda right: (right.kind, right.privilege)):
         for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
             on = f"{privilege} ON {kind} {', '.join(objects)}"
-            yield InstallStatement(f"GRANT {on} TO rv_public", "Whoever was here keeps this.")
+            yield InstallStatement(f"GRANT {on} TO rv_public", "Existing accounts keep this.")
             yield InstallStatement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
     if taken and survey.everybody:
         members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
@@ -101,7 +101,7 @@ def _programmer(survey: Survey, options: PostgresInstallOptions) -> Iterator[Ins
 def _consent(survey: Survey) -> Iterator[InstallStatement]:
     """Accept the exposed functions that the plan lists; all others are drift."""
     yield InstallStatement(
-        "DELETE FROM rolevend.consented", "Whoever installs consents to what this plan lists as open to vended roles, and to no more."
+        "DELETE FROM rolevend.consented", "The installation consents to what this plan lists as open to vended roles, and to no more."
     )
     for kind, text in _CONSENT.items():
         objects = [sql.Literal(each.object) for each in survey.exposed if each.kind == kind]

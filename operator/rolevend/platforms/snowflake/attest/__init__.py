@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 PARTS: Mapping[str, tuple[Trial, ...]] = {
-    "What a role reads": reading.TRIALS,
+    "Reads of a role": reading.TRIALS,
     "The wall on governed tables": deny_policies.TRIALS,
-    "What an agent could try": attacks.TRIALS,
+    "Attacks of an agent": attacks.TRIALS,
     "Snowflake's policies": policies.TRIALS,
     "Logins": logins.TRIALS,
     "The end of a role": ending.TRIALS,
-    "What else is assumed": assumptions.TRIALS,
+    "Other assumptions": assumptions.TRIALS,
 }
 TRIALS: tuple[Trial, ...] = tuple(each for trials in PARTS.values() for each in trials)
 

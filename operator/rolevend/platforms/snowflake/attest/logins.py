@@ -1,4 +1,4 @@
-"""Who logs in, and the operator's two logins: the vendor reads nothing and makes nothing but roles of profiles that are built; the
+"""Logins of users, and the operator's two logins: the vendor reads nothing and makes nothing but roles of profiles that are built; the
 programmer makes profiles and policies, and no role that anybody can log in with."""
 
 import base64

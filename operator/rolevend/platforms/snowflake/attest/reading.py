@@ -1,4 +1,4 @@
-"""What a role reads: exactly the rows and cells of its profile and its lease, with any settings of its session and any query."""
+"""Reads of a role: exactly the rows and cells of its profile and its lease, with any settings of its session and any query."""
 
 from collections.abc import Mapping
 from dataclasses import replace

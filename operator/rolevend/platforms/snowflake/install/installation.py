@@ -74,7 +74,7 @@ def for_tools(account: Account, options: SnowflakeInstallOptions) -> Iterator[Sn
         for schema, which in product(sorted(options.schemas), (Sql("ALL"), Sql("FUTURE"))):
             yield SnowflakeInstallStatement(
                 compose("GRANT SELECT ON {} TABLES IN SCHEMA {} TO ROLE {} WITH GRANT OPTION", which, qualified(database, schema), to),
-                "Who asks through a semantic view reads the tables behind it by their own names, each under policies of ours.",
+                "A query of a semantic view reads the tables behind it by their own names, each under policies of ours.",
             )
     for schema in sorted(schemas):
         yield SnowflakeInstallStatement(
@@ -93,10 +93,10 @@ def for_tools(account: Account, options: SnowflakeInstallOptions) -> Iterator[Sn
 def _cortex(tool: ToolId, to: Sql) -> Iterator[SnowflakeInstallStatement]:
     role = cortex_role(tool.name)
     yield SnowflakeInstallStatement(
-        compose("CREATE ROLE IF NOT EXISTS {}", role), f"It holds {tool.name}, of which only an administrator disposes."
+        compose("CREATE ROLE IF NOT EXISTS {}", role), f"It holds {tool.name}, which only an administrator can grant."
     )
     yield SnowflakeInstallStatement(
-        compose("GRANT DATABASE ROLE {} TO ROLE {}", database_role(tool.name), role), "It lets whoever has it call models."
+        compose("GRANT DATABASE ROLE {} TO ROLE {}", database_role(tool.name), role), "It lets its holders call models."
     )
     yield SnowflakeInstallStatement(
         compose("GRANT OWNERSHIP ON ROLE {} TO ROLE {} COPY CURRENT GRANTS", role, to), "Only the owner of a role grants it."

@@ -112,7 +112,7 @@ def _control() -> Iterator[SnowflakeInstallStatement]:
     )
     yield SnowflakeInstallStatement(
         compose("CREATE TABLE IF NOT EXISTS {} (PROFILE VARCHAR NOT NULL, PLACE VARCHAR NOT NULL, FRAGMENT VARCHAR NOT NULL)", FRAGMENT),
-        "What each profile adds to a table's policies, so that they can be put together again.",
+        "The part of each profile in a table's policies, so that they can be rebuilt.",
     )
     yield SnowflakeInstallStatement(
         compose(
@@ -145,7 +145,7 @@ def _control() -> Iterator[SnowflakeInstallStatement]:
 def _vendor(account: Account) -> Iterator[SnowflakeInstallStatement]:
     to = VENDOR
     yield SnowflakeInstallStatement(
-        compose("GRANT CREATE ROLE ON ACCOUNT TO ROLE {}", to), "A vended role is a role. What it makes it owns, and nothing else."
+        compose("GRANT CREATE ROLE ON ACCOUNT TO ROLE {}", to), "A vended role is a role. The vendor owns only those that it makes."
     )
     yield SnowflakeInstallStatement(
         compose("GRANT CREATE USER ON ACCOUNT TO ROLE {}", to), "Each vended role has a user of its own, which goes with it."
@@ -271,7 +271,7 @@ def _reaper() -> Iterator[SnowflakeInstallStatement]:
     )
     yield SnowflakeInstallStatement(
         compose("GRANT OPERATE ON TASK {} TO ROLE ACCOUNTADMIN", REAPER),
-        "Who administers the account may stop and start it, as on the next line.",
+        "An administrator may stop and start it, as on the next line.",
     )
     yield SnowflakeInstallStatement(compose("ALTER TASK {} RESUME", REAPER), "A task is made suspended.")
 
