@@ -78,6 +78,7 @@ class Agent:
             for _ in range(QUERIES - 1):
                 await self._read(connection, person, _READ)
             lingering = asyncio.create_task(self._read(connection, person, _LINGER))
+            await asyncio.to_thread(eventually, lambda: self._is_lingering(connection.info.backend_pid))
             await self._release(role)
             try:
                 await lingering
@@ -90,6 +91,10 @@ class Agent:
             if answer.status_code in (202, 204, 404):
                 return
             assert answer.status_code == 503, answer.text
+
+    def _is_lingering(self, backend: int) -> bool:
+        running = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+        return bool(self._proven.site.warehouse.ask(running, backend))
 
     async def _read(self, connection: "psycopg.AsyncConnection[tuple[str, int]]", person: str, query: str) -> None:
         cursor = await connection.execute(query)
