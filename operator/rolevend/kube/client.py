@@ -47,6 +47,12 @@ class ResourcePath:
         return "/".join(parts)
 
 
+def path_of(kind: type[Resource]) -> ResourcePath:
+    """Return the path of one of rolevend's own kinds."""
+    return ResourcePath(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
+
+
+VENDED_ROLES: Final = path_of(VendedRole)
 SECRETS = ResourcePath("/api/v1", "secrets")
 NAMESPACES = ResourcePath("/api/v1", "namespaces")
 CONFIG_MAPS = ResourcePath("/api/v1", "configmaps")
@@ -276,10 +282,3 @@ def _error(status: int, attempted: str, message: str) -> Exception:
             return ClusterUnavailable(text)
         case _:
             return Rejected(text)
-
-
-def path_of(kind: type[Resource]) -> Path:
-    return Path(f"/apis/{API_VERSION}", kind_named(kind.__name__).plural)
-
-
-VENDED_ROLES: Final = path_of(VendedRole)
