@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from rolevend.app.platform import install, plan, read_manifest
+from rolevend.app.manifest import read_manifest
+from rolevend.app.platform import install, plan
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.ports import free_ports

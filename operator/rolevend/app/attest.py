@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from rolevend.app.drivers import drivers
-from rolevend.app.platform import read_manifest
+from rolevend.app.manifest import read_manifest
 from rolevend.controllers.attestation import attestation_of
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, parse, values

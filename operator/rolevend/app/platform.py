@@ -1,15 +1,15 @@
 """`rolevend platform plan|install|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import yaml
 
+from rolevend.app.manifest import login_secrets, read_manifest
 from rolevend.errors import InvalidInput, PlatformUnavailable
-from rolevend.kinds import DataPlatform, parse, values
+from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
 from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions
@@ -19,36 +19,6 @@ from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.install.installer import share
 from rolevend.platforms.protocol import Secret
-
-
-def login_secrets(platform: DataPlatform, namespace: str, *, programmer: Mapping[str, str], vendor: Mapping[str, str]) -> str:
-    """Return the Secrets that the manifest refers to, as YAML for `kubectl apply`."""
-    credentials = platform.spec.credentials
-    logins = {credentials.programmer_secret_ref.name: programmer, credentials.vendor_secret_ref.name: vendor}
-    secrets = (
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace},
-            "type": "Opaque",
-            "stringData": dict(login),
-        }
-        for name, login in logins.items()
-    )
-    return yaml.safe_dump_all(secrets, sort_keys=False)
-
-
-def read_manifest(manifest: Path) -> DataPlatform:
-    """Return the DataPlatform in the file. Raises InvalidInput unless there is exactly one."""
-    try:
-        documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(str(manifest), f"cannot be read as YAML: {' '.join(str(error).split())}") from error
-    platforms = [each for each in documents if each.get("kind") == "DataPlatform"]
-    if len(platforms) != 1:
-        raise InvalidInput(str(manifest), f"must hold one object of kind DataPlatform, and holds {len(platforms)}")
-    return parse(DataPlatform, platforms[0])
-
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rolevend.app.platform import login_secrets
+from rolevend.app.manifest import login_secrets
 from rolevend.errors import Conflict, InvalidInput
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text

@@ -45,7 +45,7 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
 
     For Snowflake print a script for an administrator, without a connection.
     """
-    from rolevend.app.platform import read_manifest
+    from rolevend.app.manifest import read_manifest
 
     found = read_manifest(manifest)
     if found.spec.snowflake is not None:
@@ -81,7 +81,7 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
 @options.namespace()
 def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, namespace: str) -> None:
     """Run the plan with this digest, and write the operator's two logins as Secrets."""
-    from rolevend.app.platform import read_manifest
+    from rolevend.app.manifest import read_manifest
 
     found = read_manifest(manifest)
     if found.spec.snowflake is not None:
@@ -139,7 +139,7 @@ def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, ou
 
     The commands of `rolevend policy` take this file. Equal databases give equal files, so you can keep it in git.
     """
-    from rolevend.app.platform import read_manifest
+    from rolevend.app.manifest import read_manifest
 
     found, as_json = read_manifest(manifest), output.suffix == ".json"
     if found.spec.snowflake is not None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rolevend.app.attest import attest_directly
-from rolevend.app.platform import login_secrets, read_manifest
+from rolevend.app.manifest import login_secrets, read_manifest
 from rolevend.errors import PlatformUnavailable
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "00-minimal" / "platform.yaml"

@@ -1,0 +1,38 @@
+"""Read a DataPlatform from a file, and write the two Secrets with the operator's logins that it refers to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from rolevend.errors import InvalidInput
+from rolevend.kinds import DataPlatform, parse
+
+
+def read_manifest(manifest: Path) -> DataPlatform:
+    """Return the DataPlatform in the file. Raises InvalidInput unless there is exactly one."""
+    try:
+        documents = [each for each in yaml.safe_load_all(manifest.read_text()) if isinstance(each, dict)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(str(manifest), f"cannot be read as YAML: {' '.join(str(error).split())}") from error
+    platforms = [each for each in documents if each.get("kind") == "DataPlatform"]
+    if len(platforms) != 1:
+        raise InvalidInput(str(manifest), f"must hold one object of kind DataPlatform, and holds {len(platforms)}")
+    return parse(DataPlatform, platforms[0])
+
+
+def login_secrets(platform: DataPlatform, namespace: str, *, programmer: Mapping[str, str], vendor: Mapping[str, str]) -> str:
+    """Return the Secrets that the manifest refers to, as YAML for `kubectl apply`."""
+    credentials = platform.spec.credentials
+    logins = {credentials.programmer_secret_ref.name: programmer, credentials.vendor_secret_ref.name: vendor}
+    secrets = (
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "type": "Opaque",
+            "stringData": dict(login),
+        }
+        for name, login in logins.items()
+    )
+    return yaml.safe_dump_all(secrets, sort_keys=False)
