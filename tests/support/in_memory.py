@@ -129,6 +129,7 @@ class Driver:
     """Of one process. `builds`: it has the programmer's credential."""
 
     max_parallel_vends = None
+    prepares_slowly = False
 
     def __init__(self, database: Database, *, builds: bool) -> None:
         self._database = database
@@ -146,6 +147,9 @@ class Driver:
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         return PasswordCredential(lease.role, Secret(randomness(8).hex()), Address("db.example.org", 5432, "claims"))
+
+    def prepare(self, credential: Credential) -> Credential:
+        return credential
 
     def vend(self, vends: list[tuple[Lease, Credential]]) -> list[CreatedRole]:
         self._answers()
@@ -180,6 +184,9 @@ class Connected:
         self._connected = {name: Connection(PlatformExecutor(name, driver, 2)) for name, driver in drivers.items()}
 
     def get(self, name: PlatformName) -> "Connection | None":
+        return self._connected.get(name)
+
+    async def appeared(self, name: PlatformName, _within: float) -> "Connection | None":
         return self._connected.get(name)
 
     def disconnect(self, name: PlatformName) -> None:

@@ -1,6 +1,7 @@
 """Runs a synchronous driver for asynchronous callers, in threads of its own: a slow platform does not delay others."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,7 @@ class PlatformExecutor:
         calls = workers if driver.max_parallel_vends is None else driver.max_parallel_vends
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
+        self._prepares = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix=f"{name}-prepare")
         self._breaker = CircuitBreaker(time.monotonic)
         self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, apart=driver.max_parallel_vends is not None)
         self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic)
@@ -128,6 +130,10 @@ class PlatformExecutor:
 
     async def vend(self, lease: Lease, credential: Credential) -> CreatedRole:
         self._require_open()
+        if self._driver.prepares_slowly:
+            credential = await self._run(self._prepares, lambda: self._driver.prepare(credential))
+        else:
+            credential = self._driver.prepare(credential)
         return await self._vend_queue.vend((lease, credential))
 
     async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
@@ -148,7 +154,7 @@ class PlatformExecutor:
 
     def _close(self) -> None:
         self._attests.shutdown(wait=False)
-        for pool in (self._vends, self._drops, self._builds, self._looks):
+        for pool in (self._prepares, self._vends, self._drops, self._builds, self._looks):
             pool.shutdown(wait=True)
         self._driver.close()
 

@@ -96,11 +96,22 @@ class PlatformRegistry:
         self._poll_handlers: list[PollHandler] = []
         self._at_work: dict[PlatformName, ConnectedPlatform] = {}
         self._tasks: dict[PlatformName, asyncio.Task[None]] = {}
+        self._started = asyncio.Event()
+        """Set, and replaced, when a platform is started."""
 
     def __iter__(self) -> Iterator[tuple[PlatformName, ConnectedPlatform]]:
         return iter(list(self._at_work.items()))
 
     def get(self, name: PlatformName) -> ConnectedPlatform | None:
+        return self._at_work.get(name)
+
+    async def appeared(self, name: PlatformName, within: float) -> ConnectedPlatform | None:
+        """Return the platform as soon as its DataPlatform exists, or None after `within` seconds."""
+        if name not in self._at_work and within > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    while name not in self._at_work:
+                        await self._started.wait()
         return self._at_work.get(name)
 
     def add_poll_handler(self, handler: PollHandler) -> None:
@@ -141,6 +152,8 @@ class PlatformRegistry:
 
     def _start(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         self._at_work[name] = at_work
+        self._started.set()
+        self._started = asyncio.Event()
         self._tasks[name] = asyncio.create_task(self._run(name, at_work), name=f"platform-{name}")
 
     @staticmethod

@@ -83,6 +83,8 @@ class PasswordCredential:
     role: RoleName
     password: Secret
     address: Address
+    verifier: str | None = field(default=None, repr=False, compare=False)
+    """The form of the password that the platform stores; None until `Platform.prepare` has computed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,17 @@ class Platform(Protocol):
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
         """Return a new login for the lease's role. Pure: the caller stores it before the role exists."""
+        ...
+
+    @property
+    def prepares_slowly(self) -> bool:
+        """True if `prepare` takes longer than a switch of threads."""
+        ...
+
+    def prepare(self, credential: Credential) -> Credential:
+        """Return the credential with everything that `vend` needs and can compute without the platform. Pure. `vend` computes it for a
+        credential that was not prepared, but one after the other.
+        """
         ...
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:

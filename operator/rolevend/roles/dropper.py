@@ -54,7 +54,7 @@ class ImmediateDrops:
 
         The platform's queue retries a failed drop; `patience` is how many seconds to wait for its success.
         """
-        connected = self._platforms.get(request.platform)
+        connected = await self._platforms.appeared(request.platform, patience)
         if connected is None:
             cause = (
                 f"there is no DataPlatform {request.platform}, or it cannot be read; it must be there, under this name, to drop the role"

@@ -19,7 +19,7 @@ class Snapshots(Protocol):
 
 
 class AsyncPlatform(Protocol):
-    """A driver behind its bounded executor: the awaitable form of `platforms.base.Platform`, with the same guarantees."""
+    """A driver behind its bounded executor: the awaitable form of `platforms.protocol.Platform`, with the same guarantees."""
 
     async def ensure(self, profile: Profile) -> None: ...
 

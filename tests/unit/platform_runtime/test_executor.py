@@ -4,17 +4,33 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import cast
 
 import pytest
 
 from rolevend.errors import PlatformBusy, PlatformUnavailable
-from rolevend.model import PlatformName, ProfileName, RoleName, Uid
-from rolevend.plan import Profile
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, ProfileName, RoleName, Uid, User
+from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.executor import BUILDERS, PlatformExecutor
+from rolevend.platform_runtime.queues import Vend
 from rolevend.platforms.progress import BuildProgress, ProgressCallback
-from rolevend.platforms.protocol import CheckResult, DropRequest, EndReason, InstallMode, Outcome, Platform, Randomness, ServerFacts
+from rolevend.platforms.protocol import (
+    Address,
+    CheckResult,
+    CreatedRole,
+    DropRequest,
+    EndReason,
+    InstallMode,
+    Outcome,
+    PasswordCredential,
+    Platform,
+    Randomness,
+    Secret,
+    ServerFacts,
+)
 
 WAREHOUSE = PlatformName("warehouse")
 PATIENCE = 10.0
@@ -250,3 +266,46 @@ async def test_closing_waits_for_no_attestation_which_goes_on_to_its_end(executo
     assert not attesting.done()
     driver.finish.set()
     assert await soon(attesting) == (CheckResult("read the table", Outcome.PASSED),)
+
+
+class Hasher(Builder):
+    """Of a driver the part that vends: a credential is prepared when two of them are at it."""
+
+    prepares_slowly = True
+
+    def __init__(self) -> None:
+        super().__init__("one")
+        self.both = threading.Barrier(2, timeout=PATIENCE)
+        self.vended: list[str] = []
+
+    def prepare(self, credential: PasswordCredential) -> PasswordCredential:
+        self.both.wait()
+        return replace(credential, verifier=f"of {credential.role}")
+
+    def vend(self, vends: Sequence[Vend]) -> Sequence[CreatedRole]:
+        self.vended += [str(cast(PasswordCredential, credential).verifier) for _, credential in vends]
+        return [CreatedRole(lease.role, None) for lease, _ in vends]
+
+
+def wanted(role: str) -> Vend:
+    lease = Lease(
+        RoleName(role),
+        ClusterId("c"),
+        Uid(role),
+        ProfileName("one"),
+        ObjectName("agents", "a"),
+        AgentHandle("A"),
+        User("https://idp.example.org", "jane"),
+        Attributes(),
+        datetime(2030, 1, 1, tzinfo=UTC),
+    )
+    return lease, PasswordCredential(RoleName(role), Secret("s"), Address("db", 5432, "d"))
+
+
+async def test_credentials_of_several_vends_are_prepared_at_once_and_before_the_call():
+    driver = Hasher()
+    executor = PlatformExecutor(WAREHOUSE, cast(Platform, driver), workers=1)
+    await soon(asyncio.gather(*(executor.vend(*wanted(role)) for role in ("A", "B"))))
+    await executor.close()
+
+    assert sorted(driver.vended) == ["of A", "of B"]

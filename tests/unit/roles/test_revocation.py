@@ -109,6 +109,9 @@ class Database:
     def __init__(self) -> None:
         self.dropped: list[str] = []
 
+    async def appeared(self, name: PlatformName, _within: float) -> "Database":
+        return self.get(name)
+
     def get(self, name: PlatformName) -> "Database":
         return self
 

@@ -26,7 +26,7 @@ from rolevend.platforms.postgres.drop.clearing import Clearing
 from rolevend.platforms.postgres.drop.drops import Tombstone, drop_all, tombstone_of
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
 from rolevend.platforms.postgres.sql_files import query
-from rolevend.platforms.postgres.vend.vends import vend_all
+from rolevend.platforms.postgres.vend.vends import prepared, vend_all
 from rolevend.platforms.progress import ProgressCallback, no_progress
 from rolevend.platforms.protocol import (
     Address,
@@ -49,6 +49,7 @@ from rolevend.platforms.protocol import (
 )
 
 _PASSWORD_BYTES = 32
+_SLOW_ITERATIONS = 256
 _CURB = "SELECT role, uid, act, why FROM rolevend.curb(%(cluster)s)"
 
 
@@ -127,6 +128,14 @@ class PostgresPlatform:
     def credential(self, lease: Lease, randomness: Randomness) -> PasswordCredential:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
         return PasswordCredential(lease.role, Secret(password), self._agent_address)
+
+    @property
+    def prepares_slowly(self) -> bool:
+        """True if SCRAM takes longer than a switch of threads, as with PostgreSQL's default of 4,096 rounds."""
+        return self._limits.scram_iterations >= _SLOW_ITERATIONS
+
+    def prepare(self, credential: Credential) -> Credential:
+        return prepared(credential, self._limits.scram_iterations) if isinstance(credential, PasswordCredential) else credential
 
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
         attempt = f"vend on {self._where}"

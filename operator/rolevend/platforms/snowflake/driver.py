@@ -152,6 +152,13 @@ class SnowflakePlatform:
             return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
+    @property
+    def prepares_slowly(self) -> bool:
+        return False
+
+    def prepare(self, credential: Credential) -> Credential:
+        return credential
+
     def vend(self, vends: Sequence[tuple[Lease, Credential]]) -> Sequence[CreatedRole]:
         """See the protocol. Three requests per role, in sequence; concurrent callers: see `max_parallel_vends`."""
         answers = [self._vend_one(*each) for each in vends]

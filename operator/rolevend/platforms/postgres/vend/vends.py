@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,6 +32,15 @@ _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._:-]")
 
 Run = Callable[[Callable[[Connection], Any]], Any]
 """Calls a function with a connection and returns its result."""
+
+
+def prepared(credential: PasswordCredential, iterations: int) -> PasswordCredential:
+    """Return the credential with its verifier, salted by the password, which has 256 random bits: the same vend gives the same verifier."""
+    if credential.verifier is not None:
+        return credential
+    password = credential.password.reveal()
+    salt = hashlib.sha256(f"rolevend salt of {credential.role} {password}".encode()).digest()[:SALT_BYTES]
+    return replace(credential, verifier=verifier(password, salt, iterations))
 
 
 def vend_all(run: Run, attempt: str, vends: Sequence[tuple[Lease, Credential]], iterations: int) -> Sequence[CreatedRole]:
@@ -83,7 +93,7 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
         "cluster": lease.cluster,
         "uid": lease.uid,
         "profile": lease.profile,
-        "verifier": _verifier(credential, iterations),
+        "verifier": prepared(credential, iterations).verifier,
         "expires_at": lease.expires_at.isoformat(),
         "agent": str(lease.agent),
         "issuer": lease.user.issuer,
@@ -127,13 +137,6 @@ def application_name(task: Task | None) -> dict[str, str]:
     digest = "" if task.intent_digest is None else f":{task.intent_digest.removeprefix('sha256:')[:_DIGEST_DIGITS]}"
     plain = _NOT_PLAIN.sub("_", task.id)
     return {"application_name": f"task:{plain}"[: _LONGEST_APPLICATION_NAME - len(digest)] + digest}
-
-
-def _verifier(credential: PasswordCredential, iterations: int) -> str:
-    """Return the verifier, salted by the password, which has 256 random bits: the same vend gives the same verifier."""
-    password = credential.password.reveal()
-    salt = hashlib.sha256(f"rolevend salt of {credential.role} {password}".encode()).digest()[:SALT_BYTES]
-    return verifier(password, salt, iterations)
 
 
 def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
