@@ -1,5 +1,6 @@
 """A runner for checks. Each check tries one promise or one attack. A driver provides its checks, and the rules for its errors."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 
+_log = logging.getLogger(__name__)
 Step = TypeVar("Step")
 CanariesT = TypeVar("CanariesT")
 """The canaries of one kind of platform."""
@@ -57,14 +59,16 @@ def run_checks(
 ) -> tuple[CheckResult, ...]:
     """Return one result for each check, in order.
 
-    If a check could not be tried and another one failed, the results leave out the check that could not be tried.
+    If a check could not be tried and another one failed, the results leave out the check that could not be tried. The same holds for a
+    check that raises an internal error.
 
     Raises:
         Unavailable: the attestation is not `wanted` any more; or a check could not be tried and none failed.
+        Exception: an internal error of a check, and no check failed.
     """
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
         ahead(canaries)
-    untried: list[Unavailable] = []
+    untried: list[Exception] = []
     results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):
         raise untried[0]
@@ -79,15 +83,16 @@ def attested(
     Returns the results also if the canaries could not be removed and a check failed.
 
     Raises:
-        Unavailable: canaries could not be deployed, examined or removed, and no check failed.
+        Exception: canaries could not be deployed, examined or removed, and no check failed.
     """
     results: tuple[CheckResult, ...] = ()
     try:
         with deployed as canaries:
             results = examine(canaries)
-    except Unavailable:
+    except Exception:
         if not any(result.outcome is Outcome.FAILED for result in results):
             raise
+        _log.warning("canaries are left on the platform: the next attestation removes them", exc_info=True)
     return results
 
 
@@ -100,7 +105,7 @@ def while_wanted(steps: Iterable[Step], wanted: Callable[[], bool]) -> Iterator[
 
 
 def _results(
-    checks: Iterable[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, untried: list[Unavailable]
+    checks: Iterable[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, untried: list[Exception]
 ) -> Iterator[CheckResult]:
     for check in checks:
         leaks = check.leaks
@@ -110,8 +115,10 @@ def _results(
             leaks = check.leaks and rules.leak
             try:
                 observed = _observed(check.name, error, rules)
-            except Unavailable as unavailable:
-                untried.append(unavailable)
+            except Exception as reason:
+                if not isinstance(reason, Unavailable):
+                    _log.exception("internal error in an attestation check: %s", check.name)
+                untried.append(reason)
                 continue
         yield _result(check, observed, mode, leaks=leaks)
 

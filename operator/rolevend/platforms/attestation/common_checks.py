@@ -94,11 +94,11 @@ def _mask(column: LiteralString, *wanted: object) -> Test:
 
 
 def _hash(canaries: AnyCanaries) -> str:
-    first, second = (value for (value,) in canaries.values(canaries.session, "SELECT email FROM people ORDER BY id"))
+    found = [value for (value,) in canaries.values(canaries.session, "SELECT email FROM people ORDER BY id")]
     plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
-    if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
+    if not all(isinstance(value, str) and len(value) == 64 for value in found) or not len(found) == len(set(found)) == 2:
         return "the column does not show what its mask says"
-    return "the hash is made without a secret" if first == plain else ""
+    return "the hash is made without a secret" if found[0] == plain else ""
 
 
 MASKS: Mapping[str, Test] = {
