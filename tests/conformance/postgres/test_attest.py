@@ -560,6 +560,22 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
     assert left(bench) == []
 
 
+def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    """Whoever may create schemas could get the rights of that login: the default search path begins with such a schema."""
+    checks = [check for check in CHECKS if check.name == "programmer: hand a view over to anybody"]
+    raises = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran as %', session_user; END $$"
+    vendor, programmer = bench.vendor.user, bench.programmer.user
+    try:
+        for login in (vendor, programmer):
+            bench.run(f"CREATE SCHEMA {login}; GRANT USAGE ON SCHEMA {login} TO PUBLIC")
+        bench.run(f"CREATE FUNCTION {vendor}.min(name) RETURNS name {raises}")
+        bench.run(f"CREATE FUNCTION {programmer}.jsonb_build_object(text, text) RETURNS jsonb {raises}")
+        (result,) = attest(ground, InstallMode.SUPERUSER, checks)
+    finally:
+        bench.run(f"DROP SCHEMA IF EXISTS {vendor} CASCADE; DROP SCHEMA IF EXISTS {programmer} CASCADE")
+    assert result.outcome is Outcome.PASSED, result.detail
+
+
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: PostgresAttestEnvironment):
     before = bench.platform.facts()
     with deployed_canaries(ground) as canaries:

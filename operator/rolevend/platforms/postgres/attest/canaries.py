@@ -176,6 +176,8 @@ def examine(chosen: Sequence[Check], canaries: PostgresCanaries, mode: InstallMo
 
 
 _LATER = timedelta(hours=1)
+_OWN_PATH = sql.SQL("SET search_path = pg_catalog, pg_temp")
+"""Without the default schemas, in which others may create functions that the operator's logins would call."""
 _END_HOLDERS = sql.SQL(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
     " WHERE locktype = 'advisory' AND pg_locks.database = datid AND datname = current_database() AND objsubid = 1 AND granted"
@@ -190,6 +192,8 @@ def deployed_canaries(environment: PostgresAttestEnvironment) -> Iterator[Postgr
         threads = ends.enter_context(ThreadPoolExecutor(1))
         programmer = open_session(ends, environment.address, environment.programmer)
         vendor = open_session(ends, environment.address, environment.vendor)
+        for session in (programmer, vendor):
+            session.run(_OWN_PATH)
         with deployed(_Deployment(environment, vendor, programmer, ends, threads)) as canaries:
             yield canaries
 
