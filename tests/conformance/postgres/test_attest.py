@@ -576,6 +576,15 @@ def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: Post
     assert result.outcome is Outcome.PASSED, result.detail
 
 
+def test_one_that_takes_longer_than_its_canaries_live_says_nothing(ground: PostgresAttestEnvironment):
+    """An expired role is refused whatever it tries."""
+    checks = [check for check in CHECKS if check.name == "set role to another agent"]
+    with deployed_canaries(ground) as canaries:
+        canaries.begun -= PostgresCanaries.LIFE
+        with pytest.raises(Unavailable, match="took so long that its canaries expired"):
+            examine(checks, canaries, InstallMode.SUPERUSER)
+
+
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: PostgresAttestEnvironment):
     before = bench.platform.facts()
     with deployed_canaries(ground) as canaries:

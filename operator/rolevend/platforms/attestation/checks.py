@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rolevend.errors import RolevendError, Unavailable
+from rolevend.errors import PlatformBusy, RolevendError, Unavailable
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 
 _log = logging.getLogger(__name__)
@@ -55,12 +55,18 @@ class ErrorRules:
 
 
 def run_checks(
-    checks: Sequence[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, wanted: Callable[[], bool]
+    checks: Sequence[Check[CanariesT]],
+    canaries: CanariesT,
+    mode: InstallMode,
+    rules: ErrorRules,
+    wanted: Callable[[], bool],
+    alive: Callable[[], bool] = lambda: True,
 ) -> tuple[CheckResult, ...]:
     """Return one result for each check, in order.
 
     If a check could not be tried and another one failed, the results leave out the check that could not be tried. The same holds for a
-    check that raises an internal error.
+    check that raises an internal error, and for all checks that end when the canaries are not `alive` any more: an expired role is refused
+    everything, which proves no promise.
 
     Raises:
         Unavailable: the attestation is not `wanted` any more; or a check could not be tried and none failed.
@@ -69,7 +75,7 @@ def run_checks(
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
         ahead(canaries)
     untried: list[Exception] = []
-    results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, untried))
+    results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, alive, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):
         raise untried[0]
     return results
@@ -105,22 +111,33 @@ def while_wanted(steps: Iterable[Step], wanted: Callable[[], bool]) -> Iterator[
 
 
 def _results(
-    checks: Iterable[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, untried: list[Exception]
+    checks: Iterable[Check[CanariesT]],
+    canaries: CanariesT,
+    mode: InstallMode,
+    rules: ErrorRules,
+    alive: Callable[[], bool],
+    untried: list[Exception],
 ) -> Iterator[CheckResult]:
     for check in checks:
-        leaks = check.leaks
         try:
-            observed = check.test(canaries)
-        except Exception as error:
-            leaks = check.leaks and rules.leak
-            try:
-                observed = _observed(check.name, error, rules)
-            except Exception as reason:
-                if not isinstance(reason, Unavailable):
-                    _log.exception("internal error in an attestation check: %s", check.name)
-                untried.append(reason)
-                continue
-        yield _result(check, observed, mode, leaks=leaks)
+            result = _tried(check, canaries, mode, rules)
+        except Exception as reason:
+            if not isinstance(reason, Unavailable):
+                _log.exception("internal error in an attestation check: %s", check.name)
+            untried.append(reason)
+            continue
+        if not alive():
+            untried.append(PlatformBusy(f"the attestation took so long that its canaries expired: {check.name} has no result"))
+            return
+        yield result
+
+
+def _tried(check: Check[CanariesT], canaries: CanariesT, mode: InstallMode, rules: ErrorRules) -> CheckResult:
+    """Raises what `_observed` raises."""
+    try:
+        return _result(check, check.test(canaries), mode, leaks=check.leaks)
+    except Exception as error:
+        return _result(check, _observed(check.name, error, rules), mode, leaks=check.leaks and rules.leak)
 
 
 def _observed(check: str, error: Exception, rules: ErrorRules) -> str:

@@ -72,6 +72,15 @@ def test_a_bug_is_no_result_and_hides_no_failure():
     assert run(FAILS, raising(KeyError("role"))) == run(raising(KeyError("role")), FAILS) == run(FAILS)
 
 
+def test_a_check_that_ends_after_the_canaries_expired_is_no_result():
+    def run_while(alive: list[bool], *checks: Check[None]) -> tuple[CheckResult, ...]:
+        return run_checks(checks, None, InstallMode.SUPERUSER, rules(), lambda: True, lambda: alive.pop(0))
+
+    with pytest.raises(Unavailable, match="took so long that its canaries expired: delete has no result"):
+        run_while([True, False], PASSES, FAILS, PASSES)
+    assert run_while([True, False], FAILS, PASSES, PASSES) == run(FAILS)
+
+
 def test_a_failure_that_only_a_superuser_can_prevent_is_none_on_a_managed_installation():
     check = Check[None]("lock", lambda _: "was not refused", only_superuser="PUBLIC has the right")
     (result,) = run(check, mode=InstallMode.MANAGED)

@@ -1,5 +1,6 @@
 """The canaries of PostgreSQL: how they are deployed and removed, what they leave open, and how an ended session is recognized."""
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -49,6 +50,11 @@ class PostgresCanaries(Canaries[PasswordCredential, AttestSession]):
     environment: PostgresAttestEnvironment
     cursor_session: AttestSession = field(init=False)
     """A session of the released canary, with the cursor `kept` open."""
+    begun: float = field(default_factory=time.monotonic, init=False)
+
+    def alive(self) -> bool:
+        """False if a canary may have expired by itself."""
+        return time.monotonic() < self.begun + self.LIFE
 
     def now(self) -> datetime:
         return now(self.vendor)
@@ -172,7 +178,7 @@ _RULES = checks.ErrorRules(psycopg.Error, is_transient, describe, translated, le
 
 
 def examine(chosen: Sequence[Check], canaries: PostgresCanaries, mode: InstallMode) -> tuple[CheckResult, ...]:
-    return checks.run_checks(chosen, canaries, mode, _RULES, canaries.environment.wanted)
+    return checks.run_checks(chosen, canaries, mode, _RULES, canaries.environment.wanted, canaries.alive)
 
 
 _LATER = timedelta(hours=1)
