@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, LiteralString
 
-from rolevend.errors import Conflict
+from rolevend.errors import Conflict, PlatformUnavailable, Unavailable
 from rolevend.model import Uid
 from rolevend.platforms.attestation.canaries import Canaries, Canary
 from rolevend.platforms.attestation.checks import NotAsExpected
@@ -129,6 +129,8 @@ def transaction_over_expiry(canaries: AnyCanaries) -> str:
 
 def released_role_is_gone(canaries: AnyCanaries) -> str:
     released = canaries.released
+    if isinstance(released.dropped.error, PlatformUnavailable):
+        raise released.dropped.error
     if released.dropped.error is not None:
         return str(released.dropped.error)
     role = released.canary.lease.role
@@ -166,11 +168,17 @@ def vend_after_early_end(canaries: AnyCanaries) -> str:
 def drop_with_another_uid(canaries: AnyCanaries) -> str:
     request = DropRequest(canaries.bob.lease.role, Uid("another"), EndReason.REVOKED)
     (answer,) = canaries.environment.platform.drop([request])
-    return "" if isinstance(answer.error, Conflict) else "was dropped for another uid"
+    return _refused(answer.error, "was dropped for another uid")
 
 
 def _conflict(canaries: AnyCanaries, canary: Canary[Any]) -> str:
-    error = canaries.vend_error(canary)
+    return _refused(canaries.vend_error(canary), "was vended")
+
+
+def _refused(error: Exception | None, done: str) -> str:
+    """Raises `Unavailable`: the request was not decided."""
+    if isinstance(error, Unavailable):
+        raise error
     if error is None:
-        return "was vended"
+        return done
     return "" if isinstance(error, Conflict) else str(error)

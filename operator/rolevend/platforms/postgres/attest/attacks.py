@@ -173,8 +173,8 @@ def _stays_narrow(statement: LiteralString, canaries: PostgresCanaries) -> str:
         found = eve.rows(canaries.filled("SELECT id, region, ssn FROM {people} ORDER BY id"))
         if found != [(number, canaries.region("eu"), None) for number in (0, 1)]:
             return f"shows {len(found)} rows, and not the two of the user's region without their number"
-        past = eve.refusal(canaries.filled("SELECT * FROM {people_table}"), alone=True)
-        return "" if past is not None and past.sqlstate == INSUFFICIENT_PRIVILEGE else "opens the table behind the view"
+        past = refused(eve, canaries.filled("SELECT * FROM {people_table}"), alone=True)
+        return past and f"opens the table behind the view, which {past}"
     finally:
         eve.run(sql.SQL("ROLLBACK"))
 
