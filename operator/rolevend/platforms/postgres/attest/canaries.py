@@ -154,6 +154,7 @@ class PostgresCanaries(Canaries[PasswordCredential, AttestSession]):
             "programmer": self.environment.programmer.user,
             "schema": self.environment.schema,
             "mine": "rv_canary_mine",
+            "my_profile": f"rv_p_{self.environment.randomness(8).hex()}",  # a name that others know could be taken: see `logins`
             "ssn": f"ssn-{self.token}-0",
         }
         places = {

@@ -59,8 +59,9 @@ _CALLS: dict[str, LiteralString] = {
     "make a profile of any name": "SELECT rolevend.make_profile({mine_text})",
     "hand a view of any schema over": "SELECT rolevend.hand_over({schema_text}, jsonb_build_object('people', {template_text}))",
     "hand a view of the salt over": (
-        "SELECT rolevend.make_profile('rv_p_mine'); CREATE SCHEMA rv_p_mine; CREATE VIEW rv_p_mine.mine AS SELECT * FROM rolevend.salt; "
-        "SELECT rolevend.hand_over('rv_p_mine', jsonb_build_object('mine', {template_text}))"
+        "SELECT rolevend.make_profile({my_profile_text}); CREATE SCHEMA {my_profile}; "
+        "CREATE VIEW {my_profile}.mine AS SELECT * FROM rolevend.salt; "
+        "SELECT rolevend.hand_over({my_profile_text}, jsonb_build_object('mine', {template_text}))"
     ),
     "hand a view over to anybody": "SELECT rolevend.hand_over({profile_text}, jsonb_build_object('people', {vendor_text}))",
 }
