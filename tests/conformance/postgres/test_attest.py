@@ -126,10 +126,7 @@ BREAKS = {
         ),
     ),
     "the view has no masks": Break(
-        bites=MASKS
-        | frozenset({"call a cheap function on hidden rows"})
-        | NARROW
-        | HIDDEN_CELLS,
+        bites=MASKS | frozenset({"call a cheap function on hidden rows"}) | NARROW | HIDDEN_CELLS,
         run=("CREATE OR REPLACE VIEW {people} AS SELECT * FROM {people_table}",),
     ),
     "a cell is shown in every row": Break(
@@ -233,6 +230,11 @@ BREAKS = {
         bites=frozenset({"log in to another database"}),
         run=("GRANT CONNECT ON DATABASE postgres TO PUBLIC",),
         undo=("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC",),
+    ),
+    "another language is for everybody": Break(
+        bites=frozenset({"run a DO block in another language"}),
+        run=("CREATE TRUSTED LANGUAGE rv_break HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler",),
+        undo=("DROP LANGUAGE rv_break",),
     ),
     "dblink is for everybody": Break(
         bites=frozenset({"reach another server by dblink"}),
@@ -453,12 +455,15 @@ def test_every_check_is_shown_to_fail_where_what_it_looks_at_is_broken():
     assert len(NAMES) == len(CHECKS), "two checks have one name"
 
 
-DBLINK = frozenset({"reach another server by dblink"})
-"""Succeeds only where the extension is, and no server here has it."""
+ADDED = frozenset({"reach another server by dblink", "run a DO block in another language"})
+"""Succeed only where an extension or a language was added, and no server here has it."""
 
 
 def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    breaks = ("PUBLIC has its functions and languages back", "another database is open", "dblink is for everybody")
+    breaks = (
+        *("PUBLIC has its functions and languages back", "another database is open"),
+        *("another language is for everybody", "dblink is for everybody"),
+    )
     with deployed_canaries(ground) as canaries, ExitStack() as ends:
         for name in breaks:
             ends.enter_context(broken(bench, canaries, BREAKS[name]))
@@ -507,7 +512,7 @@ def test_a_promise_holds_and_an_attack_fails(attestation: dict[str, CheckResult]
 def test_exactly_what_is_marked_so_succeeds_where_no_superuser_installed(attestation: dict[str, CheckResult], bench: PostgresBench):
     """So that a new one is noticed, and one that is mended, too."""
     succeeded = {name for name, result in attestation.items() if result.outcome is Outcome.NOT_PREVENTABLE}
-    assert succeeded == (MARKED - DBLINK if bench.mode is InstallMode.MANAGED else frozenset())
+    assert succeeded == (MARKED - ADDED if bench.mode is InstallMode.MANAGED else frozenset())
 
 
 @pytest.mark.both_installs
@@ -574,6 +579,31 @@ def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: Post
     finally:
         bench.run(f"DROP SCHEMA IF EXISTS {vendor} CASCADE; DROP SCHEMA IF EXISTS {programmer} CASCADE")
     assert result.outcome is Outcome.PASSED, result.detail
+
+
+def test_a_name_that_somebody_took_is_no_leak(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    """Whoever may create schemas could have live roles ended."""
+    checks = [check for check in CHECKS if check.name == "programmer: hand a view of the salt over"]
+    bench.run("CREATE SCHEMA rv_p_mine")
+    try:
+        (result,) = attest(ground, InstallMode.SUPERUSER, checks)
+    finally:
+        bench.run("DROP SCHEMA rv_p_mine")
+    assert result.outcome is Outcome.PASSED, result.detail
+
+
+def test_an_open_database_is_found_among_many(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    names = [f"rv_break_{number}" for number in range(17)]
+    try:
+        for name in names:
+            bench.run(f"CREATE DATABASE {name} STRATEGY file_copy")
+        for name in names[:-1]:
+            bench.run(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+        with deployed_canaries(ground) as canaries:
+            assert failures(frozenset({"log in to another database"}), canaries) == {"log in to another database"}
+    finally:
+        for name in names:
+            bench.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def test_one_that_takes_longer_than_its_canaries_live_says_nothing(ground: PostgresAttestEnvironment):
