@@ -339,6 +339,29 @@ BREAKS = {
         bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
         functions=(("mark_closed", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
     ),
+    "logins of the operator may leave the database": Break(
+        bites=frozenset(
+            f"{who}: {what}"
+            for who in ("vendor", "programmer")
+            for what in ("read a file", "copy to a file", "copy to a program", "use replication slots")
+        ),
+        run=(
+            "GRANT pg_read_server_files, pg_write_server_files, pg_execute_server_program TO {vendor}, {programmer} WITH SET FALSE",
+            "ALTER ROLE {vendor} REPLICATION",
+            "ALTER ROLE {programmer} REPLICATION",
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO pg_read_server_files",
+        ),
+        undo=(
+            "REVOKE pg_read_server_files, pg_write_server_files, pg_execute_server_program FROM {vendor}, {programmer}",
+            "ALTER ROLE {vendor} NOREPLICATION",
+            "ALTER ROLE {programmer} NOREPLICATION",
+            "REVOKE EXECUTE ON FUNCTION pg_read_file(text) FROM pg_read_server_files",
+        ),
+    ),
+    "a role passes on and takes profiles": Break(
+        bites=frozenset({"set role to another profile", "grant its profile to another agent"}),
+        run=("GRANT {profile} TO {eve} WITH ADMIN OPTION", "GRANT {victims_profile} TO {eve} WITH INHERIT FALSE, SET TRUE"),
+    ),
     "the vendor is a superuser": Break(
         bites=VENDOR - VENDOR_VENDS,
         run=("ALTER ROLE {vendor} SUPERUSER",),
@@ -566,7 +589,7 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
 
 
 def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    """Whoever may create schemas could get the rights of that login: the default search path begins with such a schema."""
+    """A login that may create schemas could get the rights of that one: the default search path begins with such a schema."""
     checks = [check for check in CHECKS if check.name == "programmer: hand a view over to anybody"]
     raises = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran as %', session_user; END $$"
     vendor, programmer = bench.vendor.user, bench.programmer.user
@@ -582,7 +605,7 @@ def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: Post
 
 
 def test_a_name_that_somebody_took_is_no_leak(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    """Whoever may create schemas could have live roles ended."""
+    """A login that may create schemas could have live roles ended."""
     checks = [check for check in CHECKS if check.name == "programmer: hand a view of the salt over"]
     bench.run("CREATE SCHEMA rv_p_mine")
     try:
