@@ -32,7 +32,7 @@ class Check(Generic[CanariesT]):
     only_superuser: str = ""
     """Why the attack cannot be prevented without a superuser; empty if it can always be prevented."""
     ahead: Callable[[CanariesT], object] | None = None
-    """Called before the first check, so that the test does not have to wait."""
+    """Called before the first check, so that the test does not have to wait. The test repeats it if it failed."""
 
     def unpreventable(self, mode: InstallMode) -> str:
         return self.only_superuser if mode is InstallMode.MANAGED else ""
@@ -73,7 +73,12 @@ def run_checks(
         Exception: an internal error of a check, and no check failed.
     """
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
-        ahead(canaries)
+        try:
+            ahead(canaries)
+        except Exception as error:
+            if isinstance(error, Unavailable) or (isinstance(error, rules.errors) and rules.is_transient(error)):
+                raise
+            _log.warning("work ahead of attestation checks failed: each of them tries it again", exc_info=True)
     untried: list[Exception] = []
     results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, alive, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):

@@ -102,6 +102,14 @@ def test_work_that_must_happen_ahead_happens_once_and_before_the_first_check():
     assert events == ["ahead", "first", "second"]
 
 
+def test_work_ahead_that_fails_hides_no_failure():
+    def sees_nothing(_: None) -> str:
+        raise NotAsExpected("a role whose lease is not over sees nothing")
+
+    waits = Check[None]("ask", sees_nothing, ahead=sees_nothing)
+    assert run(waits, FAILS) == (CheckResult("ask", Outcome.FAILED, "a role whose lease is not over sees nothing", leaks=True), *run(FAILS))
+
+
 @contextmanager
 def stays_deployed(error: Exception) -> Iterator[None]:
     yield
