@@ -394,6 +394,22 @@ def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account
             examine([BY_NAME["read exactly the permitted rows"]], canaries)
 
 
+@pytest.mark.parametrize(
+    ("check", "statement", "ahead"),
+    [
+        ("ask after the expiry", "FROM TIMED", "expiring"),
+        ("keep a session over the release", "SELECT 1 AS A", "released"),
+        ("keep a running statement over the release", "SELECT SYSTEM$WAIT", "eve"),
+    ],
+)
+def test_a_connection_that_is_lost_is_no_end_of_a_role(account: SnowflakeBench, check: str, statement: str, ahead: str):
+    with deployed_canaries(ground(account)) as canaries:
+        getattr(canaries, ahead)
+        account.snowflake.account.faults.on_statement(Harm.LOST_BEFORE, statement, times=SnowflakeLimits().attempts)
+        with pytest.raises(Unavailable):
+            examine([BY_NAME[check]], canaries)
+
+
 def test_a_process_without_the_programmer_says_that_it_cannot(account: SnowflakeBench):
     with pytest.raises(PlatformUnavailable, match="no programmer's credential"):
         account.platform_of(CLUSTER, programmer=None).attest(InstallMode.SUPERUSER, secrets.token_bytes, alone=True)

@@ -24,6 +24,7 @@ from rolevend.telemetry.metrics import Metrics
 STANDS_FOR_PERIODS = 2
 """An attestation expires after this multiple of `attest_seconds`."""
 _LONGEST_DETAIL = 1024
+_LONGEST_REQUEST = 256
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class AttestationController:
 
     def consider(self, name: PlatformName, at_work: ConnectedPlatform) -> None:
         """Start an attestation if one is due. Called after each poll. Returns at once."""
-        request = at_work.platform.metadata.annotations.get(ATTEST)
+        request = _request_of(at_work)
         if at_work.state.attestation is not None:  # by this process or an earlier one
             self._metrics.attested_timestamp.labels(name).set(at_work.state.attestation.time.timestamp())
         overdue = self._is_overdue(at_work.state.attestation)
@@ -88,7 +89,7 @@ class AttestationController:
         if last is None or state.facts is None or not is_about(last, state.facts) or request not in (None, last.request):
             return True
         wait = self._settings.attest_retry_seconds if last.failed else self._settings.attest_seconds
-        return self._now() - last.time >= timedelta(seconds=wait)
+        return not timedelta() <= self._now() - last.time < timedelta(seconds=wait)  # also where the clock was set back
 
     async def _attest(self, name: PlatformName, at_work: ConnectedPlatform, facts: ServerFacts, request: str | None) -> None:
         executor = at_work.executor
@@ -105,7 +106,7 @@ class AttestationController:
             _log.exception("cannot attest a platform", extra={"platform": name})
             at_work.state = replace(at_work.state, attest_problem=("InternalError", f"{type(error).__name__}; see the operator's log"))
         else:
-            attestation = attestation_of(results, facts, request, self._now())
+            attestation = _with_untried_leaks(attestation_of(results, facts, request, self._now()), at_work.state.attestation, facts)
             self._count(name, attestation)
             at_work.state = replace(at_work.state, attestation=attestation, attestation_overdue=False, attest_problem=None)
         self._changed()
@@ -114,6 +115,21 @@ class AttestationController:
         self._metrics.canary_leaks.labels(name).inc(sum(check.leaks for check in attestation.failed))
         for check in attestation.failed:
             _log.error("attestation check failed: %s: %s", check.name, check.detail, extra={"platform": name, "leaks": check.leaks})
+
+
+def _request_of(at_work: ConnectedPlatform) -> str | None:
+    """Return the start of the annotation, as much as the status can hold: a longer one would differ from it and be answered for ever."""
+    request = at_work.platform.metadata.annotations.get(ATTEST)
+    return None if request is None else request[:_LONGEST_REQUEST]
+
+
+def _with_untried_leaks(attestation: Attestation, last: Attestation | None, facts: ServerFacts) -> Attestation:
+    """Return the attestation with the leaks of the last one that it could not try again: only a check that passes closes a leak."""
+    if last is None or not is_about(last, facts):
+        return attestation
+    tried = {*attestation.passed, *(each.name for each in attestation.failed), *(each.name for each in attestation.not_preventable)}
+    untried = tuple(check for check in last.failed if check.leaks and check.name not in tried)
+    return attestation.model_copy(update={"failed": (*attestation.failed, *untried)}) if untried else attestation
 
 
 def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: str | None, now: datetime) -> Attestation:
@@ -127,7 +143,7 @@ def attestation_of(results: Sequence[CheckResult], facts: ServerFacts, request: 
         server_version=facts.version,
         install_mode=facts.install_mode.value,
         rolevend_version=__version__,
-        request=None if request is None else request[:256],
+        request=request,
         failed=tuple(FailedCheck(name=each.check, detail=each.detail[:_LONGEST_DETAIL], leaks=each.leaks) for each in failed),
         not_preventable=tuple(OpenCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in open_),
         not_tried=tuple(UntriedCheck(name=each.check, reason=each.detail[:_LONGEST_DETAIL]) for each in untried),

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from rolevend.errors import PlatformLocked, Unavailable
+from rolevend.platforms.attestation import common_checks
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.postgres.attest import (
     CHECKS,
@@ -32,6 +33,7 @@ MARKED = frozenset(check.name for check in CHECKS if check.unpreventable(Install
 """Cannot be prevented where no superuser installed us."""
 EVE = frozenset(check.name for check in attacks.CHECKS)
 NARROW = frozenset(attacks.STAYS_NARROW)
+MASKS = frozenset(common_checks.MASKS)
 HIDDEN_CELLS = frozenset({"divide by zero on a hidden cell", "search hidden cells by regular expression"})
 HIDDEN_ROWS = frozenset(attacks.LEAKY) - HIDDEN_CELLS
 WRITING = frozenset(
@@ -101,6 +103,7 @@ BREAKS = {
                 "row policies that are dropped by hand",
             }
         )
+        | MASKS
         | NARROW
         | HIDDEN_ROWS,
         run=("ALTER TABLE {people_table} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {guarded_table} DISABLE ROW LEVEL SECURITY"),
@@ -123,10 +126,7 @@ BREAKS = {
         ),
     ),
     "the view has no masks": Break(
-        bites=frozenset(f"mask {kind}" for kind in ("Hash", "Nullify", "Partial", "Round", "Regex", "DateTrunc", "Constant"))
-        | frozenset({"call a cheap function on hidden rows"})
-        | NARROW
-        | HIDDEN_CELLS,
+        bites=MASKS | frozenset({"call a cheap function on hidden rows"}) | NARROW | HIDDEN_CELLS,
         run=("CREATE OR REPLACE VIEW {people} AS SELECT * FROM {people_table}",),
     ),
     "a cell is shown in every row": Break(
@@ -231,6 +231,11 @@ BREAKS = {
         run=("GRANT CONNECT ON DATABASE postgres TO PUBLIC",),
         undo=("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC",),
     ),
+    "another language is for everybody": Break(
+        bites=frozenset({"run a DO block in another language"}),
+        run=("CREATE TRUSTED LANGUAGE rv_break HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler",),
+        undo=("DROP LANGUAGE rv_break",),
+    ),
     "dblink is for everybody": Break(
         bites=frozenset({"reach another server by dblink"}),
         run=(
@@ -333,6 +338,29 @@ BREAKS = {
     "anybody may end anything": Break(
         bites=frozenset({"a role is ended by its own vend only", "a role is ended by its own cluster only"}),
         functions=(("mark_closed", "IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN", "IF false THEN"),),
+    ),
+    "logins of the operator may leave the database": Break(
+        bites=frozenset(
+            f"{who}: {what}"
+            for who in ("vendor", "programmer")
+            for what in ("read a file", "copy to a file", "copy to a program", "use replication slots")
+        ),
+        run=(
+            "GRANT pg_read_server_files, pg_write_server_files, pg_execute_server_program TO {vendor}, {programmer} WITH SET FALSE",
+            "ALTER ROLE {vendor} REPLICATION",
+            "ALTER ROLE {programmer} REPLICATION",
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO pg_read_server_files",
+        ),
+        undo=(
+            "REVOKE pg_read_server_files, pg_write_server_files, pg_execute_server_program FROM {vendor}, {programmer}",
+            "ALTER ROLE {vendor} NOREPLICATION",
+            "ALTER ROLE {programmer} NOREPLICATION",
+            "REVOKE EXECUTE ON FUNCTION pg_read_file(text) FROM pg_read_server_files",
+        ),
+    ),
+    "a role passes on and takes profiles": Break(
+        bites=frozenset({"set role to another profile", "grant its profile to another agent"}),
+        run=("GRANT {profile} TO {eve} WITH ADMIN OPTION", "GRANT {victims_profile} TO {eve} WITH INHERIT FALSE, SET TRUE"),
     ),
     "the vendor is a superuser": Break(
         bites=VENDOR - VENDOR_VENDS,
@@ -450,12 +478,15 @@ def test_every_check_is_shown_to_fail_where_what_it_looks_at_is_broken():
     assert len(NAMES) == len(CHECKS), "two checks have one name"
 
 
-DBLINK = frozenset({"reach another server by dblink"})
-"""Succeeds only where the extension is, and no server here has it."""
+ADDED = frozenset({"reach another server by dblink", "run a DO block in another language"})
+"""Succeed only where an extension or a language was added, and no server here has it."""
 
 
 def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(bench: PostgresBench, ground: PostgresAttestEnvironment):
-    breaks = ("PUBLIC has its functions and languages back", "another database is open", "dblink is for everybody")
+    breaks = (
+        *("PUBLIC has its functions and languages back", "another database is open"),
+        *("another language is for everybody", "dblink is for everybody"),
+    )
     with deployed_canaries(ground) as canaries, ExitStack() as ends:
         for name in breaks:
             ends.enter_context(broken(bench, canaries, BREAKS[name]))
@@ -504,7 +535,7 @@ def test_a_promise_holds_and_an_attack_fails(attestation: dict[str, CheckResult]
 def test_exactly_what_is_marked_so_succeeds_where_no_superuser_installed(attestation: dict[str, CheckResult], bench: PostgresBench):
     """So that a new one is noticed, and one that is mended, too."""
     succeeded = {name for name, result in attestation.items() if result.outcome is Outcome.NOT_PREVENTABLE}
-    assert succeeded == (MARKED - DBLINK if bench.mode is InstallMode.MANAGED else frozenset())
+    assert succeeded == (MARKED - ADDED if bench.mode is InstallMode.MANAGED else frozenset())
 
 
 @pytest.mark.both_installs
@@ -555,6 +586,56 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
     with pytest.raises(Unavailable, match="the attestation was cut short"):
         attest(replace(ground, wanted=lambda: next(left_to_do, None) is not None), InstallMode.SUPERUSER, CHECKS[:5])
     assert left(bench) == []
+
+
+def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    """A login that may create schemas could get the rights of that one: the default search path begins with such a schema."""
+    checks = [check for check in CHECKS if check.name == "programmer: hand a view over to anybody"]
+    raises = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran as %', session_user; END $$"
+    vendor, programmer = bench.vendor.user, bench.programmer.user
+    try:
+        for login in (vendor, programmer):
+            bench.run(f"CREATE SCHEMA {login}; GRANT USAGE ON SCHEMA {login} TO PUBLIC")
+        bench.run(f"CREATE FUNCTION {vendor}.min(name) RETURNS name {raises}")
+        bench.run(f"CREATE FUNCTION {programmer}.jsonb_build_object(text, text) RETURNS jsonb {raises}")
+        (result,) = attest(ground, InstallMode.SUPERUSER, checks)
+    finally:
+        bench.run(f"DROP SCHEMA IF EXISTS {vendor} CASCADE; DROP SCHEMA IF EXISTS {programmer} CASCADE")
+    assert result.outcome is Outcome.PASSED, result.detail
+
+
+def test_a_name_that_somebody_took_is_no_leak(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    """A login that may create schemas could have live roles ended."""
+    checks = [check for check in CHECKS if check.name == "programmer: hand a view of the salt over"]
+    bench.run("CREATE SCHEMA rv_p_mine")
+    try:
+        (result,) = attest(ground, InstallMode.SUPERUSER, checks)
+    finally:
+        bench.run("DROP SCHEMA rv_p_mine")
+    assert result.outcome is Outcome.PASSED, result.detail
+
+
+def test_an_open_database_is_found_among_many(bench: PostgresBench, ground: PostgresAttestEnvironment):
+    names = [f"rv_break_{number}" for number in range(17)]
+    try:
+        for name in names:
+            bench.run(f"CREATE DATABASE {name} STRATEGY file_copy")
+        for name in names[:-1]:
+            bench.run(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+        with deployed_canaries(ground) as canaries:
+            assert failures(frozenset({"log in to another database"}), canaries) == {"log in to another database"}
+    finally:
+        for name in names:
+            bench.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def test_one_that_takes_longer_than_its_canaries_live_says_nothing(ground: PostgresAttestEnvironment):
+    """An expired role is refused whatever it tries."""
+    checks = [check for check in CHECKS if check.name == "set role to another agent"]
+    with deployed_canaries(ground) as canaries:
+        canaries.begun -= PostgresCanaries.LIFE
+        with pytest.raises(Unavailable, match="took so long that its canaries expired"):
+            examine(checks, canaries, InstallMode.SUPERUSER)
 
 
 def test_the_real_cluster_sees_no_canary(bench: PostgresBench, ground: PostgresAttestEnvironment):

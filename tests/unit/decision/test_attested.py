@@ -11,6 +11,7 @@ import pytest
 
 from rolevend.controllers.attestation import AttestationController, attestation_of
 from rolevend.decision.outcome import Granted, Pending, revocation_code
+from rolevend.kinds.shared import ATTEST
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform
@@ -121,7 +122,8 @@ def test_an_attestation_stands_for_two_periods_and_until_the_next_one():
 class Attested:
     """Of an executor the part that attests: until `finish` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *results: CheckResult) -> None:
+        self.results = results
         self.role_exists: list[bool] = []
         self.finish = asyncio.Event()
 
@@ -131,7 +133,7 @@ class Attested:
         self.role_exists.append(alone)
         while wanted() and not self.finish.is_set():
             await asyncio.sleep(0)
-        return ()
+        return self.results
 
 
 def tried_by(executor: Attested) -> ConnectedPlatform:
@@ -176,6 +178,51 @@ async def test_at_its_end_it_cuts_short_what_is_under_way_and_begins_nothing():
     attesting.consider(WAREHOUSE, tried_by(late))
     await asyncio.sleep(0)
     assert (under_way.role_exists, late.role_exists) == ([True], [])
+
+
+async def attest_once(at_work: ConnectedPlatform) -> None:
+    over = asyncio.Event()
+    attesting = AttestationController(Settings(), Metrics(), over.set, lambda: NOW, token_bytes)
+    cast(Attested, at_work.executor).finish.set()
+    attesting.consider(WAREHOUSE, at_work)
+    await asyncio.wait_for(over.wait(), 10)
+    await attesting.end()
+
+
+@pytest.mark.parametrize("tried", [False, True])
+async def test_a_leak_that_could_not_be_tried_again_stays_one(tried: bool):
+    passed = CheckResult(LEAK.check, Outcome.PASSED)
+    at_work = tried_by(Attested(WEAKNESS, *([passed] if tried else [])))
+    last = attested(LEAK).attestation
+    assert last is not None
+    at_work.state = replace(at_work.state, attestation=last.model_copy(update={"time": NOW - timedelta(days=1)}))
+    await attest_once(at_work)
+    _, verdict = outcome(at_work.state, allowing())
+    assert isinstance(verdict, Granted if tried else Pending)
+
+
+async def test_a_request_longer_than_the_status_holds_is_answered_once():
+    at_work = tried_by(Attested())
+    metadata = at_work.platform.metadata
+    metadata = metadata.model_copy(update={"annotations": {ATTEST: "r" * 300}})
+    at_work.platform = at_work.platform.model_copy(update={"metadata": metadata})
+    await attest_once(at_work)
+    again = at_work.executor = cast(PlatformExecutor, Attested())
+    attesting = AttestationController(Settings(), Metrics(), lambda: None, lambda: NOW, token_bytes)
+    attesting.consider(WAREHOUSE, at_work)
+    await asyncio.sleep(0)
+    assert cast(Attested, again).role_exists == []
+
+
+async def test_an_attestation_from_the_future_is_repeated():
+    """The clock was set back: else it would stand until then."""
+    at_work = tried_by(Attested())
+    last = attested().attestation
+    assert last is not None
+    at_work.state = replace(at_work.state, attestation=last.model_copy(update={"time": NOW + timedelta(days=300)}))
+    await attest_once(at_work)
+    assert at_work.state.attestation is not None
+    assert at_work.state.attestation.time == NOW
 
 
 def test_what_could_not_be_carried_out_says_why():

@@ -1,13 +1,15 @@
 """A runner for checks. Each check tries one promise or one attack. A driver provides its checks, and the rules for its errors."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rolevend.errors import RolevendError, Unavailable
+from rolevend.errors import PlatformBusy, RolevendError, Unavailable
 from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
 
+_log = logging.getLogger(__name__)
 Step = TypeVar("Step")
 CanariesT = TypeVar("CanariesT")
 """The canaries of one kind of platform."""
@@ -30,7 +32,7 @@ class Check(Generic[CanariesT]):
     only_superuser: str = ""
     """Why the attack cannot be prevented without a superuser; empty if it can always be prevented."""
     ahead: Callable[[CanariesT], object] | None = None
-    """Called before the first check, so that the test does not have to wait."""
+    """Called before the first check, so that the test does not have to wait. The test repeats it if it failed."""
 
     def unpreventable(self, mode: InstallMode) -> str:
         return self.only_superuser if mode is InstallMode.MANAGED else ""
@@ -53,19 +55,32 @@ class ErrorRules:
 
 
 def run_checks(
-    checks: Sequence[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, wanted: Callable[[], bool]
+    checks: Sequence[Check[CanariesT]],
+    canaries: CanariesT,
+    mode: InstallMode,
+    rules: ErrorRules,
+    wanted: Callable[[], bool],
+    alive: Callable[[], bool] = lambda: True,
 ) -> tuple[CheckResult, ...]:
     """Return one result for each check, in order.
 
-    If a check could not be tried and another one failed, the results leave out the check that could not be tried.
+    If a check could not be tried and another one failed, the results leave out the check that could not be tried. The same holds for a
+    check that raises an internal error, and for all checks that end when the canaries are not `alive` any more: an expired role is refused
+    everything, which proves no promise.
 
     Raises:
         Unavailable: the attestation is not `wanted` any more; or a check could not be tried and none failed.
+        Exception: an internal error of a check, and no check failed.
     """
     for ahead in dict.fromkeys(check.ahead for check in checks if check.ahead is not None):
-        ahead(canaries)
-    untried: list[Unavailable] = []
-    results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, untried))
+        try:
+            ahead(canaries)
+        except Exception as error:
+            if isinstance(error, Unavailable) or (isinstance(error, rules.errors) and rules.is_transient(error)):
+                raise
+            _log.warning("work ahead of attestation checks failed: each of them tries it again", exc_info=True)
+    untried: list[Exception] = []
+    results = tuple(_results(while_wanted(checks, wanted), canaries, mode, rules, alive, untried))
     if untried and not any(result.outcome is Outcome.FAILED for result in results):
         raise untried[0]
     return results
@@ -79,15 +94,16 @@ def attested(
     Returns the results also if the canaries could not be removed and a check failed.
 
     Raises:
-        Unavailable: canaries could not be deployed, examined or removed, and no check failed.
+        Exception: canaries could not be deployed, examined or removed, and no check failed.
     """
     results: tuple[CheckResult, ...] = ()
     try:
         with deployed as canaries:
             results = examine(canaries)
-    except Unavailable:
+    except Exception:
         if not any(result.outcome is Outcome.FAILED for result in results):
             raise
+        _log.warning("canaries are left on the platform: the next attestation removes them", exc_info=True)
     return results
 
 
@@ -100,20 +116,33 @@ def while_wanted(steps: Iterable[Step], wanted: Callable[[], bool]) -> Iterator[
 
 
 def _results(
-    checks: Iterable[Check[CanariesT]], canaries: CanariesT, mode: InstallMode, rules: ErrorRules, untried: list[Unavailable]
+    checks: Iterable[Check[CanariesT]],
+    canaries: CanariesT,
+    mode: InstallMode,
+    rules: ErrorRules,
+    alive: Callable[[], bool],
+    untried: list[Exception],
 ) -> Iterator[CheckResult]:
     for check in checks:
-        leaks = check.leaks
         try:
-            observed = check.test(canaries)
-        except Exception as error:
-            leaks = check.leaks and rules.leak
-            try:
-                observed = _observed(check.name, error, rules)
-            except Unavailable as unavailable:
-                untried.append(unavailable)
-                continue
-        yield _result(check, observed, mode, leaks=leaks)
+            result = _tried(check, canaries, mode, rules)
+        except Exception as reason:
+            if not isinstance(reason, Unavailable):
+                _log.exception("internal error in an attestation check: %s", check.name)
+            untried.append(reason)
+            continue
+        if not alive():
+            untried.append(PlatformBusy(f"the attestation took so long that its canaries expired: {check.name} has no result"))
+            return
+        yield result
+
+
+def _tried(check: Check[CanariesT], canaries: CanariesT, mode: InstallMode, rules: ErrorRules) -> CheckResult:
+    """Raises what `_observed` raises."""
+    try:
+        return _result(check, check.test(canaries), mode, leaks=check.leaks)
+    except Exception as error:
+        return _result(check, _observed(check.name, error, rules), mode, leaks=check.leaks and rules.leak)
 
 
 def _observed(check: str, error: Exception, rules: ErrorRules) -> str:

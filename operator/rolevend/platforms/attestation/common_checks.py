@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, LiteralString
 
-from rolevend.errors import Conflict
+from rolevend.errors import Conflict, PlatformUnavailable, Unavailable
 from rolevend.model import Uid
 from rolevend.platforms.attestation.canaries import Canaries, Canary
 from rolevend.platforms.attestation.checks import NotAsExpected
@@ -94,11 +94,11 @@ def _mask(column: LiteralString, *wanted: object) -> Test:
 
 
 def _hash(canaries: AnyCanaries) -> str:
-    first, second = (value for (value,) in canaries.values(canaries.session, "SELECT email FROM people ORDER BY id"))
+    found = [value for (value,) in canaries.values(canaries.session, "SELECT email FROM people ORDER BY id")]
     plain = hashlib.sha256(f"p0@{canaries.token}.example".encode()).hexdigest()
-    if not all(isinstance(value, str) and len(value) == 64 for value in (first, second)) or first == second:
+    if not all(isinstance(value, str) and len(value) == 64 for value in found) or not len(found) == len(set(found)) == 2:
         return "the column does not show what its mask says"
-    return "the hash is made without a secret" if first == plain else ""
+    return "the hash is made without a secret" if found[0] == plain else ""
 
 
 MASKS: Mapping[str, Test] = {
@@ -129,6 +129,8 @@ def transaction_over_expiry(canaries: AnyCanaries) -> str:
 
 def released_role_is_gone(canaries: AnyCanaries) -> str:
     released = canaries.released
+    if isinstance(released.dropped.error, PlatformUnavailable):
+        raise released.dropped.error
     if released.dropped.error is not None:
         return str(released.dropped.error)
     role = released.canary.lease.role
@@ -166,11 +168,17 @@ def vend_after_early_end(canaries: AnyCanaries) -> str:
 def drop_with_another_uid(canaries: AnyCanaries) -> str:
     request = DropRequest(canaries.bob.lease.role, Uid("another"), EndReason.REVOKED)
     (answer,) = canaries.environment.platform.drop([request])
-    return "" if isinstance(answer.error, Conflict) else "was dropped for another uid"
+    return _refused(answer.error, "was dropped for another uid")
 
 
 def _conflict(canaries: AnyCanaries, canary: Canary[Any]) -> str:
-    error = canaries.vend_error(canary)
+    return _refused(canaries.vend_error(canary), "was vended")
+
+
+def _refused(error: Exception | None, done: str) -> str:
+    """Raises `Unavailable`: the request was not decided."""
+    if isinstance(error, Unavailable):
+        raise error
     if error is None:
-        return "was vended"
+        return done
     return "" if isinstance(error, Conflict) else str(error)

@@ -65,9 +65,20 @@ def test_a_check_that_could_not_be_tried_is_an_error_unless_another_one_failed(e
     assert [result.check for result in run(raising(error), FAILS)] == ["delete"]
 
 
-def test_a_bug_is_no_result():
+def test_a_bug_is_no_result_and_hides_no_failure():
+    """A platform that leaks can answer in a form that a check does not expect."""
     with pytest.raises(KeyError):
-        run(raising(KeyError("role")), FAILS)
+        run(raising(KeyError("role")), PASSES)
+    assert run(FAILS, raising(KeyError("role"))) == run(raising(KeyError("role")), FAILS) == run(FAILS)
+
+
+def test_a_check_that_ends_after_the_canaries_expired_is_no_result():
+    def run_while(alive: list[bool], *checks: Check[None]) -> tuple[CheckResult, ...]:
+        return run_checks(checks, None, InstallMode.SUPERUSER, rules(), lambda: True, lambda: alive.pop(0))
+
+    with pytest.raises(Unavailable, match="took so long that its canaries expired: delete has no result"):
+        run_while([True, False], PASSES, FAILS, PASSES)
+    assert run_while([True, False], FAILS, PASSES, PASSES) == run(FAILS)
 
 
 def test_a_failure_that_only_a_superuser_can_prevent_is_none_on_a_managed_installation():
@@ -91,13 +102,22 @@ def test_work_that_must_happen_ahead_happens_once_and_before_the_first_check():
     assert events == ["ahead", "first", "second"]
 
 
+def test_work_ahead_that_fails_hides_no_failure():
+    def sees_nothing(_: None) -> str:
+        raise NotAsExpected("a role whose lease is not over sees nothing")
+
+    waits = Check[None]("ask", sees_nothing, ahead=sees_nothing)
+    assert run(waits, FAILS) == (CheckResult("ask", Outcome.FAILED, "a role whose lease is not over sees nothing", leaks=True), *run(FAILS))
+
+
 @contextmanager
-def stays_deployed() -> Iterator[None]:
+def stays_deployed(error: Exception) -> Iterator[None]:
     yield
-    raise Unavailable("cannot drop a role")
+    raise error
 
 
-def test_a_failure_is_reported_also_where_the_canaries_cannot_be_removed():
-    assert attested(stays_deployed(), lambda _: run(FAILS)) == run(FAILS)
-    with pytest.raises(Unavailable, match="cannot drop a role"):
-        attested(stays_deployed(), lambda _: run(PASSES))
+@pytest.mark.parametrize("error", [Unavailable("cannot drop a role"), Conflict("cannot drop a role")])
+def test_a_failure_is_reported_also_where_the_canaries_cannot_be_removed(error: Exception):
+    assert attested(stays_deployed(error), lambda _: run(FAILS)) == run(FAILS)
+    with pytest.raises(RolevendError, match="cannot drop a role"):
+        attested(stays_deployed(error), lambda _: run(PASSES))

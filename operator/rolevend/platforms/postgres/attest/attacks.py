@@ -16,6 +16,9 @@ _ABSENT = (INSUFFICIENT_PRIVILEGE, "42704")
 """A setting that does not exist is no danger: PostgreSQL 16 lacks one."""
 _NOT_WRITABLE = (INSUFFICIENT_PRIVILEGE, "55000")
 """A view of more than a table accepts no row, from any role. PostgreSQL reports that before it checks rights."""
+TO_PROGRAM: LiteralString = "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'"
+USE_SLOTS: LiteralString = "SELECT pg_drop_replication_slot('rv_canary_none')"
+"""A role with this right can read the whole server. No slot has this name, and the right is checked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ _BECOMING_SOMEBODY_ELSE = (
     Attack("set role to the owner of rolevend", "SET ROLE rv_owner"),
     Attack("set role to the template", "SET ROLE {template}"),
     Attack("set role to its profile", "SET ROLE {profile}"),
+    Attack("set role to another profile", "SET ROLE {victims_profile}"),
     Attack("set role to another agent", "SET ROLE {victim}"),
     Attack("set role by set_config", "SELECT set_config('role', {victim_text}, false)"),
     Attack("set session authorization", "SET SESSION AUTHORIZATION {victim}"),
     Attack("grant itself another profile", "GRANT {victims_profile} TO {eve}"),
+    Attack("grant its profile to another agent", "GRANT {profile} TO {victim}"),
     Attack("grant itself the template", "GRANT {template} TO {eve}"),
     Attack("grant itself every table", "GRANT pg_read_all_data TO {eve}"),
 )
@@ -108,9 +113,10 @@ _CHANGING_ITSELF = (
 _LEAVING_THE_DATABASE = (
     Attack("copy from a file", "COPY people FROM '/dev/null'"),
     Attack("copy to a file", "COPY (SELECT 1) TO '/dev/null'"),
-    Attack("copy to a program", "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'"),
+    Attack("copy to a program", TO_PROGRAM),
     Attack("read a file", "SELECT pg_read_file('PG_VERSION')"),
     Attack("list files", "SELECT pg_ls_dir('.')"),
+    Attack("use replication slots", USE_SLOTS),
     Attack("load a library", "LOAD 'plpgsql'"),
     Attack("import a large object from a file", "SELECT lo_import('/dev/null')"),
     Attack("create a publication", "CREATE PUBLICATION {mine} FOR TABLE {people_table}"),
@@ -173,8 +179,8 @@ def _stays_narrow(statement: LiteralString, canaries: PostgresCanaries) -> str:
         found = eve.rows(canaries.filled("SELECT id, region, ssn FROM {people} ORDER BY id"))
         if found != [(number, canaries.region("eu"), None) for number in (0, 1)]:
             return f"shows {len(found)} rows, and not the two of the user's region without their number"
-        past = eve.refusal(canaries.filled("SELECT * FROM {people_table}"), alone=True)
-        return "" if past is not None and past.sqlstate == INSUFFICIENT_PRIVILEGE else "opens the table behind the view"
+        past = refused(eve, canaries.filled("SELECT * FROM {people_table}"), alone=True)
+        return past and f"opens the table behind the view, which {past}"
     finally:
         eve.run(sql.SQL("ROLLBACK"))
 

@@ -1,5 +1,6 @@
 """The canaries of PostgreSQL: how they are deployed and removed, what they leave open, and how an ended session is recognized."""
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -49,6 +50,11 @@ class PostgresCanaries(Canaries[PasswordCredential, AttestSession]):
     environment: PostgresAttestEnvironment
     cursor_session: AttestSession = field(init=False)
     """A session of the released canary, with the cursor `kept` open."""
+    begun: float = field(default_factory=time.monotonic, init=False)
+
+    def alive(self) -> bool:
+        """False if a canary may have expired by itself."""
+        return time.monotonic() < self.begun + self.LIFE
 
     def now(self) -> datetime:
         return now(self.vendor)
@@ -148,6 +154,7 @@ class PostgresCanaries(Canaries[PasswordCredential, AttestSession]):
             "programmer": self.environment.programmer.user,
             "schema": self.environment.schema,
             "mine": "rv_canary_mine",
+            "my_profile": f"rv_p_{self.environment.randomness(8).hex()}",  # a name that others know could be taken: see `logins`
             "ssn": f"ssn-{self.token}-0",
         }
         places = {
@@ -172,10 +179,12 @@ _RULES = checks.ErrorRules(psycopg.Error, is_transient, describe, translated, le
 
 
 def examine(chosen: Sequence[Check], canaries: PostgresCanaries, mode: InstallMode) -> tuple[CheckResult, ...]:
-    return checks.run_checks(chosen, canaries, mode, _RULES, canaries.environment.wanted)
+    return checks.run_checks(chosen, canaries, mode, _RULES, canaries.environment.wanted, canaries.alive)
 
 
 _LATER = timedelta(hours=1)
+_OWN_PATH = sql.SQL("SET search_path = pg_catalog, pg_temp")
+"""Without the default schemas, in which others may create functions that the operator's logins would call."""
 _END_HOLDERS = sql.SQL(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
     " WHERE locktype = 'advisory' AND pg_locks.database = datid AND datname = current_database() AND objsubid = 1 AND granted"
@@ -190,6 +199,8 @@ def deployed_canaries(environment: PostgresAttestEnvironment) -> Iterator[Postgr
         threads = ends.enter_context(ThreadPoolExecutor(1))
         programmer = open_session(ends, environment.address, environment.programmer)
         vendor = open_session(ends, environment.address, environment.vendor)
+        for session in (programmer, vendor):
+            session.run(_OWN_PATH)
         with deployed(_Deployment(environment, vendor, programmer, ends, threads)) as canaries:
             yield canaries
 

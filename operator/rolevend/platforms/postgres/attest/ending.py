@@ -4,6 +4,7 @@ from psycopg import sql
 
 from rolevend.platforms.attestation import common_checks as common
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
+from rolevend.platforms.postgres.attest.session import refused
 from rolevend.platforms.protocol import EndReason
 
 
@@ -43,8 +44,7 @@ def _login_after_release(canaries: PostgresCanaries) -> str:
 def _another_cluster(canaries: PostgresCanaries) -> str:
     bob = canaries.bob.lease
     call = sql.SQL("SELECT rolevend.close({}, 'another', {}, 'Revoked')").format(sql.Literal(bob.role), sql.Literal(bob.uid))
-    error = canaries.vendor.refusal(call)
-    return "" if error is not None and error.sqlstate == "RV002" else "was closed by another cluster"
+    return refused(canaries.vendor, call, ("RV002",))
 
 
 def _closed(canaries: PostgresCanaries) -> str:

@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
+from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT, TO_PROGRAM, USE_SLOTS
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
@@ -14,6 +14,12 @@ _INVALID, _NO_PROFILE, _NOT_ALLOWED = "22023", "23503", "23514"
 _VERIFIER = f"SCRAM-SHA-256$1:{'A' * 21}A==${'A' * 42}A=:{'A' * 42}A="
 _NAME = "IMMUTA_VENDED_CANARY_B_C"
 
+_LEAVING_THE_DATABASE: dict[str, LiteralString] = {
+    "read a file": "SELECT pg_read_file('PG_VERSION')",
+    "copy to a file": "COPY (SELECT 1) TO '/dev/null'",
+    "copy to a program": TO_PROGRAM,
+    "use replication slots": USE_SLOTS,
+}
 _VENDOR: dict[str, LiteralString] = {
     "read a table": "SELECT * FROM {people_table}",
     "read a view": "SELECT * FROM {people}",
@@ -29,7 +35,7 @@ _VENDOR: dict[str, LiteralString] = {
     "become a role that it made": "SET ROLE {eve}",
     "create a schema": "CREATE SCHEMA {mine}",
     "create a temporary table": "CREATE TEMPORARY TABLE {mine} (a int)",
-    "read a file": "SELECT pg_read_file('PG_VERSION')",
+    **_LEAVING_THE_DATABASE,
     "govern a table": "SELECT rolevend.govern({people_table_text}::regclass)",
     "accept a drift": "SELECT rolevend.accept({people_table_text}::regclass)",
 }
@@ -52,6 +58,7 @@ _PROGRAMMER: dict[str, LiteralString] = {
     "take the rights of a template": "GRANT {template} TO {programmer}",
     "drop a template's role": "DROP ROLE {template}",
     "drop a vended role": "DROP ROLE {eve}",
+    **_LEAVING_THE_DATABASE,
 }
 _CALLS: dict[str, LiteralString] = {
     "make a template of the owner of rolevend": "SELECT rolevend.make_templates('{{rv_owner}}')",
@@ -59,8 +66,9 @@ _CALLS: dict[str, LiteralString] = {
     "make a profile of any name": "SELECT rolevend.make_profile({mine_text})",
     "hand a view of any schema over": "SELECT rolevend.hand_over({schema_text}, jsonb_build_object('people', {template_text}))",
     "hand a view of the salt over": (
-        "SELECT rolevend.make_profile('rv_p_mine'); CREATE SCHEMA rv_p_mine; CREATE VIEW rv_p_mine.mine AS SELECT * FROM rolevend.salt; "
-        "SELECT rolevend.hand_over('rv_p_mine', jsonb_build_object('mine', {template_text}))"
+        "SELECT rolevend.make_profile({my_profile_text}); CREATE SCHEMA {my_profile}; "
+        "CREATE VIEW {my_profile}.mine AS SELECT * FROM rolevend.salt; "
+        "SELECT rolevend.hand_over({my_profile_text}, jsonb_build_object('mine', {template_text}))"
     ),
     "hand a view over to anybody": "SELECT rolevend.hand_over({profile_text}, jsonb_build_object('people', {vendor_text}))",
 }

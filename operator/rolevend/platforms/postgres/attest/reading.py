@@ -159,10 +159,12 @@ def _copy(canaries: PostgresCanaries) -> str:
 
 
 def _other_databases(canaries: PostgresCanaries) -> str:
+    """Those that the role may CONNECT to first: a server can have more than are tried."""
     databases = canaries.vendor.rows(
-        sql.SQL("SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database() ORDER BY oid LIMIT {}").format(
-            sql.Literal(_MAX_DATABASES)
-        )
+        sql.SQL(
+            "SELECT datname::text FROM pg_database WHERE datallowconn AND datname <> current_database()"
+            " ORDER BY has_database_privilege({}, oid, 'CONNECT') DESC, oid LIMIT {}"
+        ).format(sql.Literal(canaries.eve.lease.role), sql.Literal(_MAX_DATABASES))
     )
     inside = [name for (name,) in databases if canaries.lets_in(canaries.eve, database=name)]
     return f"could log in to {', '.join(inside)}: plan and run the installation again" if inside else ""
@@ -197,6 +199,17 @@ def _dblink(canaries: PostgresCanaries) -> str:
     return f"may call {found[0][0]}: plan and run the installation again" if found else ""
 
 
+def _do_blocks(canaries: PostgresCanaries) -> str:
+    """In a language that was added after the installation: each one belongs to PUBLIC at first."""
+    found = canaries.session.rows(
+        sql.SQL(
+            "SELECT lanname::text FROM pg_language WHERE laninline <> 0 AND lanpltrusted AND lanname <> 'plpgsql'"
+            " AND has_language_privilege(oid, 'USAGE') ORDER BY 1"
+        )
+    )
+    return f"may use {', '.join(name for (name,) in found)}: plan and run the installation again" if found else ""
+
+
 CHECKS = (
     Check("read exactly the permitted rows", common.permitted_rows),
     Check("two users behind one agent read each their own", common.two_users),
@@ -218,5 +231,6 @@ CHECKS = (
     Check("log in without the password", _without_password),
     Check("log in to another database", _other_databases, leaks=False, only_superuser=PUBLIC_HAS_IT),
     Check("open more than eight connections", _connections, leaks=False),
+    Check("run a DO block in another language", _do_blocks, leaks=False, only_superuser=PUBLIC_HAS_IT),
     Check("reach another server by dblink", _dblink, only_superuser=PUBLIC_HAS_IT),
 )

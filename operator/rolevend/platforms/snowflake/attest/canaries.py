@@ -21,7 +21,7 @@ from rolevend.platforms.snowflake.attest.environment import TABLES, UNGOVERNED, 
 from rolevend.platforms.snowflake.attest.session import LOCKED_OUT, describe, is_transient, now, values
 from rolevend.platforms.snowflake.connections import SnowflakeLogin, SnowflakeSession, connect_plainly
 from rolevend.platforms.snowflake.drop.drops import found, look
-from rolevend.platforms.snowflake.failures import code_of
+from rolevend.platforms.snowflake.failures import SESSION_GONE, code_of
 from rolevend.platforms.snowflake.names import LEASE, MARKER, PROFILE, SALT, VENDOR, role_of, schema_of
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, name
 from rolevend.platforms.snowflake.vend.vends import grants
@@ -32,6 +32,9 @@ _START_TIMEOUT = 5.0
 """Seconds to wait until a statement runs that takes four times as long."""
 _PATIENCE = 15.0
 """Seconds in which the release of a role must end a running statement, which would take longer otherwise."""
+
+_CANCELLED: Final = 604
+_ENDED: Final = SESSION_GONE | {_CANCELLED}
 
 _BODY: Final[LiteralString] = (
     "AS (ID NUMBER(17,0)) RETURNS BOOLEAN -> (SELECT COUNT(*) FROM {lease} AS l WHERE l.ROLE = CURRENT_ROLE()) > 0 AND ID < 2"
@@ -57,6 +60,12 @@ def key_of(canary: SnowflakeCanary) -> Secret:
 
 def login_of(canary: SnowflakeCanary) -> SnowflakeLogin:
     return SnowflakeLogin(canary.credential.user, key_of(canary))
+
+
+def _expect_answer(error: vendor.Error) -> None:
+    """Raise the error unless it is an answer of the account, such as that the session or the statement was ended."""
+    if is_transient(error) and code_of(error) not in _ENDED:
+        raise error
 
 
 @dataclass
@@ -119,14 +128,16 @@ class SnowflakeCanaries(Canaries[KeyPairCredential, SnowflakeSession]):
     def _rows_shown(self, session: SnowflakeSession, statement: LiteralString) -> str:
         try:
             rows = session.rows(Sql(statement))
-        except vendor.Error:
+        except vendor.Error as error:
+            _expect_answer(error)
             return ""
         return f"shows {len(rows)} rows" if rows else ""
 
     def outcome_of_running(self, running: Future[Any]) -> str:
         try:
             running.result(_PATIENCE)
-        except vendor.Error:
+        except vendor.Error as error:
+            _expect_answer(error)
             return ""
         return "was answered"
 
