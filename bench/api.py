@@ -1,8 +1,8 @@
 """The HTTP API beside OpenBao's PostgreSQL secrets engine and the floor of the Kubernetes API: `python -m bench.api [--quick]`.
 
 Both answer over HTTP without TLS, on one server of PostgreSQL 17 in one run (fsync is off there, for both). The API checks two tokens,
-decides, writes audit events, and has its record in etcd; a release returns when the role was looked for and is gone. OpenBao decides
-nothing, and writes its lease to its own disk. Profiles are warm.
+decides, writes audit events to a file with fsync, and has its record in etcd; a release returns when the role was looked for and is gone.
+OpenBao decides nothing, and writes its lease to its own disk. Profiles are warm.
 """
 
 import http.client
@@ -98,12 +98,13 @@ class Api:
 def lines() -> Iterator[Line]:
     with fresh_site() as site:
         site.operator.stop()
-        site.start_operator(PRODUCTION)
+        site.start_operator({**PRODUCTION, "AUDIT_FILE": str(_audit_file(site, "operator"))})
         site.wait_for_platform(WAREHOUSE)
         site.warehouse.ask(f"CREATE ROLE {READER}")
         site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
-        api = site.start_api({"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15"})
+        settings = {"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15", "AUDIT_FILE": str(_audit_file(site, "api"))}
+        api = site.start_api(settings)
         try:
             api.wait_until_ready()
             yield memory(Api(proven, api), api)
@@ -264,6 +265,11 @@ def first_rows(site: Site, ours: Api, theirs: OpenBao, longer: float) -> Line:
     line = Line(f"from the call to the first row{AGAINST}", text, f"<= {FIRST_ROW:g}x", ratio <= FIRST_ROW).judged_if(not quick())
     beyond = not line.within and p50(other) + longer > FIRST_ROW * p50(other)
     return line.out_of_reach(RECORD) if beyond else line
+
+
+def _audit_file(site: Site, process: str) -> Path:
+    """Return the file of its audit events, which it writes with fsync: OpenBao's record of a lease is on the disk, too."""
+    return site.control_plane.directory / f"audit-{process}.ndjson"
 
 
 def _resident(api: ApiProcess) -> float:
