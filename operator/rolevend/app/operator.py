@@ -138,8 +138,8 @@ class Health:
         """Return a problem that only a restart solves, such as a silent watch while the API server answers."""
         if self.operator is None or (answered_at := self.operator.election.answered_at) is None:
             return None
-        if self.operator.sweeper.deaf:
-            return self.operator.sweeper.deaf
+        if self.operator.sweeper.stale_watch is not None:
+            return self.operator.sweeper.stale_watch
         for informer in self.operator.observed.informers:
             if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
                 return f"no watch event of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"

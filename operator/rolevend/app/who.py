@@ -35,9 +35,9 @@ _CONNECT_SECONDS = 10
 class Sources:
     """The sources beside the name. A source that is None or empty is not used."""
 
-    kubeconfig: str | None = None
-    namespace: str = ""
+    namespace: str
     """The operator's namespace, which holds the records of handles."""
+    kubeconfig: str | None = None
     audit_files: Sequence[str] = ()
     dsn: str | None = None
     """The platform's database, with a user that may read `rolevend.lease`."""

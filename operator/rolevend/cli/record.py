@@ -51,7 +51,7 @@ def who(
     from rolevend.app.who import Sources, describe
 
     config = None if offline else options.own(kubeconfig)
-    found = asyncio.run(describe(role_name, Sources(config, namespace, audit_files, dsn, connection)))
+    found = asyncio.run(describe(role_name, Sources(namespace, config, audit_files, dsn, connection)))
     printer.show(
         output,
         lambda: {**found.text, "sources": found.sources},

@@ -65,8 +65,8 @@ class OrphanSweeper:
         settings: Settings,
         metrics: Metrics,
     ) -> None:
-        self.deaf = ""
-        """The reason why the watch is stale, or empty. Only a restart helps."""
+        self.stale_watch: str | None = None
+        """The reason why the watch is stale, or None. Only a restart helps."""
         self._ender = ender
         self._platforms = platforms
         self._recorder = recorder
@@ -115,8 +115,8 @@ class OrphanSweeper:
         self._missing_since = {uid: self._missing_since.get(uid, now) for uid in differing}
         longest = timedelta(seconds=self._settings.deaf_after_seconds)
         late = [uid for uid, since in self._missing_since.items() if now - since >= longest]
-        self.deaf = (
-            f"the watch is stale: it missed {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else ""
+        self.stale_watch = (
+            f"the watch is stale: it missed {len(late)} VendedRoles for over {self._settings.deaf_after_seconds:.0f} s" if late else None
         )
 
     async def _sweep_platform(self, name: PlatformName, executor: PlatformExecutor, watched: Set[Uid], listed: Set[Uid] | None) -> None:

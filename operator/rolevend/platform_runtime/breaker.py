@@ -16,7 +16,7 @@ class CircuitBreaker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._failures = 0
-        self._reason = ""
+        self._reason = "it was not called yet"
         self.next_try = 0.0
         """When the next probe is due, while the breaker is open."""
 
