@@ -20,7 +20,7 @@ from tests.e2e.command import ROOT, fences, rolevend, section, shows
 from tests.support.tiers import by_tier
 
 MAIN_LINES = (
-    "1. The agent finbot asks the same question for two people, …",
+    "1. The agent finbot asks the same question for two people who have no account on the database",
     "✓ after … s two roles are in PostgreSQL, until … UTC; all they can do is read",
     "Anna AT denied …",
     "Bob US denied …",
