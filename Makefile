@@ -10,12 +10,12 @@ ARGS ?=
 # A process that may not keep what it compiles takes three seconds of a core longer to start, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses 4
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test test-full nightly mutants e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev check test test-long test-full nightly mutants e2e bench crds docs lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ dev: $(DEMO) ## The same, and leave everything up to try by hand
 
 test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
 	$(PYTEST) $(or $(ARGS),$(PARALLEL))
+
+test-long: $(STAMP) ## The tests that `make test` leaves out because each takes long
+	ROLEVEND_TESTS=long $(PYTEST) -m long $(or $(ARGS),$(PARALLEL))
 
 test-full: $(STAMP) ## The same on each version of PostgreSQL, with every repetition and larger numbers
 	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))

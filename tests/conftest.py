@@ -7,9 +7,11 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
+from tests.support.distribution import ByInstallation, place_of
 from tests.support.parts import binaries, postgres
-from tests.support.tiers import FULL, by_tier
+from tests.support.tiers import FULL, LONG, by_tier
 
 __all__ = ["binaries", "postgres"]
 
@@ -32,11 +34,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     unwanted = {
         "needs_root": os.geteuid() != 0,
         "full": not FULL,
+        "long": not LONG,
         "live": not all(map(os.environ.get, _LIVE)),
     }
     left_out = [item for item in items if any(unwanted[name] and item.get_closest_marker(name) for name in unwanted)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    chosen = set(items) - set(left_out)
+    items[:] = sorted((item for item in items if item in chosen), key=lambda item: place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByInstallation:
+    config.option.loadscopereorder = False  # the order of collection is that of `place_of`
+    return ByInstallation(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

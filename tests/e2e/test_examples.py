@@ -203,6 +203,7 @@ def test_the_page_of_the_shortest_example_does_what_it_says(reader: tuple[Reader
     assert who.roles() == []
 
 
+@pytest.mark.long
 def test_the_page_of_the_first_role_does_what_it_says(reader: tuple[Reader, Seed]) -> None:
     who, seed = reader
     answers, failed = [], []

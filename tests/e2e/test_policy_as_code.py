@@ -18,7 +18,7 @@ from tests.support.manifests import changed, valid
 from tests.support.pages import with_rolevend
 
 
-@pytest.fixture(scope="module", params=list(InstallMode))
+@pytest.fixture(scope="module", params=[InstallMode.SUPERUSER, pytest.param(InstallMode.MANAGED, marks=pytest.mark.long)])
 def governed(request: pytest.FixtureRequest) -> Iterator[Governed]:
     with Governed(request.param) as database:
         yield database

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.pages import ROOT, Typed, Written, run, steps, with_rolevend
 
 PAGE = ROOT / "docs" / "tutorial" / "first-policy.md"
 
 
+@pytest.mark.long
 def test_whoever_follows_the_tutorial_sees_what_it_shows(tmp_path: Path):
     path, folder = with_rolevend(tmp_path / "bin"), tmp_path / "policies"
     folder.mkdir()

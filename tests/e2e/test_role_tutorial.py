@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from testbed.binaries import Binaries
 from tests.e2e.command import rolevend, shows
 from tests.e2e.test_readme import run
@@ -14,6 +16,7 @@ _OF_ONE_RUN = re.compile(r"\b[0-9A-Z]{26}\b|(?<=_)[0-9A-Z]{26}\b|\b\d{4}-\d\d-\d
 """A uid, in a name and by itself, a moment and an age: no two runs have the same."""
 
 
+@pytest.mark.long
 def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries) -> None:
     text = PAGE.read_text(encoding="utf-8")
     first, *found = [step for step in steps(PAGE) if isinstance(step, Typed)]

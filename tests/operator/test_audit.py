@@ -310,6 +310,7 @@ def test_what_was_not_decided_is_not_told(trail: Trail, tenant: Tenant):
     assert trail.of(asked) == []
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_without_one(trail: Trail, tenant: Tenant):
     """At every moment a role on the platform has its event; an event that is there twice has one id."""
     site = tenant.ready_to_ask().site

@@ -1,6 +1,7 @@
 """The operator dies at the worst moment and comes back: every role has its object, or is gone."""
 
 import psycopg
+import pytest
 
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
@@ -48,6 +49,7 @@ def test_killed_in_a_burst_of_deletions_it_drops_them_all_when_it_is_back(tenant
     assert not tenant.roles()
 
 
+@pytest.mark.long
 def test_killed_again_and_again_in_one_burst_of_both_it_leaves_no_orphan_and_loses_no_role(tenant: Tenant):
     site = tenant.ready_to_ask().site
     leaving = [tenant.ask() for _ in range(BURST)]

@@ -229,6 +229,7 @@ def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again
     assert tenant.site.cluster.call("GET", LEASE_PATH).body["metadata"]["annotations"] == {"seen-by": "a person"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [LATER], indirect=True)
 @pytest.mark.parametrize("hours", [3, -3])
 def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair, hours: int):

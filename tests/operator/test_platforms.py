@@ -284,6 +284,7 @@ def test_another_server_at_the_address_is_not_taken_for_the_one_that_roles_are_o
     assert staying.rows("SELECT count(*) FROM people") == [(2,)]
 
 
+@pytest.mark.long
 def test_a_platform_whose_secrets_are_rotated_again_and_again_leaves_the_operator_alive(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     site.operator.stop()

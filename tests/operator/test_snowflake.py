@@ -294,6 +294,7 @@ class TestWhatIsWrongWithAnAccount:
         assert "need Enterprise Edition: nothing can be governed in this account" in message
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back(site: Site, lake: Lake):
     """Though what it left counts as under way for ten minutes, for whoever may not be alone."""
     account, caught = lake.bench.snowflake.account, threading.Event()
@@ -317,6 +318,7 @@ def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back
     assert canaries(account) == []
 
 
+@pytest.mark.long
 def test_stopped_in_the_middle_of_an_attestation_it_ends_soon_and_leaves_no_canary(site: Site, lake: Lake):
     """Or it would be killed when its time to end is over, and nobody would lead until then."""
     account = lake.bench.snowflake.account
