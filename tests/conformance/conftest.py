@@ -1,5 +1,5 @@
 """The benches that the suite runs on: PostgreSQL 18, and in `make test-full` also 16, and 17 under TLS; of each one server for a whole
-session and way to install; and the stand-in for Snowflake, a model.
+session and way to install, without a superuser in `make test-long`; and the stand-in for Snowflake, a model.
 
 What a test takes says where it runs: `bench: Bench` on all of them, `bench: PostgresBench` on PostgreSQL alone. Each file of this folder
 has tests of the first kind; `postgres/` has none, and holds what is PostgreSQL's own: row security and its guards, encryption, failover,
@@ -9,6 +9,7 @@ files of logs, installing. What is Snowflake's own is in `tests/snowflake`. `tes
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -36,15 +37,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "installed_bench" in metafunc.fixturenames:
         general = inspect.signature(metafunc.function).parameters.get("bench")
         both = metafunc.definition.get_closest_marker("both_installs") is not None
-        benches: dict[str, _Where] = {
-            **{f"postgres{version}": (version, InstallMode.SUPERUSER) for version in VERSIONS},
-            **{f"postgres{version}-managed": (version, InstallMode.MANAGED) for version in MANAGED_VERSIONS if both},
-        }
+        benches = [_installed(f"postgres{version}", (version, InstallMode.SUPERUSER)) for version in VERSIONS]
+        if both:
+            benches += [_installed(f"postgres{each}-managed", (each, InstallMode.MANAGED), pytest.mark.long) for each in MANAGED_VERSIONS]
         if general is not None and general.annotation is Bench:
-            benches["snowflake"] = (None, None)
-        metafunc.parametrize("installed_bench", benches.values(), indirect=True, scope="package", ids=benches)
+            benches.append(_installed("snowflake", (None, None)))
+        metafunc.parametrize("installed_bench", benches, indirect=True, scope="package")
     elif "postgres" in metafunc.fixturenames:
         metafunc.parametrize("postgres", VERSIONS, indirect=True, scope="session", ids=[f"postgres{version}" for version in VERSIONS])
+
+
+def _installed(name: str, where: _Where, *marks: pytest.MarkDecorator) -> Any:
+    """Return the parameter for an installation."""
+    return pytest.param(where, marks=marks, id=name)
 
 
 @pytest.fixture(scope="package")

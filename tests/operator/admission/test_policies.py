@@ -173,7 +173,7 @@ class TestTheDelivery:
 class TestWithoutTheApi:
     """Where it is switched off its name is nobody's: whoever makes such an account gets nothing by it."""
 
-    @pytest.fixture(autouse=True)
+    @pytest.fixture(autouse=True, scope="class")
     def switched_off(self, cluster: Cluster) -> Iterator[None]:
         upgrade(cluster, "api.enabled=false")
         namesake = cluster.service_account("rolevend-api", CREATE, VEND, namespace=SYSTEM)
@@ -338,7 +338,7 @@ class TestTheFinalizer:
 class TestAnOlderCluster:
     """Before 1.36 nothing stamps an object, so what it says of itself must be true or absent."""
 
-    @pytest.fixture(autouse=True)
+    @pytest.fixture(autouse=True, scope="class")
     def without_mutation(self, cluster: Cluster) -> Iterator[None]:
         probe = named("unstamped-probe")
         upgrade(cluster, "admission.mutate=false")
