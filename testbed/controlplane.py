@@ -6,6 +6,7 @@ policies, CRD validation, TokenRequest, TokenReview and watches are real.
 
 import datetime
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -74,8 +75,10 @@ class ControlPlane:
         """Return when `/readyz` succeeds and the controllers work. Raises `PartFailed` after a minute each."""
         if self._binaries is None:
             self._binaries = obtain(progress=self._progress)
-        self._directory = _empty_folder(self._given)
+        # Known before it is there, so that an interrupt in between leaves nothing.
+        self._directory = self._given or Path(tempfile.gettempdir(), f"rolevend-control-plane-{secrets.token_hex(8)}")
         try:
+            self._directory = _empty_folder(self._directory)
             with self._progress.step("starting the control plane"):
                 self._write_credentials()
                 self._etcd = self._etcd_program().start()
@@ -288,9 +291,7 @@ class ControlPlane:
         return Program(name, (str(self.binaries[name]), *arguments), self.logs / f"{name}.log")
 
 
-def _empty_folder(given: Path | None) -> Path:
-    if given is None:
-        return Path(tempfile.mkdtemp(prefix="rolevend-control-plane-"))
+def _empty_folder(given: Path) -> Path:
     given.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(given.iterdir()):
         raise Unusable(f"cannot keep a control plane in {given}: the folder is not empty")
