@@ -29,7 +29,7 @@ TOGETHER = (
     (Effect.TEMPLATE, Effect.FINISHED, Effect.DRIFT_NOTED, Effect.REASON, Effect.INTENT),
     (Effect.PROFILE, Effect.ROLE, Effect.FORGOTTEN, Effect.DELETION, Effect.HANDLE),
     (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE),
-    (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.TOLD, Effect.FINALIZER_OFF, Effect.TOKEN_TAKEN),
+    (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.EVENT, Effect.FINALIZER_OFF, Effect.TOKEN_TAKEN),
 )
 """Effects of lives side by side that can all be held at once: none of them waits for what another one holds, be it a thread that
 builds, drops or looks, or the review."""

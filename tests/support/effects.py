@@ -21,7 +21,7 @@ _API = {
     Effect.REASON: rf'PATCH {_OBJECT}/status\n.*"ended"',
     Effect.REPORTED: rf"PATCH {_OBJECT}/status\n",
     Effect.DELETION: rf"DELETE {_OBJECT}\n",
-    Effect.TOLD: r"POST /api/v1/namespaces/[^/]+/events\n",
+    Effect.EVENT: r"POST /api/v1/namespaces/[^/]+/events\n",
 }
 _SQL = {
     Effect.TEMPLATE_ROLES: r"rolevend\.make_templates\(",

@@ -138,7 +138,7 @@ class Driver:
     def is_built(self, profile: ProfileName) -> bool:
         return self._database.built is None or profile in self._database.built
 
-    def ensure(self, profile: Profile, _told: ProgressCallback) -> None:
+    def ensure(self, profile: Profile, _on_progress: ProgressCallback) -> None:
         self._answers()
         if not self._builds:
             raise ProfileNotBuilt(f"{profile.name} is not built yet")

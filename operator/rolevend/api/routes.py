@@ -135,12 +135,12 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
     async def decide(request: Request, agent: agent_type, question: VendRequest) -> Decision:
         return responses.decision(await vends.decide(agent, question, request.state.request_id))
 
-    _tell_problems(app)
+    _add_error_handlers(app)
     describe(app)
     return app
 
 
-def _tell_problems(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI) -> None:
     def answered(problem: Problem, request: Request) -> JSONResponse:
         headers = dict(problem.headers)
         if problem.retry_after is not None:

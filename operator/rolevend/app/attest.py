@@ -41,8 +41,8 @@ class Attested:
     attestation: Attestation
 
 
-async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell: Callable[[str], None]) -> Attested:
-    """Attest by the operator. `request` must be unique. `tell` receives each reason for a delay once.
+async def attest(name: str, kubeconfig: str, request: str, seconds: float, report: Callable[[str], None]) -> Attested:
+    """Attest by the operator. `request` must be unique. `report` receives each reason for a delay once.
 
     Raises PlatformUnavailable if there is no result within `seconds`.
     """
@@ -50,26 +50,28 @@ async def attest(name: str, kubeconfig: str, request: str, seconds: float, tell:
     try:
         await cluster.merge(path_of(DataPlatform), name, {"metadata": {"annotations": {ATTEST: request}}})
         deadline = time.monotonic() + seconds
-        told: str | None = None
+        last_reason: str | None = None
         while time.monotonic() < deadline:
             platform = parse(DataPlatform, await cluster.get(path_of(DataPlatform), name), unknown="ignore")
             found = platform.status.attestation
             if found is not None and found.request == request:
                 return Attested(platform, found)
-            told = _tell_once(platform, told, tell)
+            last_reason = _report_once(platform, last_reason, report)
             await asyncio.sleep(_POLL_SECONDS)
-        raise PlatformUnavailable(f"attesting DataPlatform {name}: no answer within {seconds:g} s; {told or 'is an operator running?'}")
+        raise PlatformUnavailable(
+            f"attesting DataPlatform {name}: no answer within {seconds:g} s; {last_reason or 'is an operator running?'}"
+        )
     finally:
         await cluster.close()
 
 
-def _tell_once(platform: DataPlatform, told: str | None, tell: Callable[[str], None]) -> str | None:
-    """Report why the attestation waits, unless it is `told` already. Returns the last reason."""
+def _report_once(platform: DataPlatform, last_reason: str | None, report: Callable[[str], None]) -> str | None:
+    """Report why the attestation waits, unless it is `last_reason` already. Returns the last reason."""
     waiting = [each for each in platform.status.conditions if each.type in ("Ready", "Attested") and each.status != "True"]
-    why = waiting[0].message if waiting else None
-    if why and why != told:
-        tell(why)
-    return why or told
+    reason = waiting[0].message if waiting else None
+    if reason and reason != last_reason:
+        report(reason)
+    return reason or last_reason
 
 
 def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], datetime]) -> Attested:

@@ -42,7 +42,7 @@ _FINISHES = "the API still finishes what it began"
 _OVER = ("Succeeded", "Failed")
 """Phases of pods in which nothing runs. An evicted pod stays for inspection."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Left:
 
 
 async def drain(
-    kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, api: str | None, platforms: bool, tell: Tell
+    kubeconfig: str | None, namespace: str, policy: str, timeout: float, *, api: str | None, platforms: bool, report: Report
 ) -> tuple[Left, ...]:
     """Stop the API, close vending, revoke every VendedRole, and delete every DataPlatform if `platforms`.
 
@@ -69,7 +69,7 @@ async def drain(
     cluster = await KubeClient.connect(kubeconfig)
     try:
         deadline = asyncio.get_running_loop().time() + timeout
-        return await Drain(cluster, deadline, tell).run(namespace, policy, api=api, platforms=platforms)
+        return await Drain(cluster, deadline, report).run(namespace, policy, api=api, platforms=platforms)
     finally:
         await cluster.close()
 
@@ -89,10 +89,12 @@ class _Stopped:
 class Drain:
     """Keeps the names of the objects that are left, and one page of them in memory, because its pod has little."""
 
-    def __init__(self, cluster: KubeClient, deadline: float, tell: Tell, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, cluster: KubeClient, deadline: float, report: Report, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._cluster = cluster
         self._deadline = deadline
-        self._tell = tell
+        self._report = report
         self._sleep = sleep
 
     async def run(self, namespace: str, policy: str, *, api: str | None, platforms: bool) -> tuple[Left, ...]:
@@ -123,7 +125,7 @@ class Drain:
             return None
         stopped = _Stopped(namespace, api, scale["spec"].get("replicas", 0), scale["status"]["selector"])
         await self._scale(stopped, 0)
-        self._tell(f"the API stops: Deployment {api}")
+        self._report(f"the API stops: Deployment {api}")
         return stopped
 
     async def _scale(self, stopped: _Stopped, replicas: int) -> None:
@@ -169,7 +171,7 @@ class Drain:
         while self._has_time():
             answer = await self._probe(namespace)
             if _CLOSED in answer:
-                self._tell(f"{_CLOSED}: ValidatingAdmissionPolicyBinding {policy}")
+                self._report(f"{_CLOSED}: ValidatingAdmissionPolicyBinding {policy}")
                 return
             await self._sleep(_POLL_SECONDS)
         raise Unavailable(f"closing vending: requests are not refused yet: {answer}")
@@ -200,11 +202,11 @@ class Drain:
                     left += [Left(name, _name(each), _message(each)) for each in page["items"] if not is_let_go(each)]
                     kept |= {_name(each) for each in page["items"] if is_let_go(each)}
                 if len(left) != known:
-                    self._tell(f"{name}s left: {len(left)}")
+                    self._report(f"{name}s left: {len(left)}")
                     known = len(left)
                 if not left:
                     if kept:
-                        self._tell(f"{name}s that are done with, and that finalizers of others keep: {', '.join(sorted(kept))}")
+                        self._report(f"{name}s that are done with, and that finalizers of others keep: {', '.join(sorted(kept))}")
                     return ()
             except (Unavailable, WatchExpired) as error:  # WatchExpired: the list expired between two pages
                 left = [Left("API server", "-", str(error))]

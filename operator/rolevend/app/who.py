@@ -190,32 +190,32 @@ def _ready(role: Body) -> str:
 
 
 async def _audit(parts: RoleNameParts, files: Sequence[str]) -> Iterable[tuple[str, Any]]:
-    return [fact for event in events_of(parts.uid, files) for fact in _told(event)]
+    return [fact for event in events_of(parts.uid, files) for fact in _event_facts(event)]
 
 
-def _told(event: Body) -> Iterator[tuple[str, Any]]:
-    told = event["data"]
-    if "userSubject" in told:
-        yield "agent", told["agent"]
-        yield "user", User(told["userIssuer"], told["userSubject"])
+def _event_facts(event: Body) -> Iterator[tuple[str, Any]]:
+    data = event["data"]
+    if "userSubject" in data:
+        yield "agent", data["agent"]
+        yield "user", User(data["userIssuer"], data["userSubject"])
     yield from _proof(
-        told.get("userProof"), told.get("identityProvider"), told.get("tokenType"), told.get("tokenDigest"), told.get("actors", ())
+        data.get("userProof"), data.get("identityProvider"), data.get("tokenType"), data.get("tokenDigest"), data.get("actors", ())
     )
-    yield "object", told.get("request")
-    yield "requester", told.get("requestedBy")
-    yield "platform", told.get("platform")
+    yield "object", data.get("request")
+    yield "requester", data.get("requestedBy")
+    yield "platform", data.get("platform")
     match event["type"]:
         case EventType.GRANTED:
-            policies = [f"{each['name']} ({each['generation']})" for each in told["objects"] if each["kind"] == "AccessPolicy"]
+            policies = [f"{each['name']} ({each['generation']})" for each in data["objects"] if each["kind"] == "AccessPolicy"]
             yield "policies", ", ".join(policies)
-            yield "profile", told["profile"]
+            yield "profile", data["profile"]
             yield "from", event["time"]
-            yield "until", told["expiresAt"]
+            yield "until", data["expiresAt"]
         case EventType.DROPPED:
-            by = f" by {told['endedBy']}" if "endedBy" in told else ""
-            why = f": {told['message']}" if "message" in told else ""
-            sessions = f", {told['sessionsEnded']} sessions ended" if "sessionsEnded" in told else ""
-            yield "ended", f"{told['ended']}{by}, gone at {told['endedAt']}{sessions}{why}"
+            by = f" by {data['endedBy']}" if "endedBy" in data else ""
+            message = f": {data['message']}" if "message" in data else ""
+            sessions = f", {data['sessionsEnded']} sessions ended" if "sessionsEnded" in data else ""
+            yield "ended", f"{data['ended']}{by}, gone at {data['endedAt']}{sessions}{message}"
 
 
 async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:

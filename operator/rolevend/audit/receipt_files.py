@@ -190,14 +190,14 @@ class _Reader:
         self._found.problems.append(f"{where}: {problem}")
 
 
-def _unlike(event: Mapping[str, Any], said: Payload) -> Iterator[str]:
+def _unlike(event: Mapping[str, Any], payload: Payload) -> Iterator[str]:
     """Yield how an event differs from its receipt."""
     try:
-        expected = payload_of(event, said.get(FIRST))
+        expected = payload_of(event, payload.get(FIRST))
     except (KeyError, TypeError, AttributeError):
         yield "the event is none that could have been signed"
         return
-    if names := differences(expected, said):
+    if names := differences(expected, payload):
         yield f"the event is not what was signed: {', '.join(names)} differ"
 
 

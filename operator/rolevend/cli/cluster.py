@@ -94,14 +94,14 @@ def drain(kubeconfig: str | None, namespace: str, policy: str, api: str | None, 
 
     from rolevend.app.drain import drain as run
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         click.echo(text, err=True)
 
     if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
         kubeconfig = options.own(None)
-    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, api=api, platforms=platforms, tell=tell))
+    left = asyncio.run(run(kubeconfig, namespace, policy, timeout, api=api, platforms=platforms, report=report))
     for each in left:
         click.echo(f"left: {each.kind} {each.name}: {each.message}")
     if left:
-        tell(f"vending stays closed; to open it again: kubectl delete validatingadmissionpolicybinding {policy}")
+        report(f"vending stays closed; to open it again: kubectl delete validatingadmissionpolicybinding {policy}")
     printer.exit_if(left)

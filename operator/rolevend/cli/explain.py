@@ -71,16 +71,16 @@ def explain(
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
     asked: tuple[Requester, ...] = ()
-    said = ""
+    condition = ""
     if files:
         folder = Folder.sound(files)
     else:
         from rolevend.policytools.cluster import read_cluster
 
         named = None if vended_role is None else (namespace, vended_role)
-        folder, asked, said = asyncio.run(read_cluster(options.own(kubeconfig), named))
+        folder, asked, condition = asyncio.run(read_cluster(options.own(kubeconfig), named))
     if asked:
-        found = all_explained(folder, asked, held, said)
+        found = all_explained(folder, asked, held, condition)
     else:
         known = _user(folder, user or "", issuer)
         name = ObjectName(namespace, agent) if agent else ANY_AGENT

@@ -213,13 +213,13 @@ def platform_attest(
         raise click.UsageError("name a DataPlatform for the operator to attest, or give --filename and --secrets to attest it here")
     from rolevend.app.attest import as_json, as_text, attest, attest_directly
 
-    def tell(why: str) -> None:
-        click.echo(f"waiting: {why}", err=True)
+    def report(reason: str) -> None:
+        click.echo(f"waiting: {reason}", err=True)
 
     if manifest is not None and secrets_file is not None:
         found = attest_directly(manifest, secrets_file, lambda: datetime.now(UTC))
     else:
-        found = asyncio.run(attest(name or "", options.own(kubeconfig), secrets.token_hex(8), timeout, tell))
+        found = asyncio.run(attest(name or "", options.own(kubeconfig), secrets.token_hex(8), timeout, report))
     printer.show(output, lambda: as_json(found), text=lambda: as_text(found))
     printer.exit_if(found.attestation.failed)
 

@@ -85,39 +85,39 @@ def _lines(found: "VerifiedReceipts") -> Iterator[str]:
 
 def _facts(receipt: "Receipt") -> Iterator[tuple[str, str]]:
     beginning, end = receipt.beginning, receipt.end
-    said = {**(end.said if end else {}), **(beginning.said if beginning else {})}
-    user = f"{said['userSubject']} ({said.get('userIssuer')})" if "userSubject" in said else None
-    proof = ", ".join(str(said[name]) for name in ("userProof", "identityProvider", "tokenType") if name in said)
-    task = " ".join(str(said[name]) for name in ("taskId", "intentDigest") if name in said)
-    tables = ", ".join(said.get("tables", ()))
-    more = f"{said.get('tableCount')}: {tables}" + (", …" if len(said.get("tables", ())) < said.get("tableCount", 0) else "")
+    payload = {**(end.said if end else {}), **(beginning.said if beginning else {})}
+    user = f"{payload['userSubject']} ({payload.get('userIssuer')})" if "userSubject" in payload else None
+    proof = ", ".join(str(payload[name]) for name in ("userProof", "identityProvider", "tokenType") if name in payload)
+    task = " ".join(str(payload[name]) for name in ("taskId", "intentDigest") if name in payload)
+    tables = ", ".join(payload.get("tables", ()))
+    more = f"{payload.get('tableCount')}: {tables}" + (", …" if len(payload.get("tables", ())) < payload.get("tableCount", 0) else "")
     facts = {
-        "role": said.get("role"),
-        "object": said.get("request"),
-        "agent": said.get("agent"),
+        "role": payload.get("role"),
+        "object": payload.get("request"),
+        "agent": payload.get("agent"),
         "user": user,
         "proof": proof,
-        "token": said.get("tokenDigest"),
-        "platform": said.get("platform"),
-        "purpose": said.get("purpose"),
+        "token": payload.get("tokenDigest"),
+        "platform": payload.get("platform"),
+        "purpose": payload.get("purpose"),
         "task": task,
-        "call": said.get("requestId"),
-        "policies": said.get("policyDigest"),
-        "catalog": said.get("catalogDigest"),
-        "profile": said.get("profile"),
+        "call": payload.get("requestId"),
+        "policies": payload.get("policyDigest"),
+        "catalog": payload.get("catalogDigest"),
+        "profile": payload.get("profile"),
         "tables": more if beginning else None,
         "from": beginning.said.get("time") if beginning else "(no beginning is here)",
-        "until": said.get("expiresAt"),
+        "until": payload.get("expiresAt"),
         "ended": _ended(end.said) if end else "(no end is here: the role may live, or its second half is elsewhere)",
         "signed by": ", ".join(dict.fromkeys(half.key_id for half in (beginning, end) if half)),
     }
     return ((name, str(value)) for name, value in facts.items() if value)
 
 
-def _ended(said: dict[str, object]) -> str:
-    by = f" by {said['endedBy']}" if "endedBy" in said else ""
-    sessions = f", {said['sessionsEnded']} sessions ended" if "sessionsEnded" in said else ""
-    return f"{said.get('ended')}{by}, gone at {said.get('endedAt')} after {said.get('dropSeconds')} s{sessions}"
+def _ended(payload: dict[str, object]) -> str:
+    by = f" by {payload['endedBy']}" if "endedBy" in payload else ""
+    sessions = f", {payload['sessionsEnded']} sessions ended" if "sessionsEnded" in payload else ""
+    return f"{payload.get('ended')}{by}, gone at {payload.get('endedAt')} after {payload.get('dropSeconds')} s{sessions}"
 
 
 def _printable(text: str) -> str:

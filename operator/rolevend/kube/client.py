@@ -136,7 +136,7 @@ class KubeClient:
             try:
                 return await response.read()
             except _TRANSPORT_ERRORS as error:
-                raise ClusterUnavailable(f"GET {path}: {_said(error)}") from error
+                raise ClusterUnavailable(f"GET {path}: {_error_text(error)}") from error
 
     async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None) -> AsyncIterator[Body]:
         """Yield the objects of one namespace, or of all, page by page, so that the caller need not keep them all in memory.
@@ -200,7 +200,7 @@ class KubeClient:
         except TimeoutError as error:
             raise WatchExpired(f"watching {resource.plural}: no event for {_SILENCE_SECONDS:.0f} s") from error
         except _TRANSPORT_ERRORS as error:
-            raise ClusterUnavailable(f"watching {resource.plural}: {_said(error)}") from error
+            raise ClusterUnavailable(f"watching {resource.plural}: {_error_text(error)}") from error
         finally:
             response.close()
 
@@ -212,7 +212,7 @@ class KubeClient:
             try:
                 answer: Body = json.loads(await response.read())
             except _TRANSPORT_ERRORS as error:
-                raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
+                raise ClusterUnavailable(f"{method} {path}: {_error_text(error)}") from error
         return answer
 
     async def _send(
@@ -236,7 +236,7 @@ class KubeClient:
             if response.status >= 400:
                 raise _error(response.status, f"{method} {path}", _message(await response.read()))
         except _TRANSPORT_ERRORS as error:
-            raise ClusterUnavailable(f"{method} {path}: {_said(error)}") from error
+            raise ClusterUnavailable(f"{method} {path}: {_error_text(error)}") from error
         return response
 
 
@@ -256,7 +256,7 @@ def _current_context(files: Iterable[Path]) -> str | None:
     return next(filter(None, found), None)
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 

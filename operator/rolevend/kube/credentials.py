@@ -90,9 +90,9 @@ class CredentialSecrets:
 
     def _wrote(self, request: Request, secret: Body) -> bool:
         """True if an operator with this key wrote the Secret for this request."""
-        said = str((secret["metadata"].get("annotations") or {}).get(MAC, ""))
+        actual = str((secret["metadata"].get("annotations") or {}).get(MAC, ""))
         expected = self._mac(request, _texts(secret))
-        return secret.get("type") == CREDENTIAL_TYPE and hmac.compare_digest(said.encode(), expected.encode())
+        return secret.get("type") == CREDENTIAL_TYPE and hmac.compare_digest(actual.encode(), expected.encode())
 
     def _mac(self, request: Request, texts: Mapping[str, str]) -> str:
         members = [part for key in sorted(texts) for part in (key, texts[key])]

@@ -28,14 +28,14 @@ def no_progress(_: BuildProgress) -> None:
 class Counting:
     """Counts the tables that have one part. Safe to use from several threads."""
 
-    def __init__(self, told: ProgressCallback, tables: int, part: str, done: int = 0) -> None:
-        self._told = told
+    def __init__(self, on_progress: ProgressCallback, tables: int, part: str, done: int = 0) -> None:
+        self._on_progress = on_progress
         self._progress = BuildProgress(done, tables, part)
         self._lock = threading.Lock()
-        told(self._progress)
+        on_progress(self._progress)
 
     def more(self, count: int) -> None:
         with self._lock:
             before = self._progress
             self._progress = BuildProgress(before.done + count, before.tables, before.part)
-            self._told(self._progress)
+            self._on_progress(self._progress)

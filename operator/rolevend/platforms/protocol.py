@@ -266,7 +266,7 @@ class Platform(Protocol):
         """
         ...
 
-    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
+    def ensure(self, profile: Profile, on_progress: ProgressCallback = no_progress) -> None:
         """Build the profile if it is missing, and report progress. Idempotent; an interrupted build leaves nothing usable."""
         ...
 

@@ -105,11 +105,11 @@ def explain(user: Attributes, index: Index, asking: RequestContext | None = None
     tables = () if isinstance(decision, Denial) else decision.tables
     withheld = () if isinstance(switches, Denial) else switches.withheld
     alone = {} if isinstance(switches, Denial) else _alone(switches, index)
-    told = [
+    policies = [
         PolicyExplained(
             policy.id,
             covers(policy, facts[policy.grants_to]),
-            tuple(Asked(said(each), meets(each, facts[policy.grants_to])) for each in policy.required),
+            tuple(Asked(requirement_text(each), meets(each, facts[policy.grants_to])) for each in policy.required),
             tuple(_granted(each, grant) for each in tables for grant in _grants(each) if grant.policy == policy.id),
             tuple(each for each in withheld if each.policy == policy.id),
             policy.grants_to,
@@ -127,7 +127,7 @@ def explain(user: Attributes, index: Index, asking: RequestContext | None = None
     )
     denial = decision if isinstance(decision, Denial) else None
     clashes = tuple(Taken(each.table.id, sentence) for each in tables for sentence in _clashes(each))
-    return Explanation(denial, step, tuple(sorted(told, key=_distance)), guardrails, asking.combination, clashes)
+    return Explanation(denial, step, tuple(sorted(policies, key=_distance)), guardrails, asking.combination, clashes)
 
 
 def _alone(switches: Switches, index: Index) -> dict[int, int]:
@@ -149,7 +149,7 @@ def smallest_step(user: Attributes, index: Index) -> str:
     return f"policy {policy} asks for {' and '.join(lacks)}"
 
 
-def said(requirement: Requirement) -> str:
+def requirement_text(requirement: Requirement) -> str:
     """Return the requirement's text: `job In (analyst)`."""
     if requirement.values_of:
         return f"{requirement.key} {requirement.operator.value} user attribute {requirement.values_of}"
@@ -185,12 +185,13 @@ def _clashes(table: TableEntitlement) -> Iterator[str]:
         for grants in product(*sides):
             given = [(policy, masks[column]) for policy, masks in grants if column in masks]
             if len(given) == len(sides) and (clash := clashing(mask for _, mask in (*given, *floors))):
-                said = " and ".join(f"{type(mask).__name__} of {name}" for name, mask in (*given, *floors) if mask in clash)
-                yield f"{table.table.id}.{column}: nothing through {' and '.join(name for name, _ in given)}, since of {said} {EACH_HIDES}"
+                masks_text = " and ".join(f"{type(mask).__name__} of {name}" for name, mask in (*given, *floors) if mask in clash)
+                policies = " and ".join(name for name, _ in given)
+                yield f"{table.table.id}.{column}: nothing through {policies}, since of {masks_text} {EACH_HIDES}"
 
 
 def _lacks(policy: CompiledPolicy, facts: Facts) -> tuple[str, ...]:
-    return tuple(said(each) for each in policy.users if not meets(each, facts))
+    return tuple(requirement_text(each) for each in policy.users if not meets(each, facts))
 
 
 def _distance(policy: PolicyExplained) -> tuple[bool, int, ObjectName]:

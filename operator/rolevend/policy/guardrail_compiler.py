@@ -156,11 +156,11 @@ class GuardrailCompiler:
                 put((demands_of(condition), False, True), part & hiding)
                 put((demands_of(condition), False, False), part & ~hiding)
         narrowed = union(tables for does, tables in sets.items() if does != _DENIES)
-        told = fallbacks(unshown(rules, postings), narrowed, postings, table_at, self._floor_of)
+        mask_fallbacks = fallbacks(unshown(rules, postings), narrowed, postings, table_at, self._floor_of)
         of_floors = {rule.name: each for rule, each in rules}
         floors = [of_floors.get(rule.name, 0) for rule in guardrail.mask_floors]
         there = presence(self._fields, [denied, *floors], selected, postings)
-        return StatementMatches(sets, self.columns(sets, postings), problems, told, there)
+        return StatementMatches(sets, self.columns(sets, postings), problems, mask_fallbacks, there)
 
     def columns(self, sets: Mapping[Does, int], postings: Postings) -> int:
         denied, rules = self._kinds(postings)
@@ -180,7 +180,7 @@ def compiled_guardrail(restraining: GuardrailCompiler, outcome: StatementMatches
 
 
 def guardrail_report(guardrail: Guardrail, outcome: StatementMatches[Does], unknown: tuple[PolicyProblem, ...]) -> GuardrailReport:
-    return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.told, unknown, tuple(_idle(guardrail, outcome)))
+    return GuardrailReport(guardrail.name, outcome.tables, outcome.columns, *outcome.findings, unknown, tuple(_idle(guardrail, outcome)))
 
 
 def _idle(guardrail: Guardrail, outcome: StatementMatches[Does]) -> Iterator[PolicyProblem]:

@@ -175,26 +175,26 @@ class _Ground:
         unknown = self._still_unknown(guardrail, known, outcome, self.exchange)
         return known if outcome is known.outcome and unknown is known.unknown else _guardrail(known.restraining, outcome, unknown)
 
-    def _unknown(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> _Unknown:
-        return _Unknown(self._unknown_tags(said), self._unknown_names(said, outcome))
+    def _unknown(self, statement: Policy | Guardrail, outcome: StatementMatches[Any]) -> _Unknown:
+        return _Unknown(self._unknown_tags(statement), self._unknown_names(statement, outcome))
 
     def _still_unknown(
-        self, said: Policy | Guardrail, known: _Policy | _Guardrail, outcome: StatementMatches[Any], exchange: CatalogDelta
+        self, statement: Policy | Guardrail, known: _Policy | _Guardrail, outcome: StatementMatches[Any], exchange: CatalogDelta
     ) -> _Unknown:
         """Return the unresolved words that still are, if no suggestion can have changed."""
-        same_tags, same_names = exchange.same_tags(reach_of(said)), exchange.same_names(known.outcome, outcome)
+        same_tags, same_names = exchange.same_tags(reach_of(statement)), exchange.same_names(known.outcome, outcome)
         if same_tags and same_names:
             return known.unknown
-        tags = known.unknown.tags if same_tags else self._unknown_tags(said)
-        names = known.unknown.names if same_names else self._unknown_names(said, outcome)
+        tags = known.unknown.tags if same_tags else self._unknown_tags(statement)
+        names = known.unknown.names if same_names else self._unknown_names(statement, outcome)
         return known.unknown if known.unknown == (tags, names) else _Unknown(tags, names)
 
-    def _unknown_tags(self, said: Policy | Guardrail) -> tuple[PolicyProblem, ...]:
-        return tuple(PolicyProblem(None, field, message) for field, message in unknown_tags(said, self.vocabulary))
+    def _unknown_tags(self, statement: Policy | Guardrail) -> tuple[PolicyProblem, ...]:
+        return tuple(PolicyProblem(None, field, message) for field, message in unknown_tags(statement, self.vocabulary))
 
-    def _unknown_names(self, said: Policy | Guardrail, outcome: StatementMatches[Any]) -> tuple[PolicyProblem, ...]:
-        told = unknown_names(said, outcome.selected, self.postings, self.tables)
-        return tuple(PolicyProblem(None, field, message) for field, message in told)
+    def _unknown_names(self, statement: Policy | Guardrail, outcome: StatementMatches[Any]) -> tuple[PolicyProblem, ...]:
+        unknown = unknown_names(statement, outcome.selected, self.postings, self.tables)
+        return tuple(PolicyProblem(None, field, message) for field, message in unknown)
 
 
 def compile_policies(
@@ -240,10 +240,10 @@ def _ground(catalog: Catalog, before: Index | None) -> tuple[_Ground, _Made | No
 def _others(before: Index, catalog: Catalog) -> Mapping[int, Table] | None:
     """Return the changed tables by index, or None if too much changed to share anything."""
     made = before._made_of
-    told = catalog.others_than(made.catalog)
-    if told is None:
+    changed = catalog.others_than(made.catalog)
+    if changed is None:
         return _compared(before.tables, list(catalog.tables.values()))
-    return {made.postings.place(name): catalog.tables[name] for name in told} if len(told) <= _MOST_CHANGES else None
+    return {made.postings.place(name): catalog.tables[name] for name in changed} if len(changed) <= _MOST_CHANGES else None
 
 
 def _compared(before: Sequence[Table], after: Sequence[Table]) -> Mapping[int, Table] | None:

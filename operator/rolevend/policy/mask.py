@@ -180,13 +180,13 @@ def beyond(mask: Mask, family: Family, limits: TypeLimits | None) -> str | None:
 
 def _beyond(number: str, limits: TypeLimits) -> str | None:
     """`number` is canonical."""
-    said = number if len(number) <= _LONGEST_SHOWN else f"{number[:_LONGEST_SHOWN]}…"
+    shown = number if len(number) <= _LONGEST_SHOWN else f"{number[:_LONGEST_SHOWN]}…"
     if limits.least is not None and Decimal(number) < limits.least:
-        return f"{said} is less than {limits.least:f}"
+        return f"{shown} is less than {limits.least:f}"
     if limits.greatest is not None and Decimal(number) > limits.greatest:
-        return f"{said} is more than {limits.greatest:f}"
+        return f"{shown} is more than {limits.greatest:f}"
     if limits.places is not None and places_of(number) > limits.places:
-        return f"{said} has more than {limits.places} decimal places"
+        return f"{shown} has more than {limits.places} decimal places"
     return None
 
 

@@ -151,9 +151,9 @@ class PolicyCompiler:
                 sets[asks] = sets.get(asks, 0) | tables
         problems |= self._problems(with_column & postings.obstructed, table_at)
         granted = union(sets.values())
-        told = fallbacks(kinds & unshown(rules, postings), granted, postings, table_at, self._choose)
+        mask_fallbacks = fallbacks(kinds & unshown(rules, postings), granted, postings, table_at, self._choose)
         there = presence(self._fields, [kinds, *(each for _, each in rules)], selected, postings)
-        return StatementMatches(sets, postings.count(kinds, granted), problems, told, there)
+        return StatementMatches(sets, postings.count(kinds, granted), problems, mask_fallbacks, there)
 
     def columns(self, sets: Mapping[Asks, int], postings: Postings) -> int:
         return postings.count(postings.kinds(self.policy.columns, unknown=False), union(sets.values()))
@@ -185,7 +185,7 @@ def compiled_policy(granting: PolicyCompiler, outcome: StatementMatches[Asks]) -
 
 
 def report_of(policy: Policy, outcome: StatementMatches[Asks], unknown: tuple[PolicyProblem, ...]) -> PolicyReport:
-    problems, fallbacks = outcome.told
+    problems, fallbacks = outcome.findings
     idle = _idle(policy, outcome)
     if idle:
         problems += tuple(PolicyProblem(None, f"spec.masks[{rule.name}]", _masks_nothing(rule)) for rule in idle)

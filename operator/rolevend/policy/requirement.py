@@ -95,9 +95,9 @@ def _tagged(requirement: Requirement, tags: frozenset[Tag], *, unknown: bool) ->
     return bool(held(requirement.operator, bool(given), among, bool(tags), True, unknown=unknown))
 
 
-def held(operator: RequirementOperator, given: int, among: int, told: int, everything: int, *, unknown: bool) -> int:
-    """Return the bitmap of things that meet a requirement. `given` have the key, `among` have one of the values, `told` have any fact at
-    all.
+def held(operator: RequirementOperator, given: int, among: int, described: int, everything: int, *, unknown: bool) -> int:
+    """Return the bitmap of things that meet a requirement. `given` have the key, `among` have one of the values, `described` have any fact
+    at all.
     """
     match operator:
         case RequirementOperator.IN:
@@ -107,4 +107,4 @@ def held(operator: RequirementOperator, given: int, among: int, told: int, every
         case RequirementOperator.EXISTS:
             return given
         case RequirementOperator.DOES_NOT_EXIST:
-            return (everything if unknown else told) & (everything ^ given)
+            return (everything if unknown else described) & (everything ^ given)

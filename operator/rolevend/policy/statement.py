@@ -87,17 +87,17 @@ class Guardrail:
     """Treat no column as a lookup column."""
 
 
-def reach_of(said: Policy | Guardrail) -> frozenset[str] | None:
+def reach_of(statement: Policy | Guardrail) -> frozenset[str] | None:
     """Return the schemas in the statement's scope; None: all."""
-    return said.schemas if isinstance(said, Policy) else None
+    return statement.schemas if isinstance(statement, Policy) else None
 
 
-def column_selectors(said: Policy | Guardrail) -> list[tuple[str, ColumnSelector]]:
+def column_selectors(statement: Policy | Guardrail) -> list[tuple[str, ColumnSelector]]:
     """Return the column selectors, each with its field: first those granted or denied, then those masked."""
-    if isinstance(said, Policy):
-        chosen, masks, rules = ("spec.columns", said.columns), "spec.masks", said.masks
+    if isinstance(statement, Policy):
+        chosen, masks, rules = ("spec.columns", statement.columns), "spec.masks", statement.masks
     else:
-        chosen, masks, rules = ("spec.deny.columns", said.denied_columns or ColumnSelector()), "spec.maskFloors", said.mask_floors
+        chosen, masks, rules = ("spec.deny.columns", statement.denied_columns or ColumnSelector()), "spec.maskFloors", statement.mask_floors
     return [chosen, *((f"{masks}[{rule.name}].columns", rule.columns) for rule in rules)]
 
 
@@ -105,10 +105,10 @@ Selectors = list[tuple[str, tuple[Requirement, ...]]]
 """A field and its requirements on tags."""
 
 
-def tag_selectors(said: Policy | Guardrail) -> tuple[Selectors, Selectors]:
+def tag_selectors(statement: Policy | Guardrail) -> tuple[Selectors, Selectors]:
     """Return the tag selectors of tables, and those of columns."""
-    columns = [(f"{field}.matchTags", selector.tags) for field, selector in column_selectors(said)]
-    return [("spec.tables.matchTags", said.tables.tags)], columns
+    columns = [(f"{field}.matchTags", selector.tags) for field, selector in column_selectors(statement)]
+    return [("spec.tables.matchTags", statement.tables.tags)], columns
 
 
 _Within = Callable[[str, str], bool]
@@ -117,27 +117,28 @@ _Within = Callable[[str, str], bool]
 
 def policy_contradictions(policy: Policy) -> Iterator[InvalidInput]:
     """Yield an error for each selector that can never match."""
-    yield from _told_of("spec.users.matchAttributes", policy.users, str.__eq__)
-    yield from _told_of("spec.agents.matchAttributes", policy.agents, str.__eq__)
+    yield from _contradictions("spec.users.matchAttributes", policy.users, str.__eq__)
+    yield from _contradictions("spec.agents.matchAttributes", policy.agents, str.__eq__)
     tables, (columns, *masks) = tag_selectors(policy)
     for field, requirements in (*tables, columns):
-        yield from _told_of(field, requirements, matches)
+        yield from _contradictions(field, requirements, matches)
     for field, requirements in masks:
-        yield from _told_of(field, requirements, matches, unknown=True)
+        yield from _contradictions(field, requirements, matches, unknown=True)
 
 
 def guardrail_contradictions(guardrail: Guardrail) -> Iterator[InvalidInput]:
     """Yield an error for each selector that can never match."""
-    yield from _told_of("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
+    yield from _contradictions("spec.users.matchAttributes", guardrail.users, str.__eq__, unknown=True)
     for field, requirements in chain(*tag_selectors(guardrail)):
-        yield from _told_of(field, requirements, matches, unknown=True)
+        yield from _contradictions(field, requirements, matches, unknown=True)
 
 
-def _told_of(field: str, requirements: Iterable[Requirement], within: _Within, *, unknown: bool = False) -> Iterator[InvalidInput]:
+def _contradictions(field: str, requirements: Iterable[Requirement], within: _Within, *, unknown: bool = False) -> Iterator[InvalidInput]:
     """`unknown`: see `requirement.tag_test`."""
     for one, other in permutations(requirements, 2):
         if within(other.key, one.key) and _excludes(one, other, within, unknown=unknown):
-            yield InvalidInput(field, f"{_told(one)} and {_told(other)} exclude each other, so nothing can be matched; remove one of them")
+            both = f"{_requirement_text(one)} and {_requirement_text(other)}"
+            yield InvalidInput(field, f"{both} exclude each other, so nothing can be matched; remove one of them")
             return
 
 
@@ -155,7 +156,7 @@ def _excludes(one: Requirement, other: Requirement, within: _Within, *, unknown:
             return False
 
 
-def _told(requirement: Requirement) -> str:
+def _requirement_text(requirement: Requirement) -> str:
     values = f"the user's {requirement.values_of}" if requirement.values_of else f"[{', '.join(sorted(requirement.values))}]"
     wanted = f" {values}" if requirement.operator in (RequirementOperator.IN, RequirementOperator.NOT_IN) else ""
     return f"{requirement.key} {requirement.operator.value}{wanted}"

@@ -68,7 +68,7 @@ class StatementMatches(Generic[Key]):
         return union(self.sets.values()) | self.selected
 
     @property
-    def told(self) -> tuple[tuple[PolicyProblem, ...], tuple[MaskFallback, ...]]:
+    def findings(self) -> tuple[tuple[PolicyProblem, ...], tuple[MaskFallback, ...]]:
         """Problems and fallbacks, ordered by table."""
         fallbacks = chain.from_iterable(self.fallbacks[place] for place in sorted(self.fallbacks))
         return tuple(self.problems[place] for place in sorted(self.problems)), tuple(fallbacks)

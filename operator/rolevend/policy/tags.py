@@ -26,25 +26,25 @@ class TagIndex:
 
     def __init__(self) -> None:
         self._by_key: dict[str, dict[str, int]] = {}
-        self._all = self._told = 0
+        self._all = self._tagged = 0
 
     def copy(self) -> "TagIndex":
         made = TagIndex()
         made._by_key = {key: dict(values) for key, values in self._by_key.items()}
-        made._all, made._told = self._all, self._told
+        made._all, made._tagged = self._all, self._tagged
         return made
 
     def put(self, things: int, tags: Iterable[Tag]) -> None:
         self._all |= things
         for tag in tags:
-            self._told |= things
+            self._tagged |= things
             values = self._by_key.setdefault(tag.key, {})
             values[tag.value] = values.get(tag.value, 0) | things
 
     def take(self, things: int, tags: Iterable[Tag]) -> None:
         """Remove `things`, which carry exactly `tags`."""
         self._all &= ~things
-        self._told &= ~things
+        self._tagged &= ~things
         for tag in tags:
             self._by_key[tag.key][tag.value] &= ~things
 
@@ -92,13 +92,13 @@ class TagIndex:
                 among |= carrying
         if requirement.values_of:
             return given
-        return held(requirement.operator, given, among, self._told, self._all, unknown=unknown)
+        return held(requirement.operator, given, among, self._tagged, self._all, unknown=unknown)
 
 
 _MOST_LOOKED_AT = 1_000
 """The maximum number of tables and columns to check: each is compared with every assignment of its schema."""
 
-Said = Mapping[str, Sequence[TagAssignment]]
+AssignmentsBySource = Mapping[str, Sequence[TagAssignment]]
 """Assignments by source."""
 
 
@@ -111,19 +111,19 @@ class TagConflict:
     """By source; not all equal."""
 
 
-def tag_conflicts(tables: Iterable[Table], said: Said) -> Iterator[TagConflict]:
+def tag_conflicts(tables: Iterable[Table], sources: AssignmentsBySource) -> Iterator[TagConflict]:
     """Yield the conflicts of `tables`, which carry these tags already; the first thousand."""
-    for table, column, key in islice(_crowded(tables, _disputed(said)), _MOST_LOOKED_AT):
-        values = {place: _values(assignments, table, column, key) for place, assignments in said.items()}
+    for table, column, key in islice(_crowded(tables, _disputed(sources)), _MOST_LOOKED_AT):
+        values = {place: _values(assignments, table, column, key) for place, assignments in sources.items()}
         here = {place: found for place, found in values.items() if found}
         if len(set(here.values())) > 1:
             yield TagConflict(str(table.id) if column is None else f"{table.id}.{column}", key, here)
 
 
-def _disputed(said: Said) -> dict[tuple[str, bool], set[str]]:
+def _disputed(sources: AssignmentsBySource) -> dict[tuple[str, bool], set[str]]:
     """Map schema and kind (True: columns) to the keys that several sources set there."""
     places: dict[tuple[str, bool], dict[str, set[str]]] = {}
-    for place, assignments in said.items():
+    for place, assignments in sources.items():
         for each in assignments:
             for tag in each.tags:
                 places.setdefault((each.schema, each.column is not None), {}).setdefault(tag.key, set()).add(place)

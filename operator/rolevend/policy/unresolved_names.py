@@ -52,24 +52,24 @@ class Vocabulary:
         return self._of[schemas]
 
 
-def unknown_tags(said: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+def unknown_tags(statement: Policy | Guardrail, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     """Yield field and message for each unknown tag."""
-    of_tables, of_columns = tag_selectors(said)
-    tables, columns = vocabulary.within(reach_of(said))
+    of_tables, of_columns = tag_selectors(statement)
+    tables, columns = vocabulary.within(reach_of(statement))
     for field, requirements in of_tables:
         yield from _unknown(field, "table", requirements, tables)
     for field, requirements in of_columns:
         yield from _unknown(field, "column", requirements, columns)
 
 
-def unknown_names(said: Policy | Guardrail, selected: int, postings: Postings, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
+def unknown_names(statement: Policy | Guardrail, selected: int, postings: Postings, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
     """Yield field and message for each unknown name.
 
     `selected` are the selected ones of `tables`. Column names are checked only if there are any.
     """
-    reach = reach_of(said)
+    reach = reach_of(statement)
     here = postings.within(reach)
-    for number, name in enumerate(said.tables.names):
+    for number, name in enumerate(statement.tables.names):
         if not postings.named(name) & here:
             there = [table.id for table in tables if reach is None or table.id.schema in reach]
             schemas = {each.schema for each in there} if reach is None else reach
@@ -77,7 +77,7 @@ def unknown_names(said: Policy | Guardrail, selected: int, postings: Postings, t
             yield field, f"{field}: {no_table(name, there, schemas)}"
     if not selected:
         return
-    for place, selector in column_selectors(said):
+    for place, selector in column_selectors(statement):
         for number, column in enumerate(selector.names):
             if not postings.having(postings.kinds_named(column)) & selected:
                 names = {each.name for table in places(selected) for each in tables[table].columns}

@@ -47,7 +47,7 @@ class Past:
 
 
 @dataclass(slots=True)
-class Told:
+class DecisionCount:
     decisions: int = 0
     last: str = ""
 
@@ -82,41 +82,41 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
     snapshot = Folder.sound(paths).build(catalogs).snapshot
     asked = _asked(audit_files, since)
     missing = {past.who.platform for past in asked} - snapshot.shapes.keys()
-    left = {past: told for past, told in asked.items() if past.who.platform not in missing and not past.partial}
+    left = {past: count for past, count in asked.items() if past.who.platform not in missing and not past.partial}
     found = Backtest(_decisions(asked), _decisions(left), frozenset(missing & snapshot.platforms.keys()))
     found.notes += [f"nothing on {name} was compared: its DataPlatform and its --catalog are needed" for name in sorted(missing)]
-    unsaid = unlabelled(snapshot, (past.who.agent for past in left))
-    for past, told in sorted(left.items(), key=lambda item: (item[0].who, item[1].last)):
+    unlabelled_namespaces = unlabelled(snapshot, (past.who.agent for past in left))
+    for past, count in sorted(left.items(), key=lambda item: (item[0].who, item[1].last)):
         recorded = {each.table for each in past.tables} if past.cut else None
         after = [
             each
-            for each in given(_known(snapshot, past, unsaid), past.who)
+            for each in given(_known(snapshot, past, unlabelled_namespaces), past.who)
             if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
         ]
-        found.outcomes += [BacktestOutcome(past.who, told.decisions, told.last, change) for change in compare(past.tables, after)]
-    if unsaid:
-        names = ", ".join(sorted(unsaid))
-        why = f"agents of namespace {names} were taken as the records have them, not as the files do"
-        found.notes.append(f"{why}: the DataPlatforms select by labels, so put the manifest of the Namespace among the files")
-    untimed = sum(told.decisions for past, told in left.items() if not past.timed)
+        found.outcomes += [BacktestOutcome(past.who, count.decisions, count.last, change) for change in compare(past.tables, after)]
+    if unlabelled_namespaces:
+        names = ", ".join(sorted(unlabelled_namespaces))
+        note = f"agents of namespace {names} were taken as the records have them, not as the files do"
+        found.notes.append(f"{note}: the DataPlatforms select by labels, so put the manifest of the Namespace among the files")
+    untimed = sum(count.decisions for past, count in left.items() if not past.timed)
     if untimed:
         found.notes.append(f"{untimed} records do not say for how long the role was asked for: {SECONDS} seconds were taken")
-    if partial := sum(told.decisions for past, told in asked.items() if past.partial):
+    if partial := sum(count.decisions for past, count in asked.items() if past.partial):
         found.notes.append(f"{partial} records had no room for all that was asked or known: these were not compared")
     if any(past.cut for past in left):
         found.notes.append("some records had no room for every table: of these only the tables that they name were compared")
     return found
 
 
-def _decisions(asked: Mapping[Past, Told]) -> int:
-    return sum(told.decisions for told in asked.values())
+def _decisions(asked: Mapping[Past, DecisionCount]) -> int:
+    return sum(count.decisions for count in asked.values())
 
 
-def _known(snapshot: Snapshot, past: Past, unsaid: Container[str]) -> Snapshot:
+def _known(snapshot: Snapshot, past: Past, unlabelled_namespaces: Container[str]) -> Snapshot:
     """Return `snapshot` with the recorded user. The combination of an agent that is not among the files is unknown: it gets the narrower
     of the recorded one and the widest one."""
     who, people = past.who, [KnownUser(past.who.user, None, past.attributes)]
-    if who.agent.namespace in unsaid:
+    if who.agent.namespace in unlabelled_namespaces:
         return opened(snapshot, people, [who.agent], [who.purpose], past.combination, past.agent_attributes)
     known = opened(snapshot, people, [who.agent], [who.purpose])
     widest = known.asking(who.request).combination
@@ -135,9 +135,9 @@ def moment(text: str, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Told]:
+def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, DecisionCount]:
     """Return each question with the number of its decisions. A duplicate event counts once."""
-    asked: dict[Past, Told] = {}
+    asked: dict[Past, DecisionCount] = {}
     seen: set[str] = set()
     event: Mapping[str, Any] = {}
     for event in events(audit_files):
@@ -146,58 +146,58 @@ def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Tol
         if since is not None and datetime.fromisoformat(event["time"]) < since:
             continue
         seen.add(event["id"])
-        told = asked.setdefault(_past(event["data"]), Told())
-        told.decisions += 1
-        told.last = max(told.last, event["time"])
+        count = asked.setdefault(_past(event["data"]), DecisionCount())
+        count.decisions += 1
+        count.last = max(count.last, event["time"])
     if not event:
         raise InvalidInput("--audit", f"{', '.join(audit_files)}: no audit event is in there, so there is nothing to replay")
     return asked
 
 
-def _past(told: dict[str, Any]) -> Past:
-    namespace, _, name = told["agent"].partition("/")
-    seconds = _seconds(told)
+def _past(data: dict[str, Any]) -> Past:
+    namespace, _, name = data["agent"].partition("/")
+    seconds = _seconds(data)
     return Past(
         Requester(
-            User(told["userIssuer"], told["userSubject"]),
+            User(data["userIssuer"], data["userSubject"]),
             ObjectName(namespace, name),
-            PlatformName(told["platform"]),
-            told.get("purpose", ""),
+            PlatformName(data["platform"]),
+            data.get("purpose", ""),
             seconds or SECONDS,
         ),
-        _attributes(told, "attributes"),
-        _attributes(told, "agentAttributes"),
-        Combination(told["combination"]) if "combination" in told else None,
-        tuple(told["resources"]) if "resources" in told else None,
-        tuple(map(_table, told.get("tables", ()))),
-        bool(told.get("tablesLeftOut")),
+        _attributes(data, "attributes"),
+        _attributes(data, "agentAttributes"),
+        Combination(data["combination"]) if "combination" in data else None,
+        tuple(data["resources"]) if "resources" in data else None,
+        tuple(map(_table, data.get("tables", ()))),
+        bool(data.get("tablesLeftOut")),
         seconds is not None,
-        any(f"{member}LeftOut" in told for member in ("resources", "attributes", "agentAttributes")),
+        any(f"{member}LeftOut" in data for member in ("resources", "attributes", "agentAttributes")),
     )
 
 
-def _seconds(told: dict[str, Any]) -> int | None:
+def _seconds(data: dict[str, Any]) -> int | None:
     """Return the requested lifetime. None: an older record of a denial, which has no times."""
-    if "expirationSeconds" in told:
-        return int(told["expirationSeconds"])
-    if "expiresAt" in told and "requestedAt" in told:
-        return round((datetime.fromisoformat(told["expiresAt"]) - datetime.fromisoformat(told["requestedAt"])).total_seconds())
+    if "expirationSeconds" in data:
+        return int(data["expirationSeconds"])
+    if "expiresAt" in data and "requestedAt" in data:
+        return round((datetime.fromisoformat(data["expiresAt"]) - datetime.fromisoformat(data["requestedAt"])).total_seconds())
     return None
 
 
-def _attributes(told: dict[str, Any], member: str) -> Attributes:
-    return Attributes.of((each["key"], each["values"]) for each in told.get(member, ()))
+def _attributes(data: dict[str, Any], member: str) -> Attributes:
+    return Attributes.of((each["key"], each["values"]) for each in data.get(member, ()))
 
 
-def _table(told: dict[str, Any]) -> TableAccess:
-    masked = tuple(ColumnAccess(each["name"], each["shows"]) for each in told["masked"])
+def _table(data: dict[str, Any]) -> TableAccess:
+    masked = tuple(ColumnAccess(each["name"], each["shows"]) for each in data["masked"])
     return TableAccess(
-        told["table"],
-        tuple(told["rows"]),
-        tuple(told["clear"]),
+        data["table"],
+        tuple(data["rows"]),
+        tuple(data["clear"]),
         masked,
-        tuple(told.get("restrictions", ())),
-        tuple(told.get("lookups", ())),
+        tuple(data.get("restrictions", ())),
+        tuple(data.get("lookups", ())),
     )
 
 

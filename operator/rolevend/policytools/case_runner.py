@@ -35,7 +35,7 @@ from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
 
 _OWNER = "policy_test_owner"
 _SECONDS = 600
-Told = tuple[tuple[str, str | None], ...]
+RowText = tuple[tuple[str, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
     built = folder.build(catalogs).snapshot
     tests = _tests(folder, built, catalogs)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
-    unsaid = unlabelled(built, built.agents)
+    unlabelled_namespaces = unlabelled(built, built.agents)
     snapshot = opened(built, purposes=purposes)
     for name in dict.fromkeys(PlatformName(test.platform) for _, test in tests):
         catalog = catalogs[name]
@@ -62,7 +62,7 @@ def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
                     _fill(database, catalog, test)
                     for case in test.cases:
                         # The platform's terms for an agent decide its access: a case must not pass because they are unknown.
-                        unknown = without_labels(unsaid & {case.agent.namespace}) if case.agent else []
+                        unknown = without_labels(unlabelled_namespaces & {case.agent.namespace}) if case.agent else []
                         failures = unknown or _failures(case, test, snapshot, catalog, platform, database)
                         yield Tried(file, case.name, tuple(failures))
 
@@ -126,9 +126,9 @@ def _fill(database: Connection, catalog: Catalog, test: PolicyTest) -> None:
             connection.execute(sql.SQL("DELETE FROM {}").format(where))
             for row in rows.get(name, ()):
                 names = sql.SQL(", ").join(map(sql.Identifier, row))
-                told = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
+                literals = sql.SQL(", ").join(sql.Literal(None if each is None else _text(each)) for each in row.values())
                 try:
-                    connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, told))
+                    connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(where, names, literals))
                 except psycopg.Error as error:
                     raise InvalidInput("tables", f"a row of {name} cannot be written: {error.diag.message_primary or error}") from error
 
@@ -178,7 +178,7 @@ def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database
         platform.drop([DropRequest(role, uid, EndReason.RELEASED)])
 
 
-def _row(cells: Iterable[tuple[str, Any]], families: Mapping[str, Family]) -> Told:
+def _row(cells: Iterable[tuple[str, Any]], families: Mapping[str, Family]) -> RowText:
     return tuple(sorted((name, None if value is None else comparable(_text(value), families[name])) for name, value in cells))
 
 
@@ -211,5 +211,5 @@ def _plain(text: str) -> str:
     return format(number, "f") if number.is_finite() and abs(number.adjusted()) < _LONGEST_EXPONENT else text
 
 
-def _shown(row: Told) -> str:
+def _shown(row: RowText) -> str:
     return ", ".join(f"{name} {'NULL' if value is None else value}" for name, value in row)

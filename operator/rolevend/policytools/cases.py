@@ -50,8 +50,8 @@ def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> 
     if terms is None:
         yield InvalidInput("platform", f"no DataPlatform is named {test.platform}{closest(test.platform, snapshot.platforms)}")
     elif terms.type == SNOWFLAKE:
-        why = f"DataPlatform {test.platform} is a Snowflake account, and cases are tried on PostgreSQL, which has other types"
-        yield InvalidInput("platform", f"{why}: write them for a DataPlatform of PostgreSQL that the same policies are for")
+        reason = f"DataPlatform {test.platform} is a Snowflake account, and cases are tried on PostgreSQL, which has other types"
+        yield InvalidInput("platform", f"{reason}: write them for a DataPlatform of PostgreSQL that the same policies are for")
         return
     for number, case in enumerate(test.cases):
         agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else None
@@ -66,9 +66,9 @@ def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> 
         (f"cases[{number}]", "table", TableId(each.schema_name, each.table), "sees", each.sees or ())
         for number, each in enumerate(test.cases)
     ]
-    for place, name, table, member, told in rows:
+    for place, name, table, member, table_rows in rows:
         if table in catalog.tables:
-            yield from _rows(f"{place}.{member}", told, catalog.tables[table])
+            yield from _rows(f"{place}.{member}", table_rows, catalog.tables[table])
         else:
             suggested = closest(str(table), map(str, catalog.tables))
             yield InvalidInput(f"{place}.{name}", f"{table} is not in the catalog of {test.platform}{suggested}")

@@ -137,13 +137,13 @@ def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[P
     faults = statements.faults_of(resource)
     denies = f". {UNTIL_FIXED}" if isinstance(resource, Guardrail) else ""
     yield from (InvalidInput(fault.field, fault.message + denies) for fault in faults)
-    told: ConditionUpdate | None = finding
+    condition: ConditionUpdate | None = finding
     if faults and isinstance(resource, AccessPolicy):
-        told = scope_condition(resource, terms)
+        condition = scope_condition(resource, terms)
     elif faults and isinstance(resource, Guardrail):
-        told = guardrail_scope_condition(resource, terms)
-    if told is not None and (terms or told.reason != "PlatformUnknown"):  # without a platform among the files, a note says so
-        yield _located(told.message)
+        condition = guardrail_scope_condition(resource, terms)
+    if condition is not None and (terms or condition.reason != "PlatformUnknown"):  # without a platform among the files, a note says so
+        yield _located(condition.message)
 
 
 def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:

@@ -23,12 +23,12 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
         asked: tuple[Requester, ...] = ()
-        told = ""
+        condition = ""
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            asked, told = tuple(map(_who, role_requests(role))), _told(role)
-        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, told
+            asked, condition = tuple(map(_who, role_requests(role))), _condition_text(role)
+        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, condition
     finally:
         await cluster.close()
 
@@ -38,8 +38,8 @@ def _who(request: Request) -> Requester:
     return replace(who, token=request.token, proof=request.proof)
 
 
-def _told(role: VendedRole) -> str:
+def _condition_text(role: VendedRole) -> str:
     """Return the Ready condition, from the operator's last decision. The current objects may lead to another one."""
     ready = role.status.condition("Ready")
-    said = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
-    return f"VendedRole {role.namespace}/{role.name}: {said}"
+    text = f"{ready.reason}: {ready.message}" if ready else "no operator has looked at it yet"
+    return f"VendedRole {role.namespace}/{role.name}: {text}"

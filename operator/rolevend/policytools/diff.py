@@ -35,9 +35,9 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
     people = [KnownUser(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
-    said = [purpose] if purpose else []
+    purposes = [purpose] if purpose else []
     built = [each.build(catalogs).snapshot for each in (is_there, comes)]
-    before, after = (opened(each, people, purposes=said) for each in built)
+    before, after = (opened(each, people, purposes=purposes) for each in built)
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
     for name in catalogs:
@@ -86,8 +86,8 @@ def row(difference: Difference) -> tuple[str, ...]:
 
 def as_text(compared: Compared, form: Form) -> str:
     nobody = "nobody gains or loses anything" + (", as far as it was compared" if compared.notes else "")
-    told = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
-    return noted(told, compared.notes, form)
+    text = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
+    return noted(text, compared.notes, form)
 
 
 def as_json(compared: Compared) -> list[dict[str, str | None]]:

@@ -41,7 +41,7 @@ class Explained:
     explanation: Explanation
     together: tuple[TableAccess, ...]
     """The combined access to tables that several policies, or a policy and a guardrail, concern."""
-    said: str
+    condition: str
     """The Ready condition of the VendedRole that is explained, or empty."""
     functions: tuple[FunctionId, ...] = ()
     """Functions that the role can call."""
@@ -58,13 +58,13 @@ class Explained:
     """One sentence for each table that tools see less of than the role itself."""
 
 
-def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | None = None) -> Explained:
-    """Explain one request. With `said`, of a VendedRole, admission counts; otherwise every agent counts as admitted, and may state any
+def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str | None = None) -> Explained:
+    """Explain one request. With `condition`, of a VendedRole, admission counts; otherwise every agent counts as admitted, and may state any
     purpose. Raises InvalidInput if the agent, the platform or its catalog is missing."""
     built = folder.build(catalogs)
     snapshot, missing = built.snapshot, _tools_missing(built, who)
     notes = tuple(_notes(snapshot, who))
-    if said is None:
+    if condition is None:
         if who.agent not in (ANY_AGENT, *snapshot.agents):
             raise InvalidInput("--agent", f"{unknown_agent(who.agent, snapshot)} (--namespace says in which namespace it is)")
         snapshot = opened(snapshot, purposes=[who.purpose])
@@ -79,13 +79,15 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | No
     found = decide(snapshot, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
-        return Explained(who, refusal, _narrowed(explanation, who), (), said or "", tools_missing=missing, notes=notes, sources=sources)
+        return Explained(
+            who, refusal, _narrowed(explanation, who), (), condition or "", tools_missing=missing, notes=notes, sources=sources
+        )
     return Explained(
         who,
         "",
         _narrowed(explanation, who),
         tuple(_together(found, explanation)),
-        said or "",
+        condition or "",
         found.profile.functions,
         tuple(tool.id for tool in found.profile.tools),
         tuple(_withheld(snapshot, who, found)),
@@ -96,7 +98,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, said: str | No
     )
 
 
-def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs, said: str) -> tuple[Explained, ...]:
+def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs, condition: str) -> tuple[Explained, ...]:
     """Explain each platform of a VendedRole. Raises InvalidInput with all platforms whose catalog is missing."""
     unknown = [who.platform for who in asked if who.platform not in catalogs]
     if len(asked) > 1 and unknown:
@@ -104,7 +106,7 @@ def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs
             "--catalog",
             f"what DataPlatform {', '.join(unknown)} holds is not known: rolevend platform catalog writes it; give one for each",
         )
-    return tuple(explained(folder, who, catalogs, said) for who in asked)
+    return tuple(explained(folder, who, catalogs, condition) for who in asked)
 
 
 def _notes(snapshot: Snapshot, who: Requester) -> Iterator[str]:
@@ -116,8 +118,8 @@ def _notes(snapshot: Snapshot, who: Requester) -> Iterator[str]:
 
 def _tools_missing(built: SnapshotBuild, who: Requester) -> str:
     agents = (each for each in built.evaluations if isinstance(each.resource, Agent) and values.object_name(each.resource) == who.agent)
-    told = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
-    return next((message for message in told if message.startswith("spec.tools: ")), "")
+    messages = (finding.message for each in agents for finding in each.findings if finding.type == "Ready" and finding.status != "True")
+    return next((message for message in messages if message.startswith("spec.tools: ")), "")
 
 
 def _withheld(snapshot: Snapshot, who: Requester, found: Granted) -> Iterator[ToolWithheld]:
@@ -154,8 +156,8 @@ _COMBINES = {
 
 def as_text(found: Sequence[Explained]) -> str:
     """Return text, with a VendedRole's condition once, above its platforms."""
-    said = [each for each in dict.fromkeys(each.said for each in found) if each]
-    return "\n".join([*said, *("\n".join(_lines(each)) for each in found)])
+    conditions = [each for each in dict.fromkeys(each.condition for each in found) if each]
+    return "\n".join([*conditions, *("\n".join(_lines(each)) for each in found)])
 
 
 def _lines(found: Explained) -> Iterator[str]:
@@ -244,7 +246,7 @@ def _json(found: Explained) -> dict[str, Any]:
         "agent": str(who.agent).removeprefix("/"),
         "platform": who.platform,
         "purpose": who.purpose,
-        "vendedRole": found.said,
+        "vendedRole": found.condition,
         "granted": not found.refusal and denial is None,
         "reason": denial.reason if denial else "",
         "message": found.refusal or (denial.message if denial else ""),

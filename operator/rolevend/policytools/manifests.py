@@ -52,8 +52,8 @@ class Document:
         if "format" in self.body and "kind" not in self.body:
             return ""
         metadata = self.body.get("metadata")
-        said = metadata if isinstance(metadata, dict) else {}
-        parts = [str(said[part]) for part in ("namespace", "name") if part in said]
+        fields = metadata if isinstance(metadata, dict) else {}
+        parts = [str(fields[part]) for part in ("namespace", "name") if part in fields]
         return f"{self.body.get('kind', 'object')} {'/'.join(parts)}".strip()
 
     def place(self, field: str = "", message: str = "") -> FilePosition:

@@ -8,7 +8,7 @@ from rolevend.policytools.check import Checked, Diagnostic
 
 
 def as_text(checked: Checked) -> str:
-    lines = [f"{each.place}: {each.level}: {_said(each)}" for each in checked.diagnostics]
+    lines = [f"{each.place}: {each.level}: {_diagnostic_text(each)}" for each in checked.diagnostics]
     warnings = len(checked.diagnostics) - checked.errors
     counts = f"{_count(checked.errors, 'error')}, {_count(warnings, 'warning')}"
     return "\n".join([*lines, f"{_count(checked.files, 'file')}, {_count(checked.objects, 'object')}: {counts}"])
@@ -45,7 +45,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _said(each: Diagnostic) -> str:
+def _diagnostic_text(each: Diagnostic) -> str:
     return f"{each.object}: {_located(each)}" if each.object else _located(each)
 
 
@@ -78,10 +78,10 @@ def rendered(head: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> 
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def noted(told: str, notes: Sequence[str], form: Form) -> str:
+def noted(text: str, notes: Sequence[str], form: Form) -> str:
     """Return the text, followed by notes on what it leaves out, so that a part is not taken for the whole."""
     if not notes:
-        return told
+        return text
     return "\n".join(
-        [told, *([""] if form == "markdown" else []), *(f"{'* ' if form == 'markdown' else ''}note: {each}" for each in notes)]
+        [text, *([""] if form == "markdown" else []), *(f"{'* ' if form == 'markdown' else ''}note: {each}" for each in notes)]
     )

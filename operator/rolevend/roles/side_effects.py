@@ -22,7 +22,7 @@ class Effect(enum.Enum):
     CREDENTIAL = "A: a Secret with a password of a future role; a retry vends with this password"
     ROLE = "P: a role that can log in, whose object is not Ready yet; a retry finds it, or a deletion drops it"
     READY = "A: the complete role"
-    TOLD = "A: an Event for people, which may be missing"
+    EVENT = "A: an Event for people, which may be missing"
     REASON = "A: the reason of an end, before the deletion; the next evaluation deletes the object, or the role expires"
     DELETION = "A: an object in deletion; its drop handler runs at the next start"
     CLOSED = "P: a locked role; a retry drops it. If it is revoked, this may precede the reason"

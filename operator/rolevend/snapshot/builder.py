@@ -30,7 +30,7 @@ from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.request_context import Combination
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
-from rolevend.policy.tags import Said, tag_conflicts
+from rolevend.policy.tags import AssignmentsBySource, tag_conflicts
 from rolevend.snapshot.caches import IndexCache, UserCache
 from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
@@ -174,7 +174,9 @@ class SnapshotBuilder:
             known = self._statements[policy.uid] = (version, statements.policy(policy, schemas))
         return known[1]
 
-    def _disagreements(self, name: PlatformName, state: PlatformState, tables: Iterable[Table], assignments: Said) -> Disagreed:
+    def _disagreements(
+        self, name: PlatformName, state: PlatformState, tables: Iterable[Table], assignments: AssignmentsBySource
+    ) -> Disagreed:
         inputs = (state.catalog, assignments)
         known = self._disagreed.get(name)
         if known is None or known[0] != inputs:

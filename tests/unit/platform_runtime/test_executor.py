@@ -58,9 +58,9 @@ class Builder:
     def is_built(self, name: ProfileName) -> bool:
         return name in self.built
 
-    def ensure(self, wanted: Profile, told: ProgressCallback) -> None:
+    def ensure(self, wanted: Profile, on_progress: ProgressCallback) -> None:
         with self._begun:
-            self.told.append(told)
+            self.told.append(on_progress)
             self.builds.append(wanted.name)
             self._begun.notify_all()
         assert self.finish.wait(PATIENCE)

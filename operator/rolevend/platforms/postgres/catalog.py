@@ -105,11 +105,11 @@ def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, colum
             for column, type_, native, text in columns
         ),
         tags_of(comment),
-        _KINDS.get(kind, obstacle) or _untold(comments),
+        _KINDS.get(kind, obstacle) or _obstacle_of_tags(comments),
     )
 
 
-def _untold(comments: Mapping[str, str]) -> str:
+def _obstacle_of_tags(comments: Mapping[str, str]) -> str:
     """Return the obstacle of malformed tags: a mask or denial may depend on one, so the table is not granted."""
     for place, comment in comments.items():
         for part in malformed_tags(comment):

@@ -153,7 +153,7 @@ class PostgresPool:
             if self._pool is None:
                 self._pool = ConnectionPool(
                     kwargs={**self._parameters, "autocommit": True},
-                    connection_class=_telling(self._failures),
+                    connection_class=_recording_connection(self._failures),
                     min_size=0,
                     max_size=self._size,
                     max_idle=300.0,
@@ -186,10 +186,10 @@ class _Failures:
     last: psycopg.Error | None = None
 
 
-def _telling(failures: _Failures) -> type[Connection]:
+def _recording_connection(failures: _Failures) -> type[Connection]:
     """Return a connection class that records in `failures` why it could not connect, which the pool does not report."""
 
-    class Telling(psycopg.Connection[Any]):
+    class RecordingConnection(psycopg.Connection[Any]):
         @classmethod
         def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
             try:
@@ -198,7 +198,7 @@ def _telling(failures: _Failures) -> type[Connection]:
                 failures.count, failures.last = failures.count + 1, error
                 raise
 
-    return Telling
+    return RecordingConnection
 
 
 def _where(address: Address, login: PostgresLogin, trust: Trust) -> dict[str, Any]:

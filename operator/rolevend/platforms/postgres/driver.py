@@ -102,7 +102,7 @@ class PostgresPlatform:
             return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
         return self._vendor.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions, programmer_of(connection)))
 
-    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
+    def ensure(self, profile: Profile, on_progress: ProgressCallback = no_progress) -> None:
         if self._built.has(profile.name):
             return
         if self._programmer is None:
@@ -117,7 +117,7 @@ class PostgresPlatform:
 
             def work(connection: Connection) -> None:
                 with program.spare() as helper:
-                    build(connection, helper, wanted, self._limits.build_attempts, self._clearing, told)
+                    build(connection, helper, wanted, self._limits.build_attempts, self._clearing, on_progress)
 
             program.run(attempt, work)
             self._built.add(profile.name)
@@ -172,7 +172,7 @@ class PostgresPlatform:
             f"curb the vended roles of {self._where}",
             lambda connection: connection.execute(_CURB, {"cluster": self._cluster}, prepare=True).fetchall(),
         )
-        return [*self._clearing.told(), *(LimitViolation(role, uid, LimitAction(act), why) for role, uid, act, why in rows)]
+        return [*self._clearing.take_violations(), *(LimitViolation(role, uid, LimitAction(act), why) for role, uid, act, why in rows)]
 
     def drift(self) -> Sequence[Drift]:
         """See the protocol. The server also records drift: a profile over a changed table is not vended until it is fixed. Without a

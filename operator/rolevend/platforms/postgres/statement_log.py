@@ -216,8 +216,8 @@ class StatementLog:
         elif entry.text is not None:
             if audited is not None:
                 yield audited.statement
-            told = replace(_statement(record, entry.text), parameters=entry.parameters)
-            self._audited[session] = _Audited(_reading(told, entry), entry, record["vxid"])
+            statement = replace(_statement(record, entry.text), parameters=entry.parameters)
+            self._audited[session] = _Audited(_reading(statement, entry), entry, record["vxid"])
 
     def _over(self, session: str) -> Iterator[Statement]:
         """Yield the session's statements, which are complete."""

@@ -49,8 +49,8 @@ def drifted(session: SnowflakeSession, account: Account, cluster: ClusterId) -> 
         session.rows(_note_written_off(profile))
         session.rows(_forget(profile_role(profile)))
     readers = {table: tuple(sorted(role for role, of in roles.items() if table in read.get(of, ()))) for table in findings}
-    told = [Drift(table, finding, readers[table]) for table, finding in sorted(findings.items()) if readers[table] or finding != _GONE]
-    return tuple(told), broken
+    drifts = [Drift(table, finding, readers[table]) for table, finding in sorted(findings.items()) if readers[table] or finding != _GONE]
+    return tuple(drifts), broken
 
 
 def _behind_tools(session: SnowflakeSession, account: Account, tables: Collection[TableId]) -> dict[TableId, str]:

@@ -126,7 +126,7 @@ class SnowflakePlatform:
         notes = self._notes.get(ids, lambda: pool.run(attempt, lambda session: read_notes(session, database, ids, programs=programs)))
         return noted(tables, notes, self._tools_of(pool, attempt, tools))
 
-    def ensure(self, profile: Profile, told: ProgressCallback = no_progress) -> None:
+    def ensure(self, profile: Profile, on_progress: ProgressCallback = no_progress) -> None:
         if self._built.has(profile.name):
             return
         program = self._programmer
@@ -139,7 +139,7 @@ class SnowflakePlatform:
             wanted = render(profile, self._account)
             attempt = f"build profile {profile.name} on {self._where}"
             where, turn, spread = self._account, self._turn, self._spread(program, attempt)
-            program.run(attempt, lambda session: build(session, profile, wanted, where, self._cluster, turn, spread, told))
+            program.run(attempt, lambda session: build(session, profile, wanted, where, self._cluster, turn, spread, on_progress))
             self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:

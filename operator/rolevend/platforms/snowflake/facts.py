@@ -34,10 +34,10 @@ def facts_of(session: SnowflakeSession) -> ServerFacts:
         raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and this rolevend knows {VERSION}")
     if version < VERSION:
         raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and {VERSION} is needed: run it again")
-    (told,) = session.rows(_SELF)
+    (row,) = session.rows(_SELF)
     return ServerFacts(
-        version=str(told["version"]),
-        identifier=f"{told['account']}.{told['locator']}",
+        version=str(row["version"]),
+        identifier=f"{row['account']}.{row['locator']}",
         edition=EDITION,
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )

@@ -94,10 +94,10 @@ _STANDARD_EDITION = re.compile(
 def code_of(error: vendor.Error) -> int | None:
     """Return the code; for a request with several statements that of the failed one."""
     code = error.errno if isinstance(error.errno, int) and error.errno > 0 else None
-    return _told(error) or code if code == ONE_OF_SEVERAL else code
+    return _code_in_text(error) or code if code == ONE_OF_SEVERAL else code
 
 
-def _told(error: vendor.Error) -> int | None:
+def _code_in_text(error: vendor.Error) -> int | None:
     """Return the code from the text: if one of several statements fails, the number is lost and its message is within another text."""
     words = _words_within(str(error.raw_msg or error))
     return next((code for pattern, code in _CODES_BY_WORDS if pattern.search(words)), None)

@@ -15,7 +15,7 @@ from rolevend.platforms.snowflake.names import DATABASE, LEASE
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, literal, number
 from rolevend.platforms.statement import Statement
 
-MOST_TOLD: Final = 10_000
+MOST_STATEMENTS: Final = 10_000
 """The maximum number of statements of one call of QUERY_HISTORY_BY_USER, which returns the newest."""
 
 _COLUMNS: Final = Sql(
@@ -39,20 +39,20 @@ class Remembered:
     """The reason of the end."""
 
 
-def statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None, most: int = MOST_TOLD) -> list[Statement]:
+def statements_of(session: SnowflakeSession, role: RoleName, *, user: str | None = None, most: int = MOST_STATEMENTS) -> list[Statement]:
     """Return the role's statements of the last seven days, oldest first. `user` is its user, if that is not of the role's name.
 
     Snowflake returns `most` at a time, so the call is repeated for earlier ones.
     """
-    told: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     before: datetime | None = None
     while True:
         page = session.rows(recent(role, user, before=before, most=most))
-        fresh = {row["query_id"]: row for row in page if row["query_id"] not in told}
-        told |= fresh
+        fresh = {row["query_id"]: row for row in page if row["query_id"] not in rows}
+        rows |= fresh
         ended = [row["end_time"] for row in page if _is_over(row)]
         if len(page) < most or not fresh or not ended:
-            return _in_order(told.values())
+            return _in_order(rows.values())
         before = min(ended)
 
 

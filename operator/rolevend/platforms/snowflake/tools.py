@@ -224,11 +224,11 @@ def _types(arguments: str) -> str:
 
 
 def _dumped(identity: ToolId, tool: Tool | None) -> str:
-    told: list[object] = [identity.kind.value, identity.name, identity.schema, identity.arguments]
+    members: list[object] = [identity.kind.value, identity.name, identity.schema, identity.arguments]
     if tool is not None:
         reads = [[table.schema, table.name] for table in tool.reads]
-        told += [tool.obstacle, reads, [[table.schema, table.name, column] for table, column in tool.copies]]
-    return json.dumps(told, ensure_ascii=False)
+        members += [tool.obstacle, reads, [[table.schema, table.name, column] for table, column in tool.copies]]
+    return json.dumps(members, ensure_ascii=False)
 
 
 def _loaded(text: str) -> tuple[ToolId, Tool | None]:

@@ -91,7 +91,7 @@ class State:
         return f"{duration(self.elapsed)}, longer than the usual {about(total).removeprefix('about ')}"
 
 
-class _Telling(ABC):
+class _StreamProgress(ABC):
     """A `StepProgress` that writes on `stream`: when a step begins, every `every` seconds while it lasts, and when it ends."""
 
     def __init__(self, stream: TextIO, *, every: float, clock: Clock) -> None:
@@ -134,7 +134,7 @@ class _Telling(ABC):
     def _end(self, state: State, *, done: bool) -> None: ...
 
 
-class Lines(_Telling):
+class Lines(_StreamProgress):
     """Plain lines for logs. A step that ends before `quiet` seconds writes only its first line."""
 
     def __init__(self, stream: TextIO, *, every: float = 15.0, quiet: float = 1.0, clock: Clock = time.monotonic) -> None:
@@ -142,20 +142,20 @@ class Lines(_Telling):
         self._quiet = quiet
 
     def _begin(self, state: State) -> None:
-        self._tell(state, "" if state.expected is None else about(state.expected))
+        self._write_line(state, "" if state.expected is None else about(state.expected))
 
     def _remind(self, state: State) -> None:
-        self._tell(state, _percent(state), state.time, state.detail)
+        self._write_line(state, _percent(state), state.time, state.detail)
 
     def _end(self, state: State, *, done: bool) -> None:
         if not done or state.elapsed >= self._quiet:
-            self._tell(state, "done" if done else "failed", duration(state.elapsed))
+            self._write_line(state, "done" if done else "failed", duration(state.elapsed))
 
-    def _tell(self, state: State, *facts: str) -> None:
+    def _write_line(self, state: State, *facts: str) -> None:
         self._write(f"{state.title} … {', '.join(filter(None, facts))}".rstrip() + "\n")
 
 
-class Live(_Telling):
+class Live(_StreamProgress):
     """One line on a terminal, with a bar and the time. It redraws itself."""
 
     def __init__(self, stream: TextIO, *, every: float = 0.2, clock: Clock = time.monotonic) -> None:

@@ -134,10 +134,10 @@ BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed"
 def _hidden_rows(canaries: PostgresCanaries, chosen: Collection[Probe]) -> str:
     session = canaries.log_in(canaries.eve)
     try:
-        telling = next(Prober(session.connection, canaries.environment.schema).differing(chosen), None)
+        difference = next(Prober(session.connection, canaries.environment.schema).differing(chosen), None)
     finally:
         session.connection.close()
-    return f"finds out whether {telling[0].name} in a hidden row, by {telling[1][:_MAX_DETAIL]}" if telling else ""
+    return f"finds out whether {difference[0].name} in a hidden row, by {difference[1][:_MAX_DETAIL]}" if difference else ""
 
 
 def _check(name: str, chosen: Collection[Probe]) -> Check:

@@ -76,7 +76,7 @@ def build(
     wanted: PostgresProfileText,
     attempts: int,
     clearing: Clearing,
-    told: ProgressCallback = no_progress,
+    on_progress: ProgressCallback = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Build the profile.
@@ -102,7 +102,7 @@ def build(
                 insists, left, wait = True, _INSISTENT, _FIRST_WAIT
             left -= 1
             count = len(wanted.templates)
-            counting = Counting(told, count, "template", count - len(steps.templates))
+            counting = Counting(on_progress, count, "template", count - len(steps.templates))
             builders = [each for each in (connection, helper) if each is not None]
             with clearing.watching(attempt, builders) if insists else nullcontext(found) as found:
                 if _run(connection, helper, steps, counting):

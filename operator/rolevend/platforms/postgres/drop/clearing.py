@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 LOOK_SECONDS = 0.05
 """The interval of checks, also before the first: most statements wait for no lock."""
-_MOST_UNTOLD = 1000
+_MOST_UNREPORTED = 1000
 _CLEAR = "SELECT waiting.pid, c.* FROM unnest(%(pids)s::integer[]) AS waiting (pid) CROSS JOIN LATERAL rolevend.clear_way(waiting.pid) AS c"
 
 
@@ -45,7 +45,7 @@ class Clearing:
         self._pool = pool
         self._cluster = cluster
         self._attempt = f"end blocking sessions on {where}"
-        self._ended: deque[LimitViolation] = deque(maxlen=_MOST_UNTOLD)
+        self._ended: deque[LimitViolation] = deque(maxlen=_MOST_UNREPORTED)
 
     @contextmanager
     def watching(self, attempt: str, waiting: Sequence[Connection]) -> Iterator[InTheWay]:
@@ -64,7 +64,7 @@ class Clearing:
         with self.watching(attempt, [connection]):
             return work(connection)
 
-    def told(self) -> list[LimitViolation]:
+    def take_violations(self) -> list[LimitViolation]:
         """Return the roles of this cluster whose sessions were ended since the last call."""
         ended: list[LimitViolation] = []
         while self._ended:
@@ -72,19 +72,19 @@ class Clearing:
         return ended
 
     def _watch(self, attempt: str, pids: list[int], found: InTheWay, done: threading.Event) -> None:
-        told: set[int] = set()
+        ended_pids: set[int] = set()
         while not done.wait(LOOK_SECONDS):
             try:
                 rows = self._pool.run(self._attempt, lambda connection: connection.execute(_CLEAR, {"pids": pids}, prepare=True).fetchall())
             except RolevendError:
                 continue  # without this check the waiter is no worse off
             for row in rows:
-                self._note(attempt, row, pids, found, told)
+                self._note(attempt, row, pids, found, ended_pids)
 
-    def _note(self, attempt: str, row: tuple[Any, ...], pids: list[int], found: InTheWay, told: set[int]) -> None:
+    def _note(self, attempt: str, row: tuple[Any, ...], pids: list[int], found: InTheWay, ended_pids: set[int]) -> None:
         _, pid, role, cluster, uid, ended = row
         if not ended and pid not in pids:
             found.sessions[pid] = role or "a role that is gone"
-        if ended and pid not in told and cluster == self._cluster:
-            told.add(pid)
+        if ended and pid not in ended_pids and cluster == self._cluster:
+            ended_pids.add(pid)
             self._ended.append(LimitViolation(RoleName(role), Uid(uid), LimitAction.TERMINATED, f"it blocked the attempt to {attempt}"))

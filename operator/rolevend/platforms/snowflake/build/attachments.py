@@ -56,12 +56,12 @@ def read_policies(session: SnowflakeSession, database: str, tables: Sequence[Tab
     return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
 
 
-def _names(told: str) -> tuple[str, ...]:
+def _names(text: str) -> tuple[str, ...]:
     """Parse column names; empty if they cannot be read, because Snowflake does not document quotes in them. The policy then counts as
     different, and the profile is not built.
     """
     try:
-        return tuple(json.loads(told))
+        return tuple(json.loads(text))
     except ValueError:
         return ()
 

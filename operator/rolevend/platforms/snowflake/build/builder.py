@@ -136,7 +136,7 @@ def build(
     cluster: ClusterId,
     turn: AbstractContextManager[object],
     spread: Spread,
-    told: ProgressCallback = no_progress,
+    on_progress: ProgressCallback = no_progress,
 ) -> None:
     """Build the profile. `turn` is held while policies are set, so that concurrent builders do not interfere, and none waits for a whole
     build.
@@ -153,14 +153,14 @@ def build(
     with turn:
         settled = table_policies.put(session, profile, account.database)
     missing_walls = [wall for wall in text.walls if wall[0] not in settled]  # those behind tools already have more than a wall
-    counting = Counting(_telling(text, told), len(text.walls), "wall", len(settled))
+    counting = Counting(_logged_progress(text, on_progress), len(text.walls), "wall", len(settled))
     for few in _together(missing_walls, lambda _: 0):
         with turn:
             _wall(session, replace(text, walls=tuple(few)), account, attached)
         counting.more(len(few))
     views = {str(row["name"]) for row in session.rows(compose("SHOW VIEWS IN SCHEMA {}", text.schema))}
     missing = [view for view in text.views if view.name not in views]
-    counting = Counting(_telling(text, told), len(text.views), "view", len(text.views) - len(missing))
+    counting = Counting(_logged_progress(text, on_progress), len(text.views), "view", len(text.views) - len(missing))
     batches = list(_together(missing, _size))
     done = spread(_make, batches) if len(batches) > 1 else map(partial(_make, session), batches)  # a few need no additional session
     for some, _ in zip(batches, done, strict=True):
@@ -239,15 +239,15 @@ def _together(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Se
         yield few
 
 
-def _telling(text: SnowflakeProfileText, told: ProgressCallback) -> ProgressCallback:
+def _logged_progress(text: SnowflakeProfileText, on_progress: ProgressCallback) -> ProgressCallback:
     """Also log the progress of a longer build."""
 
-    def tell(progress: BuildProgress) -> None:
-        told(progress)
+    def report(progress: BuildProgress) -> None:
+        on_progress(progress)
         if progress.tables > TOGETHER:
             _log.info("building a profile: %s", progress, extra={"profile": text.name})
 
-    return tell
+    return report
 
 
 def _view(profile: ProfileName, shape: TableShape, account: Account) -> View:

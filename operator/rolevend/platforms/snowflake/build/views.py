@@ -174,8 +174,8 @@ def completed(fragment: TableFragment, columns: Sequence[Column]) -> TableFragme
 def dumped(fragment: TableFragment) -> str:
     """Serialize for the control database."""
     columns = {name: [shown.text, list(shown.reads)] for name, shown in fragment.columns.items()}
-    told = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.stricter), sorted(fragment.written_for)]
-    return json.dumps(told, ensure_ascii=False)
+    members = [fragment.lease, fragment.row, list(fragment.reads), columns, list(fragment.stricter), sorted(fragment.written_for)]
+    return json.dumps(members, ensure_ascii=False)
 
 
 def loaded(text: str) -> TableFragment:

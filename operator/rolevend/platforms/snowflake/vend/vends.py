@@ -104,8 +104,8 @@ def leases(lease: Lease) -> Sql:
 
 def is_same(lease: Lease, row: Mapping[str, Any]) -> bool:
     """True if a row that opened the lease equals this lease, except for its time."""
-    said = profile_role(lease.profile), lease_of(lease.attributes), narrowed_to(lease.resources)
-    return (row["profile"], row["attrs"], row["tables"]) == said
+    expected = profile_role(lease.profile), lease_of(lease.attributes), narrowed_to(lease.resources)
+    return (row["profile"], row["attrs"], row["tables"]) == expected
 
 
 def _conditions(lease: Lease) -> dict[str, Sql]:
