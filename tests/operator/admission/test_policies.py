@@ -174,7 +174,8 @@ class TestWithoutTheApi:
     """Where it is switched off its name is nobody's: whoever makes such an account gets nothing by it."""
 
     @pytest.fixture(autouse=True, scope="class")
-    def switched_off(self, cluster: Cluster) -> Iterator[None]:
+    @classmethod
+    def switched_off(cls, cluster: Cluster) -> Iterator[None]:
         upgrade(cluster, "api.enabled=false")
         namesake = cluster.service_account("rolevend-api", CREATE, VEND, namespace=SYSTEM)
         role = changed(answered("probe"), "metadata.namespace", SYSTEM)
@@ -339,7 +340,8 @@ class TestAnOlderCluster:
     """Before 1.36 nothing stamps an object, so what it says of itself must be true or absent."""
 
     @pytest.fixture(autouse=True, scope="class")
-    def without_mutation(self, cluster: Cluster) -> Iterator[None]:
+    @classmethod
+    def without_mutation(cls, cluster: Cluster) -> Iterator[None]:
         probe = named("unstamped-probe")
         upgrade(cluster, "admission.mutate=false")
         eventually(lambda: "finalizers" not in cluster.create(probe, dry_run=True).body["metadata"])
