@@ -47,15 +47,16 @@ class Gateway:
         while True:
             try:
                 near, _ = self._listener.accept()
-                if self._blocked:
-                    self._open.add(near)
-                    continue
-                far = socket.create_connection(self._target)
-            except ConnectionRefusedError:
-                near.close()  # as the API server itself would: nobody is there
-                continue
             except OSError:
-                return
+                return  # it was closed
+            if self._blocked:
+                self._open.add(near)
+                continue
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:  # refused, or reset by a server that is killed at this moment
+                near.close()
+                continue
             self._open |= {near, far}
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(source, sink, self._generation), name="gateway", daemon=True).start()
