@@ -12,13 +12,16 @@ HOST = "127.0.0.1"
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST_UNPRIVILEGED = 10_000
 _ATTEMPTS = 1_000
+_reserved: list[socket.socket] = []
+"""A socket of Linux's abstract namespace for each port that this process was given. The kernel removes them when the process ends."""
 
 
 def free_ports(count: int) -> tuple[int, ...]:
     """Return `count` different free ports. Raises Unusable if there are too few.
 
     Excludes ports for outgoing connections (so no ``bind`` to port 0): while a fault test has a server stopped, any
-    connection can take such a port, even a client's own attempt to reach the server.
+    connection can take such a port, even a client's own attempt to reach the server. Neither this process nor another one gets a port twice
+    while this process lives: its server may not listen yet.
     """
     below = int(_EPHEMERAL.read_text().split()[0])
     if below <= _FIRST_UNPRIVILEGED + count:
@@ -31,9 +34,21 @@ def free_ports(count: int) -> tuple[int, ...]:
             candidate = held.enter_context(socket.socket())
             try:
                 candidate.bind((HOST, port))
+                _reserve(port)
             except OSError:
                 continue
             ports.append(port)
             if len(ports) == count:
                 return tuple(ports)
     raise Unusable(f"there are no {count} free ports on {HOST} between {_FIRST_UNPRIVILEGED} and {below}")
+
+
+def _reserve(port: int) -> None:
+    """Raises OSError if a process has the port reserved."""
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0rolevend-port-{port}")
+    except OSError:
+        mark.close()
+        raise
+    _reserved.append(mark)
