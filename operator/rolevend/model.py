@@ -16,6 +16,8 @@ ClusterId = NewType("ClusterId", str)
 Uid = NewType("Uid", str)
 """A Kubernetes object's uid: a lower-case UUID with hyphens."""
 PlatformName = NewType("PlatformName", str)
+Claim = tuple[str, ...]
+"""The kind of record, the handle, and the two values that identify the agent or user."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,10 +94,6 @@ class Attributes:
 
     def __iter__(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         return iter(self.items)
-
-
-Claim = tuple[str, ...]
-"""The kind of record, the handle, and the two values that identify the agent or user."""
 
 
 def agent_claim(handle: AgentHandle, agent: ObjectName) -> Claim:

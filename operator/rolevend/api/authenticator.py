@@ -22,6 +22,10 @@ from rolevend.model import ObjectName, User
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.telemetry.timing import VendStep, timed
 
+BEARER: Final = "Authorization"
+USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
+_SCHEME: Final = "bearer "
+
 
 def agent_wanted(snapshot: Snapshot) -> AgentWanted:
     """Return the identities whose own tokens are accepted: those of all agents in the snapshot. Cheap."""
@@ -59,11 +63,6 @@ class _OwnSubjects(Container[OwnSubject]):
             return False
         agent = self.snapshot.clients.get((own.client.issuer, own.client.name))
         return agent is not None and isinstance(agent.identity, ClientIdentity) and agent.identity.subject == own.subject
-
-
-BEARER: Final = "Authorization"
-USER_TOKEN: Final = "userToken"  # noqa: S105 - a member
-_SCHEME: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)

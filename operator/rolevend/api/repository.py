@@ -34,6 +34,13 @@ from rolevend.roles.state import NOTHING_BEGUN, for_deletion, role_request
 from rolevend.roles.status import build_progress, ended_status, needs_person
 
 _LONGEST_PREFIX: Final = 60
+MAX_BEGINNING_SECONDS: Final = 1.0
+MAX_UNDO_SECONDS: Final = 5.0
+_ASKED: Final = (
+    *("agent", "user", "delivery", "requested_by", "purpose", "resources", "task", "allow_partial"),
+    "expiration_seconds",
+)
+"""The fields that are equal in repeated requests of one call."""
 
 
 def prefix(agent: Agent) -> str:
@@ -82,15 +89,6 @@ def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> B
         "metadata": {"name": name.name, "namespace": name.namespace, "finalizers": [FINALIZER], "annotations": annotations},
         "spec": {member: value for member, value in spec.items() if value is not None},
     }
-
-
-MAX_BEGINNING_SECONDS: Final = 1.0
-MAX_UNDO_SECONDS: Final = 5.0
-_ASKED: Final = (
-    *("agent", "user", "delivery", "requested_by", "purpose", "resources", "task", "allow_partial"),
-    "expiration_seconds",
-)
-"""The fields that are equal in repeated requests of one call."""
 
 
 class VendedRoleRepository:

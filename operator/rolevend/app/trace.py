@@ -15,6 +15,11 @@ from rolevend.platforms.snowflake.history import archived_statements_of, lease_o
 from rolevend.platforms.statement import Statement
 
 STANDARD_INPUT = "-"
+_NONE_RECENT = (
+    "Snowflake tells of no statement of this role in the last seven days, to a role that may MONITOR its warehouse: with --archive it tells"
+    " those of a year"
+)
+_NONE_ARCHIVED = "Snowflake has no statement of this role in its archive, which is a year long and up to 45 minutes behind"
 
 
 class Trace:
@@ -73,13 +78,6 @@ def _open(name: str) -> TextIO:
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", errors="backslashreplace", newline="")
     return path.open(encoding="utf-8", errors="backslashreplace", newline="")
-
-
-_NONE_RECENT = (
-    "Snowflake tells of no statement of this role in the last seven days, to a role that may MONITOR its warehouse: with --archive it tells"
-    " those of a year"
-)
-_NONE_ARCHIVED = "Snowflake has no statement of this role in its archive, which is a year long and up to 45 minutes behind"
 
 
 class SnowflakeTrace:

@@ -21,6 +21,15 @@ READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 READABLE_FILE = click.Path(exists=True, dir_okay=False)
 
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
+P = ParamSpec("P")
+R = TypeVar("R")
+BROUGHT_BY: Final = {
+    **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
+    **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
+    **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
+    **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
+}
+"""The extra by the name of the imported package."""
 
 
 def output(*formats: str, help_text: str) -> Option:
@@ -79,18 +88,6 @@ def expiration_seconds(help_text: str) -> Option:
 def own(kubeconfig: str | None) -> str:
     """Return this kubeconfig; if it is None, the person's own."""
     return kubeconfig or str(Path("~/.kube/config").expanduser())
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-BROUGHT_BY: Final = {
-    **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
-    **dict.fromkeys(("fastapi", "httptools", "uvicorn"), "api"),
-    **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
-    **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
-}
-"""The extra by the name of the imported package."""
 
 
 def needs(extras: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -20,6 +20,10 @@ from rolevend.roles.objects import VendedRoleWriter
 from rolevend.settings import Settings
 from rolevend.telemetry.metrics import Metrics
 
+_LISTED_EVERY = 10
+"""If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -47,12 +51,6 @@ class Orphans:
             tuple(DropRequest(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
             tuple(uid for uid in sorted(ready) if uid not in there),
         )
-
-
-_LISTED_EVERY = 10
-"""If one page does not hold all objects, only every tenth sweep lists them: ten thousand cost more than the rest of an idle operator."""
-
-_log = logging.getLogger(__name__)
 
 
 class OrphanSweeper:

@@ -20,6 +20,8 @@ from rolevend.identity.verification import verify
 LONGEST_SECONDS: Final = 5.0
 """Maximum seconds for which a deleted pod is still accepted."""
 _MOST: Final = 4096
+_WORTH_A_LOOK: Final = (Code.UNKNOWN_KEY, Code.STALE_KEYS)
+"""The issuer may have rotated its keys, or may answer again."""
 
 
 class Reviewer(Protocol):
@@ -66,10 +68,6 @@ class Reviews:
     def _forget(self, digest: str, asked: _Asked) -> None:
         if self._asked.get(digest) is asked:
             del self._asked[digest]
-
-
-_WORTH_A_LOOK: Final = (Code.UNKNOWN_KEY, Code.STALE_KEYS)
-"""The issuer may have rotated its keys, or may answer again."""
 
 
 class TokenCheck:

@@ -39,6 +39,8 @@ _OF_OTHERS: Final = ("nonce", "at_hash", "c_hash", "s_hash", "events")
 _KINDS: Final = {"typ": "bearer", "token_use": "access", "token_type": "bearer"}
 """Claims in which some issuers state the type, in lower case."""
 _SCOPES: Final = ("scope", "scp")
+_ACCESS_TOKEN: Final = ("at+jwt", "application/at+jwt")
+_PLAIN: Final = ("jwt", "application/jwt", None)
 
 
 def require_access_token(claims: dict[str, Any], audiences: frozenset[str], clients: Collection[str]) -> None:
@@ -63,10 +65,6 @@ def require_scope(claims: dict[str, Any]) -> None:
 
 def _could_be_another(cause: str) -> TokenRefused:
     return TokenRefused(Code.WRONG_TYPE, f"the token could be something else than an access token: {cause}")
-
-
-_ACCESS_TOKEN: Final = ("at+jwt", "application/at+jwt")
-_PLAIN: Final = ("jwt", "application/jwt", None)
 
 
 @overload

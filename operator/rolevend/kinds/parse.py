@@ -19,6 +19,12 @@ from rolevend.kinds.schema import Schema, structural
 from rolevend.kinds.shared import Metadata, Resource
 from rolevend.kinds.text import MEANINGS
 
+Kind = TypeVar("Kind", bound=Resource)
+Piece = TypeVar("Piece", bound=Part)
+_LONGEST_NAME_SHOWN = 64
+_SUBJECT = re.compile(r"^\w+ should\b")
+Read = TypeVar("Read")
+
 
 def unseen(kind: type[Resource], body: Mapping[str, Any]) -> str:
     """Return the path of a written field that is not ours, such as `spec.masks[].salt`, or empty."""
@@ -52,13 +58,6 @@ def _unknown(written: Mapping[str, Any], schema: Schema, path: str) -> str:
         if found:
             return found
     return ""
-
-
-Kind = TypeVar("Kind", bound=Resource)
-Piece = TypeVar("Piece", bound=Part)
-
-_LONGEST_NAME_SHOWN = 64
-_SUBJECT = re.compile(r"^\w+ should\b")
 
 
 def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid", "ignore"] = "forbid") -> Kind:
@@ -176,9 +175,6 @@ def _message(error: ErrorDetails) -> str:
             return error["msg"]
         case _:
             return _SUBJECT.sub("must", error["msg"]).replace(" after validation", "")
-
-
-Read = TypeVar("Read")
 
 
 class Faults:

@@ -36,6 +36,7 @@ _WAYS_OUT: Mapping[type[RolevendError], str] = {
 }
 
 _log = logging.getLogger(__name__)
+_OVERDUE: Final = "Overdue"
 
 
 class ConnectedPlatform:
@@ -285,9 +286,6 @@ def _essentials(platform: DataPlatform) -> tuple[object, ...]:
         metadata.annotations.get(ATTEST),
         platform.status.server_identifier,
     )
-
-
-_OVERDUE: Final = "Overdue"
 
 
 def as_attested(at_work: ConnectedPlatform) -> PlatformState:

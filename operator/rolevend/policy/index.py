@@ -32,6 +32,10 @@ from rolevend.policy.table_fit import PolicyProblem
 from rolevend.policy.unresolved_names import Vocabulary, unknown_names, unknown_tags
 
 Key = TypeVar("Key")
+_MOST_CHANGES: Final = 1_000
+"""With more changed tables, compile all of them again."""
+_STRETCH: Final = 500
+"""The number of tables compared at once; nearly all of them are equal."""
 
 
 class Stated(Protocol[Key]):
@@ -74,12 +78,6 @@ class CatalogDelta:
 
 def _column_names(table: Table) -> list[str]:
     return [column.name for column in table.columns]
-
-
-_MOST_CHANGES: Final = 1_000
-"""With more changed tables, compile all of them again."""
-_STRETCH: Final = 500
-"""The number of tables compared at once; nearly all of them are equal."""
 
 
 class _Unknown(NamedTuple):

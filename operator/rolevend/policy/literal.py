@@ -35,6 +35,7 @@ _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _TIMESTAMP = re.compile(rf"{_DATE.pattern}(?:[T ]{_TIME})?")
 _TIMESTAMP_TZ = re.compile(rf"{_DATE.pattern}[T ]{_TIME}(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHIFT: Final = re.compile(r"([0-9]{1,10}) +([a-z]+?)s?", re.IGNORECASE)
 
 
 def canonical(text: str, family: Family) -> str | None:
@@ -130,8 +131,6 @@ LONGEST: Final = {
 }
 """A hundred years: within the range of every platform."""
 WHOLE_DAYS: Final = frozenset({Span.DAY, Span.WEEK, Span.MONTH, Span.YEAR})
-
-_SHIFT: Final = re.compile(r"([0-9]{1,10}) +([a-z]+?)s?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ from rolevend.policy.request_context import GrantTarget
 from rolevend.policy.requirement import Requirement as Requirement
 from rolevend.policy.requirement import RequirementOperator
 
+Selectors = list[tuple[str, tuple[Requirement, ...]]]
+"""A field and its requirements on tags."""
+_Within = Callable[[str, str], bool]
+"""True if the first pattern matches every value that the second one matches: patterns for tags, equality for attributes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableSelector:
@@ -101,18 +106,10 @@ def column_selectors(statement: Policy | Guardrail) -> list[tuple[str, ColumnSel
     return [chosen, *((f"{masks}[{rule.name}].columns", rule.columns) for rule in rules)]
 
 
-Selectors = list[tuple[str, tuple[Requirement, ...]]]
-"""A field and its requirements on tags."""
-
-
 def tag_selectors(statement: Policy | Guardrail) -> tuple[Selectors, Selectors]:
     """Return the tag selectors of tables, and those of columns."""
     columns = [(f"{field}.matchTags", selector.tags) for field, selector in column_selectors(statement)]
     return [("spec.tables.matchTags", statement.tables.tags)], columns
-
-
-_Within = Callable[[str, str], bool]
-"""True if the first pattern matches every value that the second one matches: patterns for tags, equality for attributes."""
 
 
 def policy_contradictions(policy: Policy) -> Iterator[InvalidInput]:

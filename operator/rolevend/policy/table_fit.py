@@ -12,6 +12,9 @@ from rolevend.policy.requirement import tag_test
 from rolevend.policy.statement import ColumnSelector, MaskRule
 from rolevend.policy.tautology import constant_value
 
+EACH_HIDES = "each shows what the other hides"
+"""The reason for masks that are `clashing`."""
+
 
 @dataclass(frozen=True, slots=True)
 class SelectedColumn:
@@ -52,10 +55,6 @@ def column_test(selector: ColumnSelector, *, unknown: bool) -> Callable[[Column]
         return lambda _: False
     tagged, named = tag_test(selector.tags, unknown=unknown), matcher(selector.names or ("*",))
     return lambda column: tagged(column.tags) and named(column.name)
-
-
-EACH_HIDES = "each shows what the other hides"
-"""The reason for masks that are `clashing`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from rolevend.catalog import Column, Family, Table, TableId, TypeLimits
 from rolevend.policy.expression import Condition, atoms
 from rolevend.policy.mask import Clear, Constant, Hash, Mask, Nullify, Partial, Regex, beyond, strictest
 
+_HASH_LENGTH: Final = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -56,9 +58,6 @@ class TableShape:
     rows: tuple[Condition, ...]
     columns: tuple[ColumnShape, ...]
     restrictions: tuple[tuple[Condition, ...], ...] = ()
-
-
-_HASH_LENGTH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ _ANY: Final = "*"
 
 Words = dict[str, set[str]]
 """Key of a tag -> its values."""
+_MOST_LOOKED_AT = 1_000
+"""The maximum number of tables and columns to check: each is compared with every assignment of its schema."""
+AssignmentsBySource = Mapping[str, Sequence[TagAssignment]]
+"""Assignments by source."""
 
 
 class TagIndex:
@@ -93,13 +97,6 @@ class TagIndex:
         if requirement.values_of:
             return given
         return held(requirement.operator, given, among, self._tagged, self._all, unknown=unknown)
-
-
-_MOST_LOOKED_AT = 1_000
-"""The maximum number of tables and columns to check: each is compared with every assignment of its schema."""
-
-AssignmentsBySource = Mapping[str, Sequence[TagAssignment]]
-"""Assignments by source."""
 
 
 @dataclass(frozen=True, slots=True)

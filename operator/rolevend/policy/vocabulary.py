@@ -17,33 +17,10 @@ from rolevend.errors import InvalidInput
 
 _MANY: Final = 1_000
 """Above this number, compare only words with the same first letter: a large database has tens of thousands of names."""
-
-
-def near(word: str, known: Iterable[str]) -> str | None:
-    """Return the word of `known` that is most similar to `word`, ignoring case, or None. Independent of the order of `known`."""
-    return _near(word, frozenset(known))
-
-
-@lru_cache(maxsize=256)  # a comparison takes milliseconds, and each change repeats the unchanged ones
-def _near(word: str, known: frozenset[str]) -> str | None:
-    spelled = {each.lower(): each for each in sorted(known, reverse=True)}
-    if len(spelled) > _MANY:
-        spelled = {lower: each for lower, each in spelled.items() if lower[:2] == word[:2].lower()}
-    return next((spelled[each] for each in get_close_matches(word.lower(), sorted(spelled), n=1, cutoff=0.65)), None)
-
-
-def closest(word: str, known: Iterable[str]) -> str:
-    """Return the end of a message: the suggestion, or an empty text."""
-    found = near(word, known)
-    return f"; did you mean {found}?" if found else ""
-
-
 MAXIMUM_LENGTH: Final = 2048
 MAXIMUM_DEPTH: Final = 32
 MAXIMUM_TESTS: Final = 200
-
 ALLOWED: Final = "allowed are = <> < <= > >=, IN, BETWEEN, IS NULL, AND, OR, NOT, user_attr('name'), col('tag') and now()"
-
 _CAST = ("casts are not allowed in a row filter", "write the plain literal, '2024-01-31': it is read as the column's own type")
 _ARITHMETIC = ("arithmetic is not allowed in a row filter", "compare the column itself with a literal")
 _COMMENT = ("comments are not allowed in a row filter", "remove it, and describe the policy in an annotation")
@@ -83,6 +60,25 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEGINS_WORD = re.compile(r"[A-Za-z0-9_]")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """Return the word of `known` that is most similar to `word`, ignoring case, or None. Independent of the order of `known`."""
+    return _near(word, frozenset(known))
+
+
+@lru_cache(maxsize=256)  # a comparison takes milliseconds, and each change repeats the unchanged ones
+def _near(word: str, known: frozenset[str]) -> str | None:
+    spelled = {each.lower(): each for each in sorted(known, reverse=True)}
+    if len(spelled) > _MANY:
+        spelled = {lower: each for lower, each in spelled.items() if lower[:2] == word[:2].lower()}
+    return next((spelled[each] for each in get_close_matches(word.lower(), sorted(spelled), n=1, cutoff=0.65)), None)
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message: the suggestion, or an empty text."""
+    found = near(word, known)
+    return f"; did you mean {found}?" if found else ""
 
 
 @dataclass(frozen=True, slots=True)

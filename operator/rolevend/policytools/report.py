@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from rolevend.policytools.check import Checked, Diagnostic
 
+Form = Literal["text", "markdown"]
+
 
 def as_text(checked: Checked) -> str:
     lines = [f"{each.place}: {each.level}: {_diagnostic_text(each)}" for each in checked.diagnostics]
@@ -63,9 +65,6 @@ def _message(text: str) -> str:
 
 def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-Form = Literal["text", "markdown"]
 
 
 def rendered(head: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> str:

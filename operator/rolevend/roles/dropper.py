@@ -26,6 +26,8 @@ from rolevend.roles.status import error_reason
 from rolevend.roles.store import RoleRecord, RoleStore
 from rolevend.telemetry.metrics import Metrics
 
+_log = logging.getLogger(__name__)
+
 
 class ImmediateDrops:
     """Drops that start before the end of the role is written to its object.
@@ -87,9 +89,6 @@ async def _drop(ending: DropRequest, executor: AsyncPlatform) -> DropResult:
         return await executor.drop(ending)
     except RolevendError as error:
         return DropResult(ending.role, error)
-
-
-_log = logging.getLogger(__name__)
 
 
 class RoleDropper:

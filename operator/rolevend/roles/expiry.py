@@ -13,6 +13,18 @@ from rolevend.errors import RolevendError
 from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
 
+FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
+"""Concurrent expiries on a platform: no limit up to FEW, then AT_ONCE, or BESIDE_VENDS while requests arrive. A thousand roles that
+expire together must not delay the next vend. PostgreSQL refuses their logins from the expiry on."""
+_ASKED_SECONDS = 1.0
+"""Seconds for which a request limits the concurrency."""
+_RETRY_SECONDS = 1.0
+_LONGEST_TURN_SECONDS = 2.0
+"""Maximum seconds until a slow expiry lets the next one start."""
+_LONGEST_WAIT_SECONDS = 60.0
+"""Maximum seconds until a changed wall clock is noticed."""
+_log = logging.getLogger(__name__)
+
 
 class ExpiryQueue:
     """Priority queue by time. Not thread-safe. A removed or moved entry stays in the heap and is skipped when it is due."""
@@ -48,20 +60,6 @@ class ExpiryQueue:
 
     def __len__(self) -> int:
         return len(self._due_at)
-
-
-FEW, AT_ONCE, BESIDE_VENDS = 16, 8, 1
-"""Concurrent expiries on a platform: no limit up to FEW, then AT_ONCE, or BESIDE_VENDS while requests arrive. A thousand roles that
-expire together must not delay the next vend. PostgreSQL refuses their logins from the expiry on."""
-_ASKED_SECONDS = 1.0
-"""Seconds for which a request limits the concurrency."""
-_RETRY_SECONDS = 1.0
-_LONGEST_TURN_SECONDS = 2.0
-"""Maximum seconds until a slow expiry lets the next one start."""
-_LONGEST_WAIT_SECONDS = 60.0
-"""Maximum seconds until a changed wall clock is noticed."""
-
-_log = logging.getLogger(__name__)
 
 
 class ExpiryScheduler:

@@ -34,6 +34,8 @@ from rolevend.roles.store import RoleRecord
 FIELD: Final = "spec.userTokenSecretRef"
 _LONGEST_SOURCE: Final = 1024
 """Maximum length of an expression in the status."""
+_UNANSWERED: Final = "asking the cluster about a ServiceAccount's token: it gives no answer"
+_RIGHT: Final = "does its API server answer, and may we create tokenreviews.authentication.k8s.io?"
 
 
 class UserAuthenticator:
@@ -136,10 +138,6 @@ def proof_of(proven: ProvenUser, basis: ProofContext) -> Proof:
         actors=tuple(Actor(each.issuer, each.name) for each in proven.actors),
         basis=basis,
     )
-
-
-_UNANSWERED: Final = "asking the cluster about a ServiceAccount's token: it gives no answer"
-_RIGHT: Final = "does its API server answer, and may we create tokenreviews.authentication.k8s.io?"
 
 
 class TokenReviewer:

@@ -23,6 +23,22 @@ _PREFIX = "AUDIT: "
 _COLUMNS = 9
 """With `pgaudit.log_rows` the number of rows follows."""
 _LEFT_OUT = ("<none>", "<not logged>", "<previously logged>")
+_CSV_COLUMNS = (
+    *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
+    *("error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context", "statement"),
+    *("cursor_position", "location", "application_name", "backend_type", "leader_pid", "query_id"),
+)
+"""The columns of csvlog, with the names of jsonlog."""
+_LONGEST_FIELD = 1 << 30
+"""PostgreSQL's limit of a text."""
+_FAILED = ("ERROR", "FATAL", "PANIC")
+_DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*))?", re.DOTALL)
+_STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
+"""A prepared statement's name may contain a colon; the log does not mark its end."""
+_PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECASE)
+_PREPARED = "prepare: "
+"""The prefix of the statement that an EXECUTE runs, which pgaudit logs instead."""
+Record = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +76,6 @@ def parse_entry(message: str) -> Entry | None:
         text=None if text in _LEFT_OUT else text,
         parameters=None if parameters in _LEFT_OUT else parameters,
     )
-
-
-_CSV_COLUMNS = (
-    *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
-    *("error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context", "statement"),
-    *("cursor_position", "location", "application_name", "backend_type", "leader_pid", "query_id"),
-)
-"""The columns of csvlog, with the names of jsonlog."""
-_LONGEST_FIELD = 1 << 30
-"""PostgreSQL's limit of a text."""
-_FAILED = ("ERROR", "FATAL", "PANIC")
-_DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*))?", re.DOTALL)
-_STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
-"""A prepared statement's name may contain a colon; the log does not mark its end."""
-_PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECASE)
-_PREPARED = "prepare: "
-"""The prefix of the statement that an EXECUTE runs, which pgaudit logs instead."""
-
-Record = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,13 @@ from rolevend.platforms.snowflake.tools import read_tools
 from rolevend.platforms.snowflake.types import family, limits_of
 
 Obstacles = Mapping[TableId, str]
+MOST_SHOWN: Final = 10_000
+"""The maximum number of rows of SHOW, which truncates silently."""
+_TAGS_TOGETHER: Final = 50
+"""Tables per statement that reads tags."""
+_NOT_OURS: Final = frozenset({"INFORMATION_SCHEMA"})
+Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
+"""The tags of each table (None) and column that has any."""
 
 
 def read_obstacles(session: SnowflakeSession) -> Obstacles:
@@ -41,16 +48,6 @@ def _rows(obstacles: Obstacles) -> list[Sql]:
         return []
     rows = [compose("({}, {}, {})", literal(table.schema), literal(table.name), literal(why)) for table, why in sorted(obstacles.items())]
     return [compose("INSERT INTO {} (SCHEMA_NAME, TABLE_NAME, OBSTACLE) VALUES {}", OBSTACLE, join(",\n", rows))]
-
-
-MOST_SHOWN: Final = 10_000
-"""The maximum number of rows of SHOW, which truncates silently."""
-_TAGS_TOGETHER: Final = 50
-"""Tables per statement that reads tags."""
-_NOT_OURS: Final = frozenset({"INFORMATION_SCHEMA"})
-
-Tags = Mapping[tuple[TableId, str | None], frozenset[Tag]]
-"""The tags of each table (None) and column that has any."""
 
 
 def read_tables(session: SnowflakeSession, database: str, schemas: Iterable[str]) -> list[Table]:

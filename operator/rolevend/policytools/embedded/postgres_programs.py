@@ -23,6 +23,7 @@ _PLACES: Mapping[Version, tuple[str, str]] = MappingProxyType(
 """Package, and folder in it."""
 _ONLY_FOR_COMPILERS = shutil.ignore_patterns("include", "pkgconfig", "*.a")
 _TIMEOUT = 60.0
+_CANDIDATES = ("postgres", "nobody")
 
 
 def postgres_programs(version: Version, account: SystemUser | None, scratch: Path) -> Path:
@@ -72,9 +73,6 @@ def _open_to_all(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
-
-
-_CANDIDATES = ("postgres", "nobody")
 
 
 def unprivileged_account() -> SystemUser | None:

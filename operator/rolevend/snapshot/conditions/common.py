@@ -24,6 +24,10 @@ from rolevend.policy.unresolved_names import unknown_attributes
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.scope import CONTESTED, ownership_condition
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LEAK = "Leak"
+R = TypeVar("R", bound=Resource, covariant=True)
+
 
 def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
     """Return the condition for a Snowflake account. On PostgreSQL each role is a login, so there is none."""
@@ -42,12 +46,6 @@ def isolation_conditions(platform: DataPlatform) -> tuple[ConditionUpdate, ...]:
 def _whose(terms: AgentTerms) -> str:
     """Return the one agent of an entry that names a user."""
     return f"{terms.namespace_selector.match_labels[NAME_LABEL]}/{', '.join(terms.agent_names or ())}"
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LEAK = "Leak"
-
-R = TypeVar("R", bound=Resource, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,15 @@ _NO_PROFILE = (INSUFFICIENT_PRIVILEGE, "42P01")
 """Without its profile, a closed role has no right on a view, or does not find it in its search path."""
 _PATIENCE = 3.0
 """Seconds in which the release of a role must end a running statement."""
+_RULES = checks.ErrorRules(psycopg.Error, is_transient, describe, translated, leak=True)
+_LATER = timedelta(hours=1)
+_OWN_PATH = sql.SQL("SET search_path = pg_catalog, pg_temp")
+"""Without the default schemas, in which others may create functions that the operator's logins would call."""
+_END_HOLDERS = sql.SQL(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE locktype = 'advisory' AND pg_locks.database = datid AND datname = current_database() AND objsubid = 1 AND granted"
+    " AND (classid::bigint << 32 | objid::bigint) = {} AND usename = session_user AND pid <> pg_backend_pid()"
+)
 
 
 @dataclass
@@ -175,21 +184,10 @@ class PostgresCanaries(Canaries[PasswordCredential, AttestSession]):
 
 
 Check = checks.Check[PostgresCanaries]
-_RULES = checks.ErrorRules(psycopg.Error, is_transient, describe, translated, leak=True)
 
 
 def examine(chosen: Sequence[Check], canaries: PostgresCanaries, mode: InstallMode) -> tuple[CheckResult, ...]:
     return checks.run_checks(chosen, canaries, mode, _RULES, canaries.environment.wanted, canaries.alive)
-
-
-_LATER = timedelta(hours=1)
-_OWN_PATH = sql.SQL("SET search_path = pg_catalog, pg_temp")
-"""Without the default schemas, in which others may create functions that the operator's logins would call."""
-_END_HOLDERS = sql.SQL(
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-    " WHERE locktype = 'advisory' AND pg_locks.database = datid AND datname = current_database() AND objsubid = 1 AND granted"
-    " AND (classid::bigint << 32 | objid::bigint) = {} AND usename = session_user AND pid <> pg_backend_pid()"
-)
 
 
 @contextmanager

@@ -39,6 +39,13 @@ _PLAN = (
     "Index Searches",
 )
 """Keys of a plan node that are compared. Costs and estimates come from statistics of all rows; conditions repeat the guess."""
+COUNT = 72
+"""The number of probes, in all checks."""
+_MAX_DETAIL = 300
+"""Characters of a difference that a result contains."""
+BY_ERRORS = frozenset({"division", "division, as a number", "division by the row", "cast", "two rows of one", "warning"})
+BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
+_PROBES = tuple(probes(PROBED, COUNT))
 
 
 class Prober:
@@ -123,14 +130,6 @@ def _executed(node: dict[str, Any], depth: int = 0) -> Iterator[str]:
         yield from _executed(inner, depth + 1)
 
 
-COUNT = 72
-"""The number of probes, in all checks."""
-_MAX_DETAIL = 300
-"""Characters of a difference that a result contains."""
-BY_ERRORS = frozenset({"division", "division, as a number", "division by the row", "cast", "two rows of one", "warning"})
-BY_TRACES = frozenset({"setting", "setting in an array", "random number", "seed", "transaction", "statement in a function"})
-
-
 def _hidden_rows(canaries: PostgresCanaries, chosen: Collection[Probe]) -> str:
     session = canaries.log_in(canaries.eve)
     try:
@@ -144,7 +143,6 @@ def _check(name: str, chosen: Collection[Probe]) -> Check:
     return Check(name, lambda canaries: _hidden_rows(canaries, chosen))
 
 
-_PROBES = tuple(probes(PROBED, COUNT))
 CHECKS = (
     _check("find out a hidden row by errors and warnings", [each for each in _PROBES if each.sentinel in BY_ERRORS]),
     _check("find out a hidden row by what a statement leaves behind", [each for each in _PROBES if each.sentinel in BY_TRACES]),

@@ -30,6 +30,14 @@ UNRESERVED = (
     "reserved_connections is 0: vended roles can take every connection, and then the operator can end none of them; "
     "set reserved_connections to 10 or more, and restart the server"
 )
+_MEANS = {
+    ("DATABASE", "CONNECT"): "every vended role can log in there, as PUBLIC can, and what it leaves there keeps it from being dropped; "
+    "the owner of a database can run: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
+    ("LANGUAGE", "USAGE"): "every vended role can run DO blocks, as PUBLIC can",
+    ("FUNCTION", "EXECUTE"): "every vended role can call it, as PUBLIC can: large objects, advisory locks, messages, exported snapshots",
+}
+FENCED = 12
+"""The first version of the installation whose views read behind the fence."""
 
 
 def not_reserved_for(logins: Sequence[str]) -> str:
@@ -49,21 +57,9 @@ def left_to_public(rights: Iterable[Right]) -> Iterator[tuple[str, str]]:
         yield f"{privilege} on {kind.lower()} {some(objects)}", _MEANS.get((kind, privilege), "every vended role has it, as PUBLIC does")
 
 
-_MEANS = {
-    ("DATABASE", "CONNECT"): "every vended role can log in there, as PUBLIC can, and what it leaves there keeps it from being dropped; "
-    "the owner of a database can run: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
-    ("LANGUAGE", "USAGE"): "every vended role can run DO blocks, as PUBLIC can",
-    ("FUNCTION", "EXECUTE"): "every vended role can call it, as PUBLIC can: large objects, advisory locks, messages, exported snapshots",
-}
-
-
 def some(names: Sequence[str]) -> str:
     """Return the first few names and the number of others."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-FENCED = 12
-"""The first version of the installation whose views read behind the fence."""
 
 
 class FindingKind(enum.StrEnum):

@@ -27,6 +27,8 @@ from rolevend.platforms.protocol import Randomness, Secret
 
 VERSION = 12
 """The version of `sql/install`. Increases with every change that a running operator must detect."""
+FEWEST_CHARACTERS: Final = 32
+_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,6 @@ def _verifiers(options: PostgresInstallOptions, passwords: Passwords, randomness
         for name, password in pairs
         if password is not None
     ]
-
-
-FEWEST_CHARACTERS: Final = 32
-_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def salt_of(domain: str, key: Secret) -> bytes:

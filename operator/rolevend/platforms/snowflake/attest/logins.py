@@ -23,6 +23,38 @@ from rolevend.platforms.snowflake.connections import SnowflakeLogin
 from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 
 _TIMEOUT = 20.0
+_VENDOR: dict[str, LiteralString] = {
+    "read a table": "SELECT * FROM {people_table}",
+    "read a view": "SELECT * FROM {people}",
+    "read the secret of hashes": "SELECT * FROM {salt}",
+    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
+    "delete a lease": "DELETE FROM {lease} WHERE ROLE = {eve_text}",
+    "write a profile": "INSERT INTO {built} (PROFILE, CLUSTER, TABLES) VALUES ('p', 'c', '[]')",
+    "take policies off": "ALTER TABLE {guarded_table} DROP ALL ROW ACCESS POLICIES",
+    "become the programmer": "USE ROLE {programmer_role}",
+    "become an administrator": "USE ROLE ACCOUNTADMIN",
+    "take the programmer's role": "GRANT ROLE {programmer_role} TO ROLE {vendor_role}",
+    "take the marker from a profile": "REVOKE ROLE {marker} FROM ROLE {profile}",
+    "change the programmer's key": "ALTER USER {programmer} SET RSA_PUBLIC_KEY = 'x'",
+    "stop the reaper": "ALTER TASK {database}.CONTROL.REAPER SUSPEND",
+    "replace the reaper": "CREATE OR REPLACE PROCEDURE {database}.CONTROL.REAP() RETURNS INTEGER LANGUAGE SQL AS 'BEGIN RETURN 1; END'",
+    "create a schema": "CREATE SCHEMA {database}.RV_CANARY_MINE",
+    "lend what is to come": "GRANT SELECT ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {eve}",
+}
+_PROGRAMMER: dict[str, LiteralString] = {
+    "write a lease": "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID) VALUES ({eve_text}, 'VENDED', 'c', 'u')",
+    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
+    "create a user": "CREATE USER {my_role}",
+    "change the vendor's key": "ALTER USER {vendor} SET RSA_PUBLIC_KEY = 'x'",
+    "change the key of a vended user": "ALTER USER {eve} SET RSA_PUBLIC_KEY = 'x'",
+    "drop a vended role": "DROP ROLE {eve}",
+    "become the vendor": "USE ROLE {vendor_role}",
+    "become a vended role": "USE ROLE {eve}",
+    "become an administrator": "USE ROLE ACCOUNTADMIN",
+    "take a vended role": "GRANT ROLE {eve} TO USER {programmer}",
+    "replace the secret of hashes": "UPDATE {salt} SET SALT = SALT",
+}
+_ASSUMED = {"lend what is to come": ("R22",)}
 
 
 def is_let_in(account: Account, user: str, signed_by: Secret, shown: Secret, *, until: timedelta) -> bool:
@@ -60,40 +92,6 @@ def _encoded(part: dict[str, Any]) -> str:
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-_VENDOR: dict[str, LiteralString] = {
-    "read a table": "SELECT * FROM {people_table}",
-    "read a view": "SELECT * FROM {people}",
-    "read the secret of hashes": "SELECT * FROM {salt}",
-    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
-    "delete a lease": "DELETE FROM {lease} WHERE ROLE = {eve_text}",
-    "write a profile": "INSERT INTO {built} (PROFILE, CLUSTER, TABLES) VALUES ('p', 'c', '[]')",
-    "take policies off": "ALTER TABLE {guarded_table} DROP ALL ROW ACCESS POLICIES",
-    "become the programmer": "USE ROLE {programmer_role}",
-    "become an administrator": "USE ROLE ACCOUNTADMIN",
-    "take the programmer's role": "GRANT ROLE {programmer_role} TO ROLE {vendor_role}",
-    "take the marker from a profile": "REVOKE ROLE {marker} FROM ROLE {profile}",
-    "change the programmer's key": "ALTER USER {programmer} SET RSA_PUBLIC_KEY = 'x'",
-    "stop the reaper": "ALTER TASK {database}.CONTROL.REAPER SUSPEND",
-    "replace the reaper": "CREATE OR REPLACE PROCEDURE {database}.CONTROL.REAP() RETURNS INTEGER LANGUAGE SQL AS 'BEGIN RETURN 1; END'",
-    "create a schema": "CREATE SCHEMA {database}.RV_CANARY_MINE",
-    "lend what is to come": "GRANT SELECT ON FUTURE TABLES IN SCHEMA {schema} TO ROLE {eve}",
-}
-_PROGRAMMER: dict[str, LiteralString] = {
-    "write a lease": "INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID) VALUES ({eve_text}, 'VENDED', 'c', 'u')",
-    "change a lease": "UPDATE {lease} SET EXPIRES_AT = '2999-01-01' WHERE ROLE = {eve_text}",
-    "create a user": "CREATE USER {my_role}",
-    "change the vendor's key": "ALTER USER {vendor} SET RSA_PUBLIC_KEY = 'x'",
-    "change the key of a vended user": "ALTER USER {eve} SET RSA_PUBLIC_KEY = 'x'",
-    "drop a vended role": "DROP ROLE {eve}",
-    "become the vendor": "USE ROLE {vendor_role}",
-    "become a vended role": "USE ROLE {eve}",
-    "become an administrator": "USE ROLE ACCOUNTADMIN",
-    "take a vended role": "GRANT ROLE {eve} TO USER {programmer}",
-    "replace the secret of hashes": "UPDATE {salt} SET SALT = SALT",
-}
-_ASSUMED = {"lend what is to come": ("R22",)}
 
 
 def _refused(who: str, what: str, statement: LiteralString) -> Trial:

@@ -23,6 +23,8 @@ from rolevend.platforms.snowflake.types import column_type, limits_of
 from rolevend.policy.mask import Nullify
 from rolevend.policy.table_policy import ColumnShape, TableShape, table_policy
 
+NO_ROW: Final = "FALSE"
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -112,9 +114,6 @@ def _shown(column: ColumnShape, reading: Reading) -> Sql:
 
 def _of_table(column: str) -> Sql:
     return compose("t.{column}", column=identifier(column))
-
-
-NO_ROW: Final = "FALSE"
 
 
 @dataclass(frozen=True, slots=True)

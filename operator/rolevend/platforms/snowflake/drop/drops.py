@@ -15,6 +15,35 @@ from rolevend.platforms.snowflake.names import LEASE, QUARANTINE, REAP
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 
 Row = Mapping[str, Any]
+_BODY: Final = """
+DECLARE
+  ended INTEGER DEFAULT 0;
+BEGIN
+  SHOW ROLES STARTS WITH {ours};
+  LET over CURSOR FOR
+    SELECT "name" AS role, TRY_PARSE_JSON("comment"):rolevend:cluster::VARCHAR AS cluster,
+           TRY_PARSE_JSON("comment"):rolevend:uid::VARCHAR AS uid
+    FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))
+    WHERE TRY_TO_TIMESTAMP_TZ(TRY_PARSE_JSON("comment"):rolevend:expires::VARCHAR) < CURRENT_TIMESTAMP();
+  FOR each IN over DO
+    LET role VARCHAR := each.role;
+    LET cluster VARCHAR := each.cluster;
+    LET uid VARCHAR := each.uid;
+    INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID)
+      SELECT :role, 'Expired', :cluster, :uid
+      WHERE (SELECT COUNT(*) FROM {lease} WHERE ROLE = :role AND EVENT <> {opened}) = 0;
+    ALTER USER IF EXISTS IDENTIFIER(:role) SET DISABLED = TRUE;
+    DROP USER IF EXISTS IDENTIFIER(:role);
+    DROP ROLE IF EXISTS IDENTIFIER(:role);
+    ended := ended + 1;
+  END FOR;
+  DELETE FROM {lease}
+    WHERE ROLE IN (SELECT ROLE FROM {lease} WHERE EVENT <> {opened} AND RECORDED_AT < DATEADD(DAY, -7, CURRENT_TIMESTAMP()));
+  RETURN ended;
+END
+"""
+"""In the order of `drops.drop`; names of vended roles need no quotes. Then, in one statement, delete rows of roles that ended a week ago.
+"""
 
 
 def drop(ending: DropRequest, cluster: ClusterId) -> tuple[Sql, ...]:
@@ -87,37 +116,6 @@ def _kind(shown: str) -> str:
     if not words.replace(" ", "").isalpha() or not words.isascii():
         raise ValueError(f"{shown[:40]!r} is no kind of object")
     return words.upper()
-
-
-_BODY: Final = """
-DECLARE
-  ended INTEGER DEFAULT 0;
-BEGIN
-  SHOW ROLES STARTS WITH {ours};
-  LET over CURSOR FOR
-    SELECT "name" AS role, TRY_PARSE_JSON("comment"):rolevend:cluster::VARCHAR AS cluster,
-           TRY_PARSE_JSON("comment"):rolevend:uid::VARCHAR AS uid
-    FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))
-    WHERE TRY_TO_TIMESTAMP_TZ(TRY_PARSE_JSON("comment"):rolevend:expires::VARCHAR) < CURRENT_TIMESTAMP();
-  FOR each IN over DO
-    LET role VARCHAR := each.role;
-    LET cluster VARCHAR := each.cluster;
-    LET uid VARCHAR := each.uid;
-    INSERT INTO {lease} (ROLE, EVENT, CLUSTER, UID)
-      SELECT :role, 'Expired', :cluster, :uid
-      WHERE (SELECT COUNT(*) FROM {lease} WHERE ROLE = :role AND EVENT <> {opened}) = 0;
-    ALTER USER IF EXISTS IDENTIFIER(:role) SET DISABLED = TRUE;
-    DROP USER IF EXISTS IDENTIFIER(:role);
-    DROP ROLE IF EXISTS IDENTIFIER(:role);
-    ended := ended + 1;
-  END FOR;
-  DELETE FROM {lease}
-    WHERE ROLE IN (SELECT ROLE FROM {lease} WHERE EVENT <> {opened} AND RECORDED_AT < DATEADD(DAY, -7, CURRENT_TIMESTAMP()));
-  RETURN ended;
-END
-"""
-"""In the order of `drops.drop`; names of vended roles need no quotes. Then, in one statement, delete rows of roles that ended a week ago.
-"""
 
 
 def reap() -> Sql:
