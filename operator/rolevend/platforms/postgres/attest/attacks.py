@@ -16,9 +16,6 @@ _ABSENT = (INSUFFICIENT_PRIVILEGE, "42704")
 """A setting that does not exist is no danger: PostgreSQL 16 lacks one."""
 _NOT_WRITABLE = (INSUFFICIENT_PRIVILEGE, "55000")
 """A view of more than a table accepts no row, from any role. PostgreSQL reports that before it checks rights."""
-TO_PROGRAM: LiteralString = "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'"
-USE_SLOTS: LiteralString = "SELECT pg_drop_replication_slot('rv_canary_none')"
-"""A role with this right can read the whole server. No slot has this name, and the right is checked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +107,14 @@ _CHANGING_ITSELF = (
     Attack("have larger temporary files from the next login on", "ALTER ROLE {eve} SET temp_file_limit = -1"),
     Attack("have no limit of temporary files from the next login on", "ALTER ROLE {eve} RESET temp_file_limit"),
 )
-_LEAVING_THE_DATABASE = (
+LEAVING_THE_DATABASE = (
     Attack("copy from a file", "COPY people FROM '/dev/null'"),
     Attack("copy to a file", "COPY (SELECT 1) TO '/dev/null'"),
-    Attack("copy to a program", TO_PROGRAM),
+    Attack("copy to a program", "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'"),
     Attack("read a file", "SELECT pg_read_file('PG_VERSION')"),
     Attack("list files", "SELECT pg_ls_dir('.')"),
-    Attack("use replication slots", USE_SLOTS),
+    # A role with this right can read the whole server. No slot has this name, and the right is checked first.
+    Attack("use replication slots", "SELECT pg_drop_replication_slot('rv_canary_none')"),
     Attack("load a library", "LOAD 'plpgsql'"),
     Attack("import a large object from a file", "SELECT lo_import('/dev/null')"),
     Attack("create a publication", "CREATE PUBLICATION {mine} FOR TABLE {people_table}"),
@@ -202,7 +200,7 @@ CHECKS = (
     *_checks(_READING_PAST_THE_VIEW),
     *_checks(_WRITING),
     *_checks(_CHANGING_ITSELF),
-    *_checks(_LEAVING_THE_DATABASE),
+    *_checks(LEAVING_THE_DATABASE),
     *_checks(_MAKING_THINGS, leaks=False),
     *_checks(RIGHTS_OF_PUBLIC, leaks=False, only_superuser=PUBLIC_HAS_IT),
     *(_narrow(name, statement) for name, statement in STAYS_NARROW.items()),

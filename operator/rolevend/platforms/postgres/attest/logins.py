@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT, TO_PROGRAM, USE_SLOTS
+from rolevend.platforms.postgres.attest.attacks import LEAVING_THE_DATABASE, PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
@@ -15,10 +15,9 @@ _VERIFIER = f"SCRAM-SHA-256$1:{'A' * 21}A==${'A' * 42}A=:{'A' * 42}A="
 _NAME = "IMMUTA_VENDED_CANARY_B_C"
 
 _LEAVING_THE_DATABASE: dict[str, LiteralString] = {
-    "read a file": "SELECT pg_read_file('PG_VERSION')",
-    "copy to a file": "COPY (SELECT 1) TO '/dev/null'",
-    "copy to a program": TO_PROGRAM,
-    "use replication slots": USE_SLOTS,
+    attack.name: attack.statement
+    for attack in LEAVING_THE_DATABASE
+    if attack.name in {"read a file", "copy to a file", "copy to a program", "use replication slots"}
 }
 _VENDOR: dict[str, LiteralString] = {
     "read a table": "SELECT * FROM {people_table}",
