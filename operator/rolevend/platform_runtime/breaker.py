@@ -16,7 +16,7 @@ class CircuitBreaker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._failures = 0
-        self._reason = "it was not called yet"
+        self._last_failure: PlatformUnavailable | None = None
         self.next_try = 0.0
         """When the next probe is due, while the breaker is open."""
 
@@ -29,7 +29,7 @@ class CircuitBreaker:
         if not self.is_open:
             return None
         if self._clock() < self.next_try:
-            return PlatformUnavailable(self._reason)
+            return PlatformUnavailable(str(self._last_failure))
         self.next_try = self._clock() + self._pause()
         return None
 
@@ -39,7 +39,7 @@ class CircuitBreaker:
             back, self._failures = self.is_open, 0
             return back
         self._failures += 1
-        self._reason = str(failure)
+        self._last_failure = failure
         if self._failures == FAILURES:
             self.next_try = self._clock() + FIRST_PAUSE_SECONDS
         return False
