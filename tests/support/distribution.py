@@ -1,6 +1,7 @@
 """Which tests run in one process, one after the other: those that share an installation, which takes seconds to start."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,25 +22,22 @@ file may run in any process."""
 _FIRST: Final = list(INSTALLATIONS)
 
 
-def group_of(nodeid: str) -> str:
-    """Return the name of the group that a test runs with."""
-    file = nodeid.partition("::")[0]
-    folder = file.rpartition("/")[0]
-    if folder not in INSTALLATIONS:
-        return file
-    files = sorted(each.name for each in (ROOT / folder).glob("test_*.py"))
-    return f"{folder} {files.index(file.rpartition('/')[2]) % INSTALLATIONS[folder]}"
-
-
 def place_of(nodeid: str) -> tuple[int, str]:
-    """Return the sort key of a test: groups of installations first, each together."""
-    group = group_of(nodeid)
-    folder = group.partition(" ")[0]
-    return (_FIRST.index(folder) if folder in INSTALLATIONS else len(_FIRST), group)
+    """Return the sort key of a test: groups of installations first, each together. The second part is the name of its group."""
+    return _place_of_file(nodeid.partition("::")[0])
+
+
+@cache
+def _place_of_file(file: str) -> tuple[int, str]:
+    folder, _, name = file.rpartition("/")
+    if folder not in INSTALLATIONS:
+        return len(_FIRST), file
+    files = sorted(each.name for each in (ROOT / folder).glob("test_*.py"))
+    return _FIRST.index(folder), f"{folder} {files.index(name) % INSTALLATIONS[folder]}"
 
 
 class ByInstallation(LoadScopeScheduling):
     """Gives each process a whole group at a time, in the order of `place_of`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        return place_of(nodeid)[1]

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from rolevend.policytools.embedded.ports import _reserve, free_ports
+from rolevend.policytools.embedded.ports import free_ports, reserve_port
 
-_RESERVE = "import sys; from rolevend.policytools.embedded.ports import _reserve; _reserve(int(sys.argv[1]))"
+_RESERVE = "import sys; from rolevend.policytools.embedded.ports import reserve_port; reserve_port(int(sys.argv[1]))"
 
 
 def reserved_elsewhere(port: int) -> str:
@@ -20,7 +20,7 @@ def test_a_port_that_is_given_is_given_to_nobody_else():
     (given,) = free_ports(1)
 
     with pytest.raises(OSError, match="Address already in use"):
-        _reserve(given)
+        reserve_port(given)
     assert "Address already in use" in reserved_elsewhere(given)
 
 

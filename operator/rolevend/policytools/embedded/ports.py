@@ -34,7 +34,7 @@ def free_ports(count: int) -> tuple[int, ...]:
             candidate = held.enter_context(socket.socket())
             try:
                 candidate.bind((HOST, port))
-                _reserve(port)
+                reserve_port(port)
             except OSError:
                 continue
             ports.append(port)
@@ -43,8 +43,8 @@ def free_ports(count: int) -> tuple[int, ...]:
     raise Unusable(f"there are no {count} free ports on {HOST} between {_FIRST_UNPRIVILEGED} and {below}")
 
 
-def _reserve(port: int) -> None:
-    """Raises OSError if a process has the port reserved."""
+def reserve_port(port: int) -> None:
+    """Reserve the port for this process. Raises OSError if a process has it, also this one."""
     mark = socket.socket(socket.AF_UNIX)
     try:
         mark.bind(f"\0rolevend-port-{port}")
