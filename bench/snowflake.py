@@ -164,8 +164,8 @@ def programming(bench: SnowflakeBench, tables: Sequence[Table], wanted: Profile)
     again = wire.asked(lambda: bench.platform.ensure(wanted))
     yield Line("the same again", f"{again.requests} requests", "0", again.requests == 0)
     restarted = bench.platform_of(lease(wanted).cluster)
-    anew = wire.asked(lambda: restarted.ensure(wanted))
-    yield Line("the same by a process that was restarted", _statements(anew), "1 statement", len(anew.statements) == 1)
+    restarted = wire.asked(lambda: restarted.ensure(wanted))
+    yield Line("the same by a process that was restarted", _statements(restarted), "1 statement", len(restarted.statements) == 1)
     changed = profile(shape(first, own(first, "REGION", "regions")), *(shape(each) for each in rest))
     other = wire.asked(lambda: bench.platform.ensure(changed))
     walls = sum("ROW ACCESS POLICY" in text for text in other.statements)
@@ -193,7 +193,7 @@ def _statements(asked: Asked) -> str:
 def sessions(bench: SnowflakeBench, of: Profile, size: Size) -> Iterator[Line]:
     """Measure the reuse between two vends, and key generation."""
 
-    def anew() -> Line:
+    def restarted() -> Line:
         platform = bench.platform_of(lease(of).cluster)
         platform.ensure(of)
         pairs = [new(bench, of) for _ in range(size.vends)]
@@ -208,7 +208,7 @@ def sessions(bench: SnowflakeBench, of: Profile, size: Size) -> Iterator[Line]:
         within = asked.logins == 1 and asked.connections <= CONNECTIONS
         return Line(f"{size.vends} vends and drops, one after the other", measured, f"1 login, <= {CONNECTIONS} connections", within)
 
-    yield settled(anew)
+    yield settled(restarted)
     seconds = [timed(new_key) for _ in range(20)]
     yield reported("one key pair of a vended user, made beforehand by one thread", f"p50 {ms(p50(seconds))}")
 

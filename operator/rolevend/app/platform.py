@@ -17,7 +17,7 @@ from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
-from rolevend.platforms.postgres.install.installer import share
+from rolevend.platforms.postgres.install.installer import set_hash_key
 from rolevend.platforms.protocol import Secret
 
 _PASSWORD_BYTES = 32
@@ -65,7 +65,7 @@ def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | No
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(str(key), "cannot be read as text in ASCII") from error
     with _administrator(platform, dsn) as connection:
-        return share(connection, domain, secret)
+        return set_hash_key(connection, domain, secret)
 
 
 def _options(platform: DataPlatform) -> PostgresInstallOptions:

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from rolevend.catalog import Table
-from rolevend.platforms.postgres.install.installer import share
+from rolevend.platforms.postgres.install.installer import set_hash_key
 from rolevend.platforms.protocol import Secret
 from rolevend.policy.mask import Hash
 from tests.conformance.bench import PostgresBench, PostgresSession, own, profile, refused, shape, vended
@@ -208,7 +208,7 @@ def test_a_key_that_is_shared_counts_at_once_also_in_a_session_that_has_hashed(b
     for key in ("a" * 64, "b" * 64):
         before = eve.rows(statement)
         with bench.administrator() as administrator:
-            share(administrator, "people", Secret(key))
+            set_hash_key(administrator, "people", Secret(key))
 
         assert before != eve.rows(statement) == [(hashed(bench, "123-45-6780"),)]
 

@@ -19,10 +19,10 @@ from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
 from rolevend.platforms.statement import Statement
 
-_PREFIX = "AUDIT: "
-_COLUMNS = 9
+_PGAUDIT_PREFIX = "AUDIT: "
+_PGAUDIT_COLUMNS = 9
 """With `pgaudit.log_rows` the number of rows follows."""
-_LEFT_OUT = ("<none>", "<not logged>", "<previously logged>")
+_PGAUDIT_LEFT_OUT = ("<none>", "<not logged>", "<previously logged>")
 _CSV_COLUMNS = (
     *("timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid"),
     *("error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context", "statement"),
@@ -42,7 +42,7 @@ Record = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PgauditLine:
     """One line."""
 
     statement: str
@@ -59,22 +59,22 @@ class Entry:
     """The parameter values, as CSV."""
 
 
-def parse_entry(message: str) -> Entry | None:
+def parse_pgaudit(message: str) -> PgauditLine | None:
     """Return the parsed line, or None if it is not pgaudit's."""
-    if not message.startswith(_PREFIX):
+    if not message.startswith(_PGAUDIT_PREFIX):
         return None
     # A multi-line statement is one field.
-    row = next(csv.reader(io.StringIO(message.removeprefix(_PREFIX), newline="")), [])
-    if len(row) < _COLUMNS:
+    row = next(csv.reader(io.StringIO(message.removeprefix(_PGAUDIT_PREFIX), newline="")), [])
+    if len(row) < _PGAUDIT_COLUMNS:
         return None
-    _, statement, substatement, _, _, kind, name, text, parameters = row[:_COLUMNS]
-    return Entry(
+    _, statement, substatement, _, _, kind, name, text, parameters = row[:_PGAUDIT_COLUMNS]
+    return PgauditLine(
         statement=statement,
         substatement=substatement,
         relation=f"{kind} {name}" if name else None,
         is_call=kind == "FUNCTION",
-        text=None if text in _LEFT_OUT else text,
-        parameters=None if parameters in _LEFT_OUT else parameters,
+        text=None if text in _PGAUDIT_LEFT_OUT else text,
+        parameters=None if parameters in _PGAUDIT_LEFT_OUT else parameters,
     )
 
 
@@ -87,7 +87,7 @@ class _Running:
     call: str | None = None
     """pgaudit's statement number."""
 
-    def includes(self, entry: Entry) -> bool:
+    def includes(self, entry: PgauditLine) -> bool:
         return entry.statement == self.call or entry.text in {self.statement.text, self.prepared} - {None}
 
 
@@ -96,10 +96,10 @@ class _Audited:
     """A statement in pgaudit's record without one of the server so far."""
 
     statement: Statement
-    first: Entry
+    first: PgauditLine
     transaction: str
 
-    def includes(self, entry: Entry) -> bool:
+    def includes(self, entry: PgauditLine) -> bool:
         if entry.statement != self.first.statement:
             return False
         return entry.substatement == self.first.substatement or (entry.is_call and entry.text == self.first.text)
@@ -173,7 +173,7 @@ class StatementLog:
                 yield from self._end(session, milliseconds=milliseconds)
         elif timed is not None and not timed["rest"]:
             yield from self._end(session, milliseconds=milliseconds)
-        elif (entry := parse_entry(message)) is not None:
+        elif (entry := parse_pgaudit(message)) is not None:
             yield from self._audit(record, entry)
 
     def _failed(self, record: Record, error: str) -> Iterator[Statement]:
@@ -202,7 +202,7 @@ class StatementLog:
             yield from self._over(session)
             yield replace(running.statement, milliseconds=milliseconds, error=error)
 
-    def _audit(self, record: Record, entry: Entry) -> Iterator[Statement]:
+    def _audit(self, record: Record, entry: PgauditLine) -> Iterator[Statement]:
         """Merge pgaudit's entry into the server's record, or start a statement from pgaudit alone."""
         session = record["session_id"]
         running, audited = self._running.get(session), self._audited.get(session)
@@ -223,7 +223,7 @@ class StatementLog:
                 yield waiting.statement
 
 
-def _reading(statement: Statement, entry: Entry) -> Statement:
+def _reading(statement: Statement, entry: PgauditLine) -> Statement:
     if entry.relation is None or entry.relation in statement.relations:
         return statement
     return replace(statement, relations=(*statement.relations, entry.relation))

@@ -183,7 +183,7 @@ def salt_of(domain: str, key: Secret) -> bytes:
     return hmac.digest(key.reveal().encode(), f"rolevend hash domain {domain}".encode(), hashlib.sha256)
 
 
-def share(connection: Connection, domain: str, key: Secret) -> str | None:
+def set_hash_key(connection: Connection, domain: str, key: Secret) -> str | None:
     """Set the hash salt of a database to the key of `domain`, by an administrator's `connection`. Returns the former domain. Every hashed
     value changes, also for live roles.
 

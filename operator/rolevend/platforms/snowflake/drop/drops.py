@@ -15,7 +15,7 @@ from rolevend.platforms.snowflake.names import LEASE, QUARANTINE, REAP
 from rolevend.platforms.snowflake.sql import Sql, compose, literal, name
 
 Row = Mapping[str, Any]
-_BODY: Final = """
+_REAP_BODY: Final = """
 DECLARE
   ended INTEGER DEFAULT 0;
 BEGIN
@@ -120,7 +120,7 @@ def _kind(shown: str) -> str:
 
 def reap() -> Sql:
     """Return the procedure, with caller's rights, because SHOW is limited with owner's rights."""
-    body = compose(_BODY, ours=literal(PREFIX), lease=LEASE, opened=literal(OPENED))
+    body = compose(_REAP_BODY, ours=literal(PREFIX), lease=LEASE, opened=literal(OPENED))
     return compose("CREATE OR REPLACE PROCEDURE {} RETURNS INTEGER LANGUAGE SQL EXECUTE AS CALLER AS\n{}", REAP, _between_dollars(body))
 
 
