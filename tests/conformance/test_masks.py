@@ -9,7 +9,7 @@ import pytest
 from rolevend.catalog import Family
 from rolevend.errors import InvalidInput
 from rolevend.plan import Cell
-from rolevend.platforms.postgres.install.installer import salt_of, share
+from rolevend.platforms.postgres.install.installer import salt_of, set_hash_key
 from rolevend.platforms.protocol import Secret
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries, strictest
 from rolevend.policy.pattern import admit
@@ -147,10 +147,10 @@ def test_platforms_of_one_key_domain_hash_equal_values_equally(bench: PostgresBe
     session = bench.log_in(credential)
     own = session.rows("SELECT c FROM items")
     with bench.administrator() as administrator:
-        share(administrator, "people", Secret(PEOPLE))
+        set_hash_key(administrator, "people", Secret(PEOPLE))
         assert session.rows("SELECT c FROM items") == [(EXPECTED_HASH,)] != own
         assert bench.platform.facts().hash_key_domain == "people"
-        assert share(administrator, "others", Secret(PEOPLE)) == "people"
+        assert set_hash_key(administrator, "others", Secret(PEOPLE)) == "people"
         assert session.rows("SELECT c FROM items") not in ([(EXPECTED_HASH,)], own)
 
 

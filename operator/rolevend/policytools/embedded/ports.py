@@ -1,5 +1,6 @@
 """Free TCP ports on 127.0.0.1 that stay free while their server is down."""
 
+import atexit
 import random
 import socket
 from contextlib import ExitStack
@@ -12,8 +13,6 @@ HOST = "127.0.0.1"
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST_UNPRIVILEGED = 10_000
 _ATTEMPTS = 1_000
-_reserved: list[socket.socket] = []
-"""A socket of Linux's abstract namespace for each port that this process was given. The kernel removes them when the process ends."""
 
 
 def free_ports(count: int) -> tuple[int, ...]:
@@ -44,11 +43,14 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def reserve_port(port: int) -> None:
-    """Reserve the port for this process. Raises OSError if a process has it, also this one."""
+    """Reserve the port for this process, until it ends. Raises OSError if a process has it, also this one.
+
+    The mark is a socket of Linux's abstract namespace: the kernel removes it with the process.
+    """
     mark = socket.socket(socket.AF_UNIX)
     try:
         mark.bind(f"\0rolevend-port-{port}")
     except OSError:
         mark.close()
         raise
-    _reserved.append(mark)
+    atexit.register(mark.close)
