@@ -258,7 +258,8 @@ class TestALeaseThatIsOver:
 
         told = agents.look_until(lambda: running.is_over)
 
-        assert [(each.uid, each.act) for each in told] == [(lease.uid, LimitAction.EXPIRED)] * 2
+        assert len(told) >= 2  # a session that has not ended by the next look is named again
+        assert {(each.uid, each.act) for each in told} == {(lease.uid, LimitAction.EXPIRED)}
         assert "after the end of the lease" in told[0].why
         assert running.error is not None
         assert running.error.sqlstate == SHUT_DOWN
