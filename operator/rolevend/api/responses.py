@@ -1,6 +1,8 @@
 """Convert the state of a role to the response of a call. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, assert_never
 
 from rolevend.api.schemas import (
@@ -13,20 +15,22 @@ from rolevend.api.schemas import (
     LeftOut,
     Links,
     PlatformShown,
+    Shown,
     TableShown,
     UserShown,
     VendedRoleShown,
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
+from rolevend.catalog import TableId
 from rolevend.decision.admission import PlatformAdmission
 from rolevend.decision.proof import UserProof
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
-from rolevend.model import PlatformName
-from rolevend.plan import TableShape
+from rolevend.model import ObjectName, PlatformName, ProfileName
+from rolevend.plan import Profile, TableShape
 from rolevend.platforms import protocol
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_ready
@@ -34,12 +38,13 @@ from rolevend.roles.status import build_progress
 
 MAX_TABLES: Final = 100
 """Maximum tables in one answer."""
+_MAX_EXPLANATIONS: Final = 64
 
 
-def vended(answer: VendAnswer) -> VendedRoleShown:
-    """Return the only answer that holds the credentials."""
+def vended(answer: VendAnswer) -> bytes:
+    """Return the only answer that holds the credentials, as JSON."""
     request, proof = answer.request, answer.grants[0].granted.proof
-    return VendedRoleShown(
+    role = VendedRoleShown(
         id=request.name.name,
         role_name=answer.grants[0].granted.lease.role,
         state="Live",
@@ -54,9 +59,9 @@ def vended(answer: VendAnswer) -> VendedRoleShown:
         purpose=request.purpose,
         platforms=tuple(_platform(each, answer.credentials[each.platform]) for each in answer.grants),
         left_out=tuple(map(_left_out, answer.skipped)) or None,
-        explanation=explanation(answer.grants),
         links=_links(request.name.name),
     )
+    return _explained(role, answer.grants)
 
 
 def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission]) -> VendedRoleShown:
@@ -91,37 +96,89 @@ def _type(terms: PlatformAdmission | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 
-def decision(whole: RoleDecision) -> Decision:
+def decision(whole: RoleDecision) -> bytes:
+    """Return the answer to a call that decides, as JSON."""
     if whole.blocking_decision is None:
         left_out = [SkippedPlatform.by(request, decision) for request, decision in whole.skipped]
-        return Decision(granted=True, explanation=explanation(whole.grants), left_out=tuple(map(_left_out, left_out)) or None)
+        return _explained(Decision(granted=True, left_out=tuple(map(_left_out, left_out)) or None), whole.grants)
     refusal = SkippedPlatform.by(*whole.blocking_decision)
-    return Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing)
+    return as_json(Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing))
 
 
-def explanation(vends: Sequence[PlatformGrant]) -> Explanation:
-    given = [(each, shape) for each in vends for shape in each.granted.tables]
-    functions = dict.fromkeys(str(each) for vend in vends for each in (*vend.granted.profile.functions, *vend.granted.profile.tools))
-    return Explanation(
-        tables=tuple(_shown(each, shape, several=len(vends) > 1) for each, shape in given[:MAX_TABLES]),
-        tables_left_out=max(0, len(given) - MAX_TABLES),
-        functions=tuple(functions),
+def as_json(answer: Shown) -> bytes:
+    """Return the JSON of an answer, without members that are None."""
+    return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _explained(answer: VendedRoleShown | Decision, grants: Sequence[PlatformGrant]) -> bytes:
+    """Return the JSON of an answer with the explanation of its grants, which is most of it and the same for each role of a profile."""
+    return as_json(answer).removesuffix(b"}") + b',"explanation":' + explanation(grants) + b"}"
+
+
+def explanation(grants: Sequence[PlatformGrant]) -> bytes:
+    """Return the explanation of the grants of one role, as JSON. Cached."""
+    return _explanation(tuple(_Given.by(each, several=len(grants) > 1) for each in grants))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The part of a grant that an explanation shows. The name of a profile stands for its content."""
+
+    platform: PlatformName | None
+    """None if the role is on no other platform."""
+    name: ProfileName
+    resources: tuple[TableId, ...] | None
+    policies: tuple[tuple[ObjectName, ...], ...]
+    """For each of the first `MAX_TABLES` tables the policies that grant it."""
+    stricter: tuple[tuple[str, ...], ...]
+    """For each of these tables the restrictions that are stricter for tools."""
+    profile: Profile = field(compare=False, repr=False)
+    tables: tuple[TableShape, ...] = field(compare=False, repr=False)
+
+    @classmethod
+    def by(cls, grant: PlatformGrant, *, several: bool) -> "_Given":
+        granted, tables = grant.granted, grant.granted.tables
+        names = [shape.table for shape in tables[:MAX_TABLES]]
+        return cls(
+            platform=grant.platform if several else None,
+            name=granted.profile.name,
+            resources=granted.lease.resources,
+            policies=tuple(granted.granted_by.get(each, ()) for each in names),
+            stricter=tuple(granted.behind.get(each, ()) for each in names),
+            profile=granted.profile,
+            tables=tables,
+        )
+
+    def shown(self) -> list[TableShown]:
+        places = zip(self.tables, self.policies, self.stricter, strict=False)
+        return [_shown(self.platform, shape, policies, stricter) for shape, policies, stricter in places]
+
+
+@lru_cache(_MAX_EXPLANATIONS)
+def _explanation(given: tuple[_Given, ...]) -> bytes:
+    functions = dict.fromkeys(str(each) for grant in given for each in (*grant.profile.functions, *grant.profile.tools))
+    return as_json(
+        Explanation(
+            tables=tuple(each for grant in given for each in grant.shown())[:MAX_TABLES],
+            tables_left_out=max(0, sum(len(each.tables) for each in given) - MAX_TABLES),
+            functions=tuple(functions),
+        )
     )
 
 
-def _shown(vend: PlatformGrant, shape: TableShape, *, several: bool) -> TableShown:
+def _shown(platform: PlatformName | None, shape: TableShape, policies: tuple[ObjectName, ...], stricter: tuple[str, ...]) -> TableShown:
     (summary,) = tables_of([shape])
     clear = [ColumnShown(name=each, shown="Clear") for each in summary.clear]
     masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in summary.masked]
     return TableShown(
-        platform=vend.platform if several else None,
+        platform=platform,
         schema_name=shape.table.schema,
         table=shape.table.name,
         row_filters=summary.rows,
         restrictions=summary.restrictions,
         columns=(*clear, *masked),
-        policies=tuple(map(str, vend.granted.granted_by.get(shape.table, ()))),
-        stricter_for_tools=vend.granted.behind.get(shape.table, ()),
+        policies=tuple(map(str, policies)),
+        stricter_for_tools=stricter,
     )
 
 

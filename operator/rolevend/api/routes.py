@@ -73,38 +73,38 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         summary="Vend a role",
         operation_id="vend",
         response_description="The role can log in; its credential is returned only here",
-        response_model_exclude_none=True,
+        response_model=VendedRoleShown,
         **secured,
     )
-    async def vend(request: Request, response: Response, agent: agent_type, question: VendRequest, key: key_type = None) -> VendedRoleShown:
+    async def vend(request: Request, agent: agent_type, question: VendRequest, key: key_type = None) -> Response:
         answer = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
             await roles.release(agent, answer.request.name.name, request.state.request_id)  # the credential was never delivered
-        response.headers["Location"] = f"{ROLES}/{answer.request.name.name}"
-        return responses.vended(answer)
+        return _Json(responses.vended(answer), 201, {"Location": f"{ROLES}/{answer.request.name.name}"})
 
     @app.get(
         ROLES,
         summary="The agent's own roles",
         operation_id="list",
         response_description="By their names",
-        response_model_exclude_none=True,
+        response_model=VendedRolesShown,
         **secured,
     )
-    async def own_roles(agent: agent_type) -> VendedRolesShown:
+    async def own_roles(agent: agent_type) -> Response:
         platforms = snapshots.snapshot.platforms
-        return VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in roles.all_of(agent)))
+        found = VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in roles.all_of(agent)))
+        return _Json(responses.as_json(found))
 
     @app.get(
         f"{ROLES}/{{id}}",
         summary="One of them",
         operation_id="get",
         response_description="As it is now",
-        response_model_exclude_none=True,
+        response_model=VendedRoleShown,
         **secured,
     )
-    async def role(agent: agent_type, name: name_type) -> VendedRoleShown:
-        return responses.shown(await roles.own(agent, name), snapshots.snapshot.platforms)
+    async def role(agent: agent_type, name: name_type) -> Response:
+        return _Json(responses.as_json(responses.shown(await roles.own(agent, name), snapshots.snapshot.platforms)))
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -121,23 +121,28 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         left = await roles.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        shown = responses.shown(left, snapshots.snapshot.platforms).model_dump(mode="json", by_alias=True, exclude_none=True)
-        return JSONResponse(shown, status_code=202)
+        return _Json(responses.as_json(responses.shown(left, snapshots.snapshot.platforms)), 202)
 
     @app.post(
         "/v1/decisions",
         summary="Decide without a role",
         operation_id="decide",
         response_description="The decision and its reason",
-        response_model_exclude_none=True,
+        response_model=Decision,
         **secured,
     )
-    async def decide(request: Request, agent: agent_type, question: VendRequest) -> Decision:
-        return responses.decision(await vends.decide(agent, question, request.state.request_id))
+    async def decide(request: Request, agent: agent_type, question: VendRequest) -> Response:
+        return _Json(responses.decision(await vends.decide(agent, question, request.state.request_id)))
 
     _add_error_handlers(app)
     describe(app)
     return app
+
+
+class _Json(Response):
+    """An answer whose JSON is written already."""
+
+    media_type = "application/json"
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -1,12 +1,20 @@
 """What a caller of the API is shown of a role."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
 from rolevend.api import responses
+from rolevend.api.schemas import Decision
+from rolevend.catalog import TableId
+from rolevend.decision.outcome import Granted, Request
+from rolevend.decision.snapshot import Snapshot
 from rolevend.kinds import DataPlatform, VendedRole, parse
-from rolevend.model import PlatformName
+from rolevend.model import ObjectName, PlatformName
 from rolevend.platforms.progress import BuildProgress
+from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.status import StatusBuilder
+from tests.support import registered
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw
 
@@ -39,3 +47,54 @@ def test_a_role_that_waits_for_its_profile_says_how_far_that_is_until_it_ends():
     assert shown(waiting | {"ended": {"reason": "Revoked", "by": "Unanswered"}}) == ("Ending", None)
     busy = waiting["conditions"][0] | {"reason": "PlatformBusy", "message": "table a.b is locked"}
     assert shown({"conditions": [busy]}) == ("Pending", None), "what is in the way is for who looks after the platform"
+
+
+OTHER = ObjectName("domain", "other")
+PAYMENTS = TableId("claims", "payments")
+
+
+def granted(request: Request = registered.REQUEST, **changes: Any) -> PlatformGrant:
+    decided = registered.a_snapshot(**changes).decide(request)
+    assert isinstance(decided, Granted), decided
+    return PlatformGrant(request, decided)
+
+
+def explained(*grants: PlatformGrant) -> list[tuple[str | None, str, list[str], list[str]]]:
+    """Of each table its platform, its name, and the policies and restrictions that are told of it."""
+    tables = json.loads(responses.explanation(grants))["tables"]
+    return [(each.get("platform"), each["table"], each["policies"], each["stricterForTools"]) for each in tables]
+
+
+def test_an_explanation_is_of_this_grant_and_of_none_before_it():
+    """Each of these differs from the first in one thing, and has a profile of the same name."""
+    here, both = granted(), granted(shapes={registered.WAREHOUSE: registered.shapes(registered.MINE, replace(registered.MINE, id=OTHER))})
+    narrow = granted(replace(registered.REQUEST, resources=(PAYMENTS,)))
+    on_annex = PlatformGrant(replace(registered.REQUEST, platform=PlatformName("annex")), here.granted)
+    stricter = replace(here, granted=replace(here.granted, behind={PAYMENTS: ("shows no row",)}))
+    assert {each.granted.profile.name for each in (both, narrow, on_annex, stricter)} == {here.granted.profile.name}
+
+    for _ in range(2):
+        assert explained(here) == [(None, "payments", ["domain/mine"], []), (None, "people", ["domain/mine"], [])]
+        assert explained(both) == [(None, name, ["domain/mine", "domain/other"], []) for name in ("payments", "people")]
+        assert explained(narrow) == [(None, "payments", ["domain/mine"], [])]
+        assert explained(stricter)[0] == (None, "payments", ["domain/mine"], ["shows no row"])
+        assert [each[0] for each in explained(here, on_annex)] == ["warehouse", "warehouse", "annex", "annex"]
+
+
+def test_of_more_tables_than_an_answer_has_the_rest_is_counted():
+    grant = granted()
+    several = [PlatformGrant(replace(registered.REQUEST, platform=PlatformName(f"p{number}")), grant.granted) for number in range(60)]
+
+    told = json.loads(responses.explanation(several))
+
+    assert (len(told["tables"]), told["tablesLeftOut"]) == (100, 20)
+
+
+def test_a_decision_holds_its_explanation_and_a_denial_none():
+    def told(snapshot: Snapshot) -> dict[str, Any]:
+        answer = json.loads(responses.decision(RoleDecision.for_platforms([registered.REQUEST], snapshot.decide)))
+        return dict(Decision.model_validate(answer).model_dump(by_alias=True, exclude_none=True))
+
+    assert told(registered.a_snapshot())["explanation"]["tables"][0]["table"] == "payments"
+    denied = told(registered.a_snapshot(shapes={registered.WAREHOUSE: registered.shapes()}))
+    assert (denied["granted"], "explanation" in denied) == (False, False)
