@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from rolevend.audit.json_size import within
+from rolevend.audit.json_size import Rendered, within
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof
 from rolevend.decision.snapshot import Snapshot
@@ -44,8 +44,8 @@ class ColumnAccess:
     """A mask such as `Nullify` or `Partial(4)`; if it depends on the row, `Clear where … else Hash`."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableAccess:
+@dataclass(frozen=True)
+class TableAccess(Rendered):
     table: str
     rows: tuple[str, ...]
     """Row filters: a row is visible if one of them is true. Empty: every row."""

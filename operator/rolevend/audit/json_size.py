@@ -5,6 +5,7 @@ import enum
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -12,10 +13,22 @@ T = TypeVar("T")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _CUT = "..."
+_PLAIN = frozenset({str, int, float, bool})
+"""Types of values that are JSON as they are. Not their subclasses, such as enums."""
+
+
+class Rendered:
+    """Base of a dataclass whose JSON is kept, because many events contain the same value. Nobody may change that JSON."""
+
+    @cached_property
+    def as_json(self) -> dict[str, Any]:
+        return _object(self)
 
 
 def as_json(value: Any) -> Any:
     """Convert a value to JSON: names in camelCase, times in RFC 3339, without members that are None."""
+    if type(value) in _PLAIN:
+        return value
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -23,22 +36,37 @@ def as_json(value: Any) -> Any:
             return value.value
         case tuple() | list():
             return [as_json(each) for each in value]
+        case Rendered():
+            return value.as_json
         case _ if dataclasses.is_dataclass(value):
-            return {json_name(name): as_json(member) for name, member in members_of(value)}
+            return _object(value)
         case _:
             return value
 
 
+def _object(value: Any) -> dict[str, Any]:
+    return {json_name(name): as_json(member) for name, member in members_of(value)}
+
+
 def members_of(value: Any) -> Iterator[tuple[str, Any]]:
     """The fields of a dataclass that are not None. A field that is a dataclass is a group: its fields are members like all others."""
-    for field in dataclasses.fields(value):
-        member = getattr(value, field.name)
-        if dataclasses.is_dataclass(member):
+    kind: Any = type(value)
+    for name in _fields(kind):
+        member = getattr(value, name)
+        if type(member) in _PLAIN:
+            yield name, member
+        elif dataclasses.is_dataclass(member):
             yield from members_of(member)
         elif member is not None:
-            yield field.name, member
+            yield name, member
 
 
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@cache
 def json_name(field: str) -> str:
     first, *others = field.split("_")
     return first + "".join(word.capitalize() for word in others)

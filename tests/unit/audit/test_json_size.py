@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rolevend.audit.chain import Chain, Key
 from rolevend.audit.events import DeniedEvent, DroppedEvent, GrantedEvent
 from rolevend.audit.evidence import access_summary
-from rolevend.audit.json_size import bytes_of, clipped, within
+from rolevend.audit.json_size import as_json, bytes_of, clipped, within
 from rolevend.audit.receipt import MAX_BYTES, Receipts
 from rolevend.audit.role_events import End, denied, dropped, granted
 from rolevend.catalog import FunctionId, TableId
@@ -181,3 +181,13 @@ def test_of_a_list_the_first_ones_are_told_that_have_room(things: list[str], roo
     assert list(held) == things[: len(held)]
     assert bytes_of(held) <= taken <= room
     assert len(held) == len(things) or taken + bytes_of(things[len(held)]) + 1 > room
+
+
+def test_the_json_of_a_table_is_made_once_and_is_that_of_each_event_with_it():
+    decided = registered.granted()
+    given = access_summary(decided.tables)
+    first, second = (granted(replace(REQUEST, uid=Uid(uid)), decided, registered.a_snapshot(), given, NOW).data for uid in ("1", "2"))
+
+    assert [one is other for one, other in zip(first["tables"], second["tables"], strict=True)] == [True, True]
+    assert (first | {"requestUid": "2"}) == second
+    assert first["tables"] == [as_json(replace(each)) for each in given.tables]
