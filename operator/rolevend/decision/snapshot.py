@@ -5,8 +5,9 @@ for an Agent that is not registered yet.
 """
 
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Final
@@ -14,7 +15,6 @@ from typing import Final
 from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.decision.admission import (
     Agent,
-    AgentAdmission,
     PlatformAdmission,
     agent_users,
     asking_of,
@@ -26,11 +26,11 @@ from rolevend.decision.admission import (
     tools_of,
 )
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
-from rolevend.decision.proof import ClientIdentity, Proof, ProofContext, ServiceAccountIdentity, Unproven
+from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
 from rolevend.decision.tools import functions_of, stricter_in_policy, stricter_in_profile, tools_within
-from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, User, UserHandle, Version
+from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, attribute_keys, plan
+from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import CompiledPolicy, Index
@@ -75,6 +75,7 @@ class SourceVersions:
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""
 _MAX_SHAPES = 1_000
+_MAX_ACCESSES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +206,30 @@ class Snapshot:
         unproven = self._unproven(request, agent, role_exists=role_exists)
         if unproven is not None:
             return unproven
+        access = self._access(_of_person(request))
+        return self._granted(request, agent, access) if isinstance(access, _Access) else access
+
+    def _access(self, request: Request) -> "_Access | Denied | Pending":
+        """Return what the request gives access to. `request` is of `_of_person`; the answer is kept as long as the snapshot."""
+        access = self._accesses.get(request)
+        if access is None:
+            if len(self._accesses) >= _MAX_ACCESSES:
+                self._accesses.clear()
+            access = self._accesses[request] = self._decide_access(request)
+        return access
+
+    @cached_property
+    def _accesses(self) -> dict[Request, "_Access | Denied | Pending"]:
+        """A cache. Each snapshot has its own, so it needs no invalidation."""
+        return {}
+
+    def _decide_access(self, request: Request) -> "_Access | Denied | Pending":
+        """Decide for the person of an admitted request."""
+        agent, terms = self.agents[request.agent], self.platforms[request.platform]
+        here = terms_for(terms, self.namespaces[request.agent.namespace], agent)
         person = self.person(request)
-        if unknown := _unknown(person, {requirement.key for requirement in agent.users}):
+        read_of_agent = {requirement.key for requirement in agent.users}
+        if unknown := _unknown(person, read_of_agent):
             return unknown
         if not all(meets(requirement, facts_of(person.attributes)) for requirement in agent.users):
             return Denied(
@@ -226,7 +249,18 @@ class Snapshot:
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
             step = smallest_step(person.attributes, shapes.index) if shape.reason is Reason.NO_POLICY else None
             return Denied(shape.reason, shape.message + (f"; the smallest step: {step}" if step else "") + hint, missing=step or None)
-        return _beyond(request, shape.profile) or self._granted(request, agent, person, shape, permitting(agent, here))
+        beyond = _beyond(request, shape.profile)
+        if beyond is not None:
+            return beyond
+        allowed = permitting(agent, here)
+        return _Access(
+            shape=shape,
+            user_handle=person.handle or user_handle(self.handle_key, person.user),
+            attributes=person.attributes.only(attribute_keys(shape.profile)),
+            read=shapes.reads | read_of_agent,
+            limits=limits_of(agent, allowed),
+            agent_user=next(iter(agent_users(allowed)), None),
+        )
 
     def most_live(self, request: Request) -> int | None:
         """Return the maximum number of roles of the agent at one time; None: no limit. Call it only for a granted request."""
@@ -280,29 +314,64 @@ class Snapshot:
         labels = self.namespaces.get(request.agent.namespace)
         return asking_of(request, agent, terms_for(terms, labels, agent) if terms and agent and labels is not None else [])
 
-    def _granted(
-        self, request: Request, agent: Agent, person: KnownUser, shape: ResolvedProfile, permitted: Sequence[AgentAdmission]
-    ) -> Granted:
-        profile = shape.profile
-        handle = person.handle or user_handle(self.handle_key, person.user)
-        asked = self.shapes[request.platform].reads | {requirement.key for requirement in agent.users}
+    def _granted(self, request: Request, agent: Agent, access: "_Access") -> Granted:
+        profile = access.shape.profile
         lease = Lease(
-            role=role_name(agent.handle, handle, request.uid),
+            role=role_name(agent.handle, access.user_handle, request.uid),
             cluster=self.cluster,
             uid=request.uid,
             profile=profile.name,
             agent=agent.name,
             agent_handle=agent.handle,
-            user=person.user,
-            attributes=person.attributes.only(attribute_keys(profile)),
+            user=request.user,
+            attributes=access.attributes,
             expires_at=request.expires_at,
-            limits=limits_of(agent, permitted),
+            limits=access.limits,
             resources=None if request.resources is None else tuple(sorted(request.resources)),
             task=request.task,
-            agent_user=next(iter(agent_users(permitted)), None),
+            agent_user=access.agent_user,
         )
-        proof = request.proof.only(asked) if isinstance(request.proof, Proof) else None
-        return Granted(profile, lease, handle, proof, shape.granted_by, shape.behind)
+        proof = request.proof.only(access.read) if isinstance(request.proof, Proof) else None
+        return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """The part of a grant that is the same for all requests that a person's agent makes in the same way."""
+
+    shape: ResolvedProfile
+    user_handle: UserHandle
+    attributes: Attributes
+    """Of the user: those that the profile's conditions read."""
+    read: frozenset[str]
+    """Keys of the user's attributes that the decision read."""
+    limits: RoleLimits
+    agent_user: str | None
+
+
+_NO_ONE: Final = ObjectName("", "")
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _of_person(request: Request) -> Request:
+    """Return the request with the fields that decide about access, and constants in place of all others: the object and its creation,
+    the token behind the attributes, and what is only recorded."""
+    proof = request.proof
+    return Request(
+        name=_NO_ONE,
+        uid=Uid(""),
+        agent=request.agent,
+        user=request.user,
+        platform=request.platform,
+        created_at=_NO_TIME,
+        expiration_seconds=request.expiration_seconds,
+        purpose=request.purpose,
+        resources=request.resources,
+        token=None if request.token is None else Presented(),
+        proof=Proof(proof.kind, "", "", "", _NO_TIME, proof.handle, proof.attributes, proof.unreadable)
+        if isinstance(proof, Proof)
+        else None,
+    )
 
 
 def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:
