@@ -15,6 +15,7 @@ from rolevend.identity.provider import Provider
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import issuer
 from rolevend.identity.service_account import Review, require_agreement
+from rolevend.identity.signature_cache import SignatureCache
 from rolevend.identity.verification import verify
 
 LONGEST_SECONDS: Final = 5.0
@@ -79,6 +80,8 @@ class TokenCheck:
         self._reviews = reviews
         self._clock = clock
         self._providers: Mapping[str, Provider] = {}
+        self._signatures = SignatureCache(_MOST)
+        """Of agents' own tokens, which many calls carry. A user's token is for one role."""
 
     def follow(self, providers: Mapping[str, Provider]) -> None:
         """Accept only tokens of these issuers."""
@@ -108,9 +111,10 @@ class TokenCheck:
     @overload
     async def _verified(self, text: str, wanting: UserWanted) -> ProvenUser: ...
     async def _verified(self, text: str, wanting: Wanting) -> Proven:
+        signatures = self._signatures if isinstance(wanting, AgentWanted) else None
         try:
-            return verify(text, self._providers, self._keys.known, self._clock(), wanting)
+            return verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures)
         except TokenRefused as error:
             if error.code not in _WORTH_A_LOOK or not await self._keys.look_again(issuer(compact.read(text).claims)):
                 raise
-        return verify(text, self._providers, self._keys.known, self._clock(), wanting)
+        return verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures)

@@ -15,7 +15,7 @@ from rolevend.identity import compact
 from rolevend.identity.claim_mapping import at, handle, mapped
 from rolevend.identity.compact import Compact
 from rolevend.identity.delegation import actors, clients, require_actor, require_client, require_own_audience, require_person
-from rolevend.identity.key_set import KnownKeys
+from rolevend.identity.key_set import KeySet, KnownKeys
 from rolevend.identity.proven import (
     AgentWanted,
     OwnSubject,
@@ -32,6 +32,7 @@ from rolevend.identity.provider import Algorithm, Provider, TokenType, is_plain
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import MAXIMUM_SUBJECT_LENGTH, Registered, issuer, registered, required_text
 from rolevend.identity.service_account import CLAIM, service_account
+from rolevend.identity.signature_cache import SignatureCache, SignedToken
 from rolevend.model import User
 
 _OF_OTHERS: Final = ("nonce", "at_hash", "c_hash", "s_hash", "events")
@@ -69,21 +70,44 @@ def _could_be_another(cause: str) -> TokenRefused:
 
 @overload
 def verify(
-    text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: AgentWanted
+    text: str,
+    providers: Mapping[str, Provider],
+    keys: Mapping[str, KnownKeys],
+    now: datetime,
+    wanting: AgentWanted,
+    signatures: SignatureCache | None = None,
 ) -> ProvenAgent: ...
 @overload
 def verify(
-    text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: UserWanted
+    text: str,
+    providers: Mapping[str, Provider],
+    keys: Mapping[str, KnownKeys],
+    now: datetime,
+    wanting: UserWanted,
+    signatures: SignatureCache | None = None,
 ) -> ProvenUser: ...
-def verify(text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: Wanting) -> Proven:
-    """Verify a token. `providers` and `keys` are by issuer. Raises TokenRefused.
+def verify(
+    text: str,
+    providers: Mapping[str, Provider],
+    keys: Mapping[str, KnownKeys],
+    now: datetime,
+    wanting: Wanting,
+    signatures: SignatureCache | None = None,
+) -> Proven:
+    """Verify a token. `providers` and `keys` are by issuer. Raises TokenRefused. A signature in `signatures` is not verified again as
+    long as the keys of its issuer are those that verified it.
 
     For a ServiceAccount, the cluster must also review the token (`token_check`). The caller must prevent replays, by
     `TokenFacts.token_id`.
     """
-    token = compact.read(text)
+    verified = None if signatures is None else signatures.get(text)
+    token = compact.read(text) if verified is None else verified.token
     provider = _provider(token, providers)
-    _require_signature(token, provider, keys.get(provider.issuer), now)
+    current = _current_keys(token, provider, keys.get(provider.issuer), now)
+    if verified is None or verified.keys is not current:
+        _require_signature(token, current)
+        if signatures is not None:
+            signatures.add(text, SignedToken(token, current))
     claimed = registered(token.claims, provider, now)
     kind = _accepted(_token_type(token, provider), provider, wanting)
     if kind is TokenType.UNTYPED_ACCESS_TOKEN:
@@ -105,14 +129,19 @@ def _provider(token: Compact, providers: Mapping[str, Provider]) -> Provider:
     return provider
 
 
-def _require_signature(token: Compact, provider: Provider, known: KnownKeys | None, now: datetime) -> None:
-    """Verify the signature by a key of this issuer. Keys of other issuers never count, even with the same id."""
+def _current_keys(token: Compact, provider: Provider, known: KnownKeys | None, now: datetime) -> KeySet:
+    """Return the keys of this issuer. Keys of other issuers never count, even with the same id."""
     if token.algorithm not in provider.algorithms:
         raise TokenRefused(Code.ALGORITHM_NOT_ALLOWED, f"the token's algorithm is not accepted for identity provider {provider.name}")
-    algorithm = Algorithm(token.algorithm)
     if known is None or (known.read_at is not None and now - known.read_at > provider.keys_maximum_age):
         raise TokenRefused(Code.STALE_KEYS, f"the keys of identity provider {provider.name} are too old, because they could not be read")
-    if not known.keys.choose(token.key_id, algorithm).verifies(algorithm, token.signed, token.signature):
+    return known.keys
+
+
+def _require_signature(token: Compact, keys: KeySet) -> None:
+    """Verify the signature. The provider accepts the token's algorithm."""
+    algorithm = Algorithm(token.algorithm)
+    if not keys.choose(token.key_id, algorithm).verifies(algorithm, token.signed, token.signature):
         raise TokenRefused(Code.BAD_SIGNATURE, "the token's signature is not its issuer's")
 
 

@@ -13,16 +13,19 @@ import pytest
 from aiohttp import web
 
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, RolevendError
+from rolevend.identity import compact
 from rolevend.identity.key_fetching import KeyFetcher, keys_url
 from rolevend.identity.key_set import MAXIMUM_BYTES, MAXIMUM_KEYS, KeySet, parse
 from rolevend.identity.key_store import KeyStore, Pace
 from rolevend.identity.proven import ProvenUser
-from rolevend.identity.provider import Discovery, InlineKeys, KeysUrl, Provider
+from rolevend.identity.provider import Algorithm, Discovery, InlineKeys, KeysUrl, Provider, TokenType
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.service_account import NotTaken, Review
+from rolevend.identity.signature_cache import SignatureCache, SignedToken
 from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.policytools.embedded.certificates import CertificateAuthority
 from tests.support.tokens import (
+    AS_AGENT,
     FOR_AGENT,
     ISSUER,
     KEYS,
@@ -31,6 +34,7 @@ from tests.support.tokens import (
     PROVIDER,
     access_token,
     after,
+    agent_token,
     header,
     key,
     key_set,
@@ -619,6 +623,100 @@ async def test_keys_that_cannot_be_read_any_more_serve_until_they_are_too_old():
         codes.append(await code_of(made.user(access_token(iat=moment, exp=moment + 60), FOR_AGENT)))
 
     assert codes == [None, None, Code.STALE_KEYS]
+
+
+# An agent's own token, which many calls carry
+
+
+async def agent_code(made: TokenCheck, text: str) -> Code | None:
+    try:
+        await made.agent(text, AS_AGENT)
+    except TokenRefused as refused:
+        return refused.code
+    return None
+
+
+async def test_a_verified_token_is_refused_as_soon_as_its_key_is_revoked_or_is_another_one():
+    source, clocks = Source(ONE), Clocks()
+    made, keys = check(source, clocks)
+    own = agent_token()
+    assert [await agent_code(made, own) for _ in range(2)] == [None, None]
+
+    source.answer = TWO
+    await keys.refresh(ISSUER)
+    assert await agent_code(made, own) is Code.UNKNOWN_KEY
+
+    source.answer = key_set(public("rsa-2") | {"kid": "rsa"})
+    await keys.refresh(ISSUER)
+    assert await agent_code(made, own) is Code.BAD_SIGNATURE
+
+    source.answer = ONE
+    await keys.refresh(ISSUER)
+    assert await agent_code(made, own) is None
+
+
+async def test_a_verified_token_expires_and_its_keys_age():
+    source, clocks = Source(ONE), Clocks()
+    made, keys = check(source, clocks)
+    moment = int(NOW.timestamp())
+    short, long = agent_token(exp=moment + 60), agent_token(exp=moment + 10**6)
+    assert [await agent_code(made, each) for each in (short, long)] == [None, None]
+
+    clocks.seconds = 60 + PROVIDER.leeway.total_seconds() + 1
+    assert [await agent_code(made, each) for each in (short, long)] == [Code.EXPIRED, None]
+
+    source.answer = IdentityProviderUnavailable("gone")
+    clocks.seconds = REMOTE.keys_maximum_age.total_seconds() + 2
+    assert await agent_code(made, long) is Code.STALE_KEYS
+    assert keys.problems
+
+
+async def test_a_verified_token_is_held_to_what_its_provider_accepts_now():
+    made, _keys = check(Source(ONE), Clocks())
+    own = agent_token()
+    assert await agent_code(made, own) is None
+
+    for changed, code in (
+        ({"audiences": frozenset({"another"})}, Code.WRONG_AUDIENCE),
+        ({"algorithms": frozenset({Algorithm.ES256})}, Code.ALGORITHM_NOT_ALLOWED),
+        ({"accepts": frozenset({TokenType.ID_TOKEN})}, Code.TYPE_NOT_ACCEPTED),
+    ):
+        made.follow({ISSUER: replace(REMOTE, **changed)})
+        assert await agent_code(made, own) is code
+    made.follow({})
+    assert await agent_code(made, own) is Code.UNKNOWN_ISSUER
+
+
+async def test_only_the_whole_token_is_one_that_was_verified():
+    made, _ = check(Source(ONE), Clocks())
+    own, others = agent_token(), agent_token(sub="another")
+    assert await agent_code(made, own) is None
+    head, payload, signature = own.split(".")
+    forged = ".".join((head, others.split(".")[1], signature))
+    unsigned, flipped = f"{head}.{payload}.", f"{head}.{payload}.{signature[:-10]}{signature[-10:].swapcase()}"
+
+    for each in (forged, unsigned, flipped, f"{own[:-1]}", f" {own}", f"{own}\udc80"):
+        assert await agent_code(made, each) not in (None, Code.NOT_AN_AGENTS_OWN), each
+
+
+async def test_a_token_that_proves_an_agent_proves_no_user_and_none_is_kept_of_users():
+    made, _ = check(Source(ONE), Clocks())
+    assert await agent_code(made, agent_token()) is None
+    assert await code_of(made.user(access_token(), FOR_AGENT)) is None
+
+    assert await code_of(made.user(agent_token(), FOR_AGENT)) is not None
+    assert await agent_code(made, access_token()) is Code.NOT_AN_AGENTS_OWN
+
+
+def test_verified_tokens_have_a_bound_and_the_oldest_goes_first():
+    cache = SignatureCache(2)
+    keys = parse(ONE)
+    signed = SignedToken(compact.read(agent_token()), keys)
+
+    for text in ("one", "two", "one", "three"):
+        cache.add(text, signed)
+
+    assert [cache.get(text) is signed for text in ("one", "two", "three")] == [True, False, True]
 
 
 async def until(condition: Callable[[], bool], within: float = 10) -> None:
