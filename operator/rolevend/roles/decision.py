@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Proof
@@ -20,9 +21,9 @@ class PlatformGrant:
         return self.request.platform
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RoleDecision:
-    """The decision on each request of one object, in its order; at least one."""
+    """The decision on each request of one object, in its order; at least one. Derived values are computed once."""
 
     decisions: tuple[tuple[Request, Decision], ...]
 
@@ -39,7 +40,7 @@ class RoleDecision:
         """True if the role may be created on some platforms and not on others."""
         return self.decisions[0][0].allow_partial
 
-    @property
+    @cached_property
     def blocking_decision(self) -> tuple[Request, Pending | Denied] | None:
         """Return the decision that blocks the role on every platform, or None.
 
@@ -58,14 +59,14 @@ class RoleDecision:
         blocking = self.blocking_decision
         return self.grants[0].granted if blocking is None else blocking[1]
 
-    @property
+    @cached_property
     def grants(self) -> tuple[PlatformGrant, ...]:
         """The platforms on which the role is to be created; empty if a decision blocks."""
         if self.blocking_decision is not None:
             return ()
         return tuple(PlatformGrant(request, decision) for request, decision in self.decisions if isinstance(decision, Granted))
 
-    @property
+    @cached_property
     def skipped(self) -> tuple[tuple[Request, Pending | Denied], ...]:
         """The platforms that do not grant, if another one does."""
         if self.blocking_decision is not None:
@@ -81,7 +82,7 @@ class RoleDecision:
         """Return the beginning of a message about one platform; empty if the object names only one."""
         return f"on {request.platform}: " if len(self.decisions) > 1 else ""
 
-    @property
+    @cached_property
     def proof(self) -> Proof | None:
         """The proof of the user, with the attributes that any of the platforms reads."""
         proofs = [each.granted.proof for each in self.grants if each.granted.proof is not None]
@@ -94,7 +95,7 @@ class RoleDecision:
             unreadable=frozenset.intersection(*(proof.unreadable for proof in proofs)),  # the rest is in `known`
         )
 
-    @property
+    @cached_property
     def attributes(self) -> Attributes:
         """The user's attributes that the profiles on all platforms read."""
         return Attributes.of(item for each in self.grants for item in each.granted.lease.attributes)

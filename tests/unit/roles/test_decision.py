@@ -58,3 +58,11 @@ def test_what_a_token_says_is_kept_as_far_as_one_of_the_platforms_asks_for_it():
     assert {each.key for each in proof.attributes} == {"country", "team"}
     assert proof.unreadable == {"shoe", "garbled"}
     assert whole(GRANTED, GRANTED).proof is None
+
+
+def test_what_follows_from_the_verdicts_is_computed_once():
+    role_decision = whole(GRANTED, DENIED, partial=True)
+
+    assert role_decision.grants is role_decision.grants
+    assert role_decision.skipped is role_decision.skipped
+    assert whole(DENIED, GRANTED, partial=True).grants != role_decision.grants
