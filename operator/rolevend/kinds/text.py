@@ -122,7 +122,7 @@ Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format"
 
 def timestamp_text(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds rounded down, as Kubernetes writes times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(timestamp_text, return_type=str, when_used="json")]
