@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from rolevend.audit.events import RefusedEvent, ReleaseRequestedEvent
 from rolevend.audit.role_events import request_groups
-from rolevend.audit.truncate import MAX_BYTES, fit_event
+from rolevend.audit.truncate import fit_event
 from rolevend.decision.outcome import Request
 from rolevend.model import ObjectName, RoleName
 
@@ -54,7 +54,7 @@ def refused(refusal: RefusedCall, now: datetime) -> RefusedEvent:
         reason=refusal.code,
         message=refusal.message,
     )
-    return fit_event(MAX_BYTES, event)
+    return fit_event(event)
 
 
 def release_requested(request: Request, role: RoleName | None, request_id: str | None, now: datetime) -> ReleaseRequestedEvent:
@@ -68,7 +68,7 @@ def release_requested(request: Request, role: RoleName | None, request_id: str |
         role=role,
         **groups,
     )
-    return fit_event(MAX_BYTES, event)
+    return fit_event(event)
 
 
 def _digest(parts: list[str | None]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from rolevend.audit.events import AuditEvent, EventType
+from rolevend.audit.json_size import text_of
 
 BEGINNING = "0" * 64
 """The `previoushash` of the first event."""
@@ -50,18 +51,12 @@ class Chain:
 
     def append(self, event: AuditEvent) -> bytes:
         """Return the line of `event`: a CloudEvent in the JSON format, with the chain in extension attributes."""
-        envelope = {
-            "specversion": "1.0",
-            **event.envelope(self.source),
-            "datacontenttype": "application/json",
-            "data": event.data,
-            "chain": self.name,
-            "sequence": str(self.length + 1),
-            "previoushash": self.head,
-        }
+        envelope = {"specversion": "1.0", **event.envelope(self.source), "datacontenttype": "application/json"}
+        place = {"chain": self.name, "sequence": str(self.length + 1), "previoushash": self.head}
         if self.key is not None:
-            envelope["hashkey"] = self.key.id
-        text = json.dumps(envelope, separators=(",", ":")).removesuffix("}").encode()
+            place["hashkey"] = self.key.id
+        before, after = text_of(envelope).removesuffix("}"), text_of(place).removeprefix("{").removesuffix("}")
+        text = f'{before},"data":{event.data_text},{after}'.encode()
         self.head = _hash(text, self.key)
         self.length += 1
         return text + b',"hash":"' + self.head.encode() + b'"}\n'

@@ -7,10 +7,11 @@ its groups, are the members of its `data`, in the order in which they are writte
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from rolevend.audit.evidence import Evidence, TableAccess
-from rolevend.audit.json_size import as_json
+from rolevend.audit.json_size import as_json, text_of
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
 from rolevend.platforms.protocol import EndReason
 
@@ -27,7 +28,7 @@ class EventType(enum.StrEnum):
     STOPPED = "dev.rolevend.audit.stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AuditEvent:
     """The common members of all types: the envelope."""
 
@@ -47,6 +48,11 @@ class AuditEvent:
     def data(self) -> dict[str, Any]:
         """The member `data` of the envelope, as JSON."""
         return {name: value for name, value in as_json(self).items() if name not in _ENVELOPE}
+
+    @cached_property
+    def data_text(self) -> str:
+        """The text of `data`, which decides if the event fits, and is then written."""
+        return text_of(self.data)
 
 
 class AuditSink(Protocol):

@@ -66,8 +66,6 @@ class AccessSummary:
 
     tables: tuple[TableAccess, ...]
     left_out: int
-    bytes: int
-    """The size of `tables` in an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +98,8 @@ class Evidence:
 
 
 def access_summary(tables: Sequence[TableShape]) -> AccessSummary:
-    shown, taken = within(_MAX_TABLE_BYTES, map(_table, tables))
-    return AccessSummary(shown, len(tables) - len(shown), taken)
+    shown, _ = within(_MAX_TABLE_BYTES, map(_table, tables))
+    return AccessSummary(shown, len(tables) - len(shown))
 
 
 def tables_of(tables: Iterable[TableShape]) -> tuple[TableAccess, ...]:

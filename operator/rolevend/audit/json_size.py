@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from itertools import accumulate
@@ -48,17 +48,19 @@ def _object(value: Any) -> dict[str, Any]:
     return {json_name(name): as_json(member) for name, member in members_of(value)}
 
 
-def members_of(value: Any) -> Iterator[tuple[str, Any]]:
+def members_of(value: Any) -> list[tuple[str, Any]]:
     """The fields of a dataclass that are not None. A field that is a dataclass is a group: its fields are members like all others."""
+    members: list[tuple[str, Any]] = []
     kind: Any = type(value)
     for name in _fields(kind):
         member = getattr(value, name)
         if type(member) in _PLAIN:
-            yield name, member
+            members.append((name, member))
         elif dataclasses.is_dataclass(member):
-            yield from members_of(member)
+            members += members_of(member)
         elif member is not None:
-            yield name, member
+            members.append((name, member))
+    return members
 
 
 @cache
@@ -72,9 +74,14 @@ def json_name(field: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
+def text_of(value: Any) -> str:
+    """The JSON of a value in an event. It is ASCII: another character takes six bytes or twelve."""
+    return _encode(as_json(value))
+
+
 def bytes_of(value: Any) -> int:
-    """The size of a value in an event. An event is ASCII: another character takes six bytes or twelve."""
-    return len(_encode(as_json(value)))
+    """The size of a value in an event."""
+    return len(text_of(value))
 
 
 def within(room: int, values: Iterable[T]) -> tuple[tuple[T, ...], int]:

@@ -62,7 +62,7 @@ class Receipts:
     def on(self, event: SignedEvent, first: str | None = None) -> SignedEvent:
         """Return the event with its receipt. `first` is, for `dropped`, the digest of the receipt of `granted`."""
         tables = event.tables if isinstance(event, GrantedEvent) else None
-        bare = replace(event, receipt=None) if tables is None else replace(event, tables=None, receipt=None)
+        bare = replace(event, tables=None, receipt=None) if isinstance(event, GrantedEvent) else replace(event, receipt=None)
         payload = _payload(event.envelope(self._source), bare.data, None if tables is None else self._summary(tables), first)
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
         return replace(event, receipt=self._sign(text))

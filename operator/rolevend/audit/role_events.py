@@ -1,14 +1,14 @@
 """Create the audit events of roles: granted, denied, dropped. Pure."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypedDict
 
 from rolevend.audit.events import DeniedEvent, DroppedEvent, GrantedEvent, RequestOrigin, RequestProof, RequestTerms, RequestUser
 from rolevend.audit.evidence import AccessSummary, evidence
-from rolevend.audit.truncate import MAX_BYTES, fit_event
+from rolevend.audit.truncate import fit_event
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Proof, Unproven, UserProof
 from rolevend.decision.snapshot import Snapshot
@@ -61,10 +61,11 @@ def granted(request: Request, decision: Granted, snapshot: Snapshot, given: Acce
         expires_at=lease.expires_at,
         profile=profile.name,
         table_count=len(decision.tables),
+        tables=given.tables,
         tables_left_out=given.left_out or None,
         functions=tuple(map(str, (*profile.functions, *profile.tools))) or None,
     )
-    return replace(fit_event(MAX_BYTES - given.bytes, event), tables=given.tables)
+    return fit_event(event)
 
 
 def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now: datetime) -> DeniedEvent:
@@ -77,7 +78,7 @@ def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now:
         reason=reason,
         message=message,
     )
-    return fit_event(MAX_BYTES, event)
+    return fit_event(event)
 
 
 def dropped(request: Request, end: End, now: datetime) -> DroppedEvent:
@@ -119,7 +120,7 @@ def _dropped(
         drop_seconds=round(end.seconds, 6),
         late_seconds=round(max(0.0, (end.ended_at - end.due_at).total_seconds()), 3),
     )
-    return fit_event(MAX_BYTES, event)
+    return fit_event(event)
 
 
 def request_groups(request: Request) -> RequestGroups:

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from rolevend.audit.events import AuditEvent
 from rolevend.audit.evidence import AttributeRead
-from rolevend.audit.json_size import bytes_of, clipped, members_of, within
+from rolevend.audit.json_size import clipped, members_of, within
 
 MAX_BYTES: Final = 48 * 1024
 """For the data of an event. With its receipt, its envelope, and the names and counts of what is left out, a line stays below the 64 KiB
@@ -27,14 +27,14 @@ _LISTS: Final = {
 E = TypeVar("E", bound=AuditEvent)
 
 
-def fit_event(room: int, event: E) -> E:
-    """Shorten an event whose data exceeds `room` bytes: cut its texts, and give each list half of the remaining room in turn, so that
-    no list takes the room of all others."""
-    if bytes_of(event.data) <= room:
+def fit_event(event: E) -> E:
+    """Shorten an event whose data exceeds MAX_BYTES: cut its texts, and give each list half of the remaining room in turn, so that no list
+    takes the room of all others."""
+    if len(event.data_text) <= MAX_BYTES:
         return event
     members = dict(members_of(event))
     members |= {name: clipped(members[name], limit) for name, limit in _TEXTS.items() if name in members}
-    room -= bytes_of(_with(event, members | dict.fromkeys(_LISTS)).data)
+    room = MAX_BYTES - len(_with(event, members | dict.fromkeys(_LISTS)).data_text)
     for name, left_out in _LISTS.items():
         values = members.get(name, ())
         shown, taken = within(room // 2, values)

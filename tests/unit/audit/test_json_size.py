@@ -191,3 +191,16 @@ def test_the_json_of_a_table_is_made_once_and_is_that_of_each_event_with_it():
     assert [one is other for one, other in zip(first["tables"], second["tables"], strict=True)] == [True, True]
     assert (first | {"requestUid": "2"}) == second
     assert first["tables"] == [as_json(replace(each)) for each in given.tables]
+
+
+def test_the_text_that_decides_if_an_event_fits_is_the_one_that_is_written():
+    decided = registered.granted()
+    event = granted(REQUEST, decided, registered.a_snapshot(), access_summary(decided.tables), NOW)
+    text = event.data_text
+
+    line = Chain("source", "name").append(event).decode()
+
+    assert event.data_text is text
+    assert f'"data":{text},"chain":"name"' in line
+    assert json.loads(text) == event.data
+    assert json.loads(replace(event, tables=None).data_text).keys() == event.data.keys() - {"tables"}
