@@ -1,17 +1,24 @@
-"""The HTTP API beside OpenBao's PostgreSQL secrets engine and the floor of the Kubernetes API: `python -m bench.api [--quick]`.
+"""The HTTP API beside OpenBao's PostgreSQL secrets engine: `python -m bench.api [--quick] [--no-ledger]`.
 
-Both answer over HTTP without TLS, on one server of PostgreSQL 17 in one run (fsync is off there, for both). The API checks two tokens,
-decides, writes audit events to a file with fsync, and has its record in etcd; a release returns when the role was looked for and is gone.
-OpenBao decides nothing, and writes its lease to its own disk. Profiles are warm.
+Both answer over HTTP without TLS, on one server of PostgreSQL 17 in one run, in alternating rounds; PostgreSQL, etcd and OpenBao wait for
+their disks. The API checks two tokens, decides, and writes audit events to a file with fsync; a release returns when the role was looked
+for and is gone. The roles are of 200 users, and their profile is warm. OpenBao decides nothing, and writes its lease to its own disk; it
+revokes with its default statements, which are slower than DROP ROLE alone.
+
+Where the DataPlatform has the field `spec.postgres.ledger`, it is On: then the record of a role is in its database. `--no-ledger` leaves
+the record in etcd.
 """
 
 import http.client
 import itertools
 import json
 import queue
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,9 +28,14 @@ import psycopg
 
 from bench.cluster import PRODUCTION, VENDED_ROLES, Caller, fresh_site
 from bench.driver import FEW
-from bench.lines import Line, ms, p50, percentile, quick, reported, table
-from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once, compared
+from bench.floors import bare_http, bare_sql
+from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, table
+from bench.load import Load, Requests, request
+from bench.meanwhile import PER_SECOND, PolicyChanges, Projections
+from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once
 from bench.peers import READER, OpenBao
+from bench.processes import Processes
+from bench.rounds import Issuer, Rounds, Turn, Turns, compared, issued, merged, processor, processor_lines, revoked, together, used
 from rolevend.policytools.embedded.connection import logged_in
 from rolevend.telemetry.timing import VendStep
 from testbed.installation import ApiProcess
@@ -34,13 +46,39 @@ from tests.support.site import WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
+MANY = 4096
+"""Iterations of SCRAM: the default of a DataPlatform."""
 ALONE = Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5)
+WITHOUT_LEDGER = {MANY: {1: ALONE}, FEW: {1: ALONE, 16: ISSUING, 64: ISSUING}}
+"""Iterations of SCRAM -> clients -> budget of issuing, against OpenBao."""
+WITH_LEDGER = {
+    MANY: {
+        1: Budget("p50 <= 1.1x", lambda _rate, middle, _worst: middle <= 1.1),
+        16: Budget("rate >= 1x", lambda rate, _middle, _worst: rate >= 1.0),
+    },
+    FEW: {
+        1: Budget("p50 <= 0.8x", lambda _rate, middle, _worst: middle <= 0.8),
+        16: Budget("rate >= 1.3x", lambda rate, _middle, _worst: rate >= 1.3),
+        64: ISSUING,
+    },
+}
+PROJECTING = Budget("rate >= 1.2x", lambda rate, _middle, _worst: rate >= 1.2)
+"""While roles that live on are written to Kubernetes."""
+JUDGED = 16
+"""Clients of the budgets in absolute time."""
+VEND_PROCESSOR, RELEASE_PROCESSOR, RELEASES = 0.0035, 0.003, 400.0
+"""Seconds of processor time of all processes for one call, and releases a second."""
 FLOOR = 0.8
 """Of the rate at which the same API server takes an object and one patch of its status."""
 BARE, RECORD = "a bare create and status patch", "the record alone: object, token's Lease, status"
 """The record is what each vend for a proven user has in the cluster, one write after the other, and OpenBao's issuing has not."""
 FIRST_ROW = 1.5
-COUNTS = {1: 60, 16: 320, 64: 640}
+COUNTS = {1: 100, 16: 640, 64: 1280}
+"""Calls of each round, by clients."""
+ROUNDS = 5
+CHANGING = 16
+"""Clients, beside whom policies change."""
+USERS = 200
 PAIRS, PAIRED = 7, 160
 """Times that so many are issued, and so many written bare."""
 BROKEN_DOWN = (1, 16)
@@ -53,7 +91,7 @@ _IDLE = 3.0
 
 
 class Api:
-    """A peer of `bench.peers`: agents that call one replica, each over a connection that stays open."""
+    """A peer of `bench.peers` and an issuer of `bench.rounds`: agents that call one replica, each over a connection that stays open."""
 
     name = "API"
 
@@ -62,23 +100,44 @@ class Api:
         self.log = api.log
         address = urlsplit(api.url)
         self._where = str(address.hostname), int(address.port or 0)
-        self._bearer = proven.token(proven.client, seconds=7200)
+        self._headers: dict[str, str] = {"Authorization": f"Bearer {proven.token(proven.client, seconds=7200)}"}
         self._tokens: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._users = itertools.cycle(range(USERS))
         self._local = threading.local()
 
+    def issuing(self, count: int) -> Requests:
+        """Return so many requests for a role each, in turns for all users: signing tokens is the identity provider's work."""
+        texts = [request("POST", _ROLES, self._headers, self._wanted(self._token())) for _ in range(count)]
+        return Requests(*self._where, 201, texts, "id")
+
+    def revoking(self, leases: Sequence[str]) -> Requests:
+        return Requests(*self._where, 204, [request("DELETE", f"{_ROLES}/{lease}", self._headers) for lease in leases])
+
     def prepare(self, count: int) -> None:
-        """Tokens of the user, which proves one role each: signing them is the identity provider's work."""
+        """Sign the tokens of so many calls of `issue`."""
         for _ in range(count):
-            self._tokens.put(self._proven.token(seconds=7200))
+            self._tokens.put(self._token())
 
     def issue(self, label: str) -> Body:  # noqa: ARG002
-        return self._call("POST", _ROLES, {"userToken": self._tokens.get_nowait(), "platforms": [WAREHOUSE]}, 201)
+        return self._call("POST", _ROLES, self._wanted(self._tokens.get_nowait()), 201)
 
     def revoke(self, lease: Body) -> None:
         self._call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
 
     def revoke_all(self, leases: list[Body]) -> None:
         at_once(Measured(), 8, self.revoke, leases)
+
+    def warm(self) -> None:
+        """Wait until a role is vended; the profile is warm from then on."""
+        self.prepare(4)
+        eventually(lambda: self.revoke(self.issue("one")) is None)
+
+    def _token(self) -> str:
+        """Each proves one role."""
+        return self._proven.token(f"user-{next(self._users)}", seconds=7200)
+
+    def _wanted(self, token: str) -> Body:
+        return {"userToken": token, "platforms": [WAREHOUSE]}
 
     def _call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
         if not hasattr(self._local, "connection"):
@@ -87,7 +146,7 @@ class Api:
         if time.monotonic() - getattr(self._local, "used_at", 0.0) > _IDLE:
             connection.close()  # the server may have done so already; the next request opens it again
         self._local.used_at = time.monotonic()
-        headers = {"Authorization": f"Bearer {self._bearer}", "Content-Type": "application/json"}
+        headers = {**self._headers, "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
         text = response.read()
@@ -96,10 +155,13 @@ class Api:
 
 
 def lines() -> Iterator[Line]:
-    with fresh_site() as site:
+    load = Load()
+    with fresh_site(durable=True) as site:
         site.operator.stop()
-        site.start_operator({**PRODUCTION, "AUDIT_FILE": str(_audit_file(site, "operator"))})
-        site.wait_for_platform(WAREHOUSE)
+        settings = {**PRODUCTION, "AUDIT_FILE": str(_audit_file(site, "operator"))}
+        site.start_operator(settings, url=site.control_plane.url)  # the gateway would need this process
+        ledger = set_ledger(site)
+        yield reported("the record of a role", "in its database" if ledger else "in etcd")
         site.warehouse.ask(f"CREATE ROLE {READER}")
         site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
@@ -107,24 +169,38 @@ def lines() -> Iterator[Line]:
         api = site.start_api(settings)
         try:
             api.wait_until_ready()
-            yield memory(Api(proven, api), api)
+            ours = Api(proven, api)
+            yield memory(ours, api)
             with OpenBao(site.warehouse.superuser) as theirs:
-                yield from beside(site, Api(proven, api), theirs, 4096, {1: ALONE})
+                yield from Beside(site, api, ours, theirs, load, MANY, ledger).lines()
                 site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"scramIterations": FEW}})
                 site.wait_for_platform(WAREHOUSE)
                 site.warehouse.ask(f"ALTER ROLE {site.warehouse.superuser.user} SET scram_iterations = {FEW}")
             with OpenBao(site.warehouse.superuser) as theirs:
-                yield from beside(site, Api(proven, api), theirs, FEW, {1: ALONE, 16: ISSUING, 64: ISSUING})
+                yield from Beside(site, api, ours, theirs, load, FEW, ledger).lines()
             yield reported("memory of the API after all of this", f"{_resident(api):.0f} MB")
         finally:
             api.kill()
 
 
+def set_ledger(site: Site) -> bool:
+    """Keep the records of roles in the warehouse's database, if its DataPlatform has such a field. Return True if it does so."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/dataplatforms.rolevend.dev"
+    (version,) = site.cluster.call("GET", path).body["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    if "ledger" in spec["postgres"]["properties"] and "--no-ledger" not in sys.argv[1:]:
+        for mode in ("Joining", "On"):  # no token was used yet, which is why nothing has to expire in between
+            site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"ledger": mode}})
+            site.wait_for_platform(WAREHOUSE)
+        return True
+    site.wait_for_platform(WAREHOUSE)
+    return False
+
+
 def memory(ours: Api, api: ApiProcess) -> Line:
     """Issue and release a minute's worth of roles as fast as possible. Each client holds one role at a time."""
     count = 100 if quick() else VENDS
-    ours.prepare(4)
-    eventually(lambda: ours.revoke(ours.issue("one")) is None)
+    ours.warm()
     before, measured = _resident(api), Measured()
     ours.prepare(count)
     at_once(measured, 16, lambda _: ours.revoke(ours.issue("one")), [""] * count)
@@ -132,33 +208,107 @@ def memory(ours: Api, api: ApiProcess) -> Line:
     return reported(f"memory of the API: {count:,} vends and releases", text)
 
 
-def beside(site: Site, ours: Api, theirs: OpenBao, iterations: int, budgets: dict[int, Budget]) -> Iterator[Line]:
-    yield reported(f"with {iterations:,} SCRAM iterations, for both", "")
-    ours.prepare(4)
-    eventually(lambda: ours.revoke(ours.issue("one")) is None)  # the profile is warm from then on
-    bare, asked, calls = Bare(site), {}, {}
-    floors = {}
-    for clients, count in COUNTS.items():
-        count = count // 4 if quick() else count
-        issued, revoked = [Measured(), Measured()], [Measured(), Measured()]
-        for place, peer in enumerate((ours, theirs)):
-            ours.prepare(clients + count)
-            warm = at_once(Measured(), clients, peer.issue, ["one"] * clients)
-            at_once(Measured(), clients, peer.revoke, warm)
-            since = ours.log.stat().st_size
-            leases = at_once(issued[place], clients, peer.issue, ["one"] * count)
-            if peer is ours:
-                calls[clients] = eventually(lambda since=since, count=count: vends_since(ours.log, since, count))
-            at_once(revoked[place], clients, peer.revoke, leases)
-        asked[clients], floors[clients] = issued, Measured()
-        at_once(floors[clients], clients, bare.record, [""] * count)
-        yield from compared(ours.name, f"issue, c={clients}", issued, budgets.get(clients), (RECORD, floors[clients]))
-        yield reported(f"  {RECORD}", str(floors[clients]))
-        yield from compared(ours.name, f"revoke, c={clients}", revoked)
-    yield from where_the_time_goes({clients: (calls[clients], asked[clients][0].seconds) for clients in BROKEN_DOWN})
-    if iterations == FEW:
-        yield against_bare(ours, bare)
-        yield first_rows(site, ours, theirs, p50(floors[1].seconds) - p50(asked[1][1].seconds))
+class Beside:
+    """Alternating rounds of the API and OpenBao, with so many iterations of SCRAM for both."""
+
+    def __init__(self, site: Site, api: ApiProcess, ours: Api, theirs: OpenBao, load: Load, iterations: int, ledger: bool) -> None:
+        self._site, self._ours, self._theirs, self._load = site, ours, theirs, load
+        self._iterations, self._ledger = iterations, ledger
+        self._bare = Bare(site)
+        self._floors: dict[int, Measured] = {}
+        self._calls: dict[int, list[Body]] = {clients: [] for clients in BROKEN_DOWN}
+        """Lines of the API's log, by clients."""
+        database = int(site.warehouse.ask("SELECT pg_read_file('postmaster.pid')")[0][0].split()[0])
+        processes = {"API": api.process.pid, "operator": site.operator.process.pid, **site.control_plane.process_ids}
+        processes |= {"PostgreSQL": database, theirs.name: theirs.process_id}
+        self._rounds = Rounds(load, Processes(processes), (ours, theirs), 2 if quick() else ROUNDS)
+
+    def lines(self) -> Iterator[Line]:
+        yield reported(f"with {self._iterations:,} SCRAM iterations, for both", "")
+        self._ours.warm()
+        turns: dict[int, Turns] = {}
+        for clients in COUNTS:
+            pace = plain()
+            turns[clients] = self._run(clients)
+            yield from self._compared(clients, turns[clients])
+            if clients == JUDGED:
+                yield from processor_lines(self._ours.name, f"c={clients}", turns[clients])
+                if self._ledger and self._iterations == FEW:
+                    yield from (paced(line, pace) for line in absolutes(f"c={clients}", turns[clients][0]))
+        yield from self._while_policies_change()
+        if self._ledger and self._iterations == FEW:
+            yield from self._while_projecting()
+        yield from where_the_time_goes(
+            {clients: (self._calls[clients], merged(issued(turns[clients][0])).seconds) for clients in BROKEN_DOWN}
+        )
+        yield from bare_sql(self._site, self._iterations)
+        if self._iterations == FEW:
+            yield from bare_http(self._load, self._ours, turns[1][0][0].issued.size)
+            yield against_bare(self._ours, self._bare)
+            longer = p50(self._floors[1].seconds) - p50(merged(issued(turns[1][1])).seconds)
+            yield first_rows(self._site, self._ours, self._theirs, None if self._ledger else longer)
+
+    def _run(self, clients: int, meanwhile: Callable[[], AbstractContextManager[object]] | None = None) -> Turns:
+        since = 0
+
+        def before(_: Issuer) -> None:
+            nonlocal since
+            since = self._ours.log.stat().st_size
+
+        def after(peer: Issuer, turn: Turn) -> None:
+            if peer is self._ours and clients in BROKEN_DOWN and meanwhile is None:
+                count = len(turn.issued.seconds)
+                self._calls[clients] += eventually(lambda: vends_since(self._ours.log, since, count))
+
+        return self._rounds.run(clients, _count(clients), meanwhile, before, after)
+
+    def _compared(self, clients: int, turns: Turns) -> Iterator[Line]:
+        floor, what, (ours, theirs) = Measured(), f"c={clients}", turns
+        at_once(floor, clients, self._bare.record, [""] * (_count(clients) // 2))
+        self._floors[clients] = floor
+        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(clients), None if self._ledger else floor)
+        yield reported(f"  {RECORD}", str(floor))
+        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        yield together("API", what, turns)
+
+    def _while_policies_change(self) -> Iterator[Line]:
+        changing, what = PolicyChanges(self._site), f"c={CHANGING}, a policy changes each second"
+        ours, theirs = self._run(CHANGING, changing.running)
+        changing.verify()
+        floor = None if self._ledger else self._floors[CHANGING]
+        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(CHANGING), floor)
+        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        times = (f"{used(processor(ours, part)) * 1e3:.2f}" for part in ("issuing", "revoking"))
+        yield reported(f"  processor time of issue and revoke, {changing.changes} changes", f"{', '.join(times)} ms")
+
+    def _while_projecting(self) -> Iterator[Line]:
+        projections, what = Projections(self._site, self._load, self._ours), f"c={CHANGING}, {PER_SECOND} projections a second"
+        try:
+            ours, theirs = self._run(CHANGING, projections.running)
+        finally:
+            projections.close()
+        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), PROJECTING)
+        late = projections.late
+        yield reported("  from the answer to the projection: p50, p99", f"{ms(p50(late))}, {ms(percentile(late, 99))} of {len(late)}")
+
+    def _budget(self, clients: int) -> Budget | None:
+        return (WITH_LEDGER if self._ledger else WITHOUT_LEDGER)[self._iterations].get(clients)
+
+
+def absolutes(what: str, ours: Sequence[Turn]) -> Iterator[Line]:
+    """The budgets in absolute time, of a machine with two cores of 2.6 GHz."""
+    vend, release = used(processor(ours, "issuing")), used(processor(ours, "revoking"))
+    rate = median(turn.revoked.rate for turn in ours)
+    each = (
+        absolute(f"API, issue, {what}: processor time", ms(vend), f"<= {ms(VEND_PROCESSOR)}", vend / VEND_PROCESSOR),
+        absolute(f"API, revoke, {what}: processor time", ms(release), f"<= {ms(RELEASE_PROCESSOR)}", release / RELEASE_PROCESSOR),
+        absolute(f"API, revoke, {what}: rate", f"{rate:.0f}/s", f">= {RELEASES:.0f}/s", RELEASES / rate),
+    )
+    yield from (line.judged_if(not quick()) for line in each)
+
+
+def _count(clients: int) -> int:
+    return COUNTS[clients] // 4 if quick() else COUNTS[clients]
 
 
 def vends_since(log: Path, offset: int, count: int) -> list[Body]:
@@ -240,9 +390,9 @@ class Bare:
         caller.call("PATCH", f"{VENDED_ROLES}/{name}/status", status, "application/merge-patch+json")
 
 
-def first_rows(site: Site, ours: Api, theirs: OpenBao, longer: float) -> Line:
+def first_rows(site: Site, ours: Api, theirs: OpenBao, longer: float | None) -> Line:
     """From the call to the first row that the role reads; OpenBao's own role reads nothing, and so asks for a constant. `longer` is by how
-    many seconds the floor is above OpenBao's issuing."""
+    many seconds the record in Kubernetes alone is above OpenBao's issuing; None: the record is in the database."""
     ours.prepare(40)
     mine, other = [], []
     for _ in range(30):
@@ -263,8 +413,9 @@ def first_rows(site: Site, ours: Api, theirs: OpenBao, longer: float) -> Line:
     ratio = p50(mine) / p50(other)
     text = f"p50 {ms(p50(mine))} against {ms(p50(other))}, p99 {ms(percentile(mine, 99))}: {ratio:.2f}x"
     line = Line(f"from the call to the first row{AGAINST}", text, f"<= {FIRST_ROW:g}x", ratio <= FIRST_ROW).judged_if(not quick())
-    beyond = not line.within and p50(other) + longer > FIRST_ROW * p50(other)
-    return line.out_of_reach(RECORD) if beyond else line
+    if line.within is False and longer is not None and p50(other) + longer > FIRST_ROW * p50(other):
+        return replace(line, budget=f"reported; judged with a ledger: {line.budget}", within=None)
+    return line
 
 
 def _audit_file(site: Site, process: str) -> Path:

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rolevend.kinds import API_VERSION
 from rolevend.settings import Settings
 from testbed.controlplane import ControlPlane
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
 
 Body = dict[str, Any]
 
@@ -73,9 +75,17 @@ class Caller:
 class Watch:
     """When each VendedRole was first seen to be Ready, and when it was last seen to be gone."""
 
-    def __init__(self, control_plane: ControlPlane, seen: Callable[[str, Body], None] = lambda _type, _body: None, kind: str = "") -> None:
-        """`kind` limits it to VendedRoles that were created as such: what it need not hear of costs this process nothing."""
-        self._selector = f"labelSelector=bench%3D{kind}" if kind else ""
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        seen: Callable[[str, Body], None] = lambda _type, _body: None,
+        kind: str = "",
+        label: str = "",
+    ) -> None:
+        """`kind` limits it to VendedRoles that were created as such, `label` to those that have it: other objects cost this process
+        nothing."""
+        selected = f"bench={kind}" if kind else label
+        self._selector = f"labelSelector={quote(selected, safe='')}" if selected else ""
         self._news = threading.Condition()
         self._ready: dict[str, float] = {}
         self._gone: set[str] = set()
@@ -253,6 +263,17 @@ class Fleet:
 
 
 @contextmanager
-def fresh_site() -> Iterator[Site]:
-    with tempfile.TemporaryDirectory() as scratch, ControlPlane() as control_plane, Site(control_plane, Path(scratch)) as site:
+def fresh_site(*, durable: bool = False) -> Iterator[Site]:
+    """`durable`: etcd and the warehouse's database wait for the disk, as in production."""
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ControlPlane(fsync=durable) as control_plane,
+        Site(control_plane, Path(scratch)) as site,
+    ):
+        if durable:
+            for name in ("fsync", "full_page_writes"):
+                site.warehouse.ask(f"ALTER SYSTEM SET {name} = on")
+            site.warehouse.ask("SELECT pg_reload_conf()")
+            eventually(lambda: site.warehouse.ask("SHOW fsync") == [("on",)])
+            site.warehouse.ask("CHECKPOINT")
         yield site

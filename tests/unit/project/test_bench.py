@@ -1,5 +1,6 @@
 """What a measurement says of itself, and what `make bench` says in the end."""
 
+import subprocess
 import sys
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 import bench.lines
 from bench.__main__ import Part, run, summary
 from bench.lines import USUAL, Line, absolute, reported, settled, table
-from bench.openbao import Budget, Measured, compared
+from bench.load import Sent
+from bench.openbao import Budget, Measured
+from bench.processes import Processes
+from bench.rounds import compared, ratios
 
 WITHIN, OVER = Line("a vend", "7 ms", "<= 8 ms", within=True), Line("a vend", "9 ms", "<= 8 ms", within=False)
 
@@ -37,13 +41,33 @@ def test_what_nobody_could_hold_here_says_why_and_has_no_verdict() -> None:
 
 
 @pytest.mark.parametrize(("floor", "verdict"), [(1.0, False), (2.0, None)])
-def test_a_budget_that_the_floor_alone_does_not_hold_judges_nobody(floor: float, verdict: bool | None) -> None:
+def test_a_budget_that_the_record_in_kubernetes_alone_misses_is_judged_with_a_ledger(floor: float, verdict: bool | None) -> None:
     budget = Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5)
-    ours, theirs, bare = (Measured([seconds] * 4, seconds) for seconds in (3.0, 1.0, floor))
+    ours, theirs = ([Sent([seconds] * 4, lasted=seconds)] for seconds in (3.0, 1.0))
 
-    *_, line = compared("API", "issue", [ours, theirs], budget, ("the bare write", bare))
+    *_, line = compared("API", "issue", ours, theirs, budget, Measured([floor] * 4, floor))
 
     assert line.within is verdict
+    assert line.budget == ("p50 <= 1.5x" if verdict is False else "reported; judged with a ledger: p50 <= 1.5x")
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    ours, theirs = ([Sent([seconds] * 10, lasted=10 * seconds) for seconds in rounds] for rounds in ((2, 3, 40), (4, 3, 4)))
+
+    assert ratios(ours, theirs) == (1.0, 1.0, 1.0)
+
+
+def test_processor_time_counts_a_process_with_its_children_also_those_that_ended() -> None:
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    script = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\nprint(flush=True)\nsys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = Processes({"parent": process.pid}).seconds()
+        assert process.stdin is not None
+        process.stdin.close()
+
+    assert found["parent"] >= 0.2
 
 
 def test_a_measurement_is_made_again_only_while_it_is_over_its_budget() -> None:

@@ -1,0 +1,35 @@
+"""An HTTP server with the settings of the API that answers each request at once: `python -m bench.echo PORT BYTES`."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rolevend.app.http_server import Serving
+from rolevend.settings import ApiSettings
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Echo:
+    """An ASGI application that reads the body of a request and answers 201 with a body of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._body = b'"' + b"x" * (size - 2) + b'"'
+        self._headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self._body)).encode())]
+
+    async def __call__(self, _: dict[str, Any], receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body", False):
+            pass
+        await send({"type": "http.response.start", "status": 201, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def main() -> None:
+    port, size = map(int, sys.argv[1:])
+    asyncio.run(Serving(ApiSettings(api_host="127.0.0.1", api_port=port)).run(Echo(size)))
+
+
+if __name__ == "__main__":
+    main()
