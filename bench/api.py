@@ -35,7 +35,8 @@ from bench.meanwhile import PER_SECOND, PolicyChanges, Projections
 from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once
 from bench.peers import READER, OpenBao
 from bench.processes import Processes
-from bench.rounds import Issuer, Rounds, Turn, Turns, compared, issued, merged, processor, processor_lines, revoked, together, used
+from bench.rounds import DATABASE as SERVER
+from bench.rounds import PreparedPeer, Rounds, Turn, Turns, compared, issued, merged, processor, processor_lines, revoked, together, used
 from rolevend.policytools.embedded.connection import logged_in
 from rolevend.telemetry.timing import VendStep
 from testbed.installation import ApiProcess
@@ -91,7 +92,7 @@ _IDLE = 3.0
 
 
 class Api:
-    """A peer of `bench.peers` and an issuer of `bench.rounds`: agents that call one replica, each over a connection that stays open."""
+    """A peer of `bench.peers` and one of `bench.rounds`: agents that call one replica, each over a connection that stays open."""
 
     name = "API"
 
@@ -162,6 +163,7 @@ def lines() -> Iterator[Line]:
         site.start_operator(settings, url=site.control_plane.url)  # the gateway would need this process
         ledger = set_ledger(site)
         yield reported("the record of a role", "in its database" if ledger else "in etcd")
+        yield reported("how OpenBao revokes", "with its default statements, slower than DROP ROLE")
         site.warehouse.ask(f"CREATE ROLE {READER}")
         site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
@@ -220,7 +222,7 @@ class Beside:
         """Lines of the API's log, by clients."""
         database = int(site.warehouse.ask("SELECT pg_read_file('postmaster.pid')")[0][0].split()[0])
         processes = {"API": api.process.pid, "operator": site.operator.process.pid, **site.control_plane.process_ids}
-        processes |= {"PostgreSQL": database, theirs.name: theirs.process_id}
+        processes |= {SERVER: database, theirs.name: theirs.process_id}
         self._rounds = Rounds(load, Processes(processes), (ours, theirs), 2 if quick() else ROUNDS)
 
     def lines(self) -> Iterator[Line]:
@@ -250,12 +252,13 @@ class Beside:
 
     def _run(self, clients: int, meanwhile: Callable[[], AbstractContextManager[object]] | None = None) -> Turns:
         since = 0
+        self._rounds.processes.settle()
 
-        def before(_: Issuer) -> None:
+        def before(_: PreparedPeer) -> None:
             nonlocal since
             since = self._ours.log.stat().st_size
 
-        def after(peer: Issuer, turn: Turn) -> None:
+        def after(peer: PreparedPeer, turn: Turn) -> None:
             if peer is self._ours and clients in BROKEN_DOWN and meanwhile is None:
                 count = len(turn.issued.seconds)
                 self._calls[clients] += eventually(lambda: vends_since(self._ours.log, since, count))
@@ -308,7 +311,7 @@ def absolutes(what: str, ours: Sequence[Turn]) -> Iterator[Line]:
 
 
 def _count(clients: int) -> int:
-    return COUNTS[clients] // 4 if quick() else COUNTS[clients]
+    return max(COUNTS[clients] // 8, clients) if quick() else COUNTS[clients]
 
 
 def vends_since(log: Path, offset: int, count: int) -> list[Body]:

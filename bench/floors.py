@@ -16,7 +16,7 @@ from bench.lines import Line, ms, quick, reported
 from bench.load import Load, Requests
 from bench.openbao import Measured, at_once
 from bench.processes import Processes, spent
-from bench.rounds import Issuer, shown
+from bench.rounds import PreparedPeer, shown
 from rolevend.model import ClusterId, ProfileName
 from rolevend.plan import Profile
 from rolevend.platforms.postgres.drop.drops import drop_all
@@ -36,12 +36,12 @@ HTTP = {1: 1_000, 16: 4_000, 64: 4_000}
 def bare_sql(site: Site, iterations: int) -> Iterator[Line]:
     """Vend and drop with the driver's SQL, one role in a call. A profile must be warm."""
     for clients, count in SQL.items():
-        vends, drops = Vendor(site, iterations).measure(clients, count // 4 if quick() else count)
+        vends, drops = VendorConnections(site, iterations).measure(clients, count // 4 if quick() else count)
         yield reported(f"bare SQL, vend, c={clients}: rate, p50, p99", str(vends))
         yield reported(f"bare SQL, drop, c={clients}", str(drops))
 
 
-class Vendor:
+class VendorConnections:
     """The vendor's login at the warehouse."""
 
     def __init__(self, site: Site, iterations: int) -> None:
@@ -91,7 +91,7 @@ class Vendor:
             self._connections.put(connection)
 
 
-def bare_http(load: Load, issuer: Issuer, size: int) -> Iterator[Line]:
+def bare_http(load: Load, peer: PreparedPeer, size: int) -> Iterator[Line]:
     """Send the same requests to a server with the settings of the API, which answers each at once with a body of `size` bytes."""
     (port,) = free_ports(1)
     with subprocess.Popen([sys.executable, "-m", "bench.echo", str(port), str(size)]) as process:
@@ -99,7 +99,7 @@ def bare_http(load: Load, issuer: Issuer, size: int) -> Iterator[Line]:
             eventually(lambda: _listens(port))
             processes = Processes({"echo": process.pid})
             for clients, count in HTTP.items():
-                texts = issuer.issuing(clients).texts
+                texts = peer.issuing(clients).texts
                 requests = Requests(HOST, port, 201, [texts[number % clients] for number in range(count // 4 if quick() else count)])
                 before = processes.seconds()
                 sent = load.send(requests, clients)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from bench.cluster import Body, Watch
 from bench.load import Load, Sent
-from bench.rounds import Issuer
+from bench.rounds import PreparedPeer
 from tests.support.site import Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
@@ -62,8 +62,8 @@ class PolicyChanges:
 class Projections:
     """Roles that are issued at a constant rate and live on, and how long after the answer each appears in Kubernetes."""
 
-    def __init__(self, site: Site, load: Load, issuer: Issuer) -> None:
-        self._load, self._issuer = load, issuer
+    def __init__(self, site: Site, load: Load, peer: PreparedPeer) -> None:
+        self._load, self._peer = load, peer
         self._seen: dict[str, float] = {}
         self._watch = Watch(site.control_plane, self._note, label=RECORD)
         self.late: list[float] = []
@@ -75,13 +75,13 @@ class Projections:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Issue roles until the end of the block, wait for their projections, and revoke them. Raises AssertionError if one is missing."""
-        with self._load.stream(self._issuer.issuing(60 * PER_SECOND), PER_SECOND) as streams:
+        with self._load.stream(self._peer.issuing(60 * PER_SECOND), PER_SECOND) as streams:
             time.sleep(_FIRST)
             yield
         (stream,) = streams
         eventually(lambda: self._all_are_there(stream), within=_WITHIN)
         self.late += [self._seen[name] - answered for name, answered in zip(stream.fields, stream.answered, strict=True)]
-        self._load.send(self._issuer.revoking(stream.fields), 4)
+        self._load.send(self._peer.revoking(stream.fields), 4)
 
     def _all_are_there(self, stream: Sent) -> bool:
         missing = set(stream.fields) - self._seen.keys()

@@ -1,4 +1,4 @@
-"""Two issuers in alternating rounds of one run, with the latency of their calls and the processor time of all processes."""
+"""Two peers in alternating rounds of one run, with the latency of their calls and the processor time of all processes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,10 +12,10 @@ from bench.openbao import AGAINST, Budget, Measured, against
 from bench.processes import Processes, spent
 
 CLIENT = "client"
-THEIRS = "OpenBao"
+THEIRS, DATABASE = "OpenBao", "PostgreSQL"
 
 
-class Issuer(Protocol):
+class PreparedPeer(Protocol):
     """Prepares requests: signing tokens is not measured."""
 
     name: str
@@ -27,7 +27,7 @@ class Issuer(Protocol):
 
 @dataclass(frozen=True)
 class Turn:
-    """One round of one issuer: so many roles are issued, then revoked."""
+    """One round of one peer: so many roles are issued, then revoked."""
 
     issued: Sent
     revoked: Sent
@@ -49,7 +49,7 @@ Turns = tuple[list[Turn], list[Turn]]
 class Rounds:
     load: Load
     processes: Processes
-    peers: tuple[Issuer, Issuer]
+    peers: tuple[PreparedPeer, PreparedPeer]
     """Ours, and OpenBao."""
     number: int
 
@@ -58,8 +58,8 @@ class Rounds:
         clients: int,
         count: int,
         meanwhile: Callable[[], AbstractContextManager[object]] | None = None,
-        before: Callable[[Issuer], None] = lambda _: None,
-        after: Callable[[Issuer, Turn], None] = lambda _issuer, _turn: None,
+        before: Callable[[PreparedPeer], None] = lambda _: None,
+        after: Callable[[PreparedPeer, Turn], None] = lambda _peer, _turn: None,
     ) -> Turns:
         """Return the turns of all rounds; the peers take turns at being first. `meanwhile` is entered for our turns alone: OpenBao has
         neither policies nor a record in Kubernetes."""
@@ -73,7 +73,7 @@ class Rounds:
                 turns[place].append(turn)
         return turns
 
-    def _turn(self, peer: Issuer, clients: int, count: int, meanwhile: Callable[[], AbstractContextManager[object]] | None) -> Turn:
+    def _turn(self, peer: PreparedPeer, clients: int, count: int, meanwhile: Callable[[], AbstractContextManager[object]] | None) -> Turn:
         requests = peer.issuing(count)
         with nullcontext() if meanwhile is None else meanwhile():
             issued, issuing = self._send(requests, clients, settle=meanwhile is None)
@@ -147,8 +147,8 @@ def processor(turns: Sequence[Turn], part: str) -> dict[str, float]:
 
 
 def used(times: dict[str, float]) -> float:
-    """Return the sum of all processes but the client."""
-    return sum(seconds for name, seconds in times.items() if name != CLIENT)
+    """Return the sum of our processes and PostgreSQL's."""
+    return sum(seconds for name, seconds in times.items() if name not in (CLIENT, THEIRS))
 
 
 def processor_lines(name: str, what: str, turns: Turns) -> Iterator[Line]:
@@ -158,5 +158,6 @@ def processor_lines(name: str, what: str, turns: Turns) -> Iterator[Line]:
     for process in parts[0]:
         mine, mine_ended, other, other_ended = (f"{each[process] * 1e3:.2f}" for each in parts)
         yield reported(f"  {process}", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")
-    mine, mine_ended, other, other_ended = (f"{used(each) * 1e3:.2f}" for each in parts)
-    yield reported(f"  {name} and {THEIRS}, all but the client", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")
+    mine, mine_ended = (f"{used(each) * 1e3:.2f}" for each in parts[:2])
+    other, other_ended = (f"{(each[THEIRS] + each[DATABASE]) * 1e3:.2f}" for each in parts[2:])
+    yield reported(f"  all of {name}'s; {THEIRS} and {DATABASE}", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")
