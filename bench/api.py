@@ -33,10 +33,24 @@ from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick
 from bench.load import Load, Requests, request
 from bench.meanwhile import PER_SECOND, PolicyChanges, Projections
 from bench.openbao import AGAINST, ISSUING, Budget, Measured, at_once
-from bench.peers import READER, OpenBao
+from bench.peers import LEAST, READER, OpenBao
 from bench.processes import Processes
 from bench.rounds import DATABASE as SERVER
-from bench.rounds import PreparedPeer, Rounds, Turn, Turns, compared, issued, merged, processor, processor_lines, revoked, together, used
+from bench.rounds import (
+    PreparedPeer,
+    Rounds,
+    Turn,
+    Turns,
+    compared,
+    issued,
+    merged,
+    processor,
+    processor_lines,
+    revoked,
+    shown,
+    together,
+    used,
+)
 from rolevend.policytools.embedded.connection import logged_in
 from rolevend.telemetry.timing import VendStep
 from testbed.installation import ApiProcess
@@ -163,7 +177,6 @@ def lines() -> Iterator[Line]:
         site.start_operator(settings, url=site.control_plane.url)  # the gateway would need this process
         ledger = set_ledger(site)
         yield reported("the record of a role", "in its database" if ledger else "in etcd")
-        yield reported("how OpenBao revokes", "with its default statements, slower than DROP ROLE")
         site.warehouse.ask(f"CREATE ROLE {READER}")
         site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
@@ -234,6 +247,7 @@ class Beside:
             turns[clients] = self._run(clients)
             yield from self._compared(clients, turns[clients])
             if clients == JUDGED:
+                yield self._least_revocation(turns[clients][0])
                 yield from processor_lines(self._ours.name, f"c={clients}", turns[clients])
                 if self._ledger and self._iterations == FEW:
                     yield from (paced(line, pace) for line in absolutes(f"c={clients}", turns[clients][0]))
@@ -273,6 +287,13 @@ class Beside:
         yield reported(f"  {RECORD}", str(floor))
         yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
         yield together("API", what, turns)
+
+    def _least_revocation(self, ours: Sequence[Turn]) -> Line:
+        """OpenBao's roles that are revoked with DROP ROLE alone, in one round."""
+        leases = self._load.send(self._theirs.issuing(_count(JUDGED), LEAST), JUDGED)
+        sent = self._load.send(self._theirs.revoking(leases.fields), JUDGED)
+        ratio = median(turn.revoked.rate for turn in ours) / sent.rate
+        return reported(f"  OpenBao, revoke with DROP ROLE alone, c={JUDGED}", f"{shown([sent])}; API at {ratio:.2f}x the rate")
 
     def _while_policies_change(self) -> Iterator[Line]:
         changing, what = PolicyChanges(self._site), f"c={CHANGING}, a policy changes each second"

@@ -33,6 +33,8 @@ L = TypeVar("L")
 READER = "bench_reader"
 """The role that OpenBao's roles are members of, as is usual: a GRANT on a table for each role would always change the same catalog row."""
 _CREATION = """CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE """ + READER
+LEAST = "least"
+"""The label of OpenBao's roles that are revoked with DROP ROLE alone. The default statements revoke privileges first."""
 _CONNECTIONS = 4
 """OpenBao's default, and the operator's for vends."""
 _TIMEOUT = 60.0
@@ -175,9 +177,9 @@ class OpenBao:
         """All of their label, in the background, as when all expire."""
         self._call("POST", f"sys/leases/revoke-prefix/{leases[0].rpartition('/')[0]}", {"sync": False})
 
-    def issuing(self, count: int) -> Requests:
+    def issuing(self, count: int, label: str = "one") -> Requests:
         """Return so many requests for a role each, whose answers name a lease."""
-        text = request("GET", "/v1/database/creds/one", self._headers)
+        text = request("GET", f"/v1/database/creds/{label}", self._headers)
         return Requests(HOST, self._port, 200, [text] * count, "lease_id")
 
     def revoking(self, leases: Sequence[str]) -> Requests:
@@ -223,9 +225,10 @@ class OpenBao:
             "allowed_roles": "*",
         }
         self._call("POST", "database/config/bench", connection)
-        for label in ("one", "crowd"):
+        for label in ("one", "crowd", LEAST):
             role = {"db_name": "bench", "creation_statements": [_CREATION], "default_ttl": "1h", "max_ttl": "2h"}
-            self._call("POST", f"database/roles/{label}", role)
+            least = {"revocation_statements": ['DROP ROLE "{{name}}"']} if label == LEAST else {}
+            self._call("POST", f"database/roles/{label}", {**role, **least})
 
     def _health(self) -> int | None:
         try:

@@ -160,4 +160,4 @@ def processor_lines(name: str, what: str, turns: Turns) -> Iterator[Line]:
         yield reported(f"  {process}", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")
     mine, mine_ended = (f"{used(each) * 1e3:.2f}" for each in parts[:2])
     other, other_ended = (f"{(each[THEIRS] + each[DATABASE]) * 1e3:.2f}" for each in parts[2:])
-    yield reported(f"  all of {name}'s; {THEIRS} and {DATABASE}", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")
+    yield reported(f"  all for {name}; {THEIRS} and {DATABASE}", f"{mine}, {mine_ended} ms; {other}, {other_ended} ms")

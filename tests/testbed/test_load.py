@@ -12,7 +12,6 @@ import pytest
 from bench.load import Load, Requests, request
 from tests.support.waiting import eventually
 
-
 ANSWERED: list[str] = []
 
 
