@@ -5,6 +5,8 @@
     │   ├── InvalidInput            a field is invalid; names the field and the fix
     │   ├── NotPermitted            the request is well-formed, but not permitted
     │   ├── TooManyUnknownUsers     the agent has named its maximum of unconfirmed users
+    │   ├── TooManyRoles            the agent has its maximum of live roles
+    │   ├── TokenUsed               the user's token was used for another role
     │   └── Conflict                the name already belongs to something else
     │       └── Overtaken           the role was created by another decision, or was ended: it must be dropped
     └── Unavailable                 temporary: retry without a limit
@@ -48,6 +50,14 @@ class NotPermitted(Rejected):
 
 class TooManyUnknownUsers(Rejected):
     """The agent has named its maximum of users that neither a token nor UserAttributes confirm. Each would leave a permanent record."""
+
+
+class TooManyRoles(Rejected):
+    """The agent has its maximum of live roles. The same call may succeed when one is released."""
+
+
+class TokenUsed(Rejected):
+    """The user's token was used for another role."""
 
 
 class Conflict(Rejected):

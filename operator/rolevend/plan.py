@@ -4,7 +4,7 @@ import enum
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain, count
@@ -62,6 +62,34 @@ class RoleLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUse:
+    """The use of a user's token, which proves one role alone."""
+
+    digest: str
+    """SHA-256 in hex of the issuer and the token's id. It reveals nothing of the token."""
+    expires_at: datetime
+    """When the record of its use may be deleted: after the token's expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What a database keeps of a role that the API vends, in the transaction that creates the role, instead of an object in Kubernetes."""
+
+    name: ObjectName
+    """The agent's namespace, and the id of the role at the API."""
+    body: str
+    """The VendedRole as JSON, without the fields that the API server sets."""
+    call: str
+    """Digest of the call's body: the same key with another body is a conflict."""
+    seal: str
+    """See `roles.seal`: without the key, nobody can write a valid one."""
+    token: TokenUse | None = None
+    """None: the agent asserts the user, or the token was redeemed before."""
+    most_live: int | None = None
+    """Maximum number of live roles of the agent with a record in this database; None: no limit. Not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The values and the expiry of one vended role."""
 
@@ -84,6 +112,8 @@ class Lease:
     """The agent's task, for the platform's own logs."""
     agent_user: str | None = None
     """The agent's own user on the platform, which is granted the role; None: the role has its own login."""
+    record: LeaseRecord | None = field(default=None, compare=False)
+    """Only for a platform that keeps records; None: an object in Kubernetes is the record."""
 
 
 def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = (), tools: tuple[Tool, ...] = ()) -> Profile:

@@ -4,14 +4,14 @@ Drivers are synchronous and thread-safe. They raise only errors of `rolevend.err
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from rolevend.catalog import Catalog, TableId, ToolId
-from rolevend.model import ProfileName, RoleName, Uid
-from rolevend.plan import Lease, Profile
+from rolevend.model import ObjectName, ProfileName, RoleName, Uid
+from rolevend.plan import Lease, Profile, TokenUse
 from rolevend.platforms.progress import ProgressCallback, no_progress
 
 Randomness = Callable[[int], bytes]
@@ -236,7 +236,87 @@ class CheckResult:
     """It failed and so shows, changes or retains data that no policy grants."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedLease:
+    """A lease with its record, live or ended, as the platform has it now. Nothing of it is verified: see `roles.seal`."""
+
+    lease: Lease
+    """With its record."""
+    issued_at: datetime
+    confirmed: bool
+    """True if the answer with the credential was sent."""
+    version: str
+    """Changes with each change of the record."""
+    closed_at: datetime | None = None
+    """When the role was locked out; None: it lives until its expiry."""
+    reason: EndReason | None = None
+    ended_by: str | None = None
+    ended_message: str | None = None
+    dropped_at: datetime | None = None
+    """When the role was gone, with its sessions."""
+    sessions: int = 0
+    """The number of sessions that its end terminated."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    leases: tuple[RecordedLease, ...]
+    cursor: str
+    """For the next call of `changed`."""
+
+
+class Records(Protocol):
+    """The records of a platform that keeps leases in transactions. Synchronous and thread-safe, as the driver. Only this cluster's."""
+
+    def changed(self, since: str | None) -> RecordPage:
+        """Return the records that changed since the cursor; None: all whose end is not reported. A record may be returned twice, and none
+        that was committed before the call is left out.
+        """
+        ...
+
+    def find(self, uid: Uid) -> RecordedLease | None: ...
+
+    def named(self, name: ObjectName) -> RecordedLease | None:
+        """Return the newest record with this name, also of a role that ended."""
+        ...
+
+    def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
+        """Return the records of the agent's roles that are not gone, by name."""
+        ...
+
+    def confirm(self, uids: Collection[Uid]) -> frozenset[Uid]:
+        """Record that the answers with the credentials were sent, and return those of `uids` that live. Idempotent."""
+        ...
+
+    def end(self, uid: Uid, reason: EndReason, by: str, message: str, version: str | None = None) -> bool:
+        """Lock the role out and record why. The first reason stays. Return False if the record is gone, or if `version` is given and the
+        record changed since. The caller then drops the role.
+        """
+        ...
+
+    def reported(self, uids: Collection[Uid]) -> None:
+        """Record that the end of these roles, which are gone, is in the audit trail. `changed(None)` does not return them again."""
+        ...
+
+    def take(self, token: TokenUse, holder: str) -> bool:
+        """Record that `holder` uses the token. Idempotent. Return False if another one used it. The records are the cluster's."""
+        ...
+
+    def holder(self, digest: str) -> str | None:
+        """Return who used the token, or None."""
+        ...
+
+    def collect(self) -> int:
+        """Delete the records of expired tokens, and return how many."""
+        ...
+
+
 class Platform(Protocol):
+    @property
+    def records(self) -> Records | None:
+        """None: the platform keeps no records, and `vend` refuses a lease with one."""
+        ...
+
     @property
     def max_parallel_vends(self) -> int | None:
         """The number of concurrent calls with one vend each, if calls do not block each other. None: batch all vends into one call, because
@@ -294,6 +374,9 @@ class Platform(Protocol):
 
         The same lease again gives the same role with the new password and the *old* expiry. `Conflict` for a closed lease. The profile must
         have been built.
+
+        The record of a lease is written in the same transaction: there is neither a role without its record nor a record without its role.
+        `TokenUsed` if another role used the record's token, `TooManyRoles` beyond `most_live`; then nothing was written for that vend.
         """
         ...
 
