@@ -128,6 +128,7 @@ class Database:
 class Driver:
     """Of one process. `builds`: it has the programmer's credential."""
 
+    records = None
     max_parallel_vends = None
     prepares_slowly = False
 

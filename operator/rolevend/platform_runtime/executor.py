@@ -14,6 +14,7 @@ from rolevend.model import PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
+from rolevend.platform_runtime.records import RecordsExecutor
 from rolevend.platforms.progress import BuildProgress, ProgressCallback
 from rolevend.platforms.protocol import (
     CheckResult,
@@ -42,7 +43,7 @@ _LONGEST_TURN_SECONDS = 0.1
 
 
 class PlatformExecutor:
-    """See roles.protocols.AsyncPlatform. Reads, builds, vends and drops have threads of their own, so none waits for another."""
+    """See roles.protocols.AsyncPlatform. Reads, builds, vends, drops and records have threads of their own, so none waits for another."""
 
     def __init__(self, name: PlatformName, driver: Platform, workers: int) -> None:
         """At most `workers` calls vend at once, unless the driver sets `max_parallel_vends`."""
@@ -58,9 +59,15 @@ class PlatformExecutor:
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
         self._prepares = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix=f"{name}-prepare")
+        self._records = None if driver.records is None else RecordsExecutor(name, driver.records, self._require_open)
         self._breaker = CircuitBreaker(time.monotonic)
         self._vend_queue = VendQueue(self._vend_all, calls, self._breaker, apart=driver.max_parallel_vends is not None)
         self._drop_queue = DropQueue(self._drop_all, self._turn, self._breaker, time.monotonic)
+
+    @property
+    def records(self) -> RecordsExecutor | None:
+        """None: the platform keeps no records."""
+        return self._records
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -156,6 +163,8 @@ class PlatformExecutor:
         self._attests.shutdown(wait=False)
         for pool in (self._prepares, self._vends, self._drops, self._builds, self._looks):
             pool.shutdown(wait=True)
+        if self._records is not None:
+            self._records.shutdown()
         self._driver.close()
 
     def _finish_build(self, profile: ProfileName) -> None:

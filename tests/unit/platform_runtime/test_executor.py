@@ -44,6 +44,7 @@ def profile(name: str) -> Profile:
 class Builder:
     """Of a driver the part that builds: each build goes on until `finish` is set."""
 
+    records = None
     max_parallel_vends = None
 
     def __init__(self, *built: str) -> None:

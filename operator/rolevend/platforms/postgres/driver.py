@@ -25,6 +25,7 @@ from rolevend.platforms.postgres.connections import Connection, PostgresLimits, 
 from rolevend.platforms.postgres.drop.clearing import Clearing
 from rolevend.platforms.postgres.drop.drops import Tombstone, drop_all, tombstone_of
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
+from rolevend.platforms.postgres.records import PostgresRecords
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.vend.vends import prepared, vend_all
 from rolevend.platforms.progress import ProgressCallback, no_progress
@@ -73,9 +74,15 @@ class PostgresPlatform:
         self._limits = limits or PostgresLimits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
+        self._record_pool = _pool(address, vendor, replace(self._limits, vendor_connections=self._limits.record_connections), programmer=False)
+        self._records = PostgresRecords(self._record_pool, cluster, self._where)
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
         self._clearing = Clearing(self._guard, cluster, self._where)
         self._built = BuiltProfiles()
+
+    @property
+    def records(self) -> PostgresRecords:
+        return self._records
 
     @property
     def max_parallel_vends(self) -> None:
@@ -225,6 +232,7 @@ class PostgresPlatform:
     def close(self) -> None:
         self._vendor.close()
         self._guard.close()
+        self._record_pool.close()
         if self._programmer is not None:
             self._programmer.close()
 

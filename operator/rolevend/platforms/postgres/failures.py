@@ -22,6 +22,8 @@ from rolevend.errors import (
     ProfileNotBuilt,
     ReadOnlyServer,
     RolevendError,
+    TokenUsed,
+    TooManyRoles,
     UntrustedServer,
 )
 
@@ -33,6 +35,8 @@ _BY_STATE: dict[str, type[RolevendError]] = {
     "RV002": Overtaken,  # the name belongs to another vend
     "RV003": PlatformBusy,  # not closed yet
     "RV004": PlatformDrifted,  # vended again once the drift is fixed
+    "RV005": TokenUsed,  # by another role
+    "RV006": TooManyRoles,  # of the agent
     # a retry can succeed without a change to the request
     "23503": ProfileNotBuilt,  # foreign_key_violation: the profile was collected a moment ago
     "40001": PlatformBusy,  # serialization_failure

@@ -94,6 +94,11 @@ class SnowflakePlatform:
         """The expiry of the cached result, and the result."""
 
     @property
+    def records(self) -> None:
+        """None: a vend is no transaction here."""
+        return None
+
+    @property
     def max_parallel_vends(self) -> int:
         """Statements are per role, and grants do not block each other."""
         return self._limits.max_parallel_vends
@@ -273,6 +278,8 @@ class SnowflakePlatform:
         try:
             if not isinstance(credential, KeyPairCredential) or not _is_for(credential, lease):
                 raise InvalidInput("credential", f"is not a key pair for {lease.role}")
+            if lease.record is not None:
+                raise InvalidInput("record", f"of {lease.role}: Snowflake keeps no records")
             if (refusal := unsendable(lease)) is not None:
                 raise refusal
             attempt = f"vend {lease.role} on {self._where}"

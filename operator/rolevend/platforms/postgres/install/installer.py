@@ -25,7 +25,7 @@ from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, S
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
-VERSION = 12
+VERSION = 13
 """The version of `sql/install`. Increases with every change that a running operator must detect."""
 FEWEST_CHARACTERS: Final = 32
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.model import Task
-from rolevend.plan import Lease, RoleLimits
+from rolevend.plan import Lease, LeaseRecord, RoleLimits
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import failure
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
@@ -21,7 +21,8 @@ CHUNK = 60
 
 _ONE = """
 SELECT rolevend.vend(%(role)s, %(cluster)s, %(uid)s, %(profile)s, %(verifier)s, %(expires_at)s::timestamptz,
-                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb, %(limits)s::jsonb, %(resources)s::jsonb)
+                     %(agent)s, %(issuer)s, %(subject)s, %(attrs)s::jsonb, %(limits)s::jsonb, %(resources)s::jsonb,
+                     %(record)s::jsonb)
 """
 _MANY = "SELECT role, expires_at, failed, message FROM rolevend.vend_many(%(vends)s::jsonb)"
 
@@ -72,7 +73,7 @@ def _send(run: Run, attempt: str, sent: list[dict[str, Any]]) -> dict[Any, Creat
         return {}
     if len(sent) == 1:
         (one,) = sent
-        parameters = {**one, "attrs": json.dumps(one["attrs"]), "limits": json.dumps(one["limits"]), "resources": _json(one["resources"])}
+        parameters = {**one, **{key: _json(one[key]) for key in ("attrs", "limits", "resources", "record")}}
         expires_at: datetime = run(lambda connection: connection.execute(_ONE, parameters, prepare=True).fetchone())[0]
         return {one["role"]: CreatedRole(one["role"], expires_at)}
     rows = run(lambda connection: connection.execute(_MANY, {"vends": json.dumps(sent)}, prepare=True).fetchall())
@@ -101,6 +102,7 @@ def _arguments(lease: Lease, credential: Credential, iterations: int) -> dict[st
         "attrs": {key: list(values) for key, values in lease.attributes},
         "limits": {**_limits(lease.limits), **application_name(lease.task)},
         "resources": _resources(lease),
+        "record": None if lease.record is None else _record(lease.record),
     }
 
 
@@ -111,6 +113,12 @@ def _resources(lease: Lease) -> dict[str, list[str]] | None:
     return {
         schema: [each.name for each in lease.resources if each.schema == schema] for schema in {each.schema for each in lease.resources}
     }
+
+
+def _record(record: LeaseRecord) -> dict[str, Any]:
+    token = {} if record.token is None else {"token": record.token.digest, "token_until": record.token.expires_at.isoformat()}
+    most_live = {} if record.most_live is None else {"most_live": record.most_live}
+    return {"name": str(record.name), "body": record.body, "call": record.call, "seal": record.seal, **token, **most_live}
 
 
 def _json(value: object) -> str | None:
@@ -145,6 +153,8 @@ def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
         return InvalidInput("credential", f"is for {credential.role}, and the lease for {lease.role}")
     named = [text for table in lease.resources or () for text in (table.schema, table.name)]
     texts = [*named, lease.user.issuer, lease.user.subject, *(text for key, values in lease.attributes for text in (key, *values))]
+    if lease.record is not None:
+        texts += [str(lease.record.name), lease.record.body, lease.record.call, lease.record.seal]
     if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
         return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
     return None

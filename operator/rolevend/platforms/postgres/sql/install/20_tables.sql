@@ -78,6 +78,54 @@ ALTER TABLE rolevend.lease
     ADD COLUMN IF NOT EXISTS active_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ADD COLUMN IF NOT EXISTS resources jsonb;
 
+-- The columns of a role that the HTTP API vends, which has no object in Kubernetes. NULL for every other role.
+-- record: the VendedRole as JSON. record_name: its namespace/name. record_profile: as profile, also after the profile was collected.
+-- call: the digest of the call's body. seal: a digest of the row that only the operator and the API can compute. token, token_until: the
+-- token that was used. confirmed_at: when the answer was sent. ended_by, ended_message: of the end. ended_pids: the sessions that it
+-- terminated. reported_at: when the end was in the audit trail. changed: the last transaction that changed the row for a reader of records;
+-- each statement that does so sets it, and a trigger would lock each row of the table once more, with a record or without.
+ALTER TABLE rolevend.lease
+    ADD COLUMN IF NOT EXISTS record_name text,
+    ADD COLUMN IF NOT EXISTS record text,
+    ADD COLUMN IF NOT EXISTS record_profile name,
+    ADD COLUMN IF NOT EXISTS call text,
+    ADD COLUMN IF NOT EXISTS seal text,
+    ADD COLUMN IF NOT EXISTS token text,
+    ADD COLUMN IF NOT EXISTS token_until timestamptz,
+    ADD COLUMN IF NOT EXISTS confirmed_at timestamptz,
+    ADD COLUMN IF NOT EXISTS ended_by text,
+    ADD COLUMN IF NOT EXISTS ended_message text,
+    ADD COLUMN IF NOT EXISTS ended_pids integer[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS reported_at timestamptz,
+    ADD COLUMN IF NOT EXISTS changed xid8;
+
+CREATE UNIQUE INDEX IF NOT EXISTS lease_record_uid ON rolevend.lease (cluster_id, uid) WHERE record IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS lease_record_name ON rolevend.lease (cluster_id, record_name) WHERE record IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS lease_record_changed ON rolevend.lease (cluster_id, changed) WHERE record IS NOT NULL;
+
+-- For the roles of one agent, and for all whose end is not reported. Only a dropped role is reported.
+CREATE INDEX IF NOT EXISTS lease_record_open ON rolevend.lease (cluster_id, agent) WHERE record IS NOT NULL AND reported_at IS NULL;
+
+-- The tokens that proved a role: each proves one alone. holder: the uid of the role.
+CREATE TABLE IF NOT EXISTS rolevend.used_token (
+    digest     text NOT NULL,
+    cluster_id text NOT NULL,
+    holder     text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (cluster_id, digest)
+);
+
+CREATE INDEX IF NOT EXISTS used_token_expiry ON rolevend.used_token (expires_at);
+
+-- One row for each agent with a maximum of live roles: whoever counts them locks it.
+CREATE TABLE IF NOT EXISTS rolevend.counted (
+    cluster_id text NOT NULL,
+    agent      text NOT NULL,
+    PRIMARY KEY (cluster_id, agent)
+);
+
 CREATE INDEX IF NOT EXISTS lease_expiry ON rolevend.lease (expires_at) WHERE dropped_at IS NULL;
 
 CREATE INDEX IF NOT EXISTS lease_profile ON rolevend.lease (profile);

@@ -90,7 +90,11 @@ BEGIN
     ON CONFLICT (role) DO UPDATE
         SET revoked_at = coalesce(t.revoked_at, excluded.revoked_at),
             reason = CASE WHEN excluded.reason = 'Orphaned' AND t.dropped_at IS NULL THEN excluded.reason
-                          ELSE coalesce(t.reason, excluded.reason) END
+                          ELSE coalesce(t.reason, excluded.reason) END,
+            changed = CASE WHEN t.record IS NOT NULL
+                            AND (t.revoked_at IS NULL OR t.reason IS NULL
+                                 OR excluded.reason = 'Orphaned' AND t.reason <> 'Orphaned' AND t.dropped_at IS NULL)
+                           THEN pg_current_xact_id() ELSE t.changed END
     RETURNING * INTO l;
     IF (l.cluster_id, l.uid) IS DISTINCT FROM (p_cluster, p_uid) THEN
         RAISE EXCEPTION '% belongs to another vend', p_role USING ERRCODE = 'RV002';
@@ -255,7 +259,8 @@ BEGIN
             EXECUTE format('DROP OWNED BY %I', p_role);
             EXECUTE format('DROP ROLE %I', p_role);
         END IF;
-        UPDATE rolevend.lease SET dropped_at = clock_timestamp() WHERE role = p_role AND dropped_at IS NULL;
+        UPDATE rolevend.lease SET dropped_at = clock_timestamp(), changed = CASE WHEN record IS NOT NULL THEN pg_current_xact_id() END
+         WHERE role = p_role AND dropped_at IS NULL;
         state := 'dropped';
     EXCEPTION WHEN OTHERS THEN
         IF SQLSTATE = 'RV003' THEN
@@ -299,17 +304,22 @@ BEGIN
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         SELECT f.state, f.ended INTO state, ended FROM rolevend.finish(role) AS f;
         ended := ARRAY(SELECT unnest(ended) UNION SELECT x::integer FROM jsonb_array_elements_text(asked -> role) AS x);
+        IF ended <> '{}' THEN
+            PERFORM rolevend.keep_ended(role, ended);
+        END IF;
         RETURN NEXT;
     END LOOP;
 END
 $$;
 
--- Forgets tombstones after a day: a vend that comes even later has a past expiry.
+-- Forgets tombstones after a day: a vend that comes even later has a past expiry. One with a record waits for the report of its end, for
+-- a week at most.
 CREATE OR REPLACE FUNCTION rolevend.forget() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     DELETE FROM rolevend.lease AS l
      WHERE l.revoked_at < clock_timestamp() - interval '24 hours'
+       AND (l.record IS NULL OR l.reported_at IS NOT NULL OR l.revoked_at < clock_timestamp() - interval '7 days')
        AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = l.role)
        AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.usesysid = l.role_oid)
 $$;
@@ -351,7 +361,7 @@ BEGIN
         END;
         COMMIT;
         BEGIN
-            SELECT state INTO how FROM rolevend.finish(l.role);
+            SELECT state INTO how FROM rolevend.finish_many(ARRAY[l.role::text]);
         EXCEPTION WHEN OTHERS THEN
             how := SQLERRM;
         END;

@@ -19,12 +19,13 @@ GRANT SELECT (domain) ON rolevend.salt TO :"vendor", :"programmer";
 -- The vendor: vends, ends, looks. It holds no other right in this database.
 GRANT EXECUTE ON FUNCTION
     rolevend.vend, rolevend.vend_many, rolevend.close, rolevend.close_many, rolevend.finish, rolevend.finish_many,
-    rolevend.clear_way, rolevend.curb, rolevend.forget, rolevend.note_sweep
+    rolevend.clear_way, rolevend.curb, rolevend.forget, rolevend.note_sweep,
+    rolevend.confirm, rolevend.end_record, rolevend.report_ends, rolevend.take_token, rolevend.collect_tokens
     TO :"vendor";
 
 GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";
 
-GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept TO :"vendor";
+GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept, rolevend.used_token TO :"vendor";
 
 -- They judge functions, and change nothing: a process that only vends reads the same catalog as the programmer.
 GRANT EXECUTE ON FUNCTION

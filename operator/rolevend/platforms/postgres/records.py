@@ -1,0 +1,195 @@
+"""Read and change the records of leases, see `rolevend.platforms.protocol.Records`. The table rolevend.lease holds both."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from rolevend.catalog import TableId
+from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Uid, User
+from rolevend.plan import Lease, LeaseRecord, RoleLimits, TokenUse
+from rolevend.platforms.postgres.connections import Connection, PostgresPool
+from rolevend.platforms.postgres.sql_files import query
+from rolevend.platforms.protocol import EndReason, RecordedLease, RecordPage
+
+CHUNK = 1000
+"""The maximum batch of `rolevend.confirm` and `rolevend.report_ends`."""
+
+_UNREPORTED = sql.SQL(" AND l.reported_at IS NULL ORDER BY l.role")
+_CHANGED = sql.SQL(
+    " AND l.changed >= pg_snapshot_xmin(%(since)s::pg_snapshot) AND NOT pg_visible_in_snapshot(l.changed, %(since)s::pg_snapshot)"
+    " ORDER BY l.changed, l.role"
+)
+_OF_UID = sql.SQL(" AND l.uid = %(uid)s")
+_OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.issued_at DESC, l.role DESC LIMIT 1")
+_OF_AGENT = sql.SQL(" AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE \"C\", l.role")
+_PAGE = sql.SQL("SELECT c.cursor, c.is_known, r.* FROM ({}) AS c LEFT JOIN LATERAL ({}) AS r ON true")
+_CONFIRM = "SELECT uid FROM rolevend.confirm(%(cluster)s, %(uids)s) AS lease (uid)"
+_END = "SELECT rolevend.end_record(%(cluster)s, %(uid)s, %(reason)s, %(by)s, %(message)s, %(version)s)"
+_REPORT = "SELECT rolevend.report_ends(%(cluster)s, %(uids)s)"
+_TAKE = "SELECT rolevend.take_token(%(cluster)s, %(digest)s, %(holder)s, %(expires_at)s)"
+_HOLDER = "SELECT holder FROM rolevend.used_token WHERE cluster_id = %(cluster)s AND digest = %(digest)s"
+_COLLECT = "SELECT rolevend.collect_tokens(%(cluster)s)"
+_IMPOSSIBLE: Final = -1
+"""A limit that no lease has, so that a seal over it is not valid."""
+
+
+class PostgresRecords:
+    """The records of one cluster in one database."""
+
+    def __init__(self, pool: PostgresPool, cluster: ClusterId, where: str) -> None:
+        self._pool = pool
+        self._cluster = cluster
+        self._where = where
+
+    def changed(self, since: str | None) -> RecordPage:
+        """See the protocol. The cursor is a snapshot of the server, so that a transaction that commits late is returned then, and each
+        change once."""
+        page = self._page(_UNREPORTED if since is None else _CHANGED, since)
+        return self._page(_UNREPORTED, None) if page is None else page
+
+    def find(self, uid: Uid) -> RecordedLease | None:
+        return next(iter(self._read(_OF_UID, uid=uid)), None)
+
+    def named(self, name: ObjectName) -> RecordedLease | None:
+        return next(iter(self._read(_OF_NAME, name=str(name))), None)
+
+    def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
+        return self._read(_OF_AGENT, agent=str(agent))
+
+    def confirm(self, uids: Collection[Uid]) -> frozenset[Uid]:
+        rows = [row for chunk in _chunks(uids) for row in self._all("confirm roles", _CONFIRM, uids=chunk)]
+        return frozenset(Uid(uid) for (uid,) in rows)
+
+    def end(self, uid: Uid, reason: EndReason, by: str, message: str, version: str | None = None) -> bool:
+        ((found,),) = self._all("end a role", _END, uid=uid, reason=reason.value, by=_text(by), message=_text(message), version=version)
+        return bool(found)
+
+    def reported(self, uids: Collection[Uid]) -> None:
+        for chunk in _chunks(uids):
+            self._all("record the report of ends", _REPORT, uids=chunk)
+
+    def take(self, token: TokenUse, holder: str) -> bool:
+        ((taken,),) = self._all("record the use of a token", _TAKE, digest=token.digest, holder=holder, expires_at=token.expires_at)
+        return bool(taken)
+
+    def holder(self, digest: str) -> str | None:
+        rows = self._all("look up a token", _HOLDER, digest=digest)
+        return rows[0][0] if rows else None
+
+    def collect(self) -> int:
+        ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
+        return int(deleted)
+
+    def _page(self, which: sql.SQL, since: str | None) -> RecordPage | None:
+        """Return the page, or None if the cursor is not of this server's past."""
+        statement = _PAGE.format(query("records_cursor"), query("record") + which)
+        rows = self._rows(statement, since=since)
+        if rows[0]["is_known"] is False:
+            return None
+        return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
+
+    def _read(self, which: sql.SQL, **parameters: Any) -> Sequence[RecordedLease]:
+        return [self._recorded(row) for row in self._rows(query("record") + which, **parameters)]
+
+    def _rows(self, statement: sql.Composable, **parameters: Any) -> list[dict[str, Any]]:
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            with connection.cursor(row_factory=dict_row) as cursor:
+                return cursor.execute(statement, {"cluster": self._cluster, **parameters}, prepare=True).fetchall()
+
+        return self._pool.run(f"read the records of {self._where}", work)
+
+    def _all(self, action: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(statement.encode(), {"cluster": self._cluster, **parameters}, prepare=True).fetchall()
+
+        return self._pool.run(f"{action} on {self._where}", work)
+
+    def _recorded(self, row: Mapping[str, Any]) -> RecordedLease:
+        return RecordedLease(
+            lease=_lease(row, self._cluster),
+            issued_at=row["issued_at"],
+            confirmed=row["confirmed"],
+            version=row["version"],
+            closed_at=row["revoked_at"],
+            reason=_reason(row["reason"]),
+            ended_by=row["ended_by"],
+            ended_message=row["ended_message"],
+            dropped_at=row["dropped_at"],
+            sessions=row["sessions"],
+        )
+
+
+def _lease(row: Mapping[str, Any], cluster: ClusterId) -> Lease:
+    """Return the lease of the row as it is now. Total: a row that was changed by hand gives a lease that its seal does not fit."""
+    return Lease(
+        role=RoleName(row["role"]),
+        cluster=cluster,
+        uid=Uid(row["uid"]),
+        profile=ProfileName(row["profile"] or ""),
+        agent=_object_name(row["agent"]),
+        agent_handle=AgentHandle([*row["role"].split("_"), "", ""][2]),
+        user=User(row["issuer"] or "", row["subject"] or ""),
+        attributes=_attributes(row["attrs"]),
+        expires_at=row["expires_at"],
+        limits=_limits(row["limits"]),
+        resources=_resources(row["resources"]),
+        record=LeaseRecord(_object_name(row["record_name"]), row["record"], row["call"] or "", row["seal"] or "", _token(row)),
+    )
+
+
+def _object_name(text: str | None) -> ObjectName:
+    namespace, _, name = (text or "").partition("/")
+    return ObjectName(namespace, name)
+
+
+def _attributes(attrs: Any) -> Attributes:
+    pairs = attrs.items() if isinstance(attrs, dict) else [("", [str(attrs)])]
+    return Attributes.of((key, [str(each) for each in (values if isinstance(values, list) else [values])]) for key, values in pairs)
+
+
+def _limits(limits: Any) -> RoleLimits:
+    stored = limits if isinstance(limits, dict) else {}
+
+    def limit(key: str) -> int:
+        return stored[key] if type(stored.get(key)) is int else _IMPOSSIBLE
+
+    mebibytes, rest = divmod(limit("temp_file_kb"), 1024)
+    return RoleLimits(
+        connections=limit("connections"),
+        transaction_seconds=limit("transaction_seconds"),
+        idle_transaction_seconds=limit("idle_transaction_seconds"),
+        temp_file_mebibytes=_IMPOSSIBLE if rest else mebibytes,
+        idle_seconds=limit("idle_seconds") if "idle_seconds" in stored else None,
+    )
+
+
+def _resources(resources: Any) -> tuple[TableId, ...] | None:
+    if resources is None:
+        return None
+    named = resources.items() if isinstance(resources, dict) else [("", [resources])]
+    return tuple(sorted(TableId(schema, str(name)) for schema, names in named for name in (names if isinstance(names, list) else [names])))
+
+
+def _token(row: Mapping[str, Any]) -> TokenUse | None:
+    expires_at: datetime | None = row["token_until"]
+    return None if row["token"] is None or expires_at is None else TokenUse(row["token"], expires_at)
+
+
+def _reason(text: str | None) -> EndReason | None:
+    """Return the reason. A text that is none was written by hand, and counts as revoked."""
+    if text is None:
+        return None
+    return EndReason(text) if text in EndReason else EndReason.REVOKED
+
+
+def _chunks(uids: Collection[Uid]) -> list[list[Uid]]:
+    ordered = sorted(uids)
+    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+
+
+def _text(text: str) -> str:
+    """Return the text as PostgreSQL can store it."""
+    return text.replace("\0", " ").encode(errors="replace").decode()
