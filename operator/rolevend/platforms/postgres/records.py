@@ -24,14 +24,19 @@ _CHANGED = sql.SQL(
 )
 _OF_UID = sql.SQL(" AND l.uid = %(uid)s")
 _OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.issued_at DESC, l.role DESC LIMIT 1")
-_OF_AGENT = sql.SQL(" AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE \"C\", l.role")
-_PAGE = sql.SQL("SELECT c.cursor, c.is_known, r.* FROM ({}) AS c LEFT JOIN LATERAL ({}) AS r ON true")
+_OF_AGENT = sql.SQL(
+    ' AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE "C", l.role'
+)
+_PAGE = sql.SQL("SELECT c.cursor, c.is_known, r.* FROM ({}) AS c LEFT JOIN ({}) AS r ON true")
 _CONFIRM = "SELECT uid FROM rolevend.confirm(%(cluster)s, %(uids)s) AS lease (uid)"
 _END = "SELECT rolevend.end_record(%(cluster)s, %(uid)s, %(reason)s, %(by)s, %(message)s, %(version)s)"
 _REPORT = "SELECT rolevend.report_ends(%(cluster)s, %(uids)s)"
 _TAKE = "SELECT rolevend.take_token(%(cluster)s, %(digest)s, %(holder)s, %(expires_at)s)"
 _HOLDER = "SELECT holder FROM rolevend.used_token WHERE cluster_id = %(cluster)s AND digest = %(digest)s"
 _COLLECT = "SELECT rolevend.collect_tokens(%(cluster)s)"
+_PAGES: Final = {
+    is_first: _PAGE.format(query("records_cursor"), query("record") + which) for is_first, which in ((True, _UNREPORTED), (False, _CHANGED))
+}
 _IMPOSSIBLE: Final = -1
 """A limit that no lease has, so that a seal over it is not valid."""
 
@@ -46,9 +51,11 @@ class PostgresRecords:
 
     def changed(self, since: str | None) -> RecordPage:
         """See the protocol. The cursor is a snapshot of the server, so that a transaction that commits late is returned then, and each
-        change once."""
-        page = self._page(_UNREPORTED if since is None else _CHANGED, since)
-        return self._page(_UNREPORTED, None) if page is None else page
+        change once. A cursor that is not of this server's past, such as that of a lost server, counts as None."""
+        rows = self._rows(_PAGES[since is None], since=since)
+        if rows[0]["is_known"] is False:
+            return self.changed(None)
+        return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
 
     def find(self, uid: Uid) -> RecordedLease | None:
         return next(iter(self._read(_OF_UID, uid=uid)), None)
@@ -83,23 +90,16 @@ class PostgresRecords:
         ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
         return int(deleted)
 
-    def _page(self, which: sql.SQL, since: str | None) -> RecordPage | None:
-        """Return the page, or None if the cursor is not of this server's past."""
-        statement = _PAGE.format(query("records_cursor"), query("record") + which)
-        rows = self._rows(statement, since=since)
-        if rows[0]["is_known"] is False:
-            return None
-        return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
-
     def _read(self, which: sql.SQL, **parameters: Any) -> Sequence[RecordedLease]:
         return [self._recorded(row) for row in self._rows(query("record") + which, **parameters)]
 
-    def _rows(self, statement: sql.Composable, **parameters: Any) -> list[dict[str, Any]]:
+    def _rows(self, statement: sql.Composed, **parameters: Any) -> list[dict[str, Any]]:
         def work(connection: Connection) -> list[dict[str, Any]]:
             with connection.cursor(row_factory=dict_row) as cursor:
                 return cursor.execute(statement, {"cluster": self._cluster, **parameters}, prepare=True).fetchall()
 
-        return self._pool.run(f"read the records of {self._where}", work)
+        rows: list[dict[str, Any]] = self._pool.run(f"read the records of {self._where}", work)
+        return rows
 
     def _all(self, action: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         def work(connection: Connection) -> list[tuple[Any, ...]]:
@@ -182,7 +182,7 @@ def _reason(text: str | None) -> EndReason | None:
     """Return the reason. A text that is none was written by hand, and counts as revoked."""
     if text is None:
         return None
-    return EndReason(text) if text in EndReason else EndReason.REVOKED
+    return next((each for each in EndReason if each.value == text), EndReason.REVOKED)
 
 
 def _chunks(uids: Collection[Uid]) -> list[list[Uid]]:
