@@ -327,9 +327,8 @@ class PostgresBench:
             session.close()
         self._sessions.clear()
         self.run(r"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename LIKE 'IMMUTA\_VENDED\_%'")
-        self.run(
-            "DELETE FROM rolevend.lease; DELETE FROM rolevend.used_token; DELETE FROM rolevend.looked; DELETE FROM rolevend.profile; DELETE FROM rolevend.template"
-        )
+        for table in ("lease", "used_token", "counted", "looked", "profile", "template"):
+            self.run(f"DELETE FROM rolevend.{table}")
         self._drop_schemas("^rv_p_")
         ours = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(IMMUTA_VENDED_|rv_p_|rv_t_[0-9a-f]{32})'"
         for (role,) in self.admin.execute(sql.SQL(ours)).fetchall():

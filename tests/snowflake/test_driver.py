@@ -6,14 +6,16 @@ It is a model of an account: what passes here was not tried on Snowflake.
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 import snowflake.connector
 
-from rolevend.errors import Conflict, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
-from rolevend.model import ClusterId
+from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
+from rolevend.model import ClusterId, ObjectName
+from rolevend.plan import LeaseRecord
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason, KeyPairCredential, LimitAction
 from rolevend.platforms.snowflake import SnowflakeLimits, SnowflakeLogin
 from rolevend.platforms.snowflake.connections import Row, SnowflakeSession, connect
@@ -524,3 +526,15 @@ def test_a_login_with_another_key_is_refused_and_the_reason_is_told(bench: Snowf
 def test_standard_edition_is_refused_with_the_reason():
     with StandIn(Account(edition="STANDARD")) as snowflake, installed(snowflake) as bench, pytest.raises(RolevendError, match="Enterprise"):
         bench.platform.ensure(profile(shape(bench.people())))
+
+
+def test_a_lease_with_a_record_is_refused_because_none_is_kept(bench: SnowflakeBench):
+    of = profile(shape(bench.people()))
+    bench.platform.ensure(of)
+    made = lease(of)
+    record = LeaseRecord(ObjectName("agents", "one"), "{}", "call", "seal")
+    credential = bench.platform.credential(made, secrets.token_bytes)
+    (answer,) = bench.platform.vend([(replace(made, record=record), credential)])
+    assert isinstance(answer.error, InvalidInput)
+    assert not bench.exists(made.role)
+    assert bench.platform.records is None

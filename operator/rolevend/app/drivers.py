@@ -9,6 +9,7 @@ from rolevend.kube.platform_logins import KeyLogin, Login
 from rolevend.model import ClusterId
 from rolevend.platform_runtime.credentials import KeyPairLogins, Keys, PasswordLogins
 from rolevend.platform_runtime.executor import BUILDERS, DROPPERS, LOOKERS
+from rolevend.platform_runtime.records import RECORDERS
 from rolevend.platform_runtime.registry import DriverFactory
 from rolevend.platforms import postgres
 from rolevend.platforms.protocol import Platform
@@ -32,7 +33,7 @@ def drivers(cluster_id: ClusterId, workers: int) -> DriverFactory:
 
 
 def _vending(workers: int, keys: Keys) -> int:
-    """Return the number of the vendor's connections. Vends and drops have threads of their own, and neither waits for a connection.
+    """Return the number of the vendor's connections. Vends, drops and records have threads of their own, and none waits for a connection.
 
     Without a programmer the vendor checks which profiles are built.
     """
@@ -49,7 +50,7 @@ def _postgres(platform: DataPlatform, keys: PasswordLogins, cluster_id: ClusterI
         vendor=login(keys.vendor),
         programmer=login(keys.programmer) if keys.programmer else None,
         limits=postgres.PostgresLimits(
-            vendor_connections=_vending(workers, keys),
+            vendor_connections=_vending(workers, keys) + 2 * RECORDERS,
             programmer_connections=LOOKERS + BUILDERS,
             scram_iterations=values.postgres_of(platform).scram_iterations,
         ),

@@ -39,8 +39,6 @@ class PostgresLimits:
     """Seconds, and numbers of connections."""
 
     vendor_connections: int = 4
-    record_connections: int = 4
-    """In addition to those of `vendor_connections`, so that a call of `Records` does not wait for a catalog. Opened with the first one."""
     programmer_connections: int = 2
     connect_timeout: float = 3.0
     wait_for_connection: float = 5.0

@@ -74,10 +74,7 @@ class PostgresPlatform:
         self._limits = limits or PostgresLimits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
-        self._record_pool = _pool(
-            address, vendor, replace(self._limits, vendor_connections=self._limits.record_connections), programmer=False
-        )
-        self._records = PostgresRecords(self._record_pool, cluster, self._where)
+        self._records = PostgresRecords(self._vendor, cluster, self._where)
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
         self._clearing = Clearing(self._guard, cluster, self._where)
         self._built = BuiltProfiles()
@@ -234,7 +231,6 @@ class PostgresPlatform:
     def close(self) -> None:
         self._vendor.close()
         self._guard.close()
-        self._record_pool.close()
         if self._programmer is not None:
             self._programmer.close()
 

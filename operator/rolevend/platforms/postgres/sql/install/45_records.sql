@@ -9,7 +9,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF (jsonb_typeof(p_record) = 'object'
-        AND p_record ->> 'name' ~ '^[^/]{1,253}/[^/]{1,253}$'
+        AND p_record ->> 'name' ~ '^[^/]+/[^/]+$' AND octet_length(p_record ->> 'name') <= 512
         AND p_record ->> 'body' IS JSON OBJECT AND octet_length(p_record ->> 'body') <= 1048576
         AND octet_length(p_record ->> 'call') BETWEEN 1 AND 256
         AND octet_length(p_record ->> 'seal') BETWEEN 1 AND 1024) IS NOT TRUE THEN
