@@ -155,6 +155,13 @@ def _unsendable(lease: Lease, credential: Credential) -> InvalidInput | None:
     texts = [*named, lease.user.issuer, lease.user.subject, *(text for key, values in lease.attributes for text in (key, *values))]
     if lease.record is not None:
         texts += [str(lease.record.name), lease.record.body, lease.record.call, lease.record.seal]
-    if any("\0" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts):
+    if not all(map(_is_storable, texts)):
         return InvalidInput("attributes", f"{lease.role}: NUL and lone surrogates are no text")
     return None
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

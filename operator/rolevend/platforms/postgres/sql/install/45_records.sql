@@ -37,16 +37,16 @@ BEGIN
         AND isfinite(p_expires_at)) IS NOT TRUE THEN
         RAISE EXCEPTION 'not the digest of a token, its holder and its expiry' USING ERRCODE = '22023';
     END IF;
-    -- Again where another transaction gave it back between the two statements.
+    -- Again where another transaction took it between the two statements, and for the case that it gave it back.
     FOR i IN 1..10 LOOP
+        SELECT holder INTO found_holder FROM rolevend.used_token WHERE cluster_id = p_cluster AND digest = p_digest;
+        IF FOUND THEN
+            RETURN found_holder = p_holder;
+        END IF;
         INSERT INTO rolevend.used_token (cluster_id, digest, holder, expires_at)
         VALUES (p_cluster, p_digest, p_holder, p_expires_at) ON CONFLICT (cluster_id, digest) DO NOTHING;
         IF FOUND THEN
             RETURN true;
-        END IF;
-        SELECT holder INTO found_holder FROM rolevend.used_token WHERE cluster_id = p_cluster AND digest = p_digest;
-        IF FOUND THEN
-            RETURN found_holder = p_holder;
         END IF;
     END LOOP;
     RAISE EXCEPTION 'others take and give back the same token' USING ERRCODE = '40001';
