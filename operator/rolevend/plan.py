@@ -73,7 +73,8 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What a database keeps of a role that the API vends, in the transaction that creates the role, instead of an object in Kubernetes."""
+    """The record of a role that the API vends. The database keeps it in the transaction that creates the role, instead of an object in
+    Kubernetes."""
 
     name: ObjectName
     """The agent's namespace, and the id of the role at the API."""

@@ -206,7 +206,7 @@ def test_conditions_and_reasons_are_those_of_the_code():
     assert (reasons | raised) - documented == set()
     assert (
         documented - reasons - raised
-        == {"Building", "Connecting", "InternalError", "TooManyRoles"}
+        == {"Building", "Connecting", "InternalError"}
         <= constants("platform_runtime/registry.py", "platform_runtime/state.py", "roles/quota.py", "roles/status.py")
     )
 
