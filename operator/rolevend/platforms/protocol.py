@@ -270,7 +270,8 @@ class Records(Protocol):
 
     def changed(self, since: str | None) -> RecordPage:
         """Return the records that changed since the cursor; None: all whose end is not reported. A record may be returned twice, and none
-        that was committed before the call is left out.
+        that was committed before the call is left out. A cursor that the platform did not give, such as that of a lost server, counts as
+        None.
         """
         ...
 
