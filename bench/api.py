@@ -5,8 +5,8 @@ their disks. The API checks two tokens, decides, and writes audit events to a fi
 for and is gone. The roles are of 200 users, and their profile is warm. OpenBao decides nothing, and writes its lease to its own disk; it
 revokes with its default statements, which are slower than DROP ROLE alone.
 
-Where the DataPlatform has the field `spec.postgres.ledger`, it is On: then the record of a role is in its database. `--no-ledger` leaves
-the record in etcd.
+The DataPlatform is the ledger (`spec.postgres.ledger: Enabled`): the record of a role is in its database. `--no-ledger` leaves the record
+in etcd.
 """
 
 import http.client
@@ -204,7 +204,7 @@ def set_ledger(site: Site) -> bool:
     (version,) = site.cluster.call("GET", path).body["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     if "ledger" in spec["postgres"]["properties"] and "--no-ledger" not in sys.argv[1:]:
-        for mode in ("Joining", "On"):  # no token was used yet, which is why nothing has to expire in between
+        for mode in ("Joining", "Enabled"):  # no token was used yet, which is why nothing has to expire in between
             site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"ledger": mode}})
             site.wait_for_platform(WAREHOUSE)
         return True

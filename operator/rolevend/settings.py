@@ -53,6 +53,13 @@ class Settings(BaseModel):
         le=60,
         description="Maximum age of a role of the API that is not Ready, before the operator ends it. Its call times out earlier.",
     )
+    record_seconds: float = Field(0.5, gt=0, le=10, description="Interval between reads of the roles that databases record.")
+    projections_per_second: float = Field(
+        10,
+        ge=0,
+        le=1000,
+        description="Maximum rate of VendedRoles that show roles which a database records. 0: none is shown.",
+    )
     deaf_after_seconds: float = Field(60, gt=0, description="Seconds without an event of an existing object until the watch is stale.")
     profile_unused_seconds: float = Field(3600, ge=0, description="Seconds until an unused profile is deleted.")
     platform_workers: int = Field(
@@ -82,6 +89,19 @@ class ApiSettings(Settings):
     api_tls_key_file: Path | None = Field(None, description="Its key, in PEM.")
     api_max_header_bytes: int = Field(
         32_768, ge=8192, le=1_048_576, description="Maximum bytes of the request line and headers of a call, together."
+    )
+    api_record: str = Field(
+        "Database",
+        pattern="^(Database|Kubernetes)$",
+        description="Where roles are recorded while a DataPlatform is the ledger. Kubernetes: each is a VendedRole. Used tokens stay in the"
+        " ledger.",
+    )
+    api_unreachable_cluster_seconds: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        description="For how long roles that a database records are vended while the Kubernetes API does not answer. Three seconds are"
+        " always allowed.",
     )
     api_read_seconds: float = Field(
         10,

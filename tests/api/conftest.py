@@ -6,8 +6,9 @@ import pytest
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
-from tests.support.calling import Doors
+from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
+from tests.support.recorded import Trail, ledger_on, recording
 from tests.support.site import Site
 from tests.support.tenancy import Tenant
 
@@ -34,3 +35,24 @@ def tenant(site: Site) -> Iterator[Tenant]:
 @pytest.fixture
 def proven(tenant: Tenant) -> Proven:
     return Proven(tenant)
+
+
+@pytest.fixture(scope="module")
+def on_record(site: Site) -> Iterator[None]:
+    """The warehouse is the ledger for the tests of one file."""
+    with ledger_on(site):
+        yield
+
+
+@pytest.fixture
+def recorder(on_record: None, proven: Proven, doors: Doors) -> Caller:
+    """An agent whose roles the warehouse records, at both replicas."""
+    doors.site.ensure_operator()
+    first = recording(Caller(proven.ready_to_ask(), doors.first))
+    recording(Caller(proven, doors.second))
+    return first
+
+
+@pytest.fixture
+def trail(doors: Doors) -> Trail:
+    return Trail(doors)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from testbed.installation import ApiProcess
 from tests.support import tokens
 from tests.support.attacking import ROLES, Arena, Made, Tried, overhearing
 from tests.support.calling import Doors
+from tests.support.ledger import become, has_lease
 from tests.support.site import AGENTS, UNADMITTED, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.tokens import encode, header, key, public, token, written
@@ -508,3 +510,41 @@ def test_a_flood_of_tokens_fills_no_disk_and_hides_nothing_of_an_agents_own(aren
     assert written_down + sum(left_out) == many
     assert left_out
     assert MOST_AT_ONCE <= written_down < many
+
+
+@pytest.fixture
+def ledger(site: Site) -> Iterator[None]:
+    """The warehouse alone records used tokens."""
+    become(site, "Joining")
+    become(site, "Enabled")
+    yield
+    become(site, "Joining")
+    become(site, "Disabled")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_with_a_ledger_a_token_of_one_door_is_refused_at_the_other(arena: Arena, tenant: Tenant):
+    own = Arena(tenant, arena.doors)
+    for api in (arena.doors.first, arena.doors.second):
+        eventually(lambda api=api: leaves_no_lease(own, api))
+    by_kubectl, by_http = str(uuid4()), str(uuid4())
+    at_kubectl, at_http = own.proven.token(jti=by_kubectl), own.proven.token(jti=by_http)
+
+    own.proven.ask(at_kubectl).ready()
+    assert own.vend(at_http).answer.status_code == 201
+
+    for api in (arena.doors.first, arena.doors.second):
+        own.vend(at_kubectl, api=api).problem(403, "TokenReplayed")
+        own.vend(at_http, api=api).problem(403, "TokenReplayed")
+    for text in (at_kubectl, at_http):
+        own.proven.ask(text).refused("TokenReplayed", granted="False")
+    assert not has_lease(own.proven, by_kubectl)
+    assert not has_lease(own.proven, by_http)
+
+
+def leaves_no_lease(arena: Arena, api: ApiProcess) -> bool:
+    """True as soon as the replica has read that the ledger is on."""
+    token_id = str(uuid4())
+    answer = arena.vend(arena.proven.token(jti=token_id), api=api).answer
+    assert answer.status_code == 201, answer.text
+    return not has_lease(arena.proven, token_id)

@@ -113,6 +113,7 @@ SCENES: Mapping[str, Scene] = {
         seconds=900,
     ),
     "RolevendOrphanRole": Scene([counter("rolevend_orphan_roles_total", 0, 1, **WAREHOUSE)]),
+    "RolevendUnsealedRecord": Scene([counter("rolevend_unsealed_records_total", 0, 1, **WAREHOUSE)]),
     "RolevendAgentRunsAway": Scene(
         [
             counter("rolevend_curbed_total", 0.2, 2, act="Cancelled", **WAREHOUSE),

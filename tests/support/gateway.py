@@ -31,6 +31,10 @@ class Gateway:
         self._blocked = True
         self.freeze()
 
+    def unblock(self) -> None:
+        """Whatever connects from now on gets through."""
+        self._blocked = False
+
     def hang_up(self) -> None:
         """Everything that is connected hears the end of it, and may connect anew."""
         for each in list(self._open):

@@ -70,7 +70,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         ],
     },
     "DataPlatform": {
-        "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096},
+        "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096, "ledger": "Disabled"},
         "allowUnattested": False,
         "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
@@ -271,6 +271,7 @@ SPOILED: Final = (
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.maxTempFileMebibytes", number) for number in (0, 524289)),
     *(Spoiled("DataPlatform", "spec.agents[0].roleLimits.idleReleaseSeconds", number) for number in (59, 86401)),
     *(Spoiled("DataPlatform", "spec.postgres.port", number) for number in (0, 65536, "5432")),
+    *(Spoiled("DataPlatform", "spec.postgres.ledger", value) for value in ("on", "", True, 1)),
     *(Spoiled("DataPlatform", "spec.postgres.scramIterations", number) for number in (0, 100_001, "4096")),
     *(Spoiled("AccessPolicy", "spec.masks[1].partial.keepLast", number) for number in (0, 65)),
     # What must be there

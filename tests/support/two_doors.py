@@ -14,9 +14,12 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from rolevend.api.authenticator import Authenticator
+from rolevend.api.cluster_consent import ClusterConsent
+from rolevend.api.confirmations import Confirmations
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem, error_problem
 from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.schemas import VendRequest
@@ -35,7 +38,7 @@ from rolevend.kube.client import SECRETS, VENDED_ROLES, Body, KubeClient
 from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.token_replay import TokenReplayStore
-from rolevend.model import PlatformName, RoleName, Uid, Version
+from rolevend.model import ClusterId, PlatformName, RoleName, Uid, Version
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.build_progress import BuildProgressReporter
@@ -45,7 +48,9 @@ from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
+from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.store import RoleStore
+from rolevend.roles.token_ledger import TokenLedger
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
@@ -98,7 +103,8 @@ class World:
         self.of_operator, self.of_api = Connected(self.databases, builds=True), Connected(self.databases, builds=False)
         check = TokenCheck(KeyStore(_unread, self.now, lambda: 0.0), self.now)
         check.follow(tokens.PROVIDERS)
-        users = UserAuthenticator(cluster, check, TokenReplayStore(cluster, _SYSTEM, self.now), self.now)
+        used = TokenLedger(TokenReplayStore(cluster, _SYSTEM, self.now), cast(PlatformRegistry, self.of_operator), self)
+        users = UserAuthenticator(cluster, check, used, self.now)
         recorder = AuditRecorder(self.trail, HandleRegistry(cluster, _SYSTEM), self.now)
         objects = VendedRoleWriter(cluster, self.now)
         self._operator(users, recorder, objects, metrics)
@@ -122,12 +128,14 @@ class World:
         index = VendedRoleIndex(cast(KubeClient, self.server), self.now)
         informer = index.informer
         self.server.listeners.append(lambda event, body: informer.drop(body) if event == "DELETED" else informer.on_upsert(body))
+        platforms = cast(PlatformRegistry, self.of_api)
+        consent = ClusterConsent(cast(KubeClient, self.server), lambda: 0.0)
         self.service = VendService(
             Authenticator(check, users, RefusalLog(recorder, lambda: 0.0)),
-            VendedRoleRepository(objects, index, uuid4),
-            Vender(self, cast(PlatformRegistry, self.of_api), recorder, objects, metrics, secrets.token_bytes),
+            VendedRoleRepository(objects, index, uuid4, ClusterId("cluster")),
+            RecordedRoles(self, platforms, objects, LeaseSeal(b"k" * 32), consent, Confirmations(platforms)),
+            Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(lambda: 0.0),
-            metrics,
             timedelta(seconds=9),
         )
 

@@ -19,6 +19,7 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import values
 from rolevend.model import ObjectName, User
+from rolevend.plan import TokenUse
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
 from rolevend.telemetry.timing import VendStep, timed
 
@@ -136,14 +137,27 @@ class PresentedToken:
 
     authenticator: Authenticator
     user: AuthenticatedUser
+    with_role: bool = False
+    """True if the platform redeems it, in the transaction that creates the role."""
+
+    @property
+    def use(self) -> TokenUse | None:
+        """Return the token's use, if the platform redeems it with the role, or None."""
+        proven = self.user.proven
+        return None if proven is None or not self.with_role else self.authenticator.users.use(proven)
 
     async def redeem(self, request: Request, *, final: bool) -> None:
         """Redeem the token. Raises Problem if it was redeemed for another object."""
         proven, users = self.user.proven, self.authenticator.users
-        if proven is None:
+        if proven is None or self.with_role:
             return
         try:
             with timed(VendStep.TAKE_TOKEN):
                 await (users.redeem if final else users.require_unredeemed)(proven, request)
         except TokenRefused as error:
-            raise await self.authenticator.refused_user(error, proven.token.digest, request.agent, request.request_id) from error
+            raise await self.refused(error, request) from error
+
+    async def refused(self, error: TokenRefused, request: Request) -> Exception:
+        """Record that the token was refused, and return the error to raise."""
+        digest = self.user.proven.token.digest if self.user.proven else ""
+        return await self.authenticator.refused_user(error, digest, request.agent, request.request_id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName
-from rolevend.roles.state import is_let_go
+from rolevend.roles.state import is_let_go, recorded_uid
 
 
 class VendedRoleIndex:
@@ -60,6 +60,8 @@ class _ByAgent(Informer):
         self.by_agent: dict[ObjectName, set[tuple[str, str]]] = defaultdict(set)
 
     def on_upsert(self, item: Body) -> None:
+        if recorded_uid(item) is not None:  # it only shows a role that a database records
+            return
         item["metadata"].pop("managedFields", None)  # longer than the rest of the object
         item.get("status", {}).pop("kopf", None)
         super().on_upsert(item)

@@ -22,6 +22,7 @@ from rolevend.errors import (
     PlatformUnavailable,
     ProfileNotBuilt,
     RolevendError,
+    TooManyRoles,
     TooManyUnknownUsers,
     Unavailable,
 )
@@ -172,6 +173,8 @@ def error_problem(error: RolevendError) -> Problem:
             return Problem(503, "NotServed", _NOT_SERVED, retry_after=RETRY_SECONDS)
         case TooManyUnknownUsers():
             return Problem(403, "TooManyUnknownUsers", str(error).removeprefix("spec.user: "), field="user")
+        case TooManyRoles():
+            return Problem(429, TOO_MANY, "the agent has its maximum of roles; release one", retry_after=_QUOTA_SECONDS)
         case Conflict():
             # An agent must not learn who owns the handle: the conditions of Agent and UserAttributes name the owner.
             return Problem(

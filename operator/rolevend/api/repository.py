@@ -1,4 +1,4 @@
-"""The object of a call on the API server: create or find it, set it Ready, and undo it if the call fails.
+"""The role of a call, and its object on the API server: create or find it, set it Ready, and undo it if the call fails.
 
 If the call has a key, the name of its object depends only on key and agent, so that every replica finds the same object. The digest
 identifies the request.
@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 from uuid import UUID
 
 from rolevend.api.authenticator import AuthenticatedUser
@@ -23,14 +23,16 @@ from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
 from rolevend.kinds import API_VERSION, FINALIZER, REQUEST_ID, VendedRole, parse
 from rolevend.kinds.shared import CALL, HANDLES
 from rolevend.kube.client import Body, NotFound, ResourceConflict
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ClusterId, ObjectName, PlatformName, Uid
 from rolevend.model import Task as CoreTask
 from rolevend.naming import length_prefixed
+from rolevend.plan import TokenUse
 from rolevend.platforms.protocol import EndReason
-from rolevend.roles.decision import PlatformGrant
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.door import LeaseRecorder
 from rolevend.roles.objects import VendedRoleWriter, is_ending
 from rolevend.roles.quota import within_quota
-from rolevend.roles.state import NOTHING_BEGUN, for_deletion, role_request
+from rolevend.roles.state import NOTHING_BEGUN, for_deletion, recorded_uid, role_request, role_requests
 from rolevend.roles.status import build_progress, ended_status, needs_person
 
 _LONGEST_PREFIX: Final = 60
@@ -41,6 +43,53 @@ _ASKED: Final = (
     "expiration_seconds",
 )
 """The fields that are equal in repeated requests of one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendCall:
+    """The facts of a call that the decision does not have."""
+
+    digest: str
+    """Of its body."""
+    keyed: bool
+    """True if the role's name comes from an Idempotency-Key."""
+    token: TokenUse | None
+    """The token that the platform is to redeem, or None."""
+    most_live: int | None
+    """How many roles of the agent its platform may record at most; None: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRole:
+    role: VendedRole
+    requests: tuple[Request, ...]
+    """One for each platform of the role."""
+    is_new: bool
+    """True if this call opened it; otherwise an earlier call with its key did."""
+    role_decision: RoleDecision | None = None
+    """The decision on exactly these requests; None: they must be decided."""
+    recorder: LeaseRecorder | None = None
+    """None: the role is an object in Kubernetes."""
+
+
+class OpenedRoles(Protocol):
+    """Where the roles of calls are recorded."""
+
+    async def open(self, grants: Sequence[PlatformGrant], call: VendCall) -> OpenedRole:
+        """Return the role of the call: a new one, or that of an earlier call with its key. Raises Problem."""
+        ...
+
+    async def ready(self, opened: OpenedRole, status: Body) -> None:
+        """Record that the role is Ready. Raises Problem if it ends: then no credential is returned."""
+        ...
+
+    def confirm(self, opened: OpenedRole) -> None:
+        """Record soon that the answer with the credential was sent. Returns at once."""
+        ...
+
+    async def undo(self, opened: OpenedRole, *, untouched: bool) -> None:
+        """End a role that could not be completed. If that fails, the operator ends it in seconds. `untouched`: it was not created."""
+        ...
 
 
 def prefix(agent: Agent) -> str:
@@ -54,6 +103,17 @@ def name_of(agent: Agent, key: str) -> str:
     return f"{prefix(agent)}{digest[:32]}"
 
 
+def uid_of(cluster: ClusterId, agent: Agent, key: str, platforms: Sequence[str]) -> UUID:
+    """Return the uid of a recorded role for this agent, key and platforms, the same in every replica.
+
+    It is another one in each cluster, because their roles may be in one database under names that the uid distinguishes. It is another one
+    for other platforms, because no transaction spans two databases: by one uid in both the operator would follow one of the roles alone.
+    """
+    content = length_prefixed("uid", cluster, agent.name.namespace, agent.name.name, key, *platforms)
+    digest = hashlib.sha256(content).digest()
+    return UUID(bytes=digest[:16], version=4)
+
+
 def digest_of(question: VendRequest) -> str:
     """Return the digest of all members. It does not reveal the token."""
     token = question.user_token.get_secret_value() if question.user_token else ""
@@ -65,9 +125,10 @@ def _digest_of_intent(task: CoreTask) -> Body:
     return {"intentDigest": task.intent_digest} if task.intent_digest else {}
 
 
-def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> Body:
+def body_of(grants: Sequence[PlatformGrant], digest: str) -> Body:
     """Return the object for these grants. `digest` is that of the request. The object's handles name its role from the start."""
     draft, granted = grants[0].request, grants[0].granted
+    name = draft.name
     narrowed = [{"schema": each.schema, "table": each.name} for each in draft.resources or ()]
     spec = {
         "agentRef": {"name": draft.agent.name},
@@ -92,21 +153,24 @@ def body_of(grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> B
 
 
 class VendedRoleRepository:
-    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, identifier: Callable[[], UUID]) -> None:
+    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, identifier: Callable[[], UUID], cluster: ClusterId) -> None:
         self._objects = objects
         self._index = index
         self._identifier = identifier
+        self._cluster = cluster
 
-    def drafts(self, agent: Agent, question: VendRequest, user: AuthenticatedUser, request_id: str) -> tuple[Request, ...]:
-        """Return the requests of the future object, under a uid that no object has."""
-        uid = self._identifier()
+    def drafts(
+        self, agent: Agent, question: VendRequest, user: AuthenticatedUser, request_id: str, key: str | None = None
+    ) -> tuple[Request, ...]:
+        """Return the requests of the call. With a key, name and uid are the same in every replica. An object has another uid."""
+        uid = uid_of(self._cluster, agent, key, question.platforms) if key else self._identifier()
         first = Request(
-            name=ObjectName(agent.name.namespace, f"{prefix(agent)}{uid.hex}"),
+            name=ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{uid.hex}"),
             uid=Uid(str(uid)),
             agent=agent.name,
             user=user.user,
             platform=PlatformName(question.platforms[0]),
-            created_at=self._objects.now(),
+            created_at=self._objects.now().replace(microsecond=0),  # as Kubernetes states it
             expiration_seconds=question.expiration_seconds,
             purpose=question.purpose,
             resources=question.tables,
@@ -119,33 +183,42 @@ class VendedRoleRepository:
         )
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
-    def name(self, agent: Agent, key: str | None) -> ObjectName:
-        """Return the name of the call's object. With a key it is the same in every replica."""
-        return ObjectName(agent.name.namespace, name_of(agent, key) if key else f"{prefix(agent)}{self._identifier().hex}")
+    def has(self, name: ObjectName) -> bool:
+        """True if the watch has seen an object of this name."""
+        return self._index.get(name) is not None
 
-    def decide(self, name: ObjectName, request: Request, snapshot: Snapshot) -> Decision:
+    def count(self, agent: ObjectName) -> int:
+        """Return how many objects of the agent have a role, or will have one."""
+        return self._index.count(agent)
+
+    def decide(self, request: Request, snapshot: Snapshot) -> Decision:
         """Return the decision of `snapshot`, within the agent's quota. An object that exists counts already."""
         decision = snapshot.decide(request)
-        if self._index.get(name) is not None:
-            return decision
-        return within_quota(request, decision, snapshot, self._index.count(request.agent))
+        return decision if self.has(request.name) else within_quota(request, decision, snapshot, self.count(request.agent))
 
-    async def open(self, grants: Sequence[PlatformGrant], name: ObjectName, digest: str) -> tuple[VendedRole, bool]:
-        """Return the object of this request, and True if this call created it. Raises Problem."""
+    async def open(self, grants: Sequence[PlatformGrant], call: VendCall) -> OpenedRole:
+        """See OpenedRoles."""
+        role, is_new = await self._create_or_find(grants, call.digest)
+        return OpenedRole(role, role_requests(role), is_new)
+
+    async def _create_or_find(self, grants: Sequence[PlatformGrant], digest: str) -> tuple[VendedRole, bool]:
+        name = grants[0].request.name
         try:
-            return parse(VendedRole, await self._objects.create(body_of(grants, name, digest), name.namespace)), True
+            return parse(VendedRole, await self._objects.create(body_of(grants, digest), name.namespace)), True
         except ResourceConflict:
             pass
         try:
             there = await self._objects.read(name)
         except NotFound as error:
             raise role_ended(name.name) from error
+        if recorded_uid(there) is not None:  # it only shows a role, of whose database the caller asked before
+            raise role_ended(name.name)
         if there["metadata"].get("annotations", {}).get(CALL) != digest:
-            raise _conflict("another request used the same key before; use a new key for each request")
-        if not _is_of(there, grants[0].request):  # an account that may create VendedRoles chooses their names and annotations
-            raise _conflict(
-                "the name of this key belongs to an object that this API did not create for this agent and user; use another key"
-            )
+            raise key_conflict(ANOTHER_BODY)
+        if not is_of(
+            role_request(for_deletion(there)), grants[0].request
+        ):  # an account that may create VendedRoles chooses their names and annotations
+            raise key_conflict(ANOTHER_OWNER)
         if is_ending(there):
             raise role_ended(name.name)
         # The first call may still run: this one must not write Pending over Ready.
@@ -161,8 +234,12 @@ class VendedRoleRepository:
         problem, progress = error_problem(error), None if role is None else build_progress(role)
         return replace(problem, detail=f"{problem.detail} ({progress})") if progress else problem
 
-    async def ready(self, role: VendedRole, status: Body) -> None:
-        """Write that the role is Ready. Raises Problem if the object ends: then no credential is returned."""
+    def confirm(self, opened: OpenedRole) -> None:
+        """An object that is Ready needs no confirmation."""
+
+    async def ready(self, opened: OpenedRole, status: Body) -> None:
+        """See OpenedRoles."""
+        role = opened.role
         try:
             body = await self._objects.write_status(_name(role), role.uid, status)
         except (NotFound, ResourceConflict) as error:
@@ -170,12 +247,10 @@ class VendedRoleRepository:
         if is_ending(body):
             raise role_ended(role.name)
 
-    async def undo(self, role: VendedRole, *, untouched: bool) -> None:
-        """End a role that could not be completed. If that fails, the operator ends it in seconds.
-
-        `untouched`: no platform can have a role, unless another process wrote to the object since it was created. That may be another
-        call with its key, which then creates the role, or fails because of this write.
-        """
+    async def undo(self, opened: OpenedRole, *, untouched: bool) -> None:
+        """See OpenedRoles. If `untouched`, another process may have written to the object since it was created: another call with
+        its key, which then creates the role, or fails because of this write."""
+        role = opened.role
         with contextlib.suppress(RolevendError, TimeoutError):
             async with asyncio.timeout(MAX_UNDO_SECONDS):
                 if untouched:
@@ -189,14 +264,17 @@ def _name(role: VendedRole) -> ObjectName:
     return ObjectName(role.namespace, role.name)
 
 
-def _conflict(cause: str) -> Problem:
+ANOTHER_BODY: Final = "another request used the same key before; use a new key for each request"
+ANOTHER_OWNER: Final = "the name of this key belongs to a role that this API did not create for this agent and user; use another key"
+
+
+def key_conflict(cause: str) -> Problem:
     return Problem(409, "IdempotencyConflict", cause, field="Idempotency-Key")
 
 
-def _is_of(there: Body, draft: Request) -> bool:
-    """True if the API created the object for the same request. Admission allows `delivery: Response` only to the API, and stamps the
-    creator of every other object."""
-    found = role_request(for_deletion(there))
+def is_of(found: Request, draft: Request) -> bool:
+    """True if the API created the role for the same request. Admission allows `delivery: Response` only to the API, and stamps the creator
+    of every other object."""
     return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
 
 

@@ -1,55 +1,81 @@
 """List, get and release the roles of one agent. A role of another agent is answered as if it did not exist."""
 
 import logging
-from typing import Final
 
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem
+from rolevend.api.recorded_roles import LONGEST_RELEASE_SECONDS, RecordedRoles
 from rolevend.decision.admission import Agent
 from rolevend.errors import AuditUnavailable
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body, NotFound
 from rolevend.model import ObjectName
+from rolevend.platforms.protocol import RecordedLease
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.recorded import vended_role_body
 from rolevend.roles.state import assigned_role_name, role_request
-
-LONGEST_RELEASE_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
 
 class RoleService:
-    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, recorder: AuditRecorder) -> None:
+    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, recorded: RecordedRoles, recorder: AuditRecorder) -> None:
         self._objects = objects
+        self._recorded = recorded
         self._index = index
         self._recorder = recorder
 
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
-        """Start the end of the role. Return None if it is gone, otherwise its object. Raises Problem if it is not the agent's."""
-        seen = self._index.get(ObjectName(agent.name.namespace, name))  # owner and uid never change
+        """End the role. Return None if it is gone, otherwise the role. Raises Problem if it is not the agent's."""
+        place = ObjectName(agent.name.namespace, name)
+        seen = self._index.get(place)  # owner and uid never change
+        recorded = await self._recorded.named(place) if seen is None else None
+        if recorded is not None:
+            platform, found = recorded
+            role = self._shown(found, agent, name)
+            await self._record_release(role, request_id)
+            return None if await self._recorded.release(platform, found) else await self.own(agent, name)
         role = _own(seen, agent) or await self.own(agent, name)
-        try:
-            await self._recorder.release_requested(role_request(role), assigned_role_name(role), request_id)
-        except AuditUnavailable as error:
-            _log.error("cannot record a release: %s", error, extra={"object": name, "request_id": request_id})  # the role ends in any case
-        await self._objects.delete(ObjectName(role.namespace, role.name), role.uid)
-        if await self._index.gone(ObjectName(role.namespace, role.name), role.uid, LONGEST_RELEASE_SECONDS):
+        await self._record_release(role, request_id)
+        await self._objects.delete(place, role.uid)
+        if await self._index.gone(place, role.uid, LONGEST_RELEASE_SECONDS):
             return None
         return await self.own(agent, name)
 
-    async def own(self, agent: Agent, name: str) -> VendedRole:
-        """Return the agent's VendedRole of this name from the API server. Raises Problem."""
+    async def _record_release(self, role: VendedRole, request_id: str) -> None:
         try:
-            body = await self._objects.read(ObjectName(agent.name.namespace, name))
+            await self._recorder.release_requested(role_request(role), assigned_role_name(role), request_id)
+        except AuditUnavailable as error:  # the role ends in any case
+            _log.error("cannot record a release: %s", error, extra={"object": role.name, "request_id": request_id})
+
+    async def own(self, agent: Agent, name: str) -> VendedRole:
+        """Return the agent's VendedRole of this name as it is recorded now. Raises Problem."""
+        place = ObjectName(agent.name.namespace, name)
+        seen = self._index.get(place)
+        if seen is None and (recorded := await self._recorded.named(place)) is not None:
+            return self._shown(recorded[1], agent, name)
+        try:
+            body = await self._objects.read(place)
         except NotFound:
             body = None
         if (role := _own(body, agent)) is None:
-            raise Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
+            raise _no_role(name)
         return role
 
-    def all_of(self, agent: Agent) -> list[VendedRole]:
-        return [parse(VendedRole, body, unknown="ignore") for body in self._index.of(agent.name)]
+    def _shown(self, recorded: RecordedLease, agent: Agent, name: str) -> VendedRole:
+        """Return the recorded role. Raises Problem if it is not the agent's, or gone."""
+        if recorded.dropped_at is not None or (role := _own(vended_role_body(recorded), agent)) is None:
+            raise _no_role(name)
+        return role
+
+    async def all_of(self, agent: Agent) -> list[VendedRole]:
+        objects = [parse(VendedRole, body, unknown="ignore") for body in self._index.of(agent.name)]
+        return sorted([*objects, *await self._recorded.of(agent.name)], key=lambda role: role.name)
+
+
+def _no_role(name: str) -> Problem:
+    return Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
 
 
 def _own(body: Body | None, agent: Agent) -> VendedRole | None:

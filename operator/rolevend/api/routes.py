@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from rolevend import __version__
@@ -80,7 +81,8 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         answer = await vends.vend(agent, question, key, request.state.request_id)
         if key is None and await request.is_disconnected():
             await roles.release(agent, answer.request.name.name, request.state.request_id)  # the credential was never delivered
-        return _Json(responses.vended(answer), 201, {"Location": f"{ROLES}/{answer.request.name.name}"})
+        headers = {"Location": f"{ROLES}/{answer.request.name.name}"}
+        return _Json(responses.vended(answer), 201, headers, background=BackgroundTask(answer.confirm))
 
     @app.get(
         ROLES,
@@ -92,7 +94,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
     )
     async def own_roles(agent: agent_type) -> Response:
         platforms = snapshots.snapshot.platforms
-        found = VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in roles.all_of(agent)))
+        found = VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in await roles.all_of(agent)))
         return _Json(responses.as_json(found))
 
     @app.get(

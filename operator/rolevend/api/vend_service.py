@@ -7,20 +7,29 @@ user's token, which is redeemed for that object. The answer comes last, when the
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
-from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
+from rolevend.api.authenticator import Authenticator, PresentedToken
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
 from rolevend.api.rate_limiter import RateLimiter
-from rolevend.api.repository import VendedRoleRepository, digest_of, role_ended
+from rolevend.api.recorded_roles import RecordedRoles
+from rolevend.api.repository import (
+    OpenedRole,
+    OpenedRoles,
+    VendCall,
+    VendedRoleRepository,
+    digest_of,
+    role_ended,
+)
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
-from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError
+from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError, TokenUsed, TooManyRoles
 from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import NotFound, ResourceConflict
 from rolevend.model import PlatformName
@@ -29,16 +38,18 @@ from rolevend.platforms.protocol import Credential
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.protocols import AsyncPlatform
-from rolevend.roles.quota import TOO_MANY
-from rolevend.roles.state import role_requests
+from rolevend.roles.quota import TOO_MANY, within_quota
 from rolevend.roles.store import RoleRecord
+from rolevend.roles.user_authenticator import replayed
 from rolevend.roles.vender import GrantWithdrawn, NotVendableEverywhere, RoleEnding, Vender, not_connected
-from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import VendStep, observe, timed
+from rolevend.telemetry.timing import VendStep, timed
 
 MAX_BUILD_SECONDS: Final = 5.0
 """Maximum time that a call waits until the operator has built its profiles."""
 _POLL_SECONDS: Final = 0.025
+_NOT_MADE: Final = (TokenUsed, TooManyRoles, Overtaken)
+"""Errors of the transaction that would have recorded a role: it created nothing. A role of this name is that of another call with the key,
+and is left to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +87,18 @@ class ResponseCredentialStore:
         """Remove the credential from the answer."""
 
 
+def noop() -> None:
+    """Confirm nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class VendAnswer:
     grants: tuple[PlatformGrant, ...]
     """The grants of the created roles; at least one."""
     credentials: Mapping[PlatformName, Credential]
     skipped: tuple[SkippedPlatform, ...] = ()
+    confirm: Callable[[], None] = noop
+    """To be called when the answer was sent."""
 
     @property
     def request(self) -> Request:
@@ -113,17 +130,17 @@ class VendService:
         self,
         authenticator: Authenticator,
         repository: VendedRoleRepository,
+        recorded: RecordedRoles,
         vender: Vender,
         limiter: RateLimiter,
-        metrics: Metrics,
         patience: timedelta,
     ) -> None:
         """`patience` is the maximum time of a call, slightly less than the operator's limit."""
         self._authenticator = authenticator
         self._repository = repository
+        self._recorded = recorded
         self._vender = vender
         self._limiter = limiter
-        self._metrics = metrics
         self._patience = patience
 
     async def decide(self, agent: Agent, question: VendRequest, request_id: str) -> RoleDecision:
@@ -142,31 +159,68 @@ class VendService:
         self._limiter.require_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
-        drafts = self._repository.drafts(agent, question, user, request_id)
-        name = self._repository.name(agent, key)
-        role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(name, request, snapshot))
+        drafts = self._repository.drafts(agent, question, user, request_id, key)
+        role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(request, snapshot))
         await self._require_granted(None, role_decision, snapshot)
         grants, skipped = self._connected(role_decision)
+        store, token = await self._store(grants, PresentedToken(self._authenticator, user), snapshot, key)
+        most_live = await self._most_recorded(grants[0].request, snapshot) if store is self._recorded else None
+        call = VendCall(digest_of(question), key is not None, token.use, most_live)
         with timed(VendStep.CREATE_OBJECT):
-            role, is_new = await self._repository.open(grants, name, digest_of(question))
+            opened = await store.open(grants, call)
         credentials = ResponseCredentialStore()
-        door = Door(credentials, AwaitedProfiles(), PresentedToken(self._authenticator, user), created_object=is_new, started=started)
+        door = Door(credentials, AwaitedProfiles(), token, opened.is_new, opened.recorder, started)
         try:
-            answer = await self._in_time(self._create(role, user, door, credentials))
+            answer = await self._in_time(self._create(store, opened, door, token, snapshot))
         except BaseException as error:
-            if is_new and not (key and is_retryable(error)):
-                await asyncio.shield(self._repository.undo(role, untouched=not credentials.by_platform))
+            if opened.is_new and not (key and is_retryable(error)):
+                causes = (error, error.__cause__)
+                not_made = opened.recorder is not None and any(isinstance(each, _NOT_MADE) for each in causes)
+                untouched = not credentials.by_platform or not_made
+                await asyncio.shield(store.undo(opened, untouched=untouched))
             raise
-        observe(self._metrics.vend_step_seconds)
-        return replace(answer, skipped=(*_not_in_object(answer, drafts, skipped), *answer.skipped))
+        self._vender.observe_steps()
+        all_skipped = (*_not_in_object(answer, drafts, skipped), *answer.skipped)
+        return replace(answer, credentials=credentials.by_platform, skipped=all_skipped, confirm=partial(store.confirm, opened))
 
-    async def _create(self, role: VendedRole, user: AuthenticatedUser, door: Door, credentials: ResponseCredentialStore) -> VendAnswer:
-        requests = [replace(each, token=user.token, proof=user.proof) for each in role_requests(role)]
-        snapshot, record = self._vender.snapshot, RoleRecord()
-        role_decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
-        await self._require_granted(role, role_decision, snapshot)
+    async def _store(
+        self, grants: Sequence[PlatformGrant], token: PresentedToken, snapshot: Snapshot, key: str | None
+    ) -> tuple[OpenedRoles, PresentedToken]:
+        """Return where the role is recorded, and who redeems the token: the platform's database, or an object in Kubernetes, as for an
+        earlier call with the same key."""
+        request, ledger = grants[0].request, snapshot.ledger
+        if ledger is None:
+            return self._repository, token
+        is_recorded = key is not None and await self._recorded.has(request)
+        if is_recorded or (not self._repository.has(request.name) and await self._recorded.serves(grants, ledger)):
+            return self._recorded, replace(token, with_role=ledger.platform == request.platform)
+        if snapshot.most_live(request) is not None:  # objects alone are counted already
+            held = self._repository.count(request.agent) + await self._recorded.count(request.agent)
+            decision = within_quota(request, grants[0].granted, snapshot, held)
+            if isinstance(decision, Denied):
+                raise decision_problem(decision)
+        return self._repository, token
+
+    async def _most_recorded(self, request: Request, snapshot: Snapshot) -> int | None:
+        """Return how many roles of the agent its platform's database may record, beside its other roles; None: no limit."""
+        limit = snapshot.most_live(request)
+        if limit is None or snapshot.ledger is None:
+            return limit
+        elsewhere = self._repository.count(request.agent) + await self._recorded.count_elsewhere(request.agent, request.platform)
+        return max(0, limit - elsewhere)
+
+    async def _create(self, store: OpenedRoles, opened: OpenedRole, door: Door, token: PresentedToken, snapshot: Snapshot) -> VendAnswer:
+        """`snapshot` is that of the opened role's decision."""
+        role, record, role_decision = opened.role, RoleRecord(), opened.role_decision
+        if role_decision is None:
+            requests = [replace(each, token=token.user.token, proof=token.user.proof) for each in opened.requests]
+            snapshot = self._vender.snapshot
+            role_decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
+            await self._require_granted(role, role_decision, snapshot)
         try:
             result = await self._vender.vend(role, role_decision, snapshot, record, door)
+        except TokenUsed as error:
+            raise await token.refused(replayed(), opened.requests[0]) from error
         except (Overtaken, RoleEnding, NotFound, ResourceConflict) as error:
             raise role_ended(role.name) from error
         except ProfileNotBuilt as error:
@@ -176,8 +230,8 @@ class VendService:
         except GrantWithdrawn as error:
             raise Problem(403, "PolicyChanged", str(error)) from error
         with timed(VendStep.WRITE_READY):
-            await self._repository.ready(role, result.status)
-        return VendAnswer(result.created, credentials.by_platform, _skipped(role_decision, result.failed))
+            await store.ready(opened, result.status)
+        return VendAnswer(result.created, {}, _skipped(role_decision, result.failed))
 
     async def _require_granted(self, role: VendedRole | None, role_decision: RoleDecision, snapshot: Snapshot) -> None:
         """Raises Problem if a decision blocks the role, and records a denial. `role` is None before the object exists."""

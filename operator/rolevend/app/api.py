@@ -11,9 +11,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 from rolevend.api.authenticator import Authenticator
+from rolevend.api.cluster_consent import ClusterConsent
+from rolevend.api.confirmations import Confirmations
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.middleware import Tracing
 from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.role_service import RoleService
@@ -36,6 +39,8 @@ from rolevend.model import ClusterId
 from rolevend.platform_runtime.registry import PlatformRegistry, as_attested
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.seal import LeaseSeal
+from rolevend.roles.token_ledger import TokenLedger
 from rolevend.roles.user_authenticator import TokenReviewer, UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import ApiSettings
@@ -84,19 +89,24 @@ class Api:
         source = f"/rolevend/clusters/{cluster_id}/api"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        users = UserAuthenticator(cluster, check, TokenReplayStore(cluster, settings.namespace, now), now)
+        tokens = TokenLedger(TokenReplayStore(cluster, settings.namespace, now), self._platforms, self._observed)
+        users = UserAuthenticator(cluster, check, tokens, now)
         self._refusals = RefusalLog(recorder, time.monotonic)
         authenticator = Authenticator(check, users, self._refusals)
         objects = VendedRoleWriter(cluster, now)
+        self._confirmations = Confirmations(self._platforms)
+        consent = ClusterConsent(cluster, time.monotonic, settings.api_unreachable_cluster_seconds)
+        recorded = RecordedRoles(self._observed, self._platforms, objects, LeaseSeal(key), consent, self._confirmations)
+        recorded.records_new = settings.api_record == "Database"
         service = VendService(
             authenticator,
-            VendedRoleRepository(objects, self._index, uuid4),
+            VendedRoleRepository(objects, self._index, uuid4, cluster_id),
+            recorded,
             Vender(self._observed, self._platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(time.monotonic),
-            metrics,
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
-        routes = application(service, RoleService(objects, self._index, recorder), authenticator, self._observed)
+        routes = application(service, RoleService(objects, self._index, recorded, recorder), authenticator, self._observed)
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
@@ -112,12 +122,14 @@ class Api:
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._on_snapshot)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
+                tasks.append(parts.create_task(self._confirmations.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
                 freeze_gc()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()
         finally:
+            await self._confirmations.write()
             await self._platforms.stop()
             await self._refusals.write_left_out()
             await self._journal.close()

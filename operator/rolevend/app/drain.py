@@ -5,10 +5,12 @@ The operator drops the roles, so it must run meanwhile.
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from rolevend.errors import NotPermitted, Rejected, Unavailable
+from rolevend.api.cluster_consent import LONGEST_SECONDS
+from rolevend.errors import NotPermitted, Rejected, RolevendError, Unavailable
 from rolevend.kinds import API_VERSION, DataPlatform
 from rolevend.kube.client import (
     DEPLOYMENTS,
@@ -25,19 +27,21 @@ from rolevend.kube.client import (
     path_of,
 )
 from rolevend.platforms.protocol import EndReason
+from rolevend.roles.recorded import DRAINED_BECAUSE, DRAINED_BY
 from rolevend.roles.state import is_let_go
+from rolevend.snapshot.conditions.ledger import is_or_was_ledger
 from rolevend.snapshot.controller import ready_condition
 
 _POLL_SECONDS = 0.5
 _POLL_SECONDS_PER_THOUSAND = 1.0
 """Additional seconds for each thousand objects that are left, because each poll lists them all."""
+_CONSENT_SECONDS = LONGEST_SECONDS + 2.0
+"""After vending was closed, a running API creates recorded roles for this long: its last consent counts, and then its call ends."""
 _PROBE = "rolevend-drain"
 """The name of a VendedRole that is only created as a dry run, of its Agent, and of the field manager."""
 _CLOSED = "vending is closed"
 """The beginning of the policy's message."""
 _WHY = "rolevend.dev/closed-because"
-_REASON = "the operator is about to go"
-
 _FINISHES = "the API still finishes what it began"
 _OVER = ("Succeeded", "Failed")
 """Phases of pods in which nothing runs. An evicted pod stays for inspection."""
@@ -96,6 +100,8 @@ class Drain:
         self._deadline = deadline
         self._report = report
         self._sleep = sleep
+        self._has_ledger = False
+        """True if a DataPlatform is or was the ledger: only then databases record roles."""
 
     async def run(self, namespace: str, policy: str, *, api: str | None, platforms: bool) -> tuple[Left, ...]:
         owner = await self._find(policy)
@@ -110,9 +116,14 @@ class Drain:
         return left
 
     async def _end_all(self, stopped: _Stopped | None, *, platforms: bool) -> tuple[Left, ...]:
-        left = await self._end(VENDED_ROLES, "VendedRole", self._revoke)
+        objects, records = await asyncio.gather(self._end(VENDED_ROLES, "VendedRole", self._revoke), self._end_records())
+        left = (*objects, *records)
         if stopped and not left:  # a running API pod could vend when no operator drops
             left = await self._see_off(stopped)
+        if self._has_ledger and not left:  # a call that began before may have recorded a role since
+            if not stopped:
+                await self._sleep(min(_CONSENT_SECONDS, max(0.0, self._deadline - asyncio.get_running_loop().time())))
+            left = await self._end_records()
         if platforms and not left:  # the operator needs the DataPlatform to drop its roles
             left = await self._end(path_of(DataPlatform), "DataPlatform", self._delete_platform)
         return left
@@ -162,7 +173,7 @@ class Drain:
         binding = {
             "apiVersion": group,
             "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": policy, "annotations": {_WHY: _REASON}, "ownerReferences": [reference]},
+            "metadata": {"name": policy, "annotations": {_WHY: DRAINED_BECAUSE}, "ownerReferences": [reference]},
             "spec": {"policyName": policy, "validationActions": ["Deny"]},
         }
         with contextlib.suppress(ResourceConflict):  # somebody closed it before, and says another reason
@@ -215,12 +226,63 @@ class Drain:
             until = self._deadline - asyncio.get_running_loop().time()  # it polls once more at the deadline
             await self._sleep(max(0.0, min(until, _POLL_SECONDS + known / 1000 * _POLL_SECONDS_PER_THOUSAND)))
 
+    async def _end_records(self) -> tuple[Left, ...]:
+        """Have the operator end all roles that databases record, and return the platforms on which some are left at the deadline.
+
+        The request is in the status of each DataPlatform, as the reason of an end is in that of a VendedRole, so that the right to write
+        it includes no change of a spec. In the end it is withdrawn, because vending may open again.
+        """
+        request = secrets.token_hex(8)
+        asked: dict[str, str] = {}
+        known: tuple[str, ...] = ()
+        try:
+            while True:
+                try:
+                    left = await self._undrained(request, asked)
+                except (Unavailable, WatchExpired) as error:
+                    left = (Left("API server", "-", str(error)),)
+                if (names := tuple(each.name for each in left)) != known:
+                    self._report(f"DataPlatforms that may record live roles: {', '.join(names) or 'none'}")
+                    known = names
+                if not left or not self._has_time():
+                    return left
+                await self._sleep(max(0.0, min(_POLL_SECONDS, self._deadline - asyncio.get_running_loop().time())))
+        finally:
+            for name, uid in asked.items():
+                with contextlib.suppress(RolevendError):
+                    await self._request(name, uid, None)
+
+    async def _undrained(self, request: str, asked: dict[str, str]) -> tuple[Left, ...]:
+        """Ask the platforms that are not in `asked`, and return those that have not answered this request.
+
+        A platform that never answered the operator has no roles.
+        """
+        platforms = [item async for page in self._cluster.pages(path_of(DataPlatform)) for item in page["items"]]
+        self._has_ledger = self._has_ledger or any(map(is_or_was_ledger, platforms))
+        if not self._has_ledger:
+            return ()
+        left = []
+        for platform in platforms:
+            metadata, status = platform["metadata"], platform.get("status", {})
+            if "postgres" not in platform["spec"] or "serverIdentifier" not in status or status.get("drained") == request:
+                continue
+            if metadata["name"] not in asked:
+                await self._request(metadata["name"], metadata["uid"], request)
+                asked[metadata["name"]] = metadata["uid"]
+            left.append(Left("DataPlatform", metadata["name"], _undrained_message(platform)))
+        return tuple(left)
+
+    async def _request(self, name: str, uid: str, request: str | None) -> None:
+        patch = {"metadata": {"uid": uid}, "status": {"drainRequested": request}}
+        with contextlib.suppress(NotFound, ResourceConflict):  # it is gone already
+            await self._cluster.merge(path_of(DataPlatform), name, patch, None, "status")
+
     async def _revoke(self, role: Body) -> None:
         """Write the reason, then delete the object."""
         metadata = role["metadata"]
         if metadata.get("deletionTimestamp"):
             return
-        ended = {"reason": EndReason.REVOKED.value, "by": "rolevend drain", "message": _REASON}
+        ended = {"reason": EndReason.REVOKED.value, "by": DRAINED_BY, "message": DRAINED_BECAUSE}
         patch = {"metadata": {"uid": metadata["uid"]}, "status": {"ended": ended}}
         try:
             await self._cluster.merge(VENDED_ROLES, metadata["name"], patch, metadata["namespace"], "status")
@@ -243,3 +305,10 @@ def _name(body: Body) -> str:
 def _message(body: Body) -> str:
     ready = ready_condition(body)
     return str(ready["message"]) if ready else "no operator has looked at it"
+
+
+def _undrained_message(platform: Body) -> str:
+    ready = ready_condition(platform)
+    if ready is not None and ready["status"] != "True":
+        return f"its database may record live roles, and is not ready: {ready['message']}"
+    return "its database still records live roles; the operator's log names those that it cannot drop"

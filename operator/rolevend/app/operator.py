@@ -21,7 +21,11 @@ from rolevend.controllers.handlers import registry, run_kopf
 from rolevend.controllers.limit_enforcer import LimitEnforcer
 from rolevend.controllers.orphan_sweeper import OrphanSweeper
 from rolevend.controllers.platform_finalizer import PlatformFinalizer
+from rolevend.controllers.projector import Projector
 from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.record_drain import RecordDrain
+from rolevend.controllers.record_follower import RecordEnder, RecordFollower
+from rolevend.controllers.record_verifier import RecordVerifier
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
@@ -44,7 +48,10 @@ from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
+from rolevend.roles.record_writer import RecordDirectory, RecordWriter
+from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.store import RoleStore
+from rolevend.roles.token_ledger import TokenLedger
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
@@ -178,10 +185,11 @@ class OperatorParts:
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
         recorder = AuditRecorder(self._journal, handles, now, receipts_by(settings.receipt_key_file, source))
-        self._taken_tokens = TokenReplayStore(cluster, settings.namespace, now)
-        authenticator = UserAuthenticator(cluster, check, self._taken_tokens, now)
+        self._used_tokens = TokenLedger(TokenReplayStore(cluster, settings.namespace, now), self._platforms, self.observed)
+        authenticator = UserAuthenticator(cluster, check, self._used_tokens, now)
         credentials = CredentialSecrets(cluster, keys.credentials)
-        objects = VendedRoleWriter(cluster, now)
+        directory = RecordDirectory()
+        objects = RecordWriter(cluster, now, self._platforms, directory)
         drops = ImmediateDrops(self._platforms, metrics)
         builds = BuildProgressReporter(objects)
         quota = RoleQuota(self._roles, objects)
@@ -195,6 +203,11 @@ class OperatorParts:
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
+        self._projector = Projector(VendedRoleWriter(cluster, now), objects, directory, settings.projections_per_second)
+        ends = RecordEnder(self._platforms, directory, self._roles, self._watcher, self._dropper, self._projector)
+        verifier = RecordVerifier(LeaseSeal(keys.handles), metrics)
+        drain = RecordDrain(cluster, directory)
+        self._follower = RecordFollower(self.observed, self._platforms, directory, verifier, ends, drain)
         self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         self._platforms.add_poll_handler(self._on_polled)
@@ -204,6 +217,7 @@ class OperatorParts:
         self._platforms.measure(self._metrics)
         self._metrics.follow_providers(self._issuers.up)
         self.sweeper.measure()
+        self._metrics.projections_waiting.set(self._projector.waiting)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as watching:
@@ -221,13 +235,15 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._expiry.run(self._watcher.expire)))
                 tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
-                tasks.append(parts.create_task(self._taken_tokens.run()))
+                tasks.append(parts.create_task(self._used_tokens.run()))
                 # kopf starts when the snapshot is complete, so that each request is decided once.
                 await self._listed.wait()
                 tasks.append(parts.create_task(self.sweeper.run(self._reevaluator.retry)))
                 tasks.append(parts.create_task(self._curb.run()))
+                tasks.append(parts.create_task(self._follower.run(self._settings.record_seconds)))
+                tasks.append(parts.create_task(self._projector.run()))
                 freeze_gc()
-                await run_kopf(registry(self._watcher, self._reconciler, self._dropper), self._settings.kubeconfig, now)
+                await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()
         finally:

@@ -1,9 +1,10 @@
 """`rolevend who`: finds the agent and the user of a role in every place that keeps records. Each fact names its source.
 
 The record of a handle lasts as long as the operator's namespace, audit events as long as their files, the VendedRole until the role is
-gone, and the lease on the platform for a day more, on Snowflake for a week.
+gone, and the lease on the platform for a day more, on Snowflake for a week. A role that its database records may have no VendedRole.
 """
 
+import json
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,22 +14,32 @@ import psycopg
 from rolevend.audit.event_files import events_of
 from rolevend.audit.events import EventType
 from rolevend.decision.proof import Actor
-from rolevend.errors import PlatformUnavailable, RolevendError
-from rolevend.kinds import REQUESTED_BY, Agent, Resource, UserAttributes
+from rolevend.errors import NotPermitted, RolevendError
+from rolevend.kinds import REQUESTED_BY, Agent, DataPlatform, Resource, UserAttributes
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient, path_of
 from rolevend.kube.handles import HandleRegistry
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
-from rolevend.platforms.postgres.drop.drops import tombstone_of
+from rolevend.platforms.postgres.drop.drops import Tombstone, tombstone_of
+from rolevend.roles.state import recorded_uid
+from rolevend.snapshot.conditions.ledger import is_or_was_ledger
 from rolevend.snapshot.controller import ready_condition
 
 _ORDER = (
-    *("role", "agent", "user", "proof", "token", "actors", "request", "object", "requester"),
+    *("role", "agent", "user", "proof", "token", "actors", "request", "object", "record", "requester"),
     *("platform", "policies", "profile", "from", "until", "ended", "state"),
 )
 _AGREED = ("agent", "user", "proof", "token", "actors")
 """If two sources differ in one of these, somebody manipulated one of them."""
 _CONNECT_SECONDS = 10
+_GONE = "gone: no VendedRole has its uid"
+_MAY_BE_RECORDED = "no VendedRole has its uid: it is gone, or its platform's database records it (see --dsn)"
+_RECORDED_STATES = {
+    (False, False): "its database records it, and it has not ended",
+    (True, False): "is ending",
+    (True, True): "gone: its database records its end",
+    (False, True): "gone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +98,18 @@ async def describe(role_name: str, sources: Sources) -> RoleOwner:
     parts = parse_role_name(role_name)
     who = RoleOwner()
     who.learn("its name", [("role", role_name), ("request", parts.uid)])
+    without = ""
     if sources.kubeconfig is not None:
-        await _ask_cluster(who, parts, sources.kubeconfig, sources.namespace)
+        without = await _ask_cluster(who, parts, sources.kubeconfig, sources.namespace)
     if sources.audit_files:
         await who.ask("the audit file", _audit(parts, sources.audit_files))
-    if sources.dsn is not None:
-        await who.ask("the database", _lease(RoleName(role_name), sources.dsn))
+    has_lease = sources.dsn is not None and await _ask_database(who, RoleName(role_name), sources.dsn)
     if sources.connection is not None:
         from rolevend.app.trace import lease_facts  # the connector is an extra, and large
 
         await who.ask("the account", lease_facts(RoleName(role_name), sources.connection))
+    if without and "state" not in who.text:
+        who.learn("the cluster", [("state", _GONE if has_lease else without)])  # a lease without a record is that of an object
     if sources.kubeconfig is not None and not {"agent", "user"} <= who.text.keys():
         await _ask_who_has_them_now(who, parts, sources.kubeconfig)
     known = who.text
@@ -105,18 +118,27 @@ async def describe(role_name: str, sources: Sources) -> RoleOwner:
     return who
 
 
-async def _ask_cluster(who: RoleOwner, parts: RoleNameParts, kubeconfig: str, namespace: str) -> None:
+async def _ask_cluster(who: RoleOwner, parts: RoleNameParts, kubeconfig: str, namespace: str) -> str:
+    """Return the state that follows from the cluster alone if it has no VendedRole of the role, or an empty text."""
     try:
         cluster = await KubeClient.connect(kubeconfig)
     except RolevendError as error:
         who.notes.append(str(error))
-        return
+        return ""
     try:
         records = HandleRegistry(cluster, namespace)
         await who.ask("the record of its handle", _recorded("agent", records.agent(parts.agent)))
         await who.ask("the record of its handle", _recorded("user", records.user(parts.user)))
         namespace = who.text.get("agent", "").partition("/")[0]
-        await who.ask("the cluster", _object(cluster, parts.uid, namespace or None))
+        try:
+            role = await _find(cluster, parts.uid, namespace or None)
+        except RolevendError as error:
+            who.notes.append(str(error))
+            return ""
+        if role is None:
+            return _MAY_BE_RECORDED if await _may_record(cluster) else _GONE
+        who.learn("the cluster", _object(role))
+        return ""
     finally:
         await cluster.close()
 
@@ -138,24 +160,38 @@ async def _recorded(name: str, answer: Awaitable[Any]) -> Iterable[tuple[str, An
     return [(name, await answer)]
 
 
-async def _object(cluster: KubeClient, uid: str, namespace: str | None) -> Iterable[tuple[str, Any]]:
-    """`namespace` is the namespace of the agent and the VendedRole, or None if no record says which."""
-    role = await _find(cluster, uid, namespace)
-    if role is None:
-        return [("state", "gone: no VendedRole has its uid")]
+async def _may_record(cluster: KubeClient) -> bool:
+    """True if databases may record roles, or if the caller may not read the DataPlatforms."""
+    try:
+        platforms, _ = await cluster.list(path_of(DataPlatform))
+    except NotPermitted:
+        return True
+    except RolevendError:
+        return False
+    return any(map(is_or_was_ledger, platforms))
+
+
+def _object(role: Body) -> Iterable[tuple[str, Any]]:
+    """Read the VendedRole, which may only show a role that a database records."""
     metadata, spec, status = role["metadata"], role["spec"], role.get("status", {})
+    shows = recorded_uid(role) is not None
     return [
         ("agent", f"{metadata['namespace']}/{spec['agentRef']['name']}"),
         ("user", User(spec["user"]["issuer"], spec["user"]["subject"])),
         *_proven(status.get("user", {})),
         ("object", f"{metadata['namespace']}/{metadata['name']}"),
+        ("record", f"the database of DataPlatform {_platforms(spec)}, which the VendedRole only shows" if shows else None),
         ("requester", metadata.get("annotations", {}).get(REQUESTED_BY)),
-        ("platform", ", ".join(each["name"] for each in spec["platformRefs"])),
+        ("platform", _platforms(spec)),
         ("profile", ", ".join(each["profile"] for each in status.get("platforms", []) if "profile" in each) or None),
-        ("from", metadata["creationTimestamp"]),
+        ("from", None if shows else metadata["creationTimestamp"]),
         ("until", status.get("expirationTimestamp")),
         ("state", "is ending" if metadata.get("deletionTimestamp") else _ready(role)),
     ]
+
+
+def _platforms(spec: Body) -> str:
+    return ", ".join(each["name"] for each in spec["platformRefs"])
 
 
 def _proven(user: Body) -> Iterator[tuple[str, Any]]:
@@ -176,10 +212,13 @@ def _proof(
 
 
 async def _find(cluster: KubeClient, uid: str, namespace: str | None) -> Body | None:
-    """Search page by page: the name of a role holds only the uid, and the API server finds objects by name."""
+    """Search page by page: the name of a role holds only the uid, and the API server finds objects by name.
+
+    `namespace` is the namespace of the agent and the VendedRole, or None if no record says which.
+    """
     async for page in cluster.pages(VENDED_ROLES, namespace):
         for item in page["items"]:
-            if item["metadata"]["uid"] == uid:
+            if uid in (item["metadata"]["uid"], recorded_uid(item)):
                 return dict(item)
     return None
 
@@ -218,14 +257,26 @@ def _event_facts(event: Body) -> Iterator[tuple[str, Any]]:
             yield "ended", f"{data['ended']}{by}, gone at {data['endedAt']}{sessions}{message}"
 
 
-async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:
+async def _ask_database(who: RoleOwner, role: RoleName, dsn: str) -> bool:
+    """Return True if the database has a lease of the role."""
     try:
         with psycopg.connect(dsn, connect_timeout=_CONNECT_SECONDS) as connection:
             lease = tombstone_of(connection, role)
     except psycopg.Error as error:
-        raise PlatformUnavailable(f"asking the database for the lease: {' '.join(str(error).split())}") from error
+        who.notes.append(f"asking the database for the lease: {' '.join(str(error).split())}")
+        return False
     if lease is None:
-        return []
+        return False
+    who.learn("the database", _lease(lease))
+    if lease.record is not None:
+        try:
+            who.learn("the database", list(_record(lease, lease.record)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            who.notes.append(f"the database has a record of the role that is not one of rolevend: {error!r}")
+    return True
+
+
+def _lease(lease: Tombstone) -> Iterable[tuple[str, Any]]:
     ended = f"{lease.reason}, closed at {lease.revoked_at}, gone at {lease.dropped_at or '(not yet)'}" if lease.revoked_at else None
     return [
         ("agent", lease.agent),
@@ -235,6 +286,17 @@ async def _lease(role: RoleName, dsn: str) -> Iterable[tuple[str, Any]]:
         ("until", lease.expires_at),
         ("ended", ended),
     ]
+
+
+def _record(lease: Tombstone, record: str) -> Iterator[tuple[str, Any]]:
+    """Read the record that the database has instead of a VendedRole. Nothing in it is verified: the seal needs the operator's key."""
+    role = json.loads(record)
+    yield "object", lease.record_name
+    yield "record", "the platform's database"
+    yield "state", _RECORDED_STATES[lease.revoked_at is not None, lease.dropped_at is not None]
+    yield "requester", role["metadata"].get("annotations", {}).get(REQUESTED_BY)
+    yield "platform", _platforms(role["spec"])
+    yield from _proven(role["status"].get("user", {}))
 
 
 async def _registered(cluster: KubeClient, kind: type[Resource], name: str, handle: str) -> Iterable[tuple[str, Any]]:

@@ -73,7 +73,7 @@ class ApiVendSupervisor:
         ResourceConflict if the call wrote meanwhile: the caller then reads the object again."""
         request = state.request
         try:
-            body = await self._objects.read(request.name)
+            body = await self._objects.read(request.name, request.uid)
         except NotFound:
             return False
         if uid_of(body) != request.uid or is_ready(for_deletion(body)):

@@ -16,18 +16,22 @@ from typing import Any
 import aiohttp
 import kopf
 
+from rolevend.controllers.projector import Projector
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kinds import FINALIZER, GROUP, VERSION
 from rolevend.kinds.shared import RECONSIDERED
 from rolevend.roles.dropper import RoleDropper
+from rolevend.roles.state import recorded_uid
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_UNAVAILABLE_SECONDS = 8.0
 """Maximum pause after an error that needs no person."""
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
 """A platform that is connected again gets its drops within five seconds."""
+_BETWEEN_LOOKS_SECONDS = 0.25
+"""Pause before another look if the role of a deleted object that only shows it is gone."""
 _CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
@@ -37,18 +41,23 @@ _KIND = (GROUP, VERSION, "vendedroles")
 _log = logging.getLogger(__name__)
 
 
-def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper) -> kopf.OperatorRegistry:
+def registry(
+    watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper, projector: Projector
+) -> kopf.OperatorRegistry:
     """Return a new registry: two operators in one process must not share handlers."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.event(*_KIND, registry=handlers)
     async def remember(event: Any, **_: Any) -> None:
-        watcher.on_event(event["type"], event["object"])
+        follower = watcher if recorded_uid(event["object"]) is None else projector
+        follower.on_event(event["type"], event["object"])
 
     @kopf.on.create(*_KIND, registry=handlers, id="vend")
     @kopf.on.resume(*_KIND, registry=handlers, id="vend")
     @kopf.on.update(*_KIND, registry=handlers, id="vend")
     async def vend(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
+        if recorded_uid(dict(body)) is not None:  # nobody follows an object with this label, so it must have no role
+            return
         try:
             outcome = await reconciler.reconcile(dict(body))
         except Exception as error:  # retry a bug, too: giving up would leak a role
@@ -60,6 +69,12 @@ def registry(watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropp
 
     @kopf.on.delete(*_KIND, registry=handlers, id="drop")
     async def drop(body: kopf.Body, patch: kopf.Patch, retry: int, **_: Any) -> None:
+        if recorded_uid(dict(body)) is not None:
+            try:
+                await projector.release(dict(body))
+            except Exception as error:
+                raise _again(error, _BETWEEN_LOOKS_SECONDS) from error
+            return
         try:
             message = await dropper.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), is_retry=retry > 0)
         except Exception as error:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from rolevend.audit.role_events import End
 from rolevend.errors import RolevendError
@@ -40,13 +41,23 @@ class Orphans:
         self._grace = grace
         self._since: dict[RoleName, datetime] = {}
 
-    def sweep(self, on_platform: Iterable[LiveRole], claimed: Collection[Uid], ready: Collection[Uid], now: datetime) -> Sweep:
-        """Compare once. `claimed` and `ready` must be listed *before* `on_platform`: an object is created before its role."""
+    def sweep(
+        self,
+        on_platform: Iterable[LiveRole],
+        claimed: Collection[Uid],
+        ready: Collection[Uid],
+        now: datetime,
+        names: Mapping[Uid, RoleName] = MappingProxyType({}),
+    ) -> Sweep:
+        """Compare once. `claimed` and `ready` must be listed *before* `on_platform`: an object is created before its role.
+
+        `names`: the only role that an object claims, where it is known. The platform's login can create a role under the uid of another.
+        """
         roles = list(on_platform)
-        unclaimed = {live.role: live for live in roles if live.uid not in claimed}
+        unclaimed = {live.role: live for live in roles if live.uid not in claimed or names.get(live.uid, live.role) != live.role}
         self._since = {role: self._since.get(role, now) for role in unclaimed}
         ripe = [live for role, live in unclaimed.items() if now - self._since[role] >= self._grace or live.closed]
-        there = {live.uid for live in roles if not live.closed}
+        there = {live.uid for live in roles if not live.closed and names.get(live.uid, live.role) == live.role}
         return Sweep(
             tuple(DropRequest(live.role, live.uid, EndReason.ORPHANED) for live in ripe),
             tuple(uid for uid in sorted(ready) if uid not in there),
@@ -119,17 +130,26 @@ class OrphanSweeper:
 
     async def _sweep_platform(self, name: PlatformName, executor: PlatformExecutor, watched: Set[Uid], listed: Set[Uid] | None) -> None:
         """Sweep one platform. `watched` and `listed` are the objects that claim a role, by the watch and by this sweep's list."""
+        if not self._objects.knows(name):  # after a start
+            return
         claimed = watched if listed is None else listed
         ready = {each.request.uid for each in self._ender.roles.on(name) if each.live and each.ending_since is None} & claimed
         grace = timedelta(seconds=self._settings.orphan_grace_seconds)
         orphans = self._orphans.setdefault(name, Orphans(grace))
         try:
             live = await executor.live()
-            found = orphans.sweep(live, claimed, ready, self._objects.now())
+            names = {each.request.uid: each.role for each in self._ender.roles.on(name) if each.role is not None}
+            found = orphans.sweep(live, claimed, ready, self._objects.now(), names)
             if found.orphans:
                 # An object that is newer than the list is known by the watch: this process created its role.
                 there = _claiming(await self._objects.list_claims()) if listed is None else listed | (self._watched() - watched)
-                await asyncio.gather(*(self._drop(name, executor, ending) for ending in found.orphans if ending.uid not in there))
+                await asyncio.gather(
+                    *(
+                        self._drop(name, executor, ending)
+                        for ending in found.orphans
+                        if ending.uid not in there or ending.role != names.get(ending.uid, ending.role)
+                    )
+                )
             for uid in found.vanished:
                 standing = self._ender.roles.get(uid)
                 if standing is not None and standing.ending_since is None and standing.request.expires_at > self._objects.now():
@@ -141,6 +161,8 @@ class OrphanSweeper:
             _log.warning("cannot sweep: %s", error, extra={"platform": name})
 
     async def _drop(self, name: PlatformName, executor: PlatformExecutor, ending: DropRequest) -> None:
+        if await self._objects.is_recorded(name, ending.role, ending.uid):  # it was recorded after the last look at the records
+            return
         dropped = await executor.drop(ending)  # the platform's queue retries
         self._dropping[name, ending.uid] = len(dropped.sessions) if dropped.error is None else None
         if dropped.error is not None:

@@ -4,6 +4,7 @@ While an input is unread, the decision is `Pending` and never a denial, because 
 for an Agent that is not registered yet.
 """
 
+import enum
 import json
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,25 @@ class SourceVersions:
         versions = sorted([*self.policies.values(), *self.guardrails.values(), *self.bindings])
         identities = [[each.kind, each.name, each.uid, each.generation] for each in versions]
         return f"sha256:{sha256(json.dumps(identities).encode()).hexdigest()}"
+
+
+class LedgerMode(enum.StrEnum):
+    """The places of the records of used tokens."""
+
+    JOINING = "Joining"
+    """The ledger and Kubernetes: a token must be unused in both."""
+    ENABLED = "Enabled"
+    """The ledger alone."""
+    UNKNOWN = "Unknown"
+    """The DataPlatform cannot be read: no token is redeemed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The DataPlatform whose database keeps the records of used tokens."""
+
+    platform: PlatformName
+    mode: LedgerMode
 
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
@@ -162,6 +182,8 @@ class Snapshot:
     """The accepted IdentityProviders, by issuer. Tokens of other issuers prove nothing."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccount tokens, or empty."""
+    ledger: Ledger | None = None
+    """None: Kubernetes keeps the records of used tokens. Valid only if nothing is `pending`."""
     pending: str | None = "nothing was read yet"
     """The inputs that are still unread, or None."""
 

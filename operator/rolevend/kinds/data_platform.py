@@ -64,6 +64,12 @@ class Postgres(Part):
     scram_iterations: Annotated[int, Field(strict=True, ge=1, le=100_000, json_schema_extra={"format": "int32"})] = 4096
     """Hash iterations (SCRAM-SHA-256) of each vend and each login. A vended password has 256 random bits, so fewer are as safe, and
     reduce the server's work several times; but some drivers, such as JDBC's, refuse fewer than 4096."""
+    ledger: Literal["Disabled", "Joining", "Enabled"] = "Disabled"
+    """The place of the records of used tokens. `Disabled`: Kubernetes keeps them, and those of roles. `Joining`: used tokens are recorded
+    here and in Kubernetes. This is the step between `Disabled` and `Enabled`, in both directions. Keep it until all replicas have read it
+    and all tokens that were used before have expired; on the way to `Disabled`, also until all recorded roles have ended. `Enabled`: used
+    tokens are recorded here alone, and a role that the API vends to a PostgreSQL platform has its record in that platform's database
+    instead of a VendedRole. At most one DataPlatform is the ledger: see the condition `Ledger`."""
 
 
 class Snowflake(Part):
@@ -209,6 +215,9 @@ class AgentTerms(Part):
     """The only tools that these agents may have here. Where several items select an agent, they add up."""
 
 
+_LEDGER = "(has({0}.postgres) ? {0}.postgres.ledger : 'Disabled')"
+
+
 class DataPlatformSpec(Part):
     """Address, owners of schemas, and admitted agents."""
 
@@ -238,6 +247,19 @@ class DataPlatformSpec(Part):
             "user of its own, in one item",
             holds=lambda spec: len(users := [each.agent_user for each in spec.agents if each.agent_user]) == len(set(users)),
             field="agents",
+        ),
+        Rule(
+            cel=f"!([{_LEDGER.format('oldSelf')}, {_LEDGER.format('self')}] in [['Disabled', 'Enabled'], ['Enabled', 'Disabled']])",
+            message="postgres.ledger must not change between Disabled and Enabled at once, or tokens could be used twice: "
+            "set it to Joining, and wait until all tokens that were used before have expired",
+            field="postgres",
+        ),
+        Rule(
+            cel=f"{_LEDGER.format('oldSelf')} == 'Disabled' || {_LEDGER.format('self')} == 'Disabled'"
+            " || self.postgres.database == oldSelf.postgres.database",
+            message="postgres.database must not change while postgres.ledger is Joining or Enabled: the records of used tokens are in that "
+            "database",
+            field="postgres",
         ),
     )
 
@@ -332,6 +354,10 @@ class DataPlatformStatus(Status):
     """The newest attestation."""
     limitations: Annotated[tuple[Sentence, ...], Field(max_length=32), Atomic()] = ()
     """The limitations of this server or its installation, one sentence each."""
+    drain_requested: Annotated[str, Field(max_length=64)] | None = None
+    """The id of a `rolevend drain` that waits until all roles that this database records have ended."""
+    drained: Annotated[str, Field(max_length=64)] | None = None
+    """The id of the newest drain after which all roles that this database recorded were gone."""
 
 
 class DataPlatform(Resource):

@@ -37,6 +37,8 @@ REQUEST_ID = f"{GROUP}/request-id"
 HANDLES = f"{GROUP}/handles"
 """Annotation of a VendedRole of the API, `<agent handle>_<user handle>`: with the uid they give the role's name before any status is
 written. Immutable."""
+RECORD = f"{GROUP}/record"
+"""Label of a VendedRole that only shows a role that a database records: the uid of that role."""
 RECONSIDERED = f"{GROUP}/reconsidered"
 """Annotation of a VendedRole: each new value requests another decision."""
 

@@ -5,27 +5,30 @@ namespace: all replicas share them, and a Lease holds its own expiry. Deleting a
 that right, and an admission policy of the chart restricts it to these Leases.
 """
 
-import asyncio
 import hashlib
-import logging
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from rolevend.errors import RolevendError
 from rolevend.kube.client import KubeClient, NotFound, ResourceConflict
 from rolevend.kube.election import LEASES
 from rolevend.model import Uid
 from rolevend.naming import length_prefixed
 
 PREFIX: Final = "rolevend-token-"
-COLLECT_SECONDS: Final = 300.0
 _LONGER: Final = timedelta(minutes=5)
 """A record outlives its token by this time: clocks differ, and the check accepts a token shortly after its expiry."""
 
 
-_log = logging.getLogger(__name__)
+def token_digest(issuer: str, token_id: str) -> str:
+    """Return the name of a token's record, wherever it is kept: SHA-256 in hex. `token_id` is unique with its issuer."""
+    return hashlib.sha256(length_prefixed(issuer, token_id)).hexdigest()
+
+
+def record_expiry(expires_at: datetime) -> datetime:
+    """Return when the record of a token with this expiry may be deleted."""
+    return expires_at + _LONGER
 
 
 class TokenReplayStore:
@@ -41,7 +44,7 @@ class TokenReplayStore:
         """
         name = _name(issuer, token_id)
         now = self._now()
-        seconds = max(1, math.ceil((expires_at + _LONGER - now).total_seconds()))
+        seconds = max(1, math.ceil((record_expiry(expires_at) - now).total_seconds()))
         spec = {"holderIdentity": uid, "leaseDurationSeconds": seconds, "acquireTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
         try:
             await self._cluster.create(LEASES, {"metadata": {"name": name}, "spec": spec}, self._namespace)
@@ -56,15 +59,6 @@ class TokenReplayStore:
         except NotFound:
             return True
         return bool(there["spec"].get("holderIdentity") == uid)
-
-    async def run(self) -> None:
-        """Delete expired records periodically, until cancelled."""
-        while True:
-            try:
-                await self.collect()
-            except RolevendError as error:
-                _log.warning("cannot delete expired token records: %s", error)
-            await asyncio.sleep(COLLECT_SECONDS)
 
     async def collect(self) -> int:
         """Delete expired records, and return how many."""
@@ -85,4 +79,4 @@ class TokenReplayStore:
 
 
 def _name(issuer: str, token_id: str) -> str:
-    return PREFIX + hashlib.sha256(length_prefixed(issuer, token_id)).hexdigest()
+    return PREFIX + token_digest(issuer, token_id)

@@ -37,6 +37,9 @@ class RecordsExecutor:
     async def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
         return await self._run(self._calls, lambda: self._records.of(agent))
 
+    async def count(self, agent: ObjectName) -> int:
+        return await self._run(self._calls, lambda: self._records.count(agent))
+
     async def confirm(self, uids: Collection[Uid]) -> frozenset[Uid]:
         return await self._run(self._calls, lambda: self._records.confirm(uids))
 

@@ -256,6 +256,8 @@ class RecordedLease:
     """When the role was gone, with its sessions."""
     sessions: int = 0
     """The number of sessions that its end terminated."""
+    reported: bool = False
+    """True if the end is in the audit trail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +271,9 @@ class Records(Protocol):
     """The records of a platform that keeps leases in transactions. Synchronous and thread-safe, as the driver. Only this cluster's."""
 
     def changed(self, since: str | None) -> RecordPage:
-        """Return the records that changed since the cursor; None: all whose end is not reported. A record may be returned twice, and none
-        that was committed before the call is left out. A cursor that the platform did not give, such as that of a lost server, counts as
-        None.
+        """Return the records that changed since the cursor, or with None all of them, without those whose end is reported. A record may be
+        returned twice, and none that was committed before the call is left out. A cursor that the platform did not give, such as that of a
+        lost server, counts as None.
         """
         ...
 
@@ -283,6 +285,10 @@ class Records(Protocol):
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
         """Return the records of the agent's roles that are not gone, by name."""
+        ...
+
+    def count(self, agent: ObjectName) -> int:
+        """Return how many roles `of` would return."""
         ...
 
     def confirm(self, uids: Collection[Uid]) -> frozenset[Uid]:

@@ -38,6 +38,7 @@ from rolevend.policytools.manifests import Document, FilePosition
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.guardrails import UNTIL_FIXED, guardrail_scope_condition
+from rolevend.snapshot.conditions.ledger import LEDGER
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
 Level = Literal["error", "warning"]
@@ -121,7 +122,7 @@ def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
         for finding in judgement.findings:
             if finding.type == "Accepted" and finding.status == "False":
                 yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
-            elif finding.status == "False" and (finding.type == "Owned" or (finding.type == "Ready" and not elsewhere)):
+            elif finding.status == "False" and (finding.type in ("Owned", LEDGER) or (finding.type == "Ready" and not elsewhere)):
                 yield _diagnostic(document, _located(finding.message))
 
 

@@ -87,7 +87,7 @@ class BuildProgressReporter:
         """Write the status. Return False if the role does not wait any more. Raises ResourceConflict if the object changed meanwhile:
         the API may have set it Ready, which must not be overwritten."""
         try:
-            role = for_deletion(await self._objects.read(request.name))
+            role = for_deletion(await self._objects.read(request.name, request.uid))
         except NotFound:
             return False
         ending = role.metadata.deletion_timestamp is not None or role.status.ended is not None

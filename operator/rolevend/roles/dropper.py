@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from datetime import datetime
 
 from rolevend.audit.role_events import End
 from rolevend.decision.outcome import Delivery, Request
@@ -108,6 +109,9 @@ class RoleDropper:
         self._recorder = recorder
         self._expiry = expiry
 
+    def now(self) -> datetime:
+        return self._objects.now()
+
     async def drop(self, body: Body, patience: float, *, is_retry: bool) -> str | None:
         """Return the final message when the role is gone from all platforms; None if no role was begun. Raises until then.
 
@@ -147,7 +151,7 @@ class RoleDropper:
         first = requests[0]
         if assigned_role_name(role) is None:
             # The watch may lag behind our own writes: the finalizer goes only if the API server confirms the state.
-            role = for_deletion(await self._objects.read(first.name))
+            role = for_deletion(await self._objects.read(first.name, first.uid))
         name = assigned_role_name(role)
         if name is None:
             await self._discard(*requests)
@@ -185,7 +189,7 @@ class RoleDropper:
         reason = self._reason(role, request)
         dropped = await self._drops.finish(record, request, DropRequest(name, request.uid, reason), patience)
         await self._discard(request)
-        sessions = len(dropped.sessions)
+        sessions = await self._objects.sessions_ended(request.uid, len(dropped.sessions))
         await self._recorder.dropped(request, self._end(request, name, role, dropped.seconds, sessions), record.audit)
         about = {"role": name, "platform": request.platform, "object": str(request.name)}
         _log.info("dropped", extra={**about, "reason": reason.value, "sessions": sessions})
@@ -223,5 +227,5 @@ class RoleDropper:
     async def _was_begun(self, body: Body) -> bool:
         """True if there may be a role for an object that cannot be parsed."""
         metadata = body["metadata"]
-        now = shell(VendedRole, await self._objects.read(ObjectName(metadata["namespace"], metadata["name"])))
+        now = shell(VendedRole, await self._objects.read(ObjectName(metadata["namespace"], metadata["name"]), metadata["uid"]))
         return now.status.role_name is not None or HANDLES in now.metadata.annotations

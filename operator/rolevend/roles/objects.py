@@ -7,8 +7,8 @@ from rolevend.decision.outcome import Request
 from rolevend.kinds import VendedRole
 from rolevend.kinds.shared import RECONSIDERED
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
-from rolevend.model import ObjectName, Uid
-from rolevend.roles.state import is_let_go
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
+from rolevend.roles.state import is_let_go, recorded_uid
 from rolevend.roles.status import StatusBuilder
 
 
@@ -25,14 +25,27 @@ class VendedRoleWriter:
         """Create the object. Raises ResourceConflict."""
         return await self._cluster.create(VENDED_ROLES, body, namespace)
 
-    async def read(self, name: ObjectName) -> Body:
-        """Return the object as the API server has it now. Raises NotFound."""
+    async def read(self, name: ObjectName, uid: str = "") -> Body:  # noqa: ARG002
+        """Return the object as the API server has it now. Raises NotFound. `uid` says which one, where several roles have one name."""
         return await self._cluster.get(VENDED_ROLES, name.name, name.namespace)
 
     async def list_claims(self) -> dict[Uid, bool]:
-        """Return all objects, each with True if it claims a role: see `state.is_let_go`."""
+        """Return all objects, each with True if it claims a role: see `state.is_let_go`. One that only shows a recorded role is none."""
         pages = self._cluster.pages(VENDED_ROLES)
-        return {uid_of(each): not is_let_go(each) async for page in pages for each in page["items"]}
+        items = [each async for page in pages for each in page["items"]]
+        return {uid_of(each): not is_let_go(each) for each in items if recorded_uid(each) is None}
+
+    async def is_recorded(self, platform: PlatformName, role: RoleName, uid: Uid) -> bool:  # noqa: ARG002
+        """True if the platform's database records the role, so that it is followed or dropped by its record."""
+        return False
+
+    async def sessions_ended(self, uid: Uid, count: int) -> int:  # noqa: ARG002
+        """Return how many sessions the end of the role terminated. `count` are those of this process."""
+        return count
+
+    def knows(self, platform: PlatformName) -> bool:  # noqa: ARG002
+        """True if `list_claims` includes all roles of the platform."""
+        return True
 
     async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
         """Merge `status` and return the object. Raises NotFound if the object is gone, and ResourceConflict if another object has its

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Snapshot
-from rolevend.model import UserHandle
+from rolevend.model import Uid, UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
@@ -51,4 +51,19 @@ class Handles(Protocol):
     async def claim(self, lease: Lease, user_handle: UserHandle, *, is_known: bool) -> None:
         """Record permanently the agent and the user of the handles. Idempotent. Raises Conflict if a handle belongs to another, and
         TooManyUnknownUsers if the user is not known and the agent has named too many."""
+        ...
+
+
+class UsedTokens(Protocol):
+    """The records of the request that redeemed a token, so that no token is used for two requests."""
+
+    async def take(self, issuer: str, token_id: str, uid: Uid, expires_at: datetime) -> bool:
+        """Redeem the token, whose id is unique with its issuer, for the request `uid`. Idempotent.
+
+        Returns False if another request redeemed it. Raises Unavailable if the records cannot be read.
+        """
+        ...
+
+    async def is_left_to(self, issuer: str, token_id: str, uid: Uid) -> bool:
+        """True if no other request redeemed the token."""
         ...

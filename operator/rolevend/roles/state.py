@@ -8,7 +8,7 @@ from rolevend.decision.outcome import Decision, Delivery, Granted, Request, with
 from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
-from rolevend.kinds.shared import HANDLES
+from rolevend.kinds.shared import HANDLES, RECORD
 from rolevend.kinds.vended_role import PlatformState, user_token
 from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
@@ -16,6 +16,8 @@ from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
 
 LONGEST_REQUEST_ID: Final = 128
+UNANSWERED: Final = "Unanswered"
+"""The reason of Ready for a role that exists, and whose credential was not confirmed to be sent. Only a recorded role has it."""
 NOTHING_BEGUN: Final = "NothingBegun"
 """The `status.ended.by` of an object whose call was refused before it created anything else."""
 
@@ -43,11 +45,13 @@ class RoleState:
     """True if by its status no role lives on this platform: it was skipped, is gone, or is being dropped."""
     let_go: bool = False
     """See `is_let_go`."""
+    unanswered: bool = False
+    """See `UNANSWERED`."""
 
     @property
     def live(self) -> bool:
         """True if by its status the role can log in on this platform."""
-        return self.ready and not self.absent
+        return (self.ready or self.unanswered) and not self.absent
 
 
 def role_request(role: VendedRole) -> Request:
@@ -136,6 +140,12 @@ def is_let_go(item: Body) -> bool:
     return bool(metadata.get("deletionTimestamp")) and FINALIZER not in metadata.get("finalizers", ())
 
 
+def recorded_uid(item: Body) -> str | None:
+    """Return the uid of the recorded role that the object only shows, or None if it is a VendedRole of its own."""
+    uid: str | None = item["metadata"].get("labels", {}).get(RECORD)
+    return uid
+
+
 def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
     """Return the status of one platform."""
     return next((each for each in role.status.platforms if each.name == platform), None)
@@ -171,6 +181,7 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
         decision=(condition.status, condition.message) if condition else None,
         absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
         let_go=let_go,
+        unanswered=any(each.type == "Ready" and each.reason == UNANSWERED for each in status.conditions),
     )
 
 

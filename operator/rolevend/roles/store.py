@@ -27,8 +27,8 @@ class RoleRecord:
     """The platform on which the last attempt to vend failed."""
     is_revoked: bool = False
     """True if this process began to revoke the role."""
-    drops: dict[PlatformName, asyncio.Task[DropResult]] = field(default_factory=dict)
-    """Drops that began before the object's deletion."""
+    drops: dict[PlatformName, asyncio.Future[DropResult]] = field(default_factory=dict)
+    """Drops that began before the object's deletion, or that another process did."""
     ended_sessions: dict[PlatformName, int] = field(default_factory=dict)
     """How many sessions the drop ended, by platform, for platforms from which the role is gone."""
     drop_failures: dict[PlatformName, Exception] = field(default_factory=dict)

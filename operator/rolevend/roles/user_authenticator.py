@@ -25,10 +25,12 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.service_account import Authenticated, NotTaken, Review, username
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import TOKEN_REVIEWS, KubeClient
-from rolevend.kube.token_replay import TokenReplayStore
+from rolevend.kube.token_replay import record_expiry, token_digest
 from rolevend.kube.user_tokens import user_token
 from rolevend.model import ObjectName
+from rolevend.plan import TokenUse
 from rolevend.roles.decision import RoleDecision
+from rolevend.roles.protocols import UsedTokens
 from rolevend.roles.store import RoleRecord
 
 FIELD: Final = "spec.userTokenSecretRef"
@@ -39,7 +41,7 @@ _RIGHT: Final = "does its API server answer, and may we create tokenreviews.auth
 
 
 class UserAuthenticator:
-    def __init__(self, cluster: KubeClient, check: TokenCheck, taken: TokenReplayStore, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: KubeClient, check: TokenCheck, taken: UsedTokens, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._check = check
         self._taken = taken
@@ -91,12 +93,16 @@ class UserAuthenticator:
     async def redeem(self, proven: ProvenUser, request: Request) -> None:
         """Redeem the token for this request alone. Idempotent. Raises TokenRefused if it was redeemed for another."""
         if not await self._taken.take(proven.user.issuer, _token_id(proven), request.uid, proven.token.expires_at):
-            raise _replayed()
+            raise replayed()
+
+    def use(self, proven: ProvenUser) -> TokenUse:
+        """Return the record of the token's use, for a platform that redeems it with the role."""
+        return TokenUse(token_digest(proven.user.issuer, _token_id(proven)), record_expiry(proven.token.expires_at))
 
     async def require_unredeemed(self, proven: ProvenUser, request: Request) -> None:
         """Raises TokenRefused if `redeem` would raise it now. Redeems nothing."""
         if not await self._taken.is_left_to(proven.user.issuer, _token_id(proven), request.uid):
-            raise _replayed()
+            raise replayed()
 
 
 def _waits_for_token(decision: Decision) -> bool:
@@ -108,7 +114,7 @@ def _token_id(proven: ProvenUser) -> str:
     return f"jti {token.token_id}" if token.token_id is not None else f"sha256 {token.digest}"
 
 
-def _replayed() -> TokenRefused:
+def replayed() -> TokenRefused:
     return TokenRefused(Code.REPLAYED, "the token was used for another VendedRole; get a new one for each")
 
 

@@ -31,7 +31,7 @@ from rolevend.roles.state import assigned_role_name, may_exist_on
 from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
 from rolevend.roles.store import RoleRecord
 from rolevend.telemetry.metrics import Metrics
-from rolevend.telemetry.timing import VendStep, timed
+from rolevend.telemetry.timing import VendStep, observe, timed
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class VendResult:
     failed: dict[PlatformName, RolevendError]
     """The platforms that grant and have no role, which the object allows."""
     status: Body
-    """The status to write."""
+    """The status to write; empty if the platform recorded the role."""
 
 
 @dataclass(slots=True)
@@ -158,6 +158,10 @@ class Vender:
         self._metrics.decision_seconds.observe(time.perf_counter() - started)
         return role_decision
 
+    def observe_steps(self) -> None:
+        """Add the steps of this call, which created its role, to the metrics."""
+        observe(self._metrics.vend_step_seconds)
+
     async def deny(self, role: VendedRole | None, request: Request, decision: Denied, snapshot: Snapshot, record: RoleRecord) -> None:
         """Record a denial, unless the object `role` has it already."""
         condition = role.status.condition("Granted") if role is not None else None
@@ -184,7 +188,8 @@ class Vender:
             raise
         self._observe(attempt.failed, "failed", door)
         self._observe([each.platform for each in attempt.created], "vended", door)
-        status = self.objects.report(role).ready_status(role_decision, attempt.statuses, record.audit.receipts)
+        is_recorded = door.recorder is not None  # as Ready, with the role
+        status = {} if is_recorded else self.objects.report(role).ready_status(role_decision, attempt.statuses, record.audit.receipts)
         for each in attempt.created:
             about = {"role": role_decision.role, "platform": each.platform, "object": str(each.request.name)}
             _log.info("vended", extra={**about, "profile": each.granted.profile.name})
@@ -216,7 +221,9 @@ class Vender:
         if name is not None and name != role_decision.role:
             raise Overtaken(f"{name} was begun under another handle")
         await self._recorder.handles(request, role_decision.grants[0].granted, attempt.snapshot, record.audit)
-        if self._recorder.gives_receipts:  # in sequence, so that the object names only written receipts
+        if attempt.door.recorder is not None:
+            await self._record_grants(attempt)
+        elif self._recorder.gives_receipts:  # in sequence, so that the object names only written receipts
             receipts = await self._record_grants(attempt)
             if status.role_name is None:
                 await self._write_intent(attempt, receipts)
@@ -260,7 +267,9 @@ class Vender:
 
     async def _create_on(self, attempt: _Attempt, grant: PlatformGrant, credential: Credential) -> None:
         try:
-            created = await attempt.executor(grant).vend(grant.granted.lease, credential)
+            recorder = attempt.door.recorder
+            lease = grant.granted.lease if recorder is None else recorder.lease(grant, attempt.record.audit.receipts)
+            created = await attempt.executor(grant).vend(lease, credential)
             if created.error is not None:
                 raise created.error
         except Rejected as error:

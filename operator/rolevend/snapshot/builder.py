@@ -1,7 +1,7 @@
 """Build one `Snapshot`, and an evaluation of each object, from all objects and the state of the platforms. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from rolevend.catalog import Table, TagAssignment
@@ -43,6 +43,7 @@ from rolevend.snapshot.conditions.common import (
     with_refusals,
 )
 from rolevend.snapshot.conditions.guardrails import evaluate_guardrail
+from rolevend.snapshot.conditions.ledger import LedgerClaim, find_ledger, ledger_conditions
 from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysState, cluster_issuer
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
@@ -66,6 +67,8 @@ class SnapshotInputs:
     providers: Sequence[IdentityProvider] = ()
     key_states: Mapping[str, KeysState] = field(default_factory=dict)
     """The state of the keys, by name of the IdentityProvider."""
+    unreadable_claims: Sequence[LedgerClaim] = ()
+    """The claims of unreadable DataPlatforms to be the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,11 @@ class SnapshotBuilder:
 
     def build(self, objects: SnapshotInputs, states: Mapping[PlatformName, PlatformState], pending: str | None) -> SnapshotBuild:
         """Build a snapshot. `pending` names the inputs that are still unread; until it is None every decision is pending."""
-        platforms = evaluate_platforms(objects.platforms, states)
+        ledger = find_ledger(objects.platforms, objects.unreadable_claims)
+        platforms = [
+            replace(each, findings=(*each.findings, *ledger_conditions(each.resource, ledger)))
+            for each in evaluate_platforms(objects.platforms, states)
+        ]
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
         agents = with_refusals(
@@ -118,6 +125,7 @@ class SnapshotBuilder:
             unsure=objects.unsure,
             issuers={issuer: values.version(resource) for issuer, (resource, _) in self._providers.accepted.items()},
             cluster_issuer=cluster_issuer(self._providers.accepted),
+            ledger=ledger,
             pending=pending,
         )
         evaluations = (*platforms, *agents, *self._people.evaluations, *self._providers.evaluations, *policy_evaluations)

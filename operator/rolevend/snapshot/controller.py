@@ -32,6 +32,7 @@ from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegist
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
+from rolevend.snapshot.conditions.ledger import unreadable_claim
 from rolevend.snapshot.identity_providers import KeysState
 from rolevend.snapshot.status import status_of
 from rolevend.telemetry.metrics import Metrics
@@ -152,6 +153,9 @@ class SnapshotController:
             }
             | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
             namespaces={name: _labels(raw) for (_, name), raw in self._namespaces.objects.items()},
+            unreadable_claims=[
+                claim for raw, _ in unreadable[DataPlatform] if (claim := unreadable_claim(shell(DataPlatform, raw), raw)) is not None
+            ],
         )
         there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
         for gone in self._parsed.keys() - there:

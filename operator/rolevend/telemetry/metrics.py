@@ -44,7 +44,16 @@ class Metrics:
             "Vends and drops that wait for a call to their platform, including retries",
             "kind",
         )
-        self.live_roles = self._of_platform("rolevend_live_roles", "VendedRoles that are Ready")
+        self.live_roles = self._of_platform("rolevend_live_roles", "VendedRoles that are Ready, and live roles that a database records")
+        self.projections_waiting = Gauge(
+            "rolevend_projections_waiting", "Roles recorded in a database that no VendedRole shows yet", registry=self.registry
+        )
+        self.unsealed_records = Counter(
+            "rolevend_unsealed_records",
+            "Live roles whose record in a database has no valid seal, and which are dropped",
+            ["platform"],
+            registry=self.registry,
+        )
         self.expiry_lateness_seconds = Histogram(
             "rolevend_expiry_lateness_seconds",
             "Seconds from expiry to the object's deletion",
@@ -113,6 +122,7 @@ class Metrics:
         for name in platforms:
             self.revoked_roles.labels(name, "Drift")
             self.orphan_roles.labels(name)
+            self.unsealed_records.labels(name)
             self.canary_leaks.labels(name)
             self.vend_seconds.labels(name, "vended")
             self.vend_seconds.labels(name, "failed")

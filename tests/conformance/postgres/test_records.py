@@ -128,6 +128,14 @@ CHANGES = {
     "odd resources": ("resources = '7'", lambda lease: lease.resources),
     "body": ("record = '{}'", lambda lease: lease.record),
     "token": ("token = NULL", lambda lease: lease.record),
+    "deep attributes": (
+        "attrs = ('{\"regions\": ' || repeat('[', 2000) || repeat(']', 2000) || '}')::jsonb",
+        lambda lease: lease.attributes,
+    ),
+    "a number of many digits": ("attrs = '{\"regions\": [1e6000]}'", lambda lease: lease.attributes),
+    "deep resources": ("resources = ('{\"s\": ' || repeat('[', 2000) || repeat(']', 2000) || '}')::jsonb", lambda lease: lease.resources),
+    "token without end": ("token_until = 'infinity'", lambda lease: lease.record),
+    "token of a far time": ("token_until = '20000-01-01 00:00Z'", lambda lease: lease.record),
     "token's time": ("token_until = token_until + interval '1 s'", lambda lease: lease.record),
     "name": ("record_name = 'agents/another'", lambda lease: lease.record),
     "call": ("call = 'another'", lambda lease: lease.record),
@@ -309,6 +317,7 @@ class TestMaximum:
             made = [answer for each in threads.map(run, drivers) for answer in each]
         assert {type(answer.error) for answer in made if answer.error is not None} == {TooManyRoles}
         assert [len(bench.platform.records.of(ObjectName("agents", agent))) for agent in ("one", "two")] == [10, 10]
+        assert [bench.platform.records.count(ObjectName("agents", agent)) for agent in ("one", "two")] == [10, 10]
 
 
 class TestAgain:
@@ -552,6 +561,16 @@ class TestEnds:
 
 
 class TestReports:
+    def test_an_end_that_was_reported_since_the_cursor_is_not_returned(self, bench: PostgresBench, people: Profile):
+        one = recorded(people)
+        answers(bench.platform, [one])
+        cursor = bench.platform.records.changed(None).cursor
+
+        dropped(bench.platform, one)
+        bench.platform.records.reported([one.uid])
+
+        assert bench.platform.records.changed(cursor).leases == ()
+
     def test_a_reported_end_is_not_returned_to_one_who_starts_anew(self, bench: PostgresBench, people: Profile):
         live, gone = recorded(people), recorded(people)
         answers(bench.platform, [live, gone])

@@ -55,6 +55,10 @@ def test_it_is_the_version_that_the_code_is():
         ("uninstall", {"timeoutSeconds": 0}, "timeoutSeconds"),
         ("api", {"replicas": -1}, "replicas"),
         ("api", {"secretNames": ["Not A Name"]}, "secretNames"),
+        ("api", {"record": "Ledger"}, "record"),
+        ("api", {"settings": {"unreachableClusterSeconds": 3601}}, "unreachableClusterSeconds"),
+        ("settings", {"recordSeconds": 0}, "recordSeconds"),
+        ("settings", {"projectionsPerSecond": 1001}, "projectionsPerSecond"),
         ("api", {"tls": {"mode": "Plain"}}, "mode"),
         ("api", {"tls": {"caCertificates": "-----BEGIN PRIVATE KEY-----"}}, "caCertificates"),
         ("api", {"service": {"type": "ExternalName"}}, "type"),
@@ -107,12 +111,14 @@ def test_the_comments_on_settings_tell_their_defaults():
 
 
 def test_settings_reach_the_operator_as_it_reads_them(render: Render):
-    container = only(render({"settings": {"sweepSeconds": 1.5, "logLevel": "DEBUG", "platformWorkers": 8}}), "Deployment")
+    values = {"sweepSeconds": 1.5, "logLevel": "DEBUG", "platformWorkers": 8, "recordSeconds": 0.25, "projectionsPerSecond": 0}
+    container = only(render({"settings": values}), "Deployment")
     environment = {each["name"]: each.get("value", "") for each in container["spec"]["template"]["spec"]["containers"][0]["env"]}
 
     settings = Settings.from_environment(environment | {"ROLEVEND_NAMESPACE": "rolevend-system"})
 
     assert (settings.sweep_seconds, settings.log_level, settings.platform_workers) == (1.5, "DEBUG", 8)
+    assert (settings.record_seconds, settings.projections_per_second) == (0.25, 0)
 
 
 def test_a_replica_stands_by_and_a_new_one_is_there_before_an_old_one_goes(render: Render):
@@ -237,6 +243,8 @@ def test_before_it_is_uninstalled_all_roles_end(render: Render):
     assert set(options) < {name for parameter in cli.commands["drain"].params for name in parameter.opts}
     closing = [each["metadata"]["name"] for each in documents if each["kind"] == "ValidatingAdmissionPolicy"]
     assert next(each.partition("=")[2] for each in container["args"] if each.startswith("--policy")) in closing
+    writes = [each for each in only(before, "ClusterRole")["rules"] if "dataplatforms" in str(each) and "patch" in each["verbs"]]
+    assert [each["resources"] for each in writes] == [["vendedroles/status", "dataplatforms/status"]], "it may change no spec"
     assert "--platforms" not in options
     assert "--platforms" in str(only(hooks(render({"crds": {"keep": False}}), "pre-delete"), "Job"))
     assert hooks(render({"uninstall": {"drain": False}}), "pre-delete") == []

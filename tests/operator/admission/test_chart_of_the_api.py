@@ -46,13 +46,15 @@ def environment(documents: list[Document]) -> dict[str, str]:
 
 
 def test_settings_reach_it_as_it_reads_them(api: Api):
-    limits = {"readSeconds": 5, "maxHeaderBytes": 1_000_000, "maxConnectionsWithoutToken": 99}
-    documents = api({"settings": limits}, settings={"logLevel": "DEBUG", "platformWorkers": 8, "sweepSeconds": 5})
+    limits = {"readSeconds": 5, "maxHeaderBytes": 1_000_000, "maxConnectionsWithoutToken": 99, "unreachableClusterSeconds": 600}
+    documents = api({"settings": limits, "record": "Kubernetes"}, settings={"logLevel": "DEBUG", "platformWorkers": 8, "sweepSeconds": 5})
 
     settings = ApiSettings.from_environment(environment(documents) | {"ROLEVEND_NAMESPACE": SYSTEM})
 
     assert (settings.log_level, settings.platform_workers, settings.probe_port, settings.api_port) == ("DEBUG", 8, 8080, 8443)
     assert (settings.api_read_seconds, settings.api_max_header_bytes, settings.api_max_connections_without_token) == (5, 1_000_000, 99)
+    assert (settings.api_unreachable_cluster_seconds, settings.api_record) == (600, "Kubernetes")
+    assert ApiSettings.from_environment(environment(api()) | {"ROLEVEND_NAMESPACE": SYSTEM}).api_record == "Database"
     (tls,) = [each["mountPath"] for each in pod(documents)["containers"][0]["volumeMounts"]]
     assert {settings.api_tls_cert_file, settings.api_tls_key_file} == {Path(tls, "tls.crt"), Path(tls, "tls.key")}
 

@@ -117,6 +117,52 @@ def test_a_handle_cannot_be_changed_and_the_rest_of_an_agent_can(cluster: Cluste
     assert cluster.patch(agent, {"spec": {"limits": {"maxExpirationSeconds": 60}}}).ok
 
 
+def test_the_ledger_of_used_tokens_changes_by_one_step_at_a_time(cluster: Cluster):
+    platform = valid("DataPlatform", "ledger")
+    assert cluster.create(platform).ok
+
+    def become(mode: str):
+        return cluster.patch(platform, {"spec": {"postgres": {"ledger": mode}}})
+
+    for step, jump in (("Disabled", "Enabled"), ("Joining", None), ("Enabled", "Disabled"), ("Joining", None), ("Disabled", "Enabled")):
+        assert become(step).ok
+        assert become(step).ok
+        if jump:
+            refused = become(jump)
+            assert refused.status == 422
+            assert "postgres.ledger must not change between Disabled and Enabled at once" in refused.message
+            assert "set it to Joining" in refused.message
+    assert cluster.delete(platform).ok
+
+
+def test_a_new_platform_may_be_the_ledger_at_once(cluster: Cluster):
+    assert cluster.create(changed(valid("DataPlatform", "new"), "spec.postgres.ledger", "Enabled"), dry_run=True).ok
+
+
+@pytest.mark.parametrize("mode", ["Joining", "Enabled"])
+def test_the_records_of_used_tokens_cannot_be_left_behind(cluster: Cluster, mode: str):
+    platform = changed(valid("DataPlatform", f"ledger-{mode.lower()}"), "spec.postgres.ledger", mode)
+    assert cluster.create(platform).ok
+
+    refused = cluster.patch(platform, {"spec": {"postgres": {"database": "other"}}})
+
+    assert refused.status == 422
+    assert "postgres.database must not change while postgres.ledger is Joining or Enabled" in refused.message
+    account = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
+    moved = cluster.patch(platform, {"spec": {"postgres": None, "snowflake": account, "agents": []}})
+    assert moved.ok == (mode == "Joining"), moved.message
+    assert cluster.delete(platform).ok
+
+
+def test_a_platform_from_before_the_ledger_may_join(cluster: Cluster):
+    platform = changed(valid("DataPlatform", "older"), "spec.postgres", {"host": "db.example.org", "database": "claims"})
+    assert cluster.create(platform).ok
+
+    assert not cluster.patch(platform, {"spec": {"postgres": {"ledger": "Enabled"}}}).ok
+    assert cluster.patch(platform, {"spec": {"postgres": {"ledger": "Joining"}}}).ok
+    assert cluster.delete(platform).ok
+
+
 def test_an_expiry_moves_earlier_and_never_later(cluster: Cluster):
     role = valid("VendedRole", "expiring")
     assert cluster.create(role).ok

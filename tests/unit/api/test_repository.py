@@ -8,18 +8,24 @@ from uuid import uuid4
 import pytest
 
 from rolevend.api.problems import Problem
-from rolevend.api.repository import VendedRoleRepository, body_of
+from rolevend.api.repository import (
+    OpenedRole,
+    VendCall,
+    VendedRoleRepository,
+    body_of,
+)
 from rolevend.decision.outcome import Delivery
 from rolevend.kube.client import Body, KubeClient, ResourceConflict
-from rolevend.model import ObjectName
+from rolevend.model import ClusterId, ObjectName
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter
 from tests.support import registered
 from tests.support.registered import REQUEST
 
 DIGEST = "sha256:digest"
-ASKED = (PlatformGrant(replace(REQUEST, delivery=Delivery.RESPONSE), registered.granted()),)
 NAME = ObjectName("agents", "finbot-0f3a")
+ASKED = (PlatformGrant(replace(REQUEST, name=NAME, delivery=Delivery.RESPONSE), registered.granted()),)
+CALL = VendCall(DIGEST, keyed=True, token=None, most_live=None)
 
 
 class Occupied:
@@ -45,23 +51,23 @@ class Known:
         return None
 
 
-async def opened(there: Body) -> tuple[Any, bool]:
+async def opened(there: Body) -> OpenedRole:
     objects = VendedRoleWriter(cast(KubeClient, Occupied(there)), lambda: registered.NOW)
-    return await VendedRoleRepository(objects, cast(Any, Known()), uuid4).open(ASKED, NAME, DIGEST)
+    return await VendedRoleRepository(objects, cast(Any, Known()), uuid4, ClusterId("cluster")).open(ASKED, CALL)
 
 
 def there(**spec: Any) -> Body:
     """The object as the API makes it, but for what is said of its spec."""
-    body = dict(body_of(ASKED, NAME, DIGEST))
+    body = dict(body_of(ASKED, DIGEST))
     body["metadata"] = {**body["metadata"], "uid": "uid-of-it", "creationTimestamp": "2026-11-24T13:00:00Z", "resourceVersion": "1"}
     body["spec"] = {**body["spec"], **spec}
     return body
 
 
 async def test_the_same_call_again_takes_its_own_object_up():
-    role, is_new = await opened(there())
+    found = await opened(there())
 
-    assert (role.name, is_new) == (NAME.name, False)
+    assert (found.role.name, found.is_new) == (NAME.name, False)
 
 
 PLANTED = {

@@ -46,6 +46,11 @@ class Agents:
     finishing: int = 0
     """Pauses for which its pods finish what they began."""
     closes: bool = True
+    platforms: list[Body] = field(default_factory=list)
+    drains: bool = False
+    """True if the operator has ended all recorded roles after a pause."""
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    """Of each platform, with the id, or None where it was withdrawn."""
     held: int | None = None
     """One that somebody else's finalizer keeps when ours is off."""
 
@@ -72,6 +77,9 @@ class Agents:
             running = [{"metadata": {"namespace": namespace, "name": "api-1"}, "status": {"phase": "Running"}}] * bool(self.finishing)
             yield {"items": [*running, {"metadata": {"name": "evicted"}, "status": {"phase": "Failed"}}]}
             return
+        if resource.plural == "dataplatforms":
+            yield {"items": self.platforms}
+            return
         assert resource.plural == "vendedroles"
         for start in range(0, len(self.left), PAGE):
             if start and self.failing:
@@ -82,7 +90,13 @@ class Agents:
             there["metadata"] |= {"deletionTimestamp": "2026-11-24T12:00:00Z", "finalizers": ["example.org/hold"]}
             yield {"items": [there]}
 
-    async def merge(self, resource: ResourcePath, name: str, patch: Body, _namespace: str, subresource: str) -> None:
+    async def merge(self, resource: ResourcePath, name: str, patch: Body, _namespace: str | None, subresource: str) -> None:
+        if resource.plural == "dataplatforms":
+            assert subresource == "status"
+            (platform,) = [each for each in self.platforms if each["metadata"]["name"] == name]
+            platform["status"] |= patch["status"]
+            self.requests.append((name, patch["status"]["drainRequested"]))
+            return
         if resource.plural == "deployments":
             assert (name, subresource) == (API, "scale")
             self.replicas = patch["spec"]["replicas"]
@@ -99,6 +113,8 @@ class Agents:
         asked = [number for number in self.left if self.deleted[f"role-{number}"]]
         self.left = sorted({*self.left} - {*asked[: self.pace]})
         self.finishing = max(0, self.finishing - 1)
+        for platform in self.platforms if self.drains else ():
+            platform["status"]["drained"] = platform["status"].get("drainRequested")
         await asyncio.sleep(0 if self.pace else seconds)
 
     async def drain(self, *, seconds: float = 600, api: str | None = None, policy: str = POLICY) -> tuple[Left, ...]:
@@ -217,3 +233,52 @@ async def test_an_api_that_was_never_there_is_not_waited_for():
     assert await agents.drain(api=API) == ()
 
     assert agents.replicas is None
+
+
+def platform(name: str, spec: Body, *, ready: str = "True", ledger: bool = False, connected: bool = True) -> Body:
+    conditions = [{"type": "Ready", "status": ready, "message": "nobody answers"}, *([{"type": "Ledger", "status": "False"}] * ledger)]
+    status = {"conditions": conditions} | ({"serverIdentifier": "1"} if connected else {})
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}, "spec": spec, "status": status}
+
+
+async def test_the_operator_ends_what_databases_record_and_the_request_is_withdrawn():
+    places = [platform("warehouse", {"postgres": {"ledger": "Enabled"}}), platform("lake", {"snowflake": {}})]
+    agents = Agents([], platforms=[*places, platform("new", {"postgres": {}}, connected=False)], drains=True)
+
+    assert await agents.drain() == ()
+
+    names, ids = zip(*agents.requests, strict=True)
+    assert set(names) == {"warehouse"}
+    assert places[0]["status"]["drained"] == ids[2]
+    assert (ids[0] != ids[2], ids[1], ids[3]) == (True, None, None), "it asks again for roles of calls that began before"
+    told = [text for text in agents.told if text.startswith("DataPlatforms")]
+    assert told == [f"DataPlatforms that may record live roles: {each}" for each in ("warehouse", "none")] * 2
+
+
+async def test_a_pod_of_the_api_that_finishes_late_leaves_no_recorded_role():
+    agents = Agents([], platforms=[platform("warehouse", {"postgres": {"ledger": "Enabled"}})], drains=True, replicas=1, finishing=3)
+
+    assert await agents.drain(api=API) == ()
+
+    requests = [request for _, request in agents.requests if request]
+    assert len(set(requests)) == 2, "it asks again when the pods are gone"
+
+
+async def test_a_platform_that_does_not_answer_is_named_and_the_request_is_withdrawn():
+    away = platform("annex", {"postgres": {}}, ready="False")
+    agents = Agents([], platforms=[platform("warehouse", {"postgres": {}}, ledger=True), away])
+
+    left = await agents.drain(seconds=1)
+
+    unready = "its database may record live roles, and is not ready: nobody answers"
+    working = "its database still records live roles; the operator's log names those that it cannot drop"
+    assert left == (Left("DataPlatform", "warehouse", working), Left("DataPlatform", "annex", unready))
+    assert agents.requests[-2:] == [("warehouse", None), ("annex", None)]
+
+
+async def test_without_a_ledger_no_platform_is_waited_for():
+    agents = Agents([1], platforms=[platform("warehouse", {"postgres": {"ledger": "Disabled"}}, ready="False")])
+
+    assert await agents.drain() == ()
+
+    assert agents.requests == []

@@ -62,3 +62,16 @@ def test_an_object_whose_role_is_not_there_is_named():
     found = Orphans(GRACE).sweep([role("a")], uids("a", "b", "c"), uids("a", "b"), START)
 
     assert found == Sweep((), (Uid("b"),)), "c is not ready yet, so nothing need be there"
+
+
+def test_a_role_under_the_uid_of_another_one_is_claimed_by_nobody_and_stands_in_for_nobody():
+    names = {Uid("a"): RoleName("ROLE_a")}
+    stranger = LiveRole(RoleName("ROLE_of_a_stranger"), Uid("a"), START + timedelta(hours=1), False)
+    orphans = Orphans(timedelta(0))
+
+    both = orphans.sweep([role("a"), stranger], uids("a"), uids("a"), START, names)
+    alone = orphans.sweep([stranger], uids("a"), uids("a"), START, names)
+
+    dropped = DropRequest(stranger.role, Uid("a"), EndReason.ORPHANED)
+    assert both == Sweep((dropped,), ())
+    assert alone == Sweep((dropped,), (Uid("a"),))

@@ -1,5 +1,6 @@
 """Read and change the records of leases, see `rolevend.platforms.protocol.Records`. The table rolevend.lease holds both."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +20,7 @@ CHUNK = 1000
 
 _UNREPORTED = sql.SQL(" AND l.reported_at IS NULL ORDER BY l.role")
 _CHANGED = sql.SQL(
+    " AND l.reported_at IS NULL"
     " AND l.changed >= pg_snapshot_xmin(%(since)s::pg_snapshot) AND NOT pg_visible_in_snapshot(l.changed, %(since)s::pg_snapshot)"
     " ORDER BY l.changed, l.role"
 )
@@ -28,6 +30,10 @@ _OF_AGENT = sql.SQL(
     ' AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE "C", l.role'
 )
 _PAGE = sql.SQL("SELECT c.cursor, c.is_known, r.* FROM ({}) AS c LEFT JOIN ({}) AS r ON true")
+_COUNT = """
+SELECT count(*) FROM rolevend.lease
+ WHERE cluster_id = %(cluster)s AND agent = %(agent)s AND record IS NOT NULL AND reported_at IS NULL AND dropped_at IS NULL
+"""
 _CONFIRM = "SELECT uid FROM rolevend.confirm(%(cluster)s, %(uids)s) AS lease (uid)"
 _END = "SELECT rolevend.end_record(%(cluster)s, %(uid)s, %(reason)s, %(by)s, %(message)s, %(version)s)"
 _REPORT = "SELECT rolevend.report_ends(%(cluster)s, %(uids)s)"
@@ -39,6 +45,10 @@ _PAGES: Final = {
 }
 _IMPOSSIBLE: Final = -1
 """A limit that no lease has, so that a seal over it is not valid."""
+
+
+_NO_TEXT: Final = "\0"
+"""Instead of a value that is no text: PostgreSQL stores no such text."""
 
 
 class PostgresRecords:
@@ -65,6 +75,10 @@ class PostgresRecords:
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
         return self._read(_OF_AGENT, agent=str(agent))
+
+    def count(self, agent: ObjectName) -> int:
+        ((found,),) = self._all("count the recorded roles of an agent", _COUNT, agent=str(agent))
+        return int(found)
 
     def confirm(self, uids: Collection[Uid]) -> frozenset[Uid]:
         rows = [row for chunk in _chunks(uids) for row in self._all("confirm roles", _CONFIRM, uids=chunk)]
@@ -119,6 +133,7 @@ class PostgresRecords:
             ended_message=row["ended_message"],
             dropped_at=row["dropped_at"],
             sessions=row["sessions"],
+            reported=row["reported"],
         )
 
 
@@ -132,12 +147,26 @@ def _lease(row: Mapping[str, Any], cluster: ClusterId) -> Lease:
         agent=_object_name(row["agent"]),
         agent_handle=AgentHandle([*row["role"].split("_"), "", ""][2]),
         user=User(row["issuer"] or "", row["subject"] or ""),
-        attributes=_attributes(row["attrs"]),
+        attributes=_attributes(_parsed(row["attrs"])),
         expires_at=row["expires_at"],
-        limits=_limits(row["limits"]),
-        resources=_resources(row["resources"]),
+        limits=_limits(_parsed(row["limits"])),
+        resources=_resources(_parsed(row["resources"])),
         record=LeaseRecord(_object_name(row["record_name"]), row["record"], row["call"] or "", row["seal"] or "", _token(row)),
     )
+
+
+def _parsed(text: str | None) -> Any:
+    """Return the value of the JSON text, and the text itself if it is too deep or has a number with too many digits: no lease has these."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _only_text(value: Any) -> str:
+    return value if isinstance(value, str) else _NO_TEXT
 
 
 def _object_name(text: str | None) -> ObjectName:
@@ -146,8 +175,8 @@ def _object_name(text: str | None) -> ObjectName:
 
 
 def _attributes(attrs: Any) -> Attributes:
-    pairs = attrs.items() if isinstance(attrs, dict) else [("", [str(attrs)])]
-    return Attributes.of((key, [str(each) for each in (values if isinstance(values, list) else [values])]) for key, values in pairs)
+    pairs = attrs.items() if isinstance(attrs, dict) else [("", [_NO_TEXT])]
+    return Attributes.of((key, [_only_text(each) for each in (values if isinstance(values, list) else [values])]) for key, values in pairs)
 
 
 def _limits(limits: Any) -> RoleLimits:
@@ -170,7 +199,8 @@ def _resources(resources: Any) -> tuple[TableId, ...] | None:
     if resources is None:
         return None
     named = resources.items() if isinstance(resources, dict) else [("", [resources])]
-    return tuple(sorted(TableId(schema, str(name)) for schema, names in named for name in (names if isinstance(names, list) else [names])))
+    tables = (TableId(schema, _only_text(name)) for schema, names in named for name in (names if isinstance(names, list) else [names]))
+    return tuple(sorted(tables))
 
 
 def _token(row: Mapping[str, Any]) -> TokenUse | None:

@@ -92,6 +92,10 @@ class Tombstone:
     revoked_at: datetime | None
     reason: str | None
     dropped_at: datetime | None
+    record_name: str | None = None
+    """The namespace and name of the role, if the database records it instead of a VendedRole."""
+    record: str | None = None
+    """The JSON text of this record. Nothing in it is verified."""
 
 
 def tombstone_of(connection: Connection, role: RoleName) -> Tombstone | None:

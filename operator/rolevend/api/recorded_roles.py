@@ -1,0 +1,312 @@
+"""The roles of calls that their platform's database records: open, show, release.
+
+No write to the API server is on the way of such a call. Lease, role, record and the used token are one transaction, which the platform
+makes when it vends. Until the answer was sent and confirmed, the operator ends the role after seconds.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from rolevend.api.cluster_consent import ClusterConsent
+from rolevend.api.confirmations import Confirmations
+from rolevend.api.repository import (
+    ANOTHER_BODY,
+    ANOTHER_OWNER,
+    MAX_UNDO_SECONDS,
+    OpenedRole,
+    VendCall,
+    body_of,
+    is_of,
+    key_conflict,
+    role_ended,
+)
+from rolevend.decision.outcome import Request
+from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.errors import PlatformUnavailable, ProfileNotBuilt, RolevendError
+from rolevend.kinds import VendedRole, parse
+from rolevend.kinds.shared import Metadata, PlatformRef, UserName
+from rolevend.kinds.text import timestamp_text
+from rolevend.kinds.vended_role import AgentRef, VendedRoleSpec
+from rolevend.kube.client import Body
+from rolevend.model import ObjectName, PlatformName
+from rolevend.plan import Lease, LeaseRecord
+from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.records import RecordsExecutor
+from rolevend.platform_runtime.registry import PlatformRegistry
+from rolevend.platforms.protocol import DropRequest, EndReason, RecordedLease
+from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import Snapshots
+from rolevend.roles.recorded import record_body, vended_role_body
+from rolevend.roles.seal import LeaseSeal
+from rolevend.roles.state import role_requests
+
+LONGEST_RELEASE_SECONDS: Final = 10.0
+_LONGEST_ANSWER_SECONDS: Final = 3.0
+_COUNTED_SECONDS: Final = 1.0
+_MOST_PLACES: Final = 10_000
+_MOST_COUNTED: Final = 10_000
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """The `LeaseRecorder` of one call, which opened its role."""
+
+    role: VendedRole
+    body: Body
+    role_decision: RoleDecision
+    call: VendCall
+    objects: VendedRoleWriter
+    seal: LeaseSeal
+
+    def lease(self, grant: PlatformGrant, receipts: Mapping[PlatformName, str | None]) -> Lease:
+        status = self.objects.report(self.role).ready_status(self.role_decision)
+        if (receipt := receipts.get(grant.platform)) is not None:
+            status["receiptDigest"] = receipt
+        lease, name = grant.granted.lease, grant.request.name
+        record = LeaseRecord(name, record_body(self.body, status), self.call.digest, "", self.call.token, self.call.most_live)
+        return replace(lease, record=replace(record, seal=self.seal.of(lease, record, grant.platform)))
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingRecord:
+    """The `LeaseRecorder` of a repeated call."""
+
+    record: LeaseRecord
+
+    def lease(self, grant: PlatformGrant, receipts: Mapping[PlatformName, str | None]) -> Lease:  # noqa: ARG002
+        return replace(grant.granted.lease, record=self.record)
+
+
+class RecordedRoles:
+    """See repository.OpenedRoles."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        platforms: PlatformRegistry,
+        objects: VendedRoleWriter,
+        seal: LeaseSeal,
+        consent: ClusterConsent,
+        confirmations: Confirmations,
+    ) -> None:
+        """`consent` is the cluster's, which each call needs."""
+        self.records_new = True
+        """False: no database records a new role, whatever the ledger is. Recorded roles are still found and released."""
+        self._snapshots = snapshots
+        self._platforms = platforms
+        self._objects = objects
+        self._seal = seal
+        self._consent = consent
+        self._confirmations = confirmations
+        self._places: dict[ObjectName, PlatformName] = {}
+        """The platforms of the newest roles that this process vended, so that a release asks one database."""
+        self._counted: dict[ObjectName, tuple[float, dict[PlatformName, int]]] = {}
+
+    async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
+        """True if a database records the role: it may record new ones, the ledger is on, the role is on one platform, which keeps
+        records, and its profile is built. The operator builds the others, for an object."""
+        if not self.records_new or ledger.mode is not LedgerMode.ENABLED or len(grants) != 1:
+            return False
+        executor = self._executor(grants[0].platform)
+        if executor is None or executor.records is None:
+            return False
+        try:
+            await executor.ensure(grants[0].granted.profile)
+        except ProfileNotBuilt:
+            return False
+        return True
+
+    async def has(self, request: Request) -> bool:
+        """True if an earlier call with the key has its role in the database of the request's platform, whatever is true of the ledger and
+        of profiles now. Raises Problem if an earlier call was for other platforms, and PlatformUnavailable if the database does not answer.
+        """
+        here = False
+        async for platform, answer in self._answers(lambda records: records.named(request.name), request.platform):
+            if isinstance(answer, RolevendError):
+                if platform == request.platform:
+                    raise answer
+            elif answer is not None and self._seal.is_valid(answer.lease, platform):
+                is_same = platform == request.platform and answer.lease.uid == request.uid
+                if not is_same and answer.dropped_at is None:
+                    raise key_conflict(ANOTHER_BODY)
+                here = here or is_same
+        return here
+
+    async def open(self, grants: Sequence[PlatformGrant], call: VendCall) -> OpenedRole:
+        """See repository.OpenedRoles. A new role is not recorded before the platform creates it."""
+        (grant,) = grants
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[grant.request.name] = grant.platform
+        body = body_of(grants, call.digest)
+        await self._consent.require(grant.request.agent, body)
+        if call.keyed and (there := await self._records(grant.platform).find(grant.request.uid)) is not None:
+            return self._found(there, grant, call.digest)
+        body["metadata"]["creationTimestamp"] = timestamp_text(grant.request.created_at)
+        role = _constructed(grant, body)
+        role_decision = RoleDecision(((grant.request, grant.granted),))
+        recorder = NewRecord(role, body, role_decision, call, self._objects, self._seal)
+        return OpenedRole(role, (grant.request,), True, role_decision, recorder)
+
+    def _found(self, there: RecordedLease, grant: PlatformGrant, digest: str) -> OpenedRole:
+        lease, name = there.lease, grant.request.name
+        if lease.record is None or not self._seal.is_valid(lease, grant.platform):
+            raise key_conflict(ANOTHER_OWNER)
+        if lease.record.call != digest:
+            raise key_conflict(ANOTHER_BODY)
+        if there.closed_at is not None or lease.expires_at <= self._objects.now():
+            raise role_ended(name.name)
+        role = parse(VendedRole, vended_role_body(there))
+        requests = role_requests(role)
+        if not is_of(requests[0], grant.request):
+            raise key_conflict(ANOTHER_OWNER)
+        return OpenedRole(role, requests, False, None, ExistingRecord(lease.record))
+
+    def confirm(self, opened: OpenedRole) -> None:
+        """Confirm soon that the answer was sent."""
+        self._confirmations.add(opened.requests[0].platform, opened.requests[0].uid)
+
+    async def ready(self, opened: OpenedRole, status: Body) -> None:  # noqa: ARG002
+        """The transaction that created the role recorded it as Ready. A repeated call may come when the operator gives the role up."""
+        request = opened.requests[0]
+        if not opened.is_new and request.uid not in await self._records(request.platform).confirm([request.uid]):
+            raise role_ended(request.name.name)
+
+    async def undo(self, opened: OpenedRole, *, untouched: bool) -> None:
+        """See repository.OpenedRoles."""
+        if untouched:
+            return
+        request, lease = opened.requests[0], opened.role_decision.grants[0].granted.lease if opened.role_decision else None
+        executor = self._executor(request.platform)
+        if executor is not None and lease is not None:
+            with contextlib.suppress(RolevendError, TimeoutError):
+                async with asyncio.timeout(MAX_UNDO_SECONDS):
+                    await executor.drop(DropRequest(lease.role, request.uid, EndReason.REVOKED))
+
+    async def named(self, name: ObjectName) -> tuple[PlatformName, RecordedLease] | None:
+        """Return the recorded role of this name, also if it ended, and its platform. Raises PlatformUnavailable if a database that may
+        have it does not answer."""
+        if (here := self._places.get(name)) is not None:
+            found = await self._records(here).named(name)
+            if found is not None and self._seal.is_valid(found.lease, here):
+                return here, found
+        missing: RolevendError | None = None
+        ended = None
+        async with contextlib.aclosing(self._answers(lambda records: records.named(name))) as answers:
+            async for platform, answer in answers:
+                if isinstance(answer, RolevendError):
+                    missing = answer
+                elif answer is not None and self._seal.is_valid(answer.lease, platform):
+                    if answer.dropped_at is None:
+                        return platform, answer
+                    ended = platform, answer
+        if missing is not None and ended is None:
+            raise missing
+        return ended
+
+    async def of(self, agent: ObjectName) -> list[VendedRole]:
+        """Return the recorded roles of the agent that are not gone."""
+        found = []
+        async for platform, answer in self._answers(lambda records: records.of(agent)):
+            if isinstance(answer, RolevendError):
+                raise answer
+            sealed = [each for each in answer if self._seal.is_valid(each.lease, platform)]
+            found += [parse(VendedRole, vended_role_body(each), unknown="ignore") for each in sealed]
+        return found
+
+    async def count(self, agent: ObjectName) -> int:
+        """Return how many recorded roles the agent has, without those on platforms that do not answer."""
+        return sum((await self._counts(agent)).values())
+
+    async def count_elsewhere(self, agent: ObjectName, platform: PlatformName) -> int:
+        """Return how many recorded roles the agent has on other platforms, as of a second ago at most: the vend counts those on its own."""
+        known = self._counted.get(agent)
+        if known is None or known[0] < time.monotonic() - _COUNTED_SECONDS:
+            if len(self._counted) >= _MOST_COUNTED:
+                self._counted.clear()
+            known = self._counted[agent] = time.monotonic(), await self._counts(agent)
+        return sum(count for each, count in known[1].items() if each != platform)
+
+    async def _counts(self, agent: ObjectName) -> dict[PlatformName, int]:
+        answers = self._answers(lambda records: records.count(agent))
+        return {platform: answer async for platform, answer in answers if not isinstance(answer, RolevendError)}
+
+    async def _answers(
+        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patient_with: PlatformName | None = None
+    ) -> AsyncGenerator[tuple[PlatformName, _T | RolevendError], None]:
+        """Ask all platforms that may record roles at once, and yield their answers as they come. A call waits for one that does not answer
+        for a moment only, unless it is the platform `patient_with`."""
+
+        async def of(platform: PlatformName) -> tuple[PlatformName, _T | RolevendError]:
+            try:
+                async with asyncio.timeout(None if platform == patient_with else _LONGEST_ANSWER_SECONDS):
+                    return platform, await ask(self._records(platform))
+            except RolevendError as error:
+                return platform, error
+            except TimeoutError:
+                return platform, PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")
+
+        asked = [asyncio.create_task(of(name)) for name in self._recording()]
+        try:
+            for answer in asyncio.as_completed(asked):
+                yield await answer
+        finally:
+            for each in asked:
+                each.cancel()
+
+    async def release(self, platform: PlatformName, recorded: RecordedLease) -> bool:
+        """Drop the role. Return True if it is gone, and False if that takes longer. Raises PlatformUnavailable."""
+        ending = DropRequest(recorded.lease.role, recorded.lease.uid, EndReason.RELEASED)
+        dropped = await self._connected(platform).drop(ending, LONGEST_RELEASE_SECONDS)
+        return dropped.error is None
+
+    def _recording(self) -> Iterator[PlatformName]:
+        """Yield the platforms that may record roles, if there is a ledger."""
+        for name, connected in self._platforms if self._snapshots.snapshot.ledger is not None else ():
+            if connected.platform.spec.postgres is not None:
+                yield name
+
+    def _executor(self, platform: PlatformName) -> PlatformExecutor | None:
+        connected = self._platforms.get(platform)
+        return connected.executor if connected else None
+
+    def _connected(self, platform: PlatformName) -> PlatformExecutor:
+        executor = self._executor(platform)
+        if executor is None:
+            raise PlatformUnavailable(f"DataPlatform {platform} is not connected")
+        return executor
+
+    def _records(self, platform: PlatformName) -> RecordsExecutor:
+        records = self._connected(platform).records
+        if records is None:
+            raise PlatformUnavailable(f"DataPlatform {platform} keeps no records")
+        return records
+
+
+def _constructed(grant: PlatformGrant, body: Body) -> VendedRole:
+    """Return the role of `body` without its validation, for the fields that its status is built from."""
+    request, metadata = grant.request, body["metadata"]
+    return VendedRole.model_construct(
+        metadata=Metadata.model_construct(
+            name=request.name.name,
+            namespace=request.name.namespace,
+            uid=request.uid,
+            generation=1,
+            creation_timestamp=request.created_at,
+            annotations=metadata["annotations"],
+        ),
+        spec=VendedRoleSpec.model_construct(
+            agent_ref=AgentRef.model_construct(name=request.agent.name),
+            user=UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
+            delivery=request.delivery.value,
+            platform_refs=(PlatformRef.model_construct(name=request.platform),),
+            expiration_seconds=request.expiration_seconds,
+        ),
+    )

@@ -1,0 +1,94 @@
+"""Keep the records of used tokens where the newest snapshot says: in Kubernetes, in the database of the ledger, or in both.
+
+Each step between two places goes through both, so a token that was used before a step is refused after it.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import Final
+
+from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.kube.token_replay import TokenReplayStore, record_expiry, token_digest
+from rolevend.model import Uid
+from rolevend.plan import TokenUse
+from rolevend.platform_runtime.records import RecordsExecutor
+from rolevend.platform_runtime.registry import PlatformRegistry
+from rolevend.roles.protocols import Snapshots
+
+COLLECT_SECONDS: Final = 300.0
+
+_log = logging.getLogger(__name__)
+
+
+class TokenLedger:
+    """See `roles.protocols.UsedTokens`."""
+
+    def __init__(self, leases: TokenReplayStore, platforms: PlatformRegistry, snapshots: Snapshots) -> None:
+        self._leases = leases
+        self._platforms = platforms
+        self._snapshots = snapshots
+
+    async def take(self, issuer: str, token_id: str, uid: Uid, expires_at: datetime) -> bool:
+        """Redeem the token. Raises PlatformUnavailable if the ledger does not answer, or is unknown."""
+        ledger = self._ledger()
+        if ledger is None:
+            return await self._leases.take(issuer, token_id, uid, expires_at)
+        records, token = self._records(ledger), TokenUse(token_digest(issuer, token_id), record_expiry(expires_at))
+        if ledger.mode is LedgerMode.JOINING:
+            # Read first: a Lease for a request that the database refuses would refuse the one that redeemed the token there.
+            if await records.holder(token.digest) not in (None, uid):
+                return False
+            if not await self._leases.take(issuer, token_id, uid, expires_at):
+                return False
+        return await records.take(token, uid)
+
+    async def is_left_to(self, issuer: str, token_id: str, uid: Uid) -> bool:
+        """True if no other request redeemed the token. Raises as `take`."""
+        ledger = self._ledger()
+        if ledger is None:
+            return await self._leases.is_left_to(issuer, token_id, uid)
+        records = self._records(ledger)
+        if ledger.mode is LedgerMode.JOINING and not await self._leases.is_left_to(issuer, token_id, uid):
+            return False
+        return await records.holder(token_digest(issuer, token_id)) in (None, uid)
+
+    async def run(self) -> None:
+        """Delete expired records periodically, until cancelled."""
+        while True:
+            await self.collect()
+            await asyncio.sleep(COLLECT_SECONDS)
+
+    async def collect(self) -> None:
+        """Delete expired records in Kubernetes and in the ledger. An error in one place does not affect the other."""
+        for collect in (self._leases.collect, self._collect_in_ledger):
+            try:
+                await collect()
+            except RolevendError as error:
+                _log.warning("cannot delete expired token records: %s", error)
+
+    async def _collect_in_ledger(self) -> None:
+        ledger = self._snapshots.snapshot.ledger
+        if ledger is not None:
+            await self._records(ledger).collect()
+
+    def _ledger(self) -> Ledger | None:
+        """Return the ledger, or None if Kubernetes alone keeps the records. Raises PlatformUnavailable if that is not known."""
+        snapshot = self._snapshots.snapshot
+        if snapshot.pending:
+            raise PlatformUnavailable(f"the ledger of used tokens is not known yet: {snapshot.pending}")
+        if snapshot.ledger is not None and snapshot.ledger.mode is LedgerMode.UNKNOWN:
+            raise PlatformUnavailable(
+                f"DataPlatform {snapshot.ledger.platform}: spec.postgres.ledger cannot be read, so no token is redeemed; see its conditions"
+            )
+        return snapshot.ledger
+
+    def _records(self, ledger: Ledger) -> RecordsExecutor:
+        platform = self._platforms.get(ledger.platform)
+        if platform is None or platform.executor is None:
+            raise PlatformUnavailable(f"DataPlatform {ledger.platform}, the ledger of used tokens, is not connected yet")
+        records = platform.executor.records
+        if records is None:
+            raise PlatformUnavailable(f"DataPlatform {ledger.platform} cannot be the ledger of used tokens: its database keeps no records")
+        return records

@@ -1,0 +1,40 @@
+"""With `api.record: Kubernetes` a role of the API is a VendedRole, although a database is the ledger of used tokens."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.calling import Caller, Doors
+from tests.support.proving import Proven
+from tests.support.recording import first_recorded, recording
+from tests.support.site import AGENTS, Site
+
+
+@pytest.fixture(scope="module")
+def ledger(site: Site) -> Iterator[None]:
+    with recording(site):
+        yield
+
+
+def test_the_role_is_an_object_and_its_token_is_used_in_the_ledger(site: Site, proven: Proven, doors: Doors, ledger: None):
+    database = Caller(proven.ready_to_ask(), doors.first)
+    first_recorded(database)
+    door = doors.open({"API_RECORD": "Kubernetes"})
+    door.wait_until_ready()
+    kubernetes = Caller(proven, door)
+    kubernetes.release(kubernetes.vended())  # asked until the new process knows everything
+    question = database.question()
+    used = site.warehouse.ask("SELECT count(*) FROM rolevend.used_token")[0][0]
+
+    answer = kubernetes.call("POST", "/v1/vended-roles", question)
+
+    assert answer.status_code == 201, answer.text
+    role = answer.json()
+    assert site.warehouse.ask(f"SELECT record IS NULL FROM rolevend.lease WHERE role = '{role['roleName']}'") == [(True,)]
+    shown = site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/{role['id']}")
+    assert "labels" not in shown.body["metadata"], shown.body["metadata"]
+    assert site.warehouse.ask("SELECT count(*) FROM rolevend.used_token") == [(used + 1,)]
+    again = database.call("POST", "/v1/vended-roles", question)
+    assert again.status_code in (401, 403, 409, 422), again.text
+    assert "used" in again.text
+    assert database.release(role).status_code == 204
