@@ -22,6 +22,8 @@ from tests.support.tenancy import Tenant
 from tests.support.tiers import with_the_rest_long
 from tests.support.waiting import DEADLINE, eventually
 
+pytestmark = pytest.mark.long
+
 PLATFORM = "proxied"
 THERE: Body = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
 ROLES = "/v1/vended-roles"

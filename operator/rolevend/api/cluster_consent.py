@@ -62,6 +62,9 @@ class ClusterConsent:
         except (ClusterUnavailable, TimeoutError) as error:
             if consent.refusal is not None or self._age(consent) > LONGEST_SECONDS + self._unreachable_seconds:
                 raise ClusterUnavailable("the API server does not say whether the role may be created") from error
+        else:
+            if self._age(consent) > LONGEST_SECONDS + self._unreachable_seconds:  # asked for another call, and answered late
+                raise ClusterUnavailable("the API server answered too late whether the role may be created")
 
     def _age(self, consent: _Consent) -> float:
         return float("inf") if consent.at is None else self._moment() - consent.at

@@ -11,48 +11,56 @@ from rolevend.platform_runtime.registry import PlatformRegistry
 
 _GATHER_SECONDS: Final = 0.05
 """Confirmations of this time are one call of the database."""
-_RETRY_SECONDS: Final = 1.0
-_MOST: Final = 500
 
 _log = logging.getLogger(__name__)
 
 
 class Confirmations:
-    def __init__(self, platforms: PlatformRegistry) -> None:
+    """Each platform has a writer of its own: one that hangs delays no other."""
+
+    def __init__(self, platforms: PlatformRegistry, retry_seconds: float = 1.0) -> None:
         self._platforms = platforms
+        self._retry_seconds = retry_seconds
         self._waiting: dict[PlatformName, list[Uid]] = defaultdict(list)
-        self._any = asyncio.Event()
+        self._writing: dict[PlatformName, asyncio.Task[None]] = {}
 
     def add(self, platform: PlatformName, uid: Uid) -> None:
+        """Confirm soon. Call it in the event loop."""
         self._waiting[platform].append(uid)
-        self._any.set()
+        if platform not in self._writing:
+            self._writing[platform] = asyncio.get_running_loop().create_task(self._write_all(platform))
 
-    async def run(self) -> None:
-        """Write until cancelled."""
-        while True:
-            await self._any.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
-            self._any.clear()
-            if not await self.write():
-                self._any.set()
-                await asyncio.sleep(_RETRY_SECONDS)
+    async def close(self) -> None:
+        """Write once more what waits."""
+        for task in self._writing.values():
+            task.cancel()
+        await asyncio.gather(*self._writing.values(), return_exceptions=True)
+        await asyncio.gather(*map(self._write, list(self._waiting)))
 
-    async def write(self) -> bool:
-        """Write all that wait, and return False if some must be written again."""
-        waiting, self._waiting = self._waiting, defaultdict(list)
-        results = await asyncio.gather(*(self._write(platform, uids) for platform, uids in waiting.items()))
-        return all(results)
-
-    async def _write(self, platform: PlatformName, uids: list[Uid]) -> bool:
-        connected = self._platforms.get(platform)
-        records = connected.executor.records if connected is not None and connected.executor is not None else None
+    async def _write_all(self, platform: PlatformName) -> None:
         try:
-            while uids and records is not None:
-                await records.confirm(uids[:_MOST])
-                del uids[:_MOST]
+            while self._waiting[platform]:
+                await asyncio.sleep(_GATHER_SECONDS)
+                if not await self._write(platform):
+                    await asyncio.sleep(self._retry_seconds)
+        finally:
+            del self._writing[platform]
+
+    async def _write(self, platform: PlatformName) -> bool:
+        """Write what waits, and return False if it must be written again."""
+        uids, records = self._waiting.pop(platform, []), self._platforms.records(platform)
+        if self._platforms.get(platform) is None:
+            return True  # nobody can confirm them any more
+        try:
+            if records is None:
+                return False
+            await records.confirm(uids)
+            uids = []
         except RolevendError as error:
             _log.warning("cannot confirm roles: %s", error, extra={"platform": platform, "count": len(uids)})
-        except Exception:  # a bug, or a platform that is being closed: it must not end the process
+        except Exception:  # a bug, or a platform that is being closed
             _log.exception("cannot confirm roles", extra={"platform": platform, "count": len(uids)})
-        self._waiting[platform] += uids
+        finally:
+            if uids:
+                self._waiting[platform] += uids
         return not uids

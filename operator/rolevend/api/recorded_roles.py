@@ -7,7 +7,7 @@ makes when it vends. Until the answer was sent and confirmed, the operator ends 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -123,21 +123,23 @@ class RecordedRoles:
             return False
         return True
 
-    async def has(self, request: Request) -> bool:
-        """True if an earlier call with the key has its role in the database of the request's platform, whatever is true of the ledger and
-        of profiles now. Raises Problem if an earlier call was for other platforms, and PlatformUnavailable if the database does not answer.
-        """
-        here = False
-        async for platform, answer in self._answers(lambda records: records.named(request.name), request.platform):
-            if isinstance(answer, RolevendError):
-                if platform == request.platform:
-                    raise answer
-            elif answer is not None and self._seal.is_valid(answer.lease, platform):
-                is_same = platform == request.platform and answer.lease.uid == request.uid
-                if not is_same and answer.dropped_at is None:
-                    raise key_conflict(ANOTHER_BODY)
-                here = here or is_same
-        return here
+    async def place(self, requests: Sequence[Request]) -> PlatformName | None:
+        """Return the platform whose database recorded the role of an earlier call with the key, whatever is true of the ledger and of
+        profiles now, or None. `requests` are those of all platforms of the call. Raises Problem if an earlier call was for other platforms,
+        and PlatformUnavailable if one of these does not answer."""
+        first, place = requests[0], None
+        asked = {each.platform for each in requests}
+        async with contextlib.aclosing(self._answers(lambda records: records.named(first.name), asked)) as answers:
+            async for platform, answer in answers:
+                if isinstance(answer, RolevendError):
+                    if platform in asked:
+                        raise answer
+                elif answer is not None and self._seal.is_valid(answer.lease, platform):
+                    is_same = platform in asked and answer.lease.uid == first.uid
+                    if not is_same and answer.dropped_at is None:
+                        raise key_conflict(ANOTHER_BODY)
+                    place = platform if is_same else place
+        return place
 
     async def open(self, grants: Sequence[PlatformGrant], call: VendCall) -> OpenedRole:
         """See repository.OpenedRoles. A new role is not recorded before the platform creates it."""
@@ -231,7 +233,8 @@ class RecordedRoles:
         if known is None or known[0] < time.monotonic() - _COUNTED_SECONDS:
             if len(self._counted) >= _MOST_COUNTED:
                 self._counted.clear()
-            known = self._counted[agent] = time.monotonic(), await self._counts(agent)
+            counts = await self._counts(agent)
+            known = self._counted[agent] = time.monotonic(), counts
         return sum(count for each, count in known[1].items() if each != platform)
 
     async def _counts(self, agent: ObjectName) -> dict[PlatformName, int]:
@@ -239,14 +242,14 @@ class RecordedRoles:
         return {platform: answer async for platform, answer in answers if not isinstance(answer, RolevendError)}
 
     async def _answers(
-        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patient_with: PlatformName | None = None
+        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patient_with: Container[PlatformName] = ()
     ) -> AsyncGenerator[tuple[PlatformName, _T | RolevendError], None]:
         """Ask all platforms that may record roles at once, and yield their answers as they come. A call waits for one that does not answer
-        for a moment only, unless it is the platform `patient_with`."""
+        for a moment only, unless it is one of `patient_with`."""
 
         async def of(platform: PlatformName) -> tuple[PlatformName, _T | RolevendError]:
             try:
-                async with asyncio.timeout(None if platform == patient_with else _LONGEST_ANSWER_SECONDS):
+                async with asyncio.timeout(None if platform in patient_with else _LONGEST_ANSWER_SECONDS):
                     return platform, await ask(self._records(platform))
             except RolevendError as error:
                 return platform, error

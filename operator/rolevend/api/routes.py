@@ -82,7 +82,11 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         if key is None and await request.is_disconnected():
             await roles.release(agent, answer.request.name.name, request.state.request_id)  # the credential was never delivered
         headers = {"Location": f"{ROLES}/{answer.request.name.name}"}
-        return _Json(responses.vended(answer), 201, headers, background=BackgroundTask(answer.confirm))
+
+        async def sent() -> None:  # a plain function would run in a thread
+            answer.confirm()
+
+        return _Json(responses.vended(answer), 201, headers, background=BackgroundTask(sent))
 
     @app.get(
         ROLES,

@@ -163,7 +163,12 @@ class VendService:
         role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(request, snapshot))
         await self._require_granted(None, role_decision, snapshot)
         grants, skipped = self._connected(role_decision)
-        store, token = await self._store(grants, PresentedToken(self._authenticator, user), snapshot, key)
+        place = await self._recorded.place(drafts) if key is not None and snapshot.ledger is not None else None
+        if place is not None:
+            grants = tuple(each for each in grants if each.platform == place)
+            if not grants:
+                raise not_connected(place)
+        store, token = await self._store(grants, PresentedToken(self._authenticator, user), snapshot, is_recorded=place is not None)
         most_live = await self._most_recorded(grants[0].request, snapshot) if store is self._recorded else None
         call = VendCall(digest_of(question), key is not None, token.use, most_live)
         with timed(VendStep.CREATE_OBJECT):
@@ -171,7 +176,7 @@ class VendService:
         credentials = ResponseCredentialStore()
         door = Door(credentials, AwaitedProfiles(), token, opened.is_new, opened.recorder, started)
         try:
-            answer = await self._in_time(self._create(store, opened, door, token, snapshot))
+            answer = await self._in_time(self._create(store, opened, door, token, snapshot), started)
         except BaseException as error:
             if opened.is_new and not (key and is_retryable(error)):
                 causes = (error, error.__cause__)
@@ -184,17 +189,17 @@ class VendService:
         return replace(answer, credentials=credentials.by_platform, skipped=all_skipped, confirm=partial(store.confirm, opened))
 
     async def _store(
-        self, grants: Sequence[PlatformGrant], token: PresentedToken, snapshot: Snapshot, key: str | None
+        self, grants: Sequence[PlatformGrant], token: PresentedToken, snapshot: Snapshot, *, is_recorded: bool
     ) -> tuple[OpenedRoles, PresentedToken]:
         """Return where the role is recorded, and who redeems the token: the platform's database, or an object in Kubernetes, as for an
-        earlier call with the same key."""
+        earlier call with the same key. `is_recorded`: a database recorded the role for an earlier call."""
         request, ledger = grants[0].request, snapshot.ledger
         if ledger is None:
             return self._repository, token
-        is_recorded = key is not None and await self._recorded.has(request)
-        if is_recorded or (not self._repository.has(request.name) and await self._recorded.serves(grants, ledger)):
+        is_object = self._repository.has(request.name)
+        if is_recorded or (not is_object and await self._recorded.serves(grants, ledger)):
             return self._recorded, replace(token, with_role=ledger.platform == request.platform)
-        if snapshot.most_live(request) is not None:  # objects alone are counted already
+        if not is_object and snapshot.most_live(request) is not None:  # objects alone are counted already
             held = self._repository.count(request.agent) + await self._recorded.count(request.agent)
             decision = within_quota(request, grants[0].granted, snapshot, held)
             if isinstance(decision, Denied):
@@ -252,10 +257,10 @@ class VendService:
             raise next(iter(away.values()))
         return connected, _skipped(role_decision, away)
 
-    async def _in_time(self, creating: Coroutine[None, None, VendAnswer]) -> VendAnswer:
-        """Await the answer. Raises Problem if it takes too long: the operator is about to end the role."""
+    async def _in_time(self, creating: Coroutine[None, None, VendAnswer], started: float) -> VendAnswer:
+        """Await the answer. Raises Problem if the call takes too long: the operator is about to end the role."""
         try:
-            async with asyncio.timeout(self._patience.total_seconds()):
+            async with asyncio.timeout(self._patience.total_seconds() - (time.perf_counter() - started)):
                 return await creating
         except TimeoutError as error:
             cause = "the role was not created in time, because a dependency is slow; try again"

@@ -122,14 +122,13 @@ class Api:
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._on_snapshot)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
-                tasks.append(parts.create_task(self._confirmations.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
                 freeze_gc()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()
         finally:
-            await self._confirmations.write()
+            await self._confirmations.close()
             await self._platforms.stop()
             await self._refusals.write_left_out()
             await self._journal.close()

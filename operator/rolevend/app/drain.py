@@ -35,7 +35,7 @@ from rolevend.snapshot.controller import ready_condition
 _POLL_SECONDS = 0.5
 _POLL_SECONDS_PER_THOUSAND = 1.0
 """Additional seconds for each thousand objects that are left, because each poll lists them all."""
-_CONSENT_SECONDS = LONGEST_SECONDS + 2.0
+_CONSENT_SECONDS = LONGEST_SECONDS + 10.0
 """After vending was closed, a running API creates recorded roles for this long: its last consent counts, and then its call ends."""
 _PROBE = "rolevend-drain"
 """The name of a VendedRole that is only created as a dry run, of its Agent, and of the field manager."""

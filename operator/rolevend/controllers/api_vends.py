@@ -62,7 +62,8 @@ class ApiVendSupervisor:
     def deadline(self, state: RoleState) -> datetime:
         """Return when the role is given up if it is not Ready."""
         expires_at = state.request.expires_at
-        return min(expires_at, state.request.created_at + self._patience) if is_unanswered(state) else expires_at
+        begun_at = state.unanswered_since or state.request.created_at
+        return min(expires_at, begun_at + self._patience) if is_unanswered(state) else expires_at
 
     def is_abandoned(self, state: RoleState) -> bool:
         """True if the role is not Ready at its deadline, and has not expired."""
@@ -89,7 +90,8 @@ class ApiVendSupervisor:
             return
         if state.ready:
             record.building_on = frozenset()
-        elif state.profile and platform not in record.building_on:  # the call wrote the intent because it waits for the profile
+        elif state.profile and not state.unanswered and platform not in record.building_on:
+            # The call wrote the intent because it waits for the profile.
             record.building_on |= {platform}
             self._begin(self._build(state), state.request.uid)
 

@@ -31,7 +31,7 @@ _LONGEST_UNAVAILABLE_SECONDS = 8.0
 _LONGEST_BETWEEN_DROPS_SECONDS = 4.0
 """A platform that is connected again gets its drops within five seconds."""
 _BETWEEN_LOOKS_SECONDS = 0.25
-"""Pause before another look if the role of a deleted object that only shows it is gone."""
+"""First pause before another look if the role of a deleted object that only shows it is gone."""
 _CONNECTIONS = 64
 """Unlimited workers opened two thousand connections for two thousand objects."""
 _LOGIN_SECONDS = 600
@@ -73,7 +73,8 @@ def registry(
             try:
                 await projector.release(dict(body))
             except Exception as error:
-                raise _again(error, _BETWEEN_LOOKS_SECONDS) from error
+                pause = min(_LONGEST_BETWEEN_DROPS_SECONDS, _BETWEEN_LOOKS_SECONDS * 2.0 ** min(retry, 10))
+                raise _again(error, pause) from error
             return
         try:
             message = await dropper.drop(dict(body), _spread(_LONGEST_PAUSE_SECONDS), is_retry=retry > 0)

@@ -72,7 +72,10 @@ class Projector:
         if event == "DELETED":
             self._shown.pop(uid, None)
             return
+        is_new = uid not in self._shown
         self._shown[uid] = body
+        if is_new and uid in self._wanted and not body.get("status"):  # of a process that stopped between the two writes
+            self._take_turn(uid)
         if uid not in self._wanted and not body["metadata"].get("deletionTimestamp"):
             self._take_turn(uid)
 
@@ -103,12 +106,12 @@ class Projector:
     async def _bring_up_to_date(self, uid: Uid) -> bool:
         """Create or delete the object. Return False if there was nothing to do."""
         recorded, shown = self._wanted.get(uid), self._shown.get(uid)
-        if recorded is not None and shown is None:
+        if recorded is not None and (shown is None or not shown.get("status")):
             body, status = projection_of(recorded)
             metadata = body["metadata"]
             name = ObjectName(metadata["namespace"], metadata["name"])
             try:
-                created = await self._objects.create(body, name.namespace)
+                created = shown or await self._objects.create(body, name.namespace)
             except ResourceConflict:
                 return False  # it was shown before, or an object of somebody else has its name
             self._shown.setdefault(uid, created)

@@ -17,7 +17,7 @@ from rolevend.controllers.record_verifier import RecordVerifier
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kinds.text import timestamp_text
-from rolevend.model import PlatformName, Uid
+from rolevend.model import PlatformName, RoleName, Uid
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.records import RecordsExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
@@ -66,6 +66,8 @@ class RecordEnder:
         self._dropper = dropper
         self.projector = projector
         self._ending: dict[Uid, asyncio.Task[None]] = {}
+        self._dropping: dict[tuple[PlatformName, RoleName], asyncio.Task[None]] = {}
+        """Drops of roles without a valid seal. Such a role may name the uid of another one."""
         self._unreported: dict[PlatformName, dict[Uid, None]] = defaultdict(dict)
         """Roles that are gone, and whose audit events are written."""
 
@@ -93,15 +95,15 @@ class RecordEnder:
 
     def drop_unsealed(self, platform: PlatformName, executor: PlatformExecutor, recorded: RecordedLease) -> None:
         """Drop a role that nobody who has the key recorded. The sweep reports it as an orphan."""
-        lease = recorded.lease
+        lease, about = recorded.lease, {"role": recorded.lease.role, "platform": platform}
         if recorded.dropped_at is not None:
+            _log.error("a recorded role has no valid seal, and is gone", extra=about)
             self._unreported[platform][lease.uid] = None
-        elif lease.uid not in self._ending:
-            _log.error("a recorded role has no valid seal: it is dropped", extra={"role": lease.role, "platform": platform})
-            task = self._ending[lease.uid] = asyncio.create_task(
-                self._drop_orphan(executor, DropRequest(lease.role, lease.uid, EndReason.ORPHANED))
-            )
-            task.add_done_callback(partial(self._over, lease.uid))
+        elif (platform, lease.role) not in self._dropping:
+            _log.error("a recorded role has no valid seal: it is dropped", extra=about)
+            task = asyncio.create_task(self._drop_orphan(executor, DropRequest(lease.role, lease.uid, EndReason.ORPHANED)))
+            self._dropping[platform, lease.role] = task
+            task.add_done_callback(lambda _: self._dropping.pop((platform, lease.role), None))
 
     async def _drop_orphan(self, executor: PlatformExecutor, ending: DropRequest) -> None:
         try:
@@ -146,8 +148,7 @@ class RecordEnder:
         self.projector.hide(uid)
 
     async def _newest(self, platform: PlatformName, before: RecordedLease) -> RecordedLease:
-        connected = self._platforms.get(platform)
-        records = connected.executor.records if connected is not None and connected.executor is not None else None
+        records = self._platforms.records(platform)
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {platform} is not connected")
         newest = await records.find(before.lease.uid)

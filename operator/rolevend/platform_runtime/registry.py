@@ -16,6 +16,7 @@ from rolevend.kube.client import KubeClient
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.credentials import Keys, logins_of
 from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.records import RecordsExecutor
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Platform, ServerFacts
 from rolevend.settings import Settings
@@ -105,6 +106,11 @@ class PlatformRegistry:
 
     def get(self, name: PlatformName) -> ConnectedPlatform | None:
         return self._at_work.get(name)
+
+    def records(self, name: PlatformName) -> RecordsExecutor | None:
+        """Return the records of the platform; None while it is not connected, or if it keeps none."""
+        connected = self._at_work.get(name)
+        return connected.executor.records if connected is not None and connected.executor is not None else None
 
     async def appeared(self, name: PlatformName, within: float) -> ConnectedPlatform | None:
         """Return the platform as soon as its DataPlatform exists, or None after `within` seconds."""

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
 
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict
@@ -14,8 +13,6 @@ from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import EndReason, RecordedLease
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.recorded import vended_role_body
-
-_NOTHING: Final[Body] = {}
 
 
 class RecordDirectory:
@@ -40,9 +37,9 @@ class RecordDirectory:
     def holds_any(self, platform: PlatformName) -> bool:
         return any(each == platform for each, _ in self._known.values())
 
-    def claiming(self) -> Iterator[Uid]:
-        """Return the roles that are not known to be gone."""
-        return (uid for uid, (_, recorded) in self._known.items() if recorded.dropped_at is None)
+    def claims(self) -> dict[Uid, bool]:
+        """Return all roles, each with True if it is not known to be gone."""
+        return {uid: recorded.dropped_at is None for uid, (_, recorded) in self._known.items()}
 
 
 class RecordWriter(VendedRoleWriter):
@@ -65,12 +62,12 @@ class RecordWriter(VendedRoleWriter):
     async def write_status(self, name: ObjectName, uid: str, status: Body, *, version: str | None = None) -> Body:
         if (found := self._directory.get(uid)) is None:
             return await super().write_status(name, uid, status, version=version)
+        platform, recorded = found
         if (ended := status.get("ended")) is not None:
-            platform, recorded = found
             reason, by, message = EndReason(ended["reason"]), ended.get("by", ""), ended.get("message", "")
             if not await self._records(platform).end(recorded.lease.uid, reason, by, message, version):
                 raise ResourceConflict(f"the record of {name} changed, or is gone")
-        return _NOTHING
+        return vended_role_body(recorded)
 
     async def delete(self, name: ObjectName, uid: str) -> None:
         if self._directory.get(uid) is None:
@@ -79,14 +76,17 @@ class RecordWriter(VendedRoleWriter):
             self._directory.to_end.put_nowait(Uid(uid))
 
     async def list_claims(self) -> dict[Uid, bool]:
-        return {**await super().list_claims(), **dict.fromkeys(self._directory.claiming(), True)}
+        return {**await super().list_claims(), **self._directory.claims()}
 
     async def is_recorded(self, platform: PlatformName, role: RoleName, uid: Uid) -> bool:
         """The directory may not know it yet. Raises PlatformUnavailable."""
-        connected = self._platforms.get(platform)
-        records = connected.executor.records if connected is not None and connected.executor is not None else None
+        records = self._platforms.records(platform)
         found = None if records is None else await records.find(uid)
-        return found is not None and found.lease.role == role
+        if found is None or found.lease.role != role or found.reported:
+            return False
+        if self._directory.get(uid) is None:
+            self._directory.listed.discard(platform)  # the follower reads it, and drops it if its seal is not valid
+        return True
 
     async def sessions_ended(self, uid: Uid, count: int) -> int:
         """The API may have ended the role at the same moment: the record counts the sessions of both."""
@@ -110,8 +110,7 @@ class RecordWriter(VendedRoleWriter):
         return connected.executor is not None and connected.executor.records is None
 
     def _records(self, platform: PlatformName) -> RecordsExecutor:
-        connected = self._platforms.get(platform)
-        records = connected.executor.records if connected is not None and connected.executor is not None else None
+        records = self._platforms.records(platform)
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {platform} is not connected, and records the role")
         return records

@@ -35,8 +35,9 @@ def vended_role_body(recorded: RecordedLease) -> Body:
             said = {"by": recorded.ended_by, "message": recorded.ended_message}
             status["ended"] = {"reason": recorded.reason.value, **{name: text for name, text in said.items() if text is not None}}
     elif not recorded.confirmed:
+        unconfirmed = {**_UNCONFIRMED, "lastTransitionTime": recorded.issued_at.isoformat()}  # by the clock of the platform
         for condition in status["conditions"]:
-            condition |= _UNCONFIRMED if condition["type"] == "Ready" else {}
+            condition |= unconfirmed if condition["type"] == "Ready" else {}
     return body
 
 

@@ -45,8 +45,12 @@ class RoleState:
     """True if by its status no role lives on this platform: it was skipped, is gone, or is being dropped."""
     let_go: bool = False
     """See `is_let_go`."""
-    unanswered: bool = False
-    """See `UNANSWERED`."""
+    unanswered_since: datetime | None = None
+    """When the platform recorded the role, if the answer to its call is not confirmed; otherwise None. See `UNANSWERED`."""
+
+    @property
+    def unanswered(self) -> bool:
+        return self.unanswered_since is not None
 
     @property
     def live(self) -> bool:
@@ -181,7 +185,9 @@ def _state_on_platform(role: VendedRole, request: Request) -> RoleState:
         decision=(condition.status, condition.message) if condition else None,
         absent=state is not None and state.state in ("LeftOut", "Gone", "Dropping"),
         let_go=let_go,
-        unanswered=any(each.type == "Ready" and each.reason == UNANSWERED for each in status.conditions),
+        unanswered_since=next(
+            (each.last_transition_time for each in status.conditions if each.type == "Ready" and each.reason == UNANSWERED), None
+        ),
     )
 
 
