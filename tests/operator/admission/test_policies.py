@@ -14,6 +14,7 @@ FINALIZER = "rolevend.dev/drop"
 STAMP = "rolevend.dev/requested-by"
 CALL = "rolevend.dev/request-id"
 HANDLES = "rolevend.dev/handles"
+RECORD = {"rolevend.dev/record": "0f3a"}
 
 
 def named(name: str, **metadata: object) -> dict:
@@ -66,6 +67,26 @@ class TestTheVerbVend:
 def answered(name: str) -> dict:
     """What the API makes: it hands the credential over itself."""
     return changed(changed(named(name), "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
+
+
+class TestObjectsThatShowARecordedRole:
+    def test_the_operator_creates_them_and_no_others(self, cluster: Cluster):
+        shown = changed(answered("shown"), "metadata.labels", RECORD)
+
+        assert cluster.create(shown, user=OPERATOR, dry_run=True).ok
+        for other in (answered("shown"), named("shown")):
+            refused = cluster.create(other, user=OPERATOR, dry_run=True)
+            assert refused.status == 403
+            assert "may not vend for Agent finbot" in refused.message
+
+    def test_nobody_else_creates_them(self, cluster: Cluster):
+        shown = changed(answered("shown"), "metadata.labels", RECORD)
+        finbot = cluster.service_account("finbot", CREATE, VEND)
+
+        for user, body in ((API, shown), (finbot, changed(named("shown"), "metadata.labels", RECORD))):
+            refused = cluster.create(body, user=user, dry_run=True)
+            assert refused.status == 403
+            assert "metadata.labels[rolevend.dev/record] is written by rolevend" in refused.message
 
 
 class TestTheDelivery:
