@@ -41,7 +41,7 @@ from rolevend.platforms.protocol import DropRequest, EndReason, RecordedLease
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.protocols import Snapshots
-from rolevend.roles.recorded import record_body, vended_role_body
+from rolevend.roles.recorded import answered_body, record_body, vended_role_body
 from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.state import role_requests
 
@@ -220,7 +220,7 @@ class RecordedRoles:
             if isinstance(answer, RolevendError):
                 raise answer
             sealed = [each for each in answer if self._seal.is_valid(each.lease, platform)]
-            found += [parse(VendedRole, vended_role_body(each), unknown="ignore") for each in sealed]
+            found += [parse(VendedRole, answered_body(each), unknown="ignore") for each in sealed]
         return found
 
     async def count(self, agent: ObjectName) -> int:

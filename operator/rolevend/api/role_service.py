@@ -13,7 +13,7 @@ from rolevend.model import ObjectName
 from rolevend.platforms.protocol import RecordedLease
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.objects import VendedRoleWriter
-from rolevend.roles.recorded import vended_role_body
+from rolevend.roles.recorded import answered_body
 from rolevend.roles.state import assigned_role_name, role_request
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class RoleService:
 
     def _shown(self, recorded: RecordedLease, agent: Agent, name: str) -> VendedRole:
         """Return the recorded role. Raises Problem if it is not the agent's, or gone."""
-        if recorded.dropped_at is not None or (role := _own(vended_role_body(recorded), agent)) is None:
+        if recorded.dropped_at is not None or (role := _own(answered_body(recorded), agent)) is None:
             raise _no_role(name)
         return role
 

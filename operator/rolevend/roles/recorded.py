@@ -4,6 +4,7 @@ It is the object that Kubernetes would have, so that everything that follows a r
 """
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from rolevend.kinds import API_VERSION, FINALIZER
@@ -39,6 +40,11 @@ def vended_role_body(recorded: RecordedLease) -> Body:
         for condition in status["conditions"]:
             condition |= unconfirmed if condition["type"] == "Ready" else {}
     return body
+
+
+def answered_body(recorded: RecordedLease) -> Body:
+    """Return the object for the agent, which has the answer: a role that lives is Ready, also before the confirmation is written."""
+    return vended_role_body(replace(recorded, confirmed=True))
 
 
 def projection_of(recorded: RecordedLease) -> tuple[Body, Body]:

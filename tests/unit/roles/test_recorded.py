@@ -17,7 +17,7 @@ from rolevend.model import Attributes, ObjectName, PlatformName, ProfileName, Ui
 from rolevend.plan import Lease, LeaseRecord, RoleLimits, TokenUse
 from rolevend.platforms.protocol import EndReason, RecordedLease
 from rolevend.roles.decision import PlatformGrant, RoleDecision
-from rolevend.roles.recorded import projection_of, vended_role_body
+from rolevend.roles.recorded import answered_body, projection_of, vended_role_body
 from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.state import is_ready, recorded_uid, role_requests, role_states
 from rolevend.roles.status import StatusBuilder
@@ -110,6 +110,10 @@ def test_an_unconfirmed_role_is_not_ready():
 
     assert not is_ready(role)
     assert role.status.condition("Granted")
+
+
+def test_for_its_agent_it_is_ready_as_soon_as_it_is_answered():
+    assert is_ready(parse(VendedRole, answered_body(recorded(confirmed=False))))
 
 
 @pytest.mark.parametrize("reason", [EndReason.RELEASED, EndReason.REVOKED, EndReason.EXPIRED])
