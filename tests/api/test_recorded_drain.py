@@ -9,17 +9,11 @@ import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.recording import first_recorded, recording, shown
+from tests.support.recorded import first_recorded, shown
 from tests.support.site import Site
 from tests.support.waiting import eventually
 
 POLICY = "rolevend-closed"
-
-
-@pytest.fixture(scope="module")
-def ledger(site: Site) -> Iterator[None]:
-    with recording(site):
-        yield
 
 
 @pytest.fixture
@@ -39,13 +33,13 @@ def ends(site: Site, role: dict[str, Any]) -> list[tuple[object, ...]]:
     )
 
 
-def test_roles_that_nothing_shows_end_and_are_audited(site: Site, proven: Proven, doors: Doors, ledger: None, opened_again: None):
+def test_roles_that_nothing_shows_end_and_are_audited(site: Site, proven: Proven, doors: Doors, on_record: None, opened_again: None):
     site.operator.stop()
     site.start_operator({"PROJECTIONS_PER_SECOND": "0"})
     try:
         caller = Caller(proven.ready_to_ask(), doors.first)
         roles = [first_recorded(caller), caller.vended()]
-        assert shown(caller) == []
+        assert shown(caller) == {}
 
         done = drain(site)
 
@@ -62,7 +56,7 @@ def test_roles_that_nothing_shows_end_and_are_audited(site: Site, proven: Proven
         site.start_operator()
 
 
-def test_a_platform_that_may_record_roles_and_does_not_answer_is_named(site: Site, ledger: None, opened_again: None):
+def test_a_platform_that_may_record_roles_and_does_not_answer_is_named(site: Site, on_record: None, opened_again: None):
     site.annex.server.stop()
     try:
         done = drain(site, "--timeout", "5")

@@ -15,7 +15,8 @@ from testbed.brief import in_time
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.gateway import Gateway
-from tests.support.recorded import Trail, is_empty, lease, living, reads, recording, shown, turn
+from tests.support.ledger import become
+from tests.support.recorded import Trail, is_empty, lease, living, reads, recording, shown
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.tiers import by_tier
 from tests.support.waiting import eventually
@@ -489,7 +490,7 @@ def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(
     keyed = recorder.call("POST", ROLES, question, **{"Idempotency-Key": "before"}).json()
     released, narrowed = recorder.vended(), recorder.vended()
     try:
-        turn(site, "Joining")
+        become(site, "Joining")
 
         def is_an_object() -> bool:
             made = [each.vended() for each in (recorder, there)]
@@ -508,7 +509,7 @@ def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(
             assert there.release(released).status_code == 204
         assert len(living(recorder)) == 2
 
-        turn(site, "Disabled")
+        become(site, "Disabled")
         site.patch(policy_of(recorder), {"rowFilter": "country = 'DE'"})
         eventually(lambda: not living(recorder))
         eventually(lambda: all(is_reported(recorder, role) for role in (keyed, released, narrowed)))
@@ -519,4 +520,4 @@ def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(
         assert [trail.kinds(role)["dropped"] for role in (keyed, released, narrowed)] == [1, 1, 1]
     finally:
         for mode in ("Joining", "Enabled"):
-            turn(site, mode)
+            become(site, mode)

@@ -14,9 +14,10 @@ import pytest
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.governed import Governed
+from tests.support.ledger import become
 from tests.support.proving import Proven
 from tests.support.proxies import Moment, Trap, WireProxy
-from tests.support.recorded import Trail, lease, living, turn
+from tests.support.recorded import Trail, lease, living
 from tests.support.site import DOMAIN, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.tiers import with_the_rest_long
@@ -63,7 +64,7 @@ def world(site: Site, doors: Doors) -> Iterator[World]:
         site.start_operator()
         site.wait_for_platform(PLATFORM)
         for mode in ("Joining", "Enabled"):
-            turn(site, mode, THERE)
+            become(site, mode, THERE)
         world.start()
         yield world
         world.victim.kill()
@@ -73,7 +74,7 @@ def world(site: Site, doors: Doors) -> Iterator[World]:
             tenant.leave()
         eventually(lambda: not database.roles())
         for mode in ("Joining", "Disabled"):
-            turn(site, mode, THERE)
+            become(site, mode, THERE)
         site.remove(THERE)
         eventually(lambda: site.cluster.read(THERE).status == 404)
         site.operator.stop()

@@ -6,16 +6,10 @@ import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.recording import first_recorded, recording, shown
+from tests.support.recorded import first_recorded, shown
 from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.waiting import eventually
 from tests.support.who import who
-
-
-@pytest.fixture(scope="module")
-def ledger(site: Site) -> Iterator[None]:
-    with recording(site):
-        yield
 
 
 @pytest.fixture
@@ -27,7 +21,7 @@ def unshown(site: Site) -> Iterator[None]:
     site.start_operator()
 
 
-def test_a_role_that_nothing_shows_is_found_in_its_database(site: Site, proven: Proven, doors: Doors, ledger: None, unshown: None):
+def test_a_role_that_nothing_shows_is_found_in_its_database(site: Site, proven: Proven, doors: Doors, on_record: None, unshown: None):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)
 
@@ -47,7 +41,7 @@ def test_a_role_that_nothing_shows_is_found_in_its_database(site: Site, proven: 
 
 
 def test_a_record_that_somebody_changed_is_said_to_contradict_and_stops_no_answer(
-    site: Site, proven: Proven, doors: Doors, ledger: None, unshown: None
+    site: Site, proven: Proven, doors: Doors, on_record: None, unshown: None
 ):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)
@@ -60,10 +54,10 @@ def test_a_record_that_somebody_changed_is_said_to_contradict_and_stops_no_answe
     assert "the database has a record of the role that is not one of rolevend" in asked["notes"]
 
 
-def test_a_role_that_a_vendedrole_shows_is_found_by_it(site: Site, proven: Proven, doors: Doors, ledger: None):
+def test_a_role_that_a_vendedrole_shows_is_found_by_it(site: Site, proven: Proven, doors: Doors, on_record: None):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)
-    eventually(lambda: role["id"] in [each["metadata"]["name"] for each in shown(caller)])
+    eventually(lambda: role["id"] in shown(caller))
 
     asked = who(site, role["roleName"])
 

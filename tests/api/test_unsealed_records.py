@@ -1,24 +1,16 @@
 """A record that somebody changed in the database ends its role, and an alert counts it."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.recording import first_recorded, recording
+from tests.support.recorded import first_recorded
 from tests.support.site import WAREHOUSE, Site
 from tests.support.waiting import eventually
 
 
-@pytest.fixture(scope="module")
-def ledger(site: Site) -> Iterator[None]:
-    with recording(site):
-        yield
-
-
-def test_a_role_that_was_prolonged_by_hand_is_dropped_and_counted_once(site: Site, proven: Proven, doors: Doors, ledger: None):
+def test_a_role_that_was_prolonged_by_hand_is_dropped_and_counted_once(site: Site, proven: Proven, doors: Doors, on_record: None):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)
     before = site.metric("rolevend_unsealed_records_total", platform=WAREHOUSE)

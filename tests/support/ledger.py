@@ -8,10 +8,10 @@ from tests.support.site import WAREHOUSE, Body, Site
 PLATFORM: Body = {"apiVersion": API_VERSION, "kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
 
 
-def become(site: Site, mode: str) -> None:
-    """Set the mode of the warehouse, in one step, and wait until the operator has read it."""
-    site.patch(PLATFORM, {"postgres": {"ledger": mode}})
-    site.told(PLATFORM, "Ledger", "False" if mode == "Disabled" else "True", mode)
+def become(site: Site, mode: str, platform: Body = PLATFORM) -> None:
+    """Set the mode of the warehouse, or of another platform, in one step, and wait until the operator has read it."""
+    site.patch(platform, {"postgres": {"ledger": mode}})
+    site.told(platform, "Ledger", "False" if mode == "Disabled" else "True", mode)
 
 
 def has_lease(proven: Proven, token_id: str) -> bool:

@@ -14,41 +14,41 @@ import psycopg
 from testbed.installation import NAMESPACE
 from tests.support.calling import Caller, Doors
 from tests.support.governed import Governed
+from tests.support.ledger import become
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.waiting import eventually
 
-PLATFORM: Body = {"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}
 SHOWN_ROLES = f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles"
-
-
-def turn(site: Site, mode: str, platform: Body = PLATFORM) -> None:
-    """Set spec.postgres.ledger of the warehouse, or of another platform, and wait until the operator knows."""
-    site.patch(platform, {"postgres": {"ledger": mode}})
-    site.told(platform, "Ledger", *(("False", mode) if mode == "Disabled" else ("True", mode)))
 
 
 @contextlib.contextmanager
 def ledger_on(site: Site) -> Iterator[None]:
     for mode in ("Joining", "Enabled"):
-        turn(site, mode)
+        become(site, mode)
     try:
         yield
     finally:
         site.ensure_operator()
         for mode in ("Joining", "Disabled"):
-            turn(site, mode)
+            become(site, mode)
+
+
+def first_recorded(caller: Caller) -> Body:
+    """A recorded role. The first roles may be objects, because the operator builds their profile."""
+
+    def recorded() -> Body | None:
+        role = caller.vended()
+        if lease(caller, role)["record"] is not None:
+            return role
+        assert caller.release(role).status_code in (202, 204)
+        return None
+
+    return dict(eventually(recorded))
 
 
 def recording(caller: Caller) -> Caller:
     """Return when its replica knows what the caller needs, and the profile is built: its roles are recorded from now on."""
-
-    def is_recorded() -> bool:
-        role = caller.vended()
-        recorded = lease(caller, role)["record"] is not None
-        assert caller.release(role).status_code in (202, 204)
-        return recorded
-
-    eventually(is_recorded)
+    assert caller.release(first_recorded(caller)).status_code in (202, 204)
     return caller
 
 

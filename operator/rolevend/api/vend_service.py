@@ -1,8 +1,11 @@
 """The HTTP door: authenticate a call, decide, call the Vender, and answer with the role and its credential.
 
-The object is created first, and its uid names the role. So a partial result can be found and undone: at once by this call, or later by
-the operator, which ends a role that is not Ready in time. Until then a call with the same key continues with the same object and the
-user's token, which is redeemed for that object. The answer comes last, when the API server has confirmed that the object does not end.
+An object in Kubernetes is created first, and its uid names the role. So a partial result can be found and undone: at once by this call,
+or later by the operator, which ends a role that is not Ready in time. Until then a call with the same key continues with the same object
+and the user's token, which is redeemed for that object. The answer comes when the API server has confirmed that the object does not end.
+
+With a ledger, the platform's database records the role instead, in the transaction that creates it. The operator ends it if the answer is
+not confirmed in time. See `recorded_roles`.
 """
 
 import asyncio

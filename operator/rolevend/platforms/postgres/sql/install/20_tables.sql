@@ -119,7 +119,7 @@ CREATE TABLE IF NOT EXISTS rolevend.used_token (
 
 CREATE INDEX IF NOT EXISTS used_token_expiry ON rolevend.used_token (expires_at);
 
--- One row for each agent with a maximum of live roles: whoever counts them locks it.
+-- One row for each agent with a maximum of live roles. A vend that counts them locks it.
 CREATE TABLE IF NOT EXISTS rolevend.counted (
     cluster_id text NOT NULL,
     agent      text NOT NULL,
