@@ -71,19 +71,19 @@ def answered(name: str) -> dict:
 
 class TestObjectsThatShowARecordedRole:
     def test_the_operator_creates_them_and_no_others(self, cluster: Cluster):
-        shown = changed(answered("shown"), "metadata.labels", RECORD)
+        shown = changed(answered("of-a-record"), "metadata.labels", RECORD)
 
         assert cluster.create(shown, user=OPERATOR, dry_run=True).ok
-        for other in (answered("shown"), named("shown")):
+        for other in (answered("of-a-record"), named("of-a-record")):
             refused = cluster.create(other, user=OPERATOR, dry_run=True)
             assert refused.status == 403
             assert "may not vend for Agent finbot" in refused.message
 
     def test_nobody_else_creates_them(self, cluster: Cluster):
-        shown = changed(answered("shown"), "metadata.labels", RECORD)
+        shown = changed(answered("of-a-record"), "metadata.labels", RECORD)
         finbot = cluster.service_account("finbot", CREATE, VEND)
 
-        for user, body in ((API, shown), (finbot, changed(named("shown"), "metadata.labels", RECORD))):
+        for user, body in ((API, shown), (finbot, changed(named("of-a-record"), "metadata.labels", RECORD))):
             refused = cluster.create(body, user=user, dry_run=True)
             assert refused.status == 403
             assert "metadata.labels[rolevend.dev/record] is written by rolevend" in refused.message
