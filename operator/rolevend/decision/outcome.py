@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rolevend.catalog import TableId
+from rolevend.decision.approval import ActiveApproval, Approval
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
@@ -49,13 +50,19 @@ class Request:
     """True if the role may exist on some of the object's platforms only."""
     further: bool = False
     """True if `platform` is not the first platform of the object."""
+    approval: Approval | None = None
+    """The approval of an offer; None: only policies grant."""
 
     @property
     def expires_at(self) -> datetime:
         """Return the expiry, counted from the creation of the object so that no retry moves it. Never later than the expiry of the
-        proof."""
-        asked = self.created_at + timedelta(seconds=self.expiration_seconds)
-        return min(asked, self.proof.expires_at) if isinstance(self.proof, Proof) else asked
+        proof, and than the approval allows."""
+        ends = [self.created_at + timedelta(seconds=self.expiration_seconds)]
+        if isinstance(self.proof, Proof):
+            ends.append(self.proof.expires_at)
+        if isinstance(self.approval, ActiveApproval):
+            ends.append(self.approval.ends_by)
+        return min(ends)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,17 +26,20 @@ from rolevend.decision.admission import (
     terms_for,
     tools_of,
 )
+from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
 from rolevend.decision.tools import functions_of, stricter_in_policy, stricter_in_profile, tools_within
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
 from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
+from rolevend.policy.activation import activated, alone
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.explanation import smallest_step
 from rolevend.policy.index import CompiledPolicy, Index
+from rolevend.policy.offer import Activation
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.request_context import RequestContext
+from rolevend.policy.request_context import Combination, RequestContext
 from rolevend.policy.requirement import facts_of, meets
 
 
@@ -96,6 +99,7 @@ TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""
 _MAX_SHAPES = 1_000
 _MAX_ACCESSES = 1_000
+_MAX_ACTIVATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,15 @@ class ResolvedProfile:
     """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]]
     """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEffect:
+    """The data that an offer shows a user now, without other grants."""
+
+    profile: Profile
+    digest: str
+    """Of the tables, columns, rows and masks, and of the attributes of the user that they read."""
 
 
 class ProfileCache:
@@ -118,17 +131,41 @@ class ProfileCache:
         self.tools = tools
         self._cluster = cluster
         self._known: dict[Hashable, ResolvedProfile | Denial] = {}
+        self._activated: dict[Activation, ProfileCache] = {}
 
     @cached_property
     def reads(self) -> frozenset[str]:
-        """The user attributes that some policy or guardrail reads."""
-        policies, guardrails = (each.reads for each in self.index.policies), (each.reads for each in self.index.guardrails)
+        """The user attributes that some policy, offer or guardrail reads."""
+        policies, guardrails = (each.reads for each in self._policies), (each.reads for each in self.index.guardrails)
         return frozenset[str]().union(*policies, *guardrails)
 
     @cached_property
     def agent_reads(self) -> frozenset[str]:
-        """The agent attributes that some policy reads."""
-        return frozenset[str]().union(*(policy.agent_reads for policy in self.index.policies))
+        """The agent attributes that some policy or offer reads."""
+        return frozenset[str]().union(*(each.agent_reads for each in self._policies))
+
+    @property
+    def _policies(self) -> tuple[CompiledPolicy, ...]:
+        return (*self.index.policies, *self.index.offers)
+
+    def activated(self, activation: Activation) -> "ProfileCache":
+        """Return the cache of the profiles with an active offer."""
+        found = self._activated.get(activation)
+        if found is None:
+            if len(self._activated) >= _MAX_ACTIVATIONS:
+                self._activated.clear()
+            found = self._activated[activation] = ProfileCache(activated(self.index, activation), self._cluster, self.functions, self.tools)
+        return found
+
+    def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
+        """Return what the offer shows a user with these attributes, or why it shows nothing."""
+        index = alone(self.index, activation, with_agents=asking.combination is Combination.INTERSECTION)
+        resolved = ProfileCache(index, self._cluster).of(attributes, asking)
+        if isinstance(resolved, Denial):
+            return resolved
+        profile = resolved.profile
+        shown = [profile.name, attributes.only(attribute_keys(profile)).items]
+        return OfferEffect(profile, f"sha256:{sha256(json.dumps(shown).encode()).hexdigest()}")
 
     def of(
         self,
@@ -228,6 +265,11 @@ class Snapshot:
         unproven = self._unproven(request, agent, role_exists=role_exists)
         if unproven is not None:
             return unproven
+        match request.approval:
+            case ApprovalRef(name):
+                return Pending("AccessRequestUnread", f"spec.approvalRef: AccessRequest {name.name} was not read yet")
+            case UnusableApproval(code, message):
+                return Denied(code, f"spec.approvalRef: {message}")
         access = self._access(_of_person(request))
         return self._granted(request, agent, access) if isinstance(access, _Access) else access
 
@@ -264,8 +306,14 @@ class Snapshot:
         if unknown := _unknown(person, shapes.reads):
             return unknown
         permitted = tools_of(agent, terms, here).tools
+        asking, read = asking_of(request, agent, here), shapes.reads | read_of_agent
+        if isinstance(request.approval, ActiveApproval):
+            asked = shapes.effect(person.attributes, request.approval.asked, asking)
+            if isinstance(asked, Denial) or asked.digest != request.approval.digest:
+                return _offer_changed(request.approval.asked.offer, asked)
+            shapes = shapes.activated(request.approval.granted)
         functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
-        shape = shapes.of(person.attributes, asking_of(request, agent, here), functions, tools)
+        shape = shapes.of(person.attributes, asking, functions, tools)
         if isinstance(shape, Denial):
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
@@ -279,7 +327,7 @@ class Snapshot:
             shape=shape,
             user_handle=person.handle or user_handle(self.handle_key, person.user),
             attributes=person.attributes.only(attribute_keys(shape.profile)),
-            read=shapes.reads | read_of_agent,
+            read=read,
             limits=limits_of(agent, allowed),
             agent_user=next(iter(agent_users(allowed)), None),
         )
@@ -393,6 +441,7 @@ def _of_person(request: Request) -> Request:
         proof=Proof(proof.kind, "", "", "", _NO_TIME, proof.handle, proof.attributes, proof.unreadable)
         if isinstance(proof, Proof)
         else None,
+        approval=request.approval.of_access if isinstance(request.approval, ActiveApproval) else None,
     )
 
 
@@ -410,6 +459,12 @@ def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
         return None
     cause = f"the claims of {', '.join(unknown[:10])} in the user's token cannot be read, and a policy reads them; see spec.claims of the"
     return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {cause} IdentityProvider")
+
+
+def _offer_changed(offer: ObjectName, now: OfferEffect | Denial) -> Denied:
+    why = f": {now.message}" if isinstance(now, Denial) else ", the data or the user"
+    what = f"the approval is for what AccessPolicy {offer} offered when it was asked for, and the offer changed"
+    return Denied("OfferChanged", f"spec.approvalRef: {what}{why}; ask again")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:

@@ -110,13 +110,17 @@ class Index:
     tables: Sequence[Table]
     """Sorted by id."""
     policies: tuple[CompiledPolicy, ...]
-    """Sorted by id."""
+    """Sorted by id, without offers."""
     reports: tuple[PolicyReport, ...]
     """In the order of `policies`."""
     guardrails: tuple[CompiledGuardrail, ...]
     """Sorted by name."""
     guardrail_reports: tuple[GuardrailReport, ...]
     """In the order of `guardrails`."""
+    offers: tuple[CompiledPolicy, ...]
+    """Sorted by id. They grant nothing here; see `activation.activated`."""
+    offer_reports: tuple[PolicyReport, ...]
+    """In the order of `offers`."""
     _made_of: "_Made" = field(compare=False, repr=False)
 
 
@@ -206,12 +210,16 @@ def compile_policies(
     compiled = ground.policies(policies, made.policies if made else {})
     limits = made.guardrails if made else {}
     guarded = {each.name: ground.guardrail(each, limits.get(each.name)) for each in sorted(guardrails, key=_by_name)}
+    standing = [each for each in compiled.values() if not each.compiled.statement.on_request]
+    offers = [each for each in compiled.values() if each.compiled.statement.on_request]
     return Index(
         ground.tables,
-        tuple([each.compiled for each in compiled.values()]),
-        tuple([each.report for each in compiled.values()]),
+        tuple([each.compiled for each in standing]),
+        tuple([each.report for each in standing]),
         tuple([each.compiled for each in guarded.values()]),
         tuple([each.report for each in guarded.values()]),
+        tuple([each.compiled for each in offers]),
+        tuple([each.report for each in offers]),
         _Made(catalog, ground.postings, ground.vocabulary, compiled, guarded),
     )
 

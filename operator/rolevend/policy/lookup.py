@@ -33,7 +33,7 @@ def lookup_doubts(index: Index) -> Iterator[LookupDoubt]:
 
 
 def _doubts(index: Index, place: int, table: Table, column: Column) -> Iterator[str]:
-    for policy in index.policies:
+    for policy in (*index.policies, *index.offers):
         if any(each.tables >> place & 1 for each in policy.grant_sets):
             grant = policy.grant(table)
             mask = dict(grant.masks).get(column.name, Clear())

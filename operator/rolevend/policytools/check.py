@@ -186,13 +186,14 @@ def _lookup_entries(
 
 
 def _attributes(written: dict[ObjectName, Document], index: Index, known: set[str]) -> Iterator[Diagnostic]:
-    for policy in index.policies:
+    for policy in (*index.policies, *index.offers):
         for message in unknown_attributes(policy.reads, known):
             yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")
 
 
 def _reports(written: dict[ObjectName, Document], shapes: ProfileCache) -> Iterator[Diagnostic]:
-    for policy, report in zip(shapes.index.policies, shapes.index.reports, strict=True):
+    index = shapes.index
+    for policy, report in zip((*index.policies, *index.offers), (*index.reports, *index.offer_reports), strict=True):
         document = written.get(report.policy)
         if document is None:  # an agent's own tables: its condition reports them
             continue

@@ -220,8 +220,7 @@ def evaluate_policy(
         cause = f"the tables or tags of DataPlatform {', '.join(unread)} were not read yet"
         ready = ConditionUpdate("Ready", "Unknown", "CatalogUnread", cause)
         return StatusEvaluation(policy, (accepted, ready))
-    reports = [_report(shapes[name].index, policy) for name in names]
-    compiled = [_compiled(shapes[name].index, policy) for name in names]
+    compiled, reports = zip(*(_compiled(shapes[name].index, policy) for name in names), strict=True)
     counts = {
         "matchedTables": sum(each.granted_tables for each in reports),
         "matchedColumns": sum(each.granted_columns for each in reports),
@@ -229,7 +228,11 @@ def evaluate_policy(
     }
     reads = frozenset[str]().union(*(each.reads for each in compiled))
     known = names_known(reports, unknown_attributes(reads, census.attributes))
-    ready = _policy_ready(reports, counts) if obstacle is None else not_ready(obstacle)
+    ready = (
+        _policy_ready(reports, counts, "offers" if compiled[0].statement.on_request else "grants")
+        if obstacle is None
+        else not_ready(obstacle)
+    )
     stricter = [sentence for name, each in zip(names, compiled, strict=True) for sentence in shapes[name].behind_tools(each)]
     findings: tuple[ConditionUpdate, ...] = (accepted, ready, known, mask_fallback(reports))
     if stricter:
@@ -241,19 +244,21 @@ def not_ready(obstacle: ConditionUpdate) -> ConditionUpdate:
     return ConditionUpdate("Ready", "False", obstacle.reason, obstacle.message)
 
 
-def _report(index: Index, policy: AccessPolicy) -> PolicyReport:
-    return index.reports[bisect_left(index.reports, values.object_name(policy), key=lambda report: report.policy)]
+def _compiled(index: Index, policy: AccessPolicy) -> tuple[CompiledPolicy, PolicyReport]:
+    """Return the policy of the index, or its offer, with its report."""
+    name = values.object_name(policy)
+    for policies, reports in ((index.policies, index.reports), (index.offers, index.offer_reports)):
+        place = bisect_left(policies, name, key=lambda compiled: compiled.id)
+        if place < len(policies) and policies[place].id == name:
+            return policies[place], reports[place]
+    raise KeyError(name)
 
 
-def _compiled(index: Index, policy: AccessPolicy) -> CompiledPolicy:
-    return index.policies[bisect_left(index.policies, values.object_name(policy), key=lambda compiled: compiled.id)]
-
-
-def _policy_ready(reports: Sequence[PolicyReport], counts: Body) -> ConditionUpdate:
+def _policy_ready(reports: Sequence[PolicyReport], counts: Body, verb: str) -> ConditionUpdate:
     problems = [problem for each in reports for problem in each.problems]
     if problems:
         return ConditionUpdate("Ready", "False", "NotGranted", shortened([problem.message for problem in problems]))
-    return ConditionUpdate("Ready", "True", "InForce", f"grants {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
+    return ConditionUpdate("Ready", "True", "InForce", f"{verb} {counts['matchedColumns']} columns of {counts['matchedTables']} tables")
 
 
 def names_known(reports: Sequence[PolicyReport | GuardrailReport], attributes: Iterable[str]) -> ConditionUpdate:

@@ -1,0 +1,50 @@
+"""The approval that a request names. It is an input of the decision, like the proof of the user: no approval grants by itself."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from rolevend.model import ObjectName, Uid
+from rolevend.policy.offer import Activation
+
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRef:
+    """The AccessRequest that the request names. It was not read yet."""
+
+    name: ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveApproval:
+    """An approval that the request may use."""
+
+    name: ObjectName
+    """Of the AccessRequest."""
+    uid: Uid
+    asked: Activation
+    """The offer, with the narrowing of the AccessRequest."""
+    granted: Activation
+    """The same, with the narrowings of the approvers."""
+    digest: str
+    """Of what `asked` showed the user when the AccessRequest was made; see `OfferEffect`."""
+    ends_by: datetime
+    """The latest end of the role."""
+
+    @property
+    def of_access(self) -> "ActiveApproval":
+        """Return the approval with the fields that decide about access, and constants in place of the others."""
+        return replace(self, name=ObjectName("", ""), uid=Uid(""), ends_by=_NO_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableApproval:
+    """An approval that the request may not use, and the reason."""
+
+    code: str
+    message: str
+
+
+Approval = ApprovalRef | ActiveApproval | UnusableApproval
