@@ -6,7 +6,7 @@ for an Agent that is not registered yet.
 
 import enum
 import json
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import Final
 from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.decision.admission import (
     Agent,
+    AgentAdmission,
     PlatformAdmission,
     agent_users,
     asking_of,
@@ -239,6 +240,26 @@ class Snapshot:
     def decide(self, request: Request, *, role_exists: bool = False) -> Decision:
         """Decide the request. No side effect, no clock: the expiry is part of the request. If `role_exists`, a platform that is closed
         to new roles does not block it."""
+        refused = self._refused(request, role_exists=role_exists)
+        if refused is not None:
+            return refused
+        access = self._access(_of_person(request))
+        return self._granted(request, self.agents[request.agent], access) if isinstance(access, _Access) else access
+
+    def effect(self, request: Request, activation: Activation) -> OfferEffect | Denied | Pending:
+        """Return the data that the offer would show the user, if an approval activated it for this request. The reason of a denial may
+        name the policy: it is for the owner of the offer."""
+        refused = self._refused(request, role_exists=False)
+        if refused is not None:
+            return refused
+        ground = self._ground(request)
+        if not isinstance(ground, _Ground):
+            return ground
+        effect = ground.shapes.effect(ground.person.attributes, activation, ground.asking)
+        return effect if isinstance(effect, OfferEffect) else Denied(effect.reason, effect.message)
+
+    def _refused(self, request: Request, *, role_exists: bool) -> Pending | Denied | None:
+        """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
         terms = self.platforms.get(request.platform)
@@ -270,8 +291,7 @@ class Snapshot:
                 return Pending("AccessRequestUnread", f"spec.approvalRef: AccessRequest {name.name} was not read yet")
             case UnusableApproval(code, message):
                 return Denied(code, f"spec.approvalRef: {message}")
-        access = self._access(_of_person(request))
-        return self._granted(request, agent, access) if isinstance(access, _Access) else access
+        return None
 
     def _access(self, request: Request) -> "_Access | Denied | Pending":
         """Return what the request gives access to. `request` is of `_of_person`; the answer is kept as long as the snapshot."""
@@ -287,8 +307,8 @@ class Snapshot:
         """A cache. Each snapshot has its own, so it needs no invalidation."""
         return {}
 
-    def _decide_access(self, request: Request) -> "_Access | Denied | Pending":
-        """Decide for the person of an admitted request."""
+    def _ground(self, request: Request) -> "_Ground | Denied | Pending":
+        """Return the inputs of the policies' decision for the person of an admitted request."""
         agent, terms = self.agents[request.agent], self.platforms[request.platform]
         here = terms_for(terms, self.namespaces[request.agent.namespace], agent)
         person = self.person(request)
@@ -305,15 +325,22 @@ class Snapshot:
             return Pending("CatalogUnread", self.unsure.get(request.platform, cause))
         if unknown := _unknown(person, shapes.reads):
             return unknown
-        permitted = tools_of(agent, terms, here).tools
-        asking, read = asking_of(request, agent, here), shapes.reads | read_of_agent
+        return _Ground(agent, terms, here, person, shapes, asking_of(request, agent, here))
+
+    def _decide_access(self, request: Request) -> "_Access | Denied | Pending":
+        """Decide for the person of an admitted request."""
+        ground = self._ground(request)
+        if not isinstance(ground, _Ground):
+            return ground
+        agent, here, person, shapes = ground.agent, ground.here, ground.person, ground.shapes
         if isinstance(request.approval, ActiveApproval):
-            asked = shapes.effect(person.attributes, request.approval.asked, asking)
+            asked = shapes.effect(person.attributes, request.approval.asked, ground.asking)
             if isinstance(asked, Denial) or asked.digest != request.approval.digest:
                 return _offer_changed(request.approval.asked.offer, asked)
             shapes = shapes.activated(request.approval.granted)
+        permitted = tools_of(agent, ground.terms, here).tools
         functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
-        shape = shapes.of(person.attributes, asking, functions, tools)
+        shape = shapes.of(person.attributes, ground.asking, functions, tools)
         if isinstance(shape, Denial):
             known = request.user in self.people or request.token is not None
             hint = "" if known else f"; no accepted UserAttributes names {request.user}"
@@ -327,7 +354,7 @@ class Snapshot:
             shape=shape,
             user_handle=person.handle or user_handle(self.handle_key, person.user),
             attributes=person.attributes.only(attribute_keys(shape.profile)),
-            read=read,
+            read=ground.shapes.reads | {requirement.key for requirement in agent.users},
             limits=limits_of(agent, allowed),
             agent_user=next(iter(agent_users(allowed)), None),
         )
@@ -403,6 +430,19 @@ class Snapshot:
         )
         proof = request.proof.only(access.read) if isinstance(request.proof, Proof) else None
         return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The inputs of the policies' decision for one person."""
+
+    agent: Agent
+    terms: PlatformAdmission
+    here: Sequence[AgentAdmission]
+    """The entries of the platform that select the agent."""
+    person: KnownUser
+    shapes: ProfileCache
+    asking: RequestContext
 
 
 @dataclass(frozen=True, slots=True)
