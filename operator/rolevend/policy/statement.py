@@ -70,6 +70,8 @@ class Policy:
     """AGENTS: it grants to the agents that `agents` and `conditions` select; without either, to none."""
     agent: ObjectName | None = None
     """The agent whose own tables these are; no other agent gets them. None: an AccessPolicy."""
+    on_request: bool = False
+    """An offer: it grants only to a request for which an approval activates it. See `offer.Activation`."""
 
 
 @dataclass(frozen=True, slots=True)
