@@ -20,7 +20,21 @@ _GRANT = {
 }
 _COMBINATIONS = (("Agent", "spec.combination"), ("DataPlatform", "spec.agents[0].widestCombination"))
 
+_AGENTS = {"matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}]}
+_ADDED_MASKS = [{"name": "ssn", "columns": {"matchNames": ["ssn"]}, "type": "Partial", "partial": {"keepLast": 4}}]
+
 _SPECS: Final[Mapping[str, Body]] = {
+    "AccessDecision": {
+        "requestRef": {"namespace": "agents", "name": "ask", "uid": "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c"},
+        "offerRef": {"name": "ssn-clear"},
+        "by": "alice@example.org",
+        "verdict": "Approve",
+        "digest": f"sha256:{'0' * 64}",
+        "expirationSeconds": 600,
+        "tables": [{"schema": "claims", "table": "people"}],
+        "masks": _ADDED_MASKS,
+        "comment": "Only the open case.\nAsk again tomorrow.",
+    },
     "AccessPolicy": {
         "platformRefs": _PLATFORM,
         "users": {
@@ -49,6 +63,21 @@ _SPECS: Final[Mapping[str, Body]] = {
             {"name": "notes", "columns": {"matchNames": ["note"]}, "type": "Constant", "constant": {"value": "(withheld)"}},
             {"name": "rest", "columns": {"matchNames": ["iban"]}, "type": "Nullify"},
         ],
+    },
+    "AccessRequest": {
+        "agentRef": {"name": "finbot"},
+        "user": _USER,
+        "userTokenSecretRef": {"name": "anna-token", "key": "token"},
+        "platformRef": {"name": "warehouse"},
+        "offerRef": {"namespace": "domain-claims", "name": "ssn-clear"},
+        "tables": [{"schema": "claims", "table": "people"}],
+        "columns": ["ssn", "full_name"],
+        "expirationSeconds": 600,
+        "purpose": "fraud-review",
+        "justification": {"text": "The caller disputes a claim.", "writtenBy": "Agent"},
+        "ticket": "FR-12",
+        "task": {"id": "chat-4711", "intentDigest": f"sha256:{'0' * 64}"},
+        "delivery": "Secret",
     },
     "Agent": {
         "handle": "FINBOT",
@@ -143,6 +172,28 @@ _SPECS: Final[Mapping[str, Body]] = {
     },
 }
 
+ON_REQUEST: Final[Body] = {
+    "display": "SSNs of open claims in clear, for fraud review",
+    "discoverable": False,
+    "maxExpirationSeconds": 1800,
+    "claimSeconds": 3600,
+    "pendingSeconds": 7200,
+    "uses": 2,
+    "asks": {"purposes": ["fraud-review"], "justification": "User", "ticket": {"pattern": "^FR-[0-9]+$"}},
+    "proof": {"maxAuthAgeSeconds": 900, "acr": ["mfa"]},
+    "automatic": [
+        {
+            "name": "small",
+            "matchConditions": [{"name": "office", "expression": "'fraud' in user.attributes.department"}],
+            "maxExpirationSeconds": 600,
+            "limits": {"perUserPerDay": 3, "perAgentPerHour": 20, "liveAtOnce": 5},
+            "precedent": {"approvedByPeople": 2, "withinDays": 30},
+        }
+    ],
+    "approval": {"required": 1, "approverMustHold": True},
+}
+"""What makes of an AccessPolicy an offer, with every optional field set."""
+
 KINDS: Final = tuple(_SPECS)
 CLUSTER_KINDS: Final = frozenset({"DataPlatform", "Guardrail", "IdentityProvider", "UserAttributes"})
 
@@ -183,6 +234,11 @@ def changed(body: Body, path: str, value: Any) -> Body:
 
 EVERY_ROW: Final = (("spec.rowFilter", MISSING), ("spec.rows", "All"))
 """What makes of an AccessPolicy one that grants every row."""
+
+
+def offer(name: str = "ssn-clear", namespace: str = "domain-claims") -> Body:
+    """A valid AccessPolicy that is an offer."""
+    return changed(valid("AccessPolicy", name, namespace), "spec.onRequest", copy.deepcopy(ON_REQUEST))
 
 
 def every_row(policy: Body) -> Body:
@@ -465,6 +521,81 @@ SPOILED: Final = (
     *(Spoiled("VendedRole", "spec.userTokenSecretRef.name", text) for text in ("a/b", "../a", "")),
     *(Spoiled("VendedRole", "spec.userTokenSecretRef.key", text) for text in ("a/b", "")),
     Spoiled("VendedRole", "spec.userTokenSecretRef.namespace", "kube-system"),
+    # Offers
+    *(
+        Spoiled("AccessPolicy", "spec.onRequest", changed(ON_REQUEST, path, value), f"spec.onRequest.{field or path}")
+        for path, value, field in (
+            *((name, MISSING, "") for name in ("display", "maxExpirationSeconds")),
+            *(("display", text, "") for text in ("x" * 201, *HOSTILE)),
+            *(("maxExpirationSeconds", number, "") for number in (4, 86401, "600")),
+            *((name, number, "") for name in ("claimSeconds", "pendingSeconds") for number in (4, 604_801)),
+            *(("uses", number, "") for number in (0, 65)),
+            ("discoverable", "maybe", ""),
+            ("asks.purposes", [], ""),
+            ("asks.purposes[0]", "Fraud", ""),
+            ("asks.justification", "Model", ""),
+            ("asks.ticket", {}, "asks.ticket.pattern"),
+            ("asks.ticket.pattern", "", ""),
+            ("proof", {}, "proof"),
+            ("proof.acr", [], ""),
+            ("proof.maxAuthAgeSeconds", 0, ""),
+            ("automatic", [], ""),
+            ("automatic", ON_REQUEST["automatic"] * 2, ""),
+            ("automatic[0].limits", MISSING, ""),
+            ("automatic[0].limits", {}, ""),
+            ("automatic[0].limits.perUserPerDay", 0, ""),
+            ("automatic[0].matchConditions", [], ""),
+            ("automatic[0].maxExpirationSeconds", 1801, "automatic"),
+            ("automatic[0].precedent.withinDays", 367, ""),
+            ("automatic[0].precedent.approvedByPeople", MISSING, ""),
+            *(("approval.required", number, "") for number in (-1, 6)),
+        )
+    ),
+    *(
+        Spoiled("AccessPolicy", "spec.onRequest", {**changed(ON_REQUEST, "automatic", MISSING), "approval": approval}, field)
+        for approval, field in (({"required": 0}, "spec.onRequest.automatic"), ({"requires": 1}, "spec.onRequest.approval"))
+    ),
+    Spoiled("AccessPolicy", "spec", {"grantsTo": "Agents", "agents": _AGENTS, "onRequest": ON_REQUEST, **_GRANT}, "spec.onRequest"),
+    # Requests for an offer
+    *(Spoiled("AccessRequest", f"spec.{name}", MISSING) for name in ("agentRef", "user", "platformRef", "offerRef")),
+    *(Spoiled("AccessRequest", f"spec.offerRef.{name}", MISSING) for name in ("namespace", "name")),
+    *(Spoiled("AccessRequest", "spec.offerRef.name", text) for text in NOT_A_NAME),
+    *(Spoiled("AccessRequest", "spec.ticket", text) for text in ("x" * 129, *HOSTILE)),
+    *(Spoiled("AccessRequest", "spec.purpose", text) for text in ("Fraud", "")),
+    *(
+        Spoiled("AccessRequest", "spec.justification.text", text)
+        for text in ("", "a\x00b", "\u202egnp.exe", "a\u2066b", "x" * 501, "x" * 1_000_000, MISSING)
+    ),
+    Spoiled("AccessRequest", "spec.justification.writtenBy", "Model"),
+    Spoiled("AccessRequest", "spec.justification.writtenBy", MISSING),
+    Spoiled("AccessRequest", "spec.tables", []),
+    Spoiled("AccessRequest", "spec.tables", [{"schema": "a", "table": "b"}, {"schema": "a", "table": "b"}]),
+    Spoiled("AccessRequest", "spec.columns", []),
+    Spoiled("AccessRequest", "spec.columns", ["a", "a"]),
+    Spoiled("AccessRequest", "spec.columns[0]", "ä" * 32),
+    *(Spoiled("AccessRequest", "spec.expirationSeconds", number) for number in (4, 86401)),
+    Spoiled("AccessRequest", "spec.delivery", "Response", "spec.userTokenSecretRef"),
+    Spoiled("AccessRequest", "spec.masks", _ADDED_MASKS),
+    # Votes
+    *(Spoiled("AccessDecision", f"spec.{name}", MISSING) for name in ("requestRef", "offerRef", "by", "verdict", "digest")),
+    *(Spoiled("AccessDecision", f"spec.requestRef.{name}", MISSING) for name in ("namespace", "name", "uid")),
+    *(Spoiled("AccessDecision", "spec.requestRef.uid", text) for text in ("", "a b", "x" * 65, "../a")),
+    *(Spoiled("AccessDecision", "spec.by", text) for text in HOSTILE),
+    *(Spoiled("AccessDecision", "spec.digest", text) for text in ("0" * 64, f"sha256:{'A' * 64}", "")),
+    *(Spoiled("AccessDecision", "spec.comment", text) for text in ("", "a\x00b", "x" * 501)),
+    Spoiled("AccessDecision", "spec.verdict", "Abstain"),
+    Spoiled("AccessDecision", "spec.verdict", "Deny"),
+    Spoiled("AccessDecision", "spec.offerRef.namespace", "domain-hr"),
+    Spoiled("AccessDecision", "spec.tables", []),
+    Spoiled("AccessDecision", "spec.masks", []),
+    Spoiled("AccessDecision", "spec.masks[0].partial", MISSING),
+    Spoiled("AccessDecision", "spec.expirationSeconds", 4),
+    # Roles that use an approval
+    *(Spoiled("VendedRole", "spec.approvalRef", value) for value in ({"name": "A"}, {"name": "a/b"}, {})),
+    *(
+        Spoiled("VendedRole", "spec", {**_SPECS["VendedRole"], "approvalRef": {"name": "ask"}, **others}, "spec.approvalRef")
+        for others in ({"allowPartial": True}, {"platformRefs": [{"name": "warehouse"}, {"name": "lake"}]})
+    ),
     # Between fields
     Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
     Spoiled("DataPlatform", "spec.postgres.host", "one,two"),

@@ -4,9 +4,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from rolevend.kinds.match_condition import MatchConditions
+from rolevend.kinds.on_request import OnRequest
 from rolevend.kinds.part import Atomic, KeyedBy, Part, Rule, at_least_one, only_with_type
-from rolevend.kinds.shared import AttributeRequirements, ColumnSelector, PlatformRefs, Resource, Status, TagRequirement, values_from
-from rolevend.kinds.text import Condition, ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
+from rolevend.kinds.shared import (
+    AttributeRequirements,
+    ColumnSelector,
+    PlatformRefs,
+    Resource,
+    Status,
+    TagRequirement,
+    values_from,
+)
+from rolevend.kinds.text import ConstantText, Count, Expression, Identifier, Key, Label, PatternText, StepText
 
 
 class TablePattern(Part):
@@ -18,19 +28,6 @@ class TablePattern(Part):
     """Name or pattern of the table."""
 
 
-class MatchCondition(Part):
-    """A condition in CEL on the user, the agent and the request."""
-
-    name: Label
-    """Names the condition in messages. Unique in the policy."""
-    expression: Condition
-    """The condition: `request.purpose in ['fraud-review']`. It reads `user.issuer`, `user.subject`, `agent.namespace`, `agent.name`,
-    `request.platform`, `request.purpose`, `request.expirationSeconds`, and lists of values such as `user.attributes.department` and
-    `agent.attributes.trust`. At most one loop, such as exists(). A comparison of values of different types is refused. An expression
-    that cannot be evaluated is false.
-    """
-
-
 class CoveredUsers(Part):
     """Users by their attributes, by conditions, or by both."""
 
@@ -38,7 +35,7 @@ class CoveredUsers(Part):
 
     match_attributes: AttributeRequirements | None = None
     """All must be met."""
-    match_conditions: Annotated[tuple[MatchCondition, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))] | None = None
+    match_conditions: MatchConditions | None = None
     """All must be true."""
 
 
@@ -49,7 +46,7 @@ class AgentSelector(Part):
 
     match_attributes: AttributeRequirements | None = None
     """All must be met."""
-    match_conditions: Annotated[tuple[MatchCondition, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))] | None = None
+    match_conditions: MatchConditions | None = None
     """All must be true. They can read the agent and the request, but not the user."""
 
 
@@ -155,7 +152,8 @@ class MaskRule(Part):
 
 
 class AccessPolicySpec(Part):
-    """A grant. Policies for one user and one table combine cell by cell: a row that only one of them shows has the masks of that policy."""
+    """A grant, or with `onRequest` an offer. Policies for one user and one table combine cell by cell: a row that only one of them shows
+    has the masks of that policy."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -188,6 +186,12 @@ class AccessPolicySpec(Part):
             holds=lambda spec: spec.masks is not None,
             field="masks",
         ),
+        Rule(
+            cel="self.grantsTo != 'Agents' || !has(self.onRequest)",
+            message="onRequest must not be set for grantsTo Agents: an offer is approved for one user; use grantsTo Users",
+            holds=lambda spec: spec.grants_to != "Agents" or spec.on_request is None,
+            field="onRequest",
+        ),
     )
 
     platform_refs: PlatformRefs
@@ -211,6 +215,9 @@ class AccessPolicySpec(Part):
     """`All` shows every row. One of this and `rowFilter` is required, so that a misspelled filter never shows every row."""
     masks: Annotated[tuple[MaskRule, ...], Field(max_length=64), KeyedBy(("name",))] | None = None
     """The masks of granted columns. A column without a rule is shown in clear. Required: `[]` masks nothing."""
+    on_request: OnRequest | None = None
+    """Make this policy an offer: it grants nothing until an approved AccessRequest activates it, for one user, one agent and a short time.
+    Without it: the policy grants at all times."""
 
 
 class AccessPolicyStatus(Status):

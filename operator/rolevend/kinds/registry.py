@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rolevend.errors import InvalidInput
+from rolevend.kinds.access_decision import AccessDecision
 from rolevend.kinds.access_policy import AccessPolicy
+from rolevend.kinds.access_request import AccessRequest
 from rolevend.kinds.agent import Agent
 from rolevend.kinds.data_platform import DataPlatform
 from rolevend.kinds.guardrail import Guardrail
@@ -22,7 +24,7 @@ class Column:
     name: str
     json_path: str
     description: str
-    type: Literal["string", "integer", "date"] = "string"
+    type: Literal["string", "integer", "boolean", "date"] = "string"
     priority: int = 0
     """Above 0: shown with `-o wide` only."""
 
@@ -52,6 +54,23 @@ _AGE = Column("Age", ".metadata.creationTimestamp", "Time since it was created."
 
 KINDS = (
     Kind(
+        AccessDecision,
+        "accessdecisions",
+        "rvad",
+        "Namespaced",
+        (
+            Column("Verdict", ".spec.verdict", "The vote."),
+            Column("Counted", ".status.counted", "Whether the vote counts.", type="boolean"),
+            Column("By", ".spec.by", "The approver."),
+            Column("Offer", ".spec.offerRef.name", "The offer."),
+            Column("Request", ".spec.requestRef.name", "The request that the vote is on."),
+            _AGE,
+            Column("Request Namespace", ".spec.requestRef.namespace", "Its namespace.", priority=1),
+            Column("Seconds", ".spec.expirationSeconds", "The longest life of the role.", type="integer", priority=1),
+            Column("Message", ".status.message", "Why it counts or not.", priority=1),
+        ),
+    ),
+    Kind(
         AccessPolicy,
         "accesspolicies",
         "rvap",
@@ -66,6 +85,23 @@ KINDS = (
             Column("Grants To", ".spec.grantsTo", "Users, or agents themselves.", priority=1),
             Column("Row Filter", ".spec.rowFilter", "Which rows it grants.", priority=1),
             _MESSAGE,
+        ),
+    ),
+    Kind(
+        AccessRequest,
+        "accessrequests",
+        "rvar",
+        "Namespaced",
+        (
+            Column("State", ".status.state", "What became of it."),
+            Column("Agent", ".spec.agentRef.name", "The agent."),
+            Column("User", ".status.user.handle", "The user."),
+            Column("Offer", ".spec.offerRef.name", "The offer."),
+            Column("Seconds", ".spec.expirationSeconds", "The requested life of the role.", type="integer"),
+            _AGE,
+            Column("Message", ".status.message", "Why, in a sentence.", priority=1),
+            Column("Platform", ".spec.platformRef.name", "Its platform.", priority=1),
+            Column("Purpose", ".spec.purpose", "The stated purpose.", priority=1),
         ),
     ),
     Kind(

@@ -10,14 +10,15 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds import access_policy as spelled
 from rolevend.kinds.agent import Agent
 from rolevend.kinds.guardrail import Guardrail as SpelledGuardrail
+from rolevend.kinds.match_condition import admitted
+from rolevend.kinds.offer_terms import read_terms
 from rolevend.kinds.parse import Faults
 from rolevend.kinds.shared import AttributeRequirement, Resource, TagRequirement, UserSelector
 from rolevend.kinds.shared import ColumnSelector as SpelledColumns
 from rolevend.kinds.tag_binding import DataTag, TagBinding
 from rolevend.kinds.values import object_name
 from rolevend.model import Tag
-from rolevend.policy import condition, pattern, predicate
-from rolevend.policy.condition import MatchCondition
+from rolevend.policy import pattern, predicate
 from rolevend.policy.expression import Predicate
 from rolevend.policy.literal import canonical
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit
@@ -73,28 +74,23 @@ def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Fau
         tables=_tables(spec.tables),
         columns=_columns(spec.columns),
         row_filter=_predicate(spec.row_filter, "spec.rowFilter", faults),
-        masks=_masks(spec.masks or (), "spec.masks", faults),
+        masks=masks(spec.masks or (), "spec.masks", faults),
         agents=_requirements((agents and agents.match_attributes) or ()),
         conditions=(
-            *_conditions((users and users.match_conditions) or (), "spec.users", faults, of_agent=False),
-            *_conditions((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
+            *admitted((users and users.match_conditions) or (), "spec.users", faults),
+            *admitted((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
         ),
         grants_to=GrantTarget(spec.grants_to),
+        on_request=spec.on_request is not None,
     )
+    if spec.on_request is not None:
+        read_terms(resource, spec.on_request, faults)
     faults.found += policy_contradictions(stated)
     return stated
 
 
 def _predicate(text: str | None, field: str, faults: Faults) -> Predicate | None:
     return None if text is None else faults.reading(lambda: predicate.parse(text, field))
-
-
-def _conditions(spelled_out: Iterable[spelled.MatchCondition], place: str, faults: Faults, *, of_agent: bool) -> Iterator[MatchCondition]:
-    for each in spelled_out:
-        field = f"{place}.matchConditions[{each.name}].expression"
-        admitted = faults.reading(partial(condition.admit, each.name, each.expression, field, of_agent=of_agent))
-        if admitted is not None:
-            yield admitted
 
 
 def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
@@ -105,7 +101,7 @@ def _guardrail(resource: SpelledGuardrail, faults: Faults) -> Guardrail:
         denies_tables=deny is not None and deny.type == "Tables",
         denied_columns=None if deny is None or deny.columns is None else _columns(deny.columns),
         row_restriction=_predicate(spec.row_restriction, "spec.rowRestriction", faults),
-        mask_floors=_masks(spec.mask_floors or (), "spec.maskFloors", faults),
+        mask_floors=masks(spec.mask_floors or (), "spec.maskFloors", faults),
         denies_lookup=spec.deny_lookup is True,
     )
     faults.found += guardrail_contradictions(stated)
@@ -185,7 +181,8 @@ def _tables(selector: spelled.TableSelector) -> TableSelector:
     return TableSelector(tags=_requirements(selector.match_tags or ()), names=names)
 
 
-def _masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tuple[MaskRule, ...]:
+def masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tuple[MaskRule, ...]:
+    """Return the rules, with NULL in place of an invalid mask, and collect the errors."""
     read = ((rule, faults.reading(partial(mask, rule, f"{field}[{rule.name}]"))) for rule in rules)
     return tuple(MaskRule(rule.name, _columns(rule.columns), known or Nullify()) for rule, known in read)
 

@@ -27,6 +27,7 @@ PLAIN_PATTERN: Final = rf"^[^{_BLANK}]([^{_INVISIBLE}]*[^{_BLANK}])?$"
 CONSTANT_PATTERN: Final = f"^[^{_INVISIBLE}]*$"
 ARGUMENTS_PATTERN: Final = "^([A-Z][A-Z0-9_]*(, [A-Z][A-Z0-9_]*)*)?$"
 SHA256_PATTERN: Final = "^sha256:[0-9a-f]{64}$"
+UID_PATTERN: Final = "^[-0-9A-Za-z]+$"
 EXPRESSION_PATTERN: Final = rf"^([^{_CONTROL}{_BIDI}]|[\t\n\r])+$"
 
 MEANINGS: Final = {
@@ -44,6 +45,7 @@ MEANINGS: Final = {
     PLAIN_PATTERN: "must not be empty, begin or end with a space, or hold control characters or invisible ones",
     CONSTANT_PATTERN: "must not hold control characters or invisible ones",
     ARGUMENTS_PATTERN: "must be types in upper case, without length, with a comma and a space between two: NUMBER, VARCHAR",
+    UID_PATTERN: "must be the metadata.uid of an object: letters, digits and '-'",
     SHA256_PATTERN: "must be sha256: and 64 hexadecimal digits in lower case",
     EXPRESSION_PATTERN: "must not be empty or hold control characters or bidirectional controls; line breaks and tabs are fine",
 }
@@ -98,6 +100,14 @@ Subject = Annotated[str, _text(255, PLAIN_PATTERN)]
 PlainText = Annotated[str, _text(512, PLAIN_PATTERN)]
 """A URL, an audience or a client id of another system."""
 TaskIdText = Annotated[str, _text(128, PLAIN_PATTERN)]
+TicketText = Annotated[str, _text(128, PLAIN_PATTERN)]
+UidText = Annotated[str, _text(64, UID_PATTERN)]
+AccountName = Annotated[str, _text(512, PLAIN_PATTERN)]
+"""The name of a user of Kubernetes."""
+DisplayText = Annotated[str, _text(200, PLAIN_PATTERN)]
+"""One sentence for users and models."""
+FreeText = Annotated[str, _text(500, EXPRESSION_PATTERN)]
+"""A text of a person or an agent. Show it quoted and escaped."""
 Sha256Text = Annotated[str, _text(71, SHA256_PATTERN)]
 ClaimName = Annotated[str, _text(256, PLAIN_PATTERN)]
 KeySetText = Annotated[str, _text(65536, EXPRESSION_PATTERN)]
@@ -115,8 +125,12 @@ Sentence = Annotated[str, StringConstraints(strict=True, max_length=1024)]
 Seconds = Annotated[int, Field(strict=True, ge=5, le=86400, json_schema_extra={"format": "int32"})]
 TokenSeconds = Annotated[int, Field(strict=True, ge=60, le=604_800, json_schema_extra={"format": "int32"})]
 IdleSeconds = Annotated[int, Field(strict=True, ge=60, le=86400, json_schema_extra={"format": "int32"})]
+WaitSeconds = Annotated[int, Field(strict=True, ge=5, le=604_800, json_schema_extra={"format": "int32"})]
+Days = Annotated[int, Field(strict=True, ge=1, le=366, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
 PositiveCount = Annotated[int, Field(strict=True, ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+ApproverCount = Annotated[int, Field(strict=True, ge=1, le=100, json_schema_extra={"format": "int32"})]
+UseCount = Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})]
 Generation = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]
 
 

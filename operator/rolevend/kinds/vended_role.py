@@ -36,6 +36,13 @@ class AgentRef(Part):
     """Name of an Agent in the same namespace."""
 
 
+class ApprovalRef(Part):
+    """An AccessRequest in the namespace of the VendedRole."""
+
+    name: ObjectReferenceName
+    """Name of an approved AccessRequest in the same namespace."""
+
+
 class TableName(Part):
     """A table, by its name on the platform."""
 
@@ -64,6 +71,12 @@ class VendedRoleSpec(Part):
             holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
             field="userTokenSecretRef",
         ),
+        Rule(
+            cel="!has(self.approvalRef) || (self.platformRefs.size() == 1 && !self.allowPartial)",
+            message="approvalRef is for one platform: name only the platform of the AccessRequest in platformRefs, without allowPartial",
+            holds=lambda spec: spec.approval_ref is None or (len(spec.platform_refs) == 1 and not spec.allow_partial),
+            field="approvalRef",
+        ),
     )
 
     agent_ref: AgentRef
@@ -87,6 +100,10 @@ class VendedRoleSpec(Part):
     """The only tables of the role, of those that policies grant; each must be granted. Without it: all of them."""
     expiration_seconds: Seconds = 900
     """Lifetime of the role, counted from the creation of this object, 5 seconds to one day."""
+    approval_ref: ApprovalRef | None = None
+    """An approved AccessRequest of the same agent and user, for the same platform. The role also has the access of its offer, as far as
+    it was approved, and expires as the approval states at the latest. It is one use of the approval. Without it: only policies that grant
+    at all times."""
     task: Task | None = None
 
 

@@ -182,7 +182,7 @@ def test_flux_syncs_every_folder_once_and_waits_for_what_it_applied():
             assert each["spec"]["serviceAccountName"] == "policies"
 
 
-def test_a_folder_that_is_synced_holds_no_vended_role():
+def test_a_folder_that_is_synced_holds_no_request_and_no_vote():
     bodies = [body for folder in [*FOLDERS, "people", "governance"] for body in documents(EXAMPLE / folder)]
 
-    assert {body["kind"] for body in bodies} == {kind.name for kind in KINDS} - {"VendedRole"}
+    assert {body["kind"] for body in bodies} == {kind.name for kind in KINDS} - {"AccessDecision", "AccessRequest", "VendedRole"}

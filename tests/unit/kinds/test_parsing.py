@@ -73,7 +73,7 @@ def test_another_kind_is_refused():
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are():
-    with pytest.raises(InvalidInput, match="one of AccessPolicy, Agent"):
+    with pytest.raises(InvalidInput, match="one of AccessDecision, AccessPolicy"):
         kind_named("Pod")
 
 
