@@ -1,4 +1,9 @@
-"""Requests for an offer, and their approval: pure values and functions. Knows no Kubernetes, no framework and no clock.
+"""Decide about one AccessRequest: a request of an agent for an offer, which is an AccessPolicy that grants only while an approval activates
+it. Pure values and functions: no I/O, no framework, no clock.
 
-Terms of an offer: `terms`.
+Terms: `terms`, what an offer asks for and permits.
+Life of a request: `request`, `states`, `votes`, `circumstances` are values; `judgement` returns the state now, by `pending` (with `asks`,
+`rules` and `history`) or `approved`.
+Use of an approval: `use`.
+Doors: `coalescing`, whether a request exists already; `text`, words of agents and people made harmless.
 """

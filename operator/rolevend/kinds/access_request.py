@@ -60,6 +60,12 @@ class AccessRequestSpec(Part):
             holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
             field="userTokenSecretRef",
         ),
+        Rule(
+            cel="self.delivery == 'Response' || !has(self.proven)",
+            message="proven is for delivery Response only: the API sets it after it checked the user's token",
+            holds=lambda spec: spec.delivery == "Response" or spec.proven is None,
+            field="proven",
+        ),
     )
 
     agent_ref: AgentRef
@@ -89,6 +95,8 @@ class AccessRequestSpec(Part):
     delivery: Literal["Secret", "Response"] = "Secret"
     """The delivery of the credential, as of the VendedRole that uses the approval. `Response`: the API made the request and checked the
     user's token; only the API may set this."""
+    proven: ProvenUser | None = None
+    """The user as the API proved it by a token. Only with `delivery: Response`. Without it: the agent asserts the user."""
 
 
 class ObservedOffer(StatusPart):
@@ -167,8 +175,12 @@ class AccessRequestStatus(Status):
     gone. `Denied`: by a person or a rule. `Expired`: not decided in time. `Cancelled`: withdrawn by the agent, the user or the owner.
     `Lapsed`: not used in time. `Revoked`: an approval was deleted, or the user deactivated; its roles end. `Superseded`: the offer, its
     data or the user changed; ask again."""
+    reason: Annotated[str, Field(max_length=64)] | None = None
+    """The reason of the state, in one word."""
     message: Sentence | None = None
     """The reason of the state, for people."""
+    state_since: Timestamp | None = None
+    """When the state changed last."""
     user: ProvenUser | None = None
     offer: ObservedOffer | None = None
     approval: Approval | None = None

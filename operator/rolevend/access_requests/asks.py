@@ -1,0 +1,47 @@
+"""The parts of a request that an offer asks for: purpose, justification, ticket, proof of the user."""
+
+import re
+from datetime import timedelta
+
+from rolevend.access_requests.request import LoginFacts, RequestedAccess, whole_second
+from rolevend.access_requests.terms import Justification, NeededProof, OfferTerms
+
+
+def missing_ask(request: RequestedAccess, terms: OfferTerms) -> str | None:
+    """Return the first part that is missing, as a sentence that says what to add, or None."""
+    if terms.purposes is not None and request.purpose not in terms.purposes:
+        return f"the offer is for the purposes {', '.join(sorted(terms.purposes))}; state one of them"
+    match terms.justification, request.justification:
+        case Justification.AGENT, Justification.NONE:
+            return "the offer asks for a justification; add one"
+        case Justification.USER, Justification.NONE | Justification.AGENT:
+            return "the offer asks for a justification that the user writes"
+    if terms.ticket is not None and not _matches(terms.ticket, request.ticket):
+        return f"the offer asks for a ticket that matches {terms.ticket}"
+    return None
+
+
+def unmet_proof(request: RequestedAccess, terms: OfferTerms) -> str | None:
+    """Return the reason why the login of the user does not suffice, or None. The user must log in again, see RFC 9470."""
+    return None if terms.proof is None else _unmet(request, terms.proof, request.login)
+
+
+def _unmet(request: RequestedAccess, needed: NeededProof, login: LoginFacts | None) -> str | None:
+    if login is None:
+        return "the offer asks for a token of the user"
+    if needed.acr and login.acr not in needed.acr:
+        return f"the offer asks for a login with acr {' or '.join(needed.acr)}"
+    if needed.longest_age_seconds is None:
+        return None
+    oldest = whole_second(request.created_at) - timedelta(seconds=needed.longest_age_seconds)
+    if login.at is None or whole_second(login.at) < oldest:
+        return f"the offer asks for a login within the last {needed.longest_age_seconds} seconds"
+    return None
+
+
+def _matches(pattern: str, ticket: str | None) -> bool:
+    # `$` also matches before a line break at the end, and `.` no line break: no ticket has one.
+    try:
+        return ticket is not None and "\n" not in ticket and re.search(pattern, ticket) is not None
+    except re.error:
+        return False

@@ -1,0 +1,142 @@
+"""Count limits, precedents, cool-downs and budgets from the other requests. Memory counts nothing, so a restart forgets nothing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, RequestedAccess, whole_second
+from rolevend.access_requests.states import COUNTED_DENIALS, RequestReason, RequestState
+from rolevend.access_requests.terms import AutomaticRule, Limits
+
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CoolDown:
+    """The time in which the same agent, for the same user, must not ask for the same offer again. It doubles with each denial."""
+
+    first: timedelta = timedelta(minutes=5)
+    longest: timedelta = timedelta(days=1)
+    memory: timedelta = timedelta(days=7)
+    """Older denials do not count. An approval that was not revoked ends the series, too."""
+
+
+def cool_down_end(request: RequestedAccess, others: Iterable[OtherRequest], terms: CoolDown) -> datetime | None:
+    """Return the end of the cool-down in which `request` was made, or None."""
+    mine = [each for each in others if _same_asker(each.request, request)]
+    oldest = max([whole_second(request.created_at) - terms.memory, *_approvals(mine)])
+    denials = [each for each in _denials(mine) if each >= oldest]
+    if not denials:
+        return None
+    length = terms.first
+    for _ in denials[1:]:
+        length = min(2 * length, terms.longest)
+    end = max(denials) + min(length, terms.longest)
+    return end if whole_second(request.created_at) < end else None
+
+
+def open_requests(request: RequestedAccess, others: Iterable[OtherRequest]) -> int:
+    """Return the number of other open requests of the agent. Of requests that were not judged yet, earlier ones count."""
+    return sum(each.request.agent == request.agent and _counts_as_open(each, request) for each in others)
+
+
+def exceeded_limit(rule: AutomaticRule, request: RequestedAccess, others: Iterable[OtherRequest], now: datetime) -> str | None:
+    """Return the limit of the rule that is used up, or None."""
+    limits: Limits = rule.limits
+    approved = [each for each in others if each.request.offer == request.offer and _rule_of(each) == rule.name]
+    of_user = sum(each.request.user == request.user and _is_within(each, now, _DAY) for each in approved)
+    of_agent = sum(each.request.agent == request.agent and _is_within(each, now, _HOUR) for each in approved)
+    live = sum(each.recorded.state is not None and each.recorded.state.is_live for each in approved)
+    for limit, count, unit in (
+        (limits.per_user_per_day, of_user, "a day for a user"),
+        (limits.per_agent_per_hour, of_agent, "an hour for an agent"),
+        (limits.live_at_once, live, "at once"),
+    ):
+        if limit is not None and count >= limit:
+            return f"its limit of {limit} {unit} is used up"
+    return None
+
+
+def lacks_precedent(
+    rule: AutomaticRule, request: RequestedAccess, offered: OfferVersion, others: Sequence[OtherRequest], seconds: int, now: datetime
+) -> str | None:
+    """Return a sentence if people approved the same request too rarely, or None.
+
+    The same request has the same agent, user, platform, narrowing, purpose and effect. An approval that was narrowed, shorter, revoked, or
+    followed by the denial of a person is no precedent.
+    """
+    if rule.precedent is None:
+        return None
+    denied = max(_denials(each for each in others if _same_asker(each.request, request) and _by_person(each)), default=None)
+    found = 0
+    for each in others:
+        approval = each.recorded.approval
+        if (
+            approval is not None
+            and each.recorded.state is not RequestState.REVOKED
+            and _same_effect(each, request, offered)
+            and _is_whole(approval, seconds)
+            and _is_within(each, now, rule.precedent.within)
+            and (denied is None or whole_second(approval.decided_at) > denied)
+        ):
+            found += 1
+    if found >= rule.precedent.approved_by_people:
+        return None
+    return f"people approved the same {found} times lately, and it needs {rule.precedent.approved_by_people}"
+
+
+def _same_asker(one: RequestedAccess, other: RequestedAccess) -> bool:
+    return (one.agent, one.user, one.offer) == (other.agent, other.user, other.offer)
+
+
+def _denials(others: Iterable[OtherRequest]) -> Iterator[datetime]:
+    for each in others:
+        if each.recorded.state is RequestState.DENIED and each.recorded.reason in COUNTED_DENIALS and each.recorded.since is not None:
+            yield whole_second(each.recorded.since)
+
+
+def _approvals(others: Iterable[OtherRequest]) -> Iterator[datetime]:
+    for each in others:
+        if each.recorded.approval is not None and each.recorded.state is not RequestState.REVOKED:
+            yield whole_second(each.recorded.approval.decided_at)
+
+
+def _by_person(other: OtherRequest) -> bool:
+    return other.recorded.reason is RequestReason.DENIED_BY_PERSON
+
+
+def _counts_as_open(other: OtherRequest, request: RequestedAccess) -> bool:
+    if other.recorded.state is not None:
+        return other.recorded.state.is_open
+    return _age(other.request) < _age(request)
+
+
+def _age(request: RequestedAccess) -> tuple[datetime, str]:
+    return whole_second(request.created_at), request.uid
+
+
+def _rule_of(other: OtherRequest) -> str | None:
+    return other.recorded.approval.rule if other.recorded.approval is not None else None
+
+
+def _is_within(other: OtherRequest, now: datetime, span: timedelta) -> bool:
+    """True if the approval is younger than `span`. One from the future is: clocks differ."""
+    approval = other.recorded.approval
+    return approval is not None and whole_second(now) - whole_second(approval.decided_at) < span
+
+
+def _same_effect(other: OtherRequest, request: RequestedAccess, offered: OfferVersion) -> bool:
+    one, before = other.request, other.recorded.offered
+    return (
+        _same_asker(one, request)
+        and (one.platform, one.narrowing, one.purpose) == (request.platform, request.narrowing, request.purpose)
+        and before is not None
+        and (before.uid, before.digest) == (offered.uid, offered.digest)
+    )
+
+
+def _is_whole(approval: Approval, seconds: int) -> bool:
+    """True if people approved all that was asked for, for at least `seconds`."""
+    whole = all(each.tables is None and not each.masks for each in approval.approvers)
+    return approval.rule is None and whole and approval.expiration_seconds >= seconds

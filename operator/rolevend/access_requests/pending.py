@@ -1,0 +1,115 @@
+"""Judge a request that nobody decided yet."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rolevend.access_requests.asks import missing_ask, unmet_proof
+from rolevend.access_requests.circumstances import OFFER_GONE, Circumstances, Judgement, changed_offer, tally_now
+from rolevend.access_requests.history import cool_down_end, open_requests
+from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, Recorded, RequestedAccess, common_tables, whole_second
+from rolevend.access_requests.rules import RuleApproval, RuleContext, evaluate_rules
+from rolevend.access_requests.states import RequestReason, RequestState
+from rolevend.access_requests.terms import OfferTerms
+from rolevend.access_requests.votes import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    request: RequestedAccess
+    recorded: Recorded
+    now: Circumstances
+
+    @property
+    def _others(self) -> tuple[OtherRequest, ...]:
+        return tuple(each for each in self.now.others if each.request.uid != self.request.uid)
+
+    def judge(self) -> Judgement:
+        now, terms, offered = self.now, self.now.terms, self.recorded.offered
+        votes = tally_now(self.request, self.recorded, now)
+        if now.withdrawn_by is not None:
+            return self._end(RequestState.CANCELLED, RequestReason.WITHDRAWN, f"withdrawn by {now.withdrawn_by}")
+        if votes.denial is not None:
+            return self._end(RequestState.DENIED, RequestReason.DENIED_BY_PERSON, f"denied by {votes.denial.by}")
+        if not now.user_is_active:
+            return self._end(RequestState.SUPERSEDED, RequestReason.USER_INACTIVE, "the user is not active any more")
+        if offered is None and (terms is None or (now.digest is None and now.unknown is None)):
+            return self._not_offered()
+        changed = changed_offer(offered, now)
+        if terms is None or changed is not None:
+            return self._end(RequestState.SUPERSEDED, *(changed or OFFER_GONE))
+        deadline = whole_second(self.request.created_at) + timedelta(seconds=terms.pending_seconds)
+        if whole_second(now.now) >= deadline:
+            message = f"not decided within {terms.pending_seconds} seconds"
+            return self._end(RequestState.EXPIRED, RequestReason.NOT_DECIDED, message)
+        if now.unknown is not None or now.digest is None:
+            return self._wait(deadline)
+        offered = offered or OfferVersion(terms.uid, terms.generation, now.digest)
+        return replace(self._decide(terms, offered, votes, deadline), offered=offered)
+
+    def _wait(self, deadline: datetime) -> Judgement:
+        offered, reason, message = self.recorded.offered, RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {self.now.unknown}"
+        if self.recorded.reason is RequestReason.PEOPLE_DECIDE:
+            reason, message = self.recorded.reason, self.recorded.message
+        return Judgement(RequestState.PENDING, reason, message, None, offered, deadline)
+
+    def _decide(self, terms: OfferTerms, offered: OfferVersion, votes: Tally, deadline: datetime) -> Judgement:
+        explanation = self.recorded.message.partition("; ")[2]
+        if self.recorded.reason is not RequestReason.PEOPLE_DECIDE:
+            # Rules decide once, at the first judgement: later an approval would come at a time that nobody expects.
+            refusal = self._refusal(terms)
+            if refusal is not None:
+                return self._end(RequestState.DENIED, *refusal)
+            context = RuleContext(self.now.attributes, self.now.agent_attributes, self._others, self.now.now)
+            rules = evaluate_rules(self.request, terms, offered, context)
+            if isinstance(rules, RuleApproval):
+                return self._approve_by_rule(terms, rules)
+            explanation = "; ".join(rules.refusals)
+        if terms.required <= 0:
+            message = f"no rule approves it, and people do not decide about this offer; {explanation}".removesuffix("; ")
+            return self._end(RequestState.DENIED, RequestReason.NO_RULE_APPROVES, message)
+        if len(votes.approvals) >= terms.required:
+            return self._approve_by_people(terms, votes)
+        message = f"people decide, {len(votes.approvals)} of {terms.required} needed approvals; {explanation}".removesuffix("; ")
+        return Judgement(RequestState.PENDING, RequestReason.PEOPLE_DECIDE, message, look_again_at=deadline)
+
+    def _refusal(self, terms: OfferTerms) -> tuple[RequestReason, str] | None:
+        now = self.now
+        if missing := missing_ask(self.request, terms):
+            return RequestReason.ASK_INCOMPLETE, missing
+        if unmet := unmet_proof(self.request, terms):
+            return RequestReason.PROOF_NOT_MET, unmet
+        if end := cool_down_end(self.request, self._others, now.cool_down):
+            return RequestReason.COOL_DOWN, f"the same was denied lately; ask again after {end:%Y-%m-%dT%H:%M:%SZ}, and not before"
+        if open_requests(self.request, self._others) >= now.most_open:
+            return RequestReason.TOO_MANY_OPEN, f"the agent has {now.most_open} open requests, its maximum"
+        return None
+
+    def _approve_by_people(self, terms: OfferTerms, votes: Tally) -> Judgement:
+        approvers = tuple(each.approver for each in votes.approvals)
+        names = ", ".join(each.by for each in approvers)
+        tables = common_tables([self.request.tables, *(each.tables for each in approvers)])
+        if tables is not None and not tables:
+            message = f"{names} approved, but for tables that have none in common with each other and the request"
+            return self._end(RequestState.DENIED, RequestReason.NOTHING_IN_COMMON, message)
+        given = [each.expiration_seconds for each in approvers if each.expiration_seconds is not None]
+        seconds = min(self.request.expiration_seconds, terms.longest_seconds, *given)
+        approval = replace(self._approval(terms, seconds), approvers=approvers)
+        message = f"approved by {names} for {seconds} seconds"
+        return Judgement(RequestState.APPROVED, RequestReason.APPROVED_BY_PEOPLE, message, approval, look_again_at=approval.claim_until)
+
+    def _approve_by_rule(self, terms: OfferTerms, rule: RuleApproval) -> Judgement:
+        approval = replace(self._approval(terms, rule.seconds), rule=rule.rule.name)
+        message = f"rule {rule.rule.name} approves it for {rule.seconds} seconds"
+        return Judgement(RequestState.APPROVED, RequestReason.APPROVED_BY_RULE, message, approval, look_again_at=approval.claim_until)
+
+    def _approval(self, terms: OfferTerms, seconds: int) -> Approval:
+        decided = whole_second(self.now.now)
+        return Approval(decided, decided + timedelta(seconds=terms.claim_seconds), seconds)
+
+    def _not_offered(self) -> Judgement:
+        # The same sentence for an offer that does not exist, and one that shows this user nothing.
+        message = f"there is no AccessPolicy {self.request.offer} that offers this user something"
+        return self._end(RequestState.DENIED, RequestReason.NOT_OFFERED, message)
+
+    def _end(self, state: RequestState, reason: RequestReason, message: str) -> Judgement:
+        return Judgement(state, reason, message, None, self.recorded.offered)

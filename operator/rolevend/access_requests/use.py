@@ -1,0 +1,98 @@
+"""Decide if a role may use an approval now, and when the role ends at the latest."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rolevend.access_requests.request import Approval, Recorded, RequestedAccess, whole_second
+from rolevend.access_requests.terms import OfferTerms
+from rolevend.model import ObjectName, PlatformName, Task, Uid, User
+
+
+class UseRefusal(enum.StrEnum):
+    """The cause of a refused use, in one word."""
+
+    NOT_APPROVED = "NotApproved"
+    WRONG_AGENT = "WrongAgent"
+    WRONG_USER = "WrongUser"
+    WRONG_PLATFORM = "WrongPlatform"
+    WRONG_PURPOSE = "WrongPurpose"
+    WRONG_TASK = "WrongTask"
+    OFFER_CHANGED = "OfferChanged"
+    CLAIM_OVER = "ClaimOver"
+    USES_GONE = "UsesGone"
+    TIME_OVER = "TimeOver"
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedUse:
+    """A role that is about to be vended with the approval."""
+
+    role_uid: Uid
+    agent: ObjectName
+    user: User
+    platform: PlatformName
+    at: datetime
+    purpose: str | None = None
+    task: Task | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MayUse:
+    ends_by: datetime
+    """The latest end of the role."""
+    is_recorded: bool
+    """True if this role is a recorded use: nothing needs to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class MayNotUse:
+    refusal: UseRefusal
+    message: str
+
+
+def latest_end(approval: Approval, vended_at: datetime) -> datetime:
+    """Return the latest end of a role that is vended at `vended_at`: the earlier of vend + granted seconds, and claim + granted seconds."""
+    return min(vended_at, approval.claim_until) + timedelta(seconds=approval.expiration_seconds)
+
+
+def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | None, use: IntendedUse) -> MayUse | MayNotUse:
+    """Return whether the role may use the approval. A recorded role may again, for as long as its time runs.
+
+    The answer is an input of a fresh decision, which also compares the digest.
+    """
+    if mismatch := _mismatch(request, use):
+        return mismatch
+    approval, offered = recorded.approval, recorded.offered
+    if recorded.state is None or not recorded.state.is_live or approval is None or offered is None:
+        state = recorded.state or "not decided yet"
+        return MayNotUse(UseRefusal.NOT_APPROVED, f"AccessRequest {request.name.name} is {state}: it can not be used")
+    if terms is None or (terms.uid, terms.generation) != (offered.uid, offered.generation):
+        return MayNotUse(UseRefusal.OFFER_CHANGED, "the offer was changed after the request; ask again")
+    known = next((each for each in recorded.uses if each.role_uid == use.role_uid), None)
+    if known is not None:
+        end = latest_end(approval, known.at)
+        if use.at >= end:
+            return MayNotUse(UseRefusal.TIME_OVER, "the time of this role is over")
+        return MayUse(end, is_recorded=True)
+    if whole_second(use.at) >= approval.claim_until:
+        return MayNotUse(UseRefusal.CLAIM_OVER, f"AccessRequest {request.name.name} was not used in time; ask again")
+    if len(recorded.uses) >= terms.uses:
+        return MayNotUse(UseRefusal.USES_GONE, f"AccessRequest {request.name.name} was used {len(recorded.uses)} times, its maximum")
+    return MayUse(latest_end(approval, use.at), is_recorded=False)
+
+
+def _mismatch(request: RequestedAccess, use: IntendedUse) -> MayNotUse | None:
+    # An agent learns nothing of the requests of other agents and users: the sentence is the one for a request that does not exist.
+    unknown = f"there is no AccessRequest {request.name.name} of this agent for this user"
+    if use.agent != request.agent:
+        return MayNotUse(UseRefusal.WRONG_AGENT, unknown)
+    if use.user != request.user:
+        return MayNotUse(UseRefusal.WRONG_USER, unknown)
+    if use.platform != request.platform:
+        return MayNotUse(UseRefusal.WRONG_PLATFORM, f"AccessRequest {request.name.name} is for DataPlatform {request.platform}")
+    if use.purpose != request.purpose:
+        return MayNotUse(UseRefusal.WRONG_PURPOSE, f"AccessRequest {request.name.name} is for another purpose")
+    if request.task is not None and (use.task is None or use.task.id != request.task.id):
+        return MayNotUse(UseRefusal.WRONG_TASK, f"AccessRequest {request.name.name} is for another task")
+    return None
