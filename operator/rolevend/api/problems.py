@@ -161,6 +161,7 @@ _MEMBERS: Final = {
     "spec.resources": "resources",
     "spec.expirationSeconds": "expirationSeconds",
     "spec.platformRefs": "platforms",
+    "spec.approvalRef": "approval",
 }
 """Fields of a VendedRole, and the members of a call that set them."""
 

@@ -17,6 +17,7 @@ from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem, error_problem
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
+from rolevend.decision.approval import ApprovalRef
 from rolevend.decision.outcome import Decision, Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
@@ -31,6 +32,7 @@ from rolevend.platforms.protocol import EndReason
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import LeaseRecorder
 from rolevend.roles.objects import VendedRoleWriter, is_ending
+from rolevend.roles.protocols import ApprovalUses
 from rolevend.roles.quota import within_quota
 from rolevend.roles.state import NOTHING_BEGUN, for_deletion, recorded_uid, role_request, role_requests
 from rolevend.roles.status import build_progress, ended_status, needs_person
@@ -140,6 +142,7 @@ def body_of(grants: Sequence[PlatformGrant], digest: str) -> Body:
         "purpose": draft.purpose,
         "task": None if draft.task is None else {"id": draft.task.id, **_digest_of_intent(draft.task)},
         "resources": narrowed or None,
+        "approvalRef": None if draft.approval is None else {"name": draft.approval.name.name},
     }
     handles = f"{granted.lease.agent_handle}_{granted.user_handle}"
     annotations = {CALL: digest, HANDLES: handles, **({REQUEST_ID: draft.request_id} if draft.request_id else {})}
@@ -153,7 +156,15 @@ def body_of(grants: Sequence[PlatformGrant], digest: str) -> Body:
 
 
 class VendedRoleRepository:
-    def __init__(self, objects: VendedRoleWriter, index: VendedRoleIndex, identifier: Callable[[], UUID], cluster: ClusterId) -> None:
+    def __init__(
+        self,
+        objects: VendedRoleWriter,
+        index: VendedRoleIndex,
+        approvals: ApprovalUses,
+        identifier: Callable[[], UUID],
+        cluster: ClusterId,
+    ) -> None:
+        self.approvals = approvals
         self._objects = objects
         self._index = index
         self._identifier = identifier
@@ -180,7 +191,9 @@ class VendedRoleRepository:
             task=None if question.task is None else CoreTask(question.task.id, question.task.intent_digest),
             request_id=request_id,
             allow_partial=question.allow_partial,
+            approval=None if question.approval is None else ApprovalRef(ObjectName(agent.name.namespace, question.approval.id)),
         )
+        first = self.approvals.resolve(first)
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
     def has(self, name: ObjectName) -> bool:
@@ -275,7 +288,8 @@ def key_conflict(cause: str) -> Problem:
 def is_of(found: Request, draft: Request) -> bool:
     """True if the API created the role for the same request. Admission allows `delivery: Response` only to the API, and stamps the creator
     of every other object."""
-    return all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
+    is_same_approval = (found.approval and found.approval.name) == (draft.approval and draft.approval.name)
+    return is_same_approval and all(getattr(found, name) == getattr(draft, name) for name in _ASKED)
 
 
 def role_ended(name: str) -> Problem:

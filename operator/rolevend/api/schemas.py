@@ -23,10 +23,25 @@ EXAMPLE: JsonDict = {
 }
 
 
+class NamedApproval(Part):
+    """An approved access request of the same agent and user."""
+
+    id: ObjectReferenceName
+    """The `id` of the access request."""
+
+
 class VendRequest(Part):
     """A request for a role. Set exactly one of `userToken` and `user`."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", *PROOFS),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("proof of the user", *PROOFS),
+        Rule(
+            cel="!has(self.approval) || (self.platforms.size() == 1 && !self.allowPartial)",
+            message="approval is for one platform: name only the platform of the access request in platforms, without allowPartial",
+            holds=lambda request: request.approval is None or (len(request.platforms) == 1 and not request.allow_partial),
+            field="approval",
+        ),
+    )
 
     user_token: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = None
     """A token of the user that names the agent, by its client or by `act`. It proves one role."""
@@ -42,6 +57,8 @@ class VendRequest(Part):
     """The only tables of the role; each must be granted. Without it: all granted tables."""
     expiration_seconds: Seconds = 900
     """Lifetime of the role, 5 seconds to one day; shorter if the user's token expires before."""
+    approval: NamedApproval | None = None
+    """An approval to use. The role reads the tables of its offer alone, and expires as the approval states at the latest."""
     task: Task | None = None
     """The agent's task, for the audit events and the platform's own logs."""
 

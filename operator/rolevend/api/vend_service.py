@@ -40,7 +40,7 @@ from rolevend.plan import Profile
 from rolevend.platforms.protocol import Credential
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
-from rolevend.roles.protocols import AsyncPlatform
+from rolevend.roles.protocols import ApprovalRefused, AsyncPlatform
 from rolevend.roles.quota import TOO_MANY, within_quota
 from rolevend.roles.store import RoleRecord
 from rolevend.roles.user_authenticator import replayed
@@ -177,7 +177,7 @@ class VendService:
         with timed(VendStep.CREATE_OBJECT):
             opened = await store.open(grants, call)
         credentials = ResponseCredentialStore()
-        door = Door(credentials, AwaitedProfiles(), token, opened.is_new, opened.recorder, started)
+        door = Door(credentials, AwaitedProfiles(), self._repository.approvals, token, opened.is_new, opened.recorder, started)
         try:
             answer = await self._in_time(self._create(store, opened, door, token, snapshot), started)
         except BaseException as error:
@@ -221,7 +221,8 @@ class VendService:
         """`snapshot` is that of the opened role's decision."""
         role, record, role_decision = opened.role, RoleRecord(), opened.role_decision
         if role_decision is None:
-            requests = [replace(each, token=token.user.token, proof=token.user.proof) for each in opened.requests]
+            proven = (replace(each, token=token.user.token, proof=token.user.proof) for each in opened.requests)
+            requests = [door.approvals.resolve(each) for each in proven]
             snapshot = self._vender.snapshot
             role_decision = self._vender.decide(requests, lambda request: snapshot.decide(request, role_exists=not door.created_object))
             await self._require_granted(role, role_decision, snapshot)
@@ -236,7 +237,7 @@ class VendService:
         except NotVendableEverywhere as error:
             raise error.cause from error
         except GrantWithdrawn as error:
-            raise Problem(403, "PolicyChanged", str(error)) from error
+            raise Problem(403, error.ended_by if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged", str(error)) from error
         with timed(VendStep.WRITE_READY):
             await store.ready(opened, result.status)
         return VendAnswer(result.created, {}, _skipped(role_decision, result.failed))

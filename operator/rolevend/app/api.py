@@ -25,6 +25,8 @@ from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.http_server import Serving
+from rolevend.approvals.store import AccessRequestStore
+from rolevend.approvals.use import Approvals
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
@@ -83,6 +85,7 @@ class Api:
         sources = SnapshotSources(changed, handles.refused, self._issuers.states, as_attested)
         self._observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, key), metrics, now, sources, reports=False)
         self._index = VendedRoleIndex(cluster, now)
+        self._access_requests = AccessRequestStore(cluster, now)
         build = drivers(cluster_id, settings.platform_workers)
         self._platforms = PlatformRegistry(cluster, settings, build, changed.set, now, programs=False)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
@@ -100,7 +103,7 @@ class Api:
         recorded.records_new = settings.api_record == "Database"
         service = VendService(
             authenticator,
-            VendedRoleRepository(objects, self._index, uuid4, cluster_id),
+            VendedRoleRepository(objects, self._index, Approvals(self._access_requests, self._observed, now), uuid4, cluster_id),
             recorded,
             Vender(self._observed, self._platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(time.monotonic),
@@ -118,7 +121,10 @@ class Api:
         try:
             _log.info("probes and metrics", extra={"port": await self._probes.start()})
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(each.run()) for each in (*self._observed.informers, self._index.informer)]
+                tasks = [
+                    parts.create_task(each.run())
+                    for each in (*self._observed.informers, self._index.informer, self._access_requests.informer)
+                ]
                 tasks.append(parts.create_task(self._observed.run(self._platforms, self._on_snapshot)))
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
@@ -139,7 +145,8 @@ class Api:
 
     def _unready(self) -> str | None:
         pending = self._serving.unready or self._observed.snapshot.pending
-        return pending or (None if self._index.informer.synced else "the vended roles were not listed yet")
+        listed = self._index.informer.synced and self._access_requests.informer.synced
+        return pending or (None if listed else "the vended roles and access requests were not listed yet")
 
     def _measure(self) -> None:
         self._metrics.api_ready.set(not self._unready())

@@ -60,6 +60,7 @@ class VendedRoleReconciler:
         if not requests or is_ready(role) or self._vender.objects.now() >= requests[0].expires_at:
             return _NOTHING
         door, snapshot = replace(self._door, started=time.perf_counter()), self._vender.snapshot
+        requests = tuple(map(door.approvals.resolve, requests))
         role_exists = role.status.role_name is not None
         requests = await self._authenticator.authenticate(requests, record, snapshot, role_exists=role_exists)
         role_decision = self._decide(requests, record, snapshot, role_exists=role_exists)

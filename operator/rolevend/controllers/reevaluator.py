@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
 from rolevend.decision.outcome import Decision, Delivery, Granted, revocation_code
 from rolevend.errors import RolevendError
-from rolevend.model import PlatformName
+from rolevend.model import ObjectName, PlatformName
 from rolevend.platforms.protocol import Drift
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.ender import RoleEnder
@@ -77,6 +77,13 @@ class Reevaluator:
         listed."""
         if any(each.live and each.granted is None for each in states):
             self._evaluate(states, self._begin)
+
+    def on_approval(self, name: ObjectName) -> None:
+        """Handle a change of an AccessRequest. Returns at once. Its roles are evaluated, and the requests that wait for it."""
+        for states in self._roles:
+            approval = states[0].request.approval
+            if approval is not None and approval.name == name and states[0].ending_since is None:
+                self._evaluate(states, self._begin)
 
     def _begin(self, action: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(action)

@@ -32,17 +32,21 @@ class ActiveApproval:
     """Of what `asked` showed the user when the AccessRequest was made; see `OfferEffect`."""
     ends_by: datetime
     """The latest end of the role."""
+    approved_by: tuple[str, ...] = ()
+    """The people who approved, or the rule."""
 
     @property
     def of_access(self) -> "ActiveApproval":
         """Return the approval with the fields that decide about access, and constants in place of the others."""
-        return replace(self, name=ObjectName("", ""), uid=Uid(""), ends_by=_NO_TIME)
+        return replace(self, name=ObjectName("", ""), uid=Uid(""), ends_by=_NO_TIME, approved_by=())
 
 
 @dataclass(frozen=True, slots=True)
 class UnusableApproval:
     """An approval that the request may not use, and the reason."""
 
+    name: ObjectName
+    """Of the AccessRequest."""
     code: str
     message: str
 

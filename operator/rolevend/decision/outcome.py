@@ -52,12 +52,16 @@ class Request:
     """True if `platform` is not the first platform of the object."""
     approval: Approval | None = None
     """The approval of an offer; None: only policies grant."""
+    ends_by: datetime | None = None
+    """The expiry that the status records; None: no vend was begun."""
 
     @property
     def expires_at(self) -> datetime:
         """Return the expiry, counted from the creation of the object so that no retry moves it. Never later than the expiry of the
         proof, and than the approval allows."""
         ends = [self.created_at + timedelta(seconds=self.expiration_seconds)]
+        if self.ends_by is not None:
+            ends.append(self.ends_by)
         if isinstance(self.proof, Proof):
             ends.append(self.proof.expires_at)
         if isinstance(self.approval, ActiveApproval):

@@ -289,7 +289,7 @@ class Snapshot:
         match request.approval:
             case ApprovalRef(name):
                 return Pending("AccessRequestUnread", f"spec.approvalRef: AccessRequest {name.name} was not read yet")
-            case UnusableApproval(code, message):
+            case UnusableApproval(_, code, message):
                 return Denied(code, f"spec.approvalRef: {message}")
         return None
 

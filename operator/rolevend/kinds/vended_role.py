@@ -1,10 +1,12 @@
 """The kind VendedRole: one role, for one agent, on behalf of one user, with an expiry."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from rolevend.decision.proof import ClientIdentity, Identity, Presented, ServiceAccountIdentity, UserToken
+from rolevend.decision.proof import Actor as ProvenActor
+from rolevend.decision.proof import Claimed, ClientIdentity, Identity, Presented, Proof, ServiceAccountIdentity, UserProof, UserToken
 from rolevend.kinds.agent import Agent
 from rolevend.kinds.identity_provider import TokenTypeName
 from rolevend.kinds.part import VALIDATIONS, Atomic, KeyedBy, Part, Rule, StatusPart, immutable
@@ -24,6 +26,7 @@ from rolevend.kinds.text import (
     Timestamp,
     UserHandleText,
 )
+from rolevend.model import UserHandle
 
 MOST_PLATFORMS: Final = 8
 """In one VendedRole."""
@@ -101,9 +104,9 @@ class VendedRoleSpec(Part):
     expiration_seconds: Seconds = 900
     """Lifetime of the role, counted from the creation of this object, 5 seconds to one day."""
     approval_ref: ApprovalRef | None = None
-    """An approved AccessRequest of the same agent and user, for the same platform. The role also has the access of its offer, as far as
-    it was approved, and expires as the approval states at the latest. It is one use of the approval. Without it: only policies that grant
-    at all times."""
+    """An approved AccessRequest of the same agent and user, for the same platform and purpose. The role reads the tables of its offer
+    alone, as policies and the approved part of the offer grant them together, and expires as the approval states at the latest. It is one
+    use of the approval. Without it: only policies that grant at all times."""
     task: Task | None = None
 
 
@@ -231,6 +234,24 @@ def user_token(role: VendedRole) -> UserToken | Presented | None:
         return Presented()
     ref = role.spec.user_token_secret_ref
     return None if ref is None else UserToken(ref.name, ref.key)
+
+
+def proof_of(user: ProvenUser, expires_at: datetime) -> Proof | None:
+    """Return the proof that a status holds, because the token may be gone. None: the agent asserts the user."""
+    token = user.token
+    if token is None:
+        return None
+    return Proof(
+        kind=UserProof(user.proof),
+        provider=token.provider,
+        token_type=token.type,
+        digest=token.digest,
+        expires_at=expires_at,
+        handle=UserHandle(user.handle),
+        attributes=tuple(Claimed(each.key, each.values, each.source) for each in token.attributes),
+        unreadable=frozenset(token.unread_attributes),
+        actors=tuple(ProvenActor(each.issuer, each.subject) for each in token.actors),
+    )
 
 
 def agent_identity(agent: Agent) -> Identity | None:

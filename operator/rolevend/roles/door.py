@@ -20,7 +20,7 @@ from rolevend.decision.outcome import Request
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, Profile
 from rolevend.roles.decision import PlatformGrant
-from rolevend.roles.protocols import AsyncPlatform, CredentialStore
+from rolevend.roles.protocols import ApprovalUses, AsyncPlatform, CredentialStore
 
 
 class ProfileProvider(Protocol):
@@ -53,6 +53,7 @@ class RedeemedToken:
 class Door:
     credentials: CredentialStore
     profiles: ProfileProvider
+    approvals: ApprovalUses
     token: TokenRedeemer = field(default_factory=RedeemedToken)
     created_object: bool = False
     """True if this call created the object, which names its role from the start. No earlier attempt can have created the role, and the

@@ -5,10 +5,33 @@ from typing import Protocol
 
 from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Snapshot
+from rolevend.errors import RolevendError
 from rolevend.model import Uid, UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
+
+
+class ApprovalRefused(RolevendError):
+    """The approval may not be used for this role any more."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ApprovalUses(Protocol):
+    """The approvals that requests for roles name."""
+
+    def resolve(self, request: Request) -> Request:
+        """Return the request with its approval, as far as the role may use it; the same request if it names none, or if approvals cannot
+        be read yet."""
+        ...
+
+    async def use(self, request: Request, role_name: str) -> None:
+        """Record the use of the request's approval for this role alone, before the role is created. Idempotent. Does nothing for a request
+        without an approval. Raises ApprovalRefused, and Conflict if others change it all the time."""
+        ...
 
 
 class Snapshots(Protocol):

@@ -15,6 +15,7 @@ from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
 from rolevend.model import ObjectName, Uid
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import ApprovalUses
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
 
@@ -37,9 +38,10 @@ def within_quota(request: Request, decision: Decision, snapshot: Snapshot, count
 class RoleQuota:
     """The roles that count, and the requests that wait, in order of arrival."""
 
-    def __init__(self, roles: RoleStore, objects: VendedRoleWriter) -> None:
+    def __init__(self, roles: RoleStore, objects: VendedRoleWriter, approvals: ApprovalUses) -> None:
         self._roles = roles
         self._objects = objects
+        self._approvals = approvals
         self._agents: dict[Uid, ObjectName] = {}
         """The agent of each uid that counts or waits."""
         self._held: dict[ObjectName, set[Uid]] = defaultdict(set)
@@ -48,7 +50,8 @@ class RoleQuota:
 
     def decide(self, request: Request, snapshot: Snapshot, *, role_exists: bool) -> Decision:
         """Return the decision of `snapshot`, within the quota. Reserves nothing."""
-        decision, held = snapshot.decide(request, role_exists=role_exists), self._held[request.agent]
+        decision = snapshot.decide(self._approvals.resolve(request), role_exists=role_exists)
+        held = self._held[request.agent]
         if role_exists or request.uid in held:
             return decision
         return within_quota(request, decision, snapshot, len(held))

@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from rolevend.decision.approval import ApprovalRef
 from rolevend.decision.outcome import Decision, Delivery, Granted, Request, withdrawal_reason
-from rolevend.decision.proof import Actor, Claimed, Proof, UserProof
+from rolevend.decision.proof import Proof
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
 from rolevend.kinds.shared import HANDLES, RECORD
-from rolevend.kinds.vended_role import PlatformState, user_token
+from rolevend.kinds.vended_role import PlatformState, proof_of, user_token
 from rolevend.kube.client import Body
-from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
+from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
 
@@ -84,9 +85,17 @@ def role_requests(role: VendedRole) -> tuple[Request, ...]:
         task=None if role.spec.task is None else Task(role.spec.task.id, role.spec.task.intent_digest),
         request_id=_request_id(role),
         allow_partial=role.spec.allow_partial,
+        approval=_approval(role),
+        ends_by=role.status.expiration_timestamp if role.status.role_name else None,
     )
     further = (replace(first, platform=PlatformName(each.name), further=True) for each in role.spec.platform_refs[1:])
     return (first, *further)
+
+
+def _approval(role: VendedRole) -> ApprovalRef | None:
+    """Return the AccessRequest that the role names, in its own namespace."""
+    ref = role.spec.approval_ref
+    return None if ref is None else ApprovalRef(ObjectName(role.namespace, ref.name))
 
 
 def _request_id(role: VendedRole) -> str | None:
@@ -98,20 +107,9 @@ def _request_id(role: VendedRole) -> str | None:
 def _proof(role: VendedRole) -> Proof | None:
     """Return the proof that the operator wrote with the intent, because the token may be gone."""
     status = role.status
-    if not status.role_name or status.user is None or status.user.token is None or status.expiration_timestamp is None:
+    if not status.role_name or status.user is None or status.expiration_timestamp is None:
         return None
-    user, token = status.user, status.user.token
-    return Proof(
-        kind=UserProof(user.proof),
-        provider=token.provider,
-        token_type=token.type,
-        digest=token.digest,
-        expires_at=status.expiration_timestamp,
-        handle=UserHandle(user.handle),
-        attributes=tuple(Claimed(each.key, each.values, each.source) for each in token.attributes),
-        unreadable=frozenset(token.unread_attributes),
-        actors=tuple(Actor(each.issuer, each.subject) for each in token.actors),
-    )
+    return proof_of(status.user, status.expiration_timestamp)
 
 
 def assigned_role_name(role: VendedRole) -> RoleName | None:

@@ -14,7 +14,7 @@ from rolevend.kinds.status import ConditionUpdate, Truth, body, reported, shorte
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
-from rolevend.model import PlatformName
+from rolevend.model import PlatformName, UserHandle
 from rolevend.platforms.progress import BuildProgress
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
@@ -248,16 +248,16 @@ def _names(role_decision: RoleDecision) -> Body:
         "roleName": role_decision.role,
         "expirationTimestamp": timestamp_text(first.request.expires_at),
         "user": {
-            "handle": first.granted.user_handle,
-            **_proof(role_decision.proof),
+            **user_status(first.granted.user_handle, role_decision.proof),
             "attributes": [{"key": key, "values": list(values)} for key, values in role_decision.attributes],
         },
     }
 
 
-def _proof(proof: Proof | None) -> Body:
+def user_status(handle: UserHandle, proof: Proof | None) -> Body:
+    """Return the user as the decision saw them; without `proof` the agent asserts the user."""
     if proof is None:
-        return {"proof": UserProof.ASSERTED.value}
+        return {"handle": handle, "proof": UserProof.ASSERTED.value}
     token = {
         "provider": proof.provider,
         "type": proof.token_type,
@@ -266,7 +266,7 @@ def _proof(proof: Proof | None) -> Body:
         "attributes": [{"key": each.key, "values": list(each.values), "source": each.source} for each in proof.attributes],
         "unreadAttributes": sorted(proof.unreadable),
     }
-    return {"proof": proof.kind.value, "token": token}
+    return {"handle": handle, "proof": proof.kind.value, "token": token}
 
 
 def _platform(grant: PlatformGrant, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:

@@ -61,8 +61,9 @@ class UserAuthenticator:
         record.set_proof(await self.prove(first, first.token, agent, snapshot))
         return tuple(map(record.with_proof, requests))
 
-    async def prove(self, request: Request, place: UserToken, agent: Agent, snapshot: Snapshot) -> Proof | Unproven:
-        """Read and check the token of a request whose agent has an identity.
+    async def prove(self, request: Request, place: UserToken, agent: Agent, snapshot: Snapshot, *, redeem: bool = True) -> Proof | Unproven:
+        """Read and check the token of a request whose agent has an identity, and redeem it for this request. Without `redeem` the token
+        must be unredeemed, and stays so.
 
         Raises InvalidInput if there is no token, IdentityProviderUnavailable if its issuer's keys are not known now, and the errors of
         the API server. The caller then repeats the check.
@@ -72,7 +73,7 @@ class UserAuthenticator:
         try:
             proven = await self._check.user(text, wanted(agent, snapshot.cluster_issuer))
             self._require_person(proven, request)
-            await self.redeem(proven, request)
+            await (self.redeem if redeem else self.require_unredeemed)(proven, request)
         except TokenRefused as error:
             not_yet = request.user.issuer in snapshot.issuers and not self._check.follows(request.user.issuer)
             if error.code is Code.STALE_KEYS or (error.code is Code.UNKNOWN_ISSUER and not_yet):

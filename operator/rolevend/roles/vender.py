@@ -26,7 +26,7 @@ from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.objects import VendedRoleWriter, is_ending
-from rolevend.roles.protocols import Snapshots
+from rolevend.roles.protocols import ApprovalRefused, Snapshots
 from rolevend.roles.state import assigned_role_name, may_exist_on
 from rolevend.roles.status import abandoned_platform, error_reason, skipped_platform
 from rolevend.roles.store import RoleRecord
@@ -51,7 +51,7 @@ class RoleEnding(RolevendError):
 
 
 class GrantWithdrawn(RolevendError):
-    """The grant was withdrawn while the role was created. `revocation_reason` is the code for `status.ended.by`."""
+    """The grant was withdrawn while the role was created. `ended_by` is the code for `status.ended.by`."""
 
     def __init__(self, ended_by: str, message: str) -> None:
         super().__init__(message)
@@ -212,6 +212,10 @@ class Vender:
         attempt.require_any()
         if missing:
             await door.token.redeem(request, final=True)
+        try:
+            await door.approvals.use(request, attempt.role_decision.role)
+        except ApprovalRefused as error:
+            raise GrantWithdrawn(error.code, str(error)) from error
 
     async def _put_on_record(self, attempt: _Attempt, *, write_intent: bool) -> None:
         """Record the handles, the grants and the intent, so that a drop needs only the object. Raises Conflict if a handle belongs to

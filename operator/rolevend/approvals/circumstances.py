@@ -1,0 +1,86 @@
+"""Read the circumstances of an AccessRequest: its offer and effect now, the votes, the other requests, and the roles that live."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rolevend.access_requests.circumstances import Circumstances
+from rolevend.access_requests.votes import CheckedVote
+from rolevend.approvals.store import AccessRequestStore
+from rolevend.approvals.votes import Votes
+from rolevend.decision.outcome import Pending, Request
+from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
+from rolevend.decision.snapshot import OfferEffect, Snapshot
+from rolevend.errors import InvalidInput
+from rolevend.identity.service_account import username
+from rolevend.kinds import AccessDecision, AccessRequest
+from rolevend.kinds.access_request_facts import requested_access, vote
+from rolevend.model import ObjectName, Uid
+from rolevend.plan import Profile
+from rolevend.roles.store import RoleStore
+
+
+class CircumstancesReader:
+    def __init__(self, store: AccessRequestStore, votes: Votes, roles: RoleStore, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._votes = votes
+        self._roles = roles
+        self._now = now
+
+    async def read(self, resource: AccessRequest, request: Request, snapshot: Snapshot) -> Circumstances:
+        """Return the circumstances now. `request` is the role that the AccessRequest asks about, with the proof of its user."""
+        asked = requested_access(resource)
+        terms, effect = snapshot.offers.get(asked.offer), snapshot.effect(request, asked.activation)
+        profile = effect.profile if isinstance(effect, OfferEffect) else None
+        must_hold = terms is not None and terms.approver_must_hold
+        votes = [await self._checked(each, snapshot, request, profile if must_hold else None) for each in self._votes.on(Uid(resource.uid))]
+        person = snapshot.person(request)
+        return Circumstances(
+            now=self._now(),
+            terms=terms,
+            digest=effect.digest if isinstance(effect, OfferEffect) else None,
+            unknown=effect.message if isinstance(effect, Pending) else None,
+            user_is_active=request.token is not None or request.user in snapshot.people,
+            attributes=person.attributes,
+            agent_attributes=snapshot.asking(request).agent_attributes,
+            votes=tuple(each for each in votes if each is not None),
+            excluded=_excluded(request, snapshot),
+            others=tuple(
+                each
+                for each in self._store.others(apart_from=resource.uid)
+                if each.request.offer == asked.offer or each.request.agent == asked.agent
+            ),
+            live_roles=frozenset(states[0].request.uid for states in self._roles),
+        )
+
+    async def _checked(self, decision: AccessDecision, snapshot: Snapshot, request: Request, profile: Profile | None) -> CheckedVote | None:
+        """Return the vote with the rights of its author, or None if it has a mask that cannot be read. `profile` is the effect of the offer
+        that its author must have; None: the author need not have it."""
+        try:
+            read = vote(decision)
+        except InvalidInput:
+            return None
+        holds = None if profile is None else _holds(decision.spec.by, profile, request, snapshot)
+        return CheckedVote(read, await self._votes.may_approve(decision), holds)
+
+
+def _holds(approver: str, profile: Profile, request: Request, snapshot: Snapshot) -> bool | None:
+    """Return whether policies grant the approver every table of `profile`; None if no single user has this name."""
+    named = [known for user, known in snapshot.people.items() if user.subject == approver]
+    shapes = snapshot.shapes.get(request.platform)
+    if len(named) != 1 or shapes is None:
+        return None
+    held = shapes.of(named[0].attributes, snapshot.asking(request))
+    granted = {each.table: {column.name for column in each.columns} for each in getattr(getattr(held, "profile", None), "tables", ())}
+    return all({column.name for column in each.columns} <= granted.get(each.table, set()) for each in profile.tables)
+
+
+def _excluded(request: Request, snapshot: Snapshot) -> frozenset[str]:
+    """Return the names of accounts that never approve the request: the user, the account that created it, and every agent."""
+    names = {request.user.subject, *([request.requested_by] if request.requested_by else [])}
+    for agent in snapshot.agents.values():
+        match agent.identity:
+            case ServiceAccountIdentity(name):
+                names.add(username(ObjectName(agent.name.namespace, name)))
+            case ClientIdentity(_, client_ids, subject):
+                names |= {*client_ids, subject}
+    return frozenset(names)

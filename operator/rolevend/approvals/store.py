@@ -1,0 +1,115 @@
+"""All AccessRequests, from one watch, and the writes of their status."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+from rolevend.access_requests.request import OtherRequest
+from rolevend.errors import InvalidInput
+from rolevend.kinds import AccessRequest, parse
+from rolevend.kinds.access_request_facts import recorded, requested_access
+from rolevend.kube.client import Body, KubeClient, NotFound, path_of
+from rolevend.kube.informer import Informer, key_of
+from rolevend.model import ObjectName
+
+ACCESS_REQUESTS: Final = path_of(AccessRequest)
+
+_log = logging.getLogger(__name__)
+
+
+class AccessRequestStore:
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._news = asyncio.Event()
+        self.informer = _Requests(cluster, self.wake, now)
+
+    def get(self, name: ObjectName) -> AccessRequest | None:
+        """Return the object, or None if there is none that this version can read, or if it is being deleted."""
+        found = self.informer.parsed.get((name.namespace, name.name))
+        return None if found is None or found.metadata.deletion_timestamp is not None else found
+
+    def all(self) -> Iterable[AccessRequest]:
+        return list(self.informer.parsed.values())
+
+    def others(self, apart_from: str = "") -> list[OtherRequest]:
+        """Return all requests but the one with this uid."""
+        return [OtherRequest(requested_access(each), recorded(each)) for each in self.all() if each.uid != apart_from]
+
+    async def read(self, name: ObjectName) -> AccessRequest | None:
+        """Return the object as the API server has it now."""
+        try:
+            body = await self._cluster.get(ACCESS_REQUESTS, name.name, name.namespace)
+        except NotFound:
+            return None
+        return self._seen(body)
+
+    async def create(self, body: Body, namespace: str) -> AccessRequest | None:
+        """Create the object. Raises ResourceConflict if one of its name exists."""
+        return self._seen(await self._cluster.create(ACCESS_REQUESTS, body, namespace))
+
+    async def write_status(self, request: AccessRequest, status: Body) -> AccessRequest | None:
+        """Merge `status`. Raises NotFound if the object is gone, and ResourceConflict if it is not the version of `request` any more."""
+        patch = {"metadata": {"uid": request.uid, "resourceVersion": request.metadata.resource_version}, "status": status}
+        return self._seen(await self._cluster.merge(ACCESS_REQUESTS, request.name, patch, request.namespace, "status"))
+
+    def take_changed(self) -> list[ObjectName]:
+        """Return the names of objects that changed or were deleted since the last call."""
+        changed = [ObjectName(*key) for key in self.informer.dirty]
+        self.informer.dirty.clear()
+        return changed
+
+    def wake(self) -> None:
+        """Make `changed` return."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def changed(self, seconds: float) -> None:
+        """Return after the next event of the watch, or after so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    def _seen(self, body: Body) -> AccessRequest | None:
+        """Take over a newer version than the watch has reported yet."""
+        self.informer.on_upsert(body)
+        return self.informer.parsed.get(key_of(body))
+
+
+class _Requests(Informer):
+    def __init__(self, cluster: KubeClient, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
+        super().__init__(cluster, ACCESS_REQUESTS, changed, now)
+        self.parsed: dict[tuple[str, str], AccessRequest] = {}
+        self.dirty: set[tuple[str, str]] = set()
+        """The keys of objects that changed since `take_changed`."""
+
+    def on_upsert(self, item: Body) -> None:
+        key = key_of(item)
+        if self._is_older(item, key):
+            return
+        super().on_upsert(item)
+        self.dirty.add(key)
+        try:
+            self.parsed[key] = parse(AccessRequest, item)
+        except InvalidInput as error:
+            self.parsed.pop(key, None)
+            _log.error("cannot read an AccessRequest: %s", error, extra={"object": "/".join(key)})
+        item["metadata"].pop("managedFields", None)
+
+    def drop(self, item: Body) -> None:
+        super().drop(item)
+        self.parsed.pop(key_of(item), None)
+        self.dirty.add(key_of(item))
+
+    def on_reset(self) -> None:
+        self.parsed.clear()
+
+    def _is_older(self, item: Body, key: tuple[str, str]) -> bool:
+        """True if a newer version was read or written here before the watch reported this one."""
+        known = self.objects.get(key)
+        if known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
+            return False
+        return int(item["metadata"]["resourceVersion"]) < int(known["metadata"]["resourceVersion"])

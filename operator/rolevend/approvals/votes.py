@@ -1,0 +1,116 @@
+"""The AccessDecisions on a request, and the rights that their authors have now."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.kinds import AccessDecision, parse
+from rolevend.kinds.shared import APPROVER_GROUPS, GROUP
+from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
+from rolevend.kube.informer import Informer, key_of
+from rolevend.model import ObjectName, Uid
+
+ACCESS_DECISIONS: Final = path_of(AccessDecision)
+SUBJECT_ACCESS_REVIEWS: Final = ResourcePath("/apis/authorization.k8s.io/v1", "subjectaccessreviews")
+_REVIEWED_SECONDS: Final = 4.0
+"""How long an answer about a person's rights is used: shorter than the time between two judgements of a request."""
+_MOST_REVIEWS: Final = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+class Votes:
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[ObjectName], None]) -> None:
+        """`changed` is called with the name of the AccessRequest on which a vote was created or deleted."""
+        self.informer = _Decisions(cluster, now, changed)
+        self._cluster = cluster
+        self._reviews: dict[tuple[str, tuple[str, ...], ObjectName], tuple[float, bool]] = {}
+
+    def on(self, request: Uid) -> list[AccessDecision]:
+        """Return the votes on the AccessRequest with this uid, in the order of their names."""
+        found = self.informer.by_request.get(request, {})
+        return [found[key] for key in sorted(found)]
+
+    async def may_approve(self, vote: AccessDecision) -> bool | None:
+        """Return whether the author of the vote has the verb `approve` on its offer now; None if the API server does not say."""
+        offer = ObjectName(vote.namespace, vote.spec.offer_ref.name)
+        key = vote.spec.by, _groups(vote), offer
+        known = self._reviews.get(key)
+        if known is not None and known[0] > time.monotonic() - _REVIEWED_SECONDS:
+            return known[1]
+        if len(self._reviews) >= _MOST_REVIEWS:
+            self._reviews.clear()
+        try:
+            answer = await self._cluster.create(SUBJECT_ACCESS_REVIEWS, _review(*key))
+        except RolevendError as error:
+            _log.warning("cannot review the rights of an approver: %s", error, extra={"object": f"{vote.namespace}/{vote.name}"})
+            return None
+        allowed = answer.get("status", {}).get("allowed") is True
+        self._reviews[key] = time.monotonic(), allowed
+        return allowed
+
+
+def _review(by: str, groups: Iterable[str], offer: ObjectName) -> Body:
+    attributes = {"group": GROUP, "resource": "accesspolicies", "verb": "approve", "namespace": offer.namespace, "name": offer.name}
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": by, "groups": list(groups), "resourceAttributes": attributes},
+    }
+
+
+def _groups(vote: AccessDecision) -> tuple[str, ...]:
+    """Return the groups that admission stamped; none if it stamped none that can be read."""
+    try:
+        found: Any = json.loads(vote.metadata.annotations.get(APPROVER_GROUPS, "[]"))
+    except ValueError:
+        return ()
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+class _Decisions(Informer):
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[ObjectName], None]) -> None:
+        super().__init__(cluster, ACCESS_DECISIONS, lambda: None, now)
+        self.by_request: dict[Uid, dict[tuple[str, str], AccessDecision]] = {}
+        self._of_key: dict[tuple[str, str], AccessDecision] = {}
+        self._vote_changed = changed
+
+    def on_upsert(self, item: Body) -> None:
+        super().on_upsert(item)
+        key = key_of(item)
+        self._forget(key)
+        try:
+            vote = parse(AccessDecision, item)
+        except InvalidInput as error:
+            _log.error("cannot read an AccessDecision: %s", error, extra={"object": "/".join(key)})
+            return
+        if vote.metadata.deletion_timestamp is None:
+            self._of_key[key] = vote
+            self.by_request.setdefault(Uid(vote.spec.request_ref.uid), {})[key] = vote
+        self._notify(vote)
+
+    def drop(self, item: Body) -> None:
+        super().drop(item)
+        gone = self._forget(key_of(item))
+        if gone is not None:
+            self._notify(gone)
+
+    def on_reset(self) -> None:
+        self.by_request.clear()
+        self._of_key.clear()
+
+    def _forget(self, key: tuple[str, str]) -> AccessDecision | None:
+        vote = self._of_key.pop(key, None)
+        if vote is not None:
+            uid = Uid(vote.spec.request_ref.uid)
+            self.by_request[uid].pop(key, None)
+            if not self.by_request[uid]:
+                del self.by_request[uid]
+        return vote
+
+    def _notify(self, vote: AccessDecision) -> None:
+        self._vote_changed(ObjectName(vote.spec.request_ref.namespace, vote.spec.request_ref.name))
