@@ -47,7 +47,7 @@ class AvailableOffer:
 
     terms: OfferTerms
     effect: OfferEffect
-    """What the offer alone shows."""
+    """The data that the offer alone shows."""
     how: ApprovedBy
     rule: AutomaticRule | None = None
     """The first rule whose conditions hold, for AUTOMATIC."""
