@@ -1,5 +1,6 @@
 """Builders of a snapshot: an agent, a platform that admits it, a person, and a policy that grants; each may be changed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from rolevend.decision.snapshot import KnownUser, ProfileCache, Snapshot
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse
-from rolevend.policy.statement import Policy
+from rolevend.policy.statement import Guardrail, Policy
 from tests.support.policies import catalog, column, policy, table
 
 CLUSTER = ClusterId("cluster-1")
@@ -40,8 +41,8 @@ def terms(*agents: AgentAdmission, closed: str | None = None) -> PlatformAdmissi
     return PlatformAdmission(WAREHOUSE, closed, {"domain": frozenset({"claims"})}, agents or (TERMS,))
 
 
-def shapes(*policies: Policy) -> ProfileCache:
-    return ProfileCache(compile_policies(catalog(*TABLES), policies), CLUSTER)
+def shapes(*policies: Policy, guardrails: Iterable[Guardrail] = ()) -> ProfileCache:
+    return ProfileCache(compile_policies(catalog(*TABLES), policies, guardrails), CLUSTER)
 
 
 def a_snapshot(**changes: object) -> Snapshot:

@@ -13,6 +13,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
+from rolevend.access_requests.terms import OfferTerms
 from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.decision.admission import (
     Agent,
@@ -213,6 +214,8 @@ class Snapshot:
     """Labels by namespace."""
     shapes: Mapping[PlatformName, ProfileCache] = field(default_factory=dict)
     """Only for platforms whose catalog was read."""
+    offers: Mapping[ObjectName, OfferTerms] = field(default_factory=dict)
+    """The terms of each offer that is valid on some platform."""
     sources: Mapping[PlatformName, SourceVersions] = field(default_factory=dict)
     unsure: Mapping[PlatformName, str] = field(default_factory=dict)
     """Platforms with an unreadable restriction, each with the reason. The decision there is `Pending`."""
@@ -246,10 +249,10 @@ class Snapshot:
         access = self._access(_of_person(request))
         return self._granted(request, self.agents[request.agent], access) if isinstance(access, _Access) else access
 
-    def effect(self, request: Request, activation: Activation) -> OfferEffect | Denied | Pending:
+    def effect(self, request: Request, activation: Activation, *, role_exists: bool = False) -> OfferEffect | Denied | Pending:
         """Return the data that the offer would show the user, if an approval activated it for this request. The reason of a denial may
-        name the policy: it is for the owner of the offer."""
-        refused = self._refused(request, role_exists=False)
+        name the policy: it is for the owner of the offer. `role_exists` as in `decide`."""
+        refused = self._refused(request, role_exists=role_exists)
         if refused is not None:
             return refused
         ground = self._ground(request)

@@ -31,7 +31,7 @@ from rolevend.policy.request_context import Combination
 from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
 from rolevend.policy.tags import AssignmentsBySource, tag_conflicts
-from rolevend.snapshot.caches import IndexCache, UserCache
+from rolevend.snapshot.caches import IndexCache, OfferCache, UserCache
 from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (
@@ -87,6 +87,7 @@ class SnapshotBuilder:
         self._handle_key = handle_key
         self._indexes = IndexCache(cluster)
         self._statements: dict[str, tuple[object, Policy]] = {}
+        self._offers = OfferCache()
         self._disagreed: dict[PlatformName, tuple[object, Disagreed]] = {}
         self._people = UserCache()
         self._providers = IdentityProviderCache()
@@ -121,6 +122,7 @@ class SnapshotBuilder:
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,
+            offers=self._offers.known,
             sources=_sources(objects, terms, states),
             unsure=objects.unsure,
             issuers={issuer: values.version(resource) for issuer, (resource, _) in self._providers.accepted.items()},
@@ -145,14 +147,20 @@ class SnapshotBuilder:
             obstacles[binding.uid] = scope_condition(binding, terms)
             for name, schemas in schemas_in_scope(binding, [ref.name for ref in binding.spec.platform_refs], terms):
                 assignments[name][str(values.object_name(binding))] = statements.tag_assignments(binding, schemas)
+        offers: list[AccessPolicy] = []
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = scope_condition(policy, terms)
             try:
-                for name, schemas in schemas_in_scope(policy, refs, terms):
-                    policies[name].append(self._statement(policy, schemas))
+                stated = [(name, self._statement(policy, schemas)) for name, schemas in schemas_in_scope(policy, refs, terms)]
             except InvalidInput as error:
                 obstacles[policy.uid] = ConditionUpdate("Accepted", "False", "InvalidInput", str(error))
+                continue
+            for name, statement in stated:
+                policies[name].append(statement)
+            if stated and policy.spec.on_request is not None:
+                offers.append(policy)
+        self._offers.update(offers)
         guardrails, faults = _guardrails(objects, terms)
         shapes, disagreed = {}, {}
         for name in terms:

@@ -1,13 +1,15 @@
-"""Caches of the users in UserAttributes and of each platform's policy index. An update costs only its changes."""
+"""Caches of the users in UserAttributes, of the terms of offers, and of each platform's policy index. An update costs only its changes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import is_
 
+from rolevend.access_requests.terms import OfferTerms
 from rolevend.catalog import Catalog, TagAssignment
 from rolevend.decision.snapshot import KnownUser, ProfileCache
-from rolevend.kinds import UserAttributes, values
-from rolevend.model import Claim, ClusterId, PlatformName, User, UserHandle, user_claim
+from rolevend.kinds import AccessPolicy, UserAttributes, values
+from rolevend.kinds.offer_terms import offer_terms
+from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, User, UserHandle, user_claim
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.user_match_counter import UserMatchCounter
@@ -55,6 +57,22 @@ def _keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
 def _refused(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:
     handle = person.spec.handle
     return refused.get(user_claim(UserHandle(handle), values.user(person.spec.user))) if refused and handle else None
+
+
+class OfferCache:
+    """The terms of the offers of the newest snapshot."""
+
+    def __init__(self) -> None:
+        self.known: Mapping[ObjectName, OfferTerms] = {}
+
+    def update(self, offers: Iterable[AccessPolicy]) -> None:
+        """Replace all offers. Each is valid; its terms are read once for each version."""
+        self.known = {values.object_name(each): self._terms(each) for each in offers}
+
+    def _terms(self, offer: AccessPolicy) -> OfferTerms:
+        before = self.known.get(values.object_name(offer))
+        unchanged = before is not None and (before.uid, before.generation) == (offer.uid, offer.generation)
+        return before if before is not None and unchanged else offer_terms(offer)
 
 
 @dataclass(frozen=True, slots=True)

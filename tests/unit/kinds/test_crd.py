@@ -13,7 +13,17 @@ from rolevend.kinds.schema import structural
 from rolevend.kinds.shared import Part
 
 ROOT = Path(__file__).parents[3]
-UNBOUNDED_ON_PURPOSE = {"time", "apiVersion", "kind", "lastTransitionTime", "expirationTimestamp", "at", "decidedAt", "claimUntil", "stateSince"}
+UNBOUNDED_ON_PURPOSE = {
+    "time",
+    "apiVersion",
+    "kind",
+    "lastTransitionTime",
+    "expirationTimestamp",
+    "at",
+    "decidedAt",
+    "claimUntil",
+    "stateSince",
+}
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 

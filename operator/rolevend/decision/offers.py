@@ -1,0 +1,113 @@
+"""Offers that a user may ask for through an agent, smallest exposure first. Pure.
+
+Nothing here grants: an approval is an input of a later decision. See `approval`.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rolevend.access_requests.terms import AutomaticRule, OfferTerms
+from rolevend.decision.outcome import Request
+from rolevend.decision.snapshot import OfferEffect, Snapshot
+from rolevend.model import ObjectName
+from rolevend.policy.activation import find_offer
+from rolevend.policy.condition import Answers
+from rolevend.policy.mask import Clear
+from rolevend.policy.offer import Activation, Narrowing
+
+
+class ApprovedBy(enum.StrEnum):
+    """The approver of a request for an offer."""
+
+    AUTOMATIC = "Automatic"
+    """A rule of the offer, within its limits."""
+    PEOPLE = "People"
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The size of what an offer shows a user."""
+
+    clear_columns: int
+    """Columns that show the value itself in some rows."""
+    columns: int
+    tables: int
+
+    @classmethod
+    def of(cls, effect: OfferEffect) -> "Exposure":
+        columns = [column for table in effect.profile.tables for column in table.columns]
+        clear = sum(any(cell.mask == Clear() for cell in column.cells) for column in columns)
+        return cls(clear, len(columns), len(effect.profile.tables))
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableOffer:
+    """An offer that shows the user something, and that somebody or some rule can approve."""
+
+    terms: OfferTerms
+    effect: OfferEffect
+    """The data that the offer alone shows."""
+    how: ApprovedBy
+    rule: AutomaticRule | None = None
+    """The first rule whose conditions hold, for AUTOMATIC."""
+    purpose: str | None = None
+    """The purpose that the request must state, or already states; None: none."""
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest lifetime of a role."""
+        longest = None if self.rule is None else self.rule.longest_seconds
+        return self.terms.longest_seconds if longest is None else min(longest, self.terms.longest_seconds)
+
+    @property
+    def order(self) -> tuple[int, int, int, bool, ObjectName]:
+        """A sort key: the smallest exposure first, then automatic approval before people."""
+        exposure = Exposure.of(self.effect)
+        return exposure.clear_columns, exposure.columns, exposure.tables, self.how is ApprovedBy.PEOPLE, self.terms.offer
+
+
+def available_offers(snapshot: Snapshot, request: Request, *, role_exists: bool = False) -> tuple[AvailableOffer, ...]:
+    """Return the offers that show the user something on the requested tables, in the order of `AvailableOffer.order`.
+
+    Limits, precedent, the ticket and the proof of the user are ignored: they belong to one AccessRequest. With another purpose than an
+    offer asks for, the offer is judged for each purpose that it asks for. The result may name offers that are not discoverable: it is for
+    their owners. With `role_exists`, a platform that is closed to new roles has offers too.
+    """
+    shapes = snapshot.shapes.get(request.platform)
+    if shapes is None:
+        return ()
+    offered = (terms for name, terms in snapshot.offers.items() if find_offer(shapes.index, name) is not None)
+    found = (available_offer(snapshot, request, terms, role_exists=role_exists) for terms in offered)
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.order))
+
+
+def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, role_exists: bool = False) -> AvailableOffer | None:
+    """Return what the user may ask for of one offer, or None."""
+    found = (_with_purpose(snapshot, replace(request, purpose=each), terms, role_exists) for each in _purposes(request, terms))
+    return min((each for each in found if each is not None), key=lambda each: each.order, default=None)
+
+
+def _with_purpose(snapshot: Snapshot, request: Request, terms: OfferTerms, role_exists: bool) -> AvailableOffer | None:
+    rule = approving_rule(snapshot, request, terms)
+    if rule is None and not terms.required:
+        return None
+    tables = () if request.resources is None else (Narrowing(tables=frozenset(request.resources)),)
+    effect = snapshot.effect(request, Activation(terms.offer, tables), role_exists=role_exists)
+    if not isinstance(effect, OfferEffect):
+        return None
+    return AvailableOffer(terms, effect, ApprovedBy.PEOPLE if rule is None else ApprovedBy.AUTOMATIC, rule, request.purpose)
+
+
+def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> AutomaticRule | None:
+    """Return the first rule whose conditions hold, or None. A rule that needs a precedent is left out: people decide first."""
+    answers = Answers(snapshot.person(request).attributes, snapshot.asking(request))
+    rules = (each for each in terms.automatic if each.precedent is None)
+    return next((rule for rule in rules if not any(answers.unmet(each) for each in rule.conditions)), None)
+
+
+def _purposes(request: Request, terms: OfferTerms) -> Iterator[str | None]:
+    if terms.purposes is None or request.purpose in terms.purposes:
+        yield request.purpose
+    else:
+        yield from sorted(terms.purposes)
