@@ -12,9 +12,14 @@ from typing import Never
 
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
+from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.store import AccessRequestStore
+from rolevend.approvals.use import Approvals
+from rolevend.approvals.votes import Votes
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
+from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attestation import AttestationController
 from rolevend.controllers.handlers import registry, run_kopf
@@ -35,6 +40,7 @@ from rolevend.kube.client import KubeClient
 from rolevend.kube.credentials import CredentialSecrets
 from rolevend.kube.election import ATTEMPT, Election
 from rolevend.kube.handles import HandleRegistry
+from rolevend.kube.informer import Informer
 from rolevend.kube.leadership import identity
 from rolevend.kube.operator_keys import CREDENTIAL_KEY_SECRET, operator_key
 from rolevend.kube.token_replay import TokenReplayStore
@@ -147,7 +153,7 @@ class Health:
             return None
         if self.operator.sweeper.stale_watch is not None:
             return self.operator.sweeper.stale_watch
-        for informer in self.operator.observed.informers:
+        for informer in self.operator.informers:
             if informer.heard_at is not None and answered_at - informer.heard_at > _SILENCE:
                 return f"no watch event of {informer.resource.plural} since {informer.heard_at:%H:%M:%S} UTC"
         return None
@@ -202,9 +208,13 @@ class OperatorParts:
         )
         self._expiry = ExpiryScheduler(now, metrics)
         self._reevaluator = Reevaluator(self.observed, self._roles, quota, objects, ender)
+        self._votes = Votes(cluster, now, self._access_requests.touch)
+        circumstances = CircumstancesReader(self._access_requests, self._votes, self._roles, now)
+        self._judging = AccessRequestController(
+            self._access_requests, self._votes, circumstances, authenticator, self.observed, self._reevaluator
+        )
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds, approvals))
-        self._votes = Votes(cluster, now, lambda name: self._judges.on_vote(name))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
         self._projector = Projector(VendedRoleWriter(cluster, now), objects, directory, settings.projections_per_second)
         ends = RecordEnder(self._platforms, directory, self._roles, self._watcher, self._dropper, self._projector)
@@ -214,6 +224,10 @@ class OperatorParts:
         self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         self._platforms.add_poll_handler(self._on_polled)
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        return (*self.observed.informers, self._access_requests.informer, self._votes.informer)
 
     def measure(self) -> None:
         self._metrics.leader.set(self.election.leading)
@@ -225,7 +239,7 @@ class OperatorParts:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as watching:
             # A replica that does not lead watches, too: when it takes over, everything is listed.
-            tasks = [watching.create_task(informer.run()) for informer in self.observed.informers]
+            tasks = [watching.create_task(informer.run()) for informer in self.informers]
             async with self.election:
                 await self._lead()
             for task in tasks:
@@ -245,6 +259,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._curb.run()))
                 tasks.append(parts.create_task(self._follower.run(self._settings.record_seconds)))
                 tasks.append(parts.create_task(self._projector.run()))
+                tasks.append(parts.create_task(self._judging.run()))
                 freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:

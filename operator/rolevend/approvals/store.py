@@ -54,8 +54,13 @@ class AccessRequestStore:
         patch = {"metadata": {"uid": request.uid, "resourceVersion": request.metadata.resource_version}, "status": status}
         return self._seen(await self._cluster.merge(ACCESS_REQUESTS, request.name, patch, request.namespace, "status"))
 
+    def touch(self, name: ObjectName) -> None:
+        """Handle a change of something that the object depends on, as a change of the object."""
+        self.informer.dirty.add((name.namespace, name.name))
+        self.wake()
+
     def take_changed(self) -> list[ObjectName]:
-        """Return the names of objects that changed or were deleted since the last call."""
+        """Return the names of objects that changed, were deleted or touched since the last call."""
         changed = [ObjectName(*key) for key in self.informer.dirty]
         self.informer.dirty.clear()
         return changed

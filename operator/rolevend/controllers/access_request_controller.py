@@ -70,11 +70,6 @@ class AccessRequestController:
             wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
             await self._store.changed(max(0.0, min(wait, _RETRY_SECONDS)))
 
-    def on_vote(self, request: ObjectName) -> None:
-        """Judge the request soon. Returns at once."""
-        self._due[request] = time.monotonic()
-        self._store.wake()
-
     def _take_due(self, now: float) -> list[ObjectName]:
         """Return the requests to judge now, the oldest first: a limit is for those that came first."""
         for name in self._store.take_changed():

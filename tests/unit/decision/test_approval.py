@@ -83,7 +83,9 @@ def test_an_approval_that_was_not_read_is_waited_for_and_withdraws_nothing():
 
 
 def test_an_approval_that_cannot_be_used_denies_and_withdraws():
-    decision = offering(MINE, OFFER).decide(replace(REQUEST, approval=UnusableApproval(ObjectName("agents", "ar-1"), "ApprovalSpent", "it was used")))
+    decision = offering(MINE, OFFER).decide(
+        replace(REQUEST, approval=UnusableApproval(ObjectName("agents", "ar-1"), "ApprovalSpent", "it was used"))
+    )
 
     assert decision == Denied("ApprovalSpent", "spec.approvalRef: it was used")
     assert decision.withdrawn
