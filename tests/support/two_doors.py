@@ -55,6 +55,7 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from tests.support import registered, tokens
+from tests.support.approvals import NoApprovals
 from tests.support.events import Trail
 from tests.support.in_memory import NOW, ApiServer, Connected, Database
 from tests.support.registered import AGENT, MINE, TERMS, WAREHOUSE, shapes, terms
@@ -113,12 +114,16 @@ class World:
     def _operator(self, users: UserAuthenticator, recorder: AuditRecorder, objects: VendedRoleWriter, metrics: Metrics) -> None:
         platforms, roles = cast(PlatformRegistry, self.of_operator), RoleStore()
         credentials, builds = CredentialSecrets(cast(KubeClient, self.server), b"k" * 32), BuildProgressReporter(objects)
-        drops, quota, expiry = ImmediateDrops(platforms, metrics), RoleQuota(roles, objects), ExpiryScheduler(self.now, metrics)
+        drops, quota, expiry = (
+            ImmediateDrops(platforms, metrics),
+            RoleQuota(roles, objects, NoApprovals()),
+            ExpiryScheduler(self.now, metrics),
+        )
         ender = RoleEnder(roles, objects, drops, metrics)
         vender = Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes)
         supervisor = ApiVendSupervisor(roles, objects, platforms, self, builds, timedelta(seconds=10))
         watcher = VendedRoleWatcher(roles, quota, expiry, ender, supervisor, Reevaluator(self, roles, quota, objects, ender))
-        self.reconciler = VendedRoleReconciler(roles, users, quota, vender, ender, Door(credentials, builds))
+        self.reconciler = VendedRoleReconciler(roles, users, quota, vender, ender, Door(credentials, builds, NoApprovals()))
         self._dropper = RoleDropper(roles, objects, drops, credentials, recorder, expiry)
         self.server.listeners.append(watcher.on_event)
 
@@ -132,7 +137,7 @@ class World:
         consent = ClusterConsent(cast(KubeClient, self.server), lambda: 0.0)
         self.service = VendService(
             Authenticator(check, users, RefusalLog(recorder, lambda: 0.0)),
-            VendedRoleRepository(objects, index, uuid4, ClusterId("cluster")),
+            VendedRoleRepository(objects, index, NoApprovals(), uuid4, ClusterId("cluster")),
             RecordedRoles(self, platforms, objects, LeaseSeal(b"k" * 32), consent, Confirmations(platforms)),
             Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(lambda: 0.0),

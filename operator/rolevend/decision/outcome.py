@@ -52,7 +52,7 @@ class Request:
     """True if `platform` is not the first platform of the object."""
     approval: Approval | None = None
     """The approval of an offer; None: only policies grant."""
-    ends_by: datetime | None = None
+    ends_by: datetime | None = field(default=None, compare=False)
     """The expiry that the status records; None: no vend was begun."""
 
     @property

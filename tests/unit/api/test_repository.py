@@ -20,6 +20,7 @@ from rolevend.model import ClusterId, ObjectName
 from rolevend.roles.decision import PlatformGrant
 from rolevend.roles.objects import VendedRoleWriter
 from tests.support import registered
+from tests.support.approvals import NoApprovals
 from tests.support.registered import REQUEST
 
 DIGEST = "sha256:digest"
@@ -53,7 +54,7 @@ class Known:
 
 async def opened(there: Body) -> OpenedRole:
     objects = VendedRoleWriter(cast(KubeClient, Occupied(there)), lambda: registered.NOW)
-    return await VendedRoleRepository(objects, cast(Any, Known()), uuid4, ClusterId("cluster")).open(ASKED, CALL)
+    return await VendedRoleRepository(objects, cast(Any, Known()), NoApprovals(), uuid4, ClusterId("cluster")).open(ASKED, CALL)
 
 
 def there(**spec: Any) -> Body:

@@ -35,6 +35,7 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from tests.support import painted, registered
+from tests.support.approvals import NoApprovals
 from tests.support.events import OTHERS, SOURCES, UID, Free, Taken, Trail, a_snapshot, end, version
 from tests.support.manifests import MISSING
 from tests.support.policies import catalog, guardrail, policy
@@ -369,9 +370,9 @@ async def test_a_denial_that_the_status_says_already_is_not_told_again_after_a_r
         record = AuditRecorder(trail, Free(), lambda: NOW)
         observed: Any = SimpleNamespace(snapshot=built.snapshot)
         roles, objects = RoleStore(), VendedRoleWriter(nothing, lambda: NOW)
-        users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects)
+        users, quota = UserAuthenticator(nothing, nothing, nothing, lambda: NOW), RoleQuota(roles, objects, NoApprovals())
         vender = Vender(observed, nothing, record, objects, Metrics(), nothing)
-        reconciler = VendedRoleReconciler(roles, users, quota, vender, nothing, Door(nothing, nothing))
+        reconciler = VendedRoleReconciler(roles, users, quota, vender, nothing, Door(nothing, nothing, NoApprovals()))
         return (await reconciler.reconcile(body)).status
 
     body["status"] = await started_and_asked()

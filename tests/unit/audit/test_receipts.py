@@ -41,6 +41,7 @@ from rolevend.roles.store import RoleRecord
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
 from tests.support import registered, tokens
+from tests.support.approvals import NoApprovals
 from tests.support.events import Free, Trail, a_snapshot, end
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
 
@@ -567,7 +568,7 @@ async def begun_by_a_process(server: Written, trail: Trail, body: dict[str, Any]
     vender = Vender(found, platform, recorder, VendedRoleWriter(cast(KubeClient, server), lambda: NOW), Metrics(), nothing)
     decision = RoleDecision(((ASKED, found.snapshot.decide(ASKED)),))
     with pytest.raises(PlatformBusy):
-        await vender.vend(parse_object(VendedRole, body), decision, found.snapshot, RoleRecord(), Door(nothing, Dies()))
+        await vender.vend(parse_object(VendedRole, body), decision, found.snapshot, RoleRecord(), Door(nothing, Dies(), NoApprovals()))
 
 
 async def test_what_was_begun_and_has_its_receipt_is_begun_again_without_a_word():

@@ -17,6 +17,7 @@ from rolevend.roles.quota import TOO_MANY as REASON
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState
 from rolevend.roles.store import RoleStore
+from tests.support.approvals import NoApprovals
 from tests.support.registered import AGENT, REQUEST, TERMS, WAREHOUSE, a_snapshot, terms
 
 ANNEX = PlatformName("annex")
@@ -48,7 +49,7 @@ def quota(called: Called) -> RoleQuota:
     roles = RoleStore()
     for number in range(10):
         roles.upsert(RoleState(request(number), False, None, None, "", Attributes(), ("", "")))
-    return RoleQuota(roles, cast(VendedRoleWriter, called))
+    return RoleQuota(roles, cast(VendedRoleWriter, called), NoApprovals())
 
 
 def asked(room: RoleQuota, number: int, known: Snapshot) -> str:

@@ -39,6 +39,7 @@ from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.telemetry.metrics import Metrics
+from tests.support.approvals import NoApprovals
 from tests.support.policies import catalog, column, policy, table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -136,7 +137,7 @@ class Operator:
         objects = VendedRoleWriter(cast(KubeClient, self.server), lambda: NOW)
         self.roles = RoleStore()
         drops = ImmediateDrops(platforms, metrics)
-        quota, expiry = RoleQuota(self.roles, objects), ExpiryScheduler(lambda: NOW, metrics)
+        quota, expiry = RoleQuota(self.roles, objects, NoApprovals()), ExpiryScheduler(lambda: NOW, metrics)
         ender = RoleEnder(self.roles, objects, drops, metrics)
         builds = BuildProgressReporter(objects)
         supervisor = ApiVendSupervisor(self.roles, objects, platforms, self, builds, timedelta(seconds=10))
@@ -144,7 +145,7 @@ class Operator:
         self.watcher = VendedRoleWatcher(self.roles, quota, expiry, ender, supervisor, self._reevaluator)
         vender = Vender(self, platforms, nothing, objects, metrics, nothing)
         users = UserAuthenticator(nothing, nothing, nothing, lambda: NOW)
-        self.reconciler = VendedRoleReconciler(self.roles, users, quota, vender, ender, Door(nothing, builds))
+        self.reconciler = VendedRoleReconciler(self.roles, users, quota, vender, ender, Door(nothing, builds, NoApprovals()))
 
     def stands(self, number: int = 1, *, vended_here: bool, listed_ready: bool, resources: tuple[TableId, ...] | None = None) -> RoleState:
         """A VendedRole that was granted what the directory grants now."""

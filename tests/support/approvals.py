@@ -1,0 +1,14 @@
+"""A fake for tests that are not about approvals: no request names one."""
+
+from rolevend.decision.outcome import Request
+
+
+class NoApprovals:
+    """See `roles.protocols.ApprovalUses`."""
+
+    def resolve(self, request: Request) -> Request:
+        assert request.approval is None
+        return request
+
+    async def use(self, request: Request, role_name: str) -> None:
+        assert request.approval is None, role_name
