@@ -461,7 +461,7 @@ class Page:
             if isinstance(step, Written):
                 body = yaml.safe_load(self.here(step.text))
                 changed(body)
-                self._proven.tenant._keep(body)
+                self._proven.tenant.keep(body)
                 (self._folder / self.here(step.file)).write_text(yaml.safe_dump(body))
             elif isinstance(step, Typed):
                 self._type(self.here(step.command))

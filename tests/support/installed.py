@@ -133,6 +133,10 @@ class Cluster:
         rules = self.call("GET", f"/apis/{RBAC}/v1/clusterroles/{role}").body["rules"]
         self._wait_until_held(user, rules or [], namespace)
 
+    def unbind(self, user: str, role: str, namespace: str) -> None:
+        """Take from `user` what `bind` gave in the namespace."""
+        self.kubectl("delete", "rolebinding", f"{user}.{role}", "--namespace", namespace)
+
     def may(self, user: str, verb: str, resource: str, *, namespace: str = "", name: str = "", group: str = "") -> bool:
         """What RBAC says. `resource` may have a subresource; an empty namespace means all of them."""
         plural, _, subresource = resource.partition("/")

@@ -113,13 +113,13 @@ class Tenant:
 
     def make(self, kind: str, spec: Body, name: str = "", namespace: str = "") -> Body:
         """As the administrator, and taken away when the test is over."""
-        return self._keep(self.site.apply(self.described(kind, spec, name, namespace)))
+        return self.keep(self.site.apply(self.described(kind, spec, name, namespace)))
 
     def deploy(self, body: Body) -> Body:
         """As a tool does that deploys from git; again is the same."""
         answer = self.site.cluster.deploy(body)
         assert answer.ok, answer.message
-        return self._keep(answer.body)
+        return self.keep(answer.body)
 
     def described(self, kind: str, spec: Body, name: str = "", namespace: str = "") -> Body:
         metadata = {"name": name or self.name, **({"namespace": namespace} if namespace else {})}
@@ -196,7 +196,7 @@ class Tenant:
         }
         body = self.described("VendedRole", spec, name or f"{self.name}-{next(self._asked)}", namespace)
         body["metadata"] |= metadata
-        return Asked(self.site, self._keep(self.site.apply(body)))
+        return Asked(self.site, self.keep(self.site.apply(body)))
 
     def ask_briefly(self, begin: Callable[[Asked], Answer], *, seconds: int = 5, **wanted: Any) -> tuple[Asked, Answer]:
         """One that is over soon after `begin` is done with it, and what that came to: asked again with twice the time where it was over
@@ -222,6 +222,6 @@ class Tenant:
         for body in sorted(self._made, key=lambda body: body["kind"] != "VendedRole"):
             self.site.remove(body)
 
-    def _keep(self, body: Body) -> Body:
+    def keep(self, body: Body) -> Body:
         self._made.append(body)
         return body

@@ -1,0 +1,179 @@
+"""An agent asks for an offer by kubectl, a rule or people approve, and a role of a VendedRole shows it until the approval ends."""
+
+import psycopg
+import pytest
+
+from tests.support.requesting import ALICE, BOB, Requester
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
+HIDDEN, CLEAR = [(1, None), (2, None)], [(1, "900-01-0001"), (2, "900-01-0002")]
+RULE = {"name": "small", "limits": {"perUserPerDay": 1}}
+
+
+@pytest.fixture
+def requester(tenant: Tenant) -> Requester:
+    return Requester(tenant)
+
+
+class TestPeopleDecide:
+    def test_before_anybody_approves_the_role_waits_and_the_offer_shows_nothing(self, requester: Requester):
+        request = requester.ready().ask()
+        status = request.is_now("Pending")
+
+        assert status["offer"]["display"] == "SSNs in clear"
+        assert status["user"]["proof"] == "Asserted"
+        requester.role(request).refused("NotApproved", granted="False")
+        assert requester.tenant.ask().ready().rows(SSN) == HIDDEN
+
+    def test_an_approved_offer_shows_its_table_in_one_role_and_not_in_others(self, requester: Requester):
+        request = requester.ready().approved()
+
+        role = requester.role(request).ready()
+
+        assert role.rows(SSN) == CLEAR
+        assert requester.tenant.ask().ready().rows(SSN) == HIDDEN
+        uses = request.is_now("Used")["uses"]
+        assert [(each["roleUid"], each["roleName"]) for each in uses] == [(role.uid, role.role)]
+
+    def test_a_role_that_waits_is_vended_as_soon_as_the_request_is_approved(self, requester: Requester):
+        request = requester.ready().ask()
+        request.is_now("Pending")
+        role = requester.role(request)
+        role.refused("NotApproved", granted="False")
+
+        requester.vote(request)
+
+        assert role.ready().rows(SSN) == CLEAR
+
+    def test_an_approval_is_used_once(self, requester: Requester):
+        request = requester.ready().approved()
+        role = requester.role(request).ready()
+
+        requester.role(request).refused("UsesGone", granted="False")
+        role.delete()
+        role.gone()
+
+        requester.role(request).refused("UsesGone", granted="False")
+
+    def test_a_no_denies(self, requester: Requester):
+        request = requester.ready({"approval": {"required": 2}}).ask()
+        request.is_now("Pending")
+        requester.vote(request)
+        requester.vote(request, "Deny", BOB, comment="not today")
+
+        status = request.is_now("Denied")
+
+        assert BOB in status["message"]
+        requester.role(request).refused("NotApproved", granted="False")
+
+    def test_two_people_must_agree_where_the_offer_says_so(self, requester: Requester):
+        request = requester.ready({"approval": {"required": 2}}).ask()
+        request.is_now("Pending")
+        requester.vote(request)
+        requester.role(request).refused("NotApproved", granted="False")
+
+        requester.vote(request, by=BOB)
+
+        approvers = request.is_now("Approved")["approval"]["approvers"]
+        assert [each["by"] for each in approvers] == [ALICE, BOB]
+
+    def test_an_approver_narrows_time_tables_and_masks(self, requester: Requester):
+        requester.ready()
+        hidden = {"name": "last", "columns": {"matchNames": ["ssn"]}, "type": "Partial", "partial": {"keepLast": 4}}
+        request = requester.approved(expirationSeconds=60, masks=[hidden])
+
+        role = requester.role(request).ready()
+
+        assert role.rows(SSN) == [(1, "***0001"), (2, "***0002")]
+        assert request.status["approval"]["expirationSeconds"] == 60
+
+
+class TestTheEnd:
+    def test_a_deleted_yes_ends_the_role_and_its_sessions(self, requester: Requester):
+        request = requester.ready().ask()
+        request.is_now("Pending")
+        yes = requester.vote(request)
+        role = requester.role(request).ready()
+        with role.database.session(role.login()) as session:
+            requester.site.remove(yes)
+
+            role.gone()
+
+            with pytest.raises(psycopg.OperationalError):
+                session.execute(SSN)
+        assert not role.has_role()
+        request.is_now("Revoked")
+
+    def test_a_deleted_request_ends_the_role(self, requester: Requester):
+        request = requester.ready().approved()
+        role = requester.role(request).ready()
+
+        requester.site.remove(request.body)
+
+        role.gone()
+
+    def test_an_approver_who_loses_the_verb_ends_the_role(self, requester: Requester):
+        requester.ready()
+        carol = "carol@example.org"
+        requester.site.cluster.bind(carol, "rolevend-approver", "domain-claims")
+        request = requester.ask()
+        request.is_now("Pending")
+        requester.vote(request, by=carol)
+        role = requester.role(request).ready()
+
+        requester.site.cluster.unbind(carol, "rolevend-approver", "domain-claims")
+
+        role.gone()
+        request.is_now("Revoked")
+
+    def test_a_changed_offer_ends_the_role_and_supersedes_the_request(self, requester: Requester):
+        request = requester.ready().approved()
+        role = requester.role(request).ready()
+
+        requester.site.patch(requester.offer, {"rowFilter": "country = 'DE'"})
+
+        role.gone()
+        request.is_now("Superseded")
+
+    def test_the_role_ends_with_the_time_that_was_approved(self, requester: Requester):
+        requester.ready()
+        request = requester.approved(expirationSeconds=5)
+
+        role = requester.role(request)
+
+        role.gone()
+        eventually(lambda: request.status["state"] == "Spent")
+
+
+class TestRules:
+    def test_a_rule_approves_within_its_limit_and_then_people_decide(self, requester: Requester):
+        first = requester.ready({"automatic": [RULE]}).ask()
+        status = first.is_now("Approved")
+
+        assert status["approval"]["rule"] == "small"
+        assert requester.role(first).ready().rows(SSN) == CLEAR
+        assert "limit of 1 a day" in requester.ask(columns=["ssn"]).is_now("Pending")["message"]
+
+
+class TestWhatIsNotApproved:
+    def test_anothers_approval_is_of_no_use(self, requester: Requester):
+        request = requester.ready().approved()
+        requester.tenant.person("boris")
+
+        requester.tenant.ask("boris", wanted={"approvalRef": {"name": request.name}}).refused("WrongUser", granted="False")
+
+    def test_an_offer_that_is_none(self, requester: Requester):
+        requester.ready()
+        request = requester.ask(offerRef={"namespace": "domain-claims", "name": requester.tenant.name})
+
+        request.is_now("Denied")
+
+    def test_a_vote_that_saw_something_else_does_not_count(self, requester: Requester):
+        request = requester.ready().ask()
+        request.is_now("Pending")
+        requester.vote(request, digest=f"sha256:{'0' * 64}")
+
+        requester.role(request).refused("NotApproved", granted="False")
+        assert request.status["state"] == "Pending"
