@@ -1,4 +1,4 @@
-"""The terms of an offer: what a request must state, how long a role lives, and who approves. Values."""
+"""The terms of an offer: the needed statements, the lifetime of a role, and the approval. Values."""
 
 import enum
 from dataclasses import dataclass
@@ -75,11 +75,10 @@ class OfferTerms:
     uses: int
     pending_seconds: int
     purposes: frozenset[str] | None
-    """The only purposes, of which a request states one; None: any, or none."""
+    """A request states one of these purposes; None: any purpose, or none."""
     justification: Justification
     ticket: str | None
-    """A regular expression that the ticket of a request must match somewhere, of the subset of `policy.pattern`; None: no ticket is asked
-    for."""
+    """A regular expression that `policy.pattern` admits. The ticket of a request must contain a match; None: no ticket is asked for."""
     proof: NeededProof | None
     automatic: tuple[AutomaticRule, ...]
     """The first that matches approves."""

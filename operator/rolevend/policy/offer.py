@@ -1,4 +1,4 @@
-"""What an approval activates: an offer, narrowed."""
+"""An offer that an approval activates, and its narrowings."""
 
 from dataclasses import dataclass
 

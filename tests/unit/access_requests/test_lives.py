@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -238,7 +239,7 @@ def test_a_life_follows_the_diagram_and_ends_once(request: RequestedAccess, mome
         seen.append(found.state)
         if roles:
             recorded = attempt(request, recorded, now, roles.pop())
-    assert sum(before is not now and now is not None and now.is_final for before, now in zip(seen, seen[1:], strict=False)) <= 1
+    assert sum(before is not now and now is not None and now.is_final for before, now in pairwise(seen)) <= 1
 
 
 def attempt(request: RequestedAccess, recorded: Recorded, now: Circumstances, number: int) -> Recorded:
