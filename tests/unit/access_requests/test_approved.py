@@ -174,3 +174,20 @@ def test_a_request_for_another_namespace_is_judged_alone():
     found = judge(REQUEST, by_people(), here(now=after(30), votes=(*YES, no(request_uid=Uid("request-9")))))
 
     assert found.state is STATE.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("recorded", "changes", "message"),
+    [
+        (by_people(), {}, "approved by alice for 900 seconds"),
+        (by_people(), {"user_is_active": False}, "the user is not active any more"),
+        (by_people(), {"votes": (*YES, no(at=10))}, "denied by bob"),
+        (by_people(), {"votes": ()}, "the approval of alice does not count any more: it was deleted, or its author may not approve"),
+        (by_people(), {"now": after(3620)}, "not used in time"),
+        (USED_ONCE, {"now": after(120)}, "used 1 of 1 times"),
+        (USED_ONCE, {"now": after(900)}, "its uses are gone, and its roles ended"),
+        (USED_ONCE, {"now": after(3620), "terms": terms(uses=2)}, "used 1 of 2 times; the time to use it is over"),
+    ],
+)
+def test_a_state_comes_with_one_sentence(recorded: Recorded, changes: dict[str, Any], message: str):
+    assert judged(recorded, **{"now": after(30), "votes": YES, **changes}).message == message

@@ -74,6 +74,7 @@ SMALL = (rule(),)
         ({"digest": OTHER_DIGEST, "votes": (vote(digest=OTHER_DIGEST),)}, STATE.SUPERSEDED, WHY.EFFECT_CHANGED),
         ({"digest": None, "votes": (vote(),)}, STATE.SUPERSEDED, WHY.EFFECT_CHANGED),
         ({"digest": None, "unknown": "not read", "votes": (vote(),)}, STATE.PENDING, WHY.PEOPLE_DECIDE),
+        ({"unknown": "not read", "votes": (vote(),)}, STATE.PENDING, WHY.PEOPLE_DECIDE),
         ({"digest": None, "unknown": "not read", "votes": (no(),)}, STATE.DENIED, WHY.DENIED_BY_PERSON),
         ({"digest": None, "unknown": "not read", "now": after(7200)}, STATE.EXPIRED, WHY.NOT_DECIDED),
         ({"terms": terms(required=0), "votes": (vote(),)}, STATE.DENIED, WHY.NO_RULE_APPROVES),
@@ -301,6 +302,16 @@ class TestRules:
             ([approved(2, by_rule=None), approved(3, by_rule=None, offered=replace(OFFERED, digest=OTHER_DIGEST))], False),
             ([approved(2, by_rule=None), approved(3, by_rule=None, offered=replace(OFFERED, generation=1))], True),
             ([approved(2, by_rule=None), approved(3, by_rule=None, seconds=599)], False),
+            ([approved(2, by_rule=None), approved(3, by_rule=None, seconds=600)], True),
+            ([approved(2, by_rule=None, at=-5000), approved(3, by_rule=None, at=-5000), denied(4, at=-5000)], False),
+            ([approved(2, by_rule=None, at=-5000), approved(3, by_rule=None, at=-5000), denied(4, at=-4000, user=BORIS)], True),
+            (
+                [
+                    *(approved(2, by_rule=None, at=-5000), approved(3, by_rule=None, at=-5000)),
+                    denied(4, at=-4000, reason=WHY.NO_RULE_APPROVES),
+                ],
+                True,
+            ),
             ([approved(2, by_rule=None), approved(3, by_rule=None, approvers=(vote(masks=(HIDDEN,)).vote.approver,))], False),
             ([approved(2, by_rule=None), approved(3, by_rule=None, approvers=(vote(tables=frozenset({PEOPLE})).vote.approver,))], False),
             ([approved(2, by_rule=None, at=-5000), approved(3, by_rule=None, at=-5000), denied(4, at=-4000)], False),
@@ -336,6 +347,11 @@ class TestCoolDown:
         assert judged(NEW, others=(*series, yes, late)).state is STATE.PENDING
         revoked = replace(yes, recorded=replace(yes.recorded, state=STATE.REVOKED))
         assert judged(NEW, others=(*series, revoked, late)).reason is WHY.COOL_DOWN
+
+    def test_a_denial_in_the_second_of_an_approval_counts(self):
+        others = (approved(2, at=-200, by_rule=None), denied(3, at=-200))
+
+        assert judged(NEW, others=others).reason is WHY.COOL_DOWN
 
     def test_a_request_that_waited_already_is_not_denied_by_a_later_cool_down(self):
         assert judged(others=(denied(),)).state is STATE.PENDING
@@ -397,3 +413,48 @@ def test_of_requests_that_were_not_judged_yet_the_earlier_ones_take_the_budget()
 
 def test_an_offer_of_another_namespace_is_another_offer():
     assert judged(votes=(vote(offer=ObjectName("elsewhere", OFFER.name)),)).state is STATE.PENDING
+
+
+@pytest.mark.parametrize(
+    ("recorded", "changes", "message"),
+    [
+        (WAITING, {"withdrawn_by": "the agent"}, "withdrawn by the agent"),
+        (WAITING, {"votes": (no(),)}, "denied by bob"),
+        (WAITING, {"user_is_active": False}, "the user is not active any more"),
+        (WAITING, {"terms": None}, "the offer does not exist any more; ask again"),
+        (WAITING, {"terms": terms(generation=4)}, "the offer was changed; ask again"),
+        (
+            WAITING,
+            {"digest": OTHER_DIGEST},
+            "the offer shows this user something else now, because data, guardrails or the user changed; ask again",
+        ),
+        (WAITING, {"digest": None}, "the offer shows this user nothing now, because data, guardrails or the user changed; ask again"),
+        (WAITING, {"now": after(7200)}, "not decided within 7200 seconds"),
+        (WAITING, {"votes": (vote(), vote("carol"))}, "approved by alice, carol for 900 seconds"),
+        (WAITING, {}, "people decide, 0 of 1 needed approvals"),
+        (NEW, {"terms": None}, "there is no AccessPolicy domain-claims/fraud-ssn-clear that offers this user something"),
+        (NEW, {"digest": None, "unknown": "no catalog"}, "the offer is not read yet: no catalog"),
+        (NEW, {"others": (denied(at=-60),)}, "the same was denied lately; ask again after 2026-11-30T12:04:00Z, and not before"),
+        (NEW, {"most_open": 0}, "the agent has 0 open requests, its maximum"),
+        (NEW, {"terms": terms(required=0)}, "no rule approves it, and people do not decide about this offer"),
+        (
+            NEW,
+            {"terms": terms(required=0, automatic=(rule("a", "has(user.attributes.x)"), rule("b", limits=Limits(live_at_once=0))))},
+            "no rule approves it, and people do not decide about this offer; rule a: condition c0 does not hold; "
+            "rule b: its limit of 0 at once is used up",
+        ),
+    ],
+)
+def test_a_state_comes_with_one_sentence(recorded: Recorded, changes: dict[str, Any], message: str):
+    assert judged(recorded, **changes).message == message
+
+
+def test_the_reasons_of_all_rules_stay_while_people_decide():
+    two = terms(automatic=(rule("a", "has(user.attributes.x)"), rule("b", limits=Limits(live_at_once=0))))
+    first = judged(NEW, terms=two)
+
+    assert judged(first.recorded(NEW, after(0)), terms=two).message == first.message
+
+
+def test_an_approval_by_a_rule_is_looked_at_again_when_its_claim_ends():
+    assert judged(NEW, terms=terms(automatic=SMALL)).look_again_at == after(3600)

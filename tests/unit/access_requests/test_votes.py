@@ -53,6 +53,15 @@ def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in type(value).__slots__}
 
 
+def test_without_a_digest_of_the_request_nothing_is_approved():
+    nameless = vote(digest=None)
+
+    found = tally(REQUEST, None, (nameless, vote("carol")), EXCLUDED, must_hold=False)
+
+    assert found.approvals == ()
+    assert found.uncounted[nameless.vote.uid] == "it names no digest"
+
+
 def test_a_denial_needs_no_digest():
     assert counted(no()).denial is not None
     assert counted(no(digest=DIGEST)).denial is not None
