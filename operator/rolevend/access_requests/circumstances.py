@@ -86,6 +86,6 @@ def changed_offer(offered: OfferVersion | None, now: Circumstances) -> tuple[Req
 
 def tally_now(request: RequestedAccess, recorded: Recorded, now: Circumstances) -> Tally:
     """Count the votes that exist now."""
-    digest = recorded.offered.digest if recorded.offered is not None else None
+    digest = recorded.offered.digest if recorded.offered is not None else now.digest
     must_hold = now.terms is not None and now.terms.approver_must_hold
     return tally(request, digest, now.votes, now.excluded, must_hold=must_hold)

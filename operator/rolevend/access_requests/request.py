@@ -52,7 +52,7 @@ class RequestedAccess:
 
     @property
     def activation(self) -> Activation:
-        """What is asked for. Its effect is what the digest is of."""
+        """The offer with the narrowing of the request. The digest is of its effect."""
         return Activation(self.offer, (self.narrowing,))
 
 

@@ -34,7 +34,8 @@ _SECRETS: Final = tuple(
 _LINKS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"\b[a-z][a-z0-9+.-]{0,20}:/{1,3}\S*",
+        r"[^\s:]{0,40}:/{2,}\S*",
+        r"\b[a-z][a-z0-9+.-]{0,20}:/\S*",
         r"\b(?:mailto|javascript|data|vbscript|tel|sms|slack|tg):\S*",
         r"\bwww\.\S*",
         r"(?<!:)//[\w.-]\S*",
