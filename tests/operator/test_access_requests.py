@@ -35,7 +35,7 @@ class TestPeopleDecide:
         assert role.rows(SSN) == CLEAR
         assert requester.tenant.ask().ready().rows(SSN) == HIDDEN
         uses = request.is_now("Used")["uses"]
-        assert [(each["roleUid"], each["roleName"]) for each in uses] == [(role.uid, role.role)]
+        assert [(each["roleUid"], each["roleName"]) for each in uses] == [(role.uid, role.name)]
 
     def test_a_role_that_waits_is_vended_as_soon_as_the_request_is_approved(self, requester: Requester):
         request = requester.ready().ask()

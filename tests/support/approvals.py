@@ -10,5 +10,5 @@ class NoApprovals:
         assert request.approval is None
         return request
 
-    async def use(self, request: Request, role_name: str) -> None:
-        assert request.approval is None, role_name
+    async def use(self, request: Request) -> None:
+        assert request.approval is None

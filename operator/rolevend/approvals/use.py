@@ -37,7 +37,7 @@ class Approvals:
         approval, _ = self._usable(self._store.get(request.approval.name), request, request.approval, request.created_at)
         return replace(request, approval=approval)
 
-    async def use(self, request: Request, role_name: str) -> None:
+    async def use(self, request: Request) -> None:
         named = request.approval
         if named is None:
             return
@@ -48,7 +48,7 @@ class Approvals:
                 raise ApprovalRefused(approval.code, approval.message)
             if found is None or may is None or may.is_recorded:
                 return
-            use = {"roleUid": request.uid, "roleName": role_name, "at": timestamp_text(self._now())}
+            use = {"roleUid": request.uid, "roleName": request.name.name, "at": timestamp_text(self._now())}
             try:
                 await self._store.write_status(found, {"uses": [*map(body, found.status.uses), use]})
             except (ResourceConflict, NotFound):  # it changed since the watch reported it: perhaps it may not be used any more

@@ -28,7 +28,7 @@ class ApprovalUses(Protocol):
         be read yet."""
         ...
 
-    async def use(self, request: Request, role_name: str) -> None:
+    async def use(self, request: Request) -> None:
         """Record the use of the request's approval for this role alone, before the role is created. Idempotent. Does nothing for a request
         without an approval. Raises ApprovalRefused, and Conflict if others change it all the time."""
         ...

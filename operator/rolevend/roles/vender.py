@@ -213,7 +213,7 @@ class Vender:
         if missing:
             await door.token.redeem(request, final=True)
         try:
-            await door.approvals.use(request, attempt.role_decision.role)
+            await door.approvals.use(request)
         except ApprovalRefused as error:
             raise GrantWithdrawn(error.code, str(error)) from error
 
