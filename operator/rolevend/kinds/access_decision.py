@@ -1,12 +1,13 @@
 """The kind AccessDecision: the vote of one approver on one AccessRequest."""
 
+import json
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rolevend.kinds.access_request import AddedMasks, OnlyTables
 from rolevend.kinds.part import Part, Rule, immutable
-from rolevend.kinds.shared import Resource, Status
+from rolevend.kinds.shared import APPROVER_GROUPS, Resource, Status
 from rolevend.kinds.text import AccountName, FreeText, Label, ObjectReferenceName, Seconds, Sentence, Sha256Text, UidText
 
 
@@ -85,3 +86,12 @@ class AccessDecision(Resource):
     kind: Literal["AccessDecision"] = "AccessDecision"
     spec: Annotated[AccessDecisionSpec, Field(json_schema_extra=immutable("spec", "delete this AccessDecision and create another one"))]
     status: AccessDecisionStatus = AccessDecisionStatus()
+
+
+def approver_groups(decision: AccessDecision) -> tuple[str, ...]:
+    """Return the groups of the approver as admission stamped them; () without a readable stamp, so that only rights of the user count."""
+    try:
+        groups = json.loads(decision.metadata.annotations.get(APPROVER_GROUPS, "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(groups) if isinstance(groups, list) and all(isinstance(each, str) for each in groups) else ()

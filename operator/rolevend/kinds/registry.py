@@ -84,6 +84,7 @@ KINDS = (
             _AGE,
             Column("Grants To", ".spec.grantsTo", "Users, or agents themselves.", priority=1),
             Column("Row Filter", ".spec.rowFilter", "Which rows it grants.", priority=1),
+            Column("Offer", ".spec.onRequest.display", "For an offer: what it is for.", priority=1),
             _MESSAGE,
         ),
     ),

@@ -15,6 +15,7 @@ from rolevend.decision.snapshot import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
     AccessPolicy,
+    AccessRequest,
     DataPlatform,
     Guardrail,
     IdentityProvider,
@@ -93,7 +94,7 @@ def _refused(folder: Folder) -> Iterator[Diagnostic]:
 
 
 def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
-    """Yield duplicates, missing namespaces, and VendedRoles."""
+    """Yield duplicates, missing namespaces, VendedRoles and AccessRequests."""
     first: dict[tuple[str, str, str], Document] = {}
     for document, resource in folder.found.values():
         key = (resource.kind, resource.namespace, resource.name)
@@ -106,10 +107,10 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
             yield _diagnostic(
                 document, InvalidInput("metadata.namespace", "must be said: it decides which schemas and agents this is about")
             )
-        if isinstance(resource, VendedRole):
-            yield _diagnostic(
-                document, InvalidInput("kind", "a VendedRole does not belong in git: each sync would ask for a role"), "warning"
-            )
+        if isinstance(resource, VendedRole | AccessRequest):
+            article, asked = ("a", "a role") if isinstance(resource, VendedRole) else ("an", "an offer")
+            message = f"{article} {resource.kind} does not belong in git: each sync would ask for {asked}"
+            yield _diagnostic(document, InvalidInput("kind", message), "warning")
 
 
 def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:

@@ -235,7 +235,8 @@ def test_the_operators_account_is_not_lent_to_it(api: Api):
     assert {
         each["subjects"][0]["name"] for each in documents if each["kind"].endswith("RoleBinding") and "-api" in each["metadata"]["name"]
     } == {"door"}
-    assert f"system:serviceaccount:{SYSTEM}:door" in str(only(documents, "ValidatingAdmissionPolicy", "rolevend-delivery"))
+    for policy in ("delivery", "request", "request-status"):
+        assert f"system:serviceaccount:{SYSTEM}:door" in str(only(documents, "ValidatingAdmissionPolicy", f"rolevend-{policy}"))
 
 
 def test_it_reads_secrets_by_their_names_and_vends_in_the_namespaces_of_agents(api: Api):

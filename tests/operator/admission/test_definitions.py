@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolevend.kinds import NAME_LABEL
+from rolevend.kinds import NAME_LABEL, kind_named, parse
 from tests.support.gitops import argo_health, kstatus
 from tests.support.installed import Cluster
 from tests.support.manifests import ADMINISTRATOR, KINDS, ON_REQUEST, OWN_USER, SPOILED, Spoiled, changed, offer, valid
@@ -249,6 +249,23 @@ def test_an_offer_is_taken_as_it_is_and_a_small_one_gets_its_defaults(cluster: C
     assert whole.body["spec"]["onRequest"] == ON_REQUEST
     defaults = {"discoverable": False, "claimSeconds": 3600, "pendingSeconds": 3600, "uses": 1}
     assert small.body["spec"]["onRequest"] == {"display": "Anything", "maxExpirationSeconds": 60, **defaults}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        changed(offer(), "spec.onRequest.approval.required", 0),
+        changed(offer(), "spec.onRequest.automatic[0].maxExpirationSeconds", 1800),
+        changed(offer(), "spec.onRequest.automatic[0].limits", {"liveAtOnce": 1}),
+        changed(valid("VendedRole", "uses"), "spec.approvalRef", {"name": "ask"}),
+    ],
+    ids=["rules alone decide", "a rule as long as the offer", "one limit", "a role that uses an approval"],
+)
+def test_the_rules_of_offers_refuse_no_more_than_they_say(cluster: Cluster, body: dict):
+    taken = cluster.create(body, dry_run=True)
+
+    assert taken.ok, taken.message
+    assert parse(kind_named(body["kind"]).model, body)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "VendedRole"])

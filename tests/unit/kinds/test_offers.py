@@ -7,7 +7,8 @@ import pytest
 from rolevend.access_requests.terms import Justification, Limits, NeededProof, Precedent
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
-from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, VendedRole, parse, statements
+from rolevend.kinds import APPROVER_GROUPS, AccessDecision, AccessPolicy, AccessRequest, VendedRole, parse, statements
+from rolevend.kinds.access_decision import approver_groups
 from rolevend.kinds.access_request import Approver
 from rolevend.kinds.narrowings import narrowing
 from rolevend.kinds.offer_terms import offer_terms
@@ -118,6 +119,27 @@ def test_a_denial_needs_no_digest():
     spec = {key: value for key, value in valid("AccessDecision")["spec"].items() if key in ("requestRef", "offerRef", "by", "comment")}
 
     assert parse(AccessDecision, changed(valid("AccessDecision"), "spec", {**spec, "verdict": "Deny"})).spec.digest is None
+
+
+@pytest.mark.parametrize(
+    ("stamp", "groups"),
+    [
+        ('["data-owners", "of \\"quotes\\""]', ("data-owners", 'of "quotes"')),
+        (None, ()),
+        ("[]", ()),
+        ('"system:masters"', ()),
+        ('["a", 1]', ()),
+        ('{"a": "b"}', ()),
+        ('["a\nb"]', ()),
+        ("[" * 10_000, ()),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_the_groups_of_an_approver_are_those_of_the_stamp_and_none_if_it_is_unreadable(stamp: str | None, groups: tuple[str, ...]):
+    body = valid("AccessDecision")
+    body["metadata"]["annotations"] = {} if stamp is None else {APPROVER_GROUPS: stamp}
+
+    assert approver_groups(parse(AccessDecision, body)) == groups
 
 
 def test_a_role_names_the_approval_that_it_uses():
