@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT: Final = Path(__file__).parents[2]
 INSTALLATIONS: Final[Mapping[str, int]] = {
     "tests/operator": 3,
-    "tests/api": 1,
+    "tests/api": 2,
     "tests/conformance/postgres": 1,
     "tests/conformance": 1,
     "tests/snowflake": 1,

@@ -170,7 +170,7 @@ class VendedRoleRepository:
         self._identifier = identifier
         self._cluster = cluster
 
-    def drafts(
+    async def drafts(
         self, agent: Agent, question: VendRequest, user: AuthenticatedUser, request_id: str, key: str | None = None
     ) -> tuple[Request, ...]:
         """Return the requests of the call. With a key, name and uid are the same in every replica. An object has another uid."""
@@ -193,7 +193,9 @@ class VendedRoleRepository:
             allow_partial=question.allow_partial,
             approval=None if question.approval is None else ApprovalRef(ObjectName(agent.name.namespace, question.approval.id)),
         )
-        first = self.approvals.resolve(first)
+        if first.approval is not None:
+            await self.approvals.refresh(first.approval.name)  # another replica may have seen more of it
+            first = self.approvals.resolve(first)
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
     def has(self, name: ObjectName) -> bool:

@@ -151,7 +151,7 @@ class VendService:
         self._limiter.require_decision_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
-        drafts = self._repository.drafts(agent, question, user, request_id)
+        drafts = await self._repository.drafts(agent, question, user, request_id)
         await PresentedToken(self._authenticator, user).redeem(drafts[0], final=False)
         return self._vender.decide(drafts, snapshot.decide)
 
@@ -162,7 +162,7 @@ class VendService:
         self._limiter.require_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
-        drafts = self._repository.drafts(agent, question, user, request_id, key)
+        drafts = await self._repository.drafts(agent, question, user, request_id, key)
         role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(request, snapshot))
         await self._require_granted(None, role_decision, snapshot)
         grants, skipped = self._connected(role_decision)

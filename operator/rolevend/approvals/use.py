@@ -16,6 +16,7 @@ from rolevend.kinds.access_request_facts import recorded, requested_access
 from rolevend.kinds.status import body
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import NotFound, ResourceConflict
+from rolevend.model import ObjectName
 from rolevend.roles.protocols import ApprovalRefused, Snapshots
 
 _ATTEMPTS: Final = 5
@@ -28,6 +29,9 @@ class Approvals:
         self._store = store
         self._snapshots = snapshots
         self._now = now
+
+    async def refresh(self, name: ObjectName) -> None:
+        await self._store.read(name)
 
     def resolve(self, request: Request) -> Request:
         """Return the request with the approval that it names, as far as the role may use it. Until all AccessRequests are listed, it is

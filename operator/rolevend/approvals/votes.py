@@ -1,15 +1,15 @@
 """The AccessDecisions on a request, and the rights that their authors have now."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import AccessDecision, parse
-from rolevend.kinds.shared import APPROVER_GROUPS, GROUP
+from rolevend.kinds.access_decision import approver_groups
+from rolevend.kinds.shared import GROUP
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName, Uid
@@ -38,7 +38,7 @@ class Votes:
     async def may_approve(self, vote: AccessDecision) -> bool | None:
         """Return whether the author of the vote has the verb `approve` on its offer now; None if the API server does not say."""
         offer = ObjectName(vote.namespace, vote.spec.offer_ref.name)
-        key = vote.spec.by, _groups(vote), offer
+        key = vote.spec.by, approver_groups(vote), offer
         known = self._reviews.get(key)
         if known is not None and known[0] > time.monotonic() - _REVIEWED_SECONDS:
             return known[1]
@@ -61,15 +61,6 @@ def _review(by: str, groups: Iterable[str], offer: ObjectName) -> Body:
         "kind": "SubjectAccessReview",
         "spec": {"user": by, "groups": list(groups), "resourceAttributes": attributes},
     }
-
-
-def _groups(vote: AccessDecision) -> tuple[str, ...]:
-    """Return the groups that admission stamped; none if it stamped none that can be read."""
-    try:
-        found: Any = json.loads(vote.metadata.annotations.get(APPROVER_GROUPS, "[]"))
-    except ValueError:
-        return ()
-    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 class _Decisions(Informer):

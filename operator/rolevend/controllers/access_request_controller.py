@@ -62,6 +62,8 @@ class AccessRequestController:
         while True:
             snapshot, now = self._snapshots.snapshot, time.monotonic()
             if self._votes.informer.synced and self._store.informer.synced and not snapshot.pending:
+                if before is None:  # roles that were evaluated before waited for their approvals
+                    self._reevaluator.wake()
                 if snapshot is not before or now >= all_due:
                     before, all_due = snapshot, now + _FULL_PASS_SECONDS
                     self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not _is_final(each)), now))
@@ -86,17 +88,20 @@ class AccessRequestController:
 
     async def _judge(self, name: ObjectName, snapshot: Snapshot) -> None:
         resource = self._store.get(name)
+        changed = resource is None
         try:
             if resource is not None and not _is_final(resource):
-                await self._judge_open(resource, snapshot)
+                changed = await self._judge_open(resource, snapshot)
         except (ResourceConflict, NotFound):  # it changed meanwhile: the watch reports it
             self._look_again(name, _RETRY_SECONDS)
         except RolevendError as error:
             _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
             self._look_again(name, _RETRY_SECONDS)
-        self._reevaluator.on_approval(name)
+        if changed:
+            self._reevaluator.on_approval(name)
 
-    async def _judge_open(self, resource: AccessRequest, snapshot: Snapshot) -> None:
+    async def _judge_open(self, resource: AccessRequest, snapshot: Snapshot) -> bool:
+        """Judge the request, and write its status if it changed. Return True if it did."""
         request = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
         before = recorded(resource)
@@ -105,13 +110,14 @@ class AccessRequestController:
             self._look_again(object_name(resource), (judgement.look_again_at - now.now).total_seconds())
         after = judgement.recorded(before, now.now)
         if after == before:
-            return
+            return False
         display = now.terms.display if now.terms is not None else ""
         status = life_status(resource, after, display, self._votes.on(Uid(resource.uid)), now.now)
         if resource.status.user is None:
             status["user"] = _user(resource, request, snapshot)
         await self._store.write_status(resource, status)
         _log.info("judged", extra={"object": str(object_name(resource)), "state": after.state, "reason": after.reason})
+        return True
 
     async def _prove(self, request: Request, snapshot: Snapshot) -> Request:
         """Return the request with the proof by the token in its Secret, if it has one that was not read yet. The token is not redeemed: it

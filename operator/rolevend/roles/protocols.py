@@ -6,7 +6,7 @@ from typing import Protocol
 from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
-from rolevend.model import Uid, UserHandle
+from rolevend.model import ObjectName, Uid, UserHandle
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, DropResult, Randomness
@@ -22,6 +22,10 @@ class ApprovalRefused(RolevendError):
 
 class ApprovalUses(Protocol):
     """The approvals that requests for roles name."""
+
+    async def refresh(self, name: ObjectName) -> None:
+        """Read the AccessRequest as the API server has it now. `resolve` otherwise takes what the watch reported last."""
+        ...
 
     def resolve(self, request: Request) -> Request:
         """Return the request with its approval, as far as the role may use it; the same request if it names none, or if approvals cannot
