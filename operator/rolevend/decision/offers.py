@@ -100,10 +100,15 @@ def _with_purpose(snapshot: Snapshot, request: Request, terms: OfferTerms, role_
 
 
 def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> AutomaticRule | None:
-    """Return the first rule whose conditions hold, or None. A rule that needs a precedent is left out: people decide first."""
-    answers = Answers(snapshot.person(request).attributes, snapshot.asking(request))
-    rules = (each for each in terms.automatic if each.precedent is None)
-    return next((rule for rule in rules if not any(answers.unmet(each) for each in rule.conditions)), None)
+    """Return the first rule whose conditions hold, or None. A rule that needs a precedent is left out: people decide first. So is one that
+    reads an attribute whose claim cannot be read."""
+    person = snapshot.person(request)
+    answers = Answers(person.attributes, snapshot.asking(request))
+    for rule in terms.automatic:
+        readable = all(person.unreadable.isdisjoint(each.reads) for each in rule.conditions)
+        if rule.precedent is None and readable and not any(answers.unmet(each) for each in rule.conditions):
+            return rule
+    return None
 
 
 def _purposes(request: Request, terms: OfferTerms) -> Iterator[str | None]:

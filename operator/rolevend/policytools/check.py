@@ -14,7 +14,9 @@ from rolevend.decision.admission import PlatformAdmission
 from rolevend.decision.snapshot import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
+    AccessDecision,
     AccessPolicy,
+    AccessRequest,
     DataPlatform,
     Guardrail,
     IdentityProvider,
@@ -43,6 +45,11 @@ from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
 Level = Literal["error", "warning"]
 
+_NOT_IN_GIT: Mapping[type[Resource], tuple[str, str]] = {
+    VendedRole: ("a VendedRole", "ask for a role"),
+    AccessRequest: ("an AccessRequest", "ask for access"),
+    AccessDecision: ("an AccessDecision", "repeat a vote"),
+}
 _FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
 
 
@@ -93,7 +100,7 @@ def _refused(folder: Folder) -> Iterator[Diagnostic]:
 
 
 def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
-    """Yield duplicates, missing namespaces, and VendedRoles."""
+    """Yield duplicates, missing namespaces, and objects that are written by agents and approvers."""
     first: dict[tuple[str, str, str], Document] = {}
     for document, resource in folder.found.values():
         key = (resource.kind, resource.namespace, resource.name)
@@ -106,10 +113,8 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
             yield _diagnostic(
                 document, InvalidInput("metadata.namespace", "must be said: it decides which schemas and agents this is about")
             )
-        if isinstance(resource, VendedRole):
-            yield _diagnostic(
-                document, InvalidInput("kind", "a VendedRole does not belong in git: each sync would ask for a role"), "warning"
-            )
+        if reason := _NOT_IN_GIT.get(type(resource)):
+            yield _diagnostic(document, InvalidInput("kind", f"{reason[0]} does not belong in git: each sync would {reason[1]}"), "warning")
 
 
 def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:

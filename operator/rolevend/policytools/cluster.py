@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from rolevend.decision.outcome import Request
-from rolevend.kinds import API_VERSION, KINDS, VendedRole, parse
+from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, KubeClient, path_of
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.folder import Folder
@@ -19,7 +19,7 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
         for kind in KINDS:
-            if kind.model is not VendedRole:
+            if kind.model not in (AccessDecision, AccessRequest, VendedRole):
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
         asked: tuple[Requester, ...] = ()

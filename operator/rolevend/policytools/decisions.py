@@ -63,10 +63,11 @@ def opened(
 ) -> Snapshot:
     """Return the snapshot with all agents admitted, and with `people`, if given, in place of its own. Unknown agents of `agents` may act
     for every user, with `combination`. If `agent_attributes` are given, they and `combination` as a bound replace all terms of platforms
-    for agents."""
+    for agents. `purposes`, and those that offers ask for, may be stated everywhere."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
-    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
+    asked_for = (terms.purposes or frozenset() for terms in snapshot.offers.values())
+    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes).union(*asked_for), widest=None)
     if agent_attributes is None:
         platforms = {name: replace(terms, closed=None, agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
     else:
