@@ -107,7 +107,8 @@ def policy_diff(
     catalogs: tuple[Path, ...],
     output: str,
 ) -> None:
-    """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD.
+    """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD, and in sections of
+    its own what users could get by asking for an offer, automatically or by people.
 
     The command decides for each user through each Agent of the two folders; without any Agent, through one that may act for every user. An
     object that is missing from OLD grants nothing there. Each platform that a policy names needs its catalog.
