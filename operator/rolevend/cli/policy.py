@@ -139,7 +139,8 @@ def policy_diff(
 def policy_backtest(
     paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: tuple[Path, ...], output: str
 ) -> None:
-    """Report what the requests in these audit files would gain or lose with the policies in these files and folders.
+    """Report what the requests in these audit files would gain or lose with the policies in these files and folders, and how many denied
+    requests could have been asked for, by offer.
 
     The audit events hold the access of that time and the user's attributes of that time; current attributes are not read. The exit status
     is 1 if nothing could be compared, or if the catalog of a platform among the files is missing.

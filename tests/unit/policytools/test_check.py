@@ -236,6 +236,7 @@ def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
     stranger = analysts(("metadata.namespace", "elsewhere"), name="stranger")
     write(tmp_path, "a.yaml", platform(), analysts(), stranger, analysts(("metadata.namespace", ""), name="nowhere"))
     write(tmp_path, "b.yaml", analysts(), valid("Agent", "one"), valid("Agent", "two"), valid("VendedRole"))
+    write(tmp_path, "d.yaml", valid("AccessRequest"), valid("AccessDecision"))
     write(tmp_path, "c.yaml", valid("TagBinding", namespace="domain-claims"))
 
     told = [f"{each.level} {each.object}: {each.field}: {each.message}" for each in check([tmp_path], CATALOGS).diagnostics]
@@ -246,6 +247,8 @@ def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
         "error AccessPolicy domain-claims/analysts: metadata.name: this object is also in",
         "error Agent agents/two: spec.handle: agents/one has it already",
         "warning VendedRole agents/sample: kind: a VendedRole does not belong in git",
+        "warning AccessRequest agents/sample: kind: an AccessRequest does not belong in git",
+        "warning AccessDecision agents/sample: kind: an AccessDecision does not belong in git",
     ):
         assert any(each.startswith(beginning) for each in told), (beginning, told)
 
