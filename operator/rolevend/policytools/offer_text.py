@@ -37,6 +37,7 @@ def offer_lines(offer: AvailableOffer) -> Iterator[str]:
     yield f"    {BY[offer.how]}{rule}, for at most {offer.longest_seconds} seconds"
     if stated := _stated(offer):
         yield f"    the request states {', '.join(stated)}"
+    yield from (f"    {each}" for each in offer.refusals)
     for table in tables_of(offer.effect.profile.tables):
         yield f"    shows {table.table}"
         yield from (f"    {line}" for line in access_lines(table))
@@ -68,6 +69,7 @@ def offer_json(offer: AvailableOffer) -> dict[str, Any]:
         "discoverable": offer.terms.discoverable,
         "how": offer.how.value,
         "rule": None if offer.rule is None else offer.rule.name,
+        "refusals": list(offer.refusals),
         "upToSeconds": offer.longest_seconds,
         "purpose": offer.purpose,
         "states": _stated(offer),

@@ -66,6 +66,12 @@ def test_json_has_the_same(tmp_path: Path):
     assert [each["policy"] for each in found["policies"]] == ["domain-claims/analysts"], "an offer is no grant"
 
 
+def test_it_says_why_no_rule_approves(tmp_path: Path):
+    for_managers = {**AUTOMATIC, "matchConditions": [{"name": "job", "expression": "'manager' in user.attributes.job"}]}
+
+    assert "    rule small: condition job does not hold\n" in explained(tmp_path, offer(automatic=[for_managers]))
+
+
 def test_an_offer_that_does_not_cover_the_user_or_is_denied_is_not_named(tmp_path: Path):
     of_others = offer(("spec.users", {"matchAttributes": [{"key": "job", "operator": "In", "values": ["manager"]}]}))
     denied = changed(changed(valid("Guardrail", "limits"), "spec", {}), "spec.platformRefs", [{"name": "warehouse"}])
