@@ -271,17 +271,18 @@ def test_what_agents_are_granted_themselves_is_what_their_roles_read(binaries: B
         who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "dataplatform/warehouse")
         who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "domain-claims", "accesspolicy", "--all")
         seen = {}
-        for agent in dict.fromkeys(case["agent"]["name"] for case in cases["cases"]):
+        standing = [case for case in cases["cases"] if "approved" not in case]
+        for agent in dict.fromkeys(case["agent"]["name"] for case in standing):
             vend(who, agent, cases["cases"][0]["user"])
-        for case in cases["cases"]:
+        for case in standing:
             agent, table = case["agent"]["name"], case["table"]
             try:
                 seen[case["name"]] = who.read(agent, "agents", sql.Identifier(table))
             except psycopg.errors.UndefinedTable:
                 seen[case["name"]] = None
 
-    assert len(seen) == len(cases["cases"])
-    for case in cases["cases"]:
+    assert len(seen) == len(standing)
+    for case in standing:
         rows = seen[case["name"]]
         assert (rows is None) == case.get("refused", False), case["name"]
         if rows is not None:

@@ -144,7 +144,7 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert seen.startswith("        seen, and not expected: birth_date 1991-01-01, country US, full_name Ruby Hayes, person_id 2, ssn ")
     assert "900-01-0002" not in seen
     assert {"        claims.people is not there: no policy grants it", "FAILED  nobody"} <= set(others)
-    assert last == "5 cases, 5 failed"
+    assert last == "6 cases, 6 failed"
 
 
 def test_a_text_is_compared_as_it_is_written_and_a_role_is_asked_for_as_long_as_the_case_says(tmp_path: Path):
@@ -157,6 +157,7 @@ def test_a_text_is_compared_as_it_is_written_and_a_role_is_asked_for_as_long_as_
         written.read_text().replace("full_name: Lena Bauer", 'full_name: "007"', 1).replace("  purpose: fraud-review\n", brief)
     )
     written.write_text(written.read_text().replace("full_name: Lena Bauer", 'full_name: "7"', 1))
+    written.write_text(written.read_text().replace("full_name: Lena Bauer", 'full_name: "007"', 1))
 
     done = cases(there)
 
@@ -166,7 +167,8 @@ def test_a_text_is_compared_as_it_is_written_and_a_role_is_asked_for_as_long_as_
         "passed",
         "passed",
         "passed",
-        "4",
+        "passed",
+        "5",
     ]
     assert "expected, and not seen: birth_date 1980-01-01, country DE, full_name 7," in done.stdout
 
@@ -180,8 +182,47 @@ def test_a_case_does_not_hold_because_it_is_not_known_what_a_platform_says_of_th
     done = cases(there)
 
     assert done.returncode == 1, done.stderr
-    assert done.stdout.count("put the manifest of the Namespace agents among the files") == 3
-    assert done.stdout.splitlines()[-2:] == ["passed  a manager is no analyst", "4 cases, 3 failed"]
+    assert done.stdout.count("put the manifest of the Namespace agents among the files") == 4
+    assert done.stdout.splitlines()[-2:] == ["passed  a manager is no analyst", "5 cases, 4 failed"]
+
+
+@pytest.mark.parametrize(
+    ("approved", "offers", "said"),
+    [
+        (
+            "{offer: domain-claims/birth-dates, masks: [{name: years, columns: {matchNames: [birth_date]}, type: Nullify}]}",
+            "domain-claims/birth-dates",
+            ["expected, and not seen: birth_date 1980-05-17,", "seen, and not expected: birth_date 1980-01-01,"],
+        ),
+        (
+            "{offer: domain-claims/birth-dates, columns: [person_id]}",
+            "",
+            [
+                "offered, and not expected: domain-claims/birth-dates",
+                "expected, and not seen: birth_date 1980-05-17,",
+                "seen, and not expected: birth_date 1980-01-01,",
+            ],
+        ),
+        (
+            "{offer: domain-claims/birth-dates, tables: [{schema: claims, table: claims}]}",
+            "domain-claims/birth-dates",
+            ["claims.people is not there: the approval would show nothing: "],
+        ),
+    ],
+    ids=["an added mask", "fewer columns", "another table"],
+)
+def test_an_approval_shows_no_more_than_was_asked_for_and_approved(tmp_path: Path, approved: str, offers: str, said: list[str]):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    written = there / "cases" / "claims.yaml"
+    text = written.read_text().replace("{offer: domain-claims/birth-dates}", approved)
+    written.write_text(text.replace("  offers: [domain-claims/birth-dates]", f"  offers: [{offers}]"))
+
+    done = cases(there)
+
+    shown = [line.strip() for line in done.stdout.splitlines() if line.startswith(" ")]
+    assert len(shown) == len(said), done.stdout + done.stderr
+    assert all(line.startswith(each) for line, each in zip(shown, said, strict=True)), shown
 
 
 def test_cases_are_tried_also_where_an_agent_has_functions_that_are_not_there(tmp_path: Path):

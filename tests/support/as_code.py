@@ -7,7 +7,7 @@ import yaml
 
 from rolevend.catalog import Catalog, Family
 from rolevend.model import PlatformName
-from tests.support.manifests import MISSING, Body, changed, valid
+from tests.support.manifests import EVERY_ROW, MISSING, Body, changed, valid
 from tests.support.policies import catalog, column, table
 
 WAREHOUSE = PlatformName("warehouse")
@@ -31,6 +31,16 @@ def analysts(*changes: tuple[str, Any], name: str = "analysts") -> Body:
     for path, value in (*everything, *changes):
         body = changed(body, path, value)
     return body
+
+
+def offer(*changes: tuple[str, Any], name: str = "countries", **terms: Any) -> Body:
+    """An offer of everything in `claims`, for analysts, by people; `terms` are fields of `spec.onRequest`."""
+    usual = {"display": "Every country, for a review", "maxExpirationSeconds": 1800}
+    return analysts(("spec.onRequest", usual | terms), *EVERY_ROW, *changes, name=name)
+
+
+AUTOMATIC: Body = {"name": "small", "limits": {"perUserPerDay": 3}, "maxExpirationSeconds": 600}
+"""A rule that approves everything, within a limit."""
 
 
 def platform() -> Body:

@@ -53,8 +53,8 @@ def explain(
     kubeconfig: str | None,
     output: str,
 ) -> None:
-    """Explain the access that an agent gets for a user: each policy with its conditions, grants and masks, what is missing, and the
-    agent's tools.
+    """Explain the access that an agent gets for a user: each policy with its conditions, grants and masks, what is missing, the agent's
+    tools, and the offers that it may ask for.
 
     Explain a VendedRole on each of its platforms, whether it was granted or denied, or a --user and an --agent before any request. The
     objects come from the cluster, which needs the right to list them, or from --files. The output shows the attribute values that policies

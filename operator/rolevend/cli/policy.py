@@ -107,7 +107,8 @@ def policy_diff(
     catalogs: tuple[Path, ...],
     output: str,
 ) -> None:
-    """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD.
+    """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD, and in sections of
+    its own what users could get by asking for an offer, automatically or by people.
 
     The command decides for each user through each Agent of the two folders; without any Agent, through one that may act for every user. An
     object that is missing from OLD grants nothing there. Each platform that a policy names needs its catalog.
@@ -138,7 +139,8 @@ def policy_diff(
 def policy_backtest(
     paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: tuple[Path, ...], output: str
 ) -> None:
-    """Report what the requests in these audit files would gain or lose with the policies in these files and folders.
+    """Report what the requests in these audit files would gain or lose with the policies in these files and folders, and how many denied
+    requests could have been asked for, by offer.
 
     The audit events hold the access of that time and the user's attributes of that time; current attributes are not read. The exit status
     is 1 if nothing could be compared, or if the catalog of a platform among the files is missing.

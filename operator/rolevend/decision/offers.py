@@ -53,6 +53,8 @@ class AvailableOffer:
     """The first rule whose conditions hold, for AUTOMATIC."""
     purpose: str | None = None
     """The purpose that the request must state, or already states; None: none."""
+    refusals: tuple[str, ...] = ()
+    """For PEOPLE: for each rule the reason why it does not approve. For the owner of the offer."""
 
     @property
     def longest_seconds(self) -> int:
@@ -89,21 +91,38 @@ def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, 
 
 
 def _with_purpose(snapshot: Snapshot, request: Request, terms: OfferTerms, role_exists: bool) -> AvailableOffer | None:
-    rule = approving_rule(snapshot, request, terms)
+    rule, refusals = approving_rule(snapshot, request, terms)
     if rule is None and not terms.required:
         return None
     tables = () if request.resources is None else (Narrowing(tables=frozenset(request.resources)),)
     effect = snapshot.effect(request, Activation(terms.offer, tables), role_exists=role_exists)
     if not isinstance(effect, OfferEffect):
         return None
-    return AvailableOffer(terms, effect, ApprovedBy.PEOPLE if rule is None else ApprovedBy.AUTOMATIC, rule, request.purpose)
+    if rule is not None:
+        return AvailableOffer(terms, effect, ApprovedBy.AUTOMATIC, rule, request.purpose)
+    return AvailableOffer(terms, effect, ApprovedBy.PEOPLE, None, request.purpose, refusals)
 
 
-def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> AutomaticRule | None:
-    """Return the first rule whose conditions hold, or None. A rule that needs a precedent is left out: people decide first."""
-    answers = Answers(snapshot.person(request).attributes, snapshot.asking(request))
-    rules = (each for each in terms.automatic if each.precedent is None)
-    return next((rule for rule in rules if not any(answers.unmet(each) for each in rule.conditions)), None)
+def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
+    """Return the first rule whose conditions hold, or None; and the reason why each rule before it does not approve. A rule that needs a
+    precedent does not: people decide first. Nor does one that reads an attribute whose claim cannot be read."""
+    person = snapshot.person(request)
+    answers = Answers(person.attributes, snapshot.asking(request))
+    refusals: list[str] = []
+    for rule in terms.automatic:
+        refusal = _refusal(rule, answers, person.unreadable)
+        if not refusal:
+            return rule, tuple(refusals)
+        refusals.append(f"rule {rule.name}: {refusal}")
+    return None, tuple(refusals)
+
+
+def _refusal(rule: AutomaticRule, answers: Answers, unreadable: frozenset[str]) -> str:
+    for condition in rule.conditions:
+        unmet = "reads a claim that cannot be read" if condition.reads & unreadable else answers.unmet(condition)
+        if unmet:
+            return f"condition {condition.name} {unmet}"
+    return "it needs a precedent, and people decide first" if rule.precedent is not None else ""
 
 
 def _purposes(request: Request, terms: OfferTerms) -> Iterator[str | None]:

@@ -134,6 +134,7 @@ class ProfileCache:
         self._cluster = cluster
         self._known: dict[Hashable, ResolvedProfile | Denial] = {}
         self._activated: dict[Activation, ProfileCache] = {}
+        self._alone: dict[tuple[Activation, bool], ProfileCache] = {}
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -161,8 +162,13 @@ class ProfileCache:
 
     def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
         """Return what the offer shows a user with these attributes, or why it shows nothing."""
-        index = alone(self.index, activation, with_agents=asking.combination is Combination.INTERSECTION)
-        resolved = ProfileCache(index, self._cluster).of(attributes, asking)
+        key = activation, asking.combination is Combination.INTERSECTION
+        found = self._alone.get(key)
+        if found is None:
+            if len(self._alone) >= _MAX_ACTIVATIONS:
+                self._alone.clear()
+            found = self._alone[key] = ProfileCache(alone(self.index, activation, with_agents=key[1]), self._cluster)
+        resolved = found.of(attributes, asking)
         if isinstance(resolved, Denial):
             return resolved
         profile = resolved.profile

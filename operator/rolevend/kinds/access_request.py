@@ -28,6 +28,7 @@ MOST_USES = 64
 MOST_APPROVERS = 8
 
 OnlyTables = Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))]
+OnlyColumns = Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()]
 AddedMasks = Annotated[tuple[MaskRule, ...], Field(min_length=1, max_length=16), KeyedBy(("name",))]
 StateName = Literal["Pending", "Denied", "Expired", "Cancelled", "Approved", "Used", "Spent", "Lapsed", "Revoked", "Superseded"]
 
@@ -81,7 +82,7 @@ class AccessRequestSpec(Part):
     """The offer to activate."""
     tables: OnlyTables | None = None
     """The only tables, of those that the offer grants. Without it: all of them."""
-    columns: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()] | None = None
+    columns: OnlyColumns | None = None
     """The only columns, by their exact names, of those that the offer grants. Without it: all of them."""
     expiration_seconds: Seconds = 900
     """Lifetime of the role, 5 seconds to one day. The offer and its approvers may shorten it."""

@@ -5,9 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from rolevend.kinds.part import KeyedBy, Part, Rule, exactly_one
+from rolevend.kinds.access_request import AddedMasks, OnlyColumns, OnlyTables
+from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.kinds.shared import UserName
-from rolevend.kinds.text import Identifier, Label, ObjectReferenceName, Seconds, Sentence
+from rolevend.kinds.text import Identifier, Label, ObjectReferenceName, QualifiedName, Seconds, Sentence
 
 CASES = "rolevend.dev/policy-test/v1"
 
@@ -34,6 +35,19 @@ class TestedAgent(Part):
     """Its name."""
 
 
+class AssumedApproval(Part):
+    """An approved AccessRequest, without its object."""
+
+    offer: QualifiedName
+    """The offer: `namespace/name` of an AccessPolicy with `onRequest`."""
+    tables: OnlyTables | None = None
+    """The only tables. Without it: all of the offer."""
+    columns: OnlyColumns | None = None
+    """The only columns. Without it: all of the offer."""
+    masks: AddedMasks | None = None
+    """Masks that an approver added, as in AccessPolicy."""
+
+
 class Case(Part):
     """The expected result of one user and one table."""
 
@@ -49,6 +63,8 @@ class Case(Part):
     """The purpose that the agent states. Without it: none."""
     expiration_seconds: Seconds = 900
     """The requested lifetime, as in a VendedRole."""
+    approved: Annotated[tuple[AssumedApproval, ...], Field(min_length=1, max_length=1)] | None = None
+    """The approval that the role uses; a role uses one. Without it: none, so offers grant nothing."""
     schema_name: Annotated[Identifier, Field(alias="schema")]
     """Schema of the table."""
     table: Identifier
@@ -57,6 +73,8 @@ class Case(Part):
     """Every visible row, in any order, with every visible column. `null` is the value of a mask that shows NULL."""
     refused: Literal[True] | None = None
     """Instead of `sees`: the table does not exist for the user."""
+    offers: Annotated[tuple[QualifiedName, ...], Field(max_length=64), Distinct()] | None = None
+    """Every offer, as `namespace/name`, that shows something of the table and that the user may ask for; `[]`: none. Without it: any."""
 
 
 class PolicyTest(Part):

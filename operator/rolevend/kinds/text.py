@@ -14,6 +14,7 @@ _BLANK: Final = r"\p{Z}\p{Cc}\p{Cf}"
 LONGEST_LABEL: Final = 63
 LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+QUALIFIED_NAME_PATTERN: Final = f"{LABEL_PATTERN[:-1]}/{SUBDOMAIN_PATTERN[1:]}"
 AGENT_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,10}$"
 USER_HANDLE_PATTERN: Final = "^[A-Z0-9]{1,11}$"
 HOST_PATTERN: Final = "^[A-Za-z0-9._:-]+$"
@@ -33,6 +34,7 @@ EXPRESSION_PATTERN: Final = rf"^([^{_CONTROL}{_BIDI}]|[\t\n\r])+$"
 MEANINGS: Final = {
     LABEL_PATTERN: "must be lower-case letters, digits and '-', and begin and end with a letter or digit",
     SUBDOMAIN_PATTERN: "must be lower-case letters, digits, '-' and '.', as names of Kubernetes objects are",
+    QUALIFIED_NAME_PATTERN: "must be the namespace and the name of an object of Kubernetes, with a slash between them",
     AGENT_HANDLE_PATTERN: "must be 1 to 10 characters of A-Z and 0-9",
     USER_HANDLE_PATTERN: "must be 1 to 11 characters of A-Z and 0-9",
     HOST_PATTERN: "must be one host name or IP address",
@@ -68,6 +70,8 @@ def _text(longest: int, pattern: str, shortest: int = 1) -> StringConstraints:
 Label = Annotated[str, _text(LONGEST_LABEL, LABEL_PATTERN)]
 """A namespace, or the name of an item of a list."""
 ObjectReferenceName = Annotated[str, _text(253, SUBDOMAIN_PATTERN)]
+QualifiedName = Annotated[str, _text(LONGEST_LABEL + 1 + 253, QUALIFIED_NAME_PATTERN)]
+"""`namespace/name`."""
 AgentHandleText = Annotated[str, _text(10, AGENT_HANDLE_PATTERN)]
 UserHandleText = Annotated[str, _text(11, USER_HANDLE_PATTERN)]
 Host = Annotated[str, _text(253, HOST_PATTERN)]

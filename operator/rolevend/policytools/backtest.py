@@ -6,7 +6,7 @@ record.
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.request_context import Combination
+from rolevend.policytools import offer_backtest
 from rolevend.policytools.decisions import SECONDS, Requester, given, narrower, opened, unlabelled
 from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.offer_backtest import DENIED_BY_POLICIES, ByAsking, offers_for
 from rolevend.policytools.report import Form, noted, rendered
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
@@ -44,6 +46,8 @@ class Past:
     """True if the record has the requested lifetime."""
     partial: bool = False
     """True if the record omits a part of the request, or attributes of user or agent."""
+    denied: bool = False
+    """True if policies granted nothing, or not every requested table."""
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Backtest:
     outcomes: list[BacktestOutcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Limits of the comparison."""
+    by_asking: ByAsking = field(default_factory=ByAsking)
 
     @property
     def failed(self) -> bool:
@@ -88,11 +93,17 @@ def backtest(paths: Sequence[Path], audit_files: Sequence[str], since: datetime 
     unlabelled_namespaces = unlabelled(snapshot, (past.who.agent for past in left))
     for past, count in sorted(left.items(), key=lambda item: (item[0].who, item[1].last)):
         recorded = {each.table for each in past.tables} if past.cut else None
+        known = _known(snapshot, past, unlabelled_namespaces)
+        granted = given(known, past.who)
         after = [
             each
-            for each in given(_known(snapshot, past, unlabelled_namespaces), past.who)
+            for each in granted
             if (recorded is None or each.table in recorded) and (past.resources is None or each.table in past.resources)
         ]
+        if past.denied and (past.resources is not None or not granted):
+            offers = offers_for(known, past.who, past.resources, {each.table for each in granted})
+            if offers is not None:
+                found.by_asking.add(count.decisions, offers)
         found.outcomes += [BacktestOutcome(past.who, count.decisions, count.last, change) for change in compare(past.tables, after)]
     if unlabelled_namespaces:
         names = ", ".join(sorted(unlabelled_namespaces))
@@ -146,7 +157,8 @@ def _asked(audit_files: Sequence[str], since: datetime | None) -> dict[Past, Dec
         if since is not None and datetime.fromisoformat(event["time"]) < since:
             continue
         seen.add(event["id"])
-        count = asked.setdefault(_past(event["data"]), DecisionCount())
+        denied = event["type"] == EventType.DENIED and event["data"].get("reason") in DENIED_BY_POLICIES
+        count = asked.setdefault(replace(_past(event["data"]), denied=denied), DecisionCount())
         count.decisions += 1
         count.last = max(count.last, event["time"])
     if not event:
@@ -211,7 +223,8 @@ def _row(outcome: BacktestOutcome) -> tuple[str, ...]:
 
 
 def as_text(found: Backtest, form: Form) -> str:
-    return noted(rendered(HEAD, [_row(each) for each in found.outcomes], form) if found.outcomes else _nobody(found), found.notes, form)
+    text = rendered(HEAD, [_row(each) for each in found.outcomes], form) if found.outcomes else _nobody(found)
+    return noted("\n\n".join([text, *offer_backtest.as_text(found.by_asking, form)]), found.notes, form)
 
 
 def _nobody(found: Backtest) -> str:
@@ -242,4 +255,5 @@ def as_json(found: Backtest) -> dict[str, Any]:
         }
         for each in found.outcomes
     ]
-    return {"decisions": found.decisions, "compared": found.compared, "outcomes": outcomes, "notes": found.notes}
+    by_asking = offer_backtest.as_json(found.by_asking)
+    return {"decisions": found.decisions, "compared": found.compared, "outcomes": outcomes, "byAsking": by_asking, "notes": found.notes}

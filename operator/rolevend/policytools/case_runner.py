@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from rolevend.catalog import Catalog, Family, TableId
+from rolevend.decision.offers import available_offers
 from rolevend.decision.outcome import Granted
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput
@@ -27,8 +28,8 @@ from rolevend.platforms.postgres import Passwords, PostgresInstallOptions, Postg
 from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policy.literal import canonical
-from rolevend.policytools.cases import faults_of, read_cases
-from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unlabelled, without_labels
+from rolevend.policytools.cases import faults_of, granted, read_cases, requested
+from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, decide_approved, opened, unlabelled, without_labels
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
@@ -138,32 +139,43 @@ def _failures(
 ) -> Iterator[str]:
     agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else ANY_AGENT
     who = Requester(values.user(case.user), agent, PlatformName(test.platform), case.purpose or "", case.expiration_seconds)
-    found = decide(snapshot, who)
+    table = TableId(case.schema_name, case.table)
+    yield from _other_offers(case, snapshot, replace(who, resources=(table,)))
+    (approved,) = case.approved or (None,)
+    found = decide(snapshot, who) if approved is None else decide_approved(snapshot, who, requested(approved), granted(approved))
     seen = None
     if isinstance(found, Granted):
-        seen = _seen(found, TableId(case.schema_name, case.table), platform, database)
+        seen = _seen(found, table, platform, database)
     if seen is None:
         if case.sees is not None:
-            yield f"{case.schema_name}.{case.table} is not there: {'no policy grants it' if isinstance(found, Granted) else found.message}"
+            yield f"{table} is not there: {'no policy grants it' if isinstance(found, Granted) else found.message}"
     elif case.sees is None:
-        yield f"{case.schema_name}.{case.table} is there, with {len(seen)} rows"
+        yield f"{table} is there, with {len(seen)} rows"
     else:
-        families = {column.name: column.family for column in catalog.tables[TableId(case.schema_name, case.table)].columns}
+        families = {column.name: column.family for column in catalog.tables[table].columns}
         expected = Counter(_row(row.items(), families) for row in case.sees)
         actual = Counter(_row(row.items(), families) for row in seen)
         yield from (f"expected, and not seen: {_shown(row)}" for row in (expected - actual).elements())
         yield from (f"seen, and not expected: {_shown(row)}" for row in (actual - expected).elements())
 
 
-def _seen(granted: Granted, table: TableId, platform: PostgresPlatform, database: Connection) -> list[dict[str, str | None]] | None:
+def _other_offers(case: Case, snapshot: Snapshot, who: Requester) -> Iterator[str]:
+    """Yield the differences between the offers that the case expects, and those that the user may ask for."""
+    if case.offers is not None:
+        offered = {str(each.terms.offer) for each in available_offers(snapshot, who.request, role_exists=True)}
+        yield from (f"expected, and not offered: {each}" for each in sorted(set(case.offers) - offered))
+        yield from (f"offered, and not expected: {each}" for each in sorted(offered - set(case.offers)))
+
+
+def _seen(found: Granted, table: TableId, platform: PostgresPlatform, database: Connection) -> list[dict[str, str | None]] | None:
     """Return the rows as text, as the agent reads them; None: it cannot see the table."""
-    shape = next((each for each in granted.profile.tables if each.table == table), None)
+    shape = next((each for each in found.profile.tables if each.table == table), None)
     if shape is None:
         return None
     uid = Uid(str(uuid4()))
-    role = role_name(granted.lease.agent_handle, granted.user_handle, uid)
-    lease = replace(granted.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
-    platform.ensure(replace(granted.profile, functions=()))  # a case is about rows, and a catalog has no function bodies
+    role = role_name(found.lease.agent_handle, found.user_handle, uid)
+    lease = replace(found.lease, uid=uid, role=role, expires_at=datetime.now(UTC) + timedelta(seconds=_SECONDS))
+    platform.ensure(replace(found.profile, functions=()))  # a case is about rows, and a catalog has no function bodies
     credential = platform.credential(lease, secrets.token_bytes)
     (vended,) = platform.vend([(lease, credential)])
     if vended.error is not None:

@@ -10,9 +10,12 @@ from rolevend.decision.tools import SNOWFLAKE
 from rolevend.errors import InvalidInput
 from rolevend.kinds import values
 from rolevend.kinds.catalog_file import FORMAT
-from rolevend.kinds.parse import parse_part, part_faults
-from rolevend.kinds.policy_test import CASES, PolicyTest, is_policy_test
+from rolevend.kinds.parse import Faults, parse_part, part_faults
+from rolevend.kinds.policy_test import CASES, AssumedApproval, Case, PolicyTest, is_policy_test
+from rolevend.kinds.statements import masks
 from rolevend.model import ObjectName, PlatformName
+from rolevend.policy.activation import find_offer
+from rolevend.policy.offer import Activation, Narrowing
 from rolevend.policy.vocabulary import closest
 from rolevend.policytools.decisions import unknown_agent
 from rolevend.policytools.folder import Folder, Refused
@@ -57,6 +60,8 @@ def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> 
         agent = ObjectName(case.agent.namespace, case.agent.name) if case.agent else None
         if agent is not None and agent not in snapshot.agents:
             yield InvalidInput(f"cases[{number}].agent.name", unknown_agent(agent, snapshot))
+        if terms is not None:
+            yield from _offer_faults(f"cases[{number}]", case, snapshot, terms.name)
     if catalog is None:
         return
     rows = [
@@ -72,6 +77,47 @@ def faults_of(test: PolicyTest, snapshot: Snapshot, catalog: Catalog | None) -> 
         else:
             suggested = closest(str(table), map(str, catalog.tables))
             yield InvalidInput(f"{place}.{name}", f"{table} is not in the catalog of {test.platform}{suggested}")
+
+
+def _offer_faults(place: str, case: Case, snapshot: Snapshot, platform: PlatformName) -> Iterator[InvalidInput]:
+    shapes = snapshot.shapes.get(platform)
+    named = [(f"{place}.approved[{number}].offer", each.offer) for number, each in enumerate(case.approved or ())]
+    named += [(f"{place}.offers[{number}]", each) for number, each in enumerate(case.offers or ())]
+    for field, text in named:
+        name = _object_name(text)
+        if name not in snapshot.offers or (shapes is not None and find_offer(shapes.index, name) is None):
+            grants = shapes is not None and any(each.id == name for each in shapes.index.policies)
+            reason = (
+                f"AccessPolicy {name} is no offer, because it has no spec.onRequest" if grants else f"no accepted offer is named {name}"
+            )
+            yield InvalidInput(field, f"{reason} on DataPlatform {platform}{closest(text, map(str, snapshot.offers))}")
+    for number, approved in enumerate(case.approved or ()):
+        offer = snapshot.offers.get(_object_name(approved.offer))
+        if offer is not None and offer.purposes is not None and case.purpose not in offer.purposes:
+            purposes = " or ".join(sorted(offer.purposes))
+            yield InvalidInput(f"{place}.purpose", f"AccessPolicy {offer.offer} can be asked for only with the purpose {purposes}")
+        faults = Faults()
+        masks(approved.masks or (), f"{place}.approved[{number}].masks", faults)
+        yield from faults.found
+
+
+def _object_name(text: str) -> ObjectName:
+    namespace, _, name = text.partition("/")
+    return ObjectName(namespace, name)
+
+
+def requested(approved: AssumedApproval) -> Activation:
+    """Return the offer with the narrowing of its request."""
+    tables = None if approved.tables is None else frozenset(TableId(each.schema_name, each.table) for each in approved.tables)
+    columns = None if approved.columns is None else frozenset(approved.columns)
+    return Activation(_object_name(approved.offer), (Narrowing(tables, columns),))
+
+
+def granted(approved: AssumedApproval) -> Activation:
+    """Return the offer with the narrowings of its request and of an approver. `approved` has no fault."""
+    asked = requested(approved)
+    added = masks(approved.masks or (), "masks", Faults())
+    return Activation(asked.offer, (*asked.narrowings, *([Narrowing(masks=added)] if added else [])))
 
 
 def _rows(field: str, rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[InvalidInput]:

@@ -14,6 +14,7 @@ from rolevend.decision.admission import PlatformAdmission
 from rolevend.decision.snapshot import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
+    AccessDecision,
     AccessPolicy,
     AccessRequest,
     DataPlatform,
@@ -36,6 +37,7 @@ from rolevend.policytools.cases import doubts_of, faults_of, read_cases
 from rolevend.policytools.decisions import unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.manifests import Document, FilePosition
+from rolevend.policytools.offer_check import offer_findings
 from rolevend.snapshot.builder import SnapshotBuild
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.guardrails import UNTIL_FIXED, guardrail_scope_condition
@@ -44,6 +46,11 @@ from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
 Level = Literal["error", "warning"]
 
+_NOT_IN_GIT: Mapping[type[Resource], tuple[str, str]] = {
+    VendedRole: ("a VendedRole", "ask for a role"),
+    AccessRequest: ("an AccessRequest", "ask for access"),
+    AccessDecision: ("an AccessDecision", "repeat a vote"),
+}
 _FIELD = re.compile(r"((?:spec|metadata)(?:\.\w+|\[[^\]]+\])*): ")
 
 
@@ -80,6 +87,7 @@ def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
         *_judged(folder, built),
         *_matched(folder, built),
         *_lookups(folder, built),
+        *_offers(folder, built),
         *_cases(folder, built, catalogs),
     }
     return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, built, catalogs)))
@@ -94,7 +102,7 @@ def _refused(folder: Folder) -> Iterator[Diagnostic]:
 
 
 def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
-    """Yield duplicates, missing namespaces, VendedRoles and AccessRequests."""
+    """Yield duplicates, missing namespaces, and objects that are written by agents and approvers."""
     first: dict[tuple[str, str, str], Document] = {}
     for document, resource in folder.found.values():
         key = (resource.kind, resource.namespace, resource.name)
@@ -107,10 +115,8 @@ def _misplaced(folder: Folder) -> Iterator[Diagnostic]:
             yield _diagnostic(
                 document, InvalidInput("metadata.namespace", "must be said: it decides which schemas and agents this is about")
             )
-        if isinstance(resource, VendedRole | AccessRequest):
-            article, asked = ("a", "a role") if isinstance(resource, VendedRole) else ("an", "an offer")
-            message = f"{article} {resource.kind} does not belong in git: each sync would ask for {asked}"
-            yield _diagnostic(document, InvalidInput("kind", message), "warning")
+        if reason := _NOT_IN_GIT.get(type(resource)):
+            yield _diagnostic(document, InvalidInput("kind", f"{reason[0]} does not belong in git: each sync would {reason[1]}"), "warning")
 
 
 def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
@@ -150,10 +156,7 @@ def _not_accepted(resource: Resource, finding: ConditionUpdate, terms: Mapping[P
 
 def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
     """Yield the faults that depend on a catalog."""
-    written = {
-        ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)
-    }
-    known = {attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes}
+    written, known = _written(folder), _known_attributes(folder)
     guarding = {each.name: document for document, each in folder.found.values() if isinstance(each, Guardrail)}
     for shapes in built.snapshot.shapes.values():
         yield from _reports(written, shapes)
@@ -163,6 +166,20 @@ def _matched(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
             yield from _fallbacks(guarding[report.guardrail], "spec.maskFloors", report.mask_fallbacks)
         if known:
             yield from _attributes(written, shapes.index, known)
+
+
+def _written(folder: Folder) -> dict[ObjectName, Document]:
+    return {ObjectName(each.namespace, each.name): document for document, each in folder.found.values() if isinstance(each, AccessPolicy)}
+
+
+def _known_attributes(folder: Folder) -> frozenset[str]:
+    return frozenset(attribute.key for person in folder.of(UserAttributes) for attribute in person.spec.attributes)
+
+
+def _offers(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
+    written = _written(folder)
+    for found in offer_findings(folder.of(AccessPolicy), built.snapshot, _known_attributes(folder)):
+        yield _diagnostic(written[found.offer], found.fault, found.level)
 
 
 def _lookups(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
@@ -186,7 +203,7 @@ def _lookup_entries(
             yield from ((field, each) for each in statements.within(entry, schemas) if each.lookup)
 
 
-def _attributes(written: dict[ObjectName, Document], index: Index, known: set[str]) -> Iterator[Diagnostic]:
+def _attributes(written: dict[ObjectName, Document], index: Index, known: frozenset[str]) -> Iterator[Diagnostic]:
     for policy in (*index.policies, *index.offers):
         for message in unknown_attributes(policy.reads, known):
             yield _diagnostic(written[policy.id], InvalidInput("spec", message), "warning")

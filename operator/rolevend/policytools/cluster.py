@@ -11,9 +11,6 @@ from rolevend.policytools.folder import Folder
 from rolevend.policytools.manifests import documents_in
 from rolevend.roles.state import role_requests
 
-_REQUESTS = (AccessDecision, AccessRequest, VendedRole)
-"""Kinds that no decision on policies reads."""
-
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:
     """Return all objects that decisions depend on; and for a VendedRole (namespace, name) its requests, one per platform, and its Ready
@@ -22,7 +19,7 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
     try:
         items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
         for kind in KINDS:
-            if kind.model not in _REQUESTS:
+            if kind.model not in (AccessDecision, AccessRequest, VendedRole):
                 found, _ = await cluster.list(path_of(kind.model))
                 items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
         asked: tuple[Requester, ...] = ()

@@ -6,18 +6,20 @@ The platform's attributes of agents count.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
 from rolevend.decision.admission import Agent, AgentAdmission
-from rolevend.decision.outcome import Decision, Granted, Pending, Request
+from rolevend.decision.approval import ActiveApproval
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
 from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
+from rolevend.policy.offer import Activation
 from rolevend.policy.request_context import Combination
 from rolevend.policy.vocabulary import near
 from rolevend.policytools.folder import asks_more
@@ -63,10 +65,11 @@ def opened(
 ) -> Snapshot:
     """Return the snapshot with all agents admitted, and with `people`, if given, in place of its own. Unknown agents of `agents` may act
     for every user, with `combination`. If `agent_attributes` are given, they and `combination` as a bound replace all terms of platforms
-    for agents."""
+    for agents. `purposes`, and those that offers ask for, may be stated everywhere."""
     unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
-    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes), widest=None)
+    asked_for = (terms.purposes or frozenset() for terms in snapshot.offers.values())
+    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes).union(*asked_for), widest=None)
     if agent_attributes is None:
         platforms = {name: replace(terms, closed=None, agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
     else:
@@ -120,6 +123,18 @@ def agents_of(*directories: Snapshot) -> list[ObjectName]:
 
 def decide(snapshot: Snapshot, who: Requester) -> Decision:
     return snapshot.decide(who.request, role_exists=True)
+
+
+def decide_approved(snapshot: Snapshot, who: Requester, asked: Activation, granted: Activation) -> Decision:
+    """Decide as if people had approved `asked`, and narrowed it to `granted`. Nobody can approve an offer that shows the user nothing."""
+    effect = snapshot.effect(who.request, asked, role_exists=True)
+    if isinstance(effect, Denied):
+        return replace(effect, message=f"the approval would show nothing: {effect.message}")
+    if isinstance(effect, Pending):
+        return effect
+    ends_by = _EPOCH + timedelta(seconds=who.seconds)
+    approval = ActiveApproval(ObjectName("", "any request"), _NOBODY, asked, granted, effect.digest, ends_by)
+    return snapshot.decide(replace(who.request, approval=approval), role_exists=True)
 
 
 def given(snapshot: Snapshot, who: Requester) -> tuple[TableAccess, ...]:

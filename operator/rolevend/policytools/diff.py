@@ -1,8 +1,9 @@
-"""`rolevend policy diff`: access that users gain and lose if one folder of objects replaces another."""
+"""`rolevend policy diff`: access that users gain and lose, or could get by asking, if one folder of objects replaces another."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.evidence import TableAccess
@@ -10,8 +11,10 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
+from rolevend.policytools import offer_diff
 from rolevend.policytools.decisions import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.offer_diff import OfferDifference, offer_differences
 from rolevend.policytools.report import Form, noted, rendered
 
 
@@ -24,9 +27,11 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Compared:
     differences: tuple[Difference, ...]
-    """Sorted by user, agent and platform."""
+    """Of policies that grant at all times. Sorted by user, agent and platform."""
     notes: tuple[str, ...]
     """Parts that were not compared, and the reason."""
+    by_asking: tuple[OfferDifference, ...] = ()
+    """Of offers, in the same order."""
 
 
 def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
@@ -45,14 +50,14 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
             also = "" if name in before.platforms else f"{old} and in "
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
-    asked = (
+    asked = [
         Requester(user, agent, platform, purpose, seconds)
         for user in sorted(before.people.keys() | after.people.keys())
         for agent in agents_of(before, after)
         for platform in sorted(catalogs)
-    )
+    ]
     differences = (Difference(who, change) for who in asked for change in compare(_given(before, who), given(after, who)))
-    return Compared(tuple(differences), tuple(notes))
+    return Compared(tuple(differences), tuple(notes), tuple(each for who in asked for each in offer_differences(before, after, who)))
 
 
 def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
@@ -87,10 +92,14 @@ def row(difference: Difference) -> tuple[str, ...]:
 def as_text(compared: Compared, form: Form) -> str:
     nobody = "nobody gains or loses anything" + (", as far as it was compared" if compared.notes else "")
     text = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
-    return noted(text, compared.notes, form)
+    return noted("\n\n".join([text, *offer_diff.as_text(compared.by_asking, form)]), compared.notes, form)
 
 
-def as_json(compared: Compared) -> list[dict[str, str | None]]:
+def as_json(compared: Compared) -> dict[str, Any]:
+    return {"differences": _granted_json(compared), "byAsking": offer_diff.as_json(compared.by_asking)}
+
+
+def _granted_json(compared: Compared) -> list[dict[str, str | None]]:
     return [
         {
             "issuer": each.who.user.issuer,

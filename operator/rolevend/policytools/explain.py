@@ -8,6 +8,7 @@ from typing import Any
 from rolevend.audit.access_diff import LOOKUP
 from rolevend.audit.evidence import TableAccess, mask_shown, tables_of
 from rolevend.catalog import FunctionId, ToolId
+from rolevend.decision.offers import AvailableOffer, available_offers
 from rolevend.decision.outcome import Granted, Pending
 from rolevend.decision.proof import Proof
 from rolevend.decision.snapshot import Snapshot
@@ -15,12 +16,13 @@ from rolevend.decision.tools import beyond
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
 from rolevend.plan import withheld
-from rolevend.policy.explanation import EVERY_ROW, ColumnGranted, Explanation, PolicyExplained, explain
+from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
 from rolevend.policy.request_context import Combination, GrantTarget
 from rolevend.policy.vocabulary import closest
 from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unknown_agent, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
+from rolevend.policytools.offer_text import access_json, access_lines, offer_json, offer_lines
 from rolevend.snapshot.builder import SnapshotBuild
 
 
@@ -56,6 +58,8 @@ class Explained:
     """Attributes of the user from a token, with their claims. Others are from UserAttributes."""
     stricter: tuple[str, ...] = ()
     """One sentence for each table that tools see less of than the role itself."""
+    offers: tuple[AvailableOffer, ...] = ()
+    """The offers that the agent may ask for, smallest exposure first."""
 
 
 def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str | None = None) -> Explained:
@@ -76,12 +80,12 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str
     person = snapshot.person(who.request)
     explanation = explain(person.attributes, shapes.index, snapshot.asking(who.request))
     sources = tuple(sorted(person.sources.items()))
+    offers = available_offers(snapshot, who.request, role_exists=True)
     found = decide(snapshot, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
-        return Explained(
-            who, refusal, _narrowed(explanation, who), (), condition or "", tools_missing=missing, notes=notes, sources=sources
-        )
+        narrowed = _narrowed(explanation, who)
+        return Explained(who, refusal, narrowed, (), condition or "", tools_missing=missing, notes=notes, sources=sources, offers=offers)
     return Explained(
         who,
         "",
@@ -95,6 +99,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str
         notes,
         sources,
         found.stricter,
+        offers,
     )
 
 
@@ -191,16 +196,12 @@ def _lines(found: Explained) -> Iterator[str]:
         yield from (f"  {taken.sentence}" for taken in guardrail.takes)
     yield from (each.sentence for each in explanation.clashes)
     for given in found.together:
-        yield from _given(given)
-
-
-def _given(given: TableAccess) -> Iterator[str]:
-    yield f"Together on {given.table}"
-    yield f"  rows where {' or '.join(f'({row})' for row in given.rows)}" if given.rows else f"  {EVERY_ROW}"
-    yield from (f"  and only where {restriction}" for restriction in given.restrictions)
-    if given.clear:
-        yield f"  {', '.join(given.clear)}"
-    yield from (f"  {column.name}: {column.shows}" for column in given.masked)
+        yield f"Together on {given.table}"
+        yield from access_lines(given)
+    if found.offers:
+        yield "by asking, the smallest exposure first"
+    for offer in found.offers:
+        yield from offer_lines(offer)
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
@@ -260,7 +261,8 @@ def _json(found: Explained) -> dict[str, Any]:
         "toolsMissing": found.tools_missing,
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "clashes": [each.sentence for each in explanation.clashes],
-        "together": [_given_json(each) for each in found.together],
+        "together": [access_json(each) for each in found.together],
+        "byAsking": [offer_json(each) for each in found.offers],
         "notes": list(found.notes),
     }
 
@@ -290,14 +292,4 @@ def _policy_json(policy: PolicyExplained) -> dict[str, Any]:
             }
             for table in policy.granted
         ],
-    }
-
-
-def _given_json(given: TableAccess) -> dict[str, Any]:
-    return {
-        "table": given.table,
-        "rows": list(given.rows),
-        "restrictions": list(given.restrictions),
-        "clear": list(given.clear),
-        "masked": [{"name": column.name, "shows": column.shows} for column in given.masked],
     }

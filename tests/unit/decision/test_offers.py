@@ -14,7 +14,7 @@ from rolevend.policy.condition import admit
 from rolevend.policy.mask import Nullify, Partial
 from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
 from tests.support.policies import guardrail, masked, policy
-from tests.support.registered import MINE, REQUEST, TERMS, WAREHOUSE, a_snapshot, shapes, terms
+from tests.support.registered import ANNA, MINE, PERSON, REQUEST, TERMS, WAREHOUSE, a_snapshot, shapes, terms
 
 PEOPLE, PAYMENTS = TableId("claims", "people"), TableId("claims", "payments")
 CLAIMS = "'claims' in user.attributes.department"
@@ -63,17 +63,26 @@ def test_a_rule_whose_conditions_hold_approves_for_its_own_time():
 
 
 @pytest.mark.parametrize(
-    "automatic",
+    ("automatic", "refusal"),
     [
-        rule("'sales' in user.attributes.department"),
-        rule("user.attributes.nothing == ['x']"),
-        rule(precedent=Precedent(2, timedelta(days=30))),
+        (rule("'sales' in user.attributes.department"), "condition office does not hold"),
+        (rule("'x' in user.attributes.nothing"), "condition office reads nothing, which is not known"),
+        (rule(precedent=Precedent(2, timedelta(days=30))), "it needs a precedent, and people decide first"),
     ],
     ids=["not met", "unknown", "needs a precedent"],
 )
-def test_without_a_rule_that_approves_people_decide_if_they_may(automatic: AutomaticRule):
-    assert one(offering(policy("offer"), automatic=(automatic,))).how is ApprovedBy.PEOPLE
+def test_without_a_rule_that_approves_people_decide_if_they_may(automatic: AutomaticRule, refusal: str):
+    found = one(offering(policy("offer"), automatic=(automatic,)))
+
+    assert (found.how, found.refusals) == (ApprovedBy.PEOPLE, (f"rule small: {refusal}",))
     assert available_offers(offering(policy("offer"), automatic=(automatic,), required=0), REQUEST) == ()
+
+
+def test_the_absence_of_an_attribute_whose_claim_cannot_be_read_approves_nothing():
+    snapshot = offering(policy("offer"), automatic=(rule("!has(user.attributes.suspended)"),))
+    unreadable = replace(snapshot, people={ANNA: replace(PERSON, unreadable=frozenset({"suspended"}))})
+
+    assert (one(snapshot).how, one(unreadable).how) == (ApprovedBy.AUTOMATIC, ApprovedBy.PEOPLE)
 
 
 @pytest.mark.parametrize(

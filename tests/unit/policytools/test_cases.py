@@ -11,7 +11,7 @@ from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.policytools.case_runner import comparable
 from rolevend.policytools.check import check
-from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
+from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, offer, platform, write
 from tests.support.manifests import MISSING, Body, changed, on_snowflake, valid
 
 CASES: Body = {
@@ -25,6 +25,8 @@ CASES: Body = {
             "agent": {"namespace": "agents", "name": "finbot"},
             "purpose": "fraud-review",
             "expirationSeconds": 900,
+            "approved": [{"offer": "domain-claims/countries", "tables": [{"schema": "claims", "table": "people"}]}],
+            "offers": ["domain-claims/countries", "domain-claims/reviewed"],
             "schema": "claims",
             "table": "people",
             "sees": [{"full_name": "Lena Bauer", "birth_date": "1980-05-17", "country": "DE"}],
@@ -36,7 +38,8 @@ NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agen
 
 
 def folder(path: Path, cases: Body) -> Path:
-    write(path, "all.yaml", platform(), analysts(), valid("UserAttributes"), AGENT, NAMESPACE)
+    reviewed = offer(name="reviewed", asks={"purposes": ["fraud-review"]})
+    write(path, "all.yaml", platform(), analysts(), offer(), reviewed, valid("UserAttributes"), AGENT, NAMESPACE)
     return write(path, "cases.yaml", cases)
 
 
@@ -84,6 +87,32 @@ WRONG = {
     "a field that is not there": ("cases[0].see", [], "error", "is not a field of this kind"),
     "a time that is too short": ("cases[0].expirationSeconds", 1, "error", "must be greater than or equal to 5"),
     "another format": ("format", "rolevend.dev/policy-test/v2", "error", "must be rolevend.dev/policy-test/v1, or rolevend.dev/catalog/v1"),
+    "an offer that is not there": (
+        "cases[0].approved[0].offer",
+        "domain-claims/countrys",
+        "error",
+        "no accepted offer is named domain-claims/countrys on DataPlatform warehouse; did you mean domain-claims/countries?",
+    ),
+    "a policy that is no offer": (
+        "cases[0].approved[0].offer",
+        "domain-claims/analysts",
+        "error",
+        "AccessPolicy domain-claims/analysts is no offer, because it has no spec.onRequest",
+    ),
+    "an offer without a namespace": ("cases[0].offers[0]", "countries", "error", "must be the namespace and the name of an object"),
+    "an expected offer that is not there": (
+        "cases[0].offers[1]",
+        "x/y",
+        "error",
+        "no accepted offer is named x/y on DataPlatform warehouse",
+    ),
+    "a mask of an approval that cannot be read": (
+        "cases[0].approved[0].masks",
+        [{"name": "m", "columns": {"matchNames": ["country"]}, "type": "Regex", "regex": {"pattern": "(a*)*", "replacement": ""}}],
+        "error",
+        "a group with a repetition or alternatives in it is repeated",
+    ),
+    "two approvals": ("cases[0].approved", [{"offer": "a/b"}, {"offer": "a/b"}], "error", "at most 1 item"),
     "somebody who is probably somebody else": ("cases[0].user.subject", "annna", "warning", "no accepted UserAttributes names annna"),
     "a purpose that nobody may say": ("cases[0].purpose", "fraud-reviw", "warning", "lets no agent say fraud-reviw, so"),
 }
@@ -96,10 +125,19 @@ def test_what_is_wrong_in_a_case_is_told_where_it_is_written(tmp_path: Path, fie
     (found,) = check([tmp_path], CATALOGS).diagnostics
 
     assert (found.level, found.place.file, told in found.message) == (level, str(path), True), found
-    assert field.startswith(found.field)
+    assert field.startswith(found.field) or found.field.startswith(field)
     assert found.object == "", "a file of cases is no object"
     line = path.read_text().splitlines()[found.place.line - 1]
-    assert field.rpartition(".")[2] in line or "user" in line
+    assert found.field.rpartition(".")[2] in line or "user" in line or str(value) in line
+
+
+def test_a_purpose_that_the_offer_does_not_ask_for_could_not_be_approved(tmp_path: Path):
+    folder(tmp_path, changed(changed(CASES, "cases[0].approved[0].offer", "domain-claims/reviewed"), "cases[0].purpose", MISSING))
+
+    (found,) = check([tmp_path], CATALOGS).diagnostics
+
+    assert (found.level, found.field) == ("error", "cases[0].purpose")
+    assert found.message == "AccessPolicy domain-claims/reviewed can be asked for only with the purpose fraud-review"
 
 
 def test_without_the_platform_a_note_says_that_cases_were_only_read(tmp_path: Path):

@@ -235,7 +235,8 @@ def test_words_that_nothing_answers_to_are_told_with_what_was_meant(tmp_path: Pa
 def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
     stranger = analysts(("metadata.namespace", "elsewhere"), name="stranger")
     write(tmp_path, "a.yaml", platform(), analysts(), stranger, analysts(("metadata.namespace", ""), name="nowhere"))
-    write(tmp_path, "b.yaml", analysts(), valid("Agent", "one"), valid("Agent", "two"), valid("VendedRole"), valid("AccessRequest"))
+    write(tmp_path, "b.yaml", analysts(), valid("Agent", "one"), valid("Agent", "two"), valid("VendedRole"))
+    write(tmp_path, "d.yaml", valid("AccessRequest"), valid("AccessDecision"))
     write(tmp_path, "c.yaml", valid("TagBinding", namespace="domain-claims"))
 
     told = [f"{each.level} {each.object}: {each.field}: {each.message}" for each in check([tmp_path], CATALOGS).diagnostics]
@@ -245,8 +246,9 @@ def test_what_only_the_others_make_wrong_is_told_too(tmp_path: Path):
         "error AccessPolicy /nowhere: metadata.namespace: must be said",
         "error AccessPolicy domain-claims/analysts: metadata.name: this object is also in",
         "error Agent agents/two: spec.handle: agents/one has it already",
-        "warning VendedRole agents/sample: kind: a VendedRole does not belong in git: each sync would ask for a role",
-        "warning AccessRequest agents/sample: kind: an AccessRequest does not belong in git: each sync would ask for an offer",
+        "warning VendedRole agents/sample: kind: a VendedRole does not belong in git",
+        "warning AccessRequest agents/sample: kind: an AccessRequest does not belong in git",
+        "warning AccessDecision agents/sample: kind: an AccessDecision does not belong in git",
     ):
         assert any(each.startswith(beginning) for each in told), (beginning, told)
 

@@ -98,7 +98,7 @@ def test_a_difference_is_a_table_or_json(tmp_path: Path, output: str):
 
     assert answer.exit_code == 0
     if output == "json":
-        assert [each["name"] for each in json.loads(answer.stdout)] == ["claims.claims", "claims.people"]
+        assert [each["name"] for each in json.loads(answer.stdout)["differences"]] == ["claims.claims", "claims.people"]
     else:
         assert len(answer.stdout.splitlines()) == (4 if output == "markdown" else 3)
         assert ("a\\|b" in answer.stdout) == (output == "markdown")
@@ -149,7 +149,8 @@ def test_an_agent_whose_namespace_is_not_among_the_files_is_named_beneath_what_w
         first, *others = answers[form].stdout.splitlines()
         assert first == "nobody gains or loses anything, as far as it was compared"
         assert "put the manifest of the Namespace agents among the files" in others[-1]
-    assert (json.loads(answers["json"].stdout), "Namespace agents" in answers["json"].stderr) == ([], True)
+    assert json.loads(answers["json"].stdout) == {"differences": [], "byAsking": []}
+    assert "Namespace agents" in answers["json"].stderr
 
 
 def brief(seconds: int) -> Body:
