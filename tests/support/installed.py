@@ -57,9 +57,9 @@ class Cluster:
         tls = ssl.create_default_context(cadata=control_plane.server.authority.decode())
         self._connection = http.client.HTTPSConnection(control_plane.server.host, control_plane.server.port, timeout=30, context=tls)
 
-    def create(self, body: Body, *, user: str | None = None, dry_run: bool = False) -> Answer:
+    def create(self, body: Body, *, user: str | None = None, group: str | None = None, dry_run: bool = False) -> Answer:
         query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
-        return self.call("POST", path_of(body) + query, body, user=user)
+        return self.call("POST", path_of(body) + query, body, user=user, group=group)
 
     def create_leniently(self, body: Body, *, dry_run: bool = False) -> Answer:
         """As a raw client does, which does not ask the API server to refuse fields that it does not know: they are dropped."""
@@ -82,12 +82,21 @@ class Cluster:
         return self.call("GET", path_of(body, body["metadata"]["name"]))
 
     def call(
-        self, method: str, path: str, body: Body | None = None, *, user: str | None = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        *,
+        user: str | None = None,
+        group: str | None = None,
+        content_type: str = "application/json",
     ) -> Answer:
-        """As the administrator, or as `user`, whom the API server then takes us for."""
+        """As the administrator, or as `user`, whom the API server then takes us for, and as a member of `group`."""
         headers = {"Authorization": f"Bearer {self._administrator()}", "Content-Type": content_type, "Accept": "application/json"}
         if user is not None:
             headers["Impersonate-User"] = user
+        if group is not None:
+            headers["Impersonate-Group"] = group
         connected = self._connection.sock
         if connected is not None and select.select([connected], [], [], 0)[0]:
             self._connection.close()  # the server has hung up, for nobody asked for a while; the next request connects anew
@@ -154,6 +163,11 @@ class Cluster:
             text=True,
             check=False,
         )
+
+    def upgrade(self, setting: str) -> None:
+        """Change one value of the installed chart."""
+        done = self.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", setting)
+        assert done.returncode == 0, done.stderr
 
     def close(self) -> None:
         self._connection.close()

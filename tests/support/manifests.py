@@ -7,6 +7,9 @@ from typing import Any, Final
 
 Body = dict[str, Any]
 
+ADMINISTRATOR: Final = "system:serviceaccount:default:administrator"
+"""The account of `installed.Cluster`: an AccessDecision names its creator."""
+
 _PLATFORM = [{"name": "warehouse"}]
 _USER = {"issuer": "https://idp.example.org", "subject": "anna"}
 _TAGGED = {"matchTags": [{"key": "pii", "operator": "In", "values": ["id"]}]}
@@ -27,7 +30,7 @@ _SPECS: Final[Mapping[str, Body]] = {
     "AccessDecision": {
         "requestRef": {"namespace": "agents", "name": "ask", "uid": "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c"},
         "offerRef": {"name": "ssn-clear"},
-        "by": "alice@example.org",
+        "by": ADMINISTRATOR,
         "verdict": "Approve",
         "digest": f"sha256:{'0' * 64}",
         "expirationSeconds": 600,

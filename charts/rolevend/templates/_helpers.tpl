@@ -122,6 +122,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* CEL: the groups of the caller, as a JSON list. */}}
+{{- define "rolevend.groups" -}}
+'[' + request.userInfo.?groups.orValue([]).map(group, '"' + group.replace('\\', '\\\\').replace('"', '\\"') + '"').join(', ') + ']'
+{{- end -}}
+
 {{/* The host name of the API for agents in the cluster, which is in its certificate. */}}
 {{- define "rolevend.apiHost" -}}
 {{- printf "%s-api.%s.svc" (include "rolevend.name" .) .Release.Namespace -}}

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
-from tests.support.installed import AGENTS, CHART, ELSEWHERE, SYSTEM, Cluster
+from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, SYSTEM, Cluster, path_of
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
@@ -42,9 +42,22 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     answered = changed(changed(role, "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
     eventually(lambda: "for the API alone" in cluster.create(answered, dry_run=True).message)
     eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))
+    request = changed(changed(valid("AccessRequest", "probe"), "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
+    eventually(lambda: "Response is for the API alone" in cluster.create(request, dry_run=True).message)
+    eventually(lambda: "the API writes the status" in _written_by_the_api(cluster))
+    vote = valid("AccessDecision", "probe")
+    eventually(lambda: "vote of its creator" in cluster.create(changed(vote, "spec.by", "somebody"), dry_run=True).message)
+    eventually(lambda: cluster.create(vote, dry_run=True).body["metadata"].get("annotations"))
     held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
     assert cluster.create(held).ok
     cluster.bind("stranger", "rolevend-platform-admin")
     eventually(lambda: "breakglass" in cluster.patch(held, {"metadata": {"finalizers": []}}, user="stranger").message)
     assert cluster.patch(held, {"metadata": {"finalizers": []}}).ok
     assert cluster.delete(held).ok
+
+
+def _written_by_the_api(cluster: Cluster) -> str:
+    """The refusal of a status that the API writes into the AccessRequest of an agent."""
+    body = valid("AccessRequest", "probe")
+    cluster.create(body)
+    return cluster.call("PUT", f"{path_of(body, 'probe')}/status", cluster.read(body).body, user=API).message

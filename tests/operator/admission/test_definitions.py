@@ -8,7 +8,7 @@ import yaml
 from rolevend.kinds import NAME_LABEL
 from tests.support.gitops import argo_health, kstatus
 from tests.support.installed import Cluster
-from tests.support.manifests import KINDS, OWN_USER, SPOILED, Spoiled, changed, valid
+from tests.support.manifests import ADMINISTRATOR, KINDS, ON_REQUEST, OWN_USER, SPOILED, Spoiled, changed, offer, valid
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -203,6 +203,52 @@ def test_get_shows_what_a_person_asks_for(cluster: Cluster):
 
     assert head.split() == ["NAME", "READY", "REASON", "AGENT", "USER", "ROLE", "EXPIRES", "AGE"]
     assert line.split()[:-1] == ["shown", "True", "Live", "finbot", "ANNA", "IMMUTA_VENDED_X", "2030-01-01T12:00:00Z"]
+
+
+def test_get_shows_what_became_of_a_request(cluster: Cluster):
+    request = valid("AccessRequest", "shown")
+    assert cluster.create(request).ok
+    status = {"state": "Denied", "message": "no", "user": {"handle": "ANNA", "proof": "Token"}}
+    assert cluster.patch(request, {"status": status}, subresource="status").ok
+
+    head, line = cluster.kubectl("get", "rvar", "shown", "--namespace", "agents").splitlines()
+    wide, _ = cluster.kubectl("get", "rvar", "shown", "--namespace", "agents", "--output", "wide").splitlines()
+
+    assert head.split() == ["NAME", "STATE", "AGENT", "USER", "OFFER", "SECONDS", "AGE"]
+    assert line.split()[:-1] == ["shown", "Denied", "finbot", "ANNA", "ssn-clear", "600"]
+    assert wide.split() == [*head.split(), "MESSAGE", "PLATFORM", "PURPOSE"]
+
+
+def test_get_shows_what_became_of_a_vote(cluster: Cluster):
+    vote = valid("AccessDecision", "shown")
+    assert cluster.create(vote).ok
+    assert cluster.patch(vote, {"status": {"counted": True, "message": "counts"}}, subresource="status").ok
+
+    head, line = cluster.kubectl("get", "rvad", "shown", "--namespace", "agents").splitlines()
+
+    assert head.split() == ["NAME", "VERDICT", "COUNTED", "BY", "OFFER", "REQUEST", "AGE"]
+    assert line.split()[:-1] == ["shown", "Approve", "true", ADMINISTRATOR, "ssn-clear", "ask"]
+
+
+@pytest.mark.parametrize("kind", ["AccessRequest", "AccessDecision"])
+def test_a_request_and_a_vote_cannot_be_changed(cluster: Cluster, kind: str):
+    body = valid(kind, "unchanged")
+    assert cluster.create(body).ok
+
+    refused = cluster.patch(body, {"spec": {"expirationSeconds": 601}})
+
+    assert refused.status == 422
+    assert f"spec is immutable: delete this {kind} and create another one" in refused.message
+    assert cluster.delete(body).ok
+
+
+def test_an_offer_is_taken_as_it_is_and_a_small_one_gets_its_defaults(cluster: Cluster):
+    whole = cluster.create(offer(), dry_run=True)
+    small = cluster.create(changed(offer(), "spec.onRequest", {"display": "Anything", "maxExpirationSeconds": 60}), dry_run=True)
+
+    assert whole.body["spec"]["onRequest"] == ON_REQUEST
+    defaults = {"discoverable": False, "claimSeconds": 3600, "pendingSeconds": 3600, "uses": 1}
+    assert small.body["spec"]["onRequest"] == {"display": "Anything", "maxExpirationSeconds": 60, **defaults}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "VendedRole"])

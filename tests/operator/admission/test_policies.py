@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
+from tests.support.installed import AGENTS, API, ELSEWHERE, OPERATOR, SYSTEM, Cluster
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.waiting import eventually
 
@@ -197,13 +197,13 @@ class TestWithoutTheApi:
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def switched_off(cls, cluster: Cluster) -> Iterator[None]:
-        upgrade(cluster, "api.enabled=false")
+        cluster.upgrade("api.enabled=false")
         namesake = cluster.service_account("rolevend-api", CREATE, VEND, namespace=SYSTEM)
         role = changed(answered("probe"), "metadata.namespace", SYSTEM)
         eventually(lambda: "for the API alone" in cluster.create(role, user=namesake, dry_run=True).message)
         yield
         cluster.kubectl("delete", "role,rolebinding", "rolevend-api", "--namespace", SYSTEM)
-        upgrade(cluster, "api.enabled=true")
+        cluster.upgrade("api.enabled=true")
         eventually(lambda: cluster.create(answered("probe"), user=API, dry_run=True).ok)
 
     def test_nobody_makes_a_role_whose_credential_nobody_keeps(self, cluster: Cluster):
@@ -214,11 +214,6 @@ class TestWithoutTheApi:
         assert cluster.create(changed(named("plain"), "metadata.namespace", SYSTEM), user=API, dry_run=True).ok
         for verb, resource in (("vend", "agents"), ("create", "vendedroles"), ("patch", "vendedroles/status")):
             eventually(lambda verb=verb, resource=resource: not cluster.may(API, verb, resource, namespace=AGENTS, group="rolevend.dev"))
-
-
-def upgrade(cluster: Cluster, setting: str) -> None:
-    done = cluster.helm("upgrade", "rolevend", str(CHART), "--namespace", SYSTEM, "--reuse-values", "--set", setting)
-    assert done.returncode == 0, done.stderr
 
 
 class TestWhoAsked:
@@ -364,10 +359,10 @@ class TestAnOlderCluster:
     @classmethod
     def without_mutation(cls, cluster: Cluster) -> Iterator[None]:
         probe = named("unstamped-probe")
-        upgrade(cluster, "admission.mutate=false")
+        cluster.upgrade("admission.mutate=false")
         eventually(lambda: "finalizers" not in cluster.create(probe, dry_run=True).body["metadata"])
         yield
-        upgrade(cluster, "admission.mutate=true")
+        cluster.upgrade("admission.mutate=true")
         eventually(lambda: "finalizers" in cluster.create(probe, dry_run=True).body["metadata"])
 
     def test_nobody_passes_for_somebody_else(self, cluster: Cluster):

@@ -2,13 +2,14 @@
 
 import pytest
 
+from rolevend.kinds import KINDS
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
 from tests.support.installed import AGENTS, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
-ALL = ("accesspolicies", "agents", "dataplatforms", "guardrails", "identityproviders", "tagbindings", "userattributes", "vendedroles")
+ALL = tuple(kind.plural for kind in KINDS)
 
 
 CREDENTIAL = "rolevend.dev/credential"
@@ -143,15 +144,35 @@ def test_the_operator_reads_every_kind_and_reports_on_it(cluster: Cluster, plura
 
 
 @pytest.mark.parametrize("plural", ALL)
-def test_the_operator_creates_and_deletes_only_vended_roles(cluster: Cluster, plural: str):
+def test_the_operator_creates_only_vended_roles_and_deletes_only_them_and_requests(cluster: Cluster, plural: str):
     """Those that it creates show recorded roles: see `test_policies`."""
     assert cluster.may(OPERATOR, "create", plural, group=GROUP) is (plural == "vendedroles")
     assert not cluster.may(OPERATOR, "update", plural, group=GROUP)
-    assert cluster.may(OPERATOR, "delete", plural, group=GROUP) is (plural == "vendedroles")
+    assert cluster.may(OPERATOR, "delete", plural, group=GROUP) is (plural in ("accessrequests", "vendedroles"))
+    decided = plural in ("accessdecisions", "accessrequests")
+    assert cluster.may(OPERATOR, "update", f"{plural}/status", group=GROUP) is decided, "so that a decision and a use are not lost"
+
+
+def test_the_operator_asks_if_an_approver_still_has_the_verb(cluster: Cluster):
+    attributes = {"verb": "approve", "group": GROUP, "resource": "accesspolicies", "namespace": ELSEWHERE, "name": "ssn-clear"}
+    spec = {"user": "nobody", "groups": ["data-owners"], "resourceAttributes": attributes}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+    answer = cluster.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review, user=OPERATOR)
+
+    assert answer.ok, answer.message
+    assert not answer.body["status"]["allowed"]
 
 
 @pytest.mark.parametrize(
-    ("verb", "resource", "group"), [("vend", "agents", GROUP), ("create", "pods", ""), ("escalate", "clusterroles", "*")]
+    ("verb", "resource", "group"),
+    [
+        ("vend", "agents", GROUP),
+        ("approve", "accesspolicies", GROUP),
+        ("approve-as-robot", "accesspolicies", GROUP),
+        ("create", "pods", ""),
+        ("escalate", "clusterroles", "*"),
+    ],
 )
 def test_the_operator_has_no_right_it_does_not_use(cluster: Cluster, verb: str, resource: str, group: str):
     assert not cluster.may(OPERATOR, verb, resource, group=group)
@@ -185,6 +206,27 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
         ("admin", "create", "vendedroles", False),
         ("admin", "vend", "agents", False),
         ("admin", "breakglass", "vendedroles", False),
+        ("view", "list", "accessrequests", True),
+        ("view", "list", "accessdecisions", True),
+        ("edit", "create", "accessrequests", False),
+        ("admin", "create", "accessrequests", False),
+        ("admin", "delete", "accessrequests", True),
+        ("admin", "create", "accessdecisions", False),
+        ("admin", "approve", "accesspolicies", False),
+        ("rolevend-requester", "create", "accessrequests", True),
+        ("rolevend-requester", "update", "accessrequests/status", False),
+        ("rolevend-requester", "create", "accessdecisions", False),
+        ("rolevend-requester", "approve", "accesspolicies", False),
+        ("rolevend-approver", "approve", "accesspolicies", True),
+        ("rolevend-approver", "approve-as-robot", "accesspolicies", False),
+        ("rolevend-approver", "create", "accessdecisions", True),
+        ("rolevend-approver", "watch", "accessdecisions", True),
+        ("rolevend-approver", "delete", "accessdecisions", True),
+        ("rolevend-approver", "update", "accessdecisions", False),
+        ("rolevend-approver", "watch", "accessrequests", True),
+        ("rolevend-approver", "create", "accessrequests", False),
+        ("rolevend-approver", "patch", "accessrequests/status", False),
+        ("rolevend-approver", "patch", "accesspolicies", False),
         ("admin", "patch", "vendedroles/status", False),
         ("rolevend-requester", "create", "vendedroles", True),
         ("rolevend-requester", "vend", "agents", True),
@@ -206,7 +248,7 @@ def test_what_a_role_in_a_namespace_means(cluster: Cluster, role: str, verb: str
     assert not cluster.may(user, verb, plural, namespace=ELSEWHERE, group=GROUP)
 
 
-def test_an_admin_of_a_namespace_hands_vend_on_without_holding_it(cluster: Cluster):
+def test_an_admin_of_a_namespace_hands_vend_and_approve_on_without_holding_them(cluster: Cluster):
     for role in ("admin", *aggregated(cluster, "admin")):
         cluster.bind("chief", role, AGENTS)
 
@@ -221,6 +263,7 @@ def test_an_admin_of_a_namespace_hands_vend_on_without_holding_it(cluster: Clust
         return cluster.call("POST", f"/apis/{RBAC}/v1/namespaces/{AGENTS}/rolebindings?dryRun=All", binding, user="chief")
 
     assert hand_on("rolevend-requester").ok
+    assert hand_on("rolevend-approver").ok
     assert hand_on("rolevend-breakglass").status == 403
 
 

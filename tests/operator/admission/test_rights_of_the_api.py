@@ -2,13 +2,15 @@
 
 import pytest
 
+from rolevend.kinds import KINDS
 from rolevend.kube.election import LEASE
 from tests.support.installed import AGENTS, API, ELSEWHERE, SYSTEM, Cluster
 from tests.support.rendered import SECRET_NAMES
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
-KINDS = ("accesspolicies", "agents", "dataplatforms", "guardrails", "identityproviders", "tagbindings", "userattributes", "vendedroles")
+WRITES = {"vendedroles": ({"create", "delete"}, {"patch"}), "accessrequests": ({"create"}, {"update"})}
+"""Where agents are: of the objects, and of their status."""
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
 
@@ -42,13 +44,14 @@ def test_it_is_really_refused_the_programmers_login(cluster: Cluster):
         assert cluster.call("GET", f"/api/v1/namespaces/{SYSTEM}/{path}", user=API).status == 403
 
 
-@pytest.mark.parametrize("plural", KINDS)
-def test_it_reads_every_kind_everywhere_and_writes_vended_roles_alone_where_agents_are(cluster: Cluster, plural: str):
-    assert verbs(cluster, plural, group=GROUP) == {"get", "list", "watch"}
+@pytest.mark.parametrize("plural", [kind.plural for kind in KINDS])
+def test_it_reads_all_but_votes_everywhere_and_writes_roles_and_requests_alone_where_agents_are(cluster: Cluster, plural: str):
+    reads = {"get", "list", "watch"} if plural != "accessdecisions" else set()
+    assert verbs(cluster, plural, group=GROUP) == reads
     assert verbs(cluster, f"{plural}/status", group=GROUP) == set()
-    here = {"create", "delete"} if plural == "vendedroles" else set()
-    assert verbs(cluster, plural, AGENTS, group=GROUP) == {"get", "list", "watch"} | here
-    assert verbs(cluster, f"{plural}/status", AGENTS, group=GROUP) == ({"patch"} if here else set())
+    here, status = WRITES.get(plural, (set(), set()))
+    assert verbs(cluster, plural, AGENTS, group=GROUP) == reads | here
+    assert verbs(cluster, f"{plural}/status", AGENTS, group=GROUP) == status
 
 
 @pytest.mark.parametrize("namespace", [SYSTEM, ELSEWHERE, ""])
@@ -61,6 +64,8 @@ def test_it_vends_where_agents_are_and_nowhere_else(cluster: Cluster, namespace:
     ("verb", "resource", "group"),
     [
         ("breakglass", "vendedroles", GROUP),
+        ("approve", "accesspolicies", GROUP),
+        ("approve-as-robot", "accesspolicies", GROUP),
         ("create", "pods", ""),
         ("create", "serviceaccounts/token", ""),
         ("impersonate", "users", ""),

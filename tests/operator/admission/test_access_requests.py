@@ -1,0 +1,199 @@
+"""Who may ask for an offer, and what the API may write down of that."""
+
+import pytest
+
+from tests.support.installed import AGENTS, API, ELSEWHERE, OPERATOR, Answer, Body, Cluster, path_of
+from tests.support.manifests import MISSING, changed, valid
+
+STAMP = "rolevend.dev/requested-by"
+ASK = {"apiGroups": ["rolevend.dev"], "resources": ["accessrequests"], "verbs": ["create", "patch", "get"]}
+VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": ["finbot"], "verbs": ["vend"]}
+USE = {"roleUid": "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c", "roleName": "ask", "at": "2030-01-01T12:00:00Z"}
+OTHER_USE = USE | {"roleUid": "0d1e2f3a-1f2d-4c3b-8a59-6f1c0a9e4b5c"}
+APPROVAL = {
+    "decidedAt": "2030-01-01T11:00:00Z",
+    "claimUntil": "2030-01-01T12:00:00Z",
+    "expirationSeconds": 600,
+    "rule": "small",
+}
+
+
+def asked(name: str, **metadata: object) -> Body:
+    body = valid("AccessRequest", name)
+    body["metadata"] |= metadata
+    return body
+
+
+def by_the_api(name: str) -> Body:
+    return changed(changed(asked(name), "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
+
+
+class TestTheRequester:
+    def test_it_needs_the_verb_vend_on_the_agent(self, cluster: Cluster):
+        asker = cluster.service_account("asks-without", ASK)
+
+        refused = cluster.create(asked("unwanted"), user=asker)
+
+        assert refused.status == 403
+        assert f"spec.agentRef.name: {asker} may not vend for Agent finbot" in refused.message
+
+    def test_with_it_the_request_is_let_in_and_says_who_asked(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", ASK, VEND)
+
+        metadata = cluster.create(asked("wanted", annotations={STAMP: "system:admin"}), user=finbot).body["metadata"]
+
+        assert metadata["annotations"][STAMP] == finbot
+        assert "finalizers" not in metadata
+
+    def test_the_charts_role_for_requesters_has_it(self, cluster: Cluster):
+        cluster.bind("asker", "rolevend-requester", AGENTS)
+
+        created = cluster.create(asked("asked-by-role"), user="asker")
+
+        assert created.ok, created.message
+        assert cluster.delete(asked("asked-by-role"), user="asker").ok
+
+    @pytest.mark.parametrize("forged", ["system:admin", None])
+    def test_nobody_changes_who_asked(self, cluster: Cluster, forged: str | None):
+        finbot = cluster.service_account("finbot", ASK, VEND)
+        request = asked(f"kept-{str(forged)[:4].lower()}")
+        assert cluster.create(request, user=finbot).ok
+
+        refused = cluster.patch(request, {"metadata": {"annotations": {STAMP: forged}}}, user=finbot)
+
+        assert refused.status == 403
+        assert STAMP in refused.message
+
+    def test_a_request_that_git_would_repeat_is_refused(self, cluster: Cluster):
+        tracked = asked("from-git", annotations={"argocd.argoproj.io/tracking-id": "app"})
+
+        assert "a VendedRole or AccessRequest that Argo CD or Flux tracks" in cluster.create(tracked, dry_run=True).message
+
+    def test_nobody_approves_by_the_status(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", ASK, VEND)
+        request = asked("self-approved")
+        assert cluster.create(request, user=finbot).ok
+        approved = {"status": {"state": "Approved", "approval": APPROVAL}}
+
+        cluster.bind("approver", "rolevend-approver", AGENTS)
+        for user in (finbot, "approver"):
+            assert cluster.patch(request, approved, user=user, subresource="status").status == 403
+        created = cluster.create({**asked("born-approved"), **approved}, user=finbot)
+        assert "state" not in created.body["status"]
+        assert cluster.patch(request, approved, user=OPERATOR, subresource="status").ok, "the operator does"
+
+    @pytest.mark.parametrize("user", ["the-agent", None], ids=["agent", "administrator"])
+    def test_response_and_words_of_the_user_are_for_the_api_alone(self, cluster: Cluster, user: str | None):
+        asker = cluster.service_account("finbot", ASK, VEND) if user else None
+
+        delivery = cluster.create(by_the_api("response"), user=asker, dry_run=True)
+        words = cluster.create(changed(asked("words"), "spec.justification.writtenBy", "User"), user=asker, dry_run=True)
+
+        assert (delivery.status, words.status) == (403, 403)
+        assert "spec.delivery: Response is for the API alone" in delivery.message
+        assert "spec.justification.writtenBy: User is for the API alone, on whose page the user writes; write Agent" in words.message
+
+
+class TestTheApi:
+    def test_it_asks_for_every_agent_in_words_of_the_user_too(self, cluster: Cluster):
+        request = changed(by_the_api("in-words"), "spec.agentRef.name", "otherbot")
+
+        created = cluster.create(changed(request, "spec.justification.writtenBy", "User"), user=API)
+
+        assert created.ok, created.message
+        assert STAMP not in created.body["metadata"].get("annotations", {})
+
+    def test_it_makes_no_other_and_none_elsewhere(self, cluster: Cluster):
+        refused = cluster.create(asked("secret"), user=API)
+
+        assert refused.status == 403
+        assert "spec.delivery: the API makes AccessRequests with delivery Response" in refused.message
+        assert cluster.create(changed(by_the_api("abroad"), "metadata.namespace", ELSEWHERE), user=API).status == 403
+
+    def test_it_writes_the_proof_of_the_user_once(self, cluster: Cluster):
+        request = opened(cluster, "proven")
+
+        assert written(cluster, request, {"user": {"handle": "ANNA", "proof": "Token"}}).ok
+        refused = written(cluster, request, {"user": {"handle": "BERT", "proof": "Token"}})
+
+        assert refused.status == 403
+        assert "status.user: the proof of the user is written once" in refused.message
+
+    def test_it_records_one_use_after_the_other_and_takes_none_away(self, cluster: Cluster):
+        request = approved(cluster, "used")
+
+        assert written(cluster, request, {"uses": [USE], "state": "Used"}).ok
+        assert written(cluster, request, {"uses": [USE, OTHER_USE], "state": "Spent"}).ok
+        for uses in ([], [OTHER_USE], [USE | {"roleName": "other"}, OTHER_USE]):
+            refused = written(cluster, request, {"uses": uses})
+            assert refused.status == 403
+            assert "status.uses: the API adds one use at a time" in refused.message
+
+    def test_it_records_no_two_uses_at_once_and_none_of_what_nobody_approved(self, cluster: Cluster):
+        request = approved(cluster, "twice")
+        pending = opened(cluster, "undecided")
+
+        assert "adds one use at a time" in written(cluster, request, {"uses": [USE, OTHER_USE]}).message
+        assert "to an approved AccessRequest" in written(cluster, pending, {"uses": [USE]}).message
+
+    @pytest.mark.parametrize(
+        "status",
+        [{"state": "Approved"}, {"approval": APPROVAL}, {"state": "Used", "uses": [USE]}, {"state": "Denied"}],
+        ids=lambda status: "-".join(status),
+    )
+    def test_it_decides_nothing(self, cluster: Cluster, status: Body):
+        request = opened(cluster, f"undecided-{'-'.join(status).lower()}-{status.get('state', 'none').lower()}")
+
+        refused = written(cluster, request, status)
+
+        assert refused.status == 403
+        assert "status: the operator alone decides on an AccessRequest" in refused.message
+
+    def test_it_does_not_make_an_approval_longer(self, cluster: Cluster):
+        request = approved(cluster, "longer")
+
+        refused = written(cluster, request, {"approval": APPROVAL | {"expirationSeconds": 86400}})
+
+        assert "the operator alone decides" in refused.message
+
+    def test_it_writes_no_status_of_a_request_that_an_agent_made(self, cluster: Cluster):
+        finbot = cluster.service_account("finbot", ASK, VEND)
+        request = asked("of-an-agent")
+        assert cluster.create(request, user=finbot).ok
+
+        refused = written(cluster, request, {"user": {"handle": "ANNA", "proof": "Token"}})
+
+        assert refused.status == 403
+        assert "with delivery Response, and of no other" in refused.message
+
+    def test_a_use_and_a_revocation_that_meet_are_one_after_the_other(self, cluster: Cluster):
+        request = approved(cluster, "revoked")
+        stale = cluster.read(request).body
+        assert cluster.patch(request, {"status": {"state": "Revoked"}}, user=OPERATOR, subresource="status").ok
+        stale["status"] |= {"uses": [USE], "state": "Used"}
+
+        late = cluster.call("PUT", f"{path_of(request, 'revoked')}/status", stale, user=API)
+
+        assert late.status == 409
+        assert cluster.read(request).body["status"]["state"] == "Revoked"
+
+
+def opened(cluster: Cluster, name: str) -> Body:
+    request = by_the_api(name)
+    created = cluster.create(request, user=API)
+    assert created.ok, created.message
+    return request
+
+
+def approved(cluster: Cluster, name: str) -> Body:
+    request = opened(cluster, name)
+    decided = cluster.patch(request, {"status": {"state": "Approved", "approval": APPROVAL}}, user=OPERATOR, subresource="status")
+    assert decided.ok, decided.message
+    return request
+
+
+def written(cluster: Cluster, request: Body, status: Body) -> Answer:
+    """What the API server answers to the API, which writes these members of the status."""
+    stored = cluster.read(request).body
+    stored["status"] |= status
+    return cluster.call("PUT", f"{path_of(request, request['metadata']['name'])}/status", stored, user=API)
