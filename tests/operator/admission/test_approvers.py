@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from rolevend.app.approvals.ballot import decision_name
+from rolevend.cli import cli
+from rolevend.errors import RolevendError
 from tests.support.installed import AGENTS, ELSEWHERE, Body, Cluster
 from tests.support.manifests import changed, offer, valid
 from tests.support.waiting import eventually
@@ -42,6 +45,12 @@ def people(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[s
             cluster.bind(user, "rolevend-viewer", namespace)
     folder = tmp_path_factory.mktemp("people")
     return {user: cluster.environment(user, folder) for user in (ALICE, BOB, EVE)}
+
+
+class Ran(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Approvals:
@@ -85,11 +94,13 @@ class Approvals:
     def count(self, vote: Body, *, counts: bool, message: str) -> None:
         assert self.cluster.patch(vote, {"status": {"counted": counts, "message": message}}, subresource="status").ok
 
-    def run(self, user: str, *words: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "rolevend", *words]
-        return subprocess.run(
-            command, env=self.people[user], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
-        )
+    def run(self, user: str, *words: str) -> Ran:
+        """In this process, which is faster; `main` prints an error as one line."""
+        done = CliRunner().invoke(cli, words, env={"KUBECONFIG": self.people[user]["KUBECONFIG"]})
+        if isinstance(done.exception, RolevendError):
+            return Ran(1, done.stdout, f"{done.stderr}rolevend: {done.exception}\n")
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return Ran(done.exit_code, done.stdout, done.stderr)
 
     def start(self, user: str, *words: str, **streams: Any) -> "subprocess.Popen[str]":
         environment = {**self.people[user], "PYTHONUNBUFFERED": "1"}
@@ -162,7 +173,6 @@ def test_a_list_is_of_one_namespace_or_of_all_and_of_some_states(approvals: Appr
     refused = approvals.run(ALICE, "requests", "-A")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "cannot list resource" in refused.stderr
-    assert "Traceback" not in refused.stderr
 
 
 def test_the_details_have_all_that_an_approver_judges_by(approvals: Approvals):
@@ -296,7 +306,6 @@ def test_a_person_without_the_right_hears_what_it_takes(approvals: Approvals):
 
     assert done.returncode == 1
     assert f"you may not decide on the offer {OFFERS}/{approvals.name}, which needs the verbs create on accessdecisions" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_the_message_of_admission_is_shown_to_a_person_who_may_create_decisions_but_not_on_this_offer(approvals: Approvals):
