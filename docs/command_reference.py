@@ -1,6 +1,7 @@
 """The page docs/reference/cli.md, from the commands and their options."""
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import click
@@ -19,7 +20,7 @@ def page() -> Iterator[str]:
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield from ("", f"## {context.command_path}", "", "```text", command.get_usage(context).removeprefix("Usage: "), "```", "")
-    yield from inspect.cleandoc(command.help or "").replace("\b\n", "").splitlines()
+    yield from _examples(inspect.cleandoc(command.help or "")).replace("\b\n", "").splitlines()
     options = [each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden]
     yield ""
     yield from table(("Option", "Meaning"), ((_option_name(each, context), _option_meaning(each, context)) for each in options))
@@ -28,6 +29,15 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
             below = command.get_command(context, name)
             if below is not None:
                 yield from _command(below, click.Context(below, info_name=name, parent=context))
+
+
+def _examples(text: str) -> str:
+    """Return the help with its examples as a block of code."""
+    found = re.search(r"\x08\n(Examples?:)\n((?: {4}.+\n?)+)", text)
+    if found is None:
+        return text
+    lines = [f"$ {line.strip()}" for line in found[2].splitlines()]
+    return "\n".join([f"{text[: found.start()]}{found[1]}", "", "```console", *lines, "```", text[found.end() :]]).rstrip()
 
 
 def _option_name(option: click.Option, context: click.Context) -> str:

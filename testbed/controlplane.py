@@ -199,6 +199,11 @@ class ControlPlane:
         path = (directory or self.directory) / f"{namespace}.{name}.kubeconfig"
         return write_kubeconfig(path, self.server, f"{namespace}.{name}", Token(token), namespace=namespace)
 
+    def person_kubeconfig(self, name: str, directory: Path, *, namespace: str = "default") -> Path:
+        """Write a kubeconfig for a person of this user name, with a new client certificate. RBAC gives the person rights."""
+        proof = ClientCertificate(self._authority.issue(name))
+        return write_kubeconfig(directory / f"{name}.kubeconfig", self.server, name, proof, namespace=namespace)
+
     def service_account_token(
         self, namespace: str, name: str, *, audiences: Sequence[str] = (), expiration_seconds: int = _TOKEN_SECONDS
     ) -> str:

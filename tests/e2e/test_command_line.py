@@ -16,7 +16,14 @@ def run(code: str, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["platform", "plan", "--help"], ["policy", "check", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["platform", "plan", "--help"],
+        ["policy", "check", "--help"],
+        ["approve", "--help"],
+        ["requests", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_loads_nothing_that_it_does_not_need(arguments: list[str]) -> None:
@@ -37,6 +44,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
     ("words", "offered"),
     [
         ("rolevend ", {"audit", "crds", "operator", "platform", "policy", "receipt", "trace", "who"}),
+        ("rolevend requests --state P", {"Pending"}),
         ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
     ],
 )

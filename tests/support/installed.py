@@ -137,6 +137,10 @@ class Cluster:
         """Take from `user` what `bind` gave in the namespace."""
         self.kubectl("delete", "rolebinding", f"{user}.{role}", "--namespace", namespace)
 
+    def environment(self, user: str, directory: Path, *, namespace: str = AGENTS) -> dict[str, str]:
+        """Environment variables for a process of a person of this name."""
+        return self._control_plane.environment(self._control_plane.person_kubeconfig(user, directory, namespace=namespace))
+
     def may(self, user: str, verb: str, resource: str, *, namespace: str = "", name: str = "", group: str = "") -> bool:
         """What RBAC says. `resource` may have a subresource; an empty namespace means all of them."""
         plural, _, subresource = resource.partition("/")

@@ -5,6 +5,7 @@ import sys
 import click
 
 from rolevend import __version__
+from rolevend.cli.approvals import approve, deny, requests
 from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
 from rolevend.cli.mcp import mcp
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, mcp, crds, who, trace, drain, audit, receipt, platform, policy, explain):
+for command in (operator, api, mcp, crds, who, trace, drain, audit, receipt, platform, policy, explain, requests, approve, deny):
     cli.add_command(command)
 
 

@@ -51,6 +51,9 @@ def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUB
     return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)
 
 
+CONTEXT = click.option("--context", metavar="NAME", help="The context of the kubeconfig. Default: its current one.")
+
+
 def namespace(help_text: str = "The operator's namespace.") -> Option:
     return click.option("--namespace", envvar="ROLEVEND_NAMESPACE", default="rolevend-system", show_default=True, help=help_text)
 

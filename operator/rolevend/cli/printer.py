@@ -15,14 +15,31 @@ T = TypeVar("T")
 
 
 def show(output: str, value: Callable[[], object], **texts: Callable[[], str]) -> None:
-    """Print the text that the function named like the format returns; for `json` print the value, indented."""
-    click.echo(_json(value(), indent=2) if output == "json" else texts[output]())
+    """Print the text that the function named like the format returns; for `json` and `yaml` print the value, indented."""
+    match output:
+        case "json":
+            click.echo(_json(value(), indent=2))
+        case "yaml":
+            click.echo(yaml_text(value()), nl=False)
+        case _:
+            click.echo(texts[output]())
 
 
 def show_each(output: str, results: Iterable[T], text: Callable[[T], str]) -> None:
     """Print each result when it arrives: for `json` as an object on one line, otherwise as a text."""
     for result in results:
         click.echo(_json(result) if output == "json" else text(result))
+
+
+def show_item(output: str, value: object, text: str) -> None:
+    """Print one item of a stream: for `json` as an object on one line, for `yaml` as a document of its own."""
+    match output:
+        case "json":
+            click.echo(_json(value))
+        case "yaml":
+            click.echo(f"---\n{yaml_text(value)}", nl=False)
+        case _:
+            click.echo(text)
 
 
 def findings(problems: Iterable[str], notes: Iterable[str]) -> list[str]:
@@ -40,6 +57,13 @@ def exit_if(failed: object) -> None:
     """Exit with status 1 if the command did its work and found something wrong."""
     if failed:
         sys.exit(1)
+
+
+def yaml_text(value: object) -> str:
+    """Return a value of plain lists and dictionaries. Invisible characters in it are escaped."""
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, width=120)
 
 
 def _json(value: object, indent: int | None = None) -> str:

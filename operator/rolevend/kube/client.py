@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
+from rolevend.kube.kubeconfig import DEFAULT_NAMESPACE, current_context, namespace_of
 
 Body = dict[str, Any]
 """An object as the API server returns it."""
@@ -60,6 +61,7 @@ VALIDATING_POLICIES = ResourcePath("/apis/admissionregistration.k8s.io/v1", "val
 VALIDATING_BINDINGS = ResourcePath("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
 EVENTS = ResourcePath("/api/v1", "events")
 TOKEN_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews")
+SELF_SUBJECT_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "selfsubjectreviews")
 PODS = ResourcePath("/api/v1", "pods")
 DEPLOYMENTS = ResourcePath("/apis/apps/v1", "deployments")
 
@@ -83,14 +85,18 @@ class NotYetCollected(Unavailable):
 class KubeClient:
     """One API server, with the credentials of a kubeconfig or of the pod's ServiceAccount."""
 
-    def __init__(self, api: kubernetes_client.ApiClient, calls: int, request_seconds: float) -> None:
+    def __init__(self, api: kubernetes_client.ApiClient, calls: int, request_seconds: float, namespace: str = DEFAULT_NAMESPACE) -> None:
+        self.namespace = namespace
+        """The namespace of the kubeconfig's context."""
         self._api = api
         self._turns = asyncio.Semaphore(calls)
         self._request_seconds = request_seconds
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, *, calls: int = 32, request_seconds: float = 15.0) -> "KubeClient":
-        """Read the credentials, and send no request yet. `kubeconfig` None means the pod's ServiceAccount.
+    async def connect(
+        cls, kubeconfig: str | None, *, context: str | None = None, calls: int = 32, request_seconds: float = 15.0
+    ) -> "KubeClient":
+        """Read the credentials, and send no request yet. `kubeconfig` None means the pod's ServiceAccount, `context` None the current one.
 
         A list of files is read as kubectl reads KUBECONFIG: missing files are ignored, and the first file that sets a value wins. At most
         `calls` requests run at once. One that takes longer than `request_seconds` raises ClusterUnavailable and loses its connection.
@@ -101,13 +107,16 @@ class KubeClient:
         if kubeconfig is not None and not files:
             raise Rejected(f"no credentials for the Kubernetes API: there is no file {kubeconfig}; name one with --kubeconfig")
         configuration = kubernetes_client.Configuration()
+        namespace = DEFAULT_NAMESPACE
         try:
             if kubeconfig is None:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
             else:
+                context = context or current_context(files)
+                namespace = namespace_of(files, context)
                 await kubernetes_config.load_kube_config(
                     config_file=os.pathsep.join(map(str, files)),
-                    context=_current_context(files),
+                    context=context,
                     client_configuration=configuration,
                     persist_config=False,
                 )
@@ -121,7 +130,7 @@ class KubeClient:
         configuration.client_session_kwargs = {"trust_env": False}
         api = kubernetes_client.ApiClient(configuration)
         api.rest_client = _Connections(configuration)
-        return cls(api, calls, request_seconds)
+        return cls(api, calls, request_seconds, namespace)
 
     async def close(self) -> None:
         await self._api.close()
@@ -151,11 +160,11 @@ class KubeClient:
                 return
             query["continue"] = token
 
-    async def list(self, resource: ResourcePath) -> tuple[list[Body], str]:
-        """Return the objects of all namespaces, and the version to watch from."""
+    async def list(self, resource: ResourcePath, namespace: str | None = None) -> tuple[list[Body], str]:
+        """Return the objects of one namespace, or of all, and the version to watch from."""
         items: list[Body] = []
         version = ""
-        async for page in self.pages(resource):
+        async for page in self.pages(resource, namespace):
             items += page["items"]
             version = str(page["metadata"]["resourceVersion"])
         return items, version
@@ -183,14 +192,16 @@ class KubeClient:
         except (NotFound, ResourceConflict):
             return
 
-    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(
+        self, resource: ResourcePath, version: str, seconds: int, namespace: str | None = None
+    ) -> AsyncIterator[tuple[str, Body]]:
         """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`.
 
         Raises WatchExpired if `version` is too old, or if the server was silent for so long that the connection may be dead.
         """
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
         timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
-        response = await self._send("GET", resource.path(), query, timeout=timeout)
+        response = await self._send("GET", resource.path(namespace), query, timeout=timeout)
         try:
             async for line in response.content:
                 event = json.loads(line)
@@ -243,17 +254,6 @@ class KubeClient:
 class _Connections(RESTClientObject):
     def _create_connector(self) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT_SECONDS)
-
-
-def _current_context(files: Iterable[Path]) -> str | None:
-    """Return the context of the first file that names one, as kubectl does. The library takes the last."""
-    found = []
-    for file in files:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise kubernetes_config.ConfigException(f"{file} is no kubeconfig")
-        found.append(config.get("current-context"))
-    return next(filter(None, found), None)
 
 
 def _error_text(error: Exception) -> str:
