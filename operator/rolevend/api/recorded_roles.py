@@ -293,23 +293,26 @@ class RecordedRoles:
         return records
 
 
+_METADATA: Final = Metadata.model_construct(generation=1)
+_SPEC: Final = VendedRoleSpec.model_construct()
+_ROLE: Final = VendedRole.model_construct()
+
+
 def _constructed(grant: PlatformGrant, body: Body) -> VendedRole:
     """Return the role of `body` without its validation, for the fields that its status is built from."""
-    request, metadata = grant.request, body["metadata"]
-    return VendedRole.model_construct(
-        metadata=Metadata.model_construct(
-            name=request.name.name,
-            namespace=request.name.namespace,
-            uid=request.uid,
-            generation=1,
-            creation_timestamp=request.created_at,
-            annotations=metadata["annotations"],
-        ),
-        spec=VendedRoleSpec.model_construct(
-            agent_ref=AgentRef.model_construct(name=request.agent.name),
-            user=UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
-            delivery=request.delivery.value,
-            platform_refs=(PlatformRef.model_construct(name=request.platform),),
-            expiration_seconds=request.expiration_seconds,
-        ),
-    )
+    request = grant.request
+    metadata: Body = {
+        "name": request.name.name,
+        "namespace": request.name.namespace,
+        "uid": request.uid,
+        "creation_timestamp": request.created_at,
+        "annotations": body["metadata"]["annotations"],
+    }
+    spec: Body = {
+        "agent_ref": AgentRef.model_construct(name=request.agent.name),
+        "user": UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
+        "delivery": request.delivery.value,
+        "platform_refs": (PlatformRef.model_construct(name=request.platform),),
+        "expiration_seconds": request.expiration_seconds,
+    }
+    return _ROLE.model_copy(update={"metadata": _METADATA.model_copy(update=metadata), "spec": _SPEC.model_copy(update=spec)})
