@@ -107,7 +107,7 @@ class RecordedRoles:
         self._confirmations = confirmations
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
-        self._counted: dict[ObjectName, tuple[float, dict[PlatformName, int]]] = {}
+        self._counted: dict[tuple[ObjectName, PlatformName], tuple[float, int]] = {}
 
     async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
         """True if a database records the role: it may record new ones, the ledger is on, the role is on one platform, which keeps
@@ -223,29 +223,29 @@ class RecordedRoles:
             found += [parse(VendedRole, answered_body(each), unknown="ignore") for each in sealed]
         return found
 
-    async def count(self, agent: ObjectName) -> int:
-        """Return how many recorded roles the agent has, without those on platforms that do not answer."""
-        return sum((await self._counts(agent)).values())
+    async def count(self, agent: ObjectName, besides: PlatformName | None = None) -> int:
+        """Return how many recorded roles the agent has, without those on `besides` and on platforms that do not answer."""
+        answers = self._answers(lambda records: records.count(agent), besides=besides)
+        return sum([answer async for _, answer in answers if not isinstance(answer, RolevendError)])
 
     async def count_elsewhere(self, agent: ObjectName, platform: PlatformName) -> int:
         """Return how many recorded roles the agent has on other platforms, as of a second ago at most: the vend counts those on its own."""
-        known = self._counted.get(agent)
+        known = self._counted.get((agent, platform))
         if known is None or known[0] < time.monotonic() - _COUNTED_SECONDS:
             if len(self._counted) >= _MOST_COUNTED:
                 self._counted.clear()
-            counts = await self._counts(agent)
-            known = self._counted[agent] = time.monotonic(), counts
-        return sum(count for each, count in known[1].items() if each != platform)
-
-    async def _counts(self, agent: ObjectName) -> dict[PlatformName, int]:
-        answers = self._answers(lambda records: records.count(agent))
-        return {platform: answer async for platform, answer in answers if not isinstance(answer, RolevendError)}
+            count = await self.count(agent, besides=platform)
+            known = self._counted[agent, platform] = time.monotonic(), count
+        return known[1]
 
     async def _answers(
-        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patient_with: Container[PlatformName] = ()
+        self,
+        ask: Callable[[RecordsExecutor], Awaitable[_T]],
+        patient_with: Container[PlatformName] = (),
+        besides: PlatformName | None = None,
     ) -> AsyncGenerator[tuple[PlatformName, _T | RolevendError], None]:
-        """Ask all platforms that may record roles at once, and yield their answers as they come. A call waits for one that does not answer
-        for a moment only, unless it is one of `patient_with`."""
+        """Ask all platforms that may record roles, but for `besides`, at once, and yield their answers as they come. A call waits for one
+        that does not answer for a moment only, unless it is one of `patient_with`."""
 
         async def of(platform: PlatformName) -> tuple[PlatformName, _T | RolevendError]:
             try:
@@ -256,7 +256,7 @@ class RecordedRoles:
             except TimeoutError:
                 return platform, PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")
 
-        asked = [asyncio.create_task(of(name)) for name in self._recording()]
+        asked = [asyncio.create_task(of(name)) for name in self._recording() if name != besides]
         try:
             for answer in asyncio.as_completed(asked):
                 yield await answer
@@ -293,23 +293,26 @@ class RecordedRoles:
         return records
 
 
+_METADATA: Final = Metadata.model_construct(generation=1)
+_SPEC: Final = VendedRoleSpec.model_construct()
+_ROLE: Final = VendedRole.model_construct()
+
+
 def _constructed(grant: PlatformGrant, body: Body) -> VendedRole:
     """Return the role of `body` without its validation, for the fields that its status is built from."""
-    request, metadata = grant.request, body["metadata"]
-    return VendedRole.model_construct(
-        metadata=Metadata.model_construct(
-            name=request.name.name,
-            namespace=request.name.namespace,
-            uid=request.uid,
-            generation=1,
-            creation_timestamp=request.created_at,
-            annotations=metadata["annotations"],
-        ),
-        spec=VendedRoleSpec.model_construct(
-            agent_ref=AgentRef.model_construct(name=request.agent.name),
-            user=UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
-            delivery=request.delivery.value,
-            platform_refs=(PlatformRef.model_construct(name=request.platform),),
-            expiration_seconds=request.expiration_seconds,
-        ),
-    )
+    request = grant.request
+    metadata: Body = {
+        "name": request.name.name,
+        "namespace": request.name.namespace,
+        "uid": request.uid,
+        "creation_timestamp": request.created_at,
+        "annotations": body["metadata"]["annotations"],
+    }
+    spec: Body = {
+        "agent_ref": AgentRef.model_construct(name=request.agent.name),
+        "user": UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
+        "delivery": request.delivery.value,
+        "platform_refs": (PlatformRef.model_construct(name=request.platform),),
+        "expiration_seconds": request.expiration_seconds,
+    }
+    return _ROLE.model_copy(update={"metadata": _METADATA.model_copy(update=metadata), "spec": _SPEC.model_copy(update=spec)})

@@ -134,11 +134,13 @@ class RecordEnder:
         if known is None:
             return
         platform, recorded = known
-        if recorded.closed_at is None or is_retry:  # the reason may have been recorded since
+        is_older = recorded.closed_at is None or is_retry  # the reason may have been recorded since
+        if is_older:
             recorded = await self._newest(platform, recorded)
         body = vended_role_body(recorded)
         body["metadata"].setdefault("deletionTimestamp", timestamp_text(self._dropper.now()))
-        self.watcher.on_event(None, body)
+        if is_older:  # otherwise the follower passed it on
+            self.watcher.on_event(None, body)
         if recorded.dropped_at is not None:
             self._roles.record(uid).drops[platform] = _done(recorded)
         await self._dropper.drop(body, _LONGEST_DROP_SECONDS, is_retry=is_retry)
@@ -156,6 +158,11 @@ class RecordEnder:
             return before
         same = newest.lease == before.lease and newest.lease.record == before.lease.record
         return newest if same else _tampered(before, newest)
+
+
+def _has_same_lease(known: tuple[PlatformName, RecordedLease] | None, recorded: RecordedLease) -> bool:
+    """True if the seal over lease and record was verified before."""
+    return known is not None and (known[1].lease, known[1].lease.record) == (recorded.lease, recorded.lease.record)
 
 
 def _is_same(known: RecordedLease, recorded: RecordedLease) -> bool:
@@ -266,7 +273,7 @@ class RecordFollower:
         if recorded.reported or self._ends.is_over(name, recorded.lease.uid):
             return
         is_elsewhere = known is not None and known[0] != name  # the role that is followed under this uid is another one
-        if is_elsewhere or not self._verifier.is_valid(name, recorded):
+        if is_elsewhere or not (_has_same_lease(known, recorded) or self._verifier.is_valid(name, recorded)):
             if known is None or is_elsewhere:
                 self._ends.drop_unsealed(name, executor, recorded)
                 return

@@ -90,7 +90,7 @@ class RecordWriter(VendedRoleWriter):
 
     async def sessions_ended(self, uid: Uid, count: int) -> int:
         """The API may have ended the role at the same moment: the record counts the sessions of both."""
-        if (found := self._directory.get(uid)) is None:
+        if (found := self._directory.get(uid)) is None or found[1].dropped_at is not None:  # then they are in `count` already
             return count
         with contextlib.suppress(RolevendError):  # the role is gone, and its event says so in any case
             newest = await self._records(found[0]).find(uid)
