@@ -130,11 +130,13 @@ class Driver:
 
     records = None
     max_parallel_vends = None
-    prepares_slowly = False
 
     def __init__(self, database: Database, *, builds: bool) -> None:
         self._database = database
         self._builds = builds
+
+    def prepares_slowly(self, _credential: Credential) -> bool:
+        return False
 
     def is_built(self, profile: ProfileName) -> bool:
         return self._database.built is None or profile in self._database.built

@@ -132,16 +132,17 @@ class PlatformExecutor:
 
         return report
 
-    def credential(self, lease: Lease, randomness: Randomness) -> Credential:
-        return self._driver.credential(lease, randomness)
+    async def credential(self, lease: Lease, randomness: Randomness) -> Credential:
+        return await self._prepared(self._driver.credential(lease, randomness))
 
     async def vend(self, lease: Lease, credential: Credential) -> CreatedRole:
+        return await self._vend_queue.vend((lease, await self._prepared(credential)))
+
+    async def _prepared(self, credential: Credential) -> Credential:
         self._require_open()
-        if self._driver.prepares_slowly:
-            credential = await self._run(self._prepares, lambda: self._driver.prepare(credential))
-        else:
-            credential = self._driver.prepare(credential)
-        return await self._vend_queue.vend((lease, credential))
+        if self._driver.prepares_slowly(credential):
+            return await self._run(self._prepares, lambda: self._driver.prepare(credential))
+        return self._driver.prepare(credential)
 
     async def drop(self, ending: DropRequest, patience: float = 0.0) -> DropResult:
         """See queues.DropQueue.drop: the queue retries what fails."""

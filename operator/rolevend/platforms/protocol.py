@@ -365,9 +365,8 @@ class Platform(Protocol):
         """Return a new login for the lease's role. Pure: the caller stores it before the role exists."""
         ...
 
-    @property
-    def prepares_slowly(self) -> bool:
-        """True if `prepare` takes longer than a switch of threads."""
+    def prepares_slowly(self, credential: Credential) -> bool:
+        """True if `prepare` takes longer than a switch of threads for this credential."""
         ...
 
     def prepare(self, credential: Credential) -> Credential:

@@ -8,7 +8,7 @@ two steps, the next attempt completes them, or the end of the object undoes them
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
@@ -87,6 +87,7 @@ class _Attempt:
     failed: dict[PlatformName, RolevendError] = field(default_factory=dict)
     statuses: dict[PlatformName, Body] = field(default_factory=dict)
     """The status of each failed platform."""
+    credentials: dict[PlatformName, Credential] = field(default_factory=dict)
 
     @property
     def remaining(self) -> list[PlatformGrant]:
@@ -205,7 +206,8 @@ class Vender:
         missing = {each.platform for each in attempt.remaining if not attempt.executor(each).is_built(each.granted.profile)}
         await door.token.redeem(request, final=not missing)
         with timed(VendStep.RECORD):
-            await self._put_on_record(attempt, write_intent=bool(missing) or not door.created_object)
+            recording = self._put_on_record(attempt, write_intent=bool(missing) or not door.created_object)
+            await _all(recording, self._prepare_credentials(attempt))
         for grant in attempt.remaining:
             with attempt.on(grant), timed(VendStep.AWAIT_PROFILE) if grant.platform in missing else nullcontext():
                 await door.profiles.provide(grant.request, attempt.executor(grant), grant.granted.profile)
@@ -232,10 +234,7 @@ class Vender:
         elif status.role_name is not None or (name is not None and not write_intent):
             await self._record_grants(attempt)
         else:
-            results = await asyncio.gather(self._record_grants(attempt), self._write_intent(attempt, {}), return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
+            await _all(self._record_grants(attempt), self._write_intent(attempt, {}))
 
     async def _record_grants(self, attempt: _Attempt) -> dict[PlatformName, str | None]:
         """Record the grants and return the digests of the receipts."""
@@ -251,15 +250,20 @@ class Vender:
         if is_ending(await self.objects.write_status(request.name, request.uid, status)):
             raise RoleEnding(f"VendedRole {request.name} ends")
 
+    async def _prepare_credentials(self, attempt: _Attempt) -> None:
+        """Compute new credentials, and nothing else: that needs no event, and takes as long as writing one."""
+        for grant in attempt.remaining:
+            with attempt.on(grant):
+                attempt.credentials[grant.platform] = await attempt.executor(grant).credential(grant.granted.lease, self._randomness)
+
     async def _create(self, attempt: _Attempt) -> None:
         """Store all credentials, then create the roles, one after the other."""
-        credentials: dict[PlatformName, Credential] = {}
+        credentials = attempt.credentials
         with timed(VendStep.MAKE_ROLE):
             for grant in attempt.remaining:
                 with attempt.on(grant):
-                    lease = grant.granted.lease
-                    fresh = attempt.executor(grant).credential(lease, self._randomness)
-                    credentials[grant.platform] = await attempt.door.credentials.keep(grant.request, fresh, lease.expires_at)
+                    fresh, expires_at = credentials[grant.platform], grant.granted.lease.expires_at
+                    credentials[grant.platform] = await attempt.door.credentials.keep(grant.request, fresh, expires_at)
             for grant in attempt.remaining:
                 with attempt.on(grant, creating=True):
                     await self._create_on(attempt, grant, credentials[grant.platform])
@@ -304,3 +308,10 @@ class Vender:
     def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:
         for each in platforms:
             self._metrics.vend_seconds.labels(each, outcome).observe(time.perf_counter() - door.started)
+
+
+async def _all(*actions: Awaitable[object]) -> None:
+    """Run the actions concurrently until each has ended. Then raise the first error, if any."""
+    for result in await asyncio.gather(*actions, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

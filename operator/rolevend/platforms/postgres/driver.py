@@ -135,10 +135,10 @@ class PostgresPlatform:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
         return PasswordCredential(lease.role, Secret(password), self._agent_address)
 
-    @property
-    def prepares_slowly(self) -> bool:
-        """True if SCRAM takes longer than a switch of threads, as with PostgreSQL's default of 4,096 rounds."""
-        return self._limits.scram_iterations >= _SLOW_ITERATIONS
+    def prepares_slowly(self, credential: Credential) -> bool:
+        """True if SCRAM is yet to be computed, and takes longer than a switch of threads, as with PostgreSQL's default of 4,096 rounds."""
+        is_prepared = not isinstance(credential, PasswordCredential) or credential.verifier is not None
+        return not is_prepared and self._limits.scram_iterations >= _SLOW_ITERATIONS
 
     def prepare(self, credential: Credential) -> Credential:
         return prepared(credential, self._limits.scram_iterations) if isinstance(credential, PasswordCredential) else credential

@@ -157,8 +157,7 @@ class SnowflakePlatform:
             return KeyPairCredential(lease.role, lease.agent_user, None, self._account)
         return KeyPairCredential(lease.role, lease.role, self._keys.take(), self._account)
 
-    @property
-    def prepares_slowly(self) -> bool:
+    def prepares_slowly(self, credential: Credential) -> bool:  # noqa: ARG002
         return False
 
     def prepare(self, credential: Credential) -> Credential:
