@@ -17,7 +17,7 @@ from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName
 from rolevend.platforms.progress import BuildProgress
 from rolevend.roles.decision import PlatformGrant, RoleDecision
-from rolevend.roles.state import is_platform_active, may_exist_on, role_requests
+from rolevend.roles.state import is_platform_active, may_exist_on
 
 BUILDING: Final = "Building"
 """The reason of the condition Ready while the role's profile is being built."""
@@ -156,7 +156,7 @@ class StatusBuilder:
             became = abandoned_platform if may_exist_on(self.role, request.platform) else skipped_platform
             skipped[request.platform] = became(decision.reason, decision.message)
         before = {PlatformName(each.name): body(each) for each in self.role.status.platforms}
-        names = [request.platform for request in role_requests(self.role)]
+        names = [PlatformName(each.name) for each in self.role.spec.platform_refs]
         platforms = ({"name": name, **there.get(name, skipped.get(name, before.get(name, {"state": "Pending"})))} for name in names)
         return [{member: value for member, value in each.items() if value is not None} for each in platforms]
 
