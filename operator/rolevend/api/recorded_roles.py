@@ -28,9 +28,7 @@ from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Ledger, LedgerMode
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, parse
-from rolevend.kinds.shared import Metadata, PlatformRef, UserName
 from rolevend.kinds.text import timestamp_text
-from rolevend.kinds.vended_role import AgentRef, VendedRoleSpec
 from rolevend.kube.client import Body
 from rolevend.model import ObjectName, PlatformName
 from rolevend.plan import Lease, LeaseRecord
@@ -152,7 +150,8 @@ class RecordedRoles:
         if call.keyed and (there := await self._records(grant.platform).find(grant.request.uid)) is not None:
             return self._found(there, grant, call.digest)
         body["metadata"]["creationTimestamp"] = timestamp_text(grant.request.created_at)
-        role = _constructed(grant, body)
+        metadata = {**body["metadata"], "uid": grant.request.uid, "generation": 1}  # as Kubernetes would return them
+        role = parse(VendedRole, {**body, "metadata": metadata})
         role_decision = RoleDecision(((grant.request, grant.granted),))
         recorder = NewRecord(role, body, role_decision, call, self._objects, self._seal)
         return OpenedRole(role, (grant.request,), True, role_decision, recorder)
@@ -291,28 +290,3 @@ class RecordedRoles:
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {platform} keeps no records")
         return records
-
-
-_METADATA: Final = Metadata.model_construct(generation=1)
-_SPEC: Final = VendedRoleSpec.model_construct()
-_ROLE: Final = VendedRole.model_construct()
-
-
-def _constructed(grant: PlatformGrant, body: Body) -> VendedRole:
-    """Return the role of `body` without its validation, for the fields that its status is built from."""
-    request = grant.request
-    metadata: Body = {
-        "name": request.name.name,
-        "namespace": request.name.namespace,
-        "uid": request.uid,
-        "creation_timestamp": request.created_at,
-        "annotations": body["metadata"]["annotations"],
-    }
-    spec: Body = {
-        "agent_ref": AgentRef.model_construct(name=request.agent.name),
-        "user": UserName.model_construct(issuer=request.user.issuer, subject=request.user.subject),
-        "delivery": request.delivery.value,
-        "platform_refs": (PlatformRef.model_construct(name=request.platform),),
-        "expiration_seconds": request.expiration_seconds,
-    }
-    return _ROLE.model_copy(update={"metadata": _METADATA.model_copy(update=metadata), "spec": _SPEC.model_copy(update=spec)})

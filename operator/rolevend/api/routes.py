@@ -10,13 +10,14 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from rolevend import __version__
 from rolevend.api import responses
 from rolevend.api.authenticator import BEARER, Authenticator
 from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, plain
-from rolevend.api.middleware import Application, Message, Receive, Scope, Send, TooLong
+from rolevend.api.middleware import TooLong
 from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
 from rolevend.api.role_service import RoleService
@@ -176,34 +177,12 @@ def _add_error_handlers(app: FastAPI) -> None:
     handler(Misread, lambda error: error.problem)
     handler(HTTPException, lambda error: Problem(error.status_code, _CODES.get(error.status_code, "NotFound"), str(error.detail).lower()))
 
-    def fault(scope: Scope) -> Response:
-        return answered(Problem(500, "InternalError", "an unexpected error; the log of rolevend has the request id"), Request(scope))
+    async def fault(request: Request, _error: Exception) -> Response:
+        _log.exception("a call failed", extra={"request_id": request.state.request_id})
+        return answered(Problem(500, "InternalError", "an unexpected error; the log of rolevend has the request id"), request)
 
-    app.add_middleware(InternalErrors, answer=fault)
-
-
-class InternalErrors:
-    """Answers an unexpected error with the request id of its log line, and nothing else. Plain ASGI: the framework's own middleware
-    would hide a disconnected client from the calls."""
-
-    def __init__(self, app: Application, answer: Callable[[Scope], Response]) -> None:
-        self._app = app
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def begin(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, begin)
-        except Exception:
-            _log.exception("a call failed", extra={"request_id": scope["state"]["request_id"]})
-            if not begun:
-                await self._answer(scope)(scope, receive, send)
+    # Instead of FastAPI's own layers, which limit bodies and close files, and would raise an unexpected error again.
+    app.middleware_stack = ExceptionMiddleware(app.router, {**app.exception_handlers, Exception: fault})
 
 
 def _of_members(error: RequestValidationError) -> Problem:
