@@ -41,12 +41,12 @@ from bench.rounds import (
     Rounds,
     Turn,
     Turns,
-    compared,
     issued,
     merged,
     processor,
     processor_lines,
     revoked,
+    rounds_compared,
     shown,
     together,
     used,
@@ -283,9 +283,11 @@ class Beside:
         floor, what, (ours, theirs) = Measured(), f"c={clients}", turns
         at_once(floor, clients, self._bare.record, [""] * (_count(clients) // 2))
         self._floors[clients] = floor
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(clients), None if self._ledger else floor)
+        yield from rounds_compared(
+            "API", f"issue, {what}", issued(ours), issued(theirs), self._budget(clients), None if self._ledger else floor
+        )
         yield reported(f"  {RECORD}", str(floor))
-        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        yield from rounds_compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
         yield together("API", what, turns)
 
     def _least_revocation(self, ours: Sequence[Turn]) -> Line:
@@ -300,8 +302,8 @@ class Beside:
         ours, theirs = self._run(CHANGING, changing.running)
         changing.verify()
         floor = None if self._ledger else self._floors[CHANGING]
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(CHANGING), floor)
-        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        yield from rounds_compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(CHANGING), floor)
+        yield from rounds_compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
         times = (f"{used(processor(ours, part)) * 1e3:.2f}" for part in ("issuing", "revoking"))
         yield reported(f"  processor time of issue and revoke, {changing.changes} changes", f"{', '.join(times)} ms")
 
@@ -311,7 +313,7 @@ class Beside:
             ours, theirs = self._run(CHANGING, projections.running)
         finally:
             projections.close()
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), PROJECTING)
+        yield from rounds_compared("API", f"issue, {what}", issued(ours), issued(theirs), PROJECTING)
         late = projections.late
         yield reported("  from the answer to the projection: p50, p99", f"{ms(p50(late))}, {ms(percentile(late, 99))} of {len(late)}")
 
