@@ -94,17 +94,18 @@ class RecordedRoles:
         objects: VendedRoleWriter,
         seal: LeaseSeal,
         consent: ClusterConsent,
-        confirmations: Confirmations,
+        *,
+        records_new: bool = True,
     ) -> None:
-        """`consent` is the cluster's, which each call needs."""
-        self.records_new = True
-        """False: no database records a new role, whatever the ledger is. Recorded roles are still found and released."""
+        """`consent` is the cluster's, which each call needs. With `records_new` False no database records a new role, whatever the ledger
+        is. Recorded roles are still found and released."""
+        self._records_new = records_new
         self._snapshots = snapshots
         self._platforms = platforms
         self._objects = objects
         self._seal = seal
         self._consent = consent
-        self._confirmations = confirmations
+        self._confirmations = Confirmations(platforms)
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
         self._counted: dict[ObjectName, tuple[float, dict[PlatformName, int]]] = {}
@@ -112,7 +113,7 @@ class RecordedRoles:
     async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
         """True if a database records the role: it may record new ones, the ledger is on, the role is on one platform, which keeps
         records, and its profile is built. The operator builds the others, for an object."""
-        if not self.records_new or ledger.mode is not LedgerMode.ENABLED or len(grants) != 1:
+        if not self._records_new or ledger.mode is not LedgerMode.ENABLED or len(grants) != 1:
             return False
         executor = self._executor(grants[0].platform)
         if executor is None or executor.records is None:
@@ -191,6 +192,10 @@ class RecordedRoles:
             with contextlib.suppress(RolevendError, TimeoutError):
                 async with asyncio.timeout(MAX_UNDO_SECONDS):
                     await executor.drop(DropRequest(lease.role, request.uid, EndReason.REVOKED))
+
+    async def close(self) -> None:
+        """Write the confirmations that wait."""
+        await self._confirmations.close()
 
     async def named(self, name: ObjectName) -> tuple[PlatformName, RecordedLease] | None:
         """Return the recorded role of this name, also if it ended, and its platform. Raises PlatformUnavailable if a database that may
