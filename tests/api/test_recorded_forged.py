@@ -75,6 +75,34 @@ def test_a_role_that_the_vendors_login_made_is_dropped_and_disturbs_no_other(rec
     assert trail.ends(role)[0]["ended"] == "Orphaned"
 
 
+@pytest.mark.parametrize("kind", ["no record", "no record, under the uid of a live role", "wrong seal"])
+def test_a_role_without_a_seal_and_without_an_object_is_dropped_at_once_and_those_with_an_object_stay(recorder: Caller, kind: str):
+    """With the sweep of production, which takes up to two minutes."""
+    site = recorder.proven.site
+    genuine = recorder.vended()
+    row = lease(recorder, genuine)
+    site.operator.stop()
+    site.start_operator({"SWEEP_SECONDS": "60", "ORPHAN_GRACE_SECONDS": "60"})
+    try:
+        asked = recorder.proven.ask(recorder.proven.token()).ready()
+        record, changed = FORGERIES[kind]
+
+        forged = forge(recorder, row, None if record is None else record_of(row, **record), **changed)
+
+        eventually(forged.is_gone, within=30)
+        print(f"{kind}: lived {forged.lived():.2f} s")
+        assert forged.lived() < 10
+        is_followed(recorder)
+        assert asked.rows("SELECT count(*) FROM people")
+        assert reads(recorder, genuine)
+        asked.delete()
+        asked.gone()
+        recorder.release(genuine)
+    finally:
+        site.operator.stop()
+        site.start_operator()
+
+
 def test_forged_rows_of_the_time_before_it_started_keep_the_operator_from_nothing(recorder: Caller):
     site = recorder.proven.site
     genuine = recorder.vended()

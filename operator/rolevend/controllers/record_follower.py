@@ -95,6 +95,7 @@ class RecordFollower:
             self._observer.on_listed(name)
             if drains:
                 await self._drain.advance(platform, page, records)
+            await self._observer.look_for_strays(name, executor, records, page.cursor)
         except RolevendError as error:
             _log.warning("cannot read the recorded roles: %s", error, extra={"platform": name})
         except Exception:  # a bug must not end the loop

@@ -9,6 +9,7 @@ from rolevend.controllers.stray_dropper import StrayDropper
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
+from rolevend.platform_runtime.records import RecordsExecutor
 from rolevend.platforms.protocol import RecordedLease
 from rolevend.roles.record_writer import RecordDirectory
 from rolevend.roles.recorded import vended_role_body
@@ -55,6 +56,10 @@ class RecordObserver:
         elif recorded.confirmed:
             self._projector.show(recorded)
 
+    async def look_for_strays(self, name: PlatformName, executor: PlatformExecutor, records: RecordsExecutor, cursor: str) -> None:
+        """See `StrayDropper.look`."""
+        await self._strays.look(name, executor, records, cursor)
+
     def on_listed(self, name: PlatformName) -> None:
         """All records of the platform were read."""
         if name not in self._directory.listed:
@@ -65,7 +70,7 @@ class RecordObserver:
         """End a role that nobody who has the key recorded."""
         lease = recorded.lease
         if recorded.dropped_at is None:
-            self._strays.drop(name, executor, lease.role, lease.uid)
+            self._strays.drop_unsealed(name, executor, lease.role, lease.uid)
         else:
             _log.error("a recorded role has no valid seal, and is gone", extra={"role": lease.role, "platform": name})
             self._ends.forget(name, lease.uid)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.plan import TokenUse
-from rolevend.platforms.protocol import EndReason, RecordedLease, RecordPage, Records
+from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, RecordPage, Records
 
 T = TypeVar("T")
 
@@ -27,6 +27,9 @@ class RecordsExecutor:
 
     async def changed(self, since: str | None) -> RecordPage:
         return await self._run(self._background, lambda: self._records.changed(since))
+
+    async def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        return await self._run(self._background, lambda: self._records.unrecorded(since))
 
     async def find(self, uid: Uid) -> RecordedLease | None:
         return await self._run(self._calls, lambda: self._records.find(uid))

@@ -277,6 +277,11 @@ class Records(Protocol):
         """
         ...
 
+    def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        """Return the live roles without a record that were vended since the cursor of `changed`, or with None all of them. A role may be
+        returned twice, and none that was committed before the call is left out."""
+        ...
+
     def find(self, uid: Uid) -> RecordedLease | None: ...
 
     def named(self, name: ObjectName) -> RecordedLease | None:

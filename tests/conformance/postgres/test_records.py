@@ -17,7 +17,7 @@ from rolevend.errors import InvalidInput, Overtaken, PlatformBusy, TokenUsed, To
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Lease, LeaseRecord, Profile, RoleLimits, TokenUse
 from rolevend.platforms.postgres import PostgresPlatform, install, plan
-from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, Platform
+from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, LiveRole, Platform
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, moved, own, profile, refused, shape
 from tests.support.tiers import by_tier
 from tests.support.waiting import eventually
@@ -105,11 +105,13 @@ def test_a_lease_without_a_record_is_no_record(bench: PostgresBench, people: Pro
     plain = lease(people)
     vended(bench.platform, plain)
     records = bench.platform.records
+    version = f"SELECT changed FROM rolevend.lease WHERE uid = '{plain.uid}'"
+    vended_in = bench.value(version)
     assert uids(bench.platform) == []
     assert (records.find(plain.uid), list(records.of(plain.agent)), records.confirm([plain.uid])) == (None, [], frozenset())
     assert not records.end(plain.uid, EndReason.REVOKED, "me", "why")
     dropped(bench.platform, plain)
-    assert bench.value(f"SELECT changed IS NULL FROM rolevend.lease WHERE uid = '{plain.uid}'")
+    assert bench.value(version) == vended_in
 
 
 CHANGES = {
@@ -686,6 +688,49 @@ def test_a_malformed_record_is_refused_alone(bench: PostgresBench, people: Profi
     refusal, made = answers(bench.platform, [bad, good])
     assert isinstance(refusal.error, InvalidInput)
     assert made.error is None
+
+
+class TestUnrecorded:
+    def test_a_live_role_without_a_record_is_returned_once_and_one_with_a_record_never(self, bench: PostgresBench, people: Profile):
+        records, plain, other = bench.platform.records, lease(people), lease(people)
+        vended(bench.platform, plain)
+        cursor = records.changed(None).cursor
+        vended(bench.platform, other)
+        vended(bench.platform, recorded(people))
+
+        (found,) = records.unrecorded(cursor)
+
+        assert found == LiveRole(other.role, other.uid, other.expires_at, False)
+        assert sorted(each.uid for each in records.unrecorded(None)) == sorted([plain.uid, other.uid])
+        cursor = records.changed(cursor).cursor
+        dropped(bench.platform, other)
+        assert list(records.unrecorded(cursor)) == []
+        assert [each.uid for each in records.unrecorded(None)] == [plain.uid]
+
+    def test_a_role_whose_transaction_is_committed_late_is_not_missed(self, bench: PostgresBench, people: Profile):
+        records, like, late = bench.platform.records, lease(people), lease(people)
+        vended(bench.platform, like)
+        arguments = "cluster_id, %L, profile, %L, expires_at, agent, issuer, subject, attrs".replace("%L", "'{}'")
+        verifier = bench.value(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{like.role}'")
+        slow = bench.login_of(bench.vendor)
+        vend = f"rolevend.vend('{late.role}', {arguments.format(late.uid, verifier)})"
+        slow.run(f"BEGIN; SELECT {vend} FROM rolevend.lease WHERE role = '{like.role}'")
+        page = records.changed(None)
+        bench.run("SELECT pg_current_xact_id()")  # later, and committed
+        page = records.changed(page.cursor)
+
+        slow.run("COMMIT")
+
+        assert [each.uid for each in records.unrecorded(page.cursor)] == [late.uid]
+
+    def test_a_cursor_of_another_server_counts_as_none_and_roles_are_the_clusters_own(self, bench: PostgresBench, people: Profile):
+        plain = lease(people)
+        vended(bench.platform, plain)
+
+        (found,) = bench.platform.records.unrecorded("4000000000000:4000000000009:")
+
+        assert found.uid == plain.uid
+        assert list(bench.platform_of(OTHER_CLUSTER).records.unrecorded(None)) == []
 
 
 def test_a_vend_that_waits_for_a_token_is_told_to_come_again(bench: PostgresBench, people: Profile):

@@ -13,7 +13,7 @@ from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.plan import TokenUse
 from rolevend.platform_runtime.executor import LOOKERS, PlatformExecutor
 from rolevend.platform_runtime.records import RECORDERS, RecordsExecutor
-from rolevend.platforms.protocol import EndReason, Platform, RecordedLease, RecordPage, ServerFacts
+from rolevend.platforms.protocol import EndReason, LiveRole, Platform, RecordedLease, RecordPage, ServerFacts
 
 PATIENCE = 10.0
 TOKEN = TokenUse("0" * 64, datetime(2026, 1, 1, tzinfo=UTC))
@@ -31,6 +31,10 @@ class Records:
     def changed(self, since: str | None) -> RecordPage:
         self.calls.append(("changed", since))
         return RecordPage((), "next")
+
+    def unrecorded(self, since: str | None) -> list[LiveRole]:
+        self.calls.append(("unrecorded", since))
+        return []
 
     def find(self, uid: Uid) -> RecordedLease | None:
         self.calls.append(("find", uid))

@@ -13,17 +13,17 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.plan import Lease, LeaseRecord, RoleLimits, TokenUse
 from rolevend.platforms.postgres.connections import Connection, PostgresPool
 from rolevend.platforms.postgres.sql_files import query
-from rolevend.platforms.protocol import EndReason, RecordedLease, RecordPage
+from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, RecordPage
 
 CHUNK = 1000
 """The maximum batch of `rolevend.confirm` and `rolevend.report_ends`."""
 
 _UNREPORTED = sql.SQL(" AND l.reported_at IS NULL ORDER BY l.role")
-_CHANGED = sql.SQL(
-    " AND l.reported_at IS NULL"
+_SINCE = sql.SQL(
     " AND l.changed >= pg_snapshot_xmin(%(since)s::pg_snapshot) AND NOT pg_visible_in_snapshot(l.changed, %(since)s::pg_snapshot)"
     " ORDER BY l.changed, l.role"
 )
+_CHANGED = sql.SQL(" AND l.reported_at IS NULL") + _SINCE
 _OF_UID = sql.SQL(" AND l.uid = %(uid)s")
 _OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.issued_at DESC, l.role DESC LIMIT 1")
 _OF_AGENT = sql.SQL(
@@ -42,6 +42,10 @@ _HOLDER = "SELECT holder FROM rolevend.used_token WHERE cluster_id = %(cluster)s
 _COLLECT = "SELECT rolevend.collect_tokens(%(cluster)s)"
 _PAGES: Final = {
     is_first: _PAGE.format(query("records_cursor"), query("record") + which) for is_first, which in ((True, _UNREPORTED), (False, _CHANGED))
+}
+_UNRECORDED: Final = {
+    is_first: _PAGE.format(query("records_cursor"), query("unrecorded") + which)
+    for is_first, which in ((True, sql.SQL("")), (False, _SINCE))
 }
 _IMPOSSIBLE: Final = -1
 """A limit that no lease has, so that a seal over it is not valid."""
@@ -66,6 +70,12 @@ class PostgresRecords:
         if rows[0]["is_known"] is False:
             return self.changed(None)
         return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
+
+    def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        rows = self._rows(_UNRECORDED[since is None], since=since)
+        if rows[0]["is_known"] is False:
+            return self.unrecorded(None)
+        return [LiveRole(RoleName(row["role"]), Uid(row["uid"]), row["expires_at"], False) for row in rows if row["role"] is not None]
 
     def find(self, uid: Uid) -> RecordedLease | None:
         return next(iter(self._read(_OF_UID, uid=uid)), None)
