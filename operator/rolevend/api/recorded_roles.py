@@ -7,8 +7,9 @@ makes when it vends. Until the answer was sent and confirmed, the operator ends 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from rolevend.api.cluster_consent import ClusterConsent
@@ -47,7 +48,12 @@ from rolevend.roles.state import role_requests
 
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LONGEST_ANSWER_SECONDS: Final = 3.0
+_LONGEST_LOOK_SECONDS: Final = 8.0
+"""For a platform of the call itself. Less than the time of a call."""
 _COUNTED_SECONDS: Final = 1.0
+_SILENT_SECONDS: Final = 10.0
+"""For how long a platform that did not answer in time is waited for briefly only, where its answer is not essential."""
+_BRIEF_SECONDS: Final = 0.2
 _MOST_PLACES: Final = 10_000
 _MOST_COUNTED: Final = 10_000
 
@@ -109,6 +115,7 @@ class RecordedRoles:
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
         self._counted: dict[ObjectName, tuple[float, dict[PlatformName, int]]] = {}
+        self._silent_until: dict[PlatformName, float] = {}
 
     async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
         """True if a database records the role: it may record new ones, the ledger is on, the role is on one platform, which keeps
@@ -129,7 +136,7 @@ class RecordedRoles:
         profiles now, or None. `requests` are those of all platforms of the call. Raises Problem if an earlier call was for other platforms,
         and PlatformUnavailable if one of these does not answer."""
         first, place = requests[0], None
-        asked = {each.platform for each in requests}
+        asked = {each.platform: _LONGEST_LOOK_SECONDS for each in requests}
         async with contextlib.aclosing(self._answers(lambda records: records.named(first.name), asked)) as answers:
             async for platform, answer in answers:
                 if isinstance(answer, RolevendError):
@@ -150,13 +157,21 @@ class RecordedRoles:
         self._places[grant.request.name] = grant.platform
         body = body_of(grants, call.digest)
         await self._consent.require(grant.request.agent, body)
-        if call.keyed and (there := await self._records(grant.platform).find(grant.request.uid)) is not None:
+        if call.keyed and (there := await self._earlier(grant.request)) is not None:
             return self._found(there, grant, call.digest)
         body["metadata"]["creationTimestamp"] = timestamp_text(grant.request.created_at)
         role = _constructed(grant, body)
         role_decision = RoleDecision(((grant.request, grant.granted),))
         recorder = NewRecord(role, body, role_decision, call, self._objects, self._seal)
         return OpenedRole(role, (grant.request,), True, role_decision, recorder)
+
+    async def _earlier(self, request: Request) -> RecordedLease | None:
+        """Return the record of an earlier call with the key. Raises PlatformUnavailable if the platform hangs."""
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK_SECONDS):
+                return await self._records(request.platform).find(request.uid)
+        except TimeoutError as error:
+            raise _silent(request.platform) from error
 
     def _found(self, there: RecordedLease, grant: PlatformGrant, digest: str) -> OpenedRole:
         lease, name = there.lease, grant.request.name
@@ -243,23 +258,26 @@ class RecordedRoles:
         return sum(count for each, count in known[1].items() if each != platform)
 
     async def _counts(self, agent: ObjectName) -> dict[PlatformName, int]:
-        answers = self._answers(lambda records: records.count(agent))
+        silent = {platform: _BRIEF_SECONDS for platform, until in self._silent_until.items() if time.monotonic() < until}
+        answers = self._answers(lambda records: records.count(agent), silent)
         return {platform: answer async for platform, answer in answers if not isinstance(answer, RolevendError)}
 
     async def _answers(
-        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patient_with: Container[PlatformName] = ()
+        self, ask: Callable[[RecordsExecutor], Awaitable[_T]], patience: Mapping[PlatformName, float] = MappingProxyType({})
     ) -> AsyncGenerator[tuple[PlatformName, _T | RolevendError], None]:
         """Ask all platforms that may record roles at once, and yield their answers as they come. A call waits for one that does not answer
-        for a moment only, unless it is one of `patient_with`."""
+        for as many seconds as `patience` says, or for a moment."""
 
         async def of(platform: PlatformName) -> tuple[PlatformName, _T | RolevendError]:
             try:
-                async with asyncio.timeout(None if platform in patient_with else _LONGEST_ANSWER_SECONDS):
+                async with asyncio.timeout(patience.get(platform, _LONGEST_ANSWER_SECONDS)):
                     return platform, await ask(self._records(platform))
             except RolevendError as error:
                 return platform, error
             except TimeoutError:
-                return platform, PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")
+                if patience.get(platform) != _BRIEF_SECONDS:
+                    self._silent_until[platform] = time.monotonic() + _SILENT_SECONDS
+                return platform, _silent(platform)
 
         asked = [asyncio.create_task(of(name)) for name in self._recording()]
         try:
@@ -296,6 +314,10 @@ class RecordedRoles:
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {platform} keeps no records")
         return records
+
+
+def _silent(platform: PlatformName) -> PlatformUnavailable:
+    return PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")
 
 
 def _constructed(grant: PlatformGrant, body: Body) -> VendedRole:
