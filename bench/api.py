@@ -134,10 +134,10 @@ class Api:
             self._tokens.put(self._token())
 
     def issue(self, label: str) -> Body:  # noqa: ARG002
-        return self._call("POST", _ROLES, self._wanted(self._tokens.get_nowait()), 201)
+        return self.call("POST", _ROLES, self._wanted(self._tokens.get_nowait()), 201)
 
     def revoke(self, lease: Body) -> None:
-        self._call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
+        self.call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
 
     def revoke_all(self, leases: list[Body]) -> None:
         at_once(Measured(), 8, self.revoke, leases)
@@ -154,7 +154,7 @@ class Api:
     def _wanted(self, token: str) -> Body:
         return {"userToken": token, "platforms": [WAREHOUSE]}
 
-    def _call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
+    def call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection(*self._where, timeout=_LONGEST)
         connection: http.client.HTTPConnection = self._local.connection

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rolevend.controllers.record_drain import RecordDrain
@@ -14,6 +14,7 @@ from rolevend.model import PlatformName
 from rolevend.platform_runtime.executor import PlatformExecutor
 from rolevend.platform_runtime.records import RecordsExecutor
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
+from rolevend.platforms.protocol import RecordPage
 from rolevend.roles.protocols import Snapshots
 from rolevend.roles.record_writer import RecordDirectory
 
@@ -24,7 +25,7 @@ _YIELD_EVERY: Final = 50
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cursor:
     executor: PlatformExecutor
     version: str
@@ -81,24 +82,33 @@ class RecordFollower:
             drains = self._drain.needs_listing(platform)
             if drains or cursor is None or cursor.executor is not executor or now - cursor.listed_at >= _LISTED_EVERY_SECONDS:
                 page = await records.changed(None)
-                self._cursors[name] = _Cursor(executor, page.cursor, now)
+                cursor = _Cursor(executor, page.cursor, now)
             else:
                 page = await records.changed(cursor.version)
-                cursor.version = page.cursor
-            for count, recorded in enumerate(page.leases, start=1):
-                try:
-                    self._observer.observe(name, executor, recorded)
-                except Exception:  # a bug, or a row by hand: the others are handled
-                    _log.exception("cannot follow a recorded role", extra={"platform": name, "uid": recorded.lease.uid})
-                if count % _YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+                cursor = replace(cursor, version=page.cursor)
+            listed = list(page.leases) if drains else []
+            await self._observe(name, executor, page)
+            while page.rest is not None:
+                page = await records.changed(None, page.rest)
+                listed += page.leases if drains else ()
+                await self._observe(name, executor, page)
+            self._cursors[name] = cursor  # none was left out: what failed is read again
             self._observer.on_listed(name)
             if drains:
-                await self._drain.advance(platform, page, records)
-            await self._observer.look_for_strays(name, executor, records, page.cursor)
+                await self._drain.advance(platform, listed, records)
+            await self._observer.look_for_strays(name, executor, records, cursor.version)
         except RolevendError as error:
             _log.warning("cannot read the recorded roles: %s", error, extra={"platform": name})
         except Exception:  # a bug must not end the loop
             _log.exception("cannot read the recorded roles", extra={"platform": name})
         finally:
             self._busy.discard(name)
+
+    async def _observe(self, name: PlatformName, executor: PlatformExecutor, page: RecordPage) -> None:
+        for count, recorded in enumerate(page.leases, start=1):
+            try:
+                self._observer.observe(name, executor, recorded)
+            except Exception:  # a bug, or a row by hand: the others are handled
+                _log.exception("cannot follow a recorded role", extra={"platform": name, "uid": recorded.lease.uid})
+            if count % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.plan import TokenUse
 from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, RecordPage, Records
 
@@ -25,8 +25,8 @@ class RecordsExecutor:
         self._calls = ThreadPoolExecutor(RECORDERS, thread_name_prefix=f"{name}-record")
         self._background = ThreadPoolExecutor(RECORDERS, thread_name_prefix=f"{name}-records")
 
-    async def changed(self, since: str | None) -> RecordPage:
-        return await self._run(self._background, lambda: self._records.changed(since))
+    async def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        return await self._run(self._background, lambda: self._records.changed(since, after))
 
     async def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
         return await self._run(self._background, lambda: self._records.unrecorded(since))

@@ -265,15 +265,17 @@ class RecordPage:
     leases: tuple[RecordedLease, ...]
     cursor: str
     """For the next call of `changed`."""
+    rest: RoleName | None = None
+    """There are more records: pass it to `changed`, which then returns the next ones. None: these were the last."""
 
 
 class Records(Protocol):
     """The records of a platform that keeps leases in transactions. Synchronous and thread-safe, as the driver. Only this cluster's."""
 
-    def changed(self, since: str | None) -> RecordPage:
-        """Return the records that changed since the cursor, or with None all of them, without those whose end is reported. A record may be
-        returned twice, and none that was committed before the call is left out. A cursor that the platform did not give, such as that of a
-        lost server, counts as None.
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        """Return the records that changed since the cursor, or with None all of them in pages, without those whose end is reported. One
+        may be returned twice, and none that was committed before the call is left out. A cursor that the platform did not give, such as
+        that of a lost server, counts as None. With `after` it is the next page; the cursor of the first page is the one for later calls.
         """
         ...
 

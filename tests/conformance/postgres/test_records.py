@@ -17,6 +17,7 @@ from rolevend.errors import InvalidInput, Overtaken, PlatformBusy, TokenUsed, To
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Lease, LeaseRecord, Profile, RoleLimits, TokenUse
 from rolevend.platforms.postgres import PostgresPlatform, install, plan
+from rolevend.platforms.postgres.records import PAGE
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, LiveRole, Platform
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, moved, own, profile, refused, shape
 from tests.support.tiers import by_tier
@@ -70,7 +71,12 @@ def dropped(platform: Platform, *leases: Lease, reason: EndReason = EndReason.RE
 
 
 def uids(platform: PostgresPlatform, since: str | None = None) -> list[Uid]:
-    return sorted(each.lease.uid for each in platform.records.changed(since).leases)
+    page = platform.records.changed(since)
+    found = [each.lease.uid for each in page.leases]
+    while page.rest is not None:
+        page = platform.records.changed(None, page.rest)
+        found += [each.lease.uid for each in page.leases]
+    return sorted(found)
 
 
 def count(bench: PostgresBench, table: str) -> int:
@@ -445,6 +451,27 @@ class TestChanges:
         page = bench.platform.records.changed("4000000000000:4000000000009:")
         assert [each.lease.uid for each in page.leases] == [given.uid]
         assert bench.platform.records.changed(page.cursor).leases == ()
+
+    def test_all_records_are_returned_in_pages_and_changes_meanwhile_by_the_cursor_of_the_first(
+        self, bench: PostgresBench, people: Profile
+    ):
+        given = [recorded(people) for _ in range(PAGE + 1)]
+        for start in range(0, len(given), 60):
+            assert {each.error for each in answers(bench.platform, given[start : start + 60])} == {None}
+        records = bench.platform.records
+        first = records.changed(None)
+        assert (len(first.leases), first.rest) == (PAGE, first.leases[-1].lease.role)
+        new = recorded(people)
+        vended(bench.platform, new)
+        changed = first.leases[0].lease
+        records.confirm([changed.uid])
+
+        second = records.changed(None, first.rest)
+
+        found = {each.lease.uid for each in (*first.leases, *second.leases)}
+        assert second.rest is None
+        assert found | {new.uid} == {each.uid for each in (*given, new)}
+        assert sorted(each.lease.uid for each in records.changed(first.cursor).leases) == sorted([changed.uid, new.uid])
 
     def test_records_are_the_clusters_own(self, bench: PostgresBench, people: Profile):
         given = recorded(people)

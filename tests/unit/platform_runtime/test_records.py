@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from rolevend.errors import PlatformUnavailable
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.plan import TokenUse
 from rolevend.platform_runtime.executor import LOOKERS, PlatformExecutor
 from rolevend.platform_runtime.records import RECORDERS, RecordsExecutor
@@ -28,8 +28,8 @@ class Records:
         self.calls: list[object] = []
         self.finish = threading.Event()
 
-    def changed(self, since: str | None) -> RecordPage:
-        self.calls.append(("changed", since))
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        self.calls.append(("changed", since, after))
         return RecordPage((), "next")
 
     def unrecorded(self, since: str | None) -> list[LiveRole]:
@@ -107,6 +107,7 @@ async def test_each_call_reaches_the_driver_and_its_answer_the_caller():
     executor = executor_of(driver)
     records = records_of(executor)
     assert await records.changed("since") == RecordPage((), "next")
+    assert await records.unrecorded("since") == []
     assert (await records.find(UID), await records.named(AGENT), await records.of(AGENT)) == (None, None, [])
     assert await records.confirm([UID]) == {UID}
     assert await records.end(UID, EndReason.REVOKED, "me", "why", "7") is True
@@ -114,7 +115,8 @@ async def test_each_call_reaches_the_driver_and_its_answer_the_caller():
     assert (await records.take(TOKEN, "me"), await records.holder(TOKEN.digest), await records.collect()) == (True, "me", 3)
     await executor.close()
     assert kept.calls == [
-        ("changed", "since"),
+        ("changed", "since", None),
+        ("unrecorded", "since"),
         ("find", UID),
         ("named", AGENT),
         ("of", AGENT),

@@ -18,7 +18,10 @@ from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, Reco
 CHUNK = 1000
 """The maximum batch of `rolevend.confirm` and `rolevend.report_ends`."""
 
-_UNREPORTED = sql.SQL(" AND l.reported_at IS NULL ORDER BY l.role")
+PAGE = 500
+"""The maximum of records in one answer, if all are read: it bounds the memory of a listing."""
+
+_UNREPORTED = sql.SQL(" AND l.reported_at IS NULL AND l.role > %(after)s::name ORDER BY l.role LIMIT {}").format(PAGE)
 _SINCE = sql.SQL(
     " AND l.changed >= pg_snapshot_xmin(%(since)s::pg_snapshot) AND NOT pg_visible_in_snapshot(l.changed, %(since)s::pg_snapshot)"
     " ORDER BY l.changed, l.role"
@@ -63,13 +66,15 @@ class PostgresRecords:
         self._cluster = cluster
         self._where = where
 
-    def changed(self, since: str | None) -> RecordPage:
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
         """See the protocol. The cursor is a snapshot of the server, so that a transaction that commits late is returned then, and each
         change once. A cursor that is not of this server's past, such as that of a lost server, counts as None."""
-        rows = self._rows(_PAGES[since is None], since=since)
+        rows = self._rows(_PAGES[since is None], since=since, after=after or "")
         if rows[0]["is_known"] is False:
             return self.changed(None)
-        return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
+        leases = tuple(self._recorded(row) for row in rows if row["role"] is not None)
+        rest = max(each.lease.role for each in leases) if since is None and len(leases) == PAGE else None
+        return RecordPage(leases, rows[0]["cursor"], rest)
 
     def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
         rows = self._rows(_UNRECORDED[since is None], since=since)
