@@ -103,6 +103,26 @@ def test_a_role_without_a_seal_and_without_an_object_is_dropped_at_once_and_thos
         site.start_operator()
 
 
+def test_forged_rows_with_the_name_of_a_role_hide_it_not_from_its_agent(recorder: Caller, doors: Doors):
+    site = recorder.proven.site
+    roles = [recorder.vended() for _ in range(2)]
+    rows = [lease(recorder, each) for each in roles]
+    site.operator.stop()  # or the forged ones are gone before they are asked for
+    forged = [forge(recorder, row, record_of(row, name=row["record_name"])) for row in rows for _ in range(3)]
+    assert not any(each.is_gone() for each in forged)
+
+    for role, door in zip(roles, (doors.first, doors.second), strict=True):
+        there = Caller(recorder.proven, door)
+        assert there.call("GET", f"/v1/vended-roles/{role['id']}").json()["roleName"] == role["roleName"]
+        assert there.release(role).status_code == 204
+        assert not reads(recorder, role)
+        assert there.release(role).status_code == 404
+
+    site.start_operator()
+    eventually(lambda: not living(recorder), within=30)
+    is_followed(recorder)
+
+
 def test_forged_rows_of_the_time_before_it_started_keep_the_operator_from_nothing(recorder: Caller):
     site = recorder.proven.site
     genuine = recorder.vended()

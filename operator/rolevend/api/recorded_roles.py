@@ -142,9 +142,9 @@ class RecordedRoles:
                 if isinstance(answer, RolevendError):
                     if platform in asked:
                         raise answer
-                elif answer is not None and self._seal.is_valid(answer.lease, platform):
-                    is_same = platform in asked and answer.lease.uid == first.uid
-                    if not is_same and answer.dropped_at is None:
+                elif (found := self._genuine(platform, answer)) is not None:
+                    is_same = platform in asked and found.lease.uid == first.uid
+                    if not is_same and found.dropped_at is None:
                         raise key_conflict(ANOTHER_BODY)
                     place = platform if is_same else place
         return place
@@ -216,8 +216,8 @@ class RecordedRoles:
         """Return the recorded role of this name, also if it ended, and its platform. Raises PlatformUnavailable if a database that may
         have it does not answer."""
         if (here := self._places.get(name)) is not None:
-            found = await self._records(here).named(name)
-            if found is not None and self._seal.is_valid(found.lease, here):
+            found = self._genuine(here, await self._records(here).named(name))
+            if found is not None:
                 return here, found
         missing: RolevendError | None = None
         ended = None
@@ -225,13 +225,17 @@ class RecordedRoles:
             async for platform, answer in answers:
                 if isinstance(answer, RolevendError):
                     missing = answer
-                elif answer is not None and self._seal.is_valid(answer.lease, platform):
-                    if answer.dropped_at is None:
-                        return platform, answer
-                    ended = platform, answer
+                elif (found := self._genuine(platform, answer)) is not None:
+                    if found.dropped_at is None:
+                        return platform, found
+                    ended = platform, found
         if missing is not None and ended is None:
             raise missing
         return ended
+
+    def _genuine(self, platform: PlatformName, named: Sequence[RecordedLease]) -> RecordedLease | None:
+        """Return the first record with a valid seal: a forged one of the same name hides no role."""
+        return next((each for each in named if self._seal.is_valid(each.lease, platform)), None)
 
     async def of(self, agent: ObjectName) -> list[VendedRole]:
         """Return the recorded roles of the agent that are not gone."""

@@ -34,7 +34,7 @@ class RecordsExecutor:
     async def find(self, uid: Uid) -> RecordedLease | None:
         return await self._run(self._calls, lambda: self._records.find(uid))
 
-    async def named(self, name: ObjectName) -> RecordedLease | None:
+    async def named(self, name: ObjectName) -> Sequence[RecordedLease]:
         return await self._run(self._calls, lambda: self._records.named(name))
 
     async def of(self, agent: ObjectName) -> Sequence[RecordedLease]:

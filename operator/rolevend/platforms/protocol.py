@@ -286,8 +286,9 @@ class Records(Protocol):
 
     def find(self, uid: Uid) -> RecordedLease | None: ...
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
-        """Return the newest record with this name, also of a role that ended."""
+    def named(self, name: ObjectName) -> Sequence[RecordedLease]:
+        """Return the records with this name, also of roles that ended: a hundred at most, live roles first, and the newest of each first.
+        More than one is there if somebody forged the others."""
         ...
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:

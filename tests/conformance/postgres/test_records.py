@@ -17,7 +17,7 @@ from rolevend.errors import InvalidInput, Overtaken, PlatformBusy, TokenUsed, To
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Lease, LeaseRecord, Profile, RoleLimits, TokenUse
 from rolevend.platforms.postgres import PostgresPlatform, install, plan
-from rolevend.platforms.postgres.records import PAGE
+from rolevend.platforms.postgres.records import MOST_NAMED, PAGE
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, LiveRole, Platform
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, moved, own, profile, refused, shape
 from tests.support.tiers import by_tier
@@ -483,19 +483,31 @@ class TestChanges:
 
 
 class TestReading:
-    def test_by_name_the_newest_is_found_also_if_it_ended(self, bench: PostgresBench, people: Profile):
+    def test_by_name_live_ones_are_found_first_then_those_that_ended_and_the_newest_first(self, bench: PostgresBench, people: Profile):
         name = ObjectName("agents", "key-1")
-        assert bench.platform.records.named(name) is None
-        first, second = recorded(people, name=name), recorded(people, name=name)
+
+        def named() -> list[Uid]:
+            return [each.lease.uid for each in bench.platform.records.named(name)]
+
+        assert named() == []
+        first, second, third, fourth = (recorded(people, name=name) for _ in range(4))
         vended(bench.platform, first)
-        dropped(bench.platform, first)
-        found = bench.platform.records.named(name)
-        assert found is not None
-        assert found.lease.uid == first.uid
+        assert named() == [first.uid]
         vended(bench.platform, second)
-        found = bench.platform.records.named(name)
-        assert found is not None
-        assert found.lease.uid == second.uid
+        vended(bench.platform, third)
+        for each in (third, second):
+            dropped(bench.platform, each)
+        assert named() == [first.uid, third.uid, second.uid]
+        vended(bench.platform, fourth)
+        vended(bench.platform, recorded(people))
+        assert named() == [fourth.uid, first.uid, third.uid, second.uid]
+
+    def test_no_more_of_one_name_than_a_maximum_are_found(self, bench: PostgresBench, people: Profile):
+        name = ObjectName("agents", "key-1")
+        given = [recorded(people, name=name) for _ in range(MOST_NAMED + 1)]
+        for start in range(0, len(given), 60):
+            assert {each.error for each in answers(bench.platform, given[start : start + 60])} == {None}
+        assert len(bench.platform.records.named(name)) == MOST_NAMED
 
     def test_of_an_agent_those_that_are_not_gone_are_listed_by_name(self, bench: PostgresBench, people: Profile):
         names = [ObjectName("agents", name) for name in ("b", "a", "c", "d")]

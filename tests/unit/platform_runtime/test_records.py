@@ -40,9 +40,9 @@ class Records:
         self.calls.append(("find", uid))
         return None
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
+    def named(self, name: ObjectName) -> list[RecordedLease]:
         self.calls.append(("named", name))
-        return None
+        return []
 
     def of(self, agent: ObjectName) -> list[RecordedLease]:
         self.calls.append(("of", agent))
@@ -108,7 +108,7 @@ async def test_each_call_reaches_the_driver_and_its_answer_the_caller():
     records = records_of(executor)
     assert await records.changed("since") == RecordPage((), "next")
     assert await records.unrecorded("since") == []
-    assert (await records.find(UID), await records.named(AGENT), await records.of(AGENT)) == (None, None, [])
+    assert (await records.find(UID), await records.named(AGENT), await records.of(AGENT)) == (None, [], [])
     assert await records.confirm([UID]) == {UID}
     assert await records.end(UID, EndReason.REVOKED, "me", "why", "7") is True
     await records.reported([UID])

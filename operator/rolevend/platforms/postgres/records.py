@@ -18,6 +18,8 @@ from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, Reco
 CHUNK = 1000
 """The maximum batch of `rolevend.confirm` and `rolevend.report_ends`."""
 
+MOST_NAMED = 100
+"""The maximum of records of one name in one answer."""
 PAGE = 500
 """The maximum of records in one answer, if all are read: it bounds the memory of a listing."""
 
@@ -28,7 +30,9 @@ _SINCE = sql.SQL(
 )
 _CHANGED = sql.SQL(" AND l.reported_at IS NULL") + _SINCE
 _OF_UID = sql.SQL(" AND l.uid = %(uid)s")
-_OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.issued_at DESC, l.role DESC LIMIT 1")
+_OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.dropped_at IS NOT NULL, l.issued_at DESC, l.role DESC LIMIT {}").format(
+    MOST_NAMED
+)
 _OF_AGENT = sql.SQL(
     ' AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE "C", l.role'
 )
@@ -85,8 +89,8 @@ class PostgresRecords:
     def find(self, uid: Uid) -> RecordedLease | None:
         return next(iter(self._read(_OF_UID, uid=uid)), None)
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
-        return next(iter(self._read(_OF_NAME, name=str(name))), None)
+    def named(self, name: ObjectName) -> Sequence[RecordedLease]:
+        return self._read(_OF_NAME, name=str(name))
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
         return self._read(_OF_AGENT, agent=str(agent))
@@ -119,7 +123,7 @@ class PostgresRecords:
         ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
         return int(deleted)
 
-    def _read(self, which: sql.SQL, **parameters: Any) -> Sequence[RecordedLease]:
+    def _read(self, which: sql.SQL | sql.Composed, **parameters: Any) -> Sequence[RecordedLease]:
         return [self._recorded(row) for row in self._rows(query("record") + which, **parameters)]
 
     def _rows(self, statement: sql.Composed, **parameters: Any) -> list[dict[str, Any]]:
