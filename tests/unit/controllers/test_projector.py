@@ -61,6 +61,7 @@ class Cluster:
     seconds: float = 0.0
     """How long it takes to create an object."""
     writing: set[str] = field(default_factory=set)
+    most_at_once: int = 0
     deleted: list[str] = field(default_factory=list)
 
     async def create(self, body: Body, namespace: str) -> Body:
@@ -72,6 +73,7 @@ class Cluster:
         self.begun.append(asyncio.get_running_loop().time())
         assert name not in self.writing
         self.writing.add(name)
+        self.most_at_once = max(self.most_at_once, len(self.writing))
         await asyncio.sleep(self.seconds)
         self.writing.remove(name)
         self.shown.append(name)
@@ -199,8 +201,8 @@ async def test_the_rate_does_not_depend_on_how_long_the_api_server_takes_and_is_
     async with running(showing):
         await until(lambda: len(cluster.statuses) == count)
 
-    lasted = cluster.begun[-1] - cluster.begun[0]
-    assert (count - 1) / per_second - 0.01 <= lasted < 2 * count / per_second
+    assert 1 < cluster.most_at_once <= 4
+    assert cluster.begun[-1] - cluster.begun[0] > count / per_second / 2  # a busy machine delays the first one
 
 
 async def test_one_role_has_one_write_at_a_time_and_none_is_forgotten():
