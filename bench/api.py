@@ -110,8 +110,10 @@ class Api:
 
     name = "API"
 
-    def __init__(self, proven: Proven, api: ApiProcess) -> None:
+    def __init__(self, proven: Proven, api: ApiProcess, lifetime: int | None = None) -> None:
+        """`lifetime` of a role in seconds; None: the default."""
         self._proven = proven
+        self._lifetime = {} if lifetime is None else {"expirationSeconds": lifetime}
         self.log = api.log
         address = urlsplit(api.url)
         self._where = str(address.hostname), int(address.port or 0)
@@ -152,7 +154,7 @@ class Api:
         return self._proven.token(f"user-{next(self._users)}", seconds=7200)
 
     def _wanted(self, token: str) -> Body:
-        return {"userToken": token, "platforms": [WAREHOUSE]}
+        return {"userToken": token, "platforms": [WAREHOUSE], **self._lifetime}
 
     def call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
         if not hasattr(self._local, "connection"):

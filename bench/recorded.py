@@ -30,6 +30,8 @@ CLIENTS = 8
 SHOWN_PER_SECOND = 100
 """More than in production, so that all roles are shown while they live."""
 PATIENCE = 900.0
+LIFETIME = 3600
+"""Seconds: longer than the measurement."""
 API = {"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15"}
 
 
@@ -52,7 +54,7 @@ class Recorded:
         proven = Proven(Tenant(self._site)).ready_to_ask()
         self._start_api()
         try:
-            ours = Api(proven, self._api)
+            ours = Api(proven, self._api, LIFETIME)
             ours.warm()
             yield from self._memory(0, "")
             live = self._size.live
