@@ -24,6 +24,7 @@ PARTS = (
     "bench.ending",
     "bench.narrowing",
     "bench.scale",
+    "bench.recorded",
     "bench.soak",
 )
 """Those that take seconds first."""

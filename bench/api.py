@@ -41,12 +41,12 @@ from bench.rounds import (
     Rounds,
     Turn,
     Turns,
-    compared,
     issued,
     merged,
     processor,
     processor_lines,
     revoked,
+    rounds_compared,
     shown,
     together,
     used,
@@ -110,8 +110,10 @@ class Api:
 
     name = "API"
 
-    def __init__(self, proven: Proven, api: ApiProcess) -> None:
+    def __init__(self, proven: Proven, api: ApiProcess, lifetime: int | None = None) -> None:
+        """`lifetime` of a role in seconds; None: the default."""
         self._proven = proven
+        self._lifetime = {} if lifetime is None else {"expirationSeconds": lifetime}
         self.log = api.log
         address = urlsplit(api.url)
         self._where = str(address.hostname), int(address.port or 0)
@@ -134,10 +136,10 @@ class Api:
             self._tokens.put(self._token())
 
     def issue(self, label: str) -> Body:  # noqa: ARG002
-        return self._call("POST", _ROLES, self._wanted(self._tokens.get_nowait()), 201)
+        return self.call("POST", _ROLES, self._wanted(self._tokens.get_nowait()), 201)
 
     def revoke(self, lease: Body) -> None:
-        self._call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
+        self.call("DELETE", f"{_ROLES}/{lease['id']}", None, 204)
 
     def revoke_all(self, leases: list[Body]) -> None:
         at_once(Measured(), 8, self.revoke, leases)
@@ -152,9 +154,9 @@ class Api:
         return self._proven.token(f"user-{next(self._users)}", seconds=7200)
 
     def _wanted(self, token: str) -> Body:
-        return {"userToken": token, "platforms": [WAREHOUSE]}
+        return {"userToken": token, "platforms": [WAREHOUSE], **self._lifetime}
 
-    def _call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
+    def call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection(*self._where, timeout=_LONGEST)
         connection: http.client.HTTPConnection = self._local.connection
@@ -283,9 +285,11 @@ class Beside:
         floor, what, (ours, theirs) = Measured(), f"c={clients}", turns
         at_once(floor, clients, self._bare.record, [""] * (_count(clients) // 2))
         self._floors[clients] = floor
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(clients), None if self._ledger else floor)
+        yield from rounds_compared(
+            "API", f"issue, {what}", issued(ours), issued(theirs), self._budget(clients), None if self._ledger else floor
+        )
         yield reported(f"  {RECORD}", str(floor))
-        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        yield from rounds_compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
         yield together("API", what, turns)
 
     def _least_revocation(self, ours: Sequence[Turn]) -> Line:
@@ -300,8 +304,8 @@ class Beside:
         ours, theirs = self._run(CHANGING, changing.running)
         changing.verify()
         floor = None if self._ledger else self._floors[CHANGING]
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(CHANGING), floor)
-        yield from compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
+        yield from rounds_compared("API", f"issue, {what}", issued(ours), issued(theirs), self._budget(CHANGING), floor)
+        yield from rounds_compared("API", f"revoke, {what}", revoked(ours), revoked(theirs))
         times = (f"{used(processor(ours, part)) * 1e3:.2f}" for part in ("issuing", "revoking"))
         yield reported(f"  processor time of issue and revoke, {changing.changes} changes", f"{', '.join(times)} ms")
 
@@ -311,7 +315,7 @@ class Beside:
             ours, theirs = self._run(CHANGING, projections.running)
         finally:
             projections.close()
-        yield from compared("API", f"issue, {what}", issued(ours), issued(theirs), PROJECTING)
+        yield from rounds_compared("API", f"issue, {what}", issued(ours), issued(theirs), PROJECTING)
         late = projections.late
         yield reported("  from the answer to the projection: p50, p99", f"{ms(p50(late))}, {ms(percentile(late, 99))} of {len(late)}")
 

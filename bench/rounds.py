@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
-from bench.lines import Line, ms, p50, percentile, quick, reported
+from bench.lines import Line, ms, p50, percentile, reported
 from bench.load import Load, Requests, Sent
-from bench.openbao import AGAINST, Budget, Measured, against
+from bench.openbao import Budget, Measured, against, compared
 from bench.processes import Processes, spent
 
 CLIENT = "client"
@@ -115,21 +115,12 @@ def ratios(ours: Sequence[Sent], theirs: Sequence[Sent]) -> tuple[float, float, 
     return rate, middle, worst
 
 
-def compared(
+def rounds_compared(
     name: str, what: str, ours: Sequence[Sent], theirs: Sequence[Sent], budget: Budget | None = None, floor: Measured | None = None
 ) -> Iterator[Line]:
-    """`floor` is the record in Kubernetes, alone. A budget that it does not meet is judged with a ledger."""
-    yield reported(f"{name}, {what}: rate, p50, p99", shown(ours))
-    yield reported(f"  {THEIRS}, {what}", shown(theirs))
-    found = ratios(ours, theirs)
-    measured = "rate {:.2f}x, p50 {:.2f}x, p99 {:.2f}x".format(*found)
-    if budget is None:
-        yield reported(AGAINST, measured)
-        return
-    line = Line(AGAINST, measured, budget.text, budget.holds(*found)).judged_if(not quick())
-    if line.within is False and floor is not None and not budget.holds(*against(floor, merged(theirs))):
-        line = replace(line, budget=f"reported; judged with a ledger: {budget.text}", within=None)
-    yield line
+    """`floor` is the record in Kubernetes, alone: a budget that it does not meet is not reachable without a ledger."""
+    reachable = budget is None or floor is None or budget.holds(*against(floor, merged(theirs)))
+    yield from compared(name, what, (shown(ours), shown(theirs)), ratios(ours, theirs), budget, reachable=reachable)
 
 
 def together(name: str, what: str, turns: Turns) -> Line:

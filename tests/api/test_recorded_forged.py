@@ -75,6 +75,54 @@ def test_a_role_that_the_vendors_login_made_is_dropped_and_disturbs_no_other(rec
     assert trail.ends(role)[0]["ended"] == "Orphaned"
 
 
+@pytest.mark.parametrize("kind", ["no record", "no record, under the uid of a live role", "wrong seal"])
+def test_a_role_without_a_seal_and_without_an_object_is_dropped_at_once_and_those_with_an_object_stay(recorder: Caller, kind: str):
+    """With the sweep of production, which takes up to two minutes."""
+    site = recorder.proven.site
+    genuine = recorder.vended()
+    row = lease(recorder, genuine)
+    site.operator.stop()
+    site.start_operator({"SWEEP_SECONDS": "60", "ORPHAN_GRACE_SECONDS": "60"})
+    try:
+        asked = recorder.proven.ask(recorder.proven.token()).ready()
+        record, changed = FORGERIES[kind]
+
+        forged = forge(recorder, row, None if record is None else record_of(row, **record), **changed)
+
+        eventually(forged.is_gone, within=30)
+        print(f"{kind}: lived {forged.lived():.2f} s")
+        assert forged.lived() < 10
+        is_followed(recorder)
+        assert asked.rows("SELECT count(*) FROM people")
+        assert reads(recorder, genuine)
+        asked.delete()
+        asked.gone()
+        recorder.release(genuine)
+    finally:
+        site.operator.stop()
+        site.start_operator()
+
+
+def test_forged_rows_with_the_name_of_a_role_hide_it_not_from_its_agent(recorder: Caller, doors: Doors):
+    site = recorder.proven.site
+    roles = [recorder.vended() for _ in range(2)]
+    rows = [lease(recorder, each) for each in roles]
+    site.operator.stop()  # or the forged ones are gone before they are asked for
+    forged = [forge(recorder, row, record_of(row, name=row["record_name"])) for row in rows for _ in range(3)]
+    assert not any(each.is_gone() for each in forged)
+
+    for role, door in zip(roles, (doors.first, doors.second), strict=True):
+        there = Caller(recorder.proven, door)
+        assert there.call("GET", f"/v1/vended-roles/{role['id']}").json()["roleName"] == role["roleName"]
+        assert there.release(role).status_code == 204
+        assert not reads(recorder, role)
+        assert there.release(role).status_code == 404
+
+    site.start_operator()
+    eventually(lambda: not living(recorder), within=30)
+    is_followed(recorder)
+
+
 def test_forged_rows_of_the_time_before_it_started_keep_the_operator_from_nothing(recorder: Caller):
     site = recorder.proven.site
     genuine = recorder.vended()

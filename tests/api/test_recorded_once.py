@@ -1,8 +1,13 @@
 """Recorded roles: one token is one role, one key is one call, and no agent has more than its limit, at two replicas and two doors."""
 
+import contextlib
+import os
+import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +15,7 @@ import psycopg
 import pytest
 
 from tests.support.calling import Caller, Doors
+from tests.support.governed import Governed
 from tests.support.proving import Proven
 from tests.support.recorded import Trail, at_once, is_empty, lease, living, reads
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body
@@ -240,6 +246,85 @@ def test_one_key_on_two_platforms_is_a_conflict_and_hides_no_role_from_the_opera
 
     eventually(lambda: not living(recorder), within=30)
     eventually(lambda: not living(recorder, proven.site.annex), within=30)
+
+
+def test_a_key_of_a_call_that_allows_less_is_the_same_recorded_role_also_when_more_is_granted(recorder: Caller, doors: Doors):
+    annex = recorder.proven.site.annex
+    here, there = both(recorder, doors)
+    on_either = {"platforms": [WAREHOUSE, ANNEX], "allowPartial": True}
+    question = recorder.question(**on_either)
+    role = asked(here, question, "less").json()
+    assert lease(recorder, role)["record"] is not None
+    assert [(each["name"], each["reason"]) for each in role["leftOut"]] == [(ANNEX, "NoPolicy")]
+
+    again = asked(there, question, "less")
+
+    assert again.status_code == 201, again.text
+    assert [again.json()[name] for name in ("id", "roleName", "leftOut")] == [role[name] for name in ("id", "roleName", "leftOut")]
+    assert not reads(recorder, role)  # the password is a new one
+    assert reads(recorder, again.json())
+    assert code(asked(here, recorder.question(platforms=[WAREHOUSE]), "less")) == (409, "IdempotencyConflict")
+
+    on_two_platforms(recorder)
+    answer = eventually(lambda: more if "LeftOut" in (more := asked(there, question, "less")).text else None)
+
+    assert (answer.json()["id"], answer.json()["roleName"]) == (role["id"], role["roleName"])
+    assert [(each["name"], each["reason"]) for each in answer.json()["leftOut"]] == [(ANNEX, "LeftOut")]
+    assert (living(recorder), living(recorder, annex)) == ({role["roleName"]}, set())
+    assert reads(recorder, answer.json())
+    assert recorder.release(role).status_code == 204
+    assert code(asked(here, question, "less")) == (409, "Ended")
+    assert (living(recorder), living(recorder, annex)) == (set(), set())
+    new = asked(here, recorder.question(**on_either), "more").json()
+    assert not new.get("leftOut")
+    assert lease(recorder, new)["record"] is None  # it is on two platforms
+    assert recorder.release(new).status_code in (202, 204)
+    eventually(lambda: is_empty(recorder) and not living(recorder, annex))
+
+
+@contextlib.contextmanager
+def hanging(database: Governed) -> Iterator[None]:
+    """Every process of the server stops, and its connections stay open."""
+    postmaster = int(database.ask("SELECT pg_read_file('postmaster.pid')")[0][0].split()[0])
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    stopped = [postmaster, *map(int, children)]
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+
+def test_a_platform_that_hangs_during_keyed_calls_holds_up_no_other_call_and_no_confirmation(recorder: Caller, doors: Doors):
+    site = recorder.proven.site
+    on_two_platforms(recorder)
+    here, there = both(recorder, doors)
+    questions = [recorder.question(platforms=[WAREHOUSE, ANNEX], allowPartial=True) for _ in range(8)]
+    with hanging(site.annex), ThreadPoolExecutor(16) as threads:
+        hung = [threads.submit(asked, here, question, f"hung-{number}") for number, question in enumerate(questions)]
+        took = []
+        for number in range(4):
+            for key in ("", f"alone-{number}"):
+                began = time.monotonic()
+                answer = asked(here, recorder.question(), key)
+                took.append((key, round(time.monotonic() - began, 2)))
+                assert answer.status_code == 201, answer.text
+                role = answer.json()
+                eventually(lambda role=role: lease(recorder, role)["confirmed_at"], within=5)  # type: ignore[misc]
+                assert reads(recorder, role)
+                began = time.monotonic()
+                assert there.release(role).status_code == 204
+                took.append(("release", round(time.monotonic() - began, 2)))
+        # The first one waits for the number of roles on the annex, and those with a key ask if it is that of a role there: 3 s.
+        for what, longest, exceptions in (("", 2.0, 1), ("release", 2.0, 0), ("alone", 5.0, 0)):
+            assert sum(seconds > longest for key, seconds in took if key.partition("-")[0] == what) <= exceptions, took
+        assert {code(each.result()) for each in hung} == {(503, "PlatformUnavailable")}
+    site.wait_for_platform(ANNEX)
+    release_all(recorder)
+    eventually(lambda: not living(recorder, site.annex))
 
 
 def limited(caller: Caller, doors: Doors, limit: int) -> None:

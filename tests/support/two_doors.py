@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
-from rolevend.api.confirmations import Confirmations
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem, error_problem
 from rolevend.api.rate_limiter import RateLimiter
@@ -138,7 +137,7 @@ class World:
         self.service = VendService(
             Authenticator(check, users, RefusalLog(recorder, lambda: 0.0)),
             VendedRoleRepository(objects, index, NoApprovals(), uuid4, ClusterId("cluster")),
-            RecordedRoles(self, platforms, objects, LeaseSeal(b"k" * 32), consent, Confirmations(platforms)),
+            RecordedRoles(self, platforms, objects, LeaseSeal(b"k" * 32), consent),
             Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(lambda: 0.0),
             timedelta(seconds=9),

@@ -7,8 +7,9 @@ makes when it vends. Until the answer was sent and confirmed, the operator ends 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from rolevend.api.cluster_consent import ClusterConsent
@@ -45,7 +46,12 @@ from rolevend.roles.state import role_requests
 
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LONGEST_ANSWER_SECONDS: Final = 3.0
+_LONGEST_LOOK_SECONDS: Final = 8.0
+"""For a platform of the call itself. Less than the time of a call."""
 _COUNTED_SECONDS: Final = 1.0
+_SILENT_SECONDS: Final = 10.0
+"""For how long a platform that did not answer in time is waited for briefly only, where its answer is not essential."""
+_BRIEF_SECONDS: Final = 0.2
 _MOST_PLACES: Final = 10_000
 _MOST_COUNTED: Final = 10_000
 
@@ -92,25 +98,27 @@ class RecordedRoles:
         objects: VendedRoleWriter,
         seal: LeaseSeal,
         consent: ClusterConsent,
-        confirmations: Confirmations,
+        *,
+        records_new: bool = True,
     ) -> None:
-        """`consent` is the cluster's, which each call needs."""
-        self.records_new = True
-        """False: no database records a new role, whatever the ledger is. Recorded roles are still found and released."""
+        """`consent` is the cluster's, which each call needs. With `records_new` False no database records a new role, whatever the ledger
+        is. Recorded roles are still found and released."""
+        self._records_new = records_new
         self._snapshots = snapshots
         self._platforms = platforms
         self._objects = objects
         self._seal = seal
         self._consent = consent
-        self._confirmations = confirmations
+        self._confirmations = Confirmations(platforms)
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
         self._counted: dict[tuple[ObjectName, PlatformName], tuple[float, int]] = {}
+        self._silent_until: dict[PlatformName, float] = {}
 
     async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
         """True if a database records the role: it may record new ones, the ledger is on, the role is on one platform, which keeps
         records, and its profile is built. The operator builds the others, for an object."""
-        if not self.records_new or ledger.mode is not LedgerMode.ENABLED or len(grants) != 1:
+        if not self._records_new or ledger.mode is not LedgerMode.ENABLED or len(grants) != 1:
             return False
         executor = self._executor(grants[0].platform)
         if executor is None or executor.records is None:
@@ -126,15 +134,15 @@ class RecordedRoles:
         profiles now, or None. `requests` are those of all platforms of the call. Raises Problem if an earlier call was for other platforms,
         and PlatformUnavailable if one of these does not answer."""
         first, place = requests[0], None
-        asked = {each.platform for each in requests}
+        asked = {each.platform: _LONGEST_LOOK_SECONDS for each in requests}
         async with contextlib.aclosing(self._answers(lambda records: records.named(first.name), asked)) as answers:
             async for platform, answer in answers:
                 if isinstance(answer, RolevendError):
                     if platform in asked:
                         raise answer
-                elif answer is not None and self._seal.is_valid(answer.lease, platform):
-                    is_same = platform in asked and answer.lease.uid == first.uid
-                    if not is_same and answer.dropped_at is None:
+                elif (found := self._genuine(platform, answer)) is not None:
+                    is_same = platform in asked and found.lease.uid == first.uid
+                    if not is_same and found.dropped_at is None:
                         raise key_conflict(ANOTHER_BODY)
                     place = platform if is_same else place
         return place
@@ -147,7 +155,7 @@ class RecordedRoles:
         self._places[grant.request.name] = grant.platform
         body = body_of(grants, call.digest)
         await self._consent.require(grant.request.agent, body)
-        if call.keyed and (there := await self._records(grant.platform).find(grant.request.uid)) is not None:
+        if call.keyed and (there := await self._earlier(grant.request)) is not None:
             return self._found(there, grant, call.digest)
         body["metadata"]["creationTimestamp"] = timestamp_text(grant.request.created_at)
         metadata = {**body["metadata"], "uid": grant.request.uid, "generation": 1}  # as Kubernetes would return them
@@ -155,6 +163,14 @@ class RecordedRoles:
         role_decision = RoleDecision(((grant.request, grant.granted),))
         recorder = NewRecord(role, body, role_decision, call, self._objects, self._seal)
         return OpenedRole(role, (grant.request,), True, role_decision, recorder)
+
+    async def _earlier(self, request: Request) -> RecordedLease | None:
+        """Return the record of an earlier call with the key. Raises PlatformUnavailable if the platform hangs."""
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK_SECONDS):
+                return await self._records(request.platform).find(request.uid)
+        except TimeoutError as error:
+            raise _silent(request.platform) from error
 
     def _found(self, there: RecordedLease, grant: PlatformGrant, digest: str) -> OpenedRole:
         lease, name = there.lease, grant.request.name
@@ -191,12 +207,16 @@ class RecordedRoles:
                 async with asyncio.timeout(MAX_UNDO_SECONDS):
                     await executor.drop(DropRequest(lease.role, request.uid, EndReason.REVOKED))
 
+    async def close(self) -> None:
+        """Write the confirmations that wait."""
+        await self._confirmations.close()
+
     async def named(self, name: ObjectName) -> tuple[PlatformName, RecordedLease] | None:
         """Return the recorded role of this name, also if it ended, and its platform. Raises PlatformUnavailable if a database that may
         have it does not answer."""
         if (here := self._places.get(name)) is not None:
-            found = await self._records(here).named(name)
-            if found is not None and self._seal.is_valid(found.lease, here):
+            found = self._genuine(here, await self._records(here).named(name))
+            if found is not None:
                 return here, found
         missing: RolevendError | None = None
         ended = None
@@ -204,13 +224,17 @@ class RecordedRoles:
             async for platform, answer in answers:
                 if isinstance(answer, RolevendError):
                     missing = answer
-                elif answer is not None and self._seal.is_valid(answer.lease, platform):
-                    if answer.dropped_at is None:
-                        return platform, answer
-                    ended = platform, answer
+                elif (found := self._genuine(platform, answer)) is not None:
+                    if found.dropped_at is None:
+                        return platform, found
+                    ended = platform, found
         if missing is not None and ended is None:
             raise missing
         return ended
+
+    def _genuine(self, platform: PlatformName, named: Sequence[RecordedLease]) -> RecordedLease | None:
+        """Return the first record with a valid seal: a forged one of the same name hides no role."""
+        return next((each for each in named if self._seal.is_valid(each.lease, platform)), None)
 
     async def of(self, agent: ObjectName) -> list[VendedRole]:
         """Return the recorded roles of the agent that are not gone."""
@@ -224,7 +248,8 @@ class RecordedRoles:
 
     async def count(self, agent: ObjectName, besides: PlatformName | None = None) -> int:
         """Return how many recorded roles the agent has, without those on `besides` and on platforms that do not answer."""
-        answers = self._answers(lambda records: records.count(agent), besides=besides)
+        silent = {platform: _BRIEF_SECONDS for platform, until in self._silent_until.items() if time.monotonic() < until}
+        answers = self._answers(lambda records: records.count(agent), silent, besides)
         return sum([answer async for _, answer in answers if not isinstance(answer, RolevendError)])
 
     async def count_elsewhere(self, agent: ObjectName, platform: PlatformName) -> int:
@@ -240,20 +265,22 @@ class RecordedRoles:
     async def _answers(
         self,
         ask: Callable[[RecordsExecutor], Awaitable[_T]],
-        patient_with: Container[PlatformName] = (),
+        patience: Mapping[PlatformName, float] = MappingProxyType({}),
         besides: PlatformName | None = None,
     ) -> AsyncGenerator[tuple[PlatformName, _T | RolevendError], None]:
         """Ask all platforms that may record roles, but for `besides`, at once, and yield their answers as they come. A call waits for one
-        that does not answer for a moment only, unless it is one of `patient_with`."""
+        that does not answer for as many seconds as `patience` says, or for a moment."""
 
         async def of(platform: PlatformName) -> tuple[PlatformName, _T | RolevendError]:
             try:
-                async with asyncio.timeout(None if platform in patient_with else _LONGEST_ANSWER_SECONDS):
+                async with asyncio.timeout(patience.get(platform, _LONGEST_ANSWER_SECONDS)):
                     return platform, await ask(self._records(platform))
             except RolevendError as error:
                 return platform, error
             except TimeoutError:
-                return platform, PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")
+                if patience.get(platform) != _BRIEF_SECONDS:
+                    self._silent_until[platform] = time.monotonic() + _SILENT_SECONDS
+                return platform, _silent(platform)
 
         asked = [asyncio.create_task(of(name)) for name in self._recording() if name != besides]
         try:
@@ -290,3 +317,7 @@ class RecordedRoles:
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {platform} keeps no records")
         return records
+
+
+def _silent(platform: PlatformName) -> PlatformUnavailable:
+    return PlatformUnavailable(f"DataPlatform {platform} does not say which roles it recorded")

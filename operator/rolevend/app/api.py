@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
-from rolevend.api.confirmations import Confirmations
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.middleware import Tracing
 from rolevend.api.rate_limiter import RateLimiter
@@ -97,10 +96,11 @@ class Api:
         self._refusals = RefusalLog(recorder, time.monotonic)
         authenticator = Authenticator(check, users, self._refusals)
         objects = VendedRoleWriter(cluster, now)
-        self._confirmations = Confirmations(self._platforms)
         consent = ClusterConsent(cluster, time.monotonic, settings.api_unreachable_cluster_seconds)
-        recorded = RecordedRoles(self._observed, self._platforms, objects, LeaseSeal(key), consent, self._confirmations)
-        recorded.records_new = settings.api_record == "Database"
+        records_new = settings.api_record == "Database"
+        recorded = self._recorded = RecordedRoles(
+            self._observed, self._platforms, objects, LeaseSeal(key), consent, records_new=records_new
+        )
         service = VendService(
             authenticator,
             VendedRoleRepository(objects, self._index, Approvals(self._access_requests, self._observed, now), uuid4, cluster_id),
@@ -134,7 +134,7 @@ class Api:
                 for task in tasks:
                     task.cancel()
         finally:
-            await self._confirmations.close()
+            await self._recorded.close()
             await self._platforms.stop()
             await self._refusals.write_left_out()
             await self._journal.close()

@@ -29,9 +29,12 @@ from rolevend.controllers.platform_finalizer import PlatformFinalizer
 from rolevend.controllers.projector import Projector
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.record_drain import RecordDrain
-from rolevend.controllers.record_follower import RecordEnder, RecordFollower
+from rolevend.controllers.record_ender import RecordEnder
+from rolevend.controllers.record_follower import RecordFollower
+from rolevend.controllers.record_observer import RecordObserver
 from rolevend.controllers.record_verifier import RecordVerifier
 from rolevend.controllers.reevaluator import Reevaluator
+from rolevend.controllers.stray_dropper import StrayDropper
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -219,8 +222,10 @@ class OperatorParts:
         self._projector = Projector(VendedRoleWriter(cluster, now), objects, directory, settings.projections_per_second)
         ends = RecordEnder(self._platforms, directory, self._roles, self._watcher, self._dropper, self._projector)
         verifier = RecordVerifier(LeaseSeal(keys.handles), metrics)
+        strays = StrayDropper(self._roles, objects, metrics)
+        observer = RecordObserver(directory, verifier, self._watcher, self._projector, ends, strays)
         drain = RecordDrain(cluster, directory)
-        self._follower = RecordFollower(self.observed, self._platforms, directory, verifier, ends, drain)
+        self._follower = RecordFollower(self.observed, self._platforms, directory, observer, ends, drain)
         self.sweeper = OrphanSweeper(ender, self._platforms, recorder, objects, settings, metrics)
         self._curb = LimitEnforcer(cluster, ender, self._platforms, metrics, now, settings.curb_seconds)
         self._platforms.add_poll_handler(self._on_polled)

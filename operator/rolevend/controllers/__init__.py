@@ -3,4 +3,5 @@
 `handlers` call `reconciler`, which vends one VendedRole, and `watcher`, which handles its events. `reevaluator` and `orphan_sweeper`
 find roles that must end, and `api_vends` supervises roles of the API. After each poll of a platform `attestation` tests its isolation,
 and `platform_finalizer` keeps the object while roles exist there. `limit_enforcer` enforces the limits of sessions.
+`record_follower` reads the roles that databases record, `record_observer` handles them, and `stray_dropper` drops those that nobody vended.
 """

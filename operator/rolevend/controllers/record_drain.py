@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ from rolevend.kinds import DataPlatform
 from rolevend.kube.client import KubeClient, NotFound, path_of
 from rolevend.model import PlatformName, Uid
 from rolevend.platform_runtime.records import RecordsExecutor
-from rolevend.platforms.protocol import EndReason, RecordPage
+from rolevend.platforms.protocol import EndReason, RecordedLease
 from rolevend.roles.record_writer import RecordDirectory
 from rolevend.roles.recorded import DRAINED_BECAUSE, DRAINED_BY
 
@@ -46,13 +47,13 @@ class RecordDrain:
         known = self._of(platform)
         return known.left is None or (bool(known.left) and time.monotonic() - known.listed_at >= _LISTED_EVERY_SECONDS)
 
-    async def advance(self, platform: DataPlatform, page: RecordPage, records: RecordsExecutor) -> None:
+    async def advance(self, platform: DataPlatform, listed: Collection[RecordedLease], records: RecordsExecutor) -> None:
         """End the roles. After the last one is gone and its end is audited, say so in the status of the DataPlatform.
 
-        `page` is a listing that was read after `needs_listing` was True, and is in the directory.
+        `listed` is a listing that was read after `needs_listing` was True, and is in the directory.
         """
         progress = self._of(platform)
-        there = {each.lease.uid: each for each in page.leases if each.dropped_at is None or self._directory.get(each.lease.uid) is not None}
+        there = {each.lease.uid: each for each in listed if each.dropped_at is None or self._directory.get(each.lease.uid) is not None}
         left = there.keys() if progress.left is None else progress.left & there.keys()
         for uid in left:
             if there[uid].closed_at is None and self._directory.get(uid) is not None:  # one without a valid seal is dropped at once

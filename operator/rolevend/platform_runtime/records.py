@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.plan import TokenUse
-from rolevend.platforms.protocol import EndReason, RecordedLease, RecordPage, Records
+from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, RecordPage, Records
 
 T = TypeVar("T")
 
@@ -25,13 +25,16 @@ class RecordsExecutor:
         self._calls = ThreadPoolExecutor(RECORDERS, thread_name_prefix=f"{name}-record")
         self._background = ThreadPoolExecutor(RECORDERS, thread_name_prefix=f"{name}-records")
 
-    async def changed(self, since: str | None) -> RecordPage:
-        return await self._run(self._background, lambda: self._records.changed(since))
+    async def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        return await self._run(self._background, lambda: self._records.changed(since, after))
+
+    async def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        return await self._run(self._background, lambda: self._records.unrecorded(since))
 
     async def find(self, uid: Uid) -> RecordedLease | None:
         return await self._run(self._calls, lambda: self._records.find(uid))
 
-    async def named(self, name: ObjectName) -> RecordedLease | None:
+    async def named(self, name: ObjectName) -> Sequence[RecordedLease]:
         return await self._run(self._calls, lambda: self._records.named(name))
 
     async def of(self, agent: ObjectName) -> Sequence[RecordedLease]:

@@ -265,22 +265,30 @@ class RecordPage:
     leases: tuple[RecordedLease, ...]
     cursor: str
     """For the next call of `changed`."""
+    rest: RoleName | None = None
+    """There are more records: pass it to `changed`, which then returns the next ones. None: these were the last."""
 
 
 class Records(Protocol):
     """The records of a platform that keeps leases in transactions. Synchronous and thread-safe, as the driver. Only this cluster's."""
 
-    def changed(self, since: str | None) -> RecordPage:
-        """Return the records that changed since the cursor, or with None all of them, without those whose end is reported. A record may be
-        returned twice, and none that was committed before the call is left out. A cursor that the platform did not give, such as that of a
-        lost server, counts as None.
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        """Return the records that changed since the cursor, or with None all of them in pages, without those whose end is reported. One
+        may be returned twice, and none that was committed before the call is left out. A cursor that the platform did not give, such as
+        that of a lost server, counts as None. With `after` it is the next page; the cursor of the first page is the one for later calls.
         """
+        ...
+
+    def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        """Return the live roles without a record that were vended since the cursor of `changed`, or with None all of them. A role may be
+        returned twice, and none that was committed before the call is left out."""
         ...
 
     def find(self, uid: Uid) -> RecordedLease | None: ...
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
-        """Return the newest record with this name, also of a role that ended."""
+    def named(self, name: ObjectName) -> Sequence[RecordedLease]:
+        """Return the records with this name, also of roles that ended: a hundred at most, live roles first, and the newest of each first.
+        More than one is there if somebody forged the others."""
         ...
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:

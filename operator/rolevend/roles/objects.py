@@ -32,8 +32,7 @@ class VendedRoleWriter:
     async def list_claims(self) -> dict[Uid, bool]:
         """Return all objects, each with True if it claims a role: see `state.is_let_go`. One that only shows a recorded role is none."""
         pages = self._cluster.pages(VENDED_ROLES)
-        items = [each async for page in pages for each in page["items"]]
-        return {uid_of(each): not is_let_go(each) for each in items if recorded_uid(each) is None}
+        return {uid_of(each): not is_let_go(each) async for page in pages for each in page["items"] if recorded_uid(each) is None}
 
     async def is_recorded(self, platform: PlatformName, role: RoleName, uid: Uid) -> bool:  # noqa: ARG002
         """True if the platform's database records the role, so that it is followed or dropped by its record."""

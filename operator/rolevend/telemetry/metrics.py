@@ -61,7 +61,7 @@ class Metrics:
             registry=self.registry,
         )
         self.orphan_roles = Counter(
-            "rolevend_orphan_roles", "Roles without an object that the sweep dropped", ["platform"], registry=self.registry
+            "rolevend_orphan_roles", "Roles with neither an object nor a record that were dropped", ["platform"], registry=self.registry
         )
         self.revoked_roles = Counter(
             "rolevend_revoked_roles", "Live roles that were ended before their expiry", ["platform", "reason"], registry=self.registry

@@ -17,7 +17,8 @@ from rolevend.errors import InvalidInput, Overtaken, PlatformBusy, TokenUsed, To
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Lease, LeaseRecord, Profile, RoleLimits, TokenUse
 from rolevend.platforms.postgres import PostgresPlatform, install, plan
-from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, Platform
+from rolevend.platforms.postgres.records import MOST_NAMED, PAGE
+from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, LiveRole, Platform
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, moved, own, profile, refused, shape
 from tests.support.tiers import by_tier
 from tests.support.waiting import eventually
@@ -70,7 +71,12 @@ def dropped(platform: Platform, *leases: Lease, reason: EndReason = EndReason.RE
 
 
 def uids(platform: PostgresPlatform, since: str | None = None) -> list[Uid]:
-    return sorted(each.lease.uid for each in platform.records.changed(since).leases)
+    page = platform.records.changed(since)
+    found = [each.lease.uid for each in page.leases]
+    while page.rest is not None:
+        page = platform.records.changed(None, page.rest)
+        found += [each.lease.uid for each in page.leases]
+    return sorted(found)
 
 
 def count(bench: PostgresBench, table: str) -> int:
@@ -105,11 +111,13 @@ def test_a_lease_without_a_record_is_no_record(bench: PostgresBench, people: Pro
     plain = lease(people)
     vended(bench.platform, plain)
     records = bench.platform.records
+    version = f"SELECT changed FROM rolevend.lease WHERE uid = '{plain.uid}'"
+    vended_in = bench.value(version)
     assert uids(bench.platform) == []
     assert (records.find(plain.uid), list(records.of(plain.agent)), records.confirm([plain.uid])) == (None, [], frozenset())
     assert not records.end(plain.uid, EndReason.REVOKED, "me", "why")
     dropped(bench.platform, plain)
-    assert bench.value(f"SELECT changed IS NULL FROM rolevend.lease WHERE uid = '{plain.uid}'")
+    assert bench.value(version) == vended_in
 
 
 CHANGES = {
@@ -444,6 +452,27 @@ class TestChanges:
         assert [each.lease.uid for each in page.leases] == [given.uid]
         assert bench.platform.records.changed(page.cursor).leases == ()
 
+    def test_all_records_are_returned_in_pages_and_changes_meanwhile_by_the_cursor_of_the_first(
+        self, bench: PostgresBench, people: Profile
+    ):
+        given = [recorded(people) for _ in range(PAGE + 1)]
+        for start in range(0, len(given), 60):
+            assert {each.error for each in answers(bench.platform, given[start : start + 60])} == {None}
+        records = bench.platform.records
+        first = records.changed(None)
+        assert (len(first.leases), first.rest) == (PAGE, first.leases[-1].lease.role)
+        new = recorded(people)
+        vended(bench.platform, new)
+        changed = first.leases[0].lease
+        records.confirm([changed.uid])
+
+        second = records.changed(None, first.rest)
+
+        found = {each.lease.uid for each in (*first.leases, *second.leases)}
+        assert second.rest is None
+        assert found | {new.uid} == {each.uid for each in (*given, new)}
+        assert sorted(each.lease.uid for each in records.changed(first.cursor).leases) == sorted([changed.uid, new.uid])
+
     def test_records_are_the_clusters_own(self, bench: PostgresBench, people: Profile):
         given = recorded(people)
         vended(bench.platform, given)
@@ -454,19 +483,31 @@ class TestChanges:
 
 
 class TestReading:
-    def test_by_name_the_newest_is_found_also_if_it_ended(self, bench: PostgresBench, people: Profile):
+    def test_by_name_live_ones_are_found_first_then_those_that_ended_and_the_newest_first(self, bench: PostgresBench, people: Profile):
         name = ObjectName("agents", "key-1")
-        assert bench.platform.records.named(name) is None
-        first, second = recorded(people, name=name), recorded(people, name=name)
+
+        def named() -> list[Uid]:
+            return [each.lease.uid for each in bench.platform.records.named(name)]
+
+        assert named() == []
+        first, second, third, fourth = (recorded(people, name=name) for _ in range(4))
         vended(bench.platform, first)
-        dropped(bench.platform, first)
-        found = bench.platform.records.named(name)
-        assert found is not None
-        assert found.lease.uid == first.uid
+        assert named() == [first.uid]
         vended(bench.platform, second)
-        found = bench.platform.records.named(name)
-        assert found is not None
-        assert found.lease.uid == second.uid
+        vended(bench.platform, third)
+        for each in (third, second):
+            dropped(bench.platform, each)
+        assert named() == [first.uid, third.uid, second.uid]
+        vended(bench.platform, fourth)
+        vended(bench.platform, recorded(people))
+        assert named() == [fourth.uid, first.uid, third.uid, second.uid]
+
+    def test_no_more_of_one_name_than_a_maximum_are_found(self, bench: PostgresBench, people: Profile):
+        name = ObjectName("agents", "key-1")
+        given = [recorded(people, name=name) for _ in range(MOST_NAMED + 1)]
+        for start in range(0, len(given), 60):
+            assert {each.error for each in answers(bench.platform, given[start : start + 60])} == {None}
+        assert len(bench.platform.records.named(name)) == MOST_NAMED
 
     def test_of_an_agent_those_that_are_not_gone_are_listed_by_name(self, bench: PostgresBench, people: Profile):
         names = [ObjectName("agents", name) for name in ("b", "a", "c", "d")]
@@ -686,6 +727,49 @@ def test_a_malformed_record_is_refused_alone(bench: PostgresBench, people: Profi
     refusal, made = answers(bench.platform, [bad, good])
     assert isinstance(refusal.error, InvalidInput)
     assert made.error is None
+
+
+class TestUnrecorded:
+    def test_a_live_role_without_a_record_is_returned_once_and_one_with_a_record_never(self, bench: PostgresBench, people: Profile):
+        records, plain, other = bench.platform.records, lease(people), lease(people)
+        vended(bench.platform, plain)
+        cursor = records.changed(None).cursor
+        vended(bench.platform, other)
+        vended(bench.platform, recorded(people))
+
+        (found,) = records.unrecorded(cursor)
+
+        assert found == LiveRole(other.role, other.uid, other.expires_at, False)
+        assert sorted(each.uid for each in records.unrecorded(None)) == sorted([plain.uid, other.uid])
+        cursor = records.changed(cursor).cursor
+        dropped(bench.platform, other)
+        assert list(records.unrecorded(cursor)) == []
+        assert [each.uid for each in records.unrecorded(None)] == [plain.uid]
+
+    def test_a_role_whose_transaction_is_committed_late_is_not_missed(self, bench: PostgresBench, people: Profile):
+        records, like, late = bench.platform.records, lease(people), lease(people)
+        vended(bench.platform, like)
+        arguments = "cluster_id, %L, profile, %L, expires_at, agent, issuer, subject, attrs".replace("%L", "'{}'")
+        verifier = bench.value(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{like.role}'")
+        slow = bench.login_of(bench.vendor)
+        vend = f"rolevend.vend('{late.role}', {arguments.format(late.uid, verifier)})"
+        slow.run(f"BEGIN; SELECT {vend} FROM rolevend.lease WHERE role = '{like.role}'")
+        page = records.changed(None)
+        bench.run("SELECT pg_current_xact_id()")  # later, and committed
+        page = records.changed(page.cursor)
+
+        slow.run("COMMIT")
+
+        assert [each.uid for each in records.unrecorded(page.cursor)] == [late.uid]
+
+    def test_a_cursor_of_another_server_counts_as_none_and_roles_are_the_clusters_own(self, bench: PostgresBench, people: Profile):
+        plain = lease(people)
+        vended(bench.platform, plain)
+
+        (found,) = bench.platform.records.unrecorded("4000000000000:4000000000009:")
+
+        assert found.uid == plain.uid
+        assert list(bench.platform_of(OTHER_CLUSTER).records.unrecorded(None)) == []
 
 
 def test_a_vend_that_waits_for_a_token_is_told_to_come_again(bench: PostgresBench, people: Profile):

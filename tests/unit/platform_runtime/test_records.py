@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from rolevend.errors import PlatformUnavailable
-from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.plan import TokenUse
 from rolevend.platform_runtime.executor import LOOKERS, PlatformExecutor
 from rolevend.platform_runtime.records import RECORDERS, RecordsExecutor
-from rolevend.platforms.protocol import EndReason, Platform, RecordedLease, RecordPage, ServerFacts
+from rolevend.platforms.protocol import EndReason, LiveRole, Platform, RecordedLease, RecordPage, ServerFacts
 
 PATIENCE = 10.0
 TOKEN = TokenUse("0" * 64, datetime(2026, 1, 1, tzinfo=UTC))
@@ -28,17 +28,21 @@ class Records:
         self.calls: list[object] = []
         self.finish = threading.Event()
 
-    def changed(self, since: str | None) -> RecordPage:
-        self.calls.append(("changed", since))
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
+        self.calls.append(("changed", since, after))
         return RecordPage((), "next")
+
+    def unrecorded(self, since: str | None) -> list[LiveRole]:
+        self.calls.append(("unrecorded", since))
+        return []
 
     def find(self, uid: Uid) -> RecordedLease | None:
         self.calls.append(("find", uid))
         return None
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
+    def named(self, name: ObjectName) -> list[RecordedLease]:
         self.calls.append(("named", name))
-        return None
+        return []
 
     def of(self, agent: ObjectName) -> list[RecordedLease]:
         self.calls.append(("of", agent))
@@ -103,14 +107,16 @@ async def test_each_call_reaches_the_driver_and_its_answer_the_caller():
     executor = executor_of(driver)
     records = records_of(executor)
     assert await records.changed("since") == RecordPage((), "next")
-    assert (await records.find(UID), await records.named(AGENT), await records.of(AGENT)) == (None, None, [])
+    assert await records.unrecorded("since") == []
+    assert (await records.find(UID), await records.named(AGENT), await records.of(AGENT)) == (None, [], [])
     assert await records.confirm([UID]) == {UID}
     assert await records.end(UID, EndReason.REVOKED, "me", "why", "7") is True
     await records.reported([UID])
     assert (await records.take(TOKEN, "me"), await records.holder(TOKEN.digest), await records.collect()) == (True, "me", 3)
     await executor.close()
     assert kept.calls == [
-        ("changed", "since"),
+        ("changed", "since", None),
+        ("unrecorded", "since"),
         ("find", UID),
         ("named", AGENT),
         ("of", AGENT),

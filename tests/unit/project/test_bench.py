@@ -11,7 +11,7 @@ from bench.lines import USUAL, Line, absolute, reported, settled, table
 from bench.load import Sent
 from bench.openbao import Budget, Measured
 from bench.processes import Processes
-from bench.rounds import compared, ratios
+from bench.rounds import ratios, rounds_compared
 
 WITHIN, OVER = Line("a vend", "7 ms", "<= 8 ms", within=True), Line("a vend", "9 ms", "<= 8 ms", within=False)
 
@@ -45,7 +45,7 @@ def test_a_budget_that_the_record_in_kubernetes_alone_misses_is_judged_with_a_le
     budget = Budget("p50 <= 1.5x", lambda _rate, middle, _worst: middle <= 1.5)
     ours, theirs = ([Sent([seconds] * 4, lasted=seconds)] for seconds in (3.0, 1.0))
 
-    *_, line = compared("API", "issue", ours, theirs, budget, Measured([floor] * 4, floor))
+    *_, line = rounds_compared("API", "issue", ours, theirs, budget, Measured([floor] * 4, floor))
 
     assert line.within is verdict
     assert line.budget == ("p50 <= 1.5x" if verdict is False else "reported; judged with a ledger: p50 <= 1.5x")

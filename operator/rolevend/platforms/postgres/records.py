@@ -13,19 +13,26 @@ from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, Profi
 from rolevend.plan import Lease, LeaseRecord, RoleLimits, TokenUse
 from rolevend.platforms.postgres.connections import Connection, PostgresPool
 from rolevend.platforms.postgres.sql_files import query
-from rolevend.platforms.protocol import EndReason, RecordedLease, RecordPage
+from rolevend.platforms.protocol import EndReason, LiveRole, RecordedLease, RecordPage
 
 CHUNK = 1000
 """The maximum batch of `rolevend.confirm` and `rolevend.report_ends`."""
 
-_UNREPORTED = sql.SQL(" AND l.reported_at IS NULL ORDER BY l.role")
-_CHANGED = sql.SQL(
-    " AND l.reported_at IS NULL"
+MOST_NAMED = 100
+"""The maximum of records of one name in one answer."""
+PAGE = 500
+"""The maximum of records in one answer, if all are read: it bounds the memory of a listing."""
+
+_UNREPORTED = sql.SQL(" AND l.reported_at IS NULL AND l.role > %(after)s::name ORDER BY l.role LIMIT {}").format(PAGE)
+_SINCE = sql.SQL(
     " AND l.changed >= pg_snapshot_xmin(%(since)s::pg_snapshot) AND NOT pg_visible_in_snapshot(l.changed, %(since)s::pg_snapshot)"
     " ORDER BY l.changed, l.role"
 )
+_CHANGED = sql.SQL(" AND l.reported_at IS NULL") + _SINCE
 _OF_UID = sql.SQL(" AND l.uid = %(uid)s")
-_OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.issued_at DESC, l.role DESC LIMIT 1")
+_OF_NAME = sql.SQL(" AND l.record_name = %(name)s ORDER BY l.dropped_at IS NOT NULL, l.issued_at DESC, l.role DESC LIMIT {}").format(
+    MOST_NAMED
+)
 _OF_AGENT = sql.SQL(
     ' AND l.agent = %(agent)s AND l.reported_at IS NULL AND l.dropped_at IS NULL ORDER BY l.record_name COLLATE "C", l.role'
 )
@@ -43,6 +50,10 @@ _COLLECT = "SELECT rolevend.collect_tokens(%(cluster)s)"
 _PAGES: Final = {
     is_first: _PAGE.format(query("records_cursor"), query("record") + which) for is_first, which in ((True, _UNREPORTED), (False, _CHANGED))
 }
+_UNRECORDED: Final = {
+    is_first: _PAGE.format(query("records_cursor"), query("unrecorded") + which)
+    for is_first, which in ((True, sql.SQL("")), (False, _SINCE))
+}
 _IMPOSSIBLE: Final = -1
 """A limit that no lease has, so that a seal over it is not valid."""
 
@@ -59,19 +70,27 @@ class PostgresRecords:
         self._cluster = cluster
         self._where = where
 
-    def changed(self, since: str | None) -> RecordPage:
+    def changed(self, since: str | None, after: RoleName | None = None) -> RecordPage:
         """See the protocol. The cursor is a snapshot of the server, so that a transaction that commits late is returned then, and each
         change once. A cursor that is not of this server's past, such as that of a lost server, counts as None."""
-        rows = self._rows(_PAGES[since is None], since=since)
+        rows = self._rows(_PAGES[since is None], since=since, after=after or "")
         if rows[0]["is_known"] is False:
             return self.changed(None)
-        return RecordPage(tuple(self._recorded(row) for row in rows if row["role"] is not None), rows[0]["cursor"])
+        leases = tuple(self._recorded(row) for row in rows if row["role"] is not None)
+        rest = max(each.lease.role for each in leases) if since is None and len(leases) == PAGE else None
+        return RecordPage(leases, rows[0]["cursor"], rest)
+
+    def unrecorded(self, since: str | None) -> Sequence[LiveRole]:
+        rows = self._rows(_UNRECORDED[since is None], since=since)
+        if rows[0]["is_known"] is False:
+            return self.unrecorded(None)
+        return [LiveRole(RoleName(row["role"]), Uid(row["uid"]), row["expires_at"], False) for row in rows if row["role"] is not None]
 
     def find(self, uid: Uid) -> RecordedLease | None:
         return next(iter(self._read(_OF_UID, uid=uid)), None)
 
-    def named(self, name: ObjectName) -> RecordedLease | None:
-        return next(iter(self._read(_OF_NAME, name=str(name))), None)
+    def named(self, name: ObjectName) -> Sequence[RecordedLease]:
+        return self._read(_OF_NAME, name=str(name))
 
     def of(self, agent: ObjectName) -> Sequence[RecordedLease]:
         return self._read(_OF_AGENT, agent=str(agent))
@@ -104,7 +123,7 @@ class PostgresRecords:
         ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
         return int(deleted)
 
-    def _read(self, which: sql.SQL, **parameters: Any) -> Sequence[RecordedLease]:
+    def _read(self, which: sql.SQL | sql.Composed, **parameters: Any) -> Sequence[RecordedLease]:
         return [self._recorded(row) for row in self._rows(query("record") + which, **parameters)]
 
     def _rows(self, statement: sql.Composed, **parameters: Any) -> list[dict[str, Any]]:

@@ -78,12 +78,13 @@ ALTER TABLE rolevend.lease
     ADD COLUMN IF NOT EXISTS active_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ADD COLUMN IF NOT EXISTS resources jsonb;
 
--- The columns of a role that the HTTP API vends, which has no object in Kubernetes. NULL for every other role.
+-- The columns of a role that the HTTP API vends, which has no object in Kubernetes. NULL for every other role, except changed.
 -- record: the VendedRole as JSON. record_name: its namespace/name. record_profile: as profile, also after the profile was collected.
 -- call: the digest of the call's body. seal: a digest of the row that only the operator and the API can compute. token, token_until: the
 -- token that was used. confirmed_at: when the answer was sent. ended_by, ended_message: of the end. ended_pids: the sessions that it
 -- terminated. reported_at: when the end was in the audit trail. changed: the last transaction that changed the row for a reader of records;
--- each statement that does so sets it, and a trigger would lock each row of the table once more, with a record or without.
+-- each statement that does so sets it, and a trigger would lock each row of the table once more, with a record or without. Of a role
+-- without a record it is the transaction that vended it.
 ALTER TABLE rolevend.lease
     ADD COLUMN IF NOT EXISTS record_name text,
     ADD COLUMN IF NOT EXISTS record text,
@@ -104,6 +105,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS lease_record_uid ON rolevend.lease (cluster_id
 CREATE INDEX IF NOT EXISTS lease_record_name ON rolevend.lease (cluster_id, record_name) WHERE record IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS lease_record_changed ON rolevend.lease (cluster_id, changed) WHERE record IS NOT NULL;
+
+-- For the live roles without a record: one that has no object either was vended with a stolen login.
+CREATE INDEX IF NOT EXISTS lease_unrecorded ON rolevend.lease (cluster_id, changed) WHERE record IS NULL AND revoked_at IS NULL;
 
 -- For the roles of one agent, and for all whose end is not reported. Only a dropped role is reported.
 CREATE INDEX IF NOT EXISTS lease_record_open ON rolevend.lease (cluster_id, agent) WHERE record IS NOT NULL AND reported_at IS NULL;

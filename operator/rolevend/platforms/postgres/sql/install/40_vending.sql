@@ -80,8 +80,9 @@ BEGIN
     -- The lease comes first of what makes the role: the same vend elsewhere, or a close, waits here. The foreign key is the list of what
     -- may be vended.
     IF p_record IS NULL THEN
-        INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits, resources)
-        VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at, p_limits, p_resources)
+        INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits, resources, changed)
+        VALUES (p_role, p_cluster, p_uid, p_profile, p_agent, p_issuer, p_subject, p_attrs, p_expires_at, p_limits, p_resources,
+                pg_current_xact_id())
         ON CONFLICT (role) DO NOTHING;
         is_new := FOUND;
     ELSE

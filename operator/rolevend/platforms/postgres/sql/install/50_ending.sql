@@ -259,7 +259,7 @@ BEGIN
             EXECUTE format('DROP OWNED BY %I', p_role);
             EXECUTE format('DROP ROLE %I', p_role);
         END IF;
-        UPDATE rolevend.lease SET dropped_at = clock_timestamp(), changed = CASE WHEN record IS NOT NULL THEN pg_current_xact_id() END
+        UPDATE rolevend.lease SET dropped_at = clock_timestamp(), changed = CASE WHEN record IS NOT NULL THEN pg_current_xact_id() ELSE changed END
          WHERE role = p_role AND dropped_at IS NULL;
         state := 'dropped';
     EXCEPTION WHEN OTHERS THEN

@@ -21,7 +21,7 @@ BEGIN
     END IF;
     UPDATE rolevend.profile SET drift = 'row level security of a table was switched off' WHERE templates && opened AND drift IS NULL;
     UPDATE rolevend.lease AS l SET revoked_at = clock_timestamp(), reason = 'Revoked',
-           changed = CASE WHEN l.record IS NOT NULL THEN pg_current_xact_id() END
+           changed = CASE WHEN l.record IS NOT NULL THEN pg_current_xact_id() ELSE l.changed END
       FROM (SELECT i.role FROM rolevend.lease AS i JOIN rolevend.profile AS p USING (profile)
              WHERE i.revoked_at IS NULL AND p.templates && opened ORDER BY i.role FOR UPDATE OF i) AS reading
      WHERE l.role = reading.role;
