@@ -52,7 +52,7 @@ class RequestedAccess:
 
     @property
     def activation(self) -> Activation:
-        """What is asked for. Its effect is what the digest is of."""
+        """The requested part of the offer. The digest is of its effect."""
         return Activation(self.offer, (self.narrowing,))
 
 
