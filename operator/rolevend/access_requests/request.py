@@ -52,7 +52,7 @@ class RequestedAccess:
 
     @property
     def activation(self) -> Activation:
-        """The offer with the narrowing of the request. The digest is of its effect."""
+        """The requested part of the offer. The digest is of its effect."""
         return Activation(self.offer, (self.narrowing,))
 
 

@@ -11,10 +11,11 @@ from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import OfferEffect, Snapshot
 from rolevend.model import ObjectName
-from rolevend.policy.activation import find_offer
 from rolevend.policy.condition import Answers
+from rolevend.policy.decision import covers
 from rolevend.policy.mask import Clear
 from rolevend.policy.offer import Activation, Narrowing
+from rolevend.policy.requirement import facts_of
 
 
 class ApprovedBy(enum.StrEnum):
@@ -79,14 +80,16 @@ def available_offers(snapshot: Snapshot, request: Request, *, role_exists: bool 
     shapes = snapshot.shapes.get(request.platform)
     if shapes is None:
         return ()
-    offered = (terms for name, terms in snapshot.offers.items() if find_offer(shapes.index, name) is not None)
+    facts, offers = facts_of(snapshot.person(request).attributes), snapshot.offers
+    offered = (offers[each.id] for each in shapes.index.offers if each.id in offers and covers(each, facts))
     found = (available_offer(snapshot, request, terms, role_exists=role_exists) for terms in offered)
     return tuple(sorted((each for each in found if each is not None), key=lambda each: each.order))
 
 
 def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, role_exists: bool = False) -> AvailableOffer | None:
     """Return what the user may ask for of one offer, or None."""
-    found = (_with_purpose(snapshot, replace(request, purpose=each), terms, role_exists) for each in _purposes(request, terms))
+    asked = (replace(request, purpose=each, approval=None) for each in _purposes(request, terms))
+    found = (_with_purpose(snapshot, each, terms, role_exists) for each in asked)
     return min((each for each in found if each is not None), key=lambda each: each.order, default=None)
 
 
@@ -105,7 +108,7 @@ def _with_purpose(snapshot: Snapshot, request: Request, terms: OfferTerms, role_
 
 def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
     """Return the first rule whose conditions hold, or None; and the reason why each rule before it does not approve. A rule that needs a
-    precedent does not: people decide first. Nor does one that reads an attribute whose claim cannot be read."""
+    precedent does not approve: people decide first. A rule that reads an attribute whose claim cannot be read does not approve."""
     person = snapshot.person(request)
     answers = Answers(person.attributes, snapshot.asking(request))
     refusals: list[str] = []
