@@ -16,6 +16,7 @@ from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Proxy, Trap, WireProxy
+from tests.support.requesting import Requester
 from tests.support.site import AGENTS, Site
 from tests.support.tenancy import Asked as Role
 from tests.support.tenancy import Tenant
@@ -25,7 +26,7 @@ from tests.support.waiting import DEADLINE, eventually
 PLATFORM = "proxied"
 SETTINGS = {"PROFILE_UNUSED_SECONDS": "1"}
 TOGETHER = (
-    (Effect.TEMPLATE_ROLES, Effect.CLOSED, Effect.CURBED, Effect.RECONSIDERED, Effect.CREDENTIAL),
+    (Effect.TEMPLATE_ROLES, Effect.CLOSED, Effect.CURBED, Effect.RECONSIDERED, Effect.CREDENTIAL, Effect.APPROVAL_USED),
     (Effect.TEMPLATE, Effect.FINISHED, Effect.DRIFT_NOTED, Effect.REASON, Effect.INTENT),
     (Effect.PROFILE, Effect.ROLE, Effect.FORGOTTEN, Effect.DELETION, Effect.HANDLE),
     (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE),
@@ -84,6 +85,7 @@ class Life:
         self.role: Role | None = None
         self.proven: Proven | None = None
         """Where its user is proven by a token."""
+        self.wanted: dict[str, object] = {}
 
     def prove(self) -> None:
         """From now on the agent must, and the token says what policies ask for."""
@@ -93,6 +95,13 @@ class Life:
         self.world.site.patch(agent, {"identity": proven.identity, "onBehalfOf": {"assertion": "TokenRequired"}})
         self.world.site.told(agent, "Ready", "True")
 
+    def approve(self) -> None:
+        """From now on the role is of an approval."""
+        requester = Requester(self.tenant, PLATFORM).offering(
+            rowFilter=f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
+        )
+        self.wanted = {"approvalRef": {"name": requester.approved().name}}
+
     def permit(self) -> None:
         own = f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
         self.policy = self.tenant.policy(platform=PLATFORM, rowFilter=own)
@@ -100,7 +109,7 @@ class Life:
 
     def ask(self, seconds: int = 900) -> Role:
         if self.proven is None:
-            self.role = self.tenant.ask(platform=PLATFORM, seconds=seconds)
+            self.role = self.tenant.ask(platform=PLATFORM, seconds=seconds, wanted=self.wanted)
         else:
             self.role = self.proven.ask(self.proven.token(), platform=PLATFORM, seconds=seconds)
         return self.role
@@ -161,6 +170,8 @@ def begin(life: Life, effect: Effect) -> None:
         life.permit()
     if effect is Effect.TOKEN_TAKEN:
         life.prove()
+    if effect is Effect.APPROVAL_USED:
+        life.approve()
     if effect in OF_ONE_THAT_LIVES or effect is Effect.RECONSIDERED:
         life.ask()
 
@@ -242,9 +253,12 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     revoked.permit()
     revoked.prove()
     revoked.ask().ready()
+    approved = Life(world)
+    approved.approve()
+    approved.ask().ready()
     world.site.remove(revoked.policy)
     revoked.role.gone()  # type: ignore[union-attr]
-    go_on(world, {Effect.FINALIZER: life})
+    go_on(world, {Effect.FINALIZER: life, Effect.APPROVAL_USED: approved})
 
     def came() -> set[Effect | None]:
         return {effect for asked in [*world.api.seen, *world.wire.seen] for effect in effects_of(asked)}

@@ -8,12 +8,14 @@ from rolevend.roles.side_effects import CallEffect, Effect
 from tests.support.proxies import Asked
 
 _OBJECT = r"/apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/vendedroles/[^/]+"
+_REQUEST = r"/apis/rolevend\.dev/v1alpha1/namespaces/[^/]+/accessrequests/[^/]+"
 _API = {
     Effect.FINALIZER: rf'PATCH {_OBJECT}\n.*"finalizers": ?\["rolevend\.dev/drop"\]|PATCH {_OBJECT}\n.*"op": "add".*finalizers',
     Effect.FINALIZER_OFF: rf'PATCH {_OBJECT}\n.*"op": "remove".*finalizers',
     Effect.RECONSIDERED: rf'PATCH {_OBJECT}\n.*"rolevend\.dev/reconsidered"',
     Effect.TOKEN_TAKEN: r'POST /apis/coordination\.k8s\.io/v1/namespaces/rolevend-system/leases\n.*"rolevend-token-',
     Effect.HANDLE: r"POST /api/v1/namespaces/rolevend-system/configmaps\n",
+    Effect.APPROVAL_USED: rf'PATCH {_REQUEST}/status\n.*"uses"',
     Effect.INTENT: rf'PATCH {_OBJECT}/status\n.*"state": "Pending"',
     Effect.CREDENTIAL: r'POST /api/v1/namespaces/[^/]+/secrets\n.*"rolevend\.dev/credential"',
     Effect.CREDENTIAL_GONE: r"DELETE /api/v1/namespaces/[^/]+/secrets/",
@@ -42,6 +44,7 @@ _CALLS = {
     CallEffect.HANDLE: _API[Effect.HANDLE],
     CallEffect.INTENT: _API[Effect.INTENT],
     CallEffect.TOKEN_TAKEN: _API[Effect.TOKEN_TAKEN],
+    CallEffect.APPROVAL_USED: _API[Effect.APPROVAL_USED],
     CallEffect.READY: _API[Effect.READY],
     CallEffect.UNTOUCHED: rf'PATCH {_OBJECT}/status\n.*"NothingBegun"',
     CallEffect.UNDONE: rf"DELETE {_OBJECT}\n",
@@ -50,6 +53,7 @@ _CALLS = {
 _BESIDE = (
     r"GET ",
     r"(PATCH|DELETE) /apis/coordination\.k8s\.io/",
+    r"POST /apis/authorization\.k8s\.io/v1/subjectaccessreviews\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/(?!.*vendedroles/).*/status\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/dataplatforms/[^/]+\n",
     r"SELECT 1$",

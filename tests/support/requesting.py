@@ -36,16 +36,22 @@ class AccessRequested:
 class Requester:
     """The agent of a tenant, the user anna, a policy that hides the ssn, and an offer that shows it."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, platform: str = WAREHOUSE) -> None:
         self.tenant = tenant
+        self.platform = platform
         self.site = tenant.site
         self.offer_name = f"{tenant.name}-offer"
         self._numbers = iter(range(1, 1000))
 
     def ready(self, on_request: Body | None = None, **policy: Any) -> "Requester":
-        self.tenant.ready_to_ask()
+        self.tenant.ready_to_ask(self.platform)
+        return self.offering(on_request, **policy)
+
+    def offering(self, on_request: Body | None = None, **policy: Any) -> "Requester":
+        """The tenant has an agent and the user already."""
         self.offer = self.tenant.policy(
             self.offer_name,
+            platform=self.platform,
             masks=[],
             onRequest={"display": "SSNs in clear", "maxExpirationSeconds": 600, **(on_request or {})},
             **policy,
@@ -59,7 +65,7 @@ class Requester:
         spec = {
             "agentRef": {"name": self.tenant.name},
             "user": self.tenant.user(subject),
-            "platformRef": {"name": WAREHOUSE},
+            "platformRef": {"name": self.platform},
             "offerRef": {"namespace": DOMAIN, "name": self.offer_name},
             "expirationSeconds": 600,
             "justification": {"text": "the customer asked", "writtenBy": "Agent"},

@@ -19,6 +19,7 @@ class Effect(enum.Enum):
     TEMPLATE_ROLES = "P: roles that own nothing; the next build uses them, or the sweep deletes them"
     TEMPLATE = "P: row policies for a role without members; the same"
     PROFILE = "P: views without readers; the next vend uses them, or the sweep deletes them"
+    APPROVAL_USED = "A: a record that an approval is for this object; a retry finds it, and no other object can use it"
     CREDENTIAL = "A: a Secret with a password of a future role; a retry vends with this password"
     ROLE = "P: a role that can log in, whose object is not Ready yet; a retry finds it, or a deletion drops it"
     READY = "A: the complete role"
@@ -43,6 +44,7 @@ class CallEffect(enum.Enum):
     HANDLE = "A: a permanent record of a handle; a repeated call finds it"
     INTENT = "A: the same, also in its status: only if the profile is not built yet, or the call was repeated"
     TOKEN_TAKEN = "A: a record that the user's token is for this object: only a repeated call may use it again"  # noqa: S105 - a record
+    APPROVAL_USED = "A: a record that an approval is for this object: only a repeated call may use it again"
     ROLE = "P: a role with an unknown password; a repeated call sets another one, or the operator drops the role"
     READY = "A: a role with an unknown password; a repeated call sets another one, or the role expires"
     UNTOUCHED = "A: an object whose status says that nothing was created; the operator ends it without a platform"
