@@ -1,22 +1,29 @@
 """Read the circumstances of an AccessRequest: its offer and effect now, the votes, the other requests, and the roles that live."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from rolevend.access_requests.circumstances import Circumstances
+from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.access_requests.votes import CheckedVote
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.votes import Votes
 from rolevend.decision.outcome import Pending, Request
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
-from rolevend.decision.snapshot import OfferEffect, Snapshot
+from rolevend.decision.snapshot import KnownUser, OfferEffect, Snapshot
 from rolevend.errors import InvalidInput
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access, vote
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Profile
+from rolevend.policy.refusal import Denial
 from rolevend.roles.store import RoleStore
+
+_PREFIXES: Final = ("oidc:", "oidc#")
+"""Prefixes that API servers put before the names of users of an identity provider, besides the issuer and `#`, which is their default."""
 
 
 class CircumstancesReader:
@@ -36,7 +43,7 @@ class CircumstancesReader:
         person = snapshot.person(request)
         return Circumstances(
             now=self._now(),
-            terms=terms,
+            terms=None if terms is None else _with_readable_rules(terms, person),
             digest=effect.digest if isinstance(effect, OfferEffect) else None,
             unknown=effect.message if isinstance(effect, Pending) else None,
             user_is_active=request.token is not None or request.user in snapshot.people,
@@ -44,11 +51,7 @@ class CircumstancesReader:
             agent_attributes=snapshot.asking(request).agent_attributes,
             votes=tuple(each for each in votes if each is not None),
             excluded=_excluded(request, snapshot),
-            others=tuple(
-                each
-                for each in self._store.others(apart_from=resource.uid)
-                if each.request.offer == asked.offer or each.request.agent == asked.agent
-            ),
+            others=self._store.others(asked),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
         )
 
@@ -70,13 +73,27 @@ def _holds(approver: str, profile: Profile, request: Request, snapshot: Snapshot
     if len(named) != 1 or shapes is None:
         return None
     held = shapes.of(named[0].attributes, snapshot.asking(request))
-    granted = {each.table: {column.name for column in each.columns} for each in getattr(getattr(held, "profile", None), "tables", ())}
+    if isinstance(held, Denial):
+        return False
+    granted = {each.table: {column.name for column in each.columns} for each in held.profile.tables}
     return all({column.name for column in each.columns} <= granted.get(each.table, set()) for each in profile.tables)
+
+
+def _with_readable_rules(terms: OfferTerms, person: KnownUser) -> OfferTerms:
+    """Return the terms without the rules that read an attribute whose claim cannot be read: a condition on its absence would hold."""
+    return replace(terms, automatic=tuple(each for each in terms.automatic if person.unreadable.isdisjoint(_reads(each))))
+
+
+def _reads(rule: AutomaticRule) -> frozenset[str]:
+    return frozenset[str]().union(*(condition.reads for condition in rule.conditions))
 
 
 def _excluded(request: Request, snapshot: Snapshot) -> frozenset[str]:
     """Return the names of accounts that never approve the request: the user, the account that created it, and every agent."""
-    names = {request.user.subject, *([request.requested_by] if request.requested_by else [])}
+    user = request.user
+    names = {user.subject, *(f"{prefix}{user.subject}" for prefix in (f"{user.issuer}#", *_PREFIXES))}
+    if request.requested_by is not None:
+        names.add(request.requested_by)
     for agent in snapshot.agents.values():
         match agent.identity:
             case ServiceAccountIdentity(name):

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
-from rolevend.access_requests.request import OtherRequest
+from rolevend.access_requests.request import OtherRequest, RequestedAccess
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessRequest, parse
 from rolevend.kinds.access_request_facts import recorded, requested_access
@@ -33,9 +34,10 @@ class AccessRequestStore:
     def all(self) -> Iterable[AccessRequest]:
         return list(self.informer.parsed.values())
 
-    def others(self, apart_from: str = "") -> list[OtherRequest]:
-        """Return all requests but the one with this uid."""
-        return [OtherRequest(requested_access(each), recorded(each)) for each in self.all() if each.uid != apart_from]
+    def others(self, request: RequestedAccess) -> tuple[OtherRequest, ...]:
+        """Return the other requests for the same offer, and those of the same agent."""
+        found = {**self.informer.by_offer[request.offer], **self.informer.by_agent[request.agent]}
+        return tuple(each for each in found.values() if each.request.uid != request.uid)
 
     async def read(self, name: ObjectName) -> AccessRequest | None:
         """Return the object as the API server has it now."""
@@ -88,6 +90,8 @@ class _Requests(Informer):
     def __init__(self, cluster: KubeClient, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
         super().__init__(cluster, ACCESS_REQUESTS, changed, now)
         self.parsed: dict[tuple[str, str], AccessRequest] = {}
+        self.by_offer: dict[ObjectName, dict[tuple[str, str], OtherRequest]] = defaultdict(dict)
+        self.by_agent: dict[ObjectName, dict[tuple[str, str], OtherRequest]] = defaultdict(dict)
         self.dirty: set[tuple[str, str]] = set()
         """The keys of objects that changed since `take_changed`."""
 
@@ -97,20 +101,33 @@ class _Requests(Informer):
             return
         super().on_upsert(item)
         self.dirty.add(key)
+        self._forget(key)
         try:
-            self.parsed[key] = parse(AccessRequest, item)
+            found = parse(AccessRequest, item)
+            known = OtherRequest(requested_access(found), recorded(found))
         except InvalidInput as error:
-            self.parsed.pop(key, None)
             _log.error("cannot read an AccessRequest: %s", error, extra={"object": "/".join(key)})
+        else:
+            self.parsed[key] = found
+            self.by_offer[known.request.offer][key] = self.by_agent[known.request.agent][key] = known
         item["metadata"].pop("managedFields", None)
 
     def drop(self, item: Body) -> None:
         super().drop(item)
-        self.parsed.pop(key_of(item), None)
+        self._forget(key_of(item))
         self.dirty.add(key_of(item))
 
     def on_reset(self) -> None:
-        self.parsed.clear()
+        for known in (self.parsed, self.by_offer, self.by_agent):
+            known.clear()
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        """Forget the version that was read before. Its agent and its offer are immutable, for one uid."""
+        before = self.parsed.pop(key, None)
+        if before is not None:
+            asked = requested_access(before)
+            self.by_offer[asked.offer].pop(key, None)
+            self.by_agent[asked.agent].pop(key, None)
 
     def _is_older(self, item: Body, key: tuple[str, str]) -> bool:
         """True if a newer version was read or written here before the watch reported this one."""
