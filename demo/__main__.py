@@ -12,7 +12,7 @@ from rolevend.cli import main
 @click.option(
     "--break",
     "broken",
-    type=click.Choice(["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]),
+    type=click.Choice(["row-security", "mask", "fence", "guardrail", "expiry", "approval", "crm-view", "crm-role"]),
     help="Break one thing behind rolevend's back: a check must fail.",
 )
 @click.option("--claims", type=click.IntRange(1000), default=100_000, show_default=True, help="How many claims to load.")
@@ -20,8 +20,8 @@ def demo(*, dev: bool, broken: str | None, claims: int) -> None:
     """Show the main job on a real control plane and a real PostgreSQL, started here and ended again.
 
     An agent gets a role for each of two people, asks both the same question, tries to get out, asks for one of them with a purpose that
-    policies know, and loses the roles: by time, by release, by a change of policy. Every line is checked against the database before it
-    is printed. The exit status is 1 if a check fails, or if none notices what was broken on purpose.
+    policies know, loses the roles (by time, by release, by a change of policy), and asks for more with approval. Every line is checked
+    against the database before it is printed. The exit status is 1 if a check fails, or if none notices what was broken on purpose.
     """
     from demo.story import run
 

@@ -50,7 +50,7 @@ def let_time_pass(scene: Scene) -> None:
     scene.times["from the end of a time to live until its query has ended"] = late
     connection.close()
     tell.answered(f"{late * 1000:.0f} ms after the end of the role's time the query has ended:", outcome)
-    _check_gone(scene, vended, "Expired")
+    check_gone(scene, vended, "Expired")
 
 
 def release(scene: Scene, anna: Vended) -> None:
@@ -66,7 +66,7 @@ def release(scene: Scene, anna: Vended) -> None:
         )
         check("kubectl delete returns when the role is gone", expected=False, seen=scene.witness.exists(anna.role))
         tell.answered("asked once more, its open session says:", _last_words(idle))
-    _check_gone(scene, anna, "Released")
+    check_gone(scene, anna, "Released")
 
 
 def change_policy(scene: Scene, bob: Vended) -> None:
@@ -89,7 +89,7 @@ def change_policy(scene: Scene, bob: Vended) -> None:
         )
         scene.times["from kubectl patch until the role is revoked and gone"] = time.monotonic() - start
         tell.answered("asked once more, Bob's open session says:", _last_words(idle))
-    _check_gone(scene, bob, "Revoked")
+    check_gone(scene, bob, "Revoked")
 
 
 def ask_who(scene: Scene, anna: Vended) -> None:
@@ -114,7 +114,7 @@ def _at_work(scene: Scene, seconds: int) -> tuple[Vended, psycopg.Connection, Lo
         scene.tell.say("Its time was over before its query ran. Once more, with twice the time:")
     with ExitStack() as otherwise:
         otherwise.callback(scene.stage.agent, "delete", "vendedrole", AGAIN, "--ignore-not-found")
-        vended = _ask_again(scene, seconds)
+        vended = ask_again(scene, seconds)
         connection = vended.connect()
         otherwise.callback(connection.close)
         query = LongQuery(connection, LONG)
@@ -135,7 +135,8 @@ def _left(vended: Vended) -> float:
     return max(0.0, (vended.expires_at - datetime.now(UTC)).total_seconds())
 
 
-def _ask_again(scene: Scene, seconds: int) -> Vended:
+def ask_again(scene: Scene, seconds: int) -> Vended:
+    """Return one more role for Anna."""
     request = next(each for each in agent.requests() if each["metadata"]["name"] == ANNA.name)
     request["metadata"]["name"] = AGAIN
     request["spec"]["expirationSeconds"] = seconds
@@ -145,7 +146,7 @@ def _ask_again(scene: Scene, seconds: int) -> Vended:
     return vended
 
 
-def _check_gone(scene: Scene, vended: Vended, reason: str) -> None:
+def check_gone(scene: Scene, vended: Vended, reason: str) -> None:
     """Check that role, sessions and object are gone, and that the database has the reason."""
     witness, kubectl = scene.witness, scene.stage.admin
     what = f"the role that was {reason.lower()}"

@@ -38,3 +38,8 @@ SELECT count(*) AS similar
   FROM claims AS a, claims AS b, claims AS c, claims AS d
  WHERE abs(a.amount - b.amount) + abs(c.amount - d.amount) < 10"""
 """A query that takes days."""
+LONG_OF_PEOPLE: LiteralString = """\
+SELECT count(*) AS similar
+  FROM people AS a, people AS b, people AS c, people AS d, people AS e, people AS f
+ WHERE a.full_name < b.full_name AND c.full_name < d.full_name AND e.birth_date < f.birth_date"""
+"""The same, of a role that reads people alone."""

@@ -13,7 +13,7 @@ from rolevend.policytools.embedded.connection import Connection
 from testbed.installation import OperatorProcess
 from testbed.kubectl import Kubectl
 
-Sabotage = Literal["row-security", "mask", "fence", "guardrail", "expiry", "crm-view", "crm-role"]
+Sabotage = Literal["row-security", "mask", "fence", "guardrail", "expiry", "approval", "crm-view", "crm-role"]
 
 LATER = timedelta(hours=1)
 
@@ -54,6 +54,11 @@ def postpone(superuser: Connection, operator: OperatorProcess, role: str, expire
         connection.execute("UPDATE rolevend.lease SET expires_at = %s WHERE role = %s", [later, role])
         connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(sql.Identifier(role), sql.Literal(later.isoformat())))
     return "the operator is frozen, and the role's expiry in the database is moved into the future"
+
+
+def freeze(operator: OperatorProcess) -> str:
+    operator.process.send(signal.SIGSTOP)
+    return "the operator is frozen"
 
 
 def show_every_customer(crm: Crm, role: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import cast
 
-from demo import acts, endings, meeting, over_http, tryout, two_platforms
+from demo import acts, asking_for_more, endings, meeting, over_http, tryout, two_platforms
 from demo.acts import Scene
 from demo.checks import CheckFailed
 from demo.sabotage import Sabotage
@@ -23,6 +23,7 @@ UNDISTURBED = {"PLATFORM_POLL_SECONDS": "3600"}
 _BEGINNING_AT: Mapping[Sabotage | None, Callable[[Scene], None]] = {
     "guardrail": meeting.meet,
     "expiry": endings.let_time_pass,
+    "approval": asking_for_more.ask_for_more,
     "crm-view": two_platforms.ask_on_both,
     "crm-role": two_platforms.ask_on_both,
 }
@@ -78,6 +79,7 @@ def _all_acts(scene: Scene) -> None:
     endings.ask_who(scene, anna)
     over_http.ask_over_http(scene)
     two_platforms.ask_on_both(scene)
+    asking_for_more.ask_for_more(scene)
 
 
 def _with_log(message: str, stage: Stage) -> str:

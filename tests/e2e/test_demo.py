@@ -52,6 +52,15 @@ MAIN_LINES = (
     "✓ of 1,000 customers each person sees the same on both platforms, row by row and mask by mask",
     "USE ROLE RV_PROGRAMMER … is not assigned to the executing user",
     "✓ kubectl delete returns when the roles are gone from both platforms",
+    "10. In a case of fraud Anna's agent needs names and births in clear: it asks for an offer of the data's owner",
+    "rule once-a-day approves it for 300 seconds",
+    "people decide, 0 of 1 needed approvals; rule once-a-day: its limit of 1 a day for a user is used up",
+    "use the approval that is not there yet … AccessRequest large-case is Pending: it can not be used",
+    "approve it itself User … cannot create resource …",
+    "vote in the owner's name, even as administrator spec.by: an AccessDecision is the vote of its creator; …",
+    "✓ the role that waited is vended as …_FINBOT_ANNA_…, until … UTC: ten minutes, not fifteen",
+    'approved by olga@example.org … Mia Schmid … 1960-06-11 DE relation "payments" does not exist',
+    "… ms after the yes was deleted the query has ended:",
     "All of it was checked against the database. …",
 )
 
@@ -88,6 +97,7 @@ BREAKS = [
     ("fence", "what the agent finds out of the person of claim"),
     ("guardrail", "guardrail: no ssn is clearer than its hash"),
     ("expiry", "expiry: the query ends with the role's time to live"),
+    ("approval", "approval: the query ends when the yes is deleted"),
     ("mask", "mask: all people of Anna's role"),
     ("row-security", "the agent's question is answered"),
 ]
