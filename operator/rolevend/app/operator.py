@@ -13,6 +13,7 @@ from typing import Never
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.recorder import AccessRecorder
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.use import Approvals
 from rolevend.approvals.votes import Votes
@@ -211,7 +212,12 @@ class OperatorParts:
         self._votes = Votes(cluster, now, self._access_requests.touch)
         circumstances = CircumstancesReader(self._access_requests, self._votes, self._roles, now)
         self._judging = AccessRequestController(
-            self._access_requests, self._votes, circumstances, authenticator, self.observed, self._reevaluator
+            self._access_requests,
+            AccessRecorder(recorder, metrics, cluster, now),
+            circumstances,
+            authenticator,
+            self.observed,
+            self._reevaluator,
         )
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds, approvals))
