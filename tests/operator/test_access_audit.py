@@ -186,3 +186,22 @@ class TestWhatPeopleSee:
         assert eventually(lambda: site.metric("rolevend_access_requests", state="Pending")) >= 1
         assert eventually(lambda: site.metric("rolevend_access_request_oldest_seconds")) > 0
         assert site.metric("rolevend_access_decision_seconds_count", by="people") >= 1
+
+
+class TestOldRequests:
+    def test_an_ended_request_goes_with_its_votes_and_one_that_a_limit_counts_stays(self, site: Site, requester: Requester):
+        site.operator.stop()
+        site.start_operator({"ACCESS_REQUEST_KEPT_SECONDS": "1"})
+        superseded, denied = requester.ready({"approval": {"required": 2}}).ask(), requester.ask(columns=["ssn"])
+        superseded.is_now("Pending")
+        denied.is_now("Pending")
+        vote, no = requester.vote(superseded), requester.vote(denied, "Deny")
+        denied.is_now("Denied")
+
+        requester.site.patch(requester.offer, {"rowFilter": "country = 'DE'"})
+
+        eventually(lambda: site.cluster.read(superseded.body).status == 404)
+        assert site.cluster.read(vote).status == 404
+        assert denied.is_now("Denied")
+        assert site.cluster.read(no).ok
+        site.operator.stop()
