@@ -1,7 +1,8 @@
 """The approval that a role used, for `rolevend who`: from an audit event, or from the VendedRole and its AccessRequest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from rolevend.audit.access import approval_sentence, approval_sentence_of
 from rolevend.kinds import AccessRequest
 from rolevend.kube.client import Body, KubeClient, NotFound, path_of
 
@@ -10,9 +11,9 @@ _FACT = "approval"
 
 def approval_of_event(data: Body) -> Iterator[tuple[str, str]]:
     """Yield the fact from the data of an event of the role, unless the role used no approval, or the event knows only its name."""
-    approval = data.get("approval", {})
-    if "approvedBy" in approval:
-        yield _FACT, _sentence(approval["approvedBy"], approval["offer"])
+    sentence = approval_sentence_of(data)
+    if sentence is not None:
+        yield _FACT, sentence
 
 
 async def approval_of_role(cluster: KubeClient, role: Body) -> list[tuple[str, str]]:
@@ -28,8 +29,4 @@ async def approval_of_role(cluster: KubeClient, role: Body) -> list[tuple[str, s
     if approval is None:
         return []
     people = [each["by"] for each in approval.get("approvers", [])]
-    return [(_FACT, _sentence(people or [f"rule {approval.get('rule')}"], request["spec"]["offerRef"]["name"]))]
-
-
-def _sentence(by: Sequence[str], offer: str) -> str:
-    return f"approved by {', '.join(by)} ({offer.rpartition('/')[2]})"
+    return [(_FACT, approval_sentence(people or [f"rule {approval.get('rule')}"], request["spec"]["offerRef"]["name"]))]

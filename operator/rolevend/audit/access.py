@@ -1,9 +1,9 @@
 """The parts of audit events that are about approvals of offers. Values, and pure functions that create them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from rolevend.access_requests.counted import CountedVote
 from rolevend.access_requests.request import Approver
@@ -74,6 +74,18 @@ def role_approval(approval: Approval | None) -> RoleApproval | None:
             return RoleApproval(str(approval.name), approval.uid, str(approval.asked.offer), names)
         case _:
             return RoleApproval(str(approval.name))
+
+
+def approval_sentence(approved_by: Sequence[str], offer: str) -> str:
+    """Return who approved which offer. `offer` is a name, or `namespace/name`."""
+    return f"approved by {', '.join(approved_by)} ({offer.rpartition('/')[2]})"
+
+
+def approval_sentence_of(data: Mapping[str, Any]) -> str | None:
+    """Return the sentence for an event of a role, from its data as in a file; None if the role used no approval, or if the event has only
+    its name."""
+    approval = data.get("approval", {})
+    return approval_sentence(approval["approvedBy"], approval["offer"]) if "approvedBy" in approval else None
 
 
 def access_approver(approver: Approver) -> AccessApprover:

@@ -7,18 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rolevend.access_requests.counted import counted_votes
 from rolevend.app.who import Sources, describe
+from rolevend.audit.access_events import StatedAccess, access_decided, access_requested
 from rolevend.audit.chain import Chain
 from rolevend.audit.events import AuditEvent, GrantedEvent
 from rolevend.audit.evidence import access_summary
 from rolevend.audit.receipt import payload_of
 from rolevend.audit.role_events import denied, dropped, granted
+from rolevend.cli import cli
 from rolevend.decision.approval import ActiveApproval, Approval, ApprovalRef, UnusableApproval
 from rolevend.decision.outcome import Granted, Request
 from rolevend.model import ObjectName, Uid
 from rolevend.policy.offer import Activation
 from rolevend.roles.audit_recorder import AuditMemory, AuditRecorder
+from tests.support.asking import OFFERED, WAITING, here, judged, vote
+from tests.support.asking import REQUEST as ASKED
 from tests.support.events import SOURCES, Free, Trail, a_snapshot, end, version
 from tests.support.registered import NOW, REQUEST, WAREHOUSE
 
@@ -109,3 +115,23 @@ async def test_who_names_the_approver_from_the_audit_file(tmp_path: Path, by: tu
 
     assert found.text["approval"] == sentence
     assert found.notes == []
+
+
+def test_trace_shows_the_chain_from_the_request_to_the_end_and_nothing_of_others(tmp_path: Path):
+    event, waiting = a_grant(), judged(votes=(vote(), vote("eve", may=False)))
+    life = waiting.recorded(WAITING, NOW)
+    stated, other = StatedAccess(ASKED, REQUEST), StatedAccess(replace(ASKED, uid=Uid("request-2")), REQUEST)
+    counted = counted_votes(ASKED, WAITING, here(votes=(vote(), vote("eve", may=False))), waiting)
+    ended = dropped(asked(), end(role=event.subject), NOW)
+    events = [access_requested(each, OFFERED, NOW) for each in (stated, other)]
+    chain, file = Chain("/here", "chain"), tmp_path / "audit.ndjson"
+    file.write_bytes(b"".join(map(chain.append, (*events, access_decided(stated, life, counted, NOW), event, ended, ended))))
+
+    done = CliRunner().invoke(cli, ["trace", event.subject, "--audit", str(file)])
+
+    assert done.exit_code == 0, done.output
+    lines = [line.split("  ", 1)[1].strip() for line in done.output.splitlines()]
+    assert [line.split()[0] for line in lines] == ["access-requested", "access-decided", "granted", "dropped"]
+    assert "agents/finbot asks for domain-claims/fraud-ssn-clear, for anna (https://idp.example.org)" in lines[0]
+    assert "approved by alice for 900 seconds; not counted: eve (eve may not approve this offer)" in lines[1]
+    assert lines[2].endswith("approved by alice@example.org, bob@example.org (fraud-ssn-clear)")
