@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 from tables import code, docstrings, table
 
+from rolevend.audit.access import AccessApprover, AccessVote, RoleApproval
 from rolevend.audit.chain import Chain, Key
 from rolevend.audit.events import EVENTS, AuditEvent, StartedEvent
 from rolevend.audit.evidence import AttributeRead, ColumnAccess, ObjectRead, TableAccess
-from rolevend.audit.json_size import json_name
+from rolevend.audit.json_size import Rendered, json_name
 from rolevend.audit.receipt import COPIED, MAX_NAME_BYTES
 from rolevend.identity.signature import TYPE
 
@@ -27,7 +28,8 @@ def page() -> Iterator[str]:
     yield "what there is no room for is counted in a member `...LeftOut`, and a text that was cut ends in `...`."
     yield ""
     yield "An event is written for good before anything follows from it. While none can be written nothing is vended: the VendedRole has"
-    yield "`Ready=False` with the reason `AuditUnavailable`. Drops go on; the VendedRole stays until its event is written."
+    yield "`Ready=False` with the reason `AuditUnavailable`. Drops go on; the VendedRole stays until its event is written. No AccessRequest"
+    yield "is approved either; approvals end."
     yield "A step that runs again after a crash may write an event again: **the same `id` is the same event**."
     yield ""
     yield "## Types"
@@ -52,7 +54,7 @@ def page() -> Iterator[str]:
     yield from table(("Type", "Members"), ((code(each.type), ", ".join(map(code, map(json_name, _data(each))))) for each in EVENTS))
     yield ""
     yield from table(("Member", "Type", "Meaning"), _data_members())
-    for part in (AttributeRead, ObjectRead, TableAccess, ColumnAccess):
+    for part in (AttributeRead, ObjectRead, TableAccess, ColumnAccess, RoleApproval, AccessApprover, AccessVote):
         yield ""
         yield f"### {part.__name__}"
         yield ""
@@ -89,7 +91,7 @@ _ENVELOPE = {
     "id": "the request's uid, what is told, and a digest of it; for `started` and `stopped` the name of the chain. Unique with `source`",
     "source": "`/rolevend/clusters/` and the uid of the namespace `kube-system`",
     "type": "one of the types above",
-    "subject": "the role's name; of a denial the VendedRole; of `started` and `stopped` the pod",
+    "subject": "the role's name; of a denial the VendedRole; of `access-…` the AccessRequest; of `started` and `stopped` the pod",
     "time": "when it was said, in UTC",
     "datacontenttype": "`application/json`",
     "data": "the flat object",
@@ -132,7 +134,7 @@ def _data(kind: type) -> dict[str, tuple[type, Any, str | None]]:
     for field in dataclasses.fields(kind):
         options = get_args(field.type)
         group = options[0] if type(None) in options else field.type
-        if dataclasses.is_dataclass(group):
+        if dataclasses.is_dataclass(group) and not issubclass(group, Rendered):
             found |= _data(group)
         elif field.name not in {each.name for each in dataclasses.fields(AuditEvent)}:
             found[field.name] = (kind, field.type, texts.get(field.name))
@@ -153,5 +155,5 @@ def _json_type(annotation: Any) -> str:
             name = _json_type(kind)
             return f"list of {name}"
     kind = getattr(annotation, "__supertype__", annotation)
-    names = {str: "string", int: "integer", float: "number", datetime: "time"}
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "time"}
     return names.get(kind, "string" if issubclass(kind, str) else f"[{kind.__name__}](#{kind.__name__.lower()})")

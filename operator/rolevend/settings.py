@@ -62,6 +62,12 @@ class Settings(BaseModel):
     )
     deaf_after_seconds: float = Field(60, gt=0, description="Seconds without an event of an existing object until the watch is stale.")
     profile_unused_seconds: float = Field(3600, ge=0, description="Seconds until an unused profile is deleted.")
+    access_request_kept_seconds: float = Field(
+        2_592_000,
+        gt=0,
+        description="Seconds that an AccessRequest is kept after its end, with the votes on it; longer while a limit, a cool-down or a"
+        " precedent counts it. Each namespace keeps 10,000: beyond, those that ended first are deleted earlier.",
+    )
     platform_workers: int = Field(
         4,
         ge=1,

@@ -17,6 +17,8 @@ class AccessRequested:
         self.body = body
         self.name: str = body["metadata"]["name"]
         self.uid: str = body["metadata"]["uid"]
+        self.votes: list[Body] = []
+        """The AccessDecisions that the test made on it."""
 
     @property
     def status(self) -> Body:
@@ -87,10 +89,12 @@ class Requester:
         name = f"{request.name}-{by.split('@')[0]}"
         answer = self.site.cluster.create(self.tenant.described("AccessDecision", spec, name, DOMAIN), user=by)
         assert answer.ok, answer.message
+        request.votes.append(answer.body)
         return self.tenant.keep(answer.body)
 
-    def approved(self, **wanted: Any) -> AccessRequested:
-        request = self.ask()
+    def approved(self, ask: Body | None = None, **wanted: Any) -> AccessRequested:
+        """`ask` is of the request, and `wanted` of the vote."""
+        request = self.ask(**(ask or {}))
         request.is_now("Pending")
         self.vote(request, **wanted)
         request.is_now("Approved")

@@ -10,6 +10,8 @@ from rolevend.access_requests.terms import AutomaticRule, Limits
 
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
+LONGEST_LIMIT = _DAY
+"""No limit of a rule counts older approvals."""
 
 
 @dataclass(frozen=True, slots=True)

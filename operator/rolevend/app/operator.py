@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Never
 
+from rolevend.access_requests.retention import Retention
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.recorder import AccessRecorder
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.use import Approvals
 from rolevend.approvals.votes import Votes
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
+from rolevend.controllers.access_request_collector import AccessRequestCollector
 from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attestation import AttestationController
@@ -214,8 +217,15 @@ class OperatorParts:
         self._votes = Votes(cluster, now, self._access_requests.touch)
         circumstances = CircumstancesReader(self._access_requests, self._votes, self._roles, now)
         self._judging = AccessRequestController(
-            self._access_requests, self._votes, circumstances, authenticator, self.observed, self._reevaluator
+            self._access_requests,
+            AccessRecorder(recorder, metrics, cluster, now),
+            circumstances,
+            authenticator,
+            self.observed,
+            self._reevaluator,
         )
+        retention = Retention(timedelta(seconds=settings.access_request_kept_seconds))
+        self._collecting = AccessRequestCollector(self._access_requests, self._votes, self.observed, retention, now)
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds, approvals))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
@@ -265,6 +275,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._follower.run(self._settings.record_seconds)))
                 tasks.append(parts.create_task(self._projector.run()))
                 tasks.append(parts.create_task(self._judging.run()))
+                tasks.append(parts.create_task(self._collecting.run(self._settings.sweep_seconds)))
                 freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:

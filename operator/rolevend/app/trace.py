@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from rolevend.app.role_chain import ChainLink
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
@@ -49,6 +50,11 @@ class Trace:
             self.notes.append("no statement of this role is in these files: see docs/how-to/trace-a-role.md for the settings that it takes")
         if self._log.unread:
             self.notes.append(f"{self._log.unread} records are cut short, and were passed over")
+
+
+def link_shown(link: ChainLink) -> str:
+    """Return an audit event as text, on one line."""
+    return f"{link.time}  {link.event:<16}  {_plain(link.text)}"
 
 
 def shown(statement: Statement) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from rolevend.app.who_approval import approval_of_event, approval_of_role
 from rolevend.audit.event_files import events_of
 from rolevend.audit.events import EventType
 from rolevend.decision.proof import Actor
@@ -26,10 +27,10 @@ from rolevend.snapshot.conditions.ledger import is_or_was_ledger
 from rolevend.snapshot.controller import ready_condition
 
 _ORDER = (
-    *("role", "agent", "user", "proof", "token", "actors", "request", "object", "record", "requester"),
+    *("role", "agent", "user", "proof", "token", "actors", "request", "object", "record", "requester", "approval"),
     *("platform", "policies", "profile", "from", "until", "ended", "state"),
 )
-_AGREED = ("agent", "user", "proof", "token", "actors")
+_AGREED = ("agent", "user", "proof", "token", "actors", "approval")
 """If two sources differ in one of these, somebody manipulated one of them."""
 _CONNECT_SECONDS = 10
 _GONE = "gone: no VendedRole has its uid"
@@ -138,6 +139,7 @@ async def _ask_cluster(who: RoleOwner, parts: RoleNameParts, kubeconfig: str, na
         if role is None:
             return _MAY_BE_RECORDED if await _may_record(cluster) else _GONE
         who.learn("the cluster", _object(role))
+        await who.ask("the AccessRequest", approval_of_role(cluster, role))
         return ""
     finally:
         await cluster.close()
@@ -243,6 +245,7 @@ def _event_facts(event: Body) -> Iterator[tuple[str, Any]]:
     yield "object", data.get("request")
     yield "requester", data.get("requestedBy")
     yield "platform", data.get("platform")
+    yield from approval_of_event(data)
     match event["type"]:
         case EventType.GRANTED:
             policies = [f"{each['name']} ({each['generation']})" for each in data["objects"] if each["kind"] == "AccessPolicy"]

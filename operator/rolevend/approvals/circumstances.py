@@ -9,14 +9,13 @@ from rolevend.access_requests.circumstances import Circumstances
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.access_requests.votes import CheckedVote
 from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
+from rolevend.approvals.votes import Votes, readable_vote
 from rolevend.decision.outcome import Pending, Request
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
 from rolevend.decision.snapshot import KnownUser, OfferEffect, Snapshot
-from rolevend.errors import InvalidInput
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
-from rolevend.kinds.access_request_facts import requested_access, vote
+from rolevend.kinds.access_request_facts import requested_access
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Profile
 from rolevend.policy.refusal import Denial
@@ -29,9 +28,9 @@ _PREFIXES: Final = ("oidc:", "oidc#")
 class CircumstancesReader:
     def __init__(self, store: AccessRequestStore, votes: Votes, roles: RoleStore, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._votes = votes
+        self.votes = votes
         self._roles = roles
-        self._now = now
+        self.now = now
 
     async def read(self, resource: AccessRequest, request: Request, snapshot: Snapshot) -> Circumstances:
         """Return the circumstances now. `request` is the role that the AccessRequest asks about, with the proof of its user."""
@@ -39,10 +38,10 @@ class CircumstancesReader:
         terms, effect = snapshot.offers.get(asked.offer), snapshot.effect(request, asked.activation)
         profile = effect.profile if isinstance(effect, OfferEffect) else None
         must_hold = terms is not None and terms.approver_must_hold
-        votes = [await self._checked(each, snapshot, request, profile if must_hold else None) for each in self._votes.on(Uid(resource.uid))]
+        votes = [await self._checked(each, snapshot, request, profile if must_hold else None) for each in self.votes.on(Uid(resource.uid))]
         person = snapshot.person(request)
         return Circumstances(
-            now=self._now(),
+            now=self.now(),
             terms=None if terms is None else _with_readable_rules(terms, person),
             digest=effect.digest if isinstance(effect, OfferEffect) else None,
             unknown=effect.message if isinstance(effect, Pending) else None,
@@ -58,12 +57,11 @@ class CircumstancesReader:
     async def _checked(self, decision: AccessDecision, snapshot: Snapshot, request: Request, profile: Profile | None) -> CheckedVote | None:
         """Return the vote with the rights of its author, or None if it has a mask that cannot be read. `profile` is the effect of the offer
         that its author must have; None: the author need not have it."""
-        try:
-            read = vote(decision)
-        except InvalidInput:
+        read = readable_vote(decision)
+        if read is None:
             return None
         holds = None if profile is None else _holds(decision.spec.by, profile, request, snapshot)
-        return CheckedVote(read, await self._votes.may_approve(decision), holds)
+        return CheckedVote(read, await self.votes.may_approve(decision), holds)
 
 
 def _holds(approver: str, profile: Profile, request: Request, snapshot: Snapshot) -> bool | None:

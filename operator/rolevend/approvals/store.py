@@ -13,7 +13,7 @@ from rolevend.kinds import AccessRequest, parse
 from rolevend.kinds.access_request_facts import recorded, requested_access
 from rolevend.kube.client import Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer, key_of
-from rolevend.model import ObjectName
+from rolevend.model import ObjectName, Uid
 
 ACCESS_REQUESTS: Final = path_of(AccessRequest)
 
@@ -33,6 +33,10 @@ class AccessRequestStore:
 
     def all(self) -> Iterable[AccessRequest]:
         return list(self.informer.parsed.values())
+
+    def everything(self) -> tuple[OtherRequest, ...]:
+        """Return every request, and what its status records."""
+        return tuple(each for found in self.informer.by_offer.values() for each in found.values())
 
     def others(self, request: RequestedAccess) -> tuple[OtherRequest, ...]:
         """Return the other requests for the same offer, and those of the same agent."""
@@ -55,6 +59,10 @@ class AccessRequestStore:
         """Merge `status`. Raises NotFound if the object is gone, and ResourceConflict if it is not the version of `request` any more."""
         patch = {"metadata": {"uid": request.uid, "resourceVersion": request.metadata.resource_version}, "status": status}
         return self._seen(await self._cluster.merge(ACCESS_REQUESTS, request.name, patch, request.namespace, "status"))
+
+    async def delete(self, name: ObjectName, uid: Uid) -> None:
+        """Delete the object. Idempotent."""
+        await self._cluster.delete(ACCESS_REQUESTS, name.name, uid, name.namespace)
 
     def touch(self, name: ObjectName) -> None:
         """Handle a change of something that the object depends on, as a change of the object."""

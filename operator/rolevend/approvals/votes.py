@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
+from rolevend.access_requests.counted import CountedVote
+from rolevend.access_requests.votes import Vote
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.kinds import AccessDecision, parse
+from rolevend.kinds import access_request_facts as facts
 from rolevend.kinds.access_decision import approver_groups
 from rolevend.kinds.shared import GROUP
+from rolevend.kinds.status import ConditionUpdate, body, reported
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName, Uid
@@ -19,6 +23,7 @@ SUBJECT_ACCESS_REVIEWS: Final = ResourcePath("/apis/authorization.k8s.io/v1", "s
 _REVIEWED_SECONDS: Final = 4.0
 """How long an answer about a person's rights is used: shorter than the time between two judgements of a request."""
 _MOST_REVIEWS: Final = 10_000
+_MOST_MESSAGE: Final = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +39,28 @@ class Votes:
         """Return the votes on the AccessRequest with this uid, in the order of their names."""
         found = self.informer.by_request.get(request, {})
         return [found[key] for key in sorted(found)]
+
+    def all(self) -> list[AccessDecision]:
+        return [vote for votes in self.informer.by_request.values() for vote in votes.values()]
+
+    async def report(self, request: Uid, counted: Iterable[CountedVote], now: datetime, *, only_new: bool) -> None:
+        """Write the status of each vote on the request, if it differs, or of votes without a status alone. `counted` has every vote that
+        can be read."""
+        known = {each.vote.uid: each for each in counted}
+        for found in self.on(request):
+            status = _status(found, known.get(Uid(found.uid)), now)
+            if status is None or (only_new and found.status.counted is not None):
+                continue
+            try:
+                await self._cluster.merge(
+                    ACCESS_DECISIONS, found.name, {"metadata": {"uid": found.uid}, "status": status}, found.namespace, "status"
+                )
+            except RolevendError as error:  # the next judgement writes it
+                _log.info("cannot write the status of an AccessDecision: %s", error, extra={"object": f"{found.namespace}/{found.name}"})
+
+    async def delete(self, vote: AccessDecision) -> None:
+        """Delete the object. Idempotent."""
+        await self._cluster.delete(ACCESS_DECISIONS, vote.name, vote.uid, vote.namespace)
 
     async def may_approve(self, vote: AccessDecision) -> bool | None:
         """Return whether the author of the vote has the verb `approve` on its offer now; None if the API server does not say."""
@@ -52,6 +79,38 @@ class Votes:
         allowed = answer.get("status", {}).get("allowed") is True
         self._reviews[key] = time.monotonic(), allowed
         return allowed
+
+
+def readable_vote(found: AccessDecision) -> Vote | None:
+    """Return the vote, or None if it has a mask that cannot be read."""
+    try:
+        return facts.vote(found)
+    except InvalidInput:
+        return None
+
+
+def _status(found: AccessDecision, outcome: CountedVote | None, now: datetime) -> Body | None:
+    """Return the status to write, or None if the object has it."""
+    counts, message = (outcome.counted, outcome.message) if outcome is not None else (False, _unreadable(found))
+    message = message[:_MOST_MESSAGE]
+    if (found.status.counted, found.status.message) == (counts, message):
+        return None
+    ready = ConditionUpdate("Ready", "True" if counts else "False", "Counted" if counts else "NotCounted", message)
+    conditions = reported([ready], found.status.conditions, generation=found.metadata.generation, now=now)
+    return {
+        "observedGeneration": found.metadata.generation,
+        "conditions": [body(each) for each in conditions],
+        "counted": counts,
+        "message": message,
+    }
+
+
+def _unreadable(found: AccessDecision) -> str:
+    try:
+        facts.vote(found)
+    except InvalidInput as error:
+        return f"it cannot be read: {error}"
+    return "it was not read yet"
 
 
 def _review(by: str, groups: Iterable[str], offer: ObjectName) -> Body:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
+from rolevend.audit.access import AccessApprover, AccessVote, RoleApproval
 from rolevend.audit.evidence import Evidence, TableAccess
 from rolevend.audit.json_size import as_json, text_of
 from rolevend.model import PlatformName, ProfileName, RoleName, Uid
@@ -24,6 +25,8 @@ class EventType(enum.StrEnum):
     DROPPED = "dev.rolevend.dropped"
     REFUSED = "dev.rolevend.refused"
     RELEASE_REQUESTED = "dev.rolevend.releaserequested"
+    ACCESS_REQUESTED = "dev.rolevend.access-requested"
+    ACCESS_DECIDED = "dev.rolevend.access-decided"
     STARTED = "dev.rolevend.audit.started"
     STOPPED = "dev.rolevend.audit.stopped"
 
@@ -37,7 +40,8 @@ class AuditEvent:
     id: str
     """Follows from the request's uid, the platform and the content: a step that runs twice writes the same event twice."""
     subject: str
-    """The role's name; for a denial the VendedRole; for a refusal the agent that was proven, or `api`; for the chain's own the host."""
+    """The role's name; for a denial the VendedRole; for a refusal the agent that was proven, or `api`; for the events of an AccessRequest
+    the object; for the chain's own the host."""
     time: datetime
 
     def envelope(self, source: str) -> dict[str, Any]:
@@ -121,7 +125,7 @@ class RequestTerms:
     resources_left_out: int | None = None
     """How many more tables there are."""
     expiration_seconds: int
-    """The requested lifetime, counted from `requestedAt`."""
+    """The requested lifetime of the role, counted from the creation of the VendedRole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,8 @@ class GrantedEvent(AuditEvent):
     """The user's handle, as in the role's name."""
     proof: RequestProof
     terms: RequestTerms
+    approval: RoleApproval | None = None
+    """The approval of an offer that the role uses. After a restart `dropped` may know only the AccessRequest."""
     expires_at: datetime
     """When the role expires."""
     evidence: Evidence
@@ -172,6 +178,7 @@ class DeniedEvent(AuditEvent):
     user: RequestUser
     proof: RequestProof
     terms: RequestTerms
+    approval: RoleApproval | None = None
     reason: str
     """The reason of the condition `Granted`, or `Conflict` if a handle belongs to another agent or user."""
     message: str
@@ -193,6 +200,7 @@ class DroppedEvent(AuditEvent):
     user_handle: str | None = None
     proof: RequestProof | None = None
     terms: RequestTerms | None = None
+    approval: RoleApproval | None = None
     expires_at: datetime | None = None
     message: str | None = None
     """Why the role was revoked."""
@@ -250,6 +258,87 @@ class ReleaseRequestedEvent(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOrigin:
+    """Which AccessRequest, and who created it."""
+
+    access_request: str
+    """The AccessRequest: `namespace/name`."""
+    access_request_uid: Uid
+    """Its uid, which is also in `approval` of the roles that use it."""
+    requested_by: str | None = None
+    requested_at: datetime
+    platform: PlatformName
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedOffer:
+    offer: str
+    """The AccessPolicy with `onRequest` that is asked for: `namespace/name`."""
+    offer_uid: Uid | None = None
+    """Its uid. Left out with the next two if the offer does not exist, shows the user nothing, or was not read yet."""
+    offer_generation: int | None = None
+    """Its generation."""
+    offer_digest: str | None = None
+    """Digest of what the offer, narrowed by the request, shows the user. Approvers repeat it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequestedEvent(AuditEvent):
+    """An agent asks for an offer. Written when the operator judges the AccessRequest for the first time."""
+
+    type = EventType.ACCESS_REQUESTED
+
+    origin: AccessOrigin
+    user: RequestUser
+    proof: RequestProof
+    offer: RequestedOffer
+    terms: RequestTerms
+    columns: tuple[str, ...] | None = None
+    """The columns to which the request is limited."""
+    columns_left_out: int | None = None
+    """How many more columns there are."""
+    ticket: str | None = None
+    """The ticket that the request names. Not verified."""
+    justification_digest: str | None = None
+    """SHA-256 of the text of the justification, in hexadecimal. The text is in the AccessRequest alone."""
+    justification_by: str | None = None
+    """The author of the justification: `Agent` or `User`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessDecidedEvent(AuditEvent):
+    """The state of an AccessRequest changes. An approval is written before the status that makes it usable. The end of an approval does
+    not wait for its event. The deletion of an open AccessRequest has one, too, if the operator runs."""
+
+    type = EventType.ACCESS_DECIDED
+
+    origin: AccessOrigin
+    user: RequestUser
+    offer: RequestedOffer
+    state: str
+    """The new state, as `status.state` of the AccessRequest."""
+    reason: str
+    """The reason of the state."""
+    message: str
+    """Why the state changed."""
+    rule: str | None = None
+    """The rule of the offer that approved. Left out if people approved, or nobody."""
+    approvers: tuple[AccessApprover, ...] | None = None
+    """The people who approved."""
+    approvers_left_out: int | None = None
+    """How many more approvers there are."""
+    approved_seconds: int | None = None
+    """The longest lifetime of a role that was approved."""
+    claim_until: datetime | None = None
+    """The approval lapses if it is not used until then."""
+    votes: tuple[AccessVote, ...] | None = None
+    """The AccessDecisions on the request when its state changed."""
+    votes_left_out: int | None = None
+    """How many more votes there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartedEvent(AuditEvent):
     """The first event of a chain. `previoushash` is the hash of the last event that the file held before, or zeros."""
 
@@ -268,4 +357,14 @@ class StoppedEvent(StartedEvent):
     type = EventType.STOPPED
 
 
-EVENTS = (GrantedEvent, DeniedEvent, DroppedEvent, RefusedEvent, ReleaseRequestedEvent, StartedEvent, StoppedEvent)
+EVENTS = (
+    GrantedEvent,
+    DeniedEvent,
+    DroppedEvent,
+    RefusedEvent,
+    ReleaseRequestedEvent,
+    AccessRequestedEvent,
+    AccessDecidedEvent,
+    StartedEvent,
+    StoppedEvent,
+)

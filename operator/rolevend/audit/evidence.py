@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from rolevend.audit.json_size import Rendered, within
+from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof
 from rolevend.decision.snapshot import Snapshot
@@ -88,7 +89,8 @@ class Evidence:
     """How many more there are whose keys do not fit either."""
     objects: tuple[ObjectRead, ...]
     """The versions of the objects that the decision read: DataPlatform, Agent, UserAttributes, the policies that cover the user or, unless
-    the combination is UserCeiling, grant to the agent, the Guardrails that concern the user, and the TagBindings of the platform."""
+    the combination is UserCeiling, grant to the agent, the offer of an approval, the Guardrails that concern the user, and the TagBindings
+    of the platform."""
     objects_left_out: int | None = None
     """How many more objects there are."""
     policy_digest: str | None
@@ -131,6 +133,8 @@ def evidence(snapshot: Snapshot, request: Request) -> Evidence:
             read += [sources.policies.get(policy.id) for _, policy in covering(facts, shapes.index)]
             if asking.combination is not Combination.USER_CEILING:
                 read += [sources.policies.get(policy.id) for _, policy in granting_to_agent(of_itself, shapes.index)]
+            if isinstance(request.approval, ActiveApproval):
+                read.append(sources.policies.get(request.approval.asked.offer))
             read += [sources.guardrails.get(guardrail.name) for _, guardrail in concerning(facts, shapes.index)]
             read += sources.bindings
     return Evidence(

@@ -18,7 +18,8 @@ _PLAIN = frozenset({str, int, float, bool})
 
 
 class Rendered:
-    """Base of a dataclass whose JSON is kept, because many events contain the same value. Nobody may change that JSON."""
+    """Base of a dataclass whose JSON is kept, because many events contain the same value. Nobody may change that JSON. As a field of an
+    event it is a member with an object of its own, not a group."""
 
     @cached_property
     def as_json(self) -> dict[str, Any]:
@@ -49,14 +50,15 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def members_of(value: Any) -> list[tuple[str, Any]]:
-    """The fields of a dataclass that are not None. A field that is a dataclass is a group: its fields are members like all others."""
+    """The fields of a dataclass that are not None. A field that is a dataclass, and not `Rendered`, is a group: its fields are members like
+    all others."""
     members: list[tuple[str, Any]] = []
     kind: Any = type(value)
     for name in _fields(kind):
         member = getattr(value, name)
         if type(member) in _PLAIN:
             members.append((name, member))
-        elif dataclasses.is_dataclass(member):
+        elif dataclasses.is_dataclass(member) and not isinstance(member, Rendered):
             members += members_of(member)
         elif member is not None:
             members.append((name, member))

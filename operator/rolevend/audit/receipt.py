@@ -33,8 +33,9 @@ _SHARED: Final = ("role", "request", "requestUid", "platform", "agent", "userIss
 _PROOF: Final = ("userProof", "identityProvider", "tokenType", "tokenDigest")
 _ASKED: Final = ("purpose", "taskId", "intentDigest", "requestId", "requestedAt", "expiresAt", "profile")
 _GIVEN: Final = ("policyDigest", "catalogDigest", "tableCount")
+_APPROVED: Final = ("approval",)
 _ENDED: Final = ("ended", "endedBy", "endedAt", "sessionsEnded", "dropSeconds", "lateSeconds")
-COPIED: Final = (*_SHARED, *_PROOF, *_ASKED, *_GIVEN, *_ENDED)
+COPIED: Final = (*_SHARED, *_PROOF, *_ASKED, *_APPROVED, *_GIVEN, *_ENDED)
 """The members of `data` that a receipt copies."""
 
 Payload = dict[str, Any]

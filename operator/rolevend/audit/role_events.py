@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypedDict
 
+from rolevend.audit.access import RoleApproval, role_approval
 from rolevend.audit.events import DeniedEvent, DroppedEvent, GrantedEvent, RequestOrigin, RequestProof, RequestTerms, RequestUser
 from rolevend.audit.evidence import AccessSummary, evidence
 from rolevend.audit.truncate import fit_event
@@ -54,6 +55,7 @@ def granted(request: Request, decision: Granted, snapshot: Snapshot, given: Acce
         subject=lease.role,
         time=now,
         **request_groups(request),
+        approval=role_approval(request.approval),
         evidence=evidence(snapshot, request),
         role=lease.role,
         agent_handle=lease.agent_handle,
@@ -74,6 +76,7 @@ def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now:
         subject=str(request.name),
         time=now,
         **request_groups(request),
+        approval=role_approval(request.approval),
         evidence=evidence(snapshot, request),
         reason=reason,
         message=message,
@@ -82,7 +85,7 @@ def denied(request: Request, reason: str, message: str, snapshot: Snapshot, now:
 
 
 def dropped(request: Request, end: End, now: datetime) -> DroppedEvent:
-    return _dropped(end, now, expires_at=request.expires_at, **request_groups(request))
+    return _dropped(end, now, approval=role_approval(request.approval), expires_at=request.expires_at, **request_groups(request))
 
 
 def orphan_dropped(uid: Uid, platform: PlatformName, end: End, now: datetime) -> DroppedEvent:
@@ -96,6 +99,7 @@ def _dropped(
     user: RequestUser | None = None,
     proof: RequestProof | None = None,
     terms: RequestTerms | None = None,
+    approval: RoleApproval | None = None,
     expires_at: datetime | None = None,
 ) -> DroppedEvent:
     agent_handle, user_handle = _handles(end.role)
@@ -110,6 +114,7 @@ def _dropped(
         user_handle=user_handle,
         proof=proof,
         terms=terms,
+        approval=approval,
         expires_at=expires_at,
         message=end.message,
         profile=end.profile,
@@ -134,7 +139,7 @@ def request_groups(request: Request) -> RequestGroups:
             agent=str(request.agent),
         ),
         "user": RequestUser(user_issuer=request.user.issuer, user_subject=request.user.subject),
-        "proof": _proof(request),
+        "proof": request_proof(request),
         "terms": RequestTerms(
             purpose=request.purpose,
             task_id=request.task.id if request.task else None,
@@ -146,7 +151,7 @@ def request_groups(request: Request) -> RequestGroups:
     }
 
 
-def _proof(request: Request) -> RequestProof:
+def request_proof(request: Request) -> RequestProof:
     match request.proof:
         case Proof() as proof:
             return RequestProof(

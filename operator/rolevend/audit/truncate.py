@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from rolevend.audit.events import AuditEvent
 from rolevend.audit.evidence import AttributeRead
-from rolevend.audit.json_size import clipped, members_of, within
+from rolevend.audit.json_size import Rendered, clipped, members_of, within
 
 MAX_BYTES: Final = 48 * 1024
 """For the data of an event. With its receipt, its envelope, and the names and counts of what is left out, a line stays below the 64 KiB
@@ -21,6 +21,9 @@ _LISTS: Final = {
     "agent_attributes": "agent_attributes_left_out",
     "agent_attributes_left_out": "agent_keys_left_out",
     "functions": "functions_left_out",
+    "approvers": "approvers_left_out",
+    "votes": "votes_left_out",
+    "columns": "columns_left_out",
 }
 """The lists, in the order in which they get room, each with the field that states what is left out of it."""
 
@@ -50,8 +53,12 @@ def _with(value: Any, members: dict[str, Any]) -> Any:
     """The same dataclass with other members, also in its groups."""
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     changes = {
-        name: _with(field, members) if dataclasses.is_dataclass(field) else members[name]
+        name: _with(field, members) if _is_group(field) else members[name]
         for name, field in fields.items()
-        if name in members or dataclasses.is_dataclass(field)
+        if name in members or _is_group(field)
     }
     return dataclasses.replace(value, **changes)
+
+
+def _is_group(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, Rendered)

@@ -66,15 +66,37 @@ def who(
 @options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of files.")
 @click.option("--user", metavar="NAME", help="With --connection: the agent's own user, if the role had no user of its name.")
 @click.option("--archive", is_flag=True, help="With --connection: the last year, up to 45 minutes ago. Default: seven days, up to now.")
+@click.option(
+    "--audit",
+    "audit_files",
+    multiple=True,
+    type=options.READABLE,
+    metavar="FILE",
+    help="First print the role's events in this file of audit events, and those of the approval that it used. Repeatable.",
+)
 @options.output("text", "json", help_text="json: one object per line.")
-def trace(role_name: str, files: tuple[str, ...], connection: str | None, user: str | None, output: str, *, archive: bool) -> None:
+def trace(
+    role_name: str,
+    files: tuple[str, ...],
+    connection: str | None,
+    user: str | None,
+    audit_files: tuple[str, ...],
+    output: str,
+    *,
+    archive: bool,
+) -> None:
     """Print every statement that ROLE_NAME ran, from the log of its platform.
 
     For PostgreSQL FILE is a csvlog or jsonlog, also compressed with gzip. Name older files first; - is standard input. Statements come in
     the order of their ends. For Snowflake the command reads the query history; statements come in the order of their starts.
     """
-    from rolevend.app.trace import shown
+    from rolevend.app.role_chain import chain_of
+    from rolevend.app.trace import link_shown, shown
 
+    if audit_files:
+        printer.show_each(output, chain_of(role_name, audit_files), link_shown)
+        if not files and not connection:
+            return
     statements = _trace(role_name, files, connection, user, archive=archive)
     printer.show_each(output, statements, shown)
     printer.note(statements.notes)
@@ -82,7 +104,7 @@ def trace(role_name: str, files: tuple[str, ...], connection: str | None, user: 
 
 def _trace(role_name: str, files: tuple[str, ...], connection: str | None, user: str | None, *, archive: bool) -> "Trace | SnowflakeTrace":
     if bool(files) == bool(connection):
-        raise click.UsageError("name either FILEs of PostgreSQL's log, or with --connection how to ask Snowflake")
+        raise click.UsageError("name either FILEs of PostgreSQL's log, or with --connection how to ask Snowflake, or --audit alone")
     if connection is not None:
         from rolevend.app.trace import SnowflakeTrace
 

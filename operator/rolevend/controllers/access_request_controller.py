@@ -11,10 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
 from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.recorder import AccessRecorder, StateChange
 from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
+from rolevend.approvals.votes import readable_vote
+from rolevend.audit.access_events import StatedAccess
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof, UserToken
@@ -41,20 +44,23 @@ class AccessRequestController:
     def __init__(
         self,
         store: AccessRequestStore,
-        votes: Votes,
+        recorder: AccessRecorder,
         circumstances: CircumstancesReader,
         authenticator: UserAuthenticator,
         snapshots: Snapshots,
         reevaluator: Reevaluator,
     ) -> None:
         self._store = store
-        self._votes = votes
+        self._recorder = recorder
+        self._votes = circumstances.votes
         self._circumstances = circumstances
         self._authenticator = authenticator
         self._snapshots = snapshots
         self._reevaluator = reevaluator
         self._due: dict[ObjectName, float] = {}
         """By request, the time by `time.monotonic` when it is to be judged again."""
+        self._open: dict[ObjectName, AccessRequest] = {}
+        """The requests that were not final when they were judged last."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -67,6 +73,8 @@ class AccessRequestController:
                 if snapshot is not before or now >= all_due:
                     before, all_due = snapshot, now + _FULL_PASS_SECONDS
                     self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not _is_final(each)), now))
+                    await self._recorder.retry()
+                    self._recorder.measure(self._store.everything())
                 for name in self._take_due(now):
                     await self._judge(name, snapshot)
             wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
@@ -88,36 +96,58 @@ class AccessRequestController:
 
     async def _judge(self, name: ObjectName, snapshot: Snapshot) -> None:
         resource = self._store.get(name)
-        changed = resource is None
+        counted: tuple[CountedVote, ...] | None = None
         try:
-            if resource is not None and not _is_final(resource):
-                changed = await self._judge_open(resource, snapshot)
+            await self._record_deletion(name, resource)
+            if resource is not None:
+                counted = self._on_ended(resource) if _is_final(resource) else await self._judge_open(resource, snapshot)
         except (ResourceConflict, NotFound):  # it changed meanwhile: the watch reports it
             self._look_again(name, _RETRY_SECONDS)
         except RolevendError as error:
             _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
             self._look_again(name, _RETRY_SECONDS)
-        if changed:
+        if resource is None or self._store.get(name) is not resource:
             self._reevaluator.on_approval(name)
+        if resource is not None and counted is not None:
+            await self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
 
-    async def _judge_open(self, resource: AccessRequest, snapshot: Snapshot) -> bool:
-        """Judge the request, and write its status if it changed. Return True if it did."""
+    def _on_ended(self, resource: AccessRequest) -> tuple[CountedVote, ...]:
+        found = (readable_vote(each) for each in self._votes.on(Uid(resource.uid)))
+        return votes_on_ended((each for each in found if each is not None), recorded(resource))
+
+    async def _judge_open(self, resource: AccessRequest, snapshot: Snapshot) -> tuple[CountedVote, ...]:
+        """Judge the request, write its status if it differs, and return its votes."""
+        name = object_name(resource)
+        self._open[name] = resource
         request = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
-        before = recorded(resource)
-        judgement = judge(requested_access(resource), before, now)
+        asked, before = requested_access(resource), recorded(resource)
+        judgement = judge(asked, before, now)
         if judgement.look_again_at is not None:
-            self._look_again(object_name(resource), (judgement.look_again_at - now.now).total_seconds())
-        after = judgement.recorded(before, now.now)
+            self._look_again(name, (judgement.look_again_at - now.now).total_seconds())
+        after, counted = judgement.recorded(before, now.now), counted_votes(asked, before, now, judgement)
         if after == before:
-            return False
+            return counted
+        change = StateChange(_stated(resource, request), before, after, counted)
+        await self._recorder.before_status(change)
         display = now.terms.display if now.terms is not None else ""
         status = life_status(resource, after, display, self._votes.on(Uid(resource.uid)), now.now)
         if resource.status.user is None:
             status["user"] = _user(resource, request, snapshot)
         await self._store.write_status(resource, status)
-        _log.info("judged", extra={"object": str(object_name(resource)), "state": after.state, "reason": after.reason})
-        return True
+        self._recorder.after_status(change)
+        if after.state is not None and after.state.is_final:
+            self._open.pop(name, None)
+        _log.info("judged", extra={"object": str(name), "state": after.state, "reason": after.reason})
+        return counted
+
+    async def _record_deletion(self, name: ObjectName, resource: AccessRequest | None) -> None:
+        """Record the end of an open request that was deleted, or replaced by another of its name."""
+        before = self._open.get(name)
+        if before is not None and (resource is None or resource.uid != before.uid):
+            del self._open[name]
+            if not _is_final(before):
+                await self._recorder.deleted(_stated(before, decision_request(before)), recorded(before))
 
     async def _prove(self, request: Request, snapshot: Snapshot) -> Request:
         """Return the request with the proof by the token in its Secret, if it has one that was not read yet. The token is not redeemed: it
@@ -144,3 +174,8 @@ def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body
 def _is_final(resource: AccessRequest) -> bool:
     state = recorded(resource).state
     return state is not None and state.is_final
+
+
+def _stated(resource: AccessRequest, request: Request) -> StatedAccess:
+    justification = resource.spec.justification
+    return StatedAccess(requested_access(resource), request, None if justification is None else justification.text)

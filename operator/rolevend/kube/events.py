@@ -12,9 +12,17 @@ _COMPONENT = "rolevend"
 
 
 async def emit_event(
-    cluster: KubeClient, name: ObjectName, uid: Uid, type_: Literal["Normal", "Warning"], reason: str, message: str, now: datetime
+    cluster: KubeClient,
+    name: ObjectName,
+    uid: Uid,
+    type_: Literal["Normal", "Warning"],
+    reason: str,
+    message: str,
+    now: datetime,
+    *,
+    kind: str = "VendedRole",
 ) -> str | None:
-    """Create an Event about a VendedRole. Returns the failure instead of raising it, or None: no work waits for an Event."""
+    """Create an Event about an object of ours. Returns the failure instead of raising it, or None: no work waits for an Event."""
     at = now.isoformat()
     body = {
         "apiVersion": "v1",
@@ -22,7 +30,7 @@ async def emit_event(
         "metadata": {"generateName": f"{_COMPONENT}-", "namespace": name.namespace},
         "involvedObject": {
             "apiVersion": "rolevend.dev/v1alpha1",
-            "kind": "VendedRole",
+            "kind": kind,
             "namespace": name.namespace,
             "name": name.name,
             "uid": uid,

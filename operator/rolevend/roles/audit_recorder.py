@@ -1,15 +1,16 @@
 """The audit events of roles, and the records of their handles."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolevend.audit.api_events import RefusedCall, refused, release_requested
-from rolevend.audit.events import AuditEvent, AuditSink, DroppedEvent
+from rolevend.audit.events import AccessDecidedEvent, AccessRequestedEvent, AuditEvent, AuditSink, DroppedEvent
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, SignedEvent, digest_of
 from rolevend.audit.role_events import End, denied, dropped, granted, orphan_dropped
 from rolevend.catalog import TableId
+from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Conflict, TooManyUnknownUsers
@@ -30,6 +31,8 @@ class AuditMemory:
     """Drops whose event could not be written yet. The event is retried unchanged."""
     receipts: dict[PlatformName, str] = field(default_factory=dict)
     """The digests of the written receipts."""
+    approval: ActiveApproval | None = None
+    """The approval by which the role was granted. The end of the role may come with the end of its AccessRequest."""
 
 
 class AuditRecorder:
@@ -59,6 +62,8 @@ class AuditRecorder:
 
     async def granted(self, request: Request, decision: Granted, snapshot: Snapshot, memory: AuditMemory) -> str | None:
         """Write the event and return the digest of its receipt. Call it before anything is created."""
+        if isinstance(request.approval, ActiveApproval):
+            memory.approval = request.approval
         event = granted(request, decision, snapshot, self._summary(decision), self._now())
         if memory.last.get(request.platform) != event.id:
             signed = self._signed(event)
@@ -73,6 +78,8 @@ class AuditRecorder:
     async def dropped(self, request: Request, end: End, memory: AuditMemory) -> None:
         """Write the end of the role on the request's platform. The object must stay until this succeeds."""
         if request.platform not in memory.unwritten:
+            if request.approval is not None and memory.approval is not None:
+                request = replace(request, approval=memory.approval)
             memory.unwritten[request.platform] = self._signed(dropped(request, end, self._now()), end.receipt_digest)
         await self._trail.record(memory.unwritten[request.platform])
         memory.unwritten.pop(request.platform, None)
@@ -88,6 +95,10 @@ class AuditRecorder:
     async def orphan_dropped(self, uid: Uid, platform: PlatformName, end: End) -> None:
         """Write the drop of a role without an object. The caller repeats the call if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
+
+    async def access(self, event: AccessRequestedEvent | AccessDecidedEvent) -> None:
+        """Write an event of an AccessRequest. Call it before the status is written that makes an approval usable."""
+        await self._trail.record(event)
 
     def _signed(self, event: SignedEvent, first: str | None = None) -> SignedEvent:
         return event if self._receipts is None else self._receipts.on(event, first)

@@ -10,6 +10,8 @@ from rolevend.platforms.protocol import LimitAction
 
 _FASTEST = (0.0001, 0.00025, 0.0005)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW = (30, 60, 300, 900, 1800, 3600, 14_400, 86_400)
+"""Seconds that people take."""
 
 
 class Metrics:
@@ -74,6 +76,27 @@ class Metrics:
         )
         self.denials = Counter(
             "rolevend_denials", "Requests that policy, agent or platform denied", ["platform", "reason"], registry=self.registry
+        )
+        self.access_requests = Gauge(
+            "rolevend_access_requests",
+            "AccessRequests that wait for a decision (Pending), or whose approval can be used (Approved, Used)",
+            ["state"],
+            registry=self.registry,
+        )
+        self.access_request_oldest_seconds = Gauge(
+            "rolevend_access_request_oldest_seconds",
+            "Age of the oldest AccessRequest that waits for a decision; 0 if none waits",
+            registry=self.registry,
+        )
+        self.access_decisions = Counter(
+            "rolevend_access_decisions", "Changes of the state of AccessRequests", ["state", "reason"], registry=self.registry
+        )
+        self.access_decision_seconds = Histogram(
+            "rolevend_access_decision_seconds",
+            "Seconds from the creation of an AccessRequest to its decision by a rule or by people",
+            ["by"],
+            buckets=(*_FAST, *_SLOW),
+            registry=self.registry,
         )
         self.audit_events = Counter("rolevend_audit_events", "Audit events that were written", ["type"], registry=self.registry)
         self.audit_failures = Counter(

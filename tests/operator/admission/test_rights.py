@@ -144,11 +144,11 @@ def test_the_operator_reads_every_kind_and_reports_on_it(cluster: Cluster, plura
 
 
 @pytest.mark.parametrize("plural", ALL)
-def test_the_operator_creates_only_vended_roles_and_deletes_only_them_and_requests(cluster: Cluster, plural: str):
+def test_the_operator_creates_only_vended_roles_and_deletes_only_them_requests_and_votes(cluster: Cluster, plural: str):
     """Those that it creates show recorded roles: see `test_policies`."""
     assert cluster.may(OPERATOR, "create", plural, group=GROUP) is (plural == "vendedroles")
     assert not cluster.may(OPERATOR, "update", plural, group=GROUP)
-    assert cluster.may(OPERATOR, "delete", plural, group=GROUP) is (plural in ("accessrequests", "vendedroles"))
+    assert cluster.may(OPERATOR, "delete", plural, group=GROUP) is (plural in ("accessdecisions", "accessrequests", "vendedroles"))
     decided = plural in ("accessdecisions", "accessrequests")
     assert cluster.may(OPERATOR, "update", f"{plural}/status", group=GROUP) is decided, "so that a decision and a use are not lost"
 

@@ -1,0 +1,207 @@
+"""The record of an approval against reality: one chain from the request to the end of the role, and no approval without its event."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rolevend.audit.receipt_files import new_private_key
+from tests.operator.test_audit import Trail
+from tests.support.requesting import ALICE, BOB, AccessRequested, Requester
+from tests.support.site import AGENTS, DOMAIN, Body, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+from tests.support.who import who
+
+RULE = {"name": "small", "limits": {"perUserPerDay": 9}}
+
+
+@pytest.fixture
+def trail(site: Site, tmp_path: Path) -> Trail:
+    """An operator with an audit file of its own."""
+    site.operator.stop()
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    trail = Trail(site, folder / "audit.ndjson", tmp_path / "receipt.key")
+    trail.key.write_text(new_private_key())
+    trail.start()
+    yield trail
+    site.operator.stop()
+
+
+@pytest.fixture
+def requester(tenant: Tenant) -> Requester:
+    return Requester(tenant)
+
+
+def events_of(trail: Trail, request: AccessRequested) -> list[Body]:
+    """The events of the request, and of the roles that use its approval, each once."""
+    found: dict[str, Body] = {}
+    for event in trail.all():
+        data = event["data"]
+        if request.uid in (data.get("accessRequestUid"), data.get("approval", {}).get("requestUid")):
+            found.setdefault(event["id"], event)
+    return list(found.values())
+
+
+def kinds(events: list[Body]) -> list[str]:
+    """The types, and for a decision the state."""
+    return [each["data"].get("state", each["type"].rpartition(".")[2]) for each in events]
+
+
+def vote_status(requester: Requester, vote: Body) -> Body:
+    return dict(requester.site.cluster.read(vote).body.get("status", {}))
+
+
+class TestTheChain:
+    def test_it_is_complete_and_in_order_from_the_request_to_the_end(self, trail: Trail, requester: Requester):
+        request = requester.ready({"approval": {"required": 2}}).ask()
+        request.is_now("Pending")
+        votes = [requester.vote(request), requester.vote(request, by=BOB, expirationSeconds=60)]
+        request.is_now("Approved")
+        role = requester.role(request).ready()
+        request.is_now("Used")
+        role.delete()
+        role.gone()
+        request.is_now("Spent")
+
+        told = eventually(lambda: events_of(trail, request) if "Spent" in kinds(events_of(trail, request)) else None)
+
+        assert kinds(told)[:4] == ["access-requested", "Pending", "Approved", "granted"]
+        assert kinds(told)[-1] == "Spent"
+        assert sorted(kinds(told)[4:]) == ["Spent", "Used", "dropped"]
+        asked, approved, granted = told[0]["data"], told[2]["data"], told[3]["data"]
+        assert (asked["offer"], asked["offerDigest"]) == (f"{DOMAIN}/{requester.offer_name}", request.status["offer"]["digest"])
+        assert [(each["by"], each["decisionUid"]) for each in approved["approvers"]] == [
+            (by, vote["metadata"]["uid"]) for by, vote in zip((ALICE, BOB), votes, strict=True)
+        ]
+        assert approved["approvedSeconds"] == 60
+        assert granted["approval"] == {
+            "request": f"{AGENTS}/{request.name}",
+            "requestUid": request.uid,
+            "offer": f"{DOMAIN}/{requester.offer_name}",
+            "approvedBy": [ALICE, BOB],
+        }
+        assert requester.offer["metadata"]["uid"] in {each["uid"] for each in granted["objects"]}
+        dropped = next(each for each in told if each["type"].endswith("dropped"))
+        assert dropped["data"]["approval"] == granted["approval"]
+        assert trail.is_whole()
+
+    def test_a_deleted_yes_and_a_deleted_request_are_told(self, trail: Trail, requester: Requester):
+        revoked, withdrawn = requester.ready().ask(), requester.ask(columns=["ssn"])
+        revoked.is_now("Pending")
+        withdrawn.is_now("Pending")
+        yes = requester.vote(revoked)
+        revoked.is_now("Approved")
+
+        requester.site.remove(yes)
+        requester.site.remove(withdrawn.body)
+
+        assert eventually(lambda: kinds(events_of(trail, revoked))[3:]) == ["Revoked"]
+        assert eventually(lambda: kinds(events_of(trail, withdrawn))[2:]) == ["Cancelled"]
+
+    def test_an_operator_that_was_killed_tells_nothing_twice(self, trail: Trail, requester: Requester):
+        request = requester.ready().approved()
+        before = kinds(events_of(trail, request))
+
+        trail.killed_and_started()
+        requester.role(request).ready()
+        request.is_now("Used")
+
+        assert before == ["access-requested", "Pending", "Approved"]
+        mine = [each for each in trail.all() if each["data"].get("accessRequestUid") == request.uid]
+        assert len(mine) == len({each["id"] for each in mine})
+
+    def test_while_no_event_can_be_written_nothing_is_approved_and_approvals_end(self, trail: Trail, requester: Requester):
+        request = requester.ready().ask()
+        live = requester.approved({"columns": ["ssn"]})
+        request.is_now("Pending")
+        trail.file.rename(trail.file.with_suffix(".old"))
+        trail.file.mkdir()  # nobody writes to a directory, not even root
+
+        requester.vote(request)
+        requester.site.remove(live.votes[0])
+
+        live.is_now("Revoked")
+        eventually(lambda: trail.site.metric("rolevend_audit_failures_total") >= 2)
+        assert request.status["state"] == "Pending"
+
+        os.rmdir(trail.file)
+        request.is_now("Approved")
+        assert kinds(events_of(trail, request)) == ["Approved"]
+        assert eventually(lambda: kinds(events_of(trail, live))) == ["Revoked"]
+
+
+class TestWho:
+    def test_it_names_the_approver_from_the_cluster_and_from_the_audit_file(self, trail: Trail, requester: Requester):
+        role = requester.role(requester.ready().approved()).ready()
+        approved = f"approved by {ALICE} ({requester.offer_name})"
+
+        assert who(requester.site, role.role)["approval"] == approved
+        found = who(requester.site, role.role, "--audit", str(trail.file), "--offline")
+        assert (found["approval"], found["sources"]["approval"]) == (approved, "the audit file")
+
+    def test_it_names_the_rule(self, requester: Requester):
+        request = requester.ready({"automatic": [RULE]}).ask()
+        request.is_now("Approved")
+        role = requester.role(request).ready()
+
+        assert who(requester.site, role.role)["approval"] == f"approved by rule small ({requester.offer_name})"
+
+
+class TestWhatPeopleSee:
+    def test_each_vote_says_if_it_counts(self, requester: Requester):
+        request = requester.ready({"approval": {"required": 2}}).ask()
+        request.is_now("Pending")
+        other = requester.vote(request, by=BOB, digest=f"sha256:{'0' * 64}")
+        yes = requester.vote(request)
+
+        assert eventually(lambda: vote_status(requester, yes).get("counted")) is True
+        status = eventually(lambda: vote_status(requester, other))
+        assert status["counted"] is False
+        assert "digest" in status["message"]
+        assert [(each["type"], each["status"], each["reason"]) for each in status["conditions"]] == [("Ready", "False", "NotCounted")]
+
+    def test_events_tell_the_story(self, requester: Requester):
+        request = requester.ready().ask()
+        request.is_now("Pending")
+        requester.vote(request, "Deny")
+        request.is_now("Denied")
+
+        def story() -> set[str]:
+            return {reason for reason, _ in requester.site.events(AGENTS, request.name)}
+
+        eventually(lambda: story() == {"Pending", "Denied"})
+
+    def test_decisions_are_counted_and_open_requests_measured(self, requester: Requester):
+        site = requester.site
+        before = site.metric("rolevend_access_decisions_total", state="Denied", reason="DeniedByPerson")
+        request, waiting = requester.ready().ask(), requester.ask(columns=["ssn"])
+        request.is_now("Pending")
+        waiting.is_now("Pending")
+        requester.vote(request, "Deny")
+        request.is_now("Denied")
+
+        assert eventually(lambda: site.metric("rolevend_access_decisions_total", state="Denied", reason="DeniedByPerson")) == before + 1
+        assert eventually(lambda: site.metric("rolevend_access_requests", state="Pending")) >= 1
+        assert eventually(lambda: site.metric("rolevend_access_request_oldest_seconds")) > 0
+        assert site.metric("rolevend_access_decision_seconds_count", by="people") >= 1
+
+
+class TestOldRequests:
+    def test_an_ended_request_goes_with_its_votes_and_one_that_a_limit_counts_stays(self, site: Site, requester: Requester):
+        site.operator.stop()
+        site.start_operator({"ACCESS_REQUEST_KEPT_SECONDS": "1"})
+        superseded, denied = requester.ready({"approval": {"required": 2}}).ask(), requester.ask(columns=["ssn"])
+        superseded.is_now("Pending")
+        denied.is_now("Pending")
+        vote, no = requester.vote(superseded), requester.vote(denied, "Deny")
+        denied.is_now("Denied")
+
+        requester.site.patch(requester.offer, {"rowFilter": "country = 'DE'"})
+
+        eventually(lambda: site.cluster.read(superseded.body).status == 404)
+        assert site.cluster.read(vote).status == 404
+        assert denied.is_now("Denied")
+        assert site.cluster.read(no).ok
+        site.operator.stop()
