@@ -138,30 +138,31 @@ def _compare(scene: Scene, told: list[Row]) -> None:
 def _revoke(scene: Scene, approved: Vended) -> None:
     """Delete the yes while the role runs a query."""
     stage, tell = scene.stage, scene.tell
-    with approved.connect() as connection:
-        query = LongQuery(connection, LONG_OF_PEOPLE)
-        query.start()
-        check_soon(
-            "the long query runs",
-            "it is active",
-            lambda: scene.witness.runs(approved.role, LONG_OF_PEOPLE),
-            lambda: str(query.outcome),
-            within=_WITHIN,
-        )
-        tell.say("The role is busy with:")
-        tell.sql(LONG_OF_PEOPLE)
-        if scene.breaks("approval"):
-            scene.broke(sabotage.freeze(stage.operator))
-        tell.command(f"kubectl delete accessdecision {_LARGE}", OWNER)
-        start = datetime.now(UTC)
-        stage.admin("delete", "accessdecision", _LARGE, "--namespace", DOMAIN, "--as", OWNER)
-        check_soon(
-            "approval: the query ends when the yes is deleted",
-            f"an end within {_ENDS_WITHIN:g} s",
-            lambda: query.ended_at is not None,
-            lambda: "it still runs",
-            within=_ENDS_WITHIN,
-        )
+    connection = approved.connect()
+    query = LongQuery(connection, LONG_OF_PEOPLE)
+    query.start()
+    check_soon(
+        "the long query runs",
+        "it is active",
+        lambda: scene.witness.runs(approved.role, LONG_OF_PEOPLE),
+        lambda: str(query.outcome),
+        within=_WITHIN,
+    )
+    tell.say("The role is busy with:")
+    tell.sql(LONG_OF_PEOPLE)
+    if scene.breaks("approval"):
+        scene.broke(sabotage.freeze(stage.operator))
+    tell.command(f"kubectl delete accessdecision {_LARGE}", OWNER)
+    start = datetime.now(UTC)
+    stage.admin("delete", "accessdecision", _LARGE, "--namespace", DOMAIN, "--as", OWNER)
+    check_soon(
+        "approval: the query ends when the yes is deleted",
+        f"an end within {_ENDS_WITHIN:g} s",
+        lambda: query.ended_at is not None,
+        lambda: "it still runs",
+        within=_ENDS_WITHIN,
+    )
+    connection.close()
     took = ((query.ended_at or start) - start).total_seconds()
     scene.times["from kubectl delete of the yes until its query has ended"] = took
     tell.answered(f"{took * 1000:.0f} ms after the yes was deleted the query has ended:", query.outcome or "")
