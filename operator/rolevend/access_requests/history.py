@@ -94,8 +94,11 @@ def _same_asker(one: RequestedAccess, other: RequestedAccess) -> bool:
 
 def _denials(others: Iterable[OtherRequest]) -> Iterator[datetime]:
     for each in others:
-        if each.recorded.state is RequestState.DENIED and each.recorded.reason in COUNTED_DENIALS and each.recorded.since is not None:
-            yield whole_second(each.recorded.since)
+        recorded = each.recorded
+        is_denied = recorded.state is RequestState.DENIED and recorded.reason in COUNTED_DENIALS
+        is_revoked_by_denial = recorded.state is RequestState.REVOKED and recorded.reason is RequestReason.DENIED_BY_PERSON
+        if (is_denied or is_revoked_by_denial) and recorded.since is not None:
+            yield whole_second(recorded.since)
 
 
 def _approvals(others: Iterable[OtherRequest]) -> Iterator[datetime]:

@@ -130,7 +130,8 @@ class AccessRequestController:
             return counted
         change = StateChange(_stated(resource, request), before, after, counted)
         await self._recorder.before_status(change)
-        display = now.terms.display if now.terms is not None else ""
+        seen_before = resource.status.offer
+        display = now.terms.display if now.terms is not None else seen_before.display if seen_before is not None else ""
         status = life_status(resource, after, display, self._votes.on(Uid(resource.uid)), now.now)
         if resource.status.user is None:
             status["user"] = _user(resource, request, snapshot)

@@ -72,7 +72,7 @@ class AutomaticApproval(Part):
     match_conditions: MatchConditions | None = None
     """All must be true. Without it: every request."""
     max_expiration_seconds: Seconds | None = None
-    """A request for a longer role does not match. Without it: as the offer."""
+    """The longest lifetime of a role that this rule approves; a request for a longer one is shortened. Without it: as the offer."""
     limits: AutomaticLimits
     """A request beyond a limit does not match. Required, so that an agent in a loop cannot collect approvals."""
     precedent: PrecedentTerms | None = None
@@ -85,7 +85,8 @@ class ApprovalTerms(Part):
     required: Annotated[int, Field(strict=True, ge=0, le=5, json_schema_extra={"format": "int32"})] = 1
     """Number of different approvers, each with an AccessDecision. 0: only rules of `automatic` approve."""
     approver_must_hold: bool = False
-    """The decision of an approver counts only if policies grant the approver the same access at all times."""
+    """The decision of an approver counts only if policies grant the approver all tables and columns of the offer at all times, with any
+    rows and masks."""
 
 
 class OnRequest(Part):
