@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 from rolevend.access_requests.counted import CountedVote
-from rolevend.access_requests.request import OtherRequest, Recorded
+from rolevend.access_requests.request import Recorded
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.audit.access_events import StatedAccess, access_decided, access_requested, withdrawn_by_deletion
 from rolevend.audit.events import AccessDecidedEvent, AccessRequestedEvent
 from rolevend.errors import AuditUnavailable
+from rolevend.kinds import AccessRequest
 from rolevend.kube.client import KubeClient
 from rolevend.kube.events import emit_event
 from rolevend.model import Uid
@@ -124,17 +125,16 @@ class AccessRecorder:
                 return
             self._unwritten.pop(0)
 
-    def measure(self, requests: Iterable[OtherRequest]) -> None:
+    def measure(self, requests: Iterable[AccessRequest]) -> None:
         """Set the gauges of open requests; `requests` are all."""
-        now, states, oldest = self._now(), Counter[RequestState](), 0.0
+        now, states, oldest = self._now(), Counter[str](), 0.0
         for each in requests:
-            state = each.recorded.state or RequestState.PENDING
+            state, created = each.status.state or RequestState.PENDING.value, each.metadata.creation_timestamp
             states[state] += 1
-            if state is RequestState.PENDING:
-                oldest = max(oldest, (now - each.request.created_at).total_seconds())
-        for state in RequestState:
-            if not state.is_final:
-                self._metrics.access_requests.labels(state.value).set(states[state])
+            if state == RequestState.PENDING.value and created is not None:
+                oldest = max(oldest, (now - created).total_seconds())
+        for state in (each.value for each in RequestState if not each.is_final):
+            self._metrics.access_requests.labels(state).set(states[state])
         self._metrics.access_request_oldest_seconds.set(oldest)
 
     async def _write(self, uid: Uid, event: _Event) -> None:

@@ -31,6 +31,11 @@ class AccessRequestStore:
         found = self.informer.parsed.get((name.namespace, name.name))
         return None if found is None or found.metadata.deletion_timestamp is not None else found
 
+    def exists(self, name: ObjectName) -> bool:
+        """True if there is an object of this name, also one that this version cannot read, unless it is being deleted."""
+        found = self.informer.objects.get((name.namespace, name.name))
+        return found is not None and "deletionTimestamp" not in found["metadata"]
+
     def all(self) -> Iterable[AccessRequest]:
         return list(self.informer.parsed.values())
 

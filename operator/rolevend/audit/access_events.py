@@ -14,7 +14,8 @@ from rolevend.access_requests.counted import CountedVote
 from rolevend.access_requests.request import OfferVersion, Recorded, RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.audit.access import access_approver, access_votes
-from rolevend.audit.events import AccessDecidedEvent, AccessOrigin, AccessRequestedEvent, RequestedOffer, RequestTerms, RequestUser
+from rolevend.audit.events import AccessDecidedEvent, AccessRequestedEvent
+from rolevend.audit.groups import AccessOrigin, RequestedOffer, RequestTerms, RequestUser
 from rolevend.audit.role_events import request_proof
 from rolevend.audit.truncate import fit_event
 from rolevend.decision.outcome import Request

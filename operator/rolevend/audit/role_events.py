@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import Any, TypedDict
 
 from rolevend.audit.access import RoleApproval, role_approval
-from rolevend.audit.events import DeniedEvent, DroppedEvent, GrantedEvent, RequestOrigin, RequestProof, RequestTerms, RequestUser
+from rolevend.audit.events import DeniedEvent, DroppedEvent, GrantedEvent
 from rolevend.audit.evidence import AccessSummary, evidence
+from rolevend.audit.groups import RequestOrigin, RequestProof, RequestTerms, RequestUser
 from rolevend.audit.truncate import fit_event
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Proof, Unproven, UserProof

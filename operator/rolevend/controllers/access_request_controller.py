@@ -73,8 +73,9 @@ class AccessRequestController:
                 if snapshot is not before or now >= all_due:
                     before, all_due = snapshot, now + _FULL_PASS_SECONDS
                     self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not _is_final(each)), now))
+                    self._due.update(dict.fromkeys(self._open, now))  # a list after a broken watch reports no deletions
                     await self._recorder.retry()
-                    self._recorder.measure(self._store.everything())
+                    self._recorder.measure(self._store.all())
                 for name in self._take_due(now):
                     await self._judge(name, snapshot)
             wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
@@ -145,7 +146,9 @@ class AccessRequestController:
     async def _record_deletion(self, name: ObjectName, resource: AccessRequest | None) -> None:
         """Record the end of an open request that was deleted, or replaced by another of its name."""
         before = self._open.get(name)
-        if before is not None and (resource is None or resource.uid != before.uid):
+        if before is None or (resource is None and self._store.exists(name)):
+            return
+        if resource is None or resource.uid != before.uid:
             del self._open[name]
             if not _is_final(before):
                 await self._recorder.deleted(_stated(before, decision_request(before)), recorded(before))

@@ -210,7 +210,7 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
         ("view", "list", "accessdecisions", True),
         ("edit", "create", "accessrequests", False),
         ("admin", "create", "accessrequests", False),
-        ("admin", "delete", "accessrequests", True),
+        ("admin", "delete", "accessrequests", False),
         ("admin", "create", "accessdecisions", False),
         ("admin", "approve", "accesspolicies", False),
         ("rolevend-requester", "create", "accessrequests", True),
