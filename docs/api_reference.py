@@ -34,7 +34,7 @@ A denial has the reason of the condition `Granted` as its code, with status 403;
 
 def page() -> Iterator[str]:
     nothing = cast(Any, None)  # what the document says depends on none of it
-    document = application(nothing, nothing, nothing, nothing).openapi()
+    document = application(nothing, nothing, nothing, nothing, nothing).openapi()
     schemas = document["components"]["schemas"]
     yield _HEAD
     yield ""

@@ -26,6 +26,12 @@ class Misread(HTTPException):
         self.problem = problem
 
 
+class WrittenJson(Response):
+    """An answer whose JSON is written already."""
+
+    media_type = "application/json"
+
+
 class StrictRoute(APIRoute):
     """A route with a strict body. It refuses query parameters, because a caller that adds `?dryRun=true` depends on them."""
 

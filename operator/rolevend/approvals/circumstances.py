@@ -14,6 +14,7 @@ from rolevend.errors import InvalidInput
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access, vote
+from rolevend.kinds.shared import WITHDRAWN_BY
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Profile
 from rolevend.roles.store import RoleStore
@@ -50,6 +51,7 @@ class CircumstancesReader:
                 if each.request.offer == asked.offer or each.request.agent == asked.agent
             ),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
+            withdrawn_by=resource.metadata.annotations.get(WITHDRAWN_BY),
         )
 
     async def _checked(self, decision: AccessDecision, snapshot: Snapshot, request: Request, profile: Profile | None) -> CheckedVote | None:

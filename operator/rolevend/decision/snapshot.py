@@ -243,7 +243,7 @@ class Snapshot:
     def decide(self, request: Request, *, role_exists: bool = False) -> Decision:
         """Decide the request. No side effect, no clock: the expiry is part of the request. If `role_exists`, a platform that is closed
         to new roles does not block it."""
-        refused = self._refused(request, role_exists=role_exists)
+        refused = self.blocked(request, role_exists=role_exists)
         if refused is not None:
             return refused
         access = self._access(_of_person(request))
@@ -252,7 +252,7 @@ class Snapshot:
     def effect(self, request: Request, activation: Activation, *, role_exists: bool = False) -> OfferEffect | Denied | Pending:
         """Return the data that the offer would show the user, if an approval activated it for this request. The reason of a denial may
         name the policy: it is for the owner of the offer. `role_exists` as in `decide`."""
-        refused = self._refused(request, role_exists=role_exists)
+        refused = self.blocked(request, role_exists=role_exists)
         if refused is not None:
             return refused
         ground = self._ground(request)
@@ -261,7 +261,7 @@ class Snapshot:
         effect = ground.shapes.effect(ground.person.attributes, activation, ground.asking)
         return effect if isinstance(effect, OfferEffect) else Denied(effect.reason, effect.message)
 
-    def _refused(self, request: Request, *, role_exists: bool) -> Pending | Denied | None:
+    def blocked(self, request: Request, *, role_exists: bool = False) -> Pending | Denied | None:
         """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
