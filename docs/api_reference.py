@@ -28,7 +28,10 @@ What fails is answered with `application/problem+json` (RFC 9457). `code` is sta
 member that is to blame, `requestId` finds the call in logs and audit events. `Retry-After` says when it is worth another try.
 
 A denial has the reason of the condition `Granted` as its code, with status 403; [the conditions](conditions.md#vendedrole) list them.
-`missing` is then the smallest piece that would have to be granted.\
+`missing` is then what would have to be granted, and the offers that can be requested for it. A table that does not exist, one without an
+offer, and one whose offer is not `discoverable` are answered alike.
+
+A request for an offer that is denied has the reason of its state as its code; [the conditions](conditions.md#accessrequest) list them.\
 """
 
 

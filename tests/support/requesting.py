@@ -161,6 +161,16 @@ class ApiRequester:
     def vend(self, request: Body, subject: str = "anna", **wanted: Any) -> httpx.Response:
         return self.caller.vend(subject, approval={"id": request["id"]}, **wanted)
 
+    def vended(self, request: Body, subject: str = "anna", **wanted: Any) -> Body:
+        """The role that uses the request, asked for until the operator has built its profile."""
+
+        def made() -> Body:
+            answer = self.vend(request, subject, **wanted)
+            assert answer.status_code == 201, answer.text
+            return dict(answer.json())
+
+        return dict(eventually(made))
+
     def approved(self, **wanted: Any) -> Body:
         """A request that Alice approved."""
         request = self.asked("Pending", **wanted)

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic.config import JsonDict
 
-from rolevend.api.schemas import LONGEST_TOKEN, PROOFS, Shown
+from rolevend.api.offer_schemas import Shown
+from rolevend.api.schemas import LONGEST_TOKEN, PROOFS
 from rolevend.kinds.access_request import OnlyTables
 from rolevend.kinds.part import Distinct, Part, Rule, exactly_one
 from rolevend.kinds.shared import UserName

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
 
+from rolevend.api.offer_schemas import MissingShown
 from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
     AuditUnavailable,
@@ -48,8 +49,8 @@ class Problem(Exception):
     """Object, cause and action."""
     field: str | None = None
     """The invalid member of the request."""
-    missing: str | None = None
-    """For a denial: the smallest missing grant."""
+    missing: MissingShown | None = None
+    """For a denial: the missing grant."""
     retry_after: int | None = None
     """In seconds."""
     headers: dict[str, str] = member(default_factory=dict)
@@ -62,7 +63,7 @@ class Problem(Exception):
             "code": self.code,
             "detail": self.detail,
             "field": self.field,
-            "missing": self.missing,
+            "missing": None if self.missing is None else self.missing.model_dump(by_alias=True, exclude_none=True),
             "requestId": request_id,
         }
         return {key: value for key, value in document.items() if value is not None}
@@ -141,7 +142,7 @@ def token_problem(error: TokenRefused, where: str) -> Problem:
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def decision_problem(decision: Denied | Pending) -> Problem:
+def decision_problem(decision: Denied | Pending, missing: MissingShown | None = None) -> Problem:
     """Return the problem of a denial, or of a pending decision, which may be retried."""
     if isinstance(decision, Pending):
         status = 403 if decision.withdrawn else 503
@@ -151,7 +152,7 @@ def decision_problem(decision: Denied | Pending) -> Problem:
     detail = f"{named}: {rest}" if named else decision.message
     if decision.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, decision.reason, detail, field=named, missing=decision.missing)
+    return Problem(403, decision.reason, detail, field=named, missing=missing)
 
 
 _MEMBERS: Final = {

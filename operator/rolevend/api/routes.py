@@ -142,7 +142,7 @@ def application(
         **secured,
     )
     async def decide(request: Request, agent: agent_type, question: VendRequest) -> Response:
-        return WrittenJson(responses.decision(await vends.decide(agent, question, request.state.request_id)))
+        return WrittenJson(responses.decision(*await vends.decide(agent, question, request.state.request_id)))
 
     add_access_routes(app, access, caller, scheme)
     _add_error_handlers(app)
@@ -222,7 +222,7 @@ _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 _PROBLEMS: Final[dict[int | str, str]] = {
     400: "The body is not one JSON object, a member or a header occurs twice, or there is a query parameter",
     401: "A token is missing or refused: `code` has the reason",
-    403: "Denied: `code` and `detail` have the reason, and `missing` the smallest missing grant",
+    403: "Denied: `code` and `detail` have the reason, and `missing` the missing grant",
     404: "No such role, or no such access request, of this agent",
     409: "Another body under the same `Idempotency-Key`, or the role ended before it was ready",
     413: "The body is too long",

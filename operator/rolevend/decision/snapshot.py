@@ -102,6 +102,7 @@ TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 _MAX_SHAPES = 1_000
 _MAX_ACCESSES = 1_000
 _MAX_ACTIVATIONS = 64
+_MAX_OFFERED = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class ProfileCache:
         self._cluster = cluster
         self._known: dict[Hashable, ResolvedProfile | Denial] = {}
         self._activated: dict[Activation, ProfileCache] = {}
+        self._alone: dict[tuple[Activation, bool], ProfileCache] = {}
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -161,13 +163,22 @@ class ProfileCache:
 
     def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
         """Return what the offer shows a user with these attributes, or why it shows nothing."""
-        index = alone(self.index, activation, with_agents=asking.combination is Combination.INTERSECTION)
-        resolved = ProfileCache(index, self._cluster).of(attributes, asking)
+        resolved = self._offered(activation, with_agents=asking.combination is Combination.INTERSECTION).of(attributes, asking)
         if isinstance(resolved, Denial):
             return resolved
         profile = resolved.profile
         shown = [profile.name, attributes.only(attribute_keys(profile)).items]
         return OfferEffect(profile, f"sha256:{sha256(json.dumps(shown).encode()).hexdigest()}")
+
+    def _offered(self, activation: Activation, *, with_agents: bool) -> "ProfileCache":
+        """Return the cache of the profiles of the offer alone."""
+        found = self._alone.get((activation, with_agents))
+        if found is None:
+            if len(self._alone) >= _MAX_OFFERED:
+                self._alone.clear()
+            found = ProfileCache(alone(self.index, activation, with_agents=with_agents), self._cluster)
+            self._alone[activation, with_agents] = found
+        return found
 
     def of(
         self,
@@ -513,8 +524,9 @@ def _offer_changed(offer: ObjectName, now: OfferEffect | Denial) -> Denied:
 def _beyond(request: Request, profile: Profile) -> Denied | None:
     """Return a denial if a requested table is not granted. The message does not reveal if the table exists."""
     granted = {table.table for table in profile.tables}
-    beyond = [str(table) for table in request.resources or () if table not in granted]
+    beyond = tuple(table for table in request.resources or () if table not in granted)
     if not beyond:
         return None
-    shown = ", ".join(beyond[:10]) + (", …" if len(beyond) > 10 else "")
-    return Denied("ResourceNotGranted", f"spec.resources: {shown} is not granted to this user through this agent, or is not there")
+    shown = ", ".join(map(str, beyond[:10])) + (", …" if len(beyond) > 10 else "")
+    cause = f"spec.resources: {shown} is not granted to this user through this agent, or is not there"
+    return Denied("ResourceNotGranted", cause, tables=beyond)

@@ -134,10 +134,14 @@ CALLS = [
     ("GET", "/v1/vended-roles/any"),
     ("DELETE", "/v1/vended-roles/any"),
     ("POST", "/v1/decisions"),
+    ("POST", "/access/v1/requests"),
+    ("GET", "/access/v1/requests"),
+    ("GET", "/access/v1/requests/any"),
+    ("DELETE", "/access/v1/requests/any"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), CALLS, ids=["vend", "list", "get", "release", "decide"])
+@pytest.mark.parametrize(("method", "path"), CALLS, ids=[" ".join(each) for each in CALLS])
 @pytest.mark.parametrize(("query", "field"), [("dryRun=true", "dryRun"), ("a&b=1", "a"), ("eyJhbGciOi.e30.c2ln=1", "(another)")])
 async def test_no_call_takes_a_query_parameter(method: str, path: str, query: str, field: str):
     """Before anything else is done: whom the call would need is not there."""
