@@ -1,12 +1,18 @@
 """An agent asks for an offer over HTTP, for a user with a token; a rule or people approve it, and a role shows it."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
 from tests.support.requesting import REQUESTS, ApiRequester
+from tests.support.site import ANNEX, SCHEMA, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
 
 SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
 HIDDEN, CLEAR = [(1, None), (2, None)], [(1, "900-01-0001"), (2, "900-01-0002")]
@@ -109,3 +115,130 @@ class TestTwoReplicas:
         listed = second.caller.call("GET", REQUESTS).json()["items"]
         assert [each["id"] for each in listed] == [name]
         requester.offers.found(name)
+
+    def test_an_approval_that_is_used_at_both_at_once_gives_one_role(self, requester: ApiRequester, second: ApiRequester):
+        requester.ready({"automatic": [RULE]})
+        built = requester.vended(requester.asked("Approved"))
+        assert requester.caller.release(built).status_code in (202, 204)
+        request = requester.asked("Approved")
+        eventually(lambda: second.get(request)["state"] == "Approved")
+
+        with ThreadPoolExecutor() as pool:
+            answers = [each.result() for each in [pool.submit(one.vend, request) for one in (requester, second)]]
+
+        assert sorted(each.status_code for each in answers) == [201, 403], [each.text for each in answers]
+        (refused,) = (each.json() for each in answers if each.status_code == 403)
+        assert refused["code"] == "UsesGone"
+        uses = requester.offers.found(request["id"]).status["uses"]
+        assert [each["roleName"] for each in uses] == [each.json()["id"] for each in answers if each.status_code == 201]
+
+
+class TestTheEnd:
+    def test_a_deleted_yes_ends_the_role(self, requester: ApiRequester):
+        request = requester.ready().asked("Pending")
+        yes = requester.offers.vote(requester.offers.found(request["id"]))
+        assert requester.get(request, Prefer="wait=30")["state"] == "Approved"
+        role = requester.vended(request)
+
+        requester.offers.site.remove(yes)
+
+        eventually(lambda: requester.caller.stored(role) is None)
+        assert requester.get(request)["state"] == "Revoked"
+        assert requester.vend(request).json()["code"] == "NotApproved"
+
+    def test_a_withdrawn_request_ends_its_role(self, requester: ApiRequester):
+        request = requester.ready({"automatic": [RULE]}).asked("Approved")
+        role = requester.vended(request)
+
+        assert requester.caller.call("DELETE", f"{REQUESTS}/{request['id']}").status_code == 204
+
+        eventually(lambda: requester.caller.stored(role) is None)
+        assert requester.get(request)["state"] == "Revoked"
+
+
+class TestOthers:
+    @pytest.fixture
+    def stranger(self, site: Site, doors: Doors) -> Iterator[ApiRequester]:
+        """Another agent of the same namespace, with an offer of its own."""
+        tenant = Tenant(site)
+        yield ApiRequester(Caller(Proven(tenant), doors.first)).ready()
+        tenant.leave()
+
+    def test_a_request_of_another_agent_is_answered_as_one_that_does_not_exist(self, requester: ApiRequester, stranger: ApiRequester):
+        request = requester.ready({"automatic": [RULE]}).asked("Approved")
+
+        def told(answer: httpx.Response, name: str) -> tuple[int, dict[str, Any]]:
+            document = {member: str(value).replace(name, "it") for member, value in answer.json().items() if member != "requestId"}
+            return answer.status_code, document
+
+        for method in ("GET", "DELETE"):
+            theirs, nobodys = (told(stranger.caller.call(method, f"{REQUESTS}/{name}"), name) for name in (request["id"], "ar-nobodys"))
+            assert theirs == nobodys
+            assert theirs[0] == 404
+        theirs, nobodys = (told(stranger.vend({"id": name}), name) for name in (request["id"], "ar-nobodys"))
+        assert theirs == nobodys
+        assert (theirs[0], theirs[1]["code"]) == (403, "NotApproved")
+        assert stranger.caller.call("GET", REQUESTS).json()["items"] == []
+        assert requester.get(request)["state"] == "Approved"
+
+    def test_an_approval_is_for_its_user_and_its_platform(self, requester: ApiRequester):
+        request = requester.ready({"automatic": [RULE]}).asked("Approved")
+
+        another = requester.vend(request, "bert")
+        elsewhere = requester.vend(request, platforms=[ANNEX])
+
+        assert (another.status_code, another.json()["code"]) == (403, "NotApproved")
+        assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "WrongPlatform")
+        assert requester.get(request)["state"] == "Approved"
+
+
+class TestWhatIsMissing:
+    def test_an_offer_is_named_where_its_owner_lets_it_be(self, requester: ApiRequester):
+        requester.ready({"discoverable": True, "automatic": [RULE]})
+        offer = {
+            "name": f"domain-claims/{requester.offers.offer_name}",
+            "platform": "warehouse",
+            "display": "SSNs in clear",
+            "how": "Automatic",
+            "upToSeconds": 600,
+        }
+
+        decided = requester.caller.call("POST", "/v1/decisions", requester.caller.question()).json()
+
+        (found,) = decided["explanation"]["offers"]
+        assert found.items() >= offer.items()
+        assert f"{SCHEMA}.people: " in found["shows"]
+
+    def test_a_secret_offer_and_an_unknown_table_are_answered_alike(self, requester: ApiRequester):
+        requester.caller.proven.ready_to_ask()
+        requester.offering(tables={"matchNames": [{"schema": SCHEMA, "name": "payments"}]}, rowFilter="country = 'DE'")
+
+        def told(table: str) -> str:
+            answer = requester.caller.vend(resources=[{"schema": SCHEMA, "table": table}])
+            assert answer.status_code == 403
+            return str({**answer.json(), "requestId": ""}).replace(table, "it")
+
+        assert told("payments") == told("nothing_here")
+        assert "missing" not in told("payments")
+
+
+class TestStepUp:
+    PROOF = {"maxAuthAgeSeconds": 900, "acr": ["mfa"]}
+
+    def test_a_weak_login_is_answered_with_the_one_that_suffices(self, requester: ApiRequester):
+        requester.ready({"automatic": [RULE], "proof": self.PROOF})
+
+        refused = requester.ask()
+
+        assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (401, "ProofNotMet", "userToken")
+        challenge = 'Bearer error="insufficient_user_authentication", acr_values="mfa", max_age="900"'
+        assert refused.headers["WWW-Authenticate"] == challenge
+
+        now = requester.caller.proven.claims()["iat"]
+        old = requester.caller.proven.token(acr="mfa", auth_time=now - 1000)
+        assert requester.ask(userToken=old).status_code == 401
+        strong = requester.caller.proven.token(acr="mfa", auth_time=now - 60)
+        request = requester.asked("Approved", userToken=strong)
+        proven = requester.offers.found(request["id"]).body["spec"]["proven"]["token"]
+        assert proven["acr"] == "mfa"
+        assert "authTime" in proven

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.security import HTTPBearer
 
-from rolevend.access_requests.states import RequestReason
 from rolevend.api.access_schemas import (
     AccessRequestShown,
     AccessRequestsShown,
@@ -17,7 +16,7 @@ from rolevend.api.access_schemas import (
 )
 from rolevend.api.access_service import MAX_WAIT_SECONDS, AccessService, is_decided
 from rolevend.api.json_body import WrittenJson
-from rolevend.api.problems import RETRY_SECONDS, Problem
+from rolevend.api.problems import RETRY_SECONDS
 from rolevend.api.responses import as_json
 from rolevend.approvals.use import approved_by
 from rolevend.decision.admission import Agent
@@ -57,7 +56,7 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         if not is_decided(found):
             return WrittenJson(as_json(shown(found)), 202, headers | {"Retry-After": str(RETRY_SECONDS)})
         if not _is_usable(found):
-            raise refusal(found)
+            raise access.refusal(found)
         return WrittenJson(as_json(shown(found)), 201, headers)
 
     @app.get(
@@ -118,12 +117,6 @@ def shown(request: AccessRequest) -> AccessRequestShown:
             approved_by=approved_by(life.approval),
         ),
     )
-
-
-def refusal(request: AccessRequest) -> Problem:
-    """Return the problem of a request that is not granted, with the reason of its state as the code."""
-    status = request.status
-    return Problem(403, status.reason or RequestReason.STATUS_UNREADABLE.value, status.message or f"the request is {status.state}")
 
 
 def wait_seconds(prefer: str | None) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
 
+from rolevend.access_requests.use import UseRefusal
 from rolevend.api.offer_schemas import MissingShown
 from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
@@ -152,7 +153,7 @@ def decision_problem(decision: Denied | Pending, missing: MissingShown | None = 
     detail = f"{named}: {rest}" if named else decision.message
     if decision.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, decision.reason, detail, field=named, missing=missing)
+    return Problem(403, public_reason(decision.reason), detail, field=named, missing=missing)
 
 
 _MEMBERS: Final = {
@@ -165,6 +166,11 @@ _MEMBERS: Final = {
     "spec.approvalRef": "approval",
 }
 """Fields of a VendedRole, and the members of a call that set them."""
+
+
+def public_reason(reason: str) -> str:
+    """Return the code of a denial. An agent learns nothing of the approvals of other agents and users."""
+    return UseRefusal.NOT_APPROVED.value if reason in (UseRefusal.WRONG_AGENT, UseRefusal.WRONG_USER) else reason
 
 
 def error_problem(error: RolevendError) -> Problem:

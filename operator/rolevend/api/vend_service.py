@@ -19,7 +19,7 @@ from typing import Final
 from rolevend.api.authenticator import Authenticator, PresentedToken
 from rolevend.api.missing import OfferFinder
 from rolevend.api.offer_schemas import MissingShown, OfferShown
-from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, public_reason
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.repository import (
@@ -68,7 +68,7 @@ class SkippedPlatform:
 
     @classmethod
     def by(cls, request: Request, decision: Denied | Pending, finder: OfferFinder) -> "SkippedPlatform":
-        return cls(request.platform, decision.reason, decision.message, finder.missing(request, decision))
+        return cls(request.platform, public_reason(decision.reason), decision.message, finder.missing(request, decision))
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
@@ -243,7 +243,8 @@ class VendService:
         except NotVendableEverywhere as error:
             raise error.cause from error
         except GrantWithdrawn as error:
-            raise Problem(403, error.ended_by if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged", str(error)) from error
+            code = public_reason(error.ended_by) if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged"
+            raise Problem(403, code, str(error)) from error
         with timed(VendStep.WRITE_READY):
             await store.ready(opened, result.status)
         return VendAnswer(result.created, {}, _skipped(role_decision, result.failed, OfferFinder(snapshot)))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rolevend.access_requests.judgement import judge
+from rolevend.access_requests.request import RequestedAccess
 from rolevend.approvals.circumstances import CircumstancesReader
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.votes import Votes
@@ -21,7 +22,7 @@ from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import decision_request, life_status, recorded, requested_access
+from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access
 from rolevend.kinds.status import Body, body
 from rolevend.kinds.values import object_name
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -100,7 +101,7 @@ class AccessRequestController:
         request = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
         before = recorded(resource)
-        judgement = judge(requested_access(resource), before, now)
+        judgement = judge(_asked(resource, request), before, now)
         if judgement.look_again_at is not None:
             self._look_again(object_name(resource), (judgement.look_again_at - now.now).total_seconds())
         after = judgement.recorded(before, now.now)
@@ -123,6 +124,12 @@ class AccessRequestController:
 
     def _look_again(self, name: ObjectName, seconds: float) -> None:
         self._due[name] = time.monotonic() + max(0.0, seconds)
+
+
+def _asked(resource: AccessRequest, request: Request) -> RequestedAccess:
+    """Return the facts of the request, with the login in a token that was read just now."""
+    asked, proof = requested_access(resource), request.proof
+    return replace(asked, login=login_facts(proof)) if isinstance(proof, Proof) else asked
 
 
 def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body:

@@ -71,7 +71,7 @@ def test_a_denial_names_the_offer_of_the_requested_table():
                 "display": "About on-payments",
                 "how": "Automatic",
                 "upToSeconds": 60,
-                "shows": "claims.payments: country, id, every row",
+                "shows": "claims.payments: id, country, every row",
             },
         ),
         "sentence": "offer domain/on-payments can be requested (About on-payments): a rule decides at once, for at most 60 seconds",
@@ -114,4 +114,4 @@ def test_a_role_is_told_of_the_offers_that_show_more():
 
     (found,) = OfferFinder(snapshot).beside([PlatformGrant(REQUEST, decided)])
 
-    assert (found.name, found.shows) == ("domain/clear", "claims.people: country, id, some rows")
+    assert (found.name, found.shows) == ("domain/clear", "claims.people: id, country, some rows")
