@@ -19,7 +19,8 @@ Python, and each replica the whole document, OpenAPI 3.1, at `/openapi.json`.
 
 Every call bears the agent's own token, `Authorization: Bearer …`: that of a ServiceAccount of this cluster, or of a client of an
 IdentityProvider. Every answer has an `X-Request-Id`, which is the caller's if it sent one, and a `traceparent` (W3C). A member that a call
-does not know is refused, and so is one that stands twice in its object.\
+does not know is refused, and so is one that stands twice in its object. `/.well-known/authzen-configuration` has the addresses for clients
+of OpenID AuthZEN.\
 """
 _PROBLEMS = """\
 ## Problems

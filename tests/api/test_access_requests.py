@@ -222,11 +222,42 @@ class TestWhatIsMissing:
         assert "missing" not in told("payments")
 
 
-class TestStepUp:
-    PROOF = {"maxAuthAgeSeconds": 900, "acr": ["mfa"]}
+class TestAuthZen:
+    def test_an_evaluation_says_what_a_role_would_read(self, requester: ApiRequester):
+        requester.caller.proven.ready_to_ask()
 
+        def evaluated(column: str, table: str = "people") -> dict[str, Any]:
+            properties = {"platform": "warehouse", "schema": SCHEMA, "table": table, "column": column}
+            body = {
+                "subject": {"type": "user", "id": "anna", "properties": {"userToken": requester.caller.proven.token()}},
+                "action": {"name": "read"},
+                "resource": {"type": "column", "id": column, "properties": properties},
+            }
+            answer = requester.caller.call("POST", "/access/v1/evaluation", body)
+            assert answer.status_code == 200, answer.text
+            return dict(answer.json())
+
+        eventually(lambda: evaluated("full_name")["decision"])
+        assert evaluated("full_name") == {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Clear"}}
+        assert evaluated("ssn")["context"]["shown"] == "Masked"
+        assert evaluated("nothing")["context"]["reason"] == "ResourceNotGranted"
+        assert evaluated("iban", "payments")["decision"] is False
+
+    def test_the_metadata_name_the_calls(self, requester: ApiRequester):
+        url = requester.caller.api.url
+
+        found = requester.caller.call("GET", "/.well-known/authzen-configuration", token="").json()
+
+        assert found == {
+            "policy_decision_point": url,
+            "access_evaluation_endpoint": f"{url}/access/v1/evaluation",
+            "access_request_endpoint": f"{url}{REQUESTS}",
+        }
+
+
+class TestStepUp:
     def test_a_weak_login_is_answered_with_the_one_that_suffices(self, requester: ApiRequester):
-        requester.ready({"automatic": [RULE], "proof": self.PROOF})
+        requester.ready({"automatic": [RULE], "proof": {"maxAuthAgeSeconds": 900, "acr": ["mfa"]}})
 
         refused = requester.ask()
 

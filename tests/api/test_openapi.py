@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 
-from rolevend.api import access_schemas, schemas
+from rolevend.api import access_schemas, authzen, schemas
 from rolevend.api.problems import MEDIA_TYPE
 from rolevend.api.routes import application
 from tests.support.calling import Caller, Doors
@@ -31,6 +31,7 @@ CALLS: Final = {
     ("GET", "/v1/vended-roles/{id}"): {"200", "400", "401", "403", "404", "422", "503"},
     ("DELETE", "/v1/vended-roles/{id}"): {"204", "202", "400", "401", "403", "404", "422", "503"},
     ("POST", "/v1/decisions"): {"200", "400", "401", "403", "413", "422", "429", "503"},
+    ("POST", "/access/v1/evaluation"): {"200", "400", "401", "403", "413", "422", "429", "503"},
     ("POST", "/access/v1/requests"): {"201", "202", "400", "401", "403", "409", "413", "422", "429", "503"},
     ("GET", "/access/v1/requests"): {"200", "400", "401", "403", "503"},
     ("GET", "/access/v1/requests/{id}"): {"200", "400", "401", "403", "404", "422", "429", "503"},
@@ -109,7 +110,7 @@ def test_it_is_valid_and_names_every_call_and_every_way_to_fail(document: Body):
 
 def test_its_examples_are_what_the_code_reads_and_writes(document: Body):
     models: dict[str, type[BaseModel]] = {
-        name: each for name, each in (vars(schemas) | vars(access_schemas)).items() if isinstance(each, type)
+        name: each for name, each in (vars(schemas) | vars(access_schemas) | vars(authzen)).items() if isinstance(each, type)
     }
     seen = 0
     for methods in document["paths"].values():

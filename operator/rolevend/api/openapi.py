@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from rolevend.api.access_schemas import OFFER_EXAMPLE, REQUEST_EXAMPLE
+from rolevend.api.authzen import EVALUATION_EXAMPLE
 from rolevend.api.problems import MEDIA_TYPE, TITLES
 from rolevend.api.schemas import EXAMPLE, PROOFS
 
@@ -74,7 +75,7 @@ _PENDING: Final[Schema] = {
     "reason": "PeopleDecide",
     "message": "people decide, 0 of 1 needed approvals",
 }
-_QUESTIONS: Final = {"requestAccess": OFFER_EXAMPLE}
+_QUESTIONS: Final = {"requestAccess": OFFER_EXAMPLE, "evaluate": EVALUATION_EXAMPLE}
 """The example bodies by operation id, where it is not that of a vend."""
 _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},
@@ -83,6 +84,7 @@ _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("release", "202"): {**_ROLE, "state": "Ending"},
     ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
     ("requestAccess", "201"): REQUEST_EXAMPLE,
+    ("evaluate", "200"): {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Masked"}},
     ("requestAccess", "202"): _PENDING,
     ("listAccessRequests", "200"): {"items": [REQUEST_EXAMPLE]},
     ("getAccessRequest", "200"): REQUEST_EXAMPLE,

@@ -16,6 +16,7 @@ from rolevend.api import responses
 from rolevend.api.access_routes import ACCESS_CALLS, add_access_routes
 from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import BEARER, Authenticator
+from rolevend.api.authzen import AUTHZEN_CALLS, add_authzen_routes
 from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, WrittenJson, plain
 from rolevend.api.middleware import Application, Message, Receive, Scope, Send, TooLong
@@ -30,7 +31,7 @@ from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
-CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS)
+CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS)
 """Operation ids, also the names of the calls in metrics."""
 KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
@@ -145,6 +146,7 @@ def application(
         return WrittenJson(responses.decision(*await vends.decide(agent, question, request.state.request_id)))
 
     add_access_routes(app, access, caller, scheme)
+    add_authzen_routes(app, vends, caller, scheme)
     _add_error_handlers(app)
     describe(app)
     return app

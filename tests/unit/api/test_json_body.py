@@ -134,6 +134,7 @@ CALLS = [
     ("GET", "/v1/vended-roles/any"),
     ("DELETE", "/v1/vended-roles/any"),
     ("POST", "/v1/decisions"),
+    ("POST", "/access/v1/evaluation"),
     ("POST", "/access/v1/requests"),
     ("GET", "/access/v1/requests"),
     ("GET", "/access/v1/requests/any"),
