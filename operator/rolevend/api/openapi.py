@@ -128,11 +128,15 @@ def _problem(status: int) -> Schema:
     return {**problem, "detail": "what was attempted, and the way out", "requestId": "4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
+def _is_of_kubernetes(key: str, value: Any) -> bool:
+    return key.startswith(_OF_KUBERNETES) or (key == "pattern" and isinstance(value, str) and r"\p{" in value)
+
+
 def _without_kubernetes(part: Any) -> Any:
-    """Return the schema without the Kubernetes extensions of shared parts."""
+    """Return the schema without the Kubernetes extensions of shared parts, and without patterns that many readers of JSON Schema refuse."""
     match part:
         case dict():
-            return {key: _without_kubernetes(value) for key, value in part.items() if not str(key).startswith(_OF_KUBERNETES)}
+            return {key: _without_kubernetes(value) for key, value in part.items() if not _is_of_kubernetes(str(key), value)}
         case list():
             return [_without_kubernetes(each) for each in part]
         case _:
