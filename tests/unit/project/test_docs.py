@@ -17,6 +17,8 @@ import yaml
 
 import rolevend_client
 from rolevend import errors
+from rolevend.access_requests.states import RequestReason
+from rolevend.access_requests.use import UseRefusal
 from rolevend.api.problems import CODES
 from rolevend.catalog import Family
 from rolevend.cli import cli
@@ -172,7 +174,7 @@ def constants(*names: str) -> set[str]:
 
 def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
-    types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD}
+    types, reasons = set(), {each.value for each in Reason} | {each.value for each in (*Code, *RequestReason, *UseRefusal)} | {TOKEN_UNREAD}
     place = {"ConditionUpdate": 2, "_both": 1, "Pending": 0, "Denied": 0, "ToolRefusal": 0}
     for path in [path for folder in (*EDGES, "decision") for path in (PACKAGE / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(text_of(path))):
