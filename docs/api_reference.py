@@ -19,7 +19,8 @@ Python, and each replica the whole document, OpenAPI 3.1, at `/openapi.json`.
 
 Every call bears the agent's own token, `Authorization: Bearer …`: that of a ServiceAccount of this cluster, or of a client of an
 IdentityProvider. Every answer has an `X-Request-Id`, which is the caller's if it sent one, and a `traceparent` (W3C). A member that a call
-does not know is refused, and so is one that stands twice in its object.\
+does not know is refused, and so is one that stands twice in its object. `/.well-known/authzen-configuration` has the addresses for clients
+of OpenID AuthZEN.\
 """
 _PROBLEMS = """\
 ## Problems
@@ -28,13 +29,16 @@ What fails is answered with `application/problem+json` (RFC 9457). `code` is sta
 member that is to blame, `requestId` finds the call in logs and audit events. `Retry-After` says when it is worth another try.
 
 A denial has the reason of the condition `Granted` as its code, with status 403; [the conditions](conditions.md#vendedrole) list them.
-`missing` is then the smallest piece that would have to be granted.\
+`missing` is then what would have to be granted, and the offers that can be requested for it. A table that does not exist, one without an
+offer, and one whose offer is not `discoverable` are answered alike.
+
+A request for an offer that is denied has the reason of its state as its code; [the conditions](conditions.md#accessrequest) list them.\
 """
 
 
 def page() -> Iterator[str]:
     nothing = cast(Any, None)  # what the document says depends on none of it
-    document = application(nothing, nothing, nothing, nothing).openapi()
+    document = application(nothing, nothing, nothing, nothing, nothing).openapi()
     schemas = document["components"]["schemas"]
     yield _HEAD
     yield ""

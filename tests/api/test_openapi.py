@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 
-from rolevend.api import schemas
+from rolevend.api import access_schemas, authzen, schemas
 from rolevend.api.problems import MEDIA_TYPE
 from rolevend.api.routes import application
 from tests.support.calling import Caller, Doors
@@ -31,8 +31,14 @@ CALLS: Final = {
     ("GET", "/v1/vended-roles/{id}"): {"200", "400", "401", "403", "404", "422", "503"},
     ("DELETE", "/v1/vended-roles/{id}"): {"204", "202", "400", "401", "403", "404", "422", "503"},
     ("POST", "/v1/decisions"): {"200", "400", "401", "403", "413", "422", "429", "503"},
+    ("POST", "/access/v1/evaluation"): {"200", "400", "401", "403", "413", "422", "429", "503"},
+    ("POST", "/access/v1/requests"): {"201", "202", "400", "401", "403", "409", "413", "422", "429", "503"},
+    ("GET", "/access/v1/requests"): {"200", "400", "401", "403", "503"},
+    ("GET", "/access/v1/requests/{id}"): {"200", "400", "401", "403", "404", "422", "429", "503"},
+    ("DELETE", "/access/v1/requests/{id}"): {"204", "400", "401", "403", "404", "422", "503"},
 }
 """Every call, with the least that it must be known to answer."""
+LISTS: Final = {("GET", "/v1/vended-roles"), ("GET", "/access/v1/requests")}
 BOUNDED = settings(
     max_examples=by_tier(10, 40),
     deadline=None,
@@ -58,12 +64,12 @@ def caller(site: Site, doors: Doors) -> Iterator[Caller]:
 def document() -> Body:
     """As the code writes it, without anything that runs."""
     nothing: Any = None
-    return dict(application(nothing, nothing, nothing, nothing).openapi())
+    return dict(application(nothing, nothing, nothing, nothing, nothing).openapi())
 
 
 MADE_UP = [
     *((method, path, GenerationMode.POSITIVE) for method, path in CALLS),
-    *((method, path, GenerationMode.NEGATIVE) for method, path in CALLS if (method, path) != ("GET", "/v1/vended-roles")),
+    *((method, path, GenerationMode.NEGATIVE) for method, path in CALLS if (method, path) not in LISTS),
 ]
 """As the document says, and otherwise; a list takes nothing that could be wrong."""
 
@@ -103,7 +109,9 @@ def test_it_is_valid_and_names_every_call_and_every_way_to_fail(document: Body):
 
 
 def test_its_examples_are_what_the_code_reads_and_writes(document: Body):
-    models: dict[str, type[BaseModel]] = {name: each for name, each in vars(schemas).items() if isinstance(each, type)}
+    models: dict[str, type[BaseModel]] = {
+        name: each for name, each in (vars(schemas) | vars(access_schemas) | vars(authzen)).items() if isinstance(each, type)
+    }
     seen = 0
     for methods in document["paths"].values():
         for each in methods.values():

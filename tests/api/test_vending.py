@@ -77,7 +77,7 @@ def test_a_denial_says_what_is_missing(caller: Caller):
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.json()["code"], answer.json()["status"]) == ("NoPolicy", 403)
-    assert answer.json()["missing"].startswith(f"policy domain-claims/{caller.proven.tenant.name} asks for tenant In")
+    assert answer.json()["missing"]["sentence"].startswith(f"policy domain-claims/{caller.proven.tenant.name} asks for tenant In")
     decided = caller.call("POST", "/v1/decisions", {**caller.question(), "userToken": caller.proven.token(tenant="another")}).json()
     assert decided["missing"] == answer.json()["missing"]
     assert answer.json()["requestId"] == answer.headers["x-request-id"]

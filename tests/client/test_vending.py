@@ -154,7 +154,7 @@ def test_an_error_says_what_was_attempted_and_what_the_api_says_of_it():
     assert (raised.value.code, raised.value.request_id) == ("TokenExpired", "4711")
 
     with pytest.raises(Denied) as denied:
-        vend_once(Api(problem(403, "NoPolicy", "nothing is granted", missing="table claims.payments")))
+        vend_once(Api(problem(403, "NoPolicy", "nothing is granted", missing={"offers": [], "sentence": "table claims.payments"})))
     assert denied.value.missing == "table claims.payments"
 
     with pytest.raises(InvalidInput) as invalid:
@@ -292,7 +292,8 @@ def test_a_decision_is_a_value_whether_granted_or_not():
     assert api.lines == ["POST /v1/decisions"]
     assert "Idempotency-Key" not in api.asked[0].headers
 
-    denial = {"granted": False, "reason": "NoPolicy", "message": "…; the smallest step: …", "missing": "table claims.payments"}
+    missing = {"offers": [], "sentence": "table claims.payments"}
+    denial = {"granted": False, "reason": "NoPolicy", "message": "…; the smallest step: …", "missing": missing}
     decision = Api(httpx.Response(200, json=denial)).client().decide(USER_TOKEN, platform="warehouse")
     assert (decision.granted, decision.reason, decision.missing) == (False, "NoPolicy", "table claims.payments")
 

@@ -2,10 +2,15 @@
 
 from typing import Any
 
+import httpx
+
+from testbed.installation import ApiProcess
+from tests.support.calling import Caller
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
+REQUESTS = "/access/v1/requests"
 ALICE, BOB = "alice@example.org", "bob@example.org"
 
 
@@ -63,6 +68,12 @@ class Requester:
             self.site.cluster.bind(person, "rolevend-approver", DOMAIN)
         return self
 
+    def found(self, name: str) -> AccessRequested:
+        """The request of this name, which the API made."""
+        answer = self.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/accessrequests/{name}")
+        assert answer.ok, answer.message
+        return AccessRequested(self.site, self.tenant.keep(answer.body))
+
     def ask(self, subject: str = "anna", **wanted: Any) -> AccessRequested:
         spec = {
             "agentRef": {"name": self.tenant.name},
@@ -102,3 +113,74 @@ class Requester:
 
     def role(self, request: AccessRequested, **wanted: Any) -> Asked:
         return self.tenant.ask(wanted={"approvalRef": {"name": request.name}}, **wanted)
+
+
+class ApiRequester:
+    """An agent that asks for the offer of its tenant over HTTP, for users with tokens."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.offers = Requester(caller.proven.tenant)
+
+    def at(self, api: ApiProcess) -> "ApiRequester":
+        """The same agent at another replica."""
+        other = ApiRequester(Caller(self.caller.proven, api))
+        other.offers = self.offers
+        return other
+
+    def ready(self, on_request: Body | None = None, **policy: Any) -> "ApiRequester":
+        self.caller.proven.ready_to_ask()
+        return self.offering(on_request, **policy)
+
+    def offering(self, on_request: Body | None = None, **policy: Any) -> "ApiRequester":
+        self.offers.offering(on_request, **policy)
+        eventually(lambda: self.caller.call("POST", "/v1/decisions", self.caller.question()).json().get("granted"))
+        return self
+
+    def body(self, subject: str = "anna", **wanted: Any) -> Body:
+        body = {
+            "userToken": self.caller.proven.token(subject),
+            "platform": WAREHOUSE,
+            "offer": f"{DOMAIN}/{self.offers.offer_name}",
+            "expirationSeconds": 600,
+            "justification": "the customer asked",
+            **wanted,
+        }
+        return {member: value for member, value in body.items() if value is not None}
+
+    def ask(self, subject: str = "anna", **wanted: Any) -> httpx.Response:
+        return self.caller.call("POST", REQUESTS, self.body(subject, **wanted))
+
+    def asked(self, state: str, subject: str = "anna", **wanted: Any) -> Body:
+        """Ask, and return the answer, which has this state."""
+        answer = self.ask(subject, **wanted)
+        assert answer.status_code == {"Approved": 201, "Pending": 202}[state], answer.text
+        self.offers.found(answer.json()["id"])
+        assert answer.json()["state"] == state
+        return dict(answer.json())
+
+    def get(self, request: Body, **headers: str) -> Body:
+        answer = self.caller.call("GET", f"{REQUESTS}/{request['id']}", **headers)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def vend(self, request: Body, subject: str = "anna", **wanted: Any) -> httpx.Response:
+        return self.caller.vend(subject, approval={"id": request["id"]}, **wanted)
+
+    def vended(self, request: Body, subject: str = "anna", **wanted: Any) -> Body:
+        """The role that uses the request, asked for until the operator has built its profile."""
+
+        def made() -> Body:
+            answer = self.vend(request, subject, **wanted)
+            assert answer.status_code == 201, answer.text
+            return dict(answer.json())
+
+        return dict(eventually(made))
+
+    def approved(self, **wanted: Any) -> Body:
+        """A request that Alice approved."""
+        request = self.asked("Pending", **wanted)
+        self.offers.vote(self.offers.found(request["id"]))
+        found = self.get(request, Prefer="wait=30")
+        assert found["state"] == "Approved", found
+        return found

@@ -45,6 +45,7 @@ from rolevend.roles.door import Door
 from rolevend.roles.dropper import ImmediateDrops, RoleDropper
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.newest_decisions import NewestDecisions
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.seal import LeaseSeal
@@ -120,7 +121,7 @@ class World:
         )
         ender = RoleEnder(roles, objects, drops, metrics)
         vender = Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes)
-        supervisor = ApiVendSupervisor(roles, objects, platforms, self, builds, timedelta(seconds=10))
+        supervisor = ApiVendSupervisor(roles, objects, platforms, NewestDecisions(self, NoApprovals()), builds, timedelta(seconds=10))
         watcher = VendedRoleWatcher(roles, quota, expiry, ender, supervisor, Reevaluator(self, roles, quota, objects, ender))
         self.reconciler = VendedRoleReconciler(roles, users, quota, vender, ender, Door(credentials, builds, NoApprovals()))
         self._dropper = RoleDropper(roles, objects, drops, credentials, recorder, expiry)

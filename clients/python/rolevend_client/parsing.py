@@ -54,7 +54,7 @@ def decision(document: Members) -> Decision:
         explanation=explanation(_members(document, "explanation", optional=not granted)),
         reason=text(document, "reason", ""),
         message=text(document, "message", ""),
-        missing=text(document, "missing", ""),
+        missing=missing(document),
         left_out=_each(document, "leftOut", _left_out),
     )
 
@@ -95,7 +95,7 @@ def _platform(document: Members) -> Platform:
 
 
 def _left_out(document: Members) -> LeftOut:
-    return LeftOut(text(document, "name"), text(document, "reason"), text(document, "message"), text(document, "missing", ""))
+    return LeftOut(text(document, "name"), text(document, "reason"), text(document, "message"), missing(document))
 
 
 def _credential(document: Members) -> Credential | KeyPairCredential:
@@ -134,6 +134,13 @@ def _agent(document: Members) -> Agent:
 
 def _user(document: Members) -> User:
     return User(text(document, "issuer"), text(document, "subject"), text(document, "handle", ""), text(document, "proof", ""))
+
+
+def missing(document: Members) -> str:
+    """Return the sentence on the missing grant; empty if there is none. Tolerates the text of older versions."""
+    value = document.get("missing")
+    sentence = value.get("sentence") if isinstance(value, Mapping) else value
+    return sentence if isinstance(sentence, str) else ""
 
 
 def text(document: Members, name: str, default: str | None = None) -> str:

@@ -252,7 +252,7 @@ def _problem(response: httpx.Response) -> Problem:
         texts.get("title", ""),
         texts.get("detail", ""),
         texts.get("field", ""),
-        texts.get("missing", ""),
+        parsing.missing(members),
         texts.get("requestId") or response.headers.get("X-Request-Id", ""),
     )
 

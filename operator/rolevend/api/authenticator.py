@@ -2,11 +2,12 @@
 
 from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
+
+from pydantic import SecretStr
 
 from rolevend.api.problems import Problem, token_problem
 from rolevend.api.refusals import RefusalLog
-from rolevend.api.schemas import VendRequest
 from rolevend.audit.api_events import Bearer, RefusedCall
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Request
@@ -18,6 +19,7 @@ from rolevend.identity.proven import AgentWanted, OwnSubject, Party, ProvenAgent
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import values
+from rolevend.kinds.shared import UserName
 from rolevend.model import ObjectName, User
 from rolevend.plan import TokenUse
 from rolevend.roles.user_authenticator import UserAuthenticator, proof_of, wanted
@@ -66,6 +68,16 @@ class _OwnSubjects(Container[OwnSubject]):
         return agent is not None and isinstance(agent.identity, ClientIdentity) and agent.identity.subject == own.subject
 
 
+class UserStatement(Protocol):
+    """The members of a request that prove or name its user; exactly one is set."""
+
+    @property
+    def user_token(self) -> SecretStr | None: ...
+
+    @property
+    def user(self) -> UserName | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AuthenticatedUser:
     """The user that the agent acts for."""
@@ -103,7 +115,7 @@ class Authenticator:
                 error, BEARER, RefusedCall(Bearer.AGENT, error.code, str(error), digest(token), None, request_id)
             ) from error
 
-    async def authenticate_user(self, question: VendRequest, agent: Agent, snapshot: Snapshot, request_id: str) -> AuthenticatedUser:
+    async def authenticate_user(self, question: UserStatement, agent: Agent, snapshot: Snapshot, request_id: str) -> AuthenticatedUser:
         """Return the user. Raises Problem."""
         if question.user_token is None:
             assert question.user is not None  # noqa: S101 - its rules say so

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from rolevend.api.middleware import Receive, Scope, Send
 from rolevend.api.problems import Problem
@@ -26,6 +27,12 @@ class Misread(HTTPException):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.status)
         self.problem = problem
+
+
+class WrittenJson(Response):
+    """An answer whose JSON is written already."""
+
+    media_type = "application/json"
 
 
 class StrictRoute(APIRoute):

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from rolevend.api.access_schemas import OFFER_EXAMPLE, REQUEST_EXAMPLE
+from rolevend.api.authzen import EVALUATION_EXAMPLE
 from rolevend.api.problems import MEDIA_TYPE, TITLES
 from rolevend.api.schemas import EXAMPLE, PROOFS
 
@@ -28,7 +30,7 @@ _EVERY_ANSWER: Final = {
     "traceparent": {"description": "A step in the caller's trace (W3C), or in a new one", "schema": {"type": "string"}},
 }
 _BY_STATUS: Final = {
-    "201": {"Location": {"description": "Where the role is", "schema": {"type": "string"}}},
+    "201": {"Location": {"description": "Where the role or the request is", "schema": {"type": "string"}}},
     "401": {"WWW-Authenticate": {"description": "`Bearer`, and the code of the problem", "schema": {"type": "string"}}},
     "429": {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}},
     "503": {"Retry-After": {"description": "Seconds to wait, where that is known", "schema": {"type": "integer"}}},
@@ -67,12 +69,25 @@ _CREDENTIAL: Final[Schema] = {
     "sslmode": "verify-full",
     "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:returned%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
 }
+_PENDING: Final[Schema] = {
+    **{member: value for member, value in REQUEST_EXAMPLE.items() if member != "approval"},
+    "state": "Pending",
+    "reason": "PeopleDecide",
+    "message": "people decide, 0 of 1 needed approvals",
+}
+_QUESTIONS: Final = {"requestAccess": OFFER_EXAMPLE, "evaluate": EVALUATION_EXAMPLE}
+"""The example bodies by operation id, where it is not that of a vend."""
 _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},
     ("list", "200"): {"items": [_ROLE]},
     ("get", "200"): _ROLE,
     ("release", "202"): {**_ROLE, "state": "Ending"},
     ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
+    ("requestAccess", "201"): REQUEST_EXAMPLE,
+    ("evaluate", "200"): {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Masked"}},
+    ("requestAccess", "202"): _PENDING,
+    ("listAccessRequests", "200"): {"items": [REQUEST_EXAMPLE]},
+    ("getAccessRequest", "200"): REQUEST_EXAMPLE,
 }
 """By operation id and status."""
 
@@ -87,8 +102,9 @@ def describe(app: FastAPI) -> None:
             for path in document["paths"].values():
                 for operation in path.values():
                     _complete(operation)
-            question = document["components"]["schemas"]["VendRequest"]
-            question["oneOf"] = [{"required": [proof], "not": {"required": [other]}} for proof, other in (PROOFS, PROOFS[::-1])]
+            for name in ("VendRequest", "OfferRequest"):
+                question = document["components"]["schemas"][name]
+                question["oneOf"] = [{"required": [proof], "not": {"required": [other]}} for proof, other in (PROOFS, PROOFS[::-1])]
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -97,7 +113,7 @@ def describe(app: FastAPI) -> None:
 
 def _complete(operation: Schema) -> None:
     if "requestBody" in operation:
-        operation["requestBody"]["content"]["application/json"]["example"] = EXAMPLE
+        operation["requestBody"]["content"]["application/json"]["example"] = _QUESTIONS.get(operation["operationId"], EXAMPLE)
     for status, response in operation["responses"].items():
         response["headers"] = {**_EVERY_ANSWER, **_BY_STATUS.get(status, {})}
         if int(status) in _CODES:
@@ -112,11 +128,15 @@ def _problem(status: int) -> Schema:
     return {**problem, "detail": "what was attempted, and the way out", "requestId": "4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
+def _is_of_kubernetes(key: str, value: Any) -> bool:
+    return key.startswith(_OF_KUBERNETES) or (key == "pattern" and isinstance(value, str) and r"\p{" in value)
+
+
 def _without_kubernetes(part: Any) -> Any:
-    """Return the schema without the Kubernetes extensions of shared parts."""
+    """Return the schema without the Kubernetes extensions of shared parts, and without patterns that many readers of JSON Schema refuse."""
     match part:
         case dict():
-            return {key: _without_kubernetes(value) for key, value in part.items() if not str(key).startswith(_OF_KUBERNETES)}
+            return {key: _without_kubernetes(value) for key, value in part.items() if not _is_of_kubernetes(str(key), value)}
         case list():
             return [_without_kubernetes(each) for each in part]
         case _:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any, Final
 
+from rolevend.access_requests.use import UseRefusal
+from rolevend.api.offer_schemas import MissingShown
 from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
     AuditUnavailable,
@@ -48,8 +50,8 @@ class Problem(Exception):
     """Object, cause and action."""
     field: str | None = None
     """The invalid member of the request."""
-    missing: str | None = None
-    """For a denial: the smallest missing grant."""
+    missing: MissingShown | None = None
+    """For a denial: the missing grant."""
     retry_after: int | None = None
     """In seconds."""
     headers: dict[str, str] = member(default_factory=dict)
@@ -62,7 +64,7 @@ class Problem(Exception):
             "code": self.code,
             "detail": self.detail,
             "field": self.field,
-            "missing": self.missing,
+            "missing": None if self.missing is None else self.missing.model_dump(by_alias=True, exclude_none=True),
             "requestId": request_id,
         }
         return {key: value for key, value in document.items() if value is not None}
@@ -141,7 +143,7 @@ def token_problem(error: TokenRefused, where: str) -> Problem:
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def decision_problem(decision: Denied | Pending) -> Problem:
+def decision_problem(decision: Denied | Pending, missing: MissingShown | None = None) -> Problem:
     """Return the problem of a denial, or of a pending decision, which may be retried."""
     if isinstance(decision, Pending):
         status = 403 if decision.withdrawn else 503
@@ -151,7 +153,7 @@ def decision_problem(decision: Denied | Pending) -> Problem:
     detail = f"{named}: {rest}" if named else decision.message
     if decision.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, decision.reason, detail, field=named, missing=decision.missing)
+    return Problem(403, public_reason(decision.reason), detail, field=named, missing=missing)
 
 
 _MEMBERS: Final = {
@@ -164,6 +166,11 @@ _MEMBERS: Final = {
     "spec.approvalRef": "approval",
 }
 """Fields of a VendedRole, and the members of a call that set them."""
+
+
+def public_reason(reason: str) -> str:
+    """Return the code of a denial. An agent learns nothing of the approvals of other agents and users."""
+    return UseRefusal.NOT_APPROVED.value if reason in (UseRefusal.WRONG_AGENT, UseRefusal.WRONG_USER) else reason
 
 
 def error_problem(error: RolevendError) -> Problem:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, assert_never
 
+from rolevend.api.missing import OfferFinder
+from rolevend.api.offer_schemas import OfferShown, Shown
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -15,7 +17,6 @@ from rolevend.api.schemas import (
     LeftOut,
     Links,
     PlatformShown,
-    Shown,
     TableShown,
     UserShown,
     VendedRoleShown,
@@ -61,7 +62,7 @@ def vended(answer: VendAnswer) -> bytes:
         left_out=tuple(map(_left_out, answer.skipped)) or None,
         links=_links(request.name.name),
     )
-    return _explained(role, answer.grants)
+    return _explained(role, answer.grants, answer.offers)
 
 
 def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission]) -> VendedRoleShown:
@@ -96,12 +97,14 @@ def _type(terms: PlatformAdmission | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 
-def decision(whole: RoleDecision) -> bytes:
+def decision(whole: RoleDecision, finder: OfferFinder) -> bytes:
     """Return the answer to a call that decides, as JSON."""
     if whole.blocking_decision is None:
-        left_out = [SkippedPlatform.by(request, decision) for request, decision in whole.skipped]
-        return _explained(Decision(granted=True, left_out=tuple(map(_left_out, left_out)) or None), whole.grants)
-    refusal = SkippedPlatform.by(*whole.blocking_decision)
+        left_out = [SkippedPlatform.by(request, decision, finder) for request, decision in whole.skipped]
+        return _explained(
+            Decision(granted=True, left_out=tuple(map(_left_out, left_out)) or None), whole.grants, finder.beside(whole.grants)
+        )
+    refusal = SkippedPlatform.by(*whole.blocking_decision, finder)
     return as_json(Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing))
 
 
@@ -110,9 +113,12 @@ def as_json(answer: Shown) -> bytes:
     return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
-def _explained(answer: VendedRoleShown | Decision, grants: Sequence[PlatformGrant]) -> bytes:
+def _explained(answer: VendedRoleShown | Decision, grants: Sequence[PlatformGrant], offers: Sequence[OfferShown]) -> bytes:
     """Return the JSON of an answer with the explanation of its grants, which is most of it and the same for each role of a profile."""
-    return as_json(answer).removesuffix(b"}") + b',"explanation":' + explanation(grants) + b"}"
+    explained = explanation(grants)
+    if offers:  # of one user, and so in no cache
+        explained = explained.removesuffix(b"}") + b',"offers":[' + b",".join(map(as_json, offers)) + b"]}"
+    return as_json(answer).removesuffix(b"}") + b',"explanation":' + explained + b"}"
 
 
 def explanation(grants: Sequence[PlatformGrant]) -> bytes:

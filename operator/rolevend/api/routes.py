@@ -14,9 +14,12 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 
 from rolevend import __version__
 from rolevend.api import responses
+from rolevend.api.access_routes import ACCESS_CALLS, add_access_routes
+from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import BEARER, Authenticator
+from rolevend.api.authzen import AUTHZEN_CALLS, add_authzen_routes
 from rolevend.api.connections import token_is_valid
-from rolevend.api.json_body import Misread, StrictRoute, plain
+from rolevend.api.json_body import Misread, StrictRoute, WrittenJson, plain
 from rolevend.api.middleware import TooLong
 from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
@@ -29,7 +32,7 @@ from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
-CALLS: Final = ("vend", "list", "get", "release", "decide")
+CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS)
 """Operation ids, also the names of the calls in metrics."""
 KEY: Final = "Idempotency-Key"
 _KEY: Final = "^[!-~]{1,128}$"
@@ -37,7 +40,9 @@ _KEY: Final = "^[!-~]{1,128}$"
 _log = logging.getLogger(__name__)
 
 
-def application(vends: VendService, roles: RoleService, authenticator: Authenticator, snapshots: Snapshots) -> FastAPI:
+def application(
+    vends: VendService, roles: RoleService, access: AccessService, authenticator: Authenticator, snapshots: Snapshots
+) -> FastAPI:
     app = FastAPI(
         title="rolevend",
         version=__version__,
@@ -87,7 +92,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         async def sent() -> None:  # a plain function would run in a thread
             answer.confirm()
 
-        return _Json(responses.vended(answer), 201, headers, background=BackgroundTask(sent))
+        return WrittenJson(responses.vended(answer), 201, headers, background=BackgroundTask(sent))
 
     @app.get(
         ROLES,
@@ -100,7 +105,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
     async def own_roles(agent: agent_type) -> Response:
         platforms = snapshots.snapshot.platforms
         found = VendedRolesShown(items=tuple(responses.shown(each, platforms) for each in await roles.all_of(agent)))
-        return _Json(responses.as_json(found))
+        return WrittenJson(responses.as_json(found))
 
     @app.get(
         f"{ROLES}/{{id}}",
@@ -111,7 +116,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def role(agent: agent_type, name: name_type) -> Response:
-        return _Json(responses.as_json(responses.shown(await roles.own(agent, name), snapshots.snapshot.platforms)))
+        return WrittenJson(responses.as_json(responses.shown(await roles.own(agent, name), snapshots.snapshot.platforms)))
 
     @app.delete(
         f"{ROLES}/{{id}}",
@@ -128,7 +133,7 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         left = await roles.release(agent, name, request.state.request_id)
         if left is None:
             return Response(status_code=204)
-        return _Json(responses.as_json(responses.shown(left, snapshots.snapshot.platforms)), 202)
+        return WrittenJson(responses.as_json(responses.shown(left, snapshots.snapshot.platforms)), 202)
 
     @app.post(
         "/v1/decisions",
@@ -139,17 +144,13 @@ def application(vends: VendService, roles: RoleService, authenticator: Authentic
         **secured,
     )
     async def decide(request: Request, agent: agent_type, question: VendRequest) -> Response:
-        return _Json(responses.decision(await vends.decide(agent, question, request.state.request_id)))
+        return WrittenJson(responses.decision(*await vends.decide(agent, question, request.state.request_id)))
 
+    add_access_routes(app, access, caller, scheme)
+    add_authzen_routes(app, vends, caller, scheme)
     _add_error_handlers(app)
     describe(app)
     return app
-
-
-class _Json(Response):
-    """An answer whose JSON is written already."""
-
-    media_type = "application/json"
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -202,8 +203,8 @@ _CODES: Final = {400: "MalformedBody", 404: "NotFound", 405: "MethodNotAllowed"}
 _PROBLEMS: Final[dict[int | str, str]] = {
     400: "The body is not one JSON object, a member or a header occurs twice, or there is a query parameter",
     401: "A token is missing or refused: `code` has the reason",
-    403: "Denied: `code` and `detail` have the reason, and `missing` the smallest missing grant",
-    404: "No such role of this agent",
+    403: "Denied: `code` and `detail` have the reason, and `missing` the missing grant",
+    404: "No such role, or no such access request, of this agent",
     409: "Another body under the same `Idempotency-Key`, or the role ended before it was ready",
     413: "The body is too long",
     422: "`field` is invalid",

@@ -2,9 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, StrictBool
+from pydantic import Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
+from rolevend.api.offer_schemas import MissingShown, OfferShown, Shown
 from rolevend.catalog import TableId
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
@@ -67,12 +68,6 @@ class VendRequest(Part):
         return None if self.resources is None else tuple(TableId(each.schema_name, each.table) for each in self.resources)
 
 
-class Shown(Part):
-    """A member of a response."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 class ColumnShown(Shown):
     """A column of a table that the role reads."""
 
@@ -93,8 +88,8 @@ class LeftOut(Shown):
     """The stable code of the denial or failure."""
     message: str
     """Cause and action."""
-    missing: str | None = None
-    """For a denial: the smallest missing grant."""
+    missing: MissingShown | None = None
+    """For a denial: the missing grant."""
 
 
 class TableShown(Shown):
@@ -125,6 +120,8 @@ class Explanation(Shown):
     """At most a hundred."""
     tables_left_out: int = 0
     """The number of tables over that maximum."""
+    offers: tuple[OfferShown, ...] | None = None
+    """Offers that show more of these tables, or other tables, the smallest exposure first. At most ten."""
     functions: tuple[str, ...] = ()
     """The functions that the agent has as tools: `schema.name(arguments)`. For a Snowflake account all tools, each after its kind:
     `semantic view SEM.CLAIMS`."""
@@ -139,8 +136,8 @@ class Decision(Shown):
     """For a denial: its stable code."""
     message: str | None = None
     """For a denial: cause and action."""
-    missing: str | None = None
-    """For a denial: the smallest missing grant."""
+    missing: MissingShown | None = None
+    """For a denial: the missing grant."""
     explanation: Explanation | None = None
     """The tables that would be granted."""
     left_out: tuple[LeftOut, ...] | None = None
@@ -263,6 +260,6 @@ class ProblemShown(Shown):
     detail: str
     field: str | None = None
     """The invalid member of the request."""
-    missing: str | None = None
-    """For a denial: the smallest missing grant."""
+    missing: MissingShown | None = None
+    """For a denial: the missing grant."""
     request_id: str

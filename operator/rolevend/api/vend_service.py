@@ -17,7 +17,9 @@ from functools import partial
 from typing import Final
 
 from rolevend.api.authenticator import Authenticator, PresentedToken
-from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable
+from rolevend.api.missing import OfferFinder
+from rolevend.api.offer_schemas import MissingShown, OfferShown
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, public_reason
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.repository import (
@@ -62,12 +64,11 @@ class SkippedPlatform:
     platform: PlatformName
     reason: str
     message: str
-    missing: str | None = None
-    """See `decision.outcome.Denied`."""
+    missing: MissingShown | None = None
 
     @classmethod
-    def by(cls, request: Request, decision: Denied | Pending) -> "SkippedPlatform":
-        return cls(request.platform, decision.reason, decision.message, decision.missing if isinstance(decision, Denied) else None)
+    def by(cls, request: Request, decision: Denied | Pending, finder: OfferFinder) -> "SkippedPlatform":
+        return cls(request.platform, public_reason(decision.reason), decision.message, finder.missing(request, decision))
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
@@ -100,6 +101,8 @@ class VendAnswer:
     """The grants of the created roles; at least one."""
     credentials: Mapping[PlatformName, Credential]
     skipped: tuple[SkippedPlatform, ...] = ()
+    offers: tuple[OfferShown, ...] = ()
+    """Offers that show more than the role."""
     confirm: Callable[[], None] = noop
     """To be called when the answer was sent."""
 
@@ -146,14 +149,15 @@ class VendService:
         self._limiter = limiter
         self._patience = patience
 
-    async def decide(self, agent: Agent, question: VendRequest, request_id: str) -> RoleDecision:
-        """Return the decision now. Creates nothing and redeems no token; a redeemed one is refused, as by a vend."""
+    async def decide(self, agent: Agent, question: VendRequest, request_id: str) -> tuple[RoleDecision, OfferFinder]:
+        """Return the decision now, and the offers of its snapshot. Creates nothing and redeems no token; a redeemed one is refused, as
+        by a vend."""
         self._limiter.require_decision_rate(agent)
         snapshot = self._vender.snapshot
         user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
         drafts = await self._repository.drafts(agent, question, user, request_id)
         await PresentedToken(self._authenticator, user).redeem(drafts[0], final=False)
-        return self._vender.decide(drafts, snapshot.decide)
+        return self._vender.decide(drafts, snapshot.decide), OfferFinder(snapshot)
 
     async def vend(self, agent: Agent, question: VendRequest, key: str | None, request_id: str) -> VendAnswer:
         """Create a role. A repeated call with the same `key` returns the same role with fresh credentials, which replace the earlier
@@ -165,7 +169,7 @@ class VendService:
         drafts = await self._repository.drafts(agent, question, user, request_id, key)
         role_decision = self._vender.decide(drafts, lambda request: self._repository.decide(request, snapshot))
         await self._require_granted(None, role_decision, snapshot)
-        grants, skipped = self._connected(role_decision)
+        grants, skipped = self._connected(role_decision, OfferFinder(snapshot))
         place = await self._recorded.place(drafts) if key is not None and snapshot.ledger is not None else None
         if place is not None:
             grants = tuple(each for each in grants if each.platform == place)
@@ -189,7 +193,9 @@ class VendService:
             raise
         self._vender.observe_steps()
         all_skipped = (*_not_in_object(answer, drafts, skipped), *answer.skipped)
-        return replace(answer, credentials=credentials.by_platform, skipped=all_skipped, confirm=partial(store.confirm, opened))
+        offers = OfferFinder(snapshot).beside(answer.grants)
+        confirm = partial(store.confirm, opened)
+        return replace(answer, credentials=credentials.by_platform, skipped=all_skipped, offers=offers, confirm=confirm)
 
     async def _store(
         self, grants: Sequence[PlatformGrant], token: PresentedToken, snapshot: Snapshot, *, is_recorded: bool
@@ -237,10 +243,11 @@ class VendService:
         except NotVendableEverywhere as error:
             raise error.cause from error
         except GrantWithdrawn as error:
-            raise Problem(403, error.ended_by if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged", str(error)) from error
+            code = public_reason(error.ended_by) if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged"
+            raise Problem(403, code, str(error)) from error
         with timed(VendStep.WRITE_READY):
             await store.ready(opened, result.status)
-        return VendAnswer(result.created, {}, _skipped(role_decision, result.failed))
+        return VendAnswer(result.created, {}, _skipped(role_decision, result.failed, OfferFinder(snapshot)))
 
     async def _require_granted(self, role: VendedRole | None, role_decision: RoleDecision, snapshot: Snapshot) -> None:
         """Raises Problem if a decision blocks the role, and records a denial. `role` is None before the object exists."""
@@ -249,9 +256,9 @@ class VendService:
         request, decision = role_decision.blocking_decision
         if isinstance(decision, Denied) and decision.reason != TOO_MANY:  # the same call may succeed when a role is gone
             await self._vender.deny(role, request, decision, snapshot, RoleRecord())
-        raise decision_problem(decision)
+        raise decision_problem(decision, OfferFinder(snapshot).missing(request, decision))
 
-    def _connected(self, role_decision: RoleDecision) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
+    def _connected(self, role_decision: RoleDecision, finder: OfferFinder) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
         """Return the grants of the connected platforms, and the skipped platforms. Raises PlatformUnavailable if none is connected, or a
         required one is not: the object would only wait."""
         grants = role_decision.grants
@@ -259,7 +266,7 @@ class VendService:
         connected = tuple(each for each in grants if each.platform not in away)
         if away and not (connected and role_decision.allow_partial):
             raise next(iter(away.values()))
-        return connected, _skipped(role_decision, away)
+        return connected, _skipped(role_decision, away, finder)
 
     async def _in_time(self, creating: Coroutine[None, None, VendAnswer], started: float) -> VendAnswer:
         """Await the answer. Raises Problem if the call takes too long: the operator is about to end the role."""
@@ -271,9 +278,9 @@ class VendService:
             raise Problem(503, "TooSlow", cause, retry_after=RETRY_SECONDS) from error
 
 
-def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError]) -> tuple[SkippedPlatform, ...]:
+def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError], finder: OfferFinder) -> tuple[SkippedPlatform, ...]:
     """Return the platforms without a role: those that do not grant, and those that failed."""
-    denied = (SkippedPlatform.by(request, decision) for request, decision in role_decision.skipped)
+    denied = (SkippedPlatform.by(request, decision, finder) for request, decision in role_decision.skipped)
     return (*denied, *(SkippedPlatform.after(platform, error) for platform, error in failed.items()))
 
 

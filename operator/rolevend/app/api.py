@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
+from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
 from rolevend.api.index import VendedRoleIndex
@@ -101,15 +102,18 @@ class Api:
         recorded = self._recorded = RecordedRoles(
             self._observed, self._platforms, objects, LeaseSeal(key), consent, records_new=records_new
         )
+        limiter = RateLimiter(time.monotonic)
         service = VendService(
             authenticator,
             VendedRoleRepository(objects, self._index, Approvals(self._access_requests, self._observed, now), uuid4, cluster_id),
             recorded,
             Vender(self._observed, self._platforms, recorder, objects, metrics, secrets.token_bytes),
-            RateLimiter(time.monotonic),
+            limiter,
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
-        routes = application(service, RoleService(objects, self._index, recorded, recorder), authenticator, self._observed)
+        roles = RoleService(objects, self._index, recorded, recorder)
+        access = AccessService(authenticator, self._access_requests, self._observed, limiter, now)
+        routes = application(service, roles, access, authenticator, self._observed)
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(

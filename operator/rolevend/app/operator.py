@@ -58,6 +58,7 @@ from rolevend.roles.door import Door
 from rolevend.roles.dropper import ImmediateDrops, RoleDropper
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.newest_decisions import NewestDecisions
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.record_writer import RecordDirectory, RecordWriter
@@ -210,7 +211,12 @@ class OperatorParts:
         ender = RoleEnder(self._roles, objects, drops, metrics)
         vender = Vender(self.observed, self._platforms, recorder, objects, metrics, secrets.token_bytes)
         api_vends = ApiVendSupervisor(
-            self._roles, objects, self._platforms, self.observed, builds, timedelta(seconds=settings.unanswered_seconds)
+            self._roles,
+            objects,
+            self._platforms,
+            NewestDecisions(self.observed, approvals),
+            builds,
+            timedelta(seconds=settings.unanswered_seconds),
         )
         self._expiry = ExpiryScheduler(now, metrics)
         self._reevaluator = Reevaluator(self.observed, self._roles, quota, objects, ender)

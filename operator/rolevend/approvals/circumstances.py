@@ -16,6 +16,7 @@ from rolevend.decision.snapshot import KnownUser, OfferEffect, Snapshot
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access
+from rolevend.kinds.shared import WITHDRAWN_BY
 from rolevend.model import ObjectName, Uid
 from rolevend.plan import Profile
 from rolevend.policy.refusal import Denial
@@ -52,6 +53,7 @@ class CircumstancesReader:
             excluded=_excluded(request, snapshot),
             others=self._store.others(asked),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
+            withdrawn_by=resource.metadata.annotations.get(WITHDRAWN_BY),
         )
 
     async def _checked(self, decision: AccessDecision, snapshot: Snapshot, request: Request, profile: Profile | None) -> CheckedVote | None:

@@ -11,6 +11,7 @@ from rolevend.access_requests.request import OtherRequest, RequestedAccess
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessRequest, parse
 from rolevend.kinds.access_request_facts import recorded, requested_access
+from rolevend.kinds.shared import WITHDRAWN_BY
 from rolevend.kube.client import Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName, Uid
@@ -68,6 +69,11 @@ class AccessRequestStore:
     async def delete(self, name: ObjectName, uid: Uid) -> None:
         """Delete the object. Idempotent."""
         await self._cluster.delete(ACCESS_REQUESTS, name.name, uid, name.namespace)
+
+    async def withdraw(self, request: AccessRequest, by: str) -> None:
+        """Record who withdrew it, for the judge. Raises NotFound if it is gone, and NotPermitted if another withdrew it before."""
+        patch = {"metadata": {"uid": request.uid, "annotations": {WITHDRAWN_BY: by}}}
+        self._seen(await self._cluster.merge(ACCESS_REQUESTS, request.name, patch, request.namespace))
 
     def touch(self, name: ObjectName) -> None:
         """Handle a change of something that the object depends on, as a change of the object."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
+from rolevend.access_requests.request import RequestedAccess
 from rolevend.approvals.circumstances import CircumstancesReader
 from rolevend.approvals.recorder import AccessRecorder, StateChange
 from rolevend.approvals.store import AccessRequestStore
@@ -24,7 +25,7 @@ from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import decision_request, life_status, recorded, requested_access
+from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access
 from rolevend.kinds.status import Body, body
 from rolevend.kinds.values import object_name
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -122,7 +123,7 @@ class AccessRequestController:
         self._open[name] = resource
         request = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
-        asked, before = requested_access(resource), recorded(resource)
+        asked, before = _asked(resource, request), recorded(resource)
         judgement = judge(asked, before, now)
         if judgement.look_again_at is not None:
             self._look_again(name, (judgement.look_again_at - now.now).total_seconds())
@@ -163,6 +164,12 @@ class AccessRequestController:
 
     def _look_again(self, name: ObjectName, seconds: float) -> None:
         self._due[name] = time.monotonic() + max(0.0, seconds)
+
+
+def _asked(resource: AccessRequest, request: Request) -> RequestedAccess:
+    """Return the facts of the request, with the login in a token that was read just now."""
+    asked, proof = requested_access(resource), request.proof
+    return replace(asked, login=login_facts(proof)) if isinstance(proof, Proof) else asked
 
 
 def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body:

@@ -19,8 +19,8 @@ from rolevend.model import Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.platforms.protocol import EndReason
 from rolevend.roles.build_progress import BuildProgressReporter
+from rolevend.roles.newest_decisions import NewestDecisions
 from rolevend.roles.objects import VendedRoleWriter, uid_of
-from rolevend.roles.protocols import Snapshots
 from rolevend.roles.state import RoleState, for_deletion, is_ready
 from rolevend.roles.status import ended_status
 from rolevend.roles.store import RoleStore
@@ -46,7 +46,7 @@ class ApiVendSupervisor:
         roles: RoleStore,
         objects: VendedRoleWriter,
         platforms: PlatformRegistry,
-        snapshots: Snapshots,
+        decisions: NewestDecisions,
         reporter: BuildProgressReporter,
         patience: timedelta,
     ) -> None:
@@ -54,7 +54,7 @@ class ApiVendSupervisor:
         self._roles = roles
         self._objects = objects
         self._platforms = platforms
-        self._snapshots = snapshots
+        self._decisions = decisions
         self._reporter = reporter
         self._patience = patience
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +127,7 @@ class ApiVendSupervisor:
             await self._reporter.stopped(state.request, error)
 
     def _granted(self, state: RoleState) -> Granted | None:
-        decision = self._snapshots.snapshot.decide(state.request, role_exists=True)
+        decision = self._decisions.decide(state.request, role_exists=True)
         return decision if isinstance(decision, Granted) else None
 
 

@@ -87,6 +87,8 @@ class Denied:
     """See `Pending`: a role without a grant is revoked."""
     missing: str | None = field(default=None, compare=False)
     """The smallest grant that is missing, which the message also names. None if there is none."""
+    tables: tuple[TableId, ...] = field(default=(), compare=False)
+    """The requested tables that are not granted, if only some are not, or that do not exist."""
 
 
 @dataclass(frozen=True, slots=True)

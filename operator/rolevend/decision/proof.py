@@ -99,6 +99,10 @@ class Proof:
     """The actors for the user: the agent first, then each earlier actor."""
     basis: ProofContext | None = None
     """None: read from the status, as the operator wrote it with the intent."""
+    authenticated_at: datetime | None = None
+    """When the user logged in; None: the token does not state it."""
+    acr: str | None = None
+    """The class of the login; None: the token does not state it."""
 
     def only(self, keys: Collection[str]) -> "Proof":
         """Return the proof without the values of other attributes. Their keys become unreadable."""

@@ -102,6 +102,7 @@ TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 _MAX_SHAPES = 1_000
 _MAX_ACCESSES = 1_000
 _MAX_ACTIVATIONS = 64
+_MAX_OFFERED = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +163,22 @@ class ProfileCache:
 
     def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
         """Return what the offer shows a user with these attributes, or why it shows nothing."""
-        key = activation, asking.combination is Combination.INTERSECTION
-        found = self._alone.get(key)
-        if found is None:
-            if len(self._alone) >= _MAX_ACTIVATIONS:
-                self._alone.clear()
-            found = self._alone[key] = ProfileCache(alone(self.index, activation, with_agents=key[1]), self._cluster)
-        resolved = found.of(attributes, asking)
+        resolved = self._offered(activation, with_agents=asking.combination is Combination.INTERSECTION).of(attributes, asking)
         if isinstance(resolved, Denial):
             return resolved
         profile = resolved.profile
         shown = [profile.name, attributes.only(attribute_keys(profile)).items]
         return OfferEffect(profile, f"sha256:{sha256(json.dumps(shown).encode()).hexdigest()}")
+
+    def _offered(self, activation: Activation, *, with_agents: bool) -> "ProfileCache":
+        """Return the cache of the profiles of the offer alone."""
+        found = self._alone.get((activation, with_agents))
+        if found is None:
+            if len(self._alone) >= _MAX_OFFERED:
+                self._alone.clear()
+            found = ProfileCache(alone(self.index, activation, with_agents=with_agents), self._cluster)
+            self._alone[activation, with_agents] = found
+        return found
 
     def of(
         self,
@@ -249,7 +254,7 @@ class Snapshot:
     def decide(self, request: Request, *, role_exists: bool = False) -> Decision:
         """Decide the request. No side effect, no clock: the expiry is part of the request. If `role_exists`, a platform that is closed
         to new roles does not block it."""
-        refused = self._refused(request, role_exists=role_exists)
+        refused = self.blocked(request, role_exists=role_exists)
         if refused is not None:
             return refused
         access = self._access(_of_person(request))
@@ -258,7 +263,7 @@ class Snapshot:
     def effect(self, request: Request, activation: Activation, *, role_exists: bool = False) -> OfferEffect | Denied | Pending:
         """Return the data that the offer would show the user, if an approval activated it for this request. The reason of a denial may
         name the policy: it is for the owner of the offer. `role_exists` as in `decide`."""
-        refused = self._refused(request, role_exists=role_exists)
+        refused = self.blocked(request, role_exists=role_exists)
         if refused is not None:
             return refused
         ground = self._ground(request)
@@ -267,7 +272,7 @@ class Snapshot:
         effect = ground.shapes.effect(ground.person.attributes, activation, ground.asking)
         return effect if isinstance(effect, OfferEffect) else Denied(effect.reason, effect.message)
 
-    def _refused(self, request: Request, *, role_exists: bool) -> Pending | Denied | None:
+    def blocked(self, request: Request, *, role_exists: bool = False) -> Pending | Denied | None:
         """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
@@ -519,8 +524,9 @@ def _offer_changed(offer: ObjectName, now: OfferEffect | Denial) -> Denied:
 def _beyond(request: Request, profile: Profile) -> Denied | None:
     """Return a denial if a requested table is not granted. The message does not reveal if the table exists."""
     granted = {table.table for table in profile.tables}
-    beyond = [str(table) for table in request.resources or () if table not in granted]
+    beyond = tuple(table for table in request.resources or () if table not in granted)
     if not beyond:
         return None
-    shown = ", ".join(beyond[:10]) + (", …" if len(beyond) > 10 else "")
-    return Denied("ResourceNotGranted", f"spec.resources: {shown} is not granted to this user through this agent, or is not there")
+    shown = ", ".join(map(str, beyond[:10])) + (", …" if len(beyond) > 10 else "")
+    cause = f"spec.resources: {shown} is not granted to this user through this agent, or is not there"
+    return Denied("ResourceNotGranted", cause, tables=beyond)

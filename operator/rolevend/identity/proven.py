@@ -70,6 +70,10 @@ class TokenFacts:
     """May be past by the leeway. No role for the token lives longer."""
     token_id: str | None
     """`jti`, unique with its issuer. To prevent replays, record it until `expires_at`."""
+    authenticated_at: datetime | None = None
+    """When the user logged in (`auth_time`); None: the token does not state it."""
+    acr: str | None = None
+    """The class of the login; None: the token does not state it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from rolevend.identity.refusal import Code, TokenRefused
 
 MAXIMUM_SUBJECT_LENGTH: Final = 255
 MAXIMUM_TOKEN_ID_LENGTH: Final = 255
+MAXIMUM_ACR_LENGTH: Final = 255
 
 _MAXIMUM_AUDIENCES: Final = 64
 _LATEST: Final = 253402300799
@@ -24,6 +25,10 @@ class Registered:
     issued_at: datetime | None
     token_id: str | None
     """`jti`."""
+    authenticated_at: datetime | None = None
+    """`auth_time`; None: not stated, or not readable. A time in the future is none."""
+    acr: str | None = None
+    """None: not stated, or not readable."""
 
 
 def issuer(claims: dict[str, Any]) -> str:
@@ -44,7 +49,17 @@ def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Reg
         expires_at=datetime.fromtimestamp(expires, UTC),
         issued_at=None if issued is None else datetime.fromtimestamp(issued, UTC),
         token_id=text(claims, "jti", MAXIMUM_TOKEN_ID_LENGTH),
+        authenticated_at=_login_time(claims.get("auth_time"), now.timestamp() + provider.leeway.total_seconds()),
+        acr=_acr(claims.get("acr")),
     )
+
+
+def _login_time(value: object, latest: float) -> datetime | None:
+    return datetime.fromtimestamp(value, UTC) if type(value) is int and 0 <= value <= latest else None
+
+
+def _acr(value: object) -> str | None:
+    return value if isinstance(value, str) and is_plain(value, MAXIMUM_ACR_LENGTH) else None
 
 
 def text(claims: dict[str, Any], name: str, longest: int) -> str | None:

@@ -112,7 +112,16 @@ def verify(
     kind = _accepted(_token_type(token, provider), provider, wanting)
     if kind is TokenType.UNTYPED_ACCESS_TOKEN:
         require_access_token(token.claims, claimed.audiences, clients(token.claims, provider))
-    facts = TokenFacts(kind, provider.name, token.digest, claimed.issued_at, claimed.expires_at, claimed.token_id)
+    facts = TokenFacts(
+        kind,
+        provider.name,
+        token.digest,
+        claimed.issued_at,
+        claimed.expires_at,
+        claimed.token_id,
+        claimed.authenticated_at,
+        claimed.acr,
+    )
     match wanting:
         case AgentWanted():
             return _agent(token.claims, claimed, provider, facts, wanting)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.access_requests.request import Approval, Approver, OfferVersion, Recorded, RequestedAccess, Use
+from rolevend.access_requests.request import Approval, Approver, LoginFacts, OfferVersion, Recorded, RequestedAccess, Use
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import Justification
 from rolevend.access_requests.votes import Vote
@@ -27,8 +27,9 @@ _MOST_MESSAGE: Final = 1024
 
 
 def requested_access(resource: spelled.AccessRequest) -> RequestedAccess:
-    """Return the immutable facts of the request. Raises InvalidInput if it was not read from a cluster."""
-    spec = resource.spec
+    """Return the immutable facts of the request. The login of the user is known as soon as the status has the user, or the API proved
+    them. Raises InvalidInput if it was not read from a cluster."""
+    spec, proof = resource.spec, _proof(resource)
     only = narrowing(spec)
     return RequestedAccess(
         name=object_name(resource),
@@ -45,7 +46,12 @@ def requested_access(resource: spelled.AccessRequest) -> RequestedAccess:
         justification=Justification.NONE if spec.justification is None else Justification(spec.justification.written_by),
         ticket=spec.ticket,
         task=None if spec.task is None else Task(spec.task.id, spec.task.intent_digest),
+        login=None if proof is None else login_facts(proof),
     )
+
+
+def login_facts(proof: Proof) -> LoginFacts:
+    return LoginFacts(proof.authenticated_at, proof.acr)
 
 
 def decision_request(resource: spelled.AccessRequest) -> Request:

@@ -33,6 +33,8 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 APPROVER_GROUPS = f"{GROUP}/approver-groups"
 """Annotation of an AccessDecision: the groups of its author as a JSON list; admission prevents forgery. Absent on a cluster that does not
 stamp objects, unless the author wrote it."""
+WITHDRAWN_BY = f"{GROUP}/withdrawn-by"
+"""Annotation of an AccessRequest: the agent that withdrew it at the API; admission prevents forgery."""
 CALL = f"{GROUP}/call"
 """Annotation of a VendedRole of the API: the digest of the call, which identifies a repeated call."""
 REQUEST_ID = f"{GROUP}/request-id"

@@ -135,6 +135,10 @@ class TokenProof(StatusPart):
     """As in its `spec.accepts`."""
     digest: Annotated[str, Field(max_length=64)]
     """SHA-256 in hex of the signed part."""
+    auth_time: Timestamp | None = None
+    """When the user logged in, as the token states it."""
+    acr: Annotated[str, Field(max_length=255)] | None = None
+    """The class of the login (Authentication Context Class Reference), as the token states it."""
     actors: Annotated[tuple[Actor, ...], Field(max_length=4), Atomic()] = ()
     """For an exchanged token: the agent first, then each earlier actor."""
     attributes: Annotated[tuple[ClaimedAttribute, ...], Field(max_length=64), Atomic()] = ()
@@ -251,6 +255,8 @@ def proof_of(user: ProvenUser, expires_at: datetime) -> Proof | None:
         attributes=tuple(Claimed(each.key, each.values, each.source) for each in token.attributes),
         unreadable=frozenset(token.unread_attributes),
         actors=tuple(ProvenActor(each.issuer, each.subject) for each in token.actors),
+        authenticated_at=token.auth_time,
+        acr=token.acr,
     )
 
 

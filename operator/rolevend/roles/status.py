@@ -265,6 +265,8 @@ def user_status(handle: UserHandle, proof: Proof | None) -> Body:
         "actors": [{"issuer": each.issuer, "subject": each.subject} for each in proof.actors],
         "attributes": [{"key": each.key, "values": list(each.values), "source": each.source} for each in proof.attributes],
         "unreadAttributes": sorted(proof.unreadable),
+        **({} if proof.authenticated_at is None else {"authTime": timestamp_text(proof.authenticated_at)}),
+        **({} if proof.acr is None else {"acr": proof.acr}),
     }
     return {"handle": handle, "proof": proof.kind.value, "token": token}
 

@@ -144,6 +144,8 @@ def proof_of(proven: ProvenUser, basis: ProofContext) -> Proof:
         unreadable=frozenset(proven.mapped.unreadable),
         actors=tuple(Actor(each.issuer, each.name) for each in proven.actors),
         basis=basis,
+        authenticated_at=token.authenticated_at,
+        acr=token.acr,
     )
 
 

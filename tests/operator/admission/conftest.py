@@ -6,7 +6,7 @@ import pytest
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
-from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, SYSTEM, Cluster, path_of
+from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, SYSTEM, Cluster
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
@@ -60,4 +60,4 @@ def _written_by_the_api(cluster: Cluster) -> str:
     """The refusal of a status that the API writes into the AccessRequest of an agent."""
     body = valid("AccessRequest", "probe")
     cluster.create(body)
-    return cluster.call("PUT", f"{path_of(body, 'probe')}/status", cluster.read(body).body, user=API).message
+    return cluster.patch(body, {"status": {"message": "probe"}}, user=API, subresource="status").message

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.support.installed import AGENTS, API, ELSEWHERE, OPERATOR, Answer, Body, Cluster, path_of
+from tests.support.installed import AGENTS, API, ELSEWHERE, OPERATOR, Answer, Body, Cluster
 from tests.support.manifests import MISSING, changed, valid
 
 STAMP = "rolevend.dev/requested-by"
+WITHDRAWN = "rolevend.dev/withdrawn-by"
 ASK = {"apiGroups": ["rolevend.dev"], "resources": ["accessrequests"], "verbs": ["create", "patch", "get"]}
 VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": ["finbot"], "verbs": ["vend"]}
 USE = {"roleUid": "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c", "roleName": "ask", "at": "2030-01-01T12:00:00Z"}
@@ -166,13 +167,37 @@ class TestTheApi:
         assert refused.status == 403
         assert "with delivery Response, and of no other" in refused.message
 
+    def test_it_withdraws_once_and_changes_nothing_else(self, cluster: Cluster):
+        request = opened(cluster, "withdrawn")
+
+        for metadata in ({"labels": {"a": "b"}}, {"finalizers": ["example.org/stay"]}, {"annotations": {"a": "b"}}):
+            refused = cluster.patch(request, {"metadata": metadata}, user=API)
+            assert refused.status == 403
+            assert "the API writes the annotation rolevend.dev/withdrawn-by alone" in refused.message
+        for _ in range(2):
+            assert cluster.patch(request, {"metadata": {"annotations": {WITHDRAWN: "agent agents/finbot"}}}, user=API).ok
+        for value in ("agent agents/otherbot", None):
+            again = cluster.patch(request, {"metadata": {"annotations": {WITHDRAWN: value}}}, user=API)
+            assert again.status == 403
+            assert "withdrawn-by] is written once, by the API" in again.message
+
+    @pytest.mark.parametrize("user", ["finbot", None, OPERATOR], ids=["agent", "administrator", "operator"])
+    def test_nobody_else_withdraws_in_its_name(self, cluster: Cluster, user: str | None):
+        asker = cluster.service_account("finbot", ASK, VEND) if user == "finbot" else user
+        request = opened(cluster, f"kept-from-{str(user)[:6].lower().strip(':')}")
+
+        refused = cluster.patch(request, {"metadata": {"annotations": {WITHDRAWN: "agent agents/finbot"}}}, user=asker)
+        born = cluster.create(asked("born-withdrawn", annotations={WITHDRAWN: "agent agents/finbot"}), user=asker, dry_run=True)
+
+        assert (refused.status, born.status) == (403, 403)
+
     def test_a_use_and_a_revocation_that_meet_are_one_after_the_other(self, cluster: Cluster):
         request = approved(cluster, "revoked")
         stale = cluster.read(request).body
         assert cluster.patch(request, {"status": {"state": "Revoked"}}, user=OPERATOR, subresource="status").ok
-        stale["status"] |= {"uses": [USE], "state": "Used"}
+        version = {"resourceVersion": stale["metadata"]["resourceVersion"]}
 
-        late = cluster.call("PUT", f"{path_of(request, 'revoked')}/status", stale, user=API)
+        late = written(cluster, request, {"uses": [USE], "state": "Used"}, **version)
 
         assert late.status == 409
         assert cluster.read(request).body["status"]["state"] == "Revoked"
@@ -192,8 +217,6 @@ def approved(cluster: Cluster, name: str) -> Body:
     return request
 
 
-def written(cluster: Cluster, request: Body, status: Body) -> Answer:
+def written(cluster: Cluster, request: Body, status: Body, **precondition: str) -> Answer:
     """What the API server answers to the API, which writes these members of the status."""
-    stored = cluster.read(request).body
-    stored["status"] |= status
-    return cluster.call("PUT", f"{path_of(request, request['metadata']['name'])}/status", stored, user=API)
+    return cluster.patch(request, {"metadata": precondition, "status": status}, user=API, subresource="status")

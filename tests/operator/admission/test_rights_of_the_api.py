@@ -9,7 +9,7 @@ from tests.support.rendered import SECRET_NAMES
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
-WRITES = {"vendedroles": ({"create", "delete"}, {"patch"}), "accessrequests": ({"create"}, {"patch"})}
+WRITES = {"vendedroles": ({"create", "delete"}, {"patch"}), "accessrequests": ({"create", "patch"}, {"patch"})}
 """Where agents are: of the objects, and of their status."""
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"

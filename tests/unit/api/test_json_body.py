@@ -79,7 +79,7 @@ def test_as_many_members_as_a_body_holds_are_compared_in_no_time_that_matters():
 async def test_each_call_that_has_a_body_reads_it_so(path: str):
     """Before anything else is done: whom the call would need is not there."""
     nothing: Any = None
-    whole = Tracing(application(nothing, nothing, nothing, nothing), secrets.token_bytes)
+    whole = Tracing(application(nothing, nothing, nothing, nothing, nothing), secrets.token_bytes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://api") as client:
         headers = {"Content-Type": "application/json"}
         answer = await client.post(path, content=b'{"platforms":["warehouse"],"platforms":["annex"]}', headers=headers)
@@ -134,15 +134,20 @@ CALLS = [
     ("GET", "/v1/vended-roles/any"),
     ("DELETE", "/v1/vended-roles/any"),
     ("POST", "/v1/decisions"),
+    ("POST", "/access/v1/evaluation"),
+    ("POST", "/access/v1/requests"),
+    ("GET", "/access/v1/requests"),
+    ("GET", "/access/v1/requests/any"),
+    ("DELETE", "/access/v1/requests/any"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), CALLS, ids=["vend", "list", "get", "release", "decide"])
+@pytest.mark.parametrize(("method", "path"), CALLS, ids=[" ".join(each) for each in CALLS])
 @pytest.mark.parametrize(("query", "field"), [("dryRun=true", "dryRun"), ("a&b=1", "a"), ("eyJhbGciOi.e30.c2ln=1", "(another)")])
 async def test_no_call_takes_a_query_parameter(method: str, path: str, query: str, field: str):
     """Before anything else is done: whom the call would need is not there."""
     nothing: Any = None
-    whole = Tracing(application(nothing, nothing, nothing, nothing), secrets.token_bytes)
+    whole = Tracing(application(nothing, nothing, nothing, nothing, nothing), secrets.token_bytes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://api") as client:
         answer = await client.request(method, f"{path}?{query}", json={} if method == "POST" else None)
 

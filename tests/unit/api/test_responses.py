@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rolevend.api import responses
+from rolevend.api.missing import OfferFinder
 from rolevend.api.schemas import Decision
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Granted, Request
@@ -92,7 +93,7 @@ def test_of_more_tables_than_an_answer_has_the_rest_is_counted():
 
 def test_a_decision_holds_its_explanation_and_a_denial_none():
     def told(snapshot: Snapshot) -> dict[str, Any]:
-        answer = json.loads(responses.decision(RoleDecision.for_platforms([registered.REQUEST], snapshot.decide)))
+        answer = json.loads(responses.decision(RoleDecision.for_platforms([registered.REQUEST], snapshot.decide), OfferFinder(snapshot)))
         return dict(Decision.model_validate(answer).model_dump(by_alias=True, exclude_none=True))
 
     assert told(registered.a_snapshot())["explanation"]["tables"][0]["table"] == "payments"

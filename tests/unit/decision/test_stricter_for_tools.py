@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rolevend.api.missing import OfferFinder
 from rolevend.api.responses import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.decision.outcome import Granted
@@ -41,6 +42,7 @@ from tests.support.painted import (
     said,
 )
 from tests.support.policies import table
+from tests.support.registered import a_snapshot
 
 PEOPLE = TableId("claims", "people")
 VIEW: Body = {"schema": "SEM", "name": "CLAIMS"}
@@ -116,7 +118,7 @@ def conditions(status: Body) -> dict[str, str]:
 
 def told_by_the_api(whole: RoleDecision) -> list[tuple[str, tuple[str, ...]]]:
     """Of each table; in the answer to a vend it is the same."""
-    tables = json.loads(decision(whole))["explanation"]["tables"]
+    tables = json.loads(decision(whole, OfferFinder(a_snapshot())))["explanation"]["tables"]
     return [(each["table"], tuple(each["stricterForTools"])) for each in tables]
 
 

@@ -23,6 +23,7 @@ UNBOUNDED_ON_PURPOSE = {
     "decidedAt",
     "claimUntil",
     "stateSince",
+    "authTime",
 }
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -31,6 +31,7 @@ from rolevend.roles.door import Door
 from rolevend.roles.dropper import ImmediateDrops
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
+from rolevend.roles.newest_decisions import NewestDecisions
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.state import RoleState, role_request
@@ -140,7 +141,7 @@ class Operator:
         quota, expiry = RoleQuota(self.roles, objects, NoApprovals()), ExpiryScheduler(lambda: NOW, metrics)
         ender = RoleEnder(self.roles, objects, drops, metrics)
         builds = BuildProgressReporter(objects)
-        supervisor = ApiVendSupervisor(self.roles, objects, platforms, self, builds, timedelta(seconds=10))
+        supervisor = ApiVendSupervisor(self.roles, objects, platforms, NewestDecisions(self, NoApprovals()), builds, timedelta(seconds=10))
         self._reevaluator = Reevaluator(self, self.roles, quota, objects, ender)
         self.watcher = VendedRoleWatcher(self.roles, quota, expiry, ender, supervisor, self._reevaluator)
         vender = Vender(self, platforms, nothing, objects, metrics, nothing)

@@ -77,7 +77,7 @@ def test_what_tells_of_now_ends_with_its_platform_and_what_was_counted_stays():
 
 def test_calls_are_counted_by_the_ids_that_the_document_gives_them():
     nothing: Any = None
-    document = application(nothing, nothing, nothing, nothing).openapi()
+    document = application(nothing, nothing, nothing, nothing, nothing).openapi()
 
     assert {each["operationId"] for methods in document["paths"].values() for each in methods.values()} == set(CALLS)
 

@@ -1,0 +1,98 @@
+"""Find the offers that show what a role does not, as far as the agent may know them. Pure.
+
+A table that does not exist, one without an offer, and one whose offer is not discoverable have the same answer. All offers of the platform
+are evaluated in each case, without the requested tables, so that the time does not tell these cases apart.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rolevend.api.offer_schemas import MissingShown, OfferShown, TableMissing
+from rolevend.audit.evidence import tables_of
+from rolevend.catalog import TableId
+from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers
+from rolevend.decision.outcome import Denied, Pending, Request
+from rolevend.decision.snapshot import Snapshot
+from rolevend.plan import TableShape, contains
+from rolevend.roles.decision import PlatformGrant
+
+MAX_OFFERS: Final = 10
+_MAX_TABLES: Final = 5
+_MAX_COLUMNS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFinder:
+    """Finds offers in one snapshot."""
+
+    snapshot: Snapshot
+
+    def missing(self, request: Request, decision: Denied | Pending) -> MissingShown | None:
+        """Return the grant that a denied request lacks, or None if there is nothing to tell."""
+        if isinstance(decision, Pending):
+            return None
+        tables = decision.tables or request.resources
+        offers = tuple(_shown(request, each) for each in self._discoverable(request, tables))
+        sentence = "; ".join(filter(None, (decision.missing, _sentence(offers))))
+        if not sentence:
+            return None
+        named = None if tables is None else tuple(TableMissing(schema_name=each.schema, table=each.name) for each in tables)
+        return MissingShown(tables=named, offers=offers, sentence=sentence)
+
+    def beside(self, grants: Sequence[PlatformGrant]) -> tuple[OfferShown, ...]:
+        """Return the offers that show more than the grants, on the same tables if the request names tables."""
+        return tuple(
+            _shown(grant.request, each)
+            for grant in grants
+            for each in self._discoverable(grant.request, grant.request.resources)
+            if not contains(grant.granted.profile, each.effect.profile)
+        )[:MAX_OFFERS]
+
+    def _discoverable(self, request: Request, tables: Collection[TableId] | None) -> list[AvailableOffer]:
+        """Return the offers that may be named, with the effect on `tables` alone; None: on all tables of the offer."""
+        if not self.snapshot.offers:
+            return []
+        found = (_on_tables(each, tables) for each in available_offers(self.snapshot, replace(request, resources=None)))
+        named = (each for each in found if each is not None and each.terms.discoverable)
+        return sorted(named, key=lambda each: each.order)[:MAX_OFFERS]
+
+
+def _on_tables(offer: AvailableOffer, tables: Collection[TableId] | None) -> AvailableOffer | None:
+    if tables is None:
+        return offer
+    profile = offer.effect.profile
+    kept = tuple(each for each in profile.tables if each.table in tables)
+    return replace(offer, effect=replace(offer.effect, profile=replace(profile, tables=kept))) if kept else None
+
+
+def _shown(request: Request, offer: AvailableOffer) -> OfferShown:
+    return OfferShown(
+        name=str(offer.terms.offer),
+        platform=request.platform,
+        display=offer.terms.display,
+        how=offer.how.value,
+        up_to_seconds=offer.longest_seconds,
+        shows="; ".join(_shows(offer.effect.profile.tables)),
+        purpose=offer.purpose if offer.purpose != request.purpose else None,
+    )
+
+
+def _shows(tables: Sequence[TableShape]) -> Iterator[str]:
+    for summary in tables_of(tables[:_MAX_TABLES]):
+        clear, masked = list(summary.clear), [f"{each.name} as {each.shows}" for each in summary.masked]
+        columns = [*clear, *masked]
+        more = f" and {len(columns) - _MAX_COLUMNS} other columns" if len(columns) > _MAX_COLUMNS else ""
+        rows = "some rows" if summary.rows or summary.restrictions else "every row"
+        yield f"{summary.table}: {', '.join(columns[:_MAX_COLUMNS])}{more}, {rows}"
+    if len(tables) > _MAX_TABLES:
+        yield f"and {len(tables) - _MAX_TABLES} other tables"
+
+
+def _sentence(offers: Sequence[OfferShown]) -> str:
+    if not offers:
+        return ""
+    first, others = offers[0], len(offers) - 1
+    who = "a rule decides at once" if first.how == ApprovedBy.AUTOMATIC.value else "people decide"
+    more = "" if not others else f"; there {'is 1 other offer' if others == 1 else f'are {others} other offers'}"
+    return f"offer {first.name} can be requested ({first.display}): {who}, for at most {first.up_to_seconds} seconds{more}"

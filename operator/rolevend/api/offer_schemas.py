@@ -1,0 +1,50 @@
+"""The members of answers that say what a role does not have, and which offers show it."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from rolevend.kinds.part import Part
+
+
+class Shown(Part):
+    """A member of a response."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class OfferShown(Shown):
+    """An offer that may be named to users who do not have it."""
+
+    name: str
+    """The AccessPolicy, `namespace/name`: `offer` of a request for it."""
+    platform: str
+    """Name of the DataPlatform."""
+    display: str
+    """The offer in one sentence, as its owner wrote it."""
+    how: Literal["Automatic", "People"]
+    """`Automatic`: a rule approves at once, within its limits. `People`: people decide."""
+    up_to_seconds: int
+    """The longest lifetime of a role."""
+    shows: str
+    """The tables and columns that the offer shows this user, of those that were requested."""
+    purpose: str | None = None
+    """The purpose that the request must state, if it states another one or none."""
+
+
+class TableMissing(Shown):
+    """A requested table that is not granted, or that does not exist."""
+
+    schema_name: Annotated[str, Field(alias="schema")]
+    table: str
+
+
+class MissingShown(Shown):
+    """The grant that a denied request lacks, as far as the agent may know it."""
+
+    tables: tuple[TableMissing, ...] | None = None
+    """The requested tables that are not granted, or do not exist."""
+    offers: tuple[OfferShown, ...] = ()
+    """Offers that show these tables, the smallest exposure first. An offer that its owner keeps secret is not named."""
+    sentence: str
+    """The smallest grant that is missing, and the first offer, for people and models."""

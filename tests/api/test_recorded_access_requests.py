@@ -1,0 +1,28 @@
+"""A role that the platform's database records uses an approval like any other."""
+
+from tests.support.calling import Caller
+from tests.support.recorded import lease
+from tests.support.requesting import ApiRequester
+from tests.support.waiting import eventually
+
+SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
+RULE = {"name": "small", "limits": {"perUserPerDay": 50}}
+
+
+def test_a_recorded_role_shows_the_offer_and_is_one_use(recorder: Caller):
+    requester = ApiRequester(recorder).offering({"automatic": [RULE]})
+
+    def recorded() -> tuple[dict[str, object], dict[str, object]] | None:
+        """The first roles are objects: the operator builds their profile."""
+        request = requester.asked("Approved")
+        role = requester.vended(request)
+        if lease(recorder, role)["record"] is not None:
+            return request, role
+        assert recorder.release(role).status_code in (202, 204)
+        return None
+
+    request, role = eventually(recorded)
+
+    assert recorder.rows(role, SSN) == [(1, "900-01-0001"), (2, "900-01-0002")]
+    assert [each["roleName"] for each in requester.offers.found(str(request["id"])).status["uses"]] == [role["id"]]
+    assert requester.vend(request).json()["code"] == "UsesGone"

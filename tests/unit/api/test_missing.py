@@ -1,0 +1,117 @@
+"""The offers that an answer names: those that may be named, that show the requested tables, and that show more than the role."""
+
+from dataclasses import replace
+
+from rolevend.access_requests.terms import AutomaticRule, Justification, Limits, OfferTerms
+from rolevend.api.missing import OfferFinder
+from rolevend.api.offer_schemas import MissingShown
+from rolevend.catalog import TableId
+from rolevend.decision.outcome import Denied, Granted
+from rolevend.decision.snapshot import Snapshot
+from rolevend.model import ObjectName, Uid
+from rolevend.policy.mask import Nullify
+from rolevend.policy.statement import Policy, Requirement, TableSelector
+from rolevend.roles.decision import PlatformGrant
+from tests.support.policies import masked, policy
+from tests.support.registered import MINE, REQUEST, WAREHOUSE, a_snapshot, shapes
+
+PEOPLE, PAYMENTS, NOWHERE = TableId("claims", "people"), TableId("claims", "payments"), TableId("claims", "nowhere")
+ON_PEOPLE, ON_PAYMENTS = TableSelector(names=(PEOPLE,)), TableSelector(names=(PAYMENTS,))
+RULE = AutomaticRule("small", (), 60, Limits(per_user_per_day=1))
+
+
+def terms(name: str, **changes: object) -> OfferTerms:
+    usual = OfferTerms(
+        ObjectName("domain", name),
+        Uid(name),
+        1,
+        f"About {name}",
+        True,
+        1800,
+        3600,
+        1,
+        3600,
+        None,
+        Justification.AGENT,
+        None,
+        None,
+        (),
+        1,
+        False,
+    )
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def offering(*granting: Policy, offers: tuple[Policy, ...], **changes: object) -> Snapshot:
+    known = {each.id: terms(each.id.name, **changes) for each in offers}
+    compiled = shapes(*granting, *(replace(each, on_request=True) for each in offers))
+    return a_snapshot(shapes={WAREHOUSE: compiled}, offers=known)
+
+
+def missing(snapshot: Snapshot, *tables: TableId) -> MissingShown | None:
+    request = replace(REQUEST, resources=tables or None)
+    decision = snapshot.decide(request)
+    assert isinstance(decision, Denied), decision
+    return OfferFinder(snapshot).missing(request, decision)
+
+
+def test_a_denial_names_the_offer_of_the_requested_table():
+    granting = replace(MINE, tables=ON_PEOPLE)
+    offers = (policy("on-people", tables=ON_PEOPLE), policy("on-payments", tables=ON_PAYMENTS))
+
+    found = missing(offering(granting, offers=offers, automatic=(RULE,)), PAYMENTS, PEOPLE)
+
+    assert found is not None
+    assert found.model_dump(by_alias=True, exclude_none=True) == {
+        "tables": ({"schema": "claims", "table": "payments"},),
+        "offers": (
+            {
+                "name": "domain/on-payments",
+                "platform": "warehouse",
+                "display": "About on-payments",
+                "how": "Automatic",
+                "upToSeconds": 60,
+                "shows": "claims.payments: id, country, every row",
+            },
+        ),
+        "sentence": "offer domain/on-payments can be requested (About on-payments): a rule decides at once, for at most 60 seconds",
+    }
+
+
+def test_without_any_grant_the_smallest_step_comes_first():
+    others = policy("others", users=(Requirement("department", frozenset({"sales"})),))
+
+    found = missing(offering(others, offers=(policy("a"), policy("b")), required=2))
+
+    assert found is not None
+    assert found.tables is None
+    assert found.sentence.startswith("policy domain/others asks for department In (sales); offer domain/a can be requested (About a): ")
+    assert [each.name for each in found.offers] == ["domain/a", "domain/b"]
+    assert found.sentence.endswith("people decide, for at most 1800 seconds; there is 1 other offer")
+
+
+def test_an_unknown_table_and_one_whose_offer_is_secret_have_the_same_answer():
+    granting = replace(MINE, tables=ON_PEOPLE)
+    snapshot = offering(granting, offers=(policy("secret", tables=ON_PAYMENTS),), discoverable=False)
+    without = offering(granting, offers=())
+
+    def told(snapshot: Snapshot, table: TableId) -> tuple[object, ...]:
+        request = replace(REQUEST, resources=(table,))
+        decision = snapshot.decide(request)
+        assert isinstance(decision, Denied)
+        return decision.reason, decision.message.replace(table.name, "it"), OfferFinder(snapshot).missing(request, decision)
+
+    assert told(snapshot, PAYMENTS) == told(snapshot, NOWHERE) == told(without, PAYMENTS) == told(without, NOWHERE)
+
+
+def test_a_role_is_told_of_the_offers_that_show_more():
+    hidden = replace(MINE, tables=ON_PEOPLE, masks=(masked(Nullify(), "country"),))
+    snapshot = offering(
+        hidden, offers=(replace(MINE, id=ObjectName("domain", "clear"), tables=ON_PEOPLE), replace(hidden, id=ObjectName("domain", "same")))
+    )
+    decided = snapshot.decide(REQUEST)
+    assert isinstance(decided, Granted)
+
+    (found,) = OfferFinder(snapshot).beside([PlatformGrant(REQUEST, decided)])
+
+    assert (found.name, found.shows) == ("domain/clear", "claims.people: id, country, some rows")
