@@ -50,7 +50,7 @@ def alone(index: Index, activation: Activation, *, with_agents: bool = False) ->
 
 def narrowed(offer: CompiledPolicy, activation: Activation, tables: Sequence[Table]) -> CompiledPolicy:
     """Return the offer with the narrowings of its activation. A narrowing to what the offer does not have, and a mask that applies to no
-    granted column, leave nothing: the author meant something else."""
+    column of its tables, leave nothing: the author meant something else."""
     narrowings = activation.narrowings
     masks = tuple(rule for each in narrowings for rule in each.masks)
     grant_of = PolicyCompiler(replace(offer.statement, masks=(*offer.statement.masks, *masks))).grant if masks else offer.grant
@@ -66,7 +66,7 @@ def narrowed(offer: CompiledPolicy, activation: Activation, tables: Sequence[Tab
         among &= bits(place for place in places(among) if tables[place].id in wanted)
     if columns is not None:
         among &= bits(place for place in places(among) if grant(tables[place]).masks)
-    if not _all_apply(masks, [tables[place] for place in places(among)] if masks else (), columns):
+    if not _all_apply(masks, [tables[place] for place in places(among)] if masks else ()):
         among = 0
     return replace(_within(among, offer), grant=grant)
 
@@ -77,9 +77,9 @@ def _within(tables: int, policy: CompiledPolicy) -> CompiledPolicy:
     return replace(policy, grant_sets=tuple(each for each in sets if each.tables))
 
 
-def _all_apply(masks: Iterable[MaskRule], tables: Sequence[Table], columns: frozenset[str] | None) -> bool:
-    granted = [column for table in tables for column in table.columns if columns is None or column.name in columns]
-    return all(any(map(column_test(rule.columns, unknown=True), granted)) for rule in masks)
+def _all_apply(masks: Iterable[MaskRule], tables: Sequence[Table]) -> bool:
+    columns = [column for table in tables for column in table.columns]
+    return all(any(map(column_test(rule.columns, unknown=True), columns)) for rule in masks)
 
 
 def _intersection(sets: Iterable[frozenset[_T] | None]) -> frozenset[_T] | None:

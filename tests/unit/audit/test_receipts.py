@@ -562,8 +562,12 @@ async def begun_by_a_process(server: Written, trail: Trail, body: dict[str, Any]
         async def provide(self, *_: object) -> None:
             raise PlatformBusy("killed")
 
+    async def credential(*_: object) -> object:
+        return object()
+
     found: Any = SimpleNamespace(snapshot=a_snapshot())
-    platform: Any = SimpleNamespace(get=lambda _: SimpleNamespace(executor=SimpleNamespace(is_built=lambda _: False)))
+    executor = SimpleNamespace(is_built=lambda _: False, credential=credential)
+    platform: Any = SimpleNamespace(get=lambda _: SimpleNamespace(executor=executor))
     recorder, nothing = AuditRecorder(trail, Free(), lambda: NOW, RECEIPTS), cast(Any, None)
     vender = Vender(found, platform, recorder, VendedRoleWriter(cast(KubeClient, server), lambda: NOW), Metrics(), nothing)
     decision = RoleDecision(((ASKED, found.snapshot.decide(ASKED)),))
