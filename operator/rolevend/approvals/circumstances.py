@@ -11,8 +11,9 @@ from rolevend.access_requests.votes import CheckedVote
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.votes import Votes, readable_vote
 from rolevend.decision.outcome import Pending, Request
+from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
-from rolevend.decision.snapshot import KnownUser, OfferEffect, Snapshot
+from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access

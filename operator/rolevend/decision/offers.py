@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.decision.outcome import Request
-from rolevend.decision.snapshot import OfferEffect, Snapshot
+from rolevend.decision.profile_cache import OfferEffect
+from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName
 from rolevend.policy.condition import Answers
 from rolevend.policy.decision import covers

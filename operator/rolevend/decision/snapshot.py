@@ -6,7 +6,7 @@ for an Agent that is not registered yet.
 
 import enum
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from rolevend.access_requests.terms import OfferTerms
-from rolevend.catalog import Function, FunctionId, TableId, Tool
+from rolevend.catalog import Tool
 from rolevend.decision.admission import (
     Agent,
     AgentAdmission,
@@ -30,18 +30,16 @@ from rolevend.decision.admission import (
 )
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
+from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
-from rolevend.decision.tools import functions_of, stricter_in_policy, stricter_in_profile, tools_within
+from rolevend.decision.tools import functions_of, tools_within
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
-from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys, plan
-from rolevend.policy.activation import activated, alone
-from rolevend.policy.decision import Entitlement, entitlement, switch
+from rolevend.plan import Lease, Profile, RoleLimits, attribute_keys
 from rolevend.policy.explanation import smallest_step
-from rolevend.policy.index import CompiledPolicy, Index
 from rolevend.policy.offer import Activation
 from rolevend.policy.refusal import Denial, Reason
-from rolevend.policy.request_context import Combination, RequestContext
+from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import facts_of, meets
 
 
@@ -99,118 +97,7 @@ class Ledger:
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""
-_MAX_SHAPES = 1_000
 _MAX_ACCESSES = 1_000
-_MAX_ACTIVATIONS = 64
-_MAX_OFFERED = 512
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedProfile:
-    profile: Profile
-    granted_by: Mapping[TableId, tuple[ObjectName, ...]]
-    """The policies that grant each table."""
-    behind: Mapping[TableId, tuple[str, ...]]
-    """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
-
-
-@dataclass(frozen=True, slots=True)
-class OfferEffect:
-    """The data that an offer shows a user now, without other grants."""
-
-    profile: Profile
-    digest: str
-    """Of the tables, columns, rows and masks, and of the attributes of the user that they read."""
-
-
-class ProfileCache:
-    """Cache of the profiles of one platform's index, shared by all users with the same entitlement. It needs no invalidation, because a
-    changed index has a new `ProfileCache`. Planning a thousand tables takes longer than vending them."""
-
-    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
-        """`functions` and `tools` are those that agents may request."""
-        self.index = index
-        self.functions = functions
-        self.tools = tools
-        self._cluster = cluster
-        self._known: dict[Hashable, ResolvedProfile | Denial] = {}
-        self._activated: dict[Activation, ProfileCache] = {}
-        self._alone: dict[tuple[Activation, bool], ProfileCache] = {}
-
-    @cached_property
-    def reads(self) -> frozenset[str]:
-        """The user attributes that some policy, offer or guardrail reads."""
-        policies, guardrails = (each.reads for each in self._policies), (each.reads for each in self.index.guardrails)
-        return frozenset[str]().union(*policies, *guardrails)
-
-    @cached_property
-    def agent_reads(self) -> frozenset[str]:
-        """The agent attributes that some policy or offer reads."""
-        return frozenset[str]().union(*(each.agent_reads for each in self._policies))
-
-    @property
-    def _policies(self) -> tuple[CompiledPolicy, ...]:
-        return (*self.index.policies, *self.index.offers)
-
-    def activated(self, activation: Activation) -> "ProfileCache":
-        """Return the cache of the profiles with an active offer."""
-        found = self._activated.get(activation)
-        if found is None:
-            if len(self._activated) >= _MAX_ACTIVATIONS:
-                self._activated.clear()
-            found = self._activated[activation] = ProfileCache(activated(self.index, activation), self._cluster, self.functions, self.tools)
-        return found
-
-    def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
-        """Return what the offer shows a user with these attributes, or why it shows nothing."""
-        resolved = self._offered(activation, with_agents=asking.combination is Combination.INTERSECTION).of(attributes, asking)
-        if isinstance(resolved, Denial):
-            return resolved
-        profile = resolved.profile
-        shown = [profile.name, attributes.only(attribute_keys(profile)).items]
-        return OfferEffect(profile, f"sha256:{sha256(json.dumps(shown).encode()).hexdigest()}")
-
-    def _offered(self, activation: Activation, *, with_agents: bool) -> "ProfileCache":
-        """Return the cache of the profiles of the offer alone."""
-        found = self._alone.get((activation, with_agents))
-        if found is None:
-            if len(self._alone) >= _MAX_OFFERED:
-                self._alone.clear()
-            found = ProfileCache(alone(self.index, activation, with_agents=with_agents), self._cluster)
-            self._alone[activation, with_agents] = found
-        return found
-
-    def of(
-        self,
-        attributes: Attributes,
-        asking: RequestContext | None = None,
-        functions: tuple[FunctionId, ...] = (),
-        tools: tuple[Tool, ...] = (),
-    ) -> ResolvedProfile | Denial:
-        """Return the profile. `functions` and `tools` are the agent's; a tool is included only if the user is granted the tables that it
-        reads."""
-        switches = switch(attributes, self.index, asking)
-        if isinstance(switches, Denial):
-            return switches
-        key = (switches.key, functions, tools)
-        shape = self._known.get(key)
-        if shape is None:
-            entitled = entitlement(switches, self.index)
-            shape = entitled if isinstance(entitled, Denial) else self._shape(entitled, functions, tools)
-            if len(self._known) >= _MAX_SHAPES:
-                self._known.clear()
-            self._known[key] = shape
-        return shape
-
-    def behind_tools(self, policy: CompiledPolicy) -> tuple[str, ...]:
-        """Return the restrictions of tools that are stricter than the grants of `policy` alone, one sentence each."""
-        return tuple(stricter_in_policy(policy, self.index.tables, self.tools))
-
-    def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
-        profile = plan(entitled, self._cluster, functions, tools)
-        return ResolvedProfile(
-            profile, _granted_by(entitled), stricter_in_profile(profile, {each.table.id: each.table for each in entitled.tables})
-        )
 
 
 @dataclass(frozen=True)
@@ -497,13 +384,6 @@ def _of_person(request: Request) -> Request:
         else None,
         approval=request.approval.of_access if isinstance(request.approval, ActiveApproval) else None,
     )
-
-
-def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:
-    return {
-        each.table.id: tuple(dict.fromkeys(grant.policy for grant in (*each.grants, *(each.agent_grants or ()))))
-        for each in entitled.tables
-    }
 
 
 def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rolevend.catalog import TagAssignment, is_lookup_of
 from rolevend.decision.admission import PlatformAdmission
-from rolevend.decision.snapshot import ProfileCache
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
     AccessDecision,

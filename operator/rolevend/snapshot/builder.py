@@ -7,7 +7,8 @@ from itertools import chain
 from rolevend.catalog import Table, TagAssignment
 from rolevend.decision.admission import Agent as RegisteredAgent
 from rolevend.decision.admission import AgentAdmission, PlatformAdmission, terms_for, tools_of
-from rolevend.decision.snapshot import ProfileCache, Snapshot, SourceVersions
+from rolevend.decision.profile_cache import ProfileCache
+from rolevend.decision.snapshot import Snapshot, SourceVersions
 from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider

@@ -15,7 +15,8 @@ from rolevend.audit.role_events import denied, dropped, granted, orphan_dropped
 from rolevend.catalog import Family
 from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.decision.outcome import Granted
-from rolevend.decision.snapshot import ProfileCache, Snapshot
+from rolevend.decision.profile_cache import ProfileCache
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Conflict
 from rolevend.model import Attributes, ObjectName, RoleName, Task
 from rolevend.plan import Cell, ColumnShape, Profile, ProfileName, TableShape

@@ -8,7 +8,8 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.outcome import Denied, Granted, Pending, Request, withdrawal_reason
-from rolevend.decision.snapshot import OfferEffect, Snapshot
+from rolevend.decision.profile_cache import OfferEffect
+from rolevend.decision.snapshot import Snapshot
 from rolevend.model import Attributes, ObjectName, Uid
 from rolevend.policy.mask import Nullify
 from rolevend.policy.offer import Activation, Narrowing

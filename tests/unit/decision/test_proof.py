@@ -10,8 +10,9 @@ import pytest
 from rolevend.audit import role_events
 from rolevend.audit.evidence import AttributeRead, access_summary
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request, withdrawal_reason
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.decision.proof import Actor, Claimed, ClientIdentity, Proof, ServiceAccountIdentity, Unproven, UserProof, UserToken
-from rolevend.decision.snapshot import ProfileCache, Snapshot
+from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable, InvalidInput
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import Party, UserWanted

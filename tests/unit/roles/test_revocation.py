@@ -15,7 +15,8 @@ from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.decision.admission import Agent, AgentAdmission, PlatformAdmission
 from rolevend.decision.outcome import Granted, Request
-from rolevend.decision.snapshot import KnownUser, ProfileCache, Snapshot
+from rolevend.decision.profile_cache import ProfileCache
+from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, ResourcePath

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rolevend.decision.admission import Agent as RegisteredAgent
 from rolevend.decision.admission import PlatformAdmission, permitting, terms_for, tools_of, wider_than_permitted
-from rolevend.decision.snapshot import ProfileCache
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.decision.tools import ToolRefusal, Tools, name_of_own, refused_functions, refused_tools
 from rolevend.kinds import Agent
 from rolevend.kinds.status import ConditionUpdate, shortened

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from rolevend.decision.snapshot import ProfileCache
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.kinds import NAME_LABEL, AccessPolicy, DataPlatform, Resource, values
 from rolevend.kinds.data_platform import AgentTerms, Attestation
 from rolevend.kinds.status import Body, ConditionUpdate, Truth, body, shortened

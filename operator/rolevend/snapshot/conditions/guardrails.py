@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rolevend.decision.admission import PlatformAdmission
-from rolevend.decision.snapshot import ProfileCache
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Guardrail, Resource, statements
 from rolevend.kinds.status import Body, ConditionUpdate, shortened
