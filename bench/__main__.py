@@ -22,6 +22,7 @@ PARTS = (
     "bench.api",
     "bench.operator",
     "bench.ending",
+    "bench.asking",
     "bench.narrowing",
     "bench.scale",
     "bench.recorded",
