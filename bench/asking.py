@@ -1,8 +1,8 @@
 """Question-Time Access over HTTP: `python -m bench.asking [--quick]`, from the repository's root.
 
 It compares values of the same run: a request that a rule approves, and the vend that uses it, against a vend alone and two writes to the
-API server. What people do takes as long as they take: the time from their decision to the first row, and from its deletion to the end of
-the session, is ours.
+API server. Of a decision by people it measures the time from the decision to the first row, and from its deletion to the end of the
+session.
 """
 
 import time

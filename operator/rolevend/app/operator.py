@@ -14,6 +14,7 @@ from rolevend.access_requests.retention import Retention
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.profiles import ApprovedProfiles
 from rolevend.approvals.recorder import AccessRecorder
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.use import Approvals
@@ -207,6 +208,7 @@ class OperatorParts:
         builds = BuildProgressReporter(objects)
         self._access_requests = AccessRequestStore(cluster, now)
         approvals = Approvals(self._access_requests, self.observed, now)
+        decisions = NewestDecisions(self.observed, approvals)
         quota = RoleQuota(self._roles, objects, approvals)
         ender = RoleEnder(self._roles, objects, drops, metrics)
         vender = Vender(self.observed, self._platforms, recorder, objects, metrics, secrets.token_bytes)
@@ -214,7 +216,7 @@ class OperatorParts:
             self._roles,
             objects,
             self._platforms,
-            NewestDecisions(self.observed, approvals),
+            decisions,
             builds,
             timedelta(seconds=settings.unanswered_seconds),
         )
@@ -223,12 +225,12 @@ class OperatorParts:
         self._votes = Votes(cluster, now, self._access_requests.touch)
         circumstances = CircumstancesReader(self._access_requests, self._votes, self._roles, now)
         self._judging = AccessRequestController(
-            self._access_requests,
             AccessRecorder(recorder, metrics, cluster, now),
             circumstances,
             authenticator,
             self.observed,
             self._reevaluator,
+            ApprovedProfiles(decisions, self._platforms),
         )
         retention = Retention(timedelta(seconds=settings.access_request_kept_seconds))
         self._collecting = AccessRequestCollector(self._access_requests, self._votes, self.observed, retention, now)

@@ -29,7 +29,7 @@ _PREFIXES: Final = ("oidc:", "oidc#")
 
 class CircumstancesReader:
     def __init__(self, store: AccessRequestStore, votes: Votes, roles: RoleStore, now: Callable[[], datetime]) -> None:
-        self._store = store
+        self.store = store
         self.votes = votes
         self._roles = roles
         self.now = now
@@ -52,7 +52,7 @@ class CircumstancesReader:
             agent_attributes=snapshot.asking(request).agent_attributes,
             votes=tuple(each for each in votes if each is not None),
             excluded=_excluded(request, snapshot),
-            others=self._store.others(asked),
+            others=self.store.others(asked),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
             withdrawn_by=resource.metadata.annotations.get(WITHDRAWN_BY),
         )

@@ -14,9 +14,10 @@ from typing import Final
 from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import RequestedAccess
+from rolevend.access_requests.states import RequestState
 from rolevend.approvals.circumstances import CircumstancesReader
+from rolevend.approvals.profiles import ApprovedProfiles
 from rolevend.approvals.recorder import AccessRecorder, StateChange
-from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.votes import readable_vote
 from rolevend.audit.access_events import StatedAccess
 from rolevend.controllers.reevaluator import Reevaluator
@@ -44,20 +45,21 @@ _log = logging.getLogger(__name__)
 class AccessRequestController:
     def __init__(
         self,
-        store: AccessRequestStore,
         recorder: AccessRecorder,
         circumstances: CircumstancesReader,
         authenticator: UserAuthenticator,
         snapshots: Snapshots,
         reevaluator: Reevaluator,
+        profiles: ApprovedProfiles,
     ) -> None:
-        self._store = store
+        self._store = circumstances.store
         self._recorder = recorder
         self._votes = circumstances.votes
         self._circumstances = circumstances
         self._authenticator = authenticator
         self._snapshots = snapshots
         self._reevaluator = reevaluator
+        self._profiles = profiles
         self._due: dict[ObjectName, float] = {}
         """By request, the time by `time.monotonic` when it is to be judged again."""
         self._open: dict[ObjectName, AccessRequest] = {}
@@ -139,6 +141,8 @@ class AccessRequestController:
             status["user"] = _user(resource, request, snapshot)
         await self._store.write_status(resource, status)
         self._recorder.after_status(change)
+        if after.state is RequestState.APPROVED:
+            self._profiles.begin_build(request)
         if after.state is not None and after.state.is_final:
             self._open.pop(name, None)
         _log.info("judged", extra={"object": str(name), "state": after.state, "reason": after.reason})
