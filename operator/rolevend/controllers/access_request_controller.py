@@ -108,7 +108,9 @@ class AccessRequestController:
         except RolevendError as error:
             _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
             self._look_again(name, _RETRY_SECONDS)
-        if resource is None or self._store.get(name) is not resource:
+        # Ended by a write that this process does not know of: its answer was lost, or it is of another process.
+        ended_elsewhere = resource is not None and _is_final(resource) and self._open.pop(name, None) is not None
+        if resource is None or ended_elsewhere or self._store.get(name) is not resource:
             self._reevaluator.on_approval(name)
         if resource is not None and counted is not None:
             await self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
