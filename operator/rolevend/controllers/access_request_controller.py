@@ -23,7 +23,7 @@ from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
-from rolevend.errors import RolevendError
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access
 from rolevend.kinds.status import Body, body
@@ -123,8 +123,10 @@ class AccessRequestController:
         """Judge the request, write its status if it differs, and return its votes."""
         name = object_name(resource)
         self._open[name] = resource
-        request = await self._prove(decision_request(resource), snapshot)
+        request, unread = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
+        if unread is not None and now.unknown is not None:
+            now = replace(now, unknown=unread)
         asked, before = _asked(resource, request), recorded(resource)
         judgement = judge(asked, before, now)
         if judgement.look_again_at is not None:
@@ -137,7 +139,7 @@ class AccessRequestController:
         seen_before = resource.status.offer
         display = now.terms.display if now.terms is not None else seen_before.display if seen_before is not None else ""
         status = life_status(resource, after, display, self._votes.on(Uid(resource.uid)), now.now)
-        if resource.status.user is None:
+        if resource.status.user is None and not _waits_for_token(request):
             status["user"] = _user(resource, request, snapshot)
         await self._store.write_status(resource, status)
         self._recorder.after_status(change)
@@ -156,13 +158,17 @@ class AccessRequestController:
             if not _is_final(before):
                 await self._recorder.deleted(_stated(before, decision_request(before)), recorded(before))
 
-    async def _prove(self, request: Request, snapshot: Snapshot) -> Request:
-        """Return the request with the proof by the token in its Secret, if it has one that was not read yet. The token is not redeemed: it
-        can prove the role, too."""
+    async def _prove(self, request: Request, snapshot: Snapshot) -> tuple[Request, str | None]:
+        """Return the request with the proof by the token in its Secret, if it has one that was not read yet, or why there is none yet. The
+        token is not redeemed: it can prove the role, too."""
         agent = snapshot.agents.get(request.agent)
         if not isinstance(request.token, UserToken) or agent is None or agent.identity is None:
-            return request
-        return replace(request, proof=await self._authenticator.prove(request, request.token, agent, snapshot, redeem=False))
+            return request, None
+        try:
+            proof = await self._authenticator.prove(request, request.token, agent, snapshot, redeem=False)
+        except (InvalidInput, NotPermitted, IdentityProviderUnavailable) as error:
+            return request, str(error)  # the clocks of the request run, and the budget of its agent counts it
+        return replace(request, proof=proof), None
 
     def _look_again(self, name: ObjectName, seconds: float) -> None:
         self._due[name] = time.monotonic() + max(0.0, seconds)
@@ -182,6 +188,10 @@ def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body
     return user_status(
         person.handle or user_handle(snapshot.handle_key, request.user), request.proof if isinstance(request.proof, Proof) else None
     )
+
+
+def _waits_for_token(request: Request) -> bool:
+    return isinstance(request.token, UserToken) and request.proof is None
 
 
 def _is_final(resource: AccessRequest) -> bool:
