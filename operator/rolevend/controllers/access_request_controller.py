@@ -37,6 +37,8 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 
 _FULL_PASS_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
+_MOST_AT_ONCE: Final = 20
+"""Judgements before it is asked again what is urgent: each writes a status, and an agent can make any number of requests."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,24 +79,29 @@ class AccessRequestController:
                     self._due.update(dict.fromkeys(self._open, now))  # a list after a broken watch reports no deletions
                     await self._recorder.retry()
                     self._recorder.measure(self._store.all())
-                for name in self._take_due(now):
+                due = self._take_due(now)
+                self._due.update(dict.fromkeys(due[_MOST_AT_ONCE:], now))
+                for name in due[:_MOST_AT_ONCE]:
                     await self._judge(name, snapshot)
             wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
             await self._store.changed(max(0.0, min(wait, _RETRY_SECONDS)))
 
     def _take_due(self, now: float) -> list[ObjectName]:
-        """Return the requests to judge now, the oldest first: a limit is for those that came first."""
+        """Return the requests to judge now. Those with an approval come first, so that no revocation waits for new requests; then the
+        oldest, because a limit is for those that came first."""
         for name in self._store.take_changed():
             self._due[name] = now
         due = [name for name, at in self._due.items() if at <= now]
         for name in due:
             del self._due[name]
-        return sorted(due, key=self._age)
+        return sorted(due, key=self._urgency)
 
-    def _age(self, name: ObjectName) -> tuple[datetime, ObjectName]:
+    def _urgency(self, name: ObjectName) -> tuple[bool, datetime, ObjectName]:
         found = self._store.get(name)
-        created = found.metadata.creation_timestamp if found is not None else None
-        return created or datetime.max.replace(tzinfo=UTC), name
+        if found is None:  # its roles end
+            return False, datetime.min.replace(tzinfo=UTC), name
+        created = found.metadata.creation_timestamp
+        return found.status.approval is None, created or datetime.max.replace(tzinfo=UTC), name
 
     async def _judge(self, name: ObjectName, snapshot: Snapshot) -> None:
         resource = self._store.get(name)
