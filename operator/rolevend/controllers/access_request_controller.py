@@ -14,6 +14,7 @@ from typing import Final
 from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import RequestedAccess
+from rolevend.access_requests.states import RequestState
 from rolevend.approvals.circumstances import CircumstancesReader
 from rolevend.approvals.recorder import AccessRecorder, StateChange
 from rolevend.approvals.store import AccessRequestStore
@@ -202,8 +203,8 @@ def _waits_for_token(request: Request) -> bool:
 
 
 def _is_final(resource: AccessRequest) -> bool:
-    state = recorded(resource).state
-    return state is not None and state.is_final
+    state = resource.status.state  # of every request, again and again
+    return state is not None and RequestState(state).is_final
 
 
 def _stated(resource: AccessRequest, request: Request) -> StatedAccess:
