@@ -47,6 +47,7 @@ from rolevend.roles.ender import RoleEnder
 from rolevend.roles.expiry import ExpiryScheduler
 from rolevend.roles.newest_decisions import NewestDecisions
 from rolevend.roles.objects import VendedRoleWriter
+from rolevend.roles.protocols import ApprovalUses
 from rolevend.roles.quota import RoleQuota
 from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.store import RoleStore
@@ -92,9 +93,10 @@ class Fate:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, approvals: ApprovalUses | None = None) -> None:
         self.snapshot = granting(WAREHOUSE, ANNEX)
         """The newest snapshot of both processes."""
+        self.approvals = approvals or NoApprovals()
         self.server = ApiServer()
         self.databases = {WAREHOUSE: Database(), ANNEX: Database()}
         self.trail = Trail()
@@ -116,14 +118,14 @@ class World:
         credentials, builds = CredentialSecrets(cast(KubeClient, self.server), b"k" * 32), BuildProgressReporter(objects)
         drops, quota, expiry = (
             ImmediateDrops(platforms, metrics),
-            RoleQuota(roles, objects, NoApprovals()),
+            RoleQuota(roles, objects, self.approvals),
             ExpiryScheduler(self.now, metrics),
         )
         ender = RoleEnder(roles, objects, drops, metrics)
         vender = Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes)
-        supervisor = ApiVendSupervisor(roles, objects, platforms, NewestDecisions(self, NoApprovals()), builds, timedelta(seconds=10))
+        supervisor = ApiVendSupervisor(roles, objects, platforms, NewestDecisions(self, self.approvals), builds, timedelta(seconds=10))
         watcher = VendedRoleWatcher(roles, quota, expiry, ender, supervisor, Reevaluator(self, roles, quota, objects, ender))
-        self.reconciler = VendedRoleReconciler(roles, users, quota, vender, ender, Door(credentials, builds, NoApprovals()))
+        self.reconciler = VendedRoleReconciler(roles, users, quota, vender, ender, Door(credentials, builds, self.approvals))
         self._dropper = RoleDropper(roles, objects, drops, credentials, recorder, expiry)
         self.server.listeners.append(watcher.on_event)
 
@@ -137,7 +139,7 @@ class World:
         consent = ClusterConsent(cast(KubeClient, self.server), lambda: 0.0)
         self.service = VendService(
             Authenticator(check, users, RefusalLog(recorder, lambda: 0.0)),
-            VendedRoleRepository(objects, index, NoApprovals(), uuid4, ClusterId("cluster")),
+            VendedRoleRepository(objects, index, self.approvals, uuid4, ClusterId("cluster")),
             RecordedRoles(self, platforms, objects, LeaseSeal(b"k" * 32), consent),
             Vender(self, platforms, recorder, objects, metrics, secrets.token_bytes),
             RateLimiter(lambda: 0.0),
@@ -147,7 +149,7 @@ class World:
     def now(self) -> datetime:
         return NOW
 
-    async def by_kubectl(self, *, partial: bool, token: str | None = None, name: str = "ask") -> Fate:
+    async def by_kubectl(self, *, partial: bool, token: str | None = None, name: str = "ask", approval: str | None = None) -> Fate:
         spec: Body = {
             "agentRef": {"name": AGENT.name.name},
             "user": {"issuer": tokens.ISSUER, "subject": "anna"},
@@ -155,6 +157,9 @@ class World:
             "expirationSeconds": 300,
             "allowPartial": partial,
         }
+        if approval is not None:  # of one platform
+            del spec["platformRefs"][1:], spec["allowPartial"]
+            spec["approvalRef"] = {"name": approval}
         if token is not None:
             spec["userTokenSecretRef"] = {"name": f"{name}-token"}
             secret = {"metadata": {"name": f"{name}-token"}, "type": "rolevend.dev/user-token", "stringData": {"token": token}}

@@ -34,19 +34,22 @@ class RequestPlace:
 
 def ask_key(request: RequestedAccess) -> str:
     """Return a digest of what is asked for. It does not depend on the object, on the justification, or on the proof of the user."""
-    asked = [
+    return f"sha256:{sha256(json.dumps(_asked(request)).encode()).hexdigest()}"
+
+
+def _asked(request: RequestedAccess) -> list[object]:
+    return [
         *(request.agent.namespace, request.agent.name, request.user.issuer, request.user.subject, request.platform),
         *(request.offer.namespace, request.offer.name, request.expiration_seconds, request.purpose, request.ticket),
         None if request.task is None else request.task.id,
         None if request.tables is None else sorted([each.schema, each.name] for each in request.tables),
         None if request.columns is None else sorted(request.columns),
     ]
-    return f"sha256:{sha256(json.dumps(asked).encode()).hexdigest()}"
 
 
 def same_ask(one: RequestedAccess, other: RequestedAccess) -> bool:
     """True if both ask for the same."""
-    return ask_key(one) == ask_key(other)
+    return one.offer == other.offer and _asked(one) == _asked(other)
 
 
 def object_name(request: RequestedAccess, after: Uid | None) -> str:
@@ -57,8 +60,7 @@ def object_name(request: RequestedAccess, after: Uid | None) -> str:
 
 def place_of(request: RequestedAccess, others: Iterable[OtherRequest]) -> RequestPlace:
     """Return the open request that asks for the same, or the name of a new one. Of `request` only what is asked for is read."""
-    key = ask_key(request)
-    same = sorted((each for each in others if ask_key(each.request) == key), key=_by_age)
+    same = sorted((each for each in others if same_ask(each.request, request)), key=_by_age)
     for each in same:
         if each.recorded.state is None or each.recorded.state.is_open:
             return RequestPlace(each.request.name, exists=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, RequestedAccess, whole_second
+from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, Recorded, RequestedAccess, whole_second
 from rolevend.access_requests.states import COUNTED_DENIALS, RequestReason, RequestState
 from rolevend.access_requests.terms import AutomaticRule, Limits
 
@@ -88,17 +88,21 @@ def lacks_precedent(
     return f"people approved the same {found} times lately, and it needs {rule.precedent.approved_by_people}"
 
 
+def is_counted_denial(recorded: Recorded) -> bool:
+    """True if the end starts a cool-down, and ends precedents if it is of a person: a denial, or a revocation by one."""
+    if recorded.state is RequestState.REVOKED:
+        return recorded.reason is RequestReason.DENIED_BY_PERSON
+    return recorded.state is RequestState.DENIED and recorded.reason in COUNTED_DENIALS
+
+
 def _same_asker(one: RequestedAccess, other: RequestedAccess) -> bool:
     return (one.agent, one.user, one.offer) == (other.agent, other.user, other.offer)
 
 
 def _denials(others: Iterable[OtherRequest]) -> Iterator[datetime]:
     for each in others:
-        recorded = each.recorded
-        is_denied = recorded.state is RequestState.DENIED and recorded.reason in COUNTED_DENIALS
-        is_revoked_by_denial = recorded.state is RequestState.REVOKED and recorded.reason is RequestReason.DENIED_BY_PERSON
-        if (is_denied or is_revoked_by_denial) and recorded.since is not None:
-            yield whole_second(recorded.since)
+        if is_counted_denial(each.recorded) and each.recorded.since is not None:
+            yield whole_second(each.recorded.since)
 
 
 def _approvals(others: Iterable[OtherRequest]) -> Iterator[datetime]:

@@ -23,6 +23,10 @@ class PendingRequest:
     def _others(self) -> tuple[OtherRequest, ...]:
         return tuple(each for each in self.now.others if each.request.uid != self.request.uid)
 
+    @property
+    def _people_decide(self) -> bool:
+        return self.recorded.reason is RequestReason.PEOPLE_DECIDE
+
     def judge(self) -> Judgement:
         now, terms, offered = self.now, self.now.terms, self.recorded.offered
         votes = tally_now(self.request, self.recorded, now)
@@ -42,19 +46,20 @@ class PendingRequest:
             message = f"not decided within {terms.pending_seconds} seconds"
             return self._end(RequestState.EXPIRED, RequestReason.NOT_DECIDED, message)
         if now.unknown is not None or now.digest is None:
-            return self._wait(deadline)
+            refusal = None if self._people_decide else self._too_many_open()
+            return self._wait(deadline) if refusal is None else self._end(RequestState.DENIED, *refusal)
         offered = offered or OfferVersion(terms.uid, terms.generation, now.digest)
         return replace(self._decide(terms, offered, votes, deadline), offered=offered)
 
     def _wait(self, deadline: datetime) -> Judgement:
-        offered, reason, message = self.recorded.offered, RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {self.now.unknown}"
-        if self.recorded.reason is RequestReason.PEOPLE_DECIDE:
+        reason, message = RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {self.now.unknown}"
+        if self._people_decide and self.recorded.reason is not None:
             reason, message = self.recorded.reason, self.recorded.message
-        return Judgement(RequestState.PENDING, reason, message, None, offered, deadline)
+        return Judgement(RequestState.PENDING, reason, message, None, self.recorded.offered, deadline)
 
     def _decide(self, terms: OfferTerms, offered: OfferVersion, votes: Tally, deadline: datetime) -> Judgement:
         explanation = self.recorded.message.partition("; ")[2]
-        if self.recorded.reason is not RequestReason.PEOPLE_DECIDE:
+        if not self._people_decide:
             # Rules decide once, at the first judgement: later an approval would come at a time that nobody expects.
             refusal = self._refusal(terms)
             if refusal is not None:
@@ -80,9 +85,12 @@ class PendingRequest:
             return RequestReason.PROOF_NOT_MET, unmet
         if end := cool_down_end(self.request, self._others, now.cool_down):
             return RequestReason.COOL_DOWN, f"the same was denied lately; ask again after {end:%Y-%m-%dT%H:%M:%SZ}, and not before"
-        if open_requests(self.request, self._others) >= now.most_open:
-            return RequestReason.TOO_MANY_OPEN, f"the agent has {now.most_open} open requests, its maximum"
-        return None
+        return self._too_many_open()
+
+    def _too_many_open(self) -> tuple[RequestReason, str] | None:
+        if open_requests(self.request, self._others) < self.now.most_open:
+            return None
+        return RequestReason.TOO_MANY_OPEN, f"the agent has {self.now.most_open} open requests, its maximum"
 
     def _approve_by_people(self, terms: OfferTerms, votes: Tally) -> Judgement:
         approvers = tuple(each.approver for each in votes.approvals)

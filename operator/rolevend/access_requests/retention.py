@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rolevend.access_requests.history import LONGEST_LIMIT, CoolDown
+from rolevend.access_requests.history import LONGEST_LIMIT, CoolDown, is_counted_denial
 from rolevend.access_requests.request import OtherRequest
-from rolevend.access_requests.states import COUNTED_DENIALS, RequestState
 from rolevend.access_requests.terms import OfferTerms
 from rolevend.model import ObjectName
 
@@ -54,7 +53,7 @@ def _of_namespace(
 def _refuses_until(other: OtherRequest, longest_precedent: timedelta, cool_down: CoolDown) -> datetime:
     """Return until when others may be refused because of this request: by a limit, by a cool-down, or as a denial that ends precedents."""
     life, end = other.recorded, _ended_at(other)
-    if life.state is RequestState.DENIED and life.reason in COUNTED_DENIALS:
+    if is_counted_denial(life):
         end += max(cool_down.memory, longest_precedent)
     return end if life.approval is None else max(end, life.approval.decided_at + LONGEST_LIMIT)
 

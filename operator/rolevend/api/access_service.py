@@ -12,7 +12,7 @@ from typing import Final
 from uuid import uuid4
 
 from rolevend.access_requests.coalescing import RequestPlace, object_name, place_of, same_ask
-from rolevend.access_requests.request import OtherRequest, RequestedAccess
+from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.text import sanitized
@@ -174,7 +174,7 @@ class AccessService:
 
     def all_of(self, agent: Agent) -> list[AccessRequest]:
         """Return the agent's requests, by their names."""
-        return sorted((each for each in self._store.all() if _is_of(each, agent)), key=lambda each: each.name)
+        return sorted((found for found, _ in self._store.of(agent.name)), key=lambda each: each.name)
 
     async def withdraw(self, agent: Agent, name: str) -> None:
         """Withdraw the agent's request; its roles end. Idempotent. Raises Problem if it is not the agent's."""
@@ -198,8 +198,8 @@ class AccessService:
 
     async def _create_or_find(self, ask: _Ask, snapshot: Snapshot) -> AccessRequest:
         access = ask.access
-        mine = (each for each in self.all_of(ask.agent) if each.spec.delivery == Delivery.RESPONSE.value)
-        place = place_of(access, [OtherRequest(requested_access(each), recorded(each)) for each in mine])
+        mine = (known for found, known in self._store.of(ask.agent.name) if found.spec.delivery == Delivery.RESPONSE.value)
+        place = place_of(access, mine)
         for _ in range(_ATTEMPTS):
             if place.exists and (known := self._store.get(place.name)) is not None:
                 return known

@@ -51,7 +51,7 @@ class CircumstancesReader:
             attributes=person.attributes,
             agent_attributes=snapshot.asking(request).agent_attributes,
             votes=tuple(each for each in votes if each is not None),
-            excluded=_excluded(request, snapshot),
+            excluded=excluded_names(request, snapshot),
             others=self.store.others(asked),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
             withdrawn_by=resource.metadata.annotations.get(WITHDRAWN_BY),
@@ -89,16 +89,20 @@ def _reads(rule: AutomaticRule) -> frozenset[str]:
     return frozenset[str]().union(*(condition.reads for condition in rule.conditions))
 
 
-def _excluded(request: Request, snapshot: Snapshot) -> frozenset[str]:
+def excluded_names(request: Request, snapshot: Snapshot) -> frozenset[str]:
     """Return the names of accounts that never approve the request: the user, the account that created it, and every agent."""
-    user = request.user
-    names = {user.subject, *(f"{prefix}{user.subject}" for prefix in (f"{user.issuer}#", *_PREFIXES))}
+    names = _accounts(request.user.issuer, request.user.subject)
     if request.requested_by is not None:
         names.add(request.requested_by)
     for agent in snapshot.agents.values():
         match agent.identity:
             case ServiceAccountIdentity(name):
                 names.add(username(ObjectName(agent.name.namespace, name)))
-            case ClientIdentity(_, client_ids, subject):
-                names |= {*client_ids, subject}
+            case ClientIdentity(issuer, client_ids, subject):
+                names = names.union(*(_accounts(issuer, each) for each in (*client_ids, subject)))
     return frozenset(names)
+
+
+def _accounts(issuer: str, subject: str) -> set[str]:
+    """Return the names that API servers may give to this subject of an identity provider."""
+    return {subject, *(f"{prefix}{subject}" for prefix in (f"{issuer}#", *_PREFIXES))}

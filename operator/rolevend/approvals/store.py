@@ -40,13 +40,18 @@ class AccessRequestStore:
     def all(self) -> Iterable[AccessRequest]:
         return list(self.informer.parsed.values())
 
+    def of(self, agent: ObjectName) -> list[tuple[AccessRequest, OtherRequest]]:
+        """Return the requests of the agent, each with the facts that were read from it when it changed: an agent may have thousands."""
+        parsed = self.informer.parsed
+        return [(parsed[key], known) for key, known in self.informer.by_agent.get(agent, {}).items()]
+
     def everything(self) -> tuple[OtherRequest, ...]:
         """Return every request, and what its status records."""
         return tuple(each for found in self.informer.by_offer.values() for each in found.values())
 
     def others(self, request: RequestedAccess) -> tuple[OtherRequest, ...]:
         """Return the other requests for the same offer, and those of the same agent."""
-        found = {**self.informer.by_offer[request.offer], **self.informer.by_agent[request.agent]}
+        found = {**self.informer.by_offer.get(request.offer, {}), **self.informer.by_agent.get(request.agent, {})}
         return tuple(each for each in found.values() if each.request.uid != request.uid)
 
     async def read(self, name: ObjectName) -> AccessRequest | None:

@@ -24,7 +24,7 @@ from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
-from rolevend.errors import RolevendError
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access
 from rolevend.kinds.status import Body, body
@@ -38,6 +38,8 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 
 _FULL_PASS_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
+_MOST_AT_ONCE: Final = 20
+"""Judgements before it is asked again what is urgent: each writes a status, and an agent can make any number of requests."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,24 +81,29 @@ class AccessRequestController:
                     self._due.update(dict.fromkeys(self._open, now))  # a list after a broken watch reports no deletions
                     await self._recorder.retry()
                     self._recorder.measure(self._store.all())
-                for name in self._take_due(now):
+                due = self._take_due(now)
+                self._due.update(dict.fromkeys(due[_MOST_AT_ONCE:], now))
+                for name in due[:_MOST_AT_ONCE]:
                     await self._judge(name, snapshot)
             wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
             await self._store.changed(max(0.0, min(wait, _RETRY_SECONDS)))
 
     def _take_due(self, now: float) -> list[ObjectName]:
-        """Return the requests to judge now, the oldest first: a limit is for those that came first."""
+        """Return the requests to judge now. Those with an approval come first, so that no revocation waits for new requests; then the
+        oldest, because a limit is for those that came first."""
         for name in self._store.take_changed():
             self._due[name] = now
         due = [name for name, at in self._due.items() if at <= now]
         for name in due:
             del self._due[name]
-        return sorted(due, key=self._age)
+        return sorted(due, key=self._urgency)
 
-    def _age(self, name: ObjectName) -> tuple[datetime, ObjectName]:
+    def _urgency(self, name: ObjectName) -> tuple[bool, datetime, ObjectName]:
         found = self._store.get(name)
-        created = found.metadata.creation_timestamp if found is not None else None
-        return created or datetime.max.replace(tzinfo=UTC), name
+        if found is None:  # its roles end
+            return False, datetime.min.replace(tzinfo=UTC), name
+        created = found.metadata.creation_timestamp
+        return found.status.approval is None, created or datetime.max.replace(tzinfo=UTC), name
 
     async def _judge(self, name: ObjectName, snapshot: Snapshot) -> None:
         resource = self._store.get(name)
@@ -110,7 +117,9 @@ class AccessRequestController:
         except RolevendError as error:
             _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
             self._look_again(name, _RETRY_SECONDS)
-        if resource is None or self._store.get(name) is not resource:
+        # Ended by a write that this process does not know of: its answer was lost, or it is of another process.
+        ended_elsewhere = resource is not None and _is_final(resource) and self._open.pop(name, None) is not None
+        if resource is None or ended_elsewhere or self._store.get(name) is not resource:
             self._reevaluator.on_approval(name)
         if resource is not None and counted is not None:
             await self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
@@ -123,8 +132,10 @@ class AccessRequestController:
         """Judge the request, write its status if it differs, and return its votes."""
         name = object_name(resource)
         self._open[name] = resource
-        request = await self._prove(decision_request(resource), snapshot)
+        request, unread = await self._prove(decision_request(resource), snapshot)
         now = await self._circumstances.read(resource, request, snapshot)
+        if unread is not None and now.unknown is not None:
+            now = replace(now, unknown=unread)
         asked, before = _asked(resource, request), recorded(resource)
         judgement = judge(asked, before, now)
         if judgement.look_again_at is not None:
@@ -137,7 +148,7 @@ class AccessRequestController:
         seen_before = resource.status.offer
         display = now.terms.display if now.terms is not None else seen_before.display if seen_before is not None else ""
         status = life_status(resource, after, display, self._votes.on(Uid(resource.uid)), now.now)
-        if resource.status.user is None:
+        if resource.status.user is None and not _waits_for_token(request):
             status["user"] = _user(resource, request, snapshot)
         await self._store.write_status(resource, status)
         self._recorder.after_status(change)
@@ -158,13 +169,17 @@ class AccessRequestController:
             if not _is_final(before):
                 await self._recorder.deleted(_stated(before, decision_request(before)), recorded(before))
 
-    async def _prove(self, request: Request, snapshot: Snapshot) -> Request:
-        """Return the request with the proof by the token in its Secret, if it has one that was not read yet. The token is not redeemed: it
-        can prove the role, too."""
+    async def _prove(self, request: Request, snapshot: Snapshot) -> tuple[Request, str | None]:
+        """Return the request with the proof by the token in its Secret, if it has one that was not read yet, or why there is none yet. The
+        token is not redeemed: it can prove the role, too."""
         agent = snapshot.agents.get(request.agent)
         if not isinstance(request.token, UserToken) or agent is None or agent.identity is None:
-            return request
-        return replace(request, proof=await self._authenticator.prove(request, request.token, agent, snapshot, redeem=False))
+            return request, None
+        try:
+            proof = await self._authenticator.prove(request, request.token, agent, snapshot, redeem=False)
+        except (InvalidInput, NotPermitted, IdentityProviderUnavailable) as error:
+            return request, str(error)  # the clocks of the request run, and the budget of its agent counts it
+        return replace(request, proof=proof), None
 
     def _look_again(self, name: ObjectName, seconds: float) -> None:
         self._due[name] = time.monotonic() + max(0.0, seconds)
@@ -186,9 +201,13 @@ def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body
     )
 
 
+def _waits_for_token(request: Request) -> bool:
+    return isinstance(request.token, UserToken) and request.proof is None
+
+
 def _is_final(resource: AccessRequest) -> bool:
-    state = recorded(resource).state
-    return state is not None and state.is_final
+    state = resource.status.state  # of every request, again and again
+    return state is not None and RequestState(state).is_final
 
 
 def _stated(resource: AccessRequest, request: Request) -> StatedAccess:

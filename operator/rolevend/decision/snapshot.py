@@ -237,7 +237,7 @@ class Snapshot:
         if isinstance(request.approval, ActiveApproval):
             asked = shapes.effect(person.attributes, request.approval.asked, ground.asking)
             if isinstance(asked, Denial) or asked.digest != request.approval.digest:
-                return _offer_changed(request.approval.asked.offer, asked)
+                return _offer_changed(request.approval.asked.offer)
             shapes = shapes.activated(request.approval.granted)
         permitted = tools_of(agent, ground.terms, here).tools
         functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
@@ -395,10 +395,10 @@ def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
     return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {cause} IdentityProvider")
 
 
-def _offer_changed(offer: ObjectName, now: OfferEffect | Denial) -> Denied:
-    why = f": {now.message}" if isinstance(now, Denial) else ", the data or the user"
-    what = f"the approval is for what AccessPolicy {offer} offered when it was asked for, and the offer changed"
-    return Denied("OfferChanged", f"spec.approvalRef: {what}{why}; ask again")
+def _offer_changed(offer: ObjectName) -> Denied:
+    """Return the denial, without the reason why the offer shows nothing now: that is for its owner."""
+    what = f"the approval is for what AccessPolicy {offer} offered when it was asked for, and the offer, the data or the user changed"
+    return Denied("OfferChanged", f"spec.approvalRef: {what}; ask again")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:

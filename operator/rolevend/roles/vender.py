@@ -299,15 +299,16 @@ class Vender:
                 _log.warning("cannot discard a credential: %s", error, extra={"object": str(request.name), "platform": request.platform})
 
     def _require_granted(self, attempt: _Attempt) -> None:
-        """Decide again after the creation, because policy may have changed. Raises GrantWithdrawn."""
+        """Decide again after the creation, because policy or the approval may have changed. Raises GrantWithdrawn."""
         newer = self.snapshot
-        if newer is attempt.snapshot:
-            return
-        with timed(VendStep.DECIDE):
-            for grant in attempt.created:
-                decision = newer.decide(grant.request, role_exists=True)
-                if reason := withdrawal_reason(decision, grant.granted):
-                    raise GrantWithdrawn(revocation_code(decision), f"{attempt.role_decision.where(grant.request)}{reason}")
+        for grant in attempt.created:
+            request = attempt.door.approvals.resolve(grant.request)
+            if newer is attempt.snapshot and request.approval == grant.request.approval:
+                continue
+            with timed(VendStep.DECIDE):
+                decision = newer.decide(request, role_exists=True)
+            if reason := withdrawal_reason(decision, grant.granted):
+                raise GrantWithdrawn(revocation_code(decision), f"{attempt.role_decision.where(grant.request)}{reason}")
 
     def _observe(self, platforms: Iterable[PlatformName], outcome: str, door: Door) -> None:
         for each in platforms:

@@ -436,6 +436,7 @@ def test_an_offer_of_another_namespace_is_another_offer():
         (NEW, {"digest": None, "unknown": "no catalog"}, "the offer is not read yet: no catalog"),
         (NEW, {"others": (denied(at=-60),)}, "the same was denied lately; ask again after 2026-11-30T12:04:00Z, and not before"),
         (NEW, {"most_open": 0}, "the agent has 0 open requests, its maximum"),
+        (NEW, {"most_open": 0, "digest": None, "unknown": "no token"}, "the agent has 0 open requests, its maximum"),
         (NEW, {"terms": terms(required=0)}, "no rule approves it, and people do not decide about this offer"),
         (
             NEW,

@@ -53,6 +53,15 @@ def test_a_counted_denial_stays_as_long_as_the_memory_of_cool_downs_and_another_
         assert deleted([counted, cool], after(7 * DAY), retention, offers={}) == ["request-1", "request-2"]
 
 
+def test_a_revocation_by_a_denial_stays_as_long_as_a_denial():
+    revoked = approved(1, 0, state=RequestState.REVOKED, reason=RequestReason.DENIED_BY_PERSON, since=after(60))
+
+    for retention in (SHORT, replace(SHORT, most=0)):
+        assert deleted([revoked], after(7 * DAY + 59), retention, offers={}) == []
+        assert deleted([revoked], after(30 * DAY + 59), retention) == []
+        assert deleted([revoked], after(30 * DAY + 60), retention) == ["request-1"]
+
+
 def test_what_is_a_precedent_or_ends_one_stays_as_long_as_the_offer_looks_back():
     spent = approved(1, 0, None, state=RequestState.SPENT, since=after(900))
 

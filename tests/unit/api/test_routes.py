@@ -32,7 +32,7 @@ class Services:
 
 async def called(method: str, path: str, **options: Any) -> httpx.Response:
     services: Any = Services()
-    whole = Tracing(application(services, services, services, services), secrets.token_bytes)
+    whole = Tracing(application(services, services, services, services, services), secrets.token_bytes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://api") as client:
         return await client.request(method, path, **options)
 
