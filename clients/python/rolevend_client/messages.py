@@ -41,7 +41,7 @@ _LOST = "The session was lost, as it is when the role ends; if it is lost again,
 
 def denied(denial: Denied) -> str:
     """Return the text for a role that was not vended."""
-    missing = f" The smallest missing piece: {denial.missing}." if denial.missing else ""
+    missing = f" The smallest missing piece: {denial.missing}." if denial.missing.sentence else ""
     return f"Access was denied ({denial.code}): {denial.detail}.{missing} Another statement does not change that; tell the person."
 
 
