@@ -10,13 +10,14 @@ from pathlib import Path
 import unasync
 
 PACKAGE = Path(__file__).parent / "rolevend_client"
-MODULES = {"async_caller": "caller", "async_client": "client", "async_role": "role"}
+MODULES = {"async_caller": "caller", "async_client": "client", "async_requested": "requested", "async_role": "role"}
 NAMES = {
     **MODULES,
     "aclose": "close",
     "async_snowflake": "snowflake",
     "async_uncancellable": "uncancellable",
     "asyncio": "time",
+    "AsyncAccessRequested": "AccessRequested",
     "AsyncBaseTransport": "BaseTransport",
     "AsyncApiCaller": "ApiCaller",
     "AsyncClient": "Client",

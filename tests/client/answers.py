@@ -52,10 +52,46 @@ def role(**changes: Any) -> dict[str, Any]:
     }
 
 
-def problem(status: int, code: str, detail: str = "", headers: Mapping[str, str] | None = None, **members: str) -> httpx.Response:
+def problem(status: int, code: str, detail: str = "", headers: Mapping[str, str] | None = None, **members: Any) -> httpx.Response:
     said = {"type": f"urn:rolevend:problem:{code}", "title": code, "status": status, "code": code, "detail": detail, **members}
     kind = {"content-type": "application/problem+json", **(headers or {})}
     return httpx.Response(status, content=json.dumps(said), headers=kind)
+
+
+OFFER = {
+    "name": "domain-claims/fraud-ssn-clear",
+    "platform": "warehouse",
+    "display": "SSNs of open claims in clear, for fraud review",
+    "how": "People",
+    "upToSeconds": 600,
+    "shows": "claims.payments: iban, ssn, some rows",
+    "purpose": "fraud-review",
+}
+MISSING = {
+    "tables": [{"schema": "claims", "table": "payments"}],
+    "offers": [OFFER],
+    "sentence": "table claims.payments; offer domain-claims/fraud-ssn-clear can be requested",
+}
+APPROVAL = {"claimUntil": "2026-11-24T14:15:00Z", "expirationSeconds": 600, "approvedBy": ["alice@example.org"]}
+
+
+def denied_with_an_offer() -> httpx.Response:
+    return problem(403, "NoPolicy", "nothing is granted", missing=MISSING)
+
+
+def requested(state: str = "Pending", status: int = 200, **changes: Any) -> httpx.Response:
+    """As a request for the offer, and each look at it, is answered."""
+    document = {
+        "id": "ar-3f7k2m",
+        "state": state,
+        "reason": {"Pending": "PeopleDecide", "Denied": "DeniedByPerson"}.get(state, "ApprovedByPeople"),
+        "message": {"Pending": "one person must approve", "Denied": "bob@example.org says no: ask the fraud team"}.get(state, "approved"),
+        "offer": {"name": OFFER["name"], "display": OFFER["display"], "digest": "sha256:00"},
+        "expirationSeconds": 600,
+        **({"approval": APPROVAL} if state == "Approved" else {}),
+        **changes,
+    }
+    return httpx.Response(status, json=document)
 
 
 class Api:

@@ -325,5 +325,11 @@ def test_a_graph_that_was_not_given_roles_has_none(warehouse: Warehouse):
 
 def test_the_tools_ask_the_model_for_no_more_than_they_need(warehouse: Warehouse):
     tools = RolevendToolkit(client=warehouse.client(), platform="warehouse").get_tools()
-    assert {each.name: list(each.args) for each in tools} == {"query_sql": ["statement"], "list_tables": [], "explain_access": []}
+    assert {each.name: list(each.args) for each in tools} == {
+        "query_sql": ["statement"],
+        "list_tables": [],
+        "explain_access": [],
+        "request_access": ["offer", "tables", "columns", "minutes", "why"],
+        "access_status": ["request", "wait_seconds"],
+    }
     assert all(len(each.description) > 40 for each in tools)

@@ -145,7 +145,7 @@ async def test_a_call_of_a_newer_protocol_gets_no_role_of_a_session_that_it_name
 async def test_no_role_is_made_before_one_is_needed_and_none_outlives_its_session(warehouse: Warehouse, server: Served):
     async with server.client(server.token("anna")) as client:
         tools = await client.list_tools()
-        assert [each.name for each in tools.tools] == ["query", "list_tables", "explain", "release"]
+        assert [each.name for each in tools.tools] == ["query", "list_tables", "explain", "request_access", "access_status", "release"]
         assert warehouse.api.bodies == []
         await ask(client, "query", statement=WHO)
         (role,) = roles(warehouse)

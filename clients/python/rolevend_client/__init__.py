@@ -8,6 +8,7 @@ It imports no code of rolevend: an agent's image needs only this package and htt
 """
 
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
@@ -24,9 +25,12 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
+from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
 from rolevend_client.values import (
+    AccessRequest,
     Agent,
+    Approval,
     AssertedUser,
     Column,
     Credential,
@@ -34,6 +38,8 @@ from rolevend_client.values import (
     Explanation,
     KeyPairCredential,
     LeftOut,
+    Missing,
+    Offer,
     Platform,
     Resource,
     Table,
@@ -46,8 +52,12 @@ from rolevend_client.values import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccessRequest",
+    "AccessRequested",
     "Agent",
+    "Approval",
     "AssertedUser",
+    "AsyncAccessRequested",
     "AsyncRole",
     "AsyncRolevend",
     "Column",
@@ -60,7 +70,9 @@ __all__ = [
     "KeyPairCredential",
     "LeftOut",
     "Misconfigured",
+    "Missing",
     "NotFound",
+    "Offer",
     "Platform",
     "Problem",
     "Refused",

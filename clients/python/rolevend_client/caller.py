@@ -30,15 +30,15 @@ class ApiCaller:
     ) -> None:
         self.settings = settings
         self._transport = transport
-        self._sleep = sleep
-        self._clock = clock
+        self.sleep = sleep
+        self.clock = clock
         self._lock = threading.Lock()  # for ApiCaller, which threads may share
         self._holders = 0
         self._http: httpx.Client | None = None
 
     def call(self, call: Call[Answer], patience: float | None = None) -> Answer:
         """Return the answer. Raises the error of the last try. `patience` is in seconds; None: as the settings say."""
-        conversation = protocol.conversation(call, patience or self.settings.patience, self._clock, random.random)
+        conversation = protocol.conversation(call, patience or self.settings.patience, self.clock, random.random)
         with self:
             step = next(conversation)
             while True:
@@ -46,7 +46,7 @@ class ApiCaller:
                 if isinstance(step, Send):
                     outcome = self._send(call, step)
                 else:
-                    self._sleep(step.seconds)
+                    self.sleep(step.seconds)
                 try:
                     step = conversation.send(outcome)
                 except StopIteration as end:

@@ -11,14 +11,16 @@ from typing import Self
 
 import httpx
 
-from rolevend_client import protocol
+from rolevend_client import access_protocol, protocol
 from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.caller import ApiCaller
 from rolevend_client.errors import NotFound, RolevendError
+from rolevend_client.open_request import OpenRequest, id_of
 from rolevend_client.protocol import Call
+from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
 from rolevend_client.settings import HasSettings, Settings, TokenSource
-from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
+from rolevend_client.values import AssertedUser, Decision, Offer, Task, UserToken, VendedRole
 from rolevend_client.waiting import Sleep, uncancellable
 
 RELEASE_PATIENCE = 10.0
@@ -73,12 +75,14 @@ class Rolevend:
         seconds: int | None = None,
         task: Task | None = None,
         allow_partial: bool = False,
+        approval: OpenRequest | str | None = None,
         idempotency_key: str | None = None,
     ) -> Iterator[Role]:
         """Vend a role for the block, and release it at the end, also after an error or a cancellation.
 
         `resources` are (schema, table) and narrow the grant. A role on several platforms has one name on all of them. With
-        `allow_partial` it may be on some of them only; `role.left_out` lists the others.
+        `allow_partial` it may be on some of them only; `role.left_out` lists the others. With `approval`, an approved request for an offer
+        or its id, the role reads the tables of the offer alone; state the platform and the purpose of the request.
 
         A release that fails is logged and not raised, so that it hides no other error. It is tried once more when the interpreter exits,
         and the role expires at `expires_at`.
@@ -92,6 +96,7 @@ class Rolevend:
             seconds=seconds,
             task=task,
             allow_partial=allow_partial,
+            approval=id_of(approval),
         )
         with self:
             with unwinding.held():
@@ -114,6 +119,45 @@ class Rolevend:
         """Return what `vend` would grant. Creates nothing; the token can still be used for a vend."""
         wanted = protocol.wish(user_token, platform=platform, user=user, purpose=purpose, resources=resources, allow_partial=allow_partial)
         return self._caller.call(protocol.decide(wanted))
+
+    def request_access(
+        self,
+        user_token: UserToken | str | None = None,
+        *,
+        platform: str,
+        offer: str | Offer,
+        user: AssertedUser | None = None,
+        tables: Iterable[tuple[str, str]] = (),
+        columns: Iterable[str] = (),
+        expiration_seconds: int | None = None,
+        purpose: str | None = None,
+        justification: str | None = None,
+        ticket: str | None = None,
+        task: Task | None = None,
+    ) -> AccessRequested:
+        """Request an offer: "namespace/name", or one of `missing.offers`. Raises `Denied` if it is denied at once.
+
+        `tables` are (schema, table); they and `columns` narrow the offer. The token can still be used for a vend. The same request is
+        found again as long as it is open.
+        """
+        wanted = access_protocol.offer_wish(
+            user_token,
+            user=user,
+            platform=platform,
+            offer=offer,
+            tables=tables,
+            columns=columns,
+            expiration_seconds=expiration_seconds,
+            purpose=purpose,
+            justification=justification,
+            ticket=ticket,
+            task=task,
+        )
+        return AccessRequested(self._caller.call(access_protocol.ask(wanted)), self._caller)
+
+    def access_request(self, request_id: str) -> AccessRequested:
+        """Return a request of this agent, e.g. one of an earlier process. Raises `NotFound`."""
+        return AccessRequested(self._caller.call(access_protocol.look(request_id)), self._caller)
 
     def get(self, role_id: str) -> VendedRole:
         """Return one role of this agent. Raises `NotFound`."""

@@ -4,8 +4,8 @@
     ├── Misconfigured        on this side: the environment, the token file, a library that is not installed
     ├── Rejected             the API refused the call, and will refuse it again
     │   ├── Refused          401: the agent's or the user's token is not valid; `code` says why
-    │   ├── Denied           403: no policy grants it; `missing` is the smallest piece that would
-    │   ├── NotFound         404: no such role, or another agent's
+    │   ├── Denied           403: no policy grants it; `missing` is the smallest piece that would, and the offers to request
+    │   ├── NotFound         404: no such role or request, or another agent's
     │   ├── Conflict         409: the role has ended, or its idempotency key was used for something else
     │   └── InvalidInput     422, 413: `field` names the invalid member
     ├── Unavailable          try again later; `retry_after` says when, where the API does
@@ -15,7 +15,10 @@
 Messages are one line, begin in lower case, say what was attempted, and never hold a token or a password.
 """
 
+import dataclasses
 from dataclasses import dataclass
+
+from rolevend_client.values import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Problem:
     """The cause, and what to do about it."""
     field: str = ""
     """The invalid member of the request."""
-    missing: str = ""
-    """The smallest piece whose absence causes the denial."""
+    missing: Missing = dataclasses.field(default_factory=Missing)
+    """The grant that a denied request lacks."""
     request_id: str = ""
     """The id of this call in the API's logs and audit events."""
 
@@ -74,13 +77,13 @@ class Denied(Rejected):
     """The tokens are valid, but no policy grants the request."""
 
     @property
-    def missing(self) -> str:
-        """The smallest piece that would make it granted; empty if the caller may not know it."""
-        return self.problem.missing if self.problem else ""
+    def missing(self) -> Missing:
+        """The grant that is missing, and the offers that can be requested; false if the caller may not know it."""
+        return self.problem.missing if self.problem else Missing()
 
 
 class NotFound(Rejected):
-    """There is no such role, or it belongs to another agent."""
+    """There is no such role or request, or it belongs to another agent."""
 
 
 class Conflict(Rejected):

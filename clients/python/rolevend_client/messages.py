@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from rolevend_client import access_messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
 from rolevend_client.values import Column, Table
@@ -25,6 +26,7 @@ _SQLSTATES = {
     "28P01": "the role has ended; nothing more can be asked in this run",
     "28000": "the role has ended; nothing more can be asked in this run",
 }
+_ENDED = frozenset({"57P01", "28P01", "28000"})
 _SNOWFLAKE_CODES = {
     904: "the role sees no such column; list_tables shows those that it reads, spelled as Snowflake finds them between double quotes",
     2003: "the role sees no such table; list_tables shows those that it reads, spelled as Snowflake finds them between double quotes",
@@ -41,7 +43,9 @@ _LOST = "The session was lost, as it is when the role ends; if it is lost again,
 
 def denied(denial: Denied) -> str:
     """Return the text for a role that was not vended."""
-    missing = f" The smallest missing piece: {denial.missing}." if denial.missing else ""
+    if denial.missing.offers:
+        return access_messages.denied(denial)
+    missing = f" The smallest missing piece: {denial.missing}." if denial.missing.sentence else ""
     return f"Access was denied ({denial.code}): {denial.detail}.{missing} Another statement does not change that; tell the person."
 
 
@@ -52,6 +56,16 @@ def refused(error: Any) -> str:
     said = error.diag.message_primary or str(error).rpartition("FATAL:")[2].strip() or type(error).__name__
     hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
     return " ".join(f"The database refused ({error.sqlstate or type(error).__name__}): {said}.{hint} {_way_on(error)}".split())
+
+
+def role_has_ended(error: Any) -> bool:
+    """True if PostgreSQL says that the role has ended."""
+    return error.sqlstate in _ENDED
+
+
+def role_has_ended_on_snowflake(error: Any) -> bool:
+    """True if Snowflake says that the login or the session is no longer valid."""
+    return error.errno in _GONE
 
 
 def is_lost(error: Any) -> bool:
@@ -115,6 +129,7 @@ def tables(role: OpenRole) -> str:
     lines = [*_by_platform(role, _seen), *_functions(role)]
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
+    lines += _offers(role)
     lines += [f"There is no role on {each.platform} ({each.reason}): {each.message}." for each in role.left_out]
     return "\n".join(lines) or "The role reads no table."
 
@@ -127,7 +142,7 @@ def explained(role: OpenRole) -> str:
     agent = f"{vended.agent.namespace}/{vended.agent.name}"
     lines = [f"Role {role.name} on {places}, for {vended.user.subject} through agent {agent}{purpose}{until}."]
     lines += _by_platform(role, lambda name, each: f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
-    return "\n".join(lines + _functions(role))
+    return "\n".join(lines + _functions(role) + _offers(role))
 
 
 def _by_platform(role: OpenRole, said: Callable[[str, Table], str]) -> list[str]:
@@ -143,6 +158,11 @@ def _by_platform(role: OpenRole, said: Callable[[str, Table], str]) -> list[str]
 
 def _functions(role: OpenRole) -> list[str]:
     return [f"functions: {', '.join(role.explanation.functions)}"] if role.explanation.functions else []
+
+
+def _offers(role: OpenRole) -> list[str]:
+    offers = role.explanation.offers
+    return [f"More can be requested: {access_messages.offered(offers)}"] if offers else []
 
 
 def _seen(name: str, seen: Table) -> str:

@@ -5,14 +5,19 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from rolevend_client.values import (
+    AccessRequest,
     Agent,
+    Approval,
     Column,
     Credential,
     Decision,
     Explanation,
     KeyPairCredential,
     LeftOut,
+    Missing,
+    Offer,
     Platform,
+    Resource,
     Table,
     User,
     VendedRole,
@@ -64,7 +69,27 @@ def explanation(document: Members) -> Explanation:
         tables=_each(document, "tables", _table),
         tables_left_out=_number(document, "tablesLeftOut", 0),
         functions=_texts(document, "functions"),
+        offers=_each(document, "offers", _offer),
     )
+
+
+def access_request(document: Members) -> AccessRequest:
+    offer, approval = _members(document, "offer"), _members(document, "approval", optional=True)
+    return AccessRequest(
+        id=text(document, "id"),
+        state=text(document, "state"),
+        offer=text(offer, "name"),
+        expiration_seconds=_number(document, "expirationSeconds"),
+        reason=text(document, "reason", ""),
+        message=text(document, "message", ""),
+        display=text(offer, "display", ""),
+        digest=text(offer, "digest", ""),
+        approval=_approval(approval) if approval else None,
+    )
+
+
+def _approval(document: Members) -> Approval:
+    return Approval(_time(document, "claimUntil"), _number(document, "expirationSeconds"), _texts(document, "approvedBy"))
 
 
 def _table(document: Members) -> Table:
@@ -136,11 +161,33 @@ def _user(document: Members) -> User:
     return User(text(document, "issuer"), text(document, "subject"), text(document, "handle", ""), text(document, "proof", ""))
 
 
-def missing(document: Members) -> str:
-    """Return the sentence on the missing grant; empty if there is none. Tolerates the text of older versions."""
+def missing(document: Members) -> Missing:
+    """Return the missing grant; false if there is none. Tolerates the text of older versions, and members that it cannot read."""
     value = document.get("missing")
-    sentence = value.get("sentence") if isinstance(value, Mapping) else value
-    return sentence if isinstance(sentence, str) else ""
+    if not isinstance(value, Mapping):
+        return Missing(value if isinstance(value, str) else "")
+    sentence = value.get("sentence")
+    said = sentence if isinstance(sentence, str) else ""
+    try:
+        return Missing(said, _each(value, "tables", _resource), _texts(value, "columns"), _each(value, "offers", _offer))
+    except Unreadable:
+        return Missing(said)
+
+
+def _resource(document: Members) -> Resource:
+    return Resource(text(document, "schema"), text(document, "table"))
+
+
+def _offer(document: Members) -> Offer:
+    return Offer(
+        name=text(document, "name"),
+        platform=text(document, "platform"),
+        display=text(document, "display"),
+        how=text(document, "how"),
+        up_to_seconds=_number(document, "upToSeconds"),
+        shows=text(document, "shows"),
+        purpose=_optional(document, "purpose"),
+    )
 
 
 def text(document: Members, name: str, default: str | None = None) -> str:

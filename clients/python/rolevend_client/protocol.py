@@ -31,6 +31,7 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
+from rolevend_client.members import proof_of, task_members, user_members, without_none
 from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
 
 Answer = TypeVar("Answer")
@@ -92,24 +93,24 @@ class Wish:
     seconds: int | None = None
     task: Task | None = None
     allow_partial: bool = False
+    approval: str | None = None
 
     @property
     def place(self) -> str:
         return ", ".join(self.platforms)
 
     def body(self) -> dict[str, Any]:
-        user = self.user
         members = {
-            "userToken": user.reveal() if isinstance(user, UserToken) else None,
-            "user": {"issuer": user.issuer, "subject": user.subject} if isinstance(user, AssertedUser) else None,
+            **user_members(self.user),
             "platforms": list(self.platforms),
             "allowPartial": self.allow_partial or None,
             "purpose": self.purpose,
             "resources": [{"schema": schema, "table": table} for schema, table in self.resources] or None,
             "expirationSeconds": self.seconds,
-            "task": _without_none({"id": self.task.id, "intentDigest": self.task.intent_digest}) if self.task else None,
+            "task": task_members(self.task),
+            "approval": {"id": self.approval} if self.approval else None,
         }
-        return _without_none(members)
+        return without_none(members)
 
 
 def wish(
@@ -122,33 +123,32 @@ def wish(
     seconds: int | None = None,
     task: Task | None = None,
     allow_partial: bool = False,
+    approval: str | None = None,
 ) -> Wish:
     """Return the arguments as a value. Raises TypeError unless exactly one of token and user is given, and at least one platform."""
     platforms = (platform,) if isinstance(platform, str) else tuple(platform)
     if not platforms:
         raise TypeError("name a platform, or several")
-    who = UserToken(user_token) if isinstance(user_token, str) else user_token
-    if (who is None) == (user is None):
-        raise TypeError("give the user's token, or with user= a person whom you are trusted to name")
-    return Wish(platforms, who or user, purpose, tuple(resources), seconds, task, allow_partial)  # type: ignore[arg-type]
+    who = proof_of(user_token, user)
+    return Wish(platforms, who, purpose, tuple(resources), seconds, task, allow_partial, approval)
 
 
 def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
-    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, _reads(parsing.vended_role), wanted.body())
+    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, reads(parsing.vended_role), wanted.body())
     return replace(made, headers={**made.headers, "Idempotency-Key": idempotency_key or secrets.token_hex(16)})
 
 
 def decide(wanted: Wish) -> Call[Decision]:
     body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
-    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", _reads(parsing.decision), body)
+    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", reads(parsing.decision), body)
 
 
 def get(role_id: str) -> Call[VendedRole]:
-    return Call(f"look at the role {role_id}", "GET", _path(role_id), _reads(parsing.vended_role))
+    return Call(f"look at the role {role_id}", "GET", _path(role_id), reads(parsing.vended_role))
 
 
 def listed() -> Call[tuple[VendedRole, ...]]:
-    return Call("list the roles", "GET", _ROLES, _reads(parsing.vended_roles))
+    return Call("list the roles", "GET", _ROLES, reads(parsing.vended_roles))
 
 
 def release(role_id: str) -> Call[bool]:
@@ -158,7 +158,7 @@ def release(role_id: str) -> Call[bool]:
 
 def made_by(vending: Call[VendedRole]) -> Call[str]:
     """Return the call that reads the id of the role that `vending` created, where its answer was lost or could not be read."""
-    return vending.reading(_reads(lambda document: parsing.text(document, "id")))
+    return vending.reading(reads(lambda document: parsing.text(document, "id")))
 
 
 def conversation(
@@ -226,7 +226,7 @@ def _read(call: Call[Answer], response: httpx.Response) -> Answer:
         raise Unexpected(f"cannot {call.doing}: this version does not understand the answer: {why}") from None
 
 
-def _reads(read: Callable[[parsing.Members], Answer]) -> Callable[[httpx.Response], Answer]:
+def reads(read: Callable[[parsing.Members], Answer]) -> Callable[[httpx.Response], Answer]:
     def from_response(response: httpx.Response) -> Answer:
         document = json.loads(response.content)
         return read(document) if isinstance(document, dict) else _no_object()
@@ -276,7 +276,3 @@ def _aware(moment: datetime) -> datetime:
 
 def _path(role_id: str) -> str:
     return f"{_ROLES}/{quote(role_id, safe='')}"
-
-
-def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}

@@ -1,11 +1,14 @@
 """State of the tools of one run: its role or denial, and a database session for each platform. Does not depend on a tool framework."""
 
 import threading
+from collections.abc import Callable
+from datetime import datetime
 
-from rolevend_client import messages
+from rolevend_client import access_messages, messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
-from rolevend_client.sessions import Bounds, ForTheModel, Session, session_of
+from rolevend_client.sessions import Bounds, ForTheModel, RoleEnded, Session, session_of
+from rolevend_client.values import Offer
 
 __all__ = ["Bounds", "ForTheModel", "Run"]
 
@@ -13,8 +16,14 @@ __all__ = ["Bounds", "ForTheModel", "Run"]
 class Run:
     """Thread-safe. Runs one statement at a time."""
 
-    def __init__(self, given: OpenRole | Denied) -> None:
+    def __init__(self, given: OpenRole | Denied, *, is_approved: bool = False) -> None:
+        """`is_approved`: the role uses the approval of a request, and another role is used after it."""
         self._given = given
+        self._is_approved = is_approved
+        self.is_lost = False
+        """True if the database says that the role has ended."""
+        self.note = ""
+        """A sentence for the model, before its next answer."""
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._ended = False
@@ -29,6 +38,27 @@ class Run:
     @property
     def denial(self) -> Denied | None:
         return self._given if isinstance(self._given, Denied) else None
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The offers that the model may request."""
+        return self._given.missing.offers if isinstance(self._given, Denied) else self._given.explanation.offers
+
+    def has_ended(self, now: datetime) -> bool:
+        """True if the role is known to have ended."""
+        until = self.role.expires_at
+        return self.is_lost or (until is not None and until <= now)
+
+    def told(self, tell: Callable[["Run"], str]) -> str:
+        """Return the text of `tell`, after the note. Raises `ForTheModel`, also after the note."""
+        note, self.note = f"{self.note}\n" if self.note else "", ""
+        try:
+            return f"{note}{tell(self)}"
+        except RoleEnded as answer:
+            self.is_lost = True
+            raise ForTheModel(access_messages.ENDED if self._is_approved else f"{note}{answer}") from None
+        except ForTheModel as answer:
+            raise ForTheModel(f"{note}{answer}") from None
 
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
         """Return the answer as a text for the model. `platform` is optional if there is one. Raises `ForTheModel` if it is refused."""

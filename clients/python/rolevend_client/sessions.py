@@ -15,6 +15,10 @@ class ForTheModel(Exception):
     """A tool call failed. The message is for the model."""
 
 
+class RoleEnded(ForTheModel):
+    """The role of the session has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The limits of one answer."""
@@ -48,10 +52,13 @@ class PostgresSession:
 
     def ask(self, statement: str, bounds: Bounds) -> str:
         driver = database_login.psycopg()
+        connecting = self._connection is None
         try:
             return self._asked(driver, statement, bounds)
         except driver.Error as error:
-            raise ForTheModel(messages.refused(error)) from None
+            no_login = connecting and self._connection is None and not error.sqlstate  # psycopg knows no code of a refused login
+            kind = RoleEnded if no_login or messages.role_has_ended(error) else ForTheModel
+            raise kind(messages.refused(error)) from None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -97,7 +104,8 @@ class SnowflakeSession:
         except driver.Error as error:
             if messages.is_lost(error):
                 self.close()
-            raise ForTheModel(messages.refused_by_snowflake(error)) from None
+            kind = RoleEnded if messages.role_has_ended_on_snowflake(error) else ForTheModel
+            raise kind(messages.refused_by_snowflake(error)) from None
 
     def close(self) -> None:
         if self._connection is not None:

@@ -98,6 +98,79 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A policy that grants only after an approval, and that this user may know."""
+
+    name: str
+    """`namespace/name`: the `offer` of a request for it."""
+    platform: str
+    display: str
+    """The offer in one sentence, as its owner wrote it."""
+    how: str
+    """Automatic: a rule approves at once, within its limits. People: people decide."""
+    up_to_seconds: int
+    """The longest lifetime of a role."""
+    shows: str
+    """The tables and columns that it shows this user."""
+    purpose: str | None = None
+    """The purpose that the request must state, if it states another one or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The grant that a denied request lacks, as far as the agent may know it. Its text is the sentence."""
+
+    sentence: str = ""
+    """The smallest missing piece, and the first offer."""
+    tables: tuple[Resource, ...] = ()
+    """The requested tables that are not granted, or do not exist."""
+    columns: tuple[str, ...] = ()
+    """The requested columns that are not granted, if the API names them."""
+    offers: tuple[Offer, ...] = ()
+    """The offers that show these tables, the smallest exposure first."""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def __bool__(self) -> bool:
+        return bool(self.sentence or self.tables or self.columns or self.offers)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approval of a request. It is an input of a later decision, and grants nothing by itself."""
+
+    claim_until: datetime | None
+    """The approval lapses if it is not used until then."""
+    expiration_seconds: int
+    """The longest lifetime of a role."""
+    approved_by: tuple[str, ...] = ()
+    """The people who approved, or the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """A request for an offer, as the API describes it."""
+
+    id: str
+    state: str
+    """Pending: wait. Approved, Used: a role can be vended with it. All others are final."""
+    offer: str
+    """`namespace/name`."""
+    expiration_seconds: int
+    """The requested lifetime of the role."""
+    reason: str = ""
+    """The reason of the state, in one word."""
+    message: str = ""
+    """The reason of the state, for people."""
+    display: str = ""
+    """The offer in one sentence; empty before the request was judged."""
+    digest: str = ""
+    """Digest of what the offer, narrowed by the request, shows this user; empty before the request was judged."""
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The grants and their reasons."""
 
@@ -106,6 +179,8 @@ class Explanation:
     """The number of granted tables that are not in `tables`, because of its size."""
     functions: tuple[str, ...] = ()
     """The functions that are tools of the agent."""
+    offers: tuple[Offer, ...] = ()
+    """The offers that show more of these tables, or other tables, the smallest exposure first."""
 
     def named(self, platform: str = "") -> dict[str, Table]:
         """Return the tables by the names that the role finds them under. If two have the same name, the names include their schemas.
@@ -125,8 +200,8 @@ class LeftOut:
     reason: str
     """The stable code of the denial or the problem."""
     message: str
-    missing: str = ""
-    """If it is a denial: the smallest piece that would make it granted."""
+    missing: Missing = Missing()
+    """If it is a denial: the grant that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +213,7 @@ class Decision:
     reason: str = ""
     """The code of a denial."""
     message: str = ""
-    missing: str = ""
+    missing: Missing = Missing()
     left_out: tuple[LeftOut, ...] = ()
 
 

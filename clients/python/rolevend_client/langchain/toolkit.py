@@ -8,10 +8,10 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import ConfigDict, Field
 
-from rolevend_client import messages
+from rolevend_client import asking, messages
 from rolevend_client.client import Rolevend
-from rolevend_client.langchain.run import run_of
-from rolevend_client.run import Bounds, ForTheModel
+from rolevend_client.langchain.run import access_of
+from rolevend_client.run import Bounds, ForTheModel, Run
 
 
 class RolevendToolkit(BaseToolkit):
@@ -38,7 +38,7 @@ class RolevendToolkit(BaseToolkit):
         def query_sql(statement: Annotated[str, "One statement, in the SQL of its platform."], config: RunnableConfig) -> str:
             """Run one SQL statement under the role of this run, and get its rows as CSV. The role only reads, and sees only what it may."""
             with _told():
-                return run_of(config).query(statement, bounds)
+                return access_of(config).told(lambda run: run.query(statement, bounds))
 
         def query_one(
             statement: Annotated[str, "One statement, in the SQL of its platform."],
@@ -48,17 +48,39 @@ class RolevendToolkit(BaseToolkit):
             """Run one SQL statement under the role of this run on one of its platforms, and get its rows as CSV. The role only reads, and
             sees only what it may."""
             with _told():
-                return run_of(config).query(statement, bounds, platform)
+                return access_of(config).told(lambda run: run.query(statement, bounds, platform))
 
         def list_tables(config: RunnableConfig) -> str:
             """List the tables that the role of this run reads, with their columns. There are no others for it."""
             with _told():
-                return messages.tables(run_of(config).role)
+                return access_of(config).told(lambda run: messages.tables(run.role))
 
         def explain_access(config: RunnableConfig) -> str:
             """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
-            run = run_of(config)
-            return messages.denied(run.denial) if run.denial else messages.explained(run.role)
+            with _told():
+                return access_of(config).told(_explained)
+
+        def request_access(
+            offer: Annotated[str, Field(description=asking.OFFER)],
+            config: RunnableConfig,
+            tables: Annotated[list[str] | None, Field(description=asking.TABLES)] = None,
+            columns: Annotated[list[str] | None, Field(description=asking.COLUMNS)] = None,
+            minutes: Annotated[int | None, Field(ge=1, le=1440, description=asking.MINUTES)] = None,
+            why: Annotated[str | None, Field(description=asking.REASON)] = None,
+        ) -> str:
+            """Request an offer, which shows more than the role of this run, for a short time. Ask the person before you call this. A rule
+            or people decide; do not ask again after a no."""
+            with _told():
+                return access_of(config).request(offer, tables, columns, minutes, why)
+
+        def access_status(
+            request: Annotated[str, Field(description=asking.REQUEST)],
+            config: RunnableConfig,
+            wait_seconds: Annotated[int, Field(ge=0, le=60, description=asking.WAIT)] = 30,
+        ) -> str:
+            """Say if a request of this run is decided, after waiting for the decision. The end of the wait is no error."""
+            with _told():
+                return access_of(config).status(request, wait_seconds)
 
         several = not isinstance(self.platform, str) and len(self.platform) > 1
         # A ToolException is for the model: it becomes a tool message with the status "error". Other errors are for the program.
@@ -68,8 +90,14 @@ class RolevendToolkit(BaseToolkit):
                 ("query_sql", query_one if several else query_sql),
                 ("list_tables", list_tables),
                 ("explain_access", explain_access),
+                ("request_access", request_access),
+                ("access_status", access_status),
             )
         ]
+
+
+def _explained(run: Run) -> str:
+    return messages.denied(run.denial) if run.denial else messages.explained(run.role)
 
 
 @contextmanager

@@ -21,17 +21,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rolevend_client import __version__
+from rolevend_client.asking import Asking
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
 from rolevend_client.mcp.issuer import Issuer, Person, claimed
 from rolevend_client.mcp.own_token import OwnToken
-from rolevend_client.mcp.sessions import Conversations, Key, Vend
+from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
 from rolevend_client.settings import Settings
-from rolevend_client.values import UserToken
+from rolevend_client.values import AccessRequest, UserToken
 
 _NAME = "rolevend"
 _SESSION = "mcp-session-id"
@@ -45,7 +47,7 @@ async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) ->
     """Serve until the client closes stdin or a signal arrives."""
     issuer = Issuer(settings.issuer) if settings.issuer else None
     async with _client(api, issuer) as client:
-        conversations = Conversations(_vending(client, wanted), idle_seconds=None)
+        conversations = Conversations(ClientAccess(client, wanted), idle_seconds=None)
         server = _server(conversations)
         add_tools(server, conversations, _Local(settings, issuer), wanted)
         loop = asyncio.get_running_loop()
@@ -60,7 +62,7 @@ async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> N
     issuer = Issuer(settings.issuer)
     await issuer.ask()
     async with _client(api, issuer) as client:
-        conversations = Conversations(_vending(client, wanted), idle_seconds=settings.idle_seconds)
+        conversations = Conversations(ClientAccess(client, wanted), idle_seconds=settings.idle_seconds)
         config = uvicorn.Config(
             _app(settings, wanted, issuer, conversations),
             ssl_certfile=settings.certificate,
@@ -116,11 +118,22 @@ async def _client(api: Settings, issuer: Issuer | None) -> AsyncIterator[AsyncRo
         yield await stack.enter_async_context(AsyncRolevend(api.url, token=token, ca_file=api.ca_file))
 
 
-def _vending(client: AsyncRolevend, wanted: Wanted) -> Vend:
-    def vend(token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
-        return client.vend(token, platform=wanted.platforms, purpose=wanted.purpose, allow_partial=wanted.allow_partial)
+class ClientAccess:
+    """The calls of the API for this server's conversations."""
 
-    return vend
+    def __init__(self, client: AsyncRolevend, wanted: Wanted) -> None:
+        self._client = client
+        self._wanted = wanted
+
+    def vend(self, token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
+        wanted = self._wanted
+        return self._client.vend(token, platform=wanted.platforms, purpose=wanted.purpose, allow_partial=wanted.allow_partial)
+
+    def vend_approved(self, token: UserToken, asked: Asking, request: AccessRequest) -> AbstractAsyncContextManager[AsyncRole]:
+        return self._client.vend(token, **asked.vend(request))
+
+    async def request(self, token: UserToken, asked: Asking) -> AsyncAccessRequested:
+        return await self._client.request_access(token, **asked.request())
 
 
 def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:

@@ -7,23 +7,38 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
-from rolevend_client import messages
+from rolevend_client import access_messages, messages
+from rolevend_client.asking import Asking, unknown_request
+from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
-from rolevend_client.errors import Denied
+from rolevend_client.errors import Denied, Rejected, Unavailable
 from rolevend_client.mcp.issuer import Person
 from rolevend_client.run import ForTheModel, Run
-from rolevend_client.values import UserToken
+from rolevend_client.values import AccessRequest, Offer, UserToken
 
 Proof = Callable[[], Awaitable[UserToken]]
 """Returns a token of the person for one vend."""
-Vend = Callable[[UserToken], AbstractAsyncContextManager[AsyncRole]]
+
+
+class Access(Protocol):
+    """The calls of the API, for the agent."""
+
+    def vend(self, token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
+        """Vend the standing role."""
+
+    def vend_approved(self, token: UserToken, asked: Asking, request: AccessRequest) -> AbstractAsyncContextManager[AsyncRole]:
+        """Vend the role of an approval."""
+
+    async def request(self, token: UserToken, asked: Asking) -> AsyncAccessRequested: ...
+
+
 _log = logging.getLogger("rolevend_client")
 
 
@@ -40,6 +55,16 @@ class _Conversation:
     """Held while its role is vended or released."""
     stack: AsyncExitStack | None = None
     run: Run | None = None
+    offers: tuple[Offer, ...] = ()
+    """The offers that the model was shown last."""
+    asked: dict[str, tuple[Asking, AsyncAccessRequested]] = field(default_factory=dict)
+    granted: str | None = None
+    """The request whose approval the next call uses."""
+    in_use: str | None = None
+    approved_stack: AsyncExitStack | None = None
+    approved: Run | None = None
+    """The run with the role of the approval `in_use`. The standing role stays beside it."""
+    note: str = ""
     calls: int = 0
     used_at: float = 0.0
     over: bool = False
@@ -50,14 +75,14 @@ class Conversations:
 
     def __init__(
         self,
-        vend: Vend,
+        access: Access,
         *,
         idle_seconds: float | None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`idle_seconds`: an unused role is released after this time; None: when its session ends."""
-        self._vend = vend
+        self._access = access
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._now = now
@@ -69,13 +94,36 @@ class Conversations:
     async def run(self, key: Key, proof: Proof) -> AsyncIterator[Run]:
         """Yield the run of this conversation; it holds the denial if nothing is granted. The role is in use until the block ends."""
         conversation = self._all.setdefault(key, _Conversation())
-        conversation.calls += 1
-        try:
-            yield await self._run(conversation, proof)
-        finally:
-            conversation.calls -= 1
-            conversation.used_at = self._clock()
-            self._forget_if_unused(key, conversation)
+        with self._in_call(key, conversation):
+            run = await self._run(conversation, proof)
+            if conversation.note:
+                run.note, conversation.note = conversation.note, ""
+            yield run
+
+    async def request(self, key: Key, proof: Proof, asking: Callable[[Sequence[Offer]], Asking]) -> str:
+        """Request an offer for this conversation, and return its state for the model. `asking` gets the offers that the model knows."""
+        conversation = self._all.setdefault(key, _Conversation())
+        with self._in_call(key, conversation):
+            asked = asking(conversation.offers)
+            try:
+                request = await self._access.request(await proof(), asked)
+            except (Rejected, Unavailable) as error:
+                raise ForTheModel(access_messages.not_requested(error)) from None
+            conversation.asked[request.id] = asked, request
+            return _stated(conversation, request)
+
+    async def status(self, key: Key, request_id: str, wait_seconds: int) -> str:
+        """Wait for the decision on a request of this conversation, and return its state for the model."""
+        conversation = self._all.get(key)
+        if conversation is None or request_id not in conversation.asked:
+            raise unknown_request()
+        with self._in_call(key, conversation):
+            request = conversation.asked[request_id][1]
+            try:
+                await (request.wait(wait_seconds) if request.is_pending else request.refresh())
+            except (Rejected, Unavailable) as error:
+                raise ForTheModel(access_messages.not_requested(error)) from None
+            return _stated(conversation, request)
 
     async def release(self, key: Key) -> bool:
         """Return True if there was a role. The next call vends another one."""
@@ -108,16 +156,43 @@ class Conversations:
         async with conversation.lock:
             if conversation.over or self._over:
                 raise ForTheModel(messages.OVER)
+            if conversation.approved is not None and conversation.approved.has_ended(self._now()):
+                if not conversation.approved.is_lost:  # else the model was informed
+                    conversation.note = access_messages.FELL_BACK
+                await _end_approved(conversation)
+            if conversation.granted is not None:
+                await self._use(conversation, conversation.granted, proof)
+            if conversation.approved is not None:
+                return conversation.approved
             if conversation.run is not None and _has_ended(conversation.run, self._now()):
-                await _end(conversation)
+                await _end_standing(conversation)
             try:
-                return conversation.run or await self._begin(conversation, await proof())
+                run = conversation.run or await self._begin(conversation, await proof())
             except Denied as denial:
-                return Run(denial)
+                run = Run(denial)
+            conversation.offers = run.offers
+            return run
+
+    async def _use(self, conversation: _Conversation, request_id: str, proof: Proof) -> None:
+        """Vend the role of an approval. If the API refuses it, the standing role stays, with a note."""
+        asked, request = conversation.asked[request_id]
+        async with AsyncExitStack() as stack:
+            try:
+                role = await stack.enter_async_context(self._access.vend_approved(await proof(), asked, request.found))
+            except Rejected as error:
+                conversation.granted, conversation.note = None, access_messages.unusable(error)
+                return
+            except Unavailable as error:
+                raise ForTheModel(access_messages.not_yet(error)) from None
+            run = Run(role, is_approved=True)
+            stack.callback(run.end)
+            await _end_approved(conversation)
+            conversation.approved_stack, conversation.approved = stack.pop_all(), run
+            conversation.in_use, conversation.granted = request_id, None
 
     async def _begin(self, conversation: _Conversation, token: UserToken) -> Run:
         async with AsyncExitStack() as stack:
-            run = Run(await stack.enter_async_context(self._vend(token)))
+            run = Run(await stack.enter_async_context(self._access.vend(token)))
             stack.callback(run.end)
             conversation.stack, conversation.run = stack.pop_all(), run
         return run
@@ -133,8 +208,19 @@ class Conversations:
         async with conversation.lock:
             return await _end(conversation)
 
+    @contextlib.contextmanager
+    def _in_call(self, key: Key, conversation: _Conversation) -> Iterator[None]:
+        conversation.calls += 1
+        try:
+            yield
+        finally:
+            conversation.calls -= 1
+            conversation.used_at = self._clock()
+            self._forget_if_unused(key, conversation)
+
     def _forget_if_unused(self, key: Key, conversation: _Conversation) -> None:
-        if conversation.run is None and not conversation.calls and not conversation.lock.locked() and self._all.get(key) is conversation:
+        is_unused = not (conversation.run or conversation.approved or conversation.offers or conversation.asked)
+        if is_unused and not conversation.calls and not conversation.lock.locked() and self._all.get(key) is conversation:
             del self._all[key]
 
     async def _sweep(self, idle_seconds: float) -> None:
@@ -146,8 +232,30 @@ class Conversations:
                     self._forget_if_unused(key, each)
 
 
+def _stated(conversation: _Conversation, request: AsyncAccessRequested) -> str:
+    if request.is_approved and request.id in conversation.asked and request.id != conversation.in_use:
+        conversation.granted = request.id
+    return access_messages.stated(request.found)
+
+
 async def _end(conversation: _Conversation) -> bool:
+    """Release its roles, and forget its requests. Return True if there was a role."""
+    conversation.offers, conversation.asked, conversation.granted, conversation.note = (), {}, None, ""
+    had_approved = await _end_approved(conversation)
+    return await _end_standing(conversation) or had_approved
+
+
+async def _end_approved(conversation: _Conversation) -> bool:
+    stack, conversation.approved_stack, conversation.approved, conversation.in_use = conversation.approved_stack, None, None, None
+    return await _released(stack)
+
+
+async def _end_standing(conversation: _Conversation) -> bool:
     stack, conversation.stack, conversation.run = conversation.stack, None, None
+    return await _released(stack)
+
+
+async def _released(stack: AsyncExitStack | None) -> bool:
     if stack is None:
         return False
     try:

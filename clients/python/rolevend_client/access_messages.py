@@ -1,0 +1,92 @@
+"""Texts for the model about offers and requests for them: what is missing, who decides, for how long, and what not to do."""
+
+from collections.abc import Sequence
+
+from rolevend_client.errors import Denied, RolevendError, Unavailable
+from rolevend_client.values import AccessRequest, Offer
+
+FELL_BACK = "The approved role has ended. The standing role is used again: values that only the offer showed are not there any more."
+ENDED = "The approved role has ended. Run the statement again to use the standing role: values that only the offer showed are not there."
+UNKNOWN = (
+    "This conversation made no such request. Call request_access with the same arguments: a request that is still open is found again, and "
+    "not made twice."
+)
+ASK_FIRST = (
+    "Ask the person first if you may request it, and for which reason; then call request_access. Do not try other tables for the same "
+    "values, and do not ask again after a no."
+)
+_NOT_AGAIN = "Tell the person. Do not ask again, and do not try other tables for the same values."
+_MOST_OFFERS = 5
+
+
+def offered(offers: Sequence[Offer]) -> str:
+    """Return the offers in plain words, and how to request one."""
+    named = "; ".join(map(_offer, offers[:_MOST_OFFERS]))
+    more = len(offers) - _MOST_OFFERS
+    others = f"; and {more} other{'s' if more > 1 else ''}" if more > 0 else ""
+    return f"{named}{others}. {ASK_FIRST}"
+
+
+def denied(denial: Denied) -> str:
+    """Return the text for a role that was not vended, where offers can be requested."""
+    tables = ", ".join(f"{each.schema}.{each.table}" for each in denial.missing.tables)
+    missing = f" Not granted: {tables}." if tables else ""
+    return _line(
+        f"Access was denied ({denial.code}): {_bare(denial.detail)}.{missing} It can be requested: {offered(denial.missing.offers)}"
+    )
+
+
+def stated(request: AccessRequest) -> str:
+    """Return the state of a request, and what to do next."""
+    if request.state == "Pending":
+        return _line(
+            f"Request {request.id} for offer {request.offer} waits for the decision of people. Tell the person, then call access_status "
+            f"with request {request.id}; a wait that ends without a decision is no error. Do not ask again meanwhile, and do not try other "
+            "tables for the same values."
+        )
+    if request.state in {"Approved", "Used"} and request.approval is not None:
+        by = ", ".join(request.approval.approved_by) or "a rule"
+        return _line(
+            f"Request {request.id} is approved by {by}, for {duration(request.approval.expiration_seconds)}. The next query uses a new "
+            f"role, which reads the tables of offer {request.offer} alone: call list_tables. When it ends, the standing role is used again."
+        )
+    reason = f" ({request.reason})" if request.reason else ""
+    return _line(
+        f"Request {request.id} for offer {request.offer} is {request.state.lower()}{reason}: {_bare(request.message)}. {_NOT_AGAIN}"
+    )
+
+
+def not_requested(error: RolevendError) -> str:
+    """Return the text for a request that was refused at once, or could not be sent."""
+    code = f" ({error.code})" if error.code else ""
+    step = "Call again later." if isinstance(error, Unavailable) else _NOT_AGAIN
+    return _line(f"The request failed{code}: {_bare(error.detail)}. {step}")
+
+
+def unusable(error: RolevendError) -> str:
+    """Return the text for an approval that gives no role."""
+    return _line(f"The approval could not be used ({error.code}): {_bare(error.detail)}. The role is the same as before. {_NOT_AGAIN}")
+
+
+def not_yet(error: RolevendError) -> str:
+    """Return the text for a role with an approval that cannot be vended now."""
+    code = f" ({error.code})" if error.code else ""
+    return _line(f"The approved role is not there yet{code}: {_bare(error.detail)}. Call again later; the approval is kept.")
+
+
+def duration(seconds: int) -> str:
+    number, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _offer(offer: Offer) -> str:
+    who = "a rule decides at once" if offer.how == "Automatic" else "people decide"
+    return f"offer {offer.name} ({_bare(offer.display)}) shows {offer.shows}; {who}, for at most {duration(offer.up_to_seconds)}"
+
+
+def _bare(text: str) -> str:
+    return text.strip().rstrip(".")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
