@@ -16,6 +16,7 @@ from tests.support.effects import call_effects_of, effects_of
 from tests.support.governed import SCHEMA, Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
+from tests.support.requesting import ApiRequester, Requester
 from tests.support.site import AGENTS, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.tiers import with_the_rest_long
@@ -85,6 +86,15 @@ class Life:
         for each in (provider, agent, policy):
             world.site.told(each, "Ready", "True")
         self.question = self.asked_by(world.victim).question(platforms=[PLATFORM])
+        if step is CallEffect.APPROVAL_USED:
+            self.question["approval"] = {"id": self.approved()}
+
+    def approved(self) -> str:
+        """The id of a request that a rule approved, for another token."""
+        requester = ApiRequester(self.asked_by(self.world.doors.first))
+        requester.offers = Requester(self.proven.tenant, PLATFORM)
+        requester.offers.offering({"automatic": [{"name": "any", "limits": {"liveAtOnce": 9}}]})
+        return str(eventually(lambda: requester.asked("Approved", platform=PLATFORM))["id"])
 
     def asked_by(self, api: ApiProcess) -> Caller:
         return Caller(self.proven, api)
@@ -171,6 +181,11 @@ def test_every_request_of_a_call_has_a_name_and_every_named_effect_comes(world: 
 
     def of_the_call(asked: Asked) -> list[CallEffect | None]:
         return [effect for effect in call_effects_of(asked) if effect is not None]
+
+    approved = Life(world, CallEffect.APPROVAL_USED)
+    eventually(approved.is_known)
+    eventually(lambda: approved.call(world.victim).status_code == 201)
+    approved.release_all()
 
     came = {effect for asked in [*world.api.seen, *world.wire.seen] for effect in of_the_call(asked)}
     assert came == set(CallEffect)

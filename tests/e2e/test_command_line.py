@@ -44,7 +44,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
     ("words", "offered"),
     [
         ("rolevend ", {"audit", "crds", "operator", "platform", "policy", "receipt", "trace", "who"}),
-        ("rolevend requests --state P", {"Pending"}),
+        ("rolevend requests --state P", {"pending"}),
         ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
     ],
 )
