@@ -195,7 +195,9 @@ class VendedRoleRepository:
         )
         if first.approval is not None:
             await self.approvals.refresh(first.approval.name)  # another replica may have seen more of it
-            first = self.approvals.resolve(first)
+            there = self._index.get(first.name)  # an earlier call with the key may have recorded the use, for the uid of the object
+            made = first if there is None else replace(first, uid=Uid(there["metadata"]["uid"]))
+            first = replace(first, approval=self.approvals.resolve(made).approval)
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
     def has(self, name: ObjectName) -> bool:
