@@ -221,6 +221,11 @@ def test_killed_at_each_effect_there_is_one_role_or_none(world: World, moment: M
         ended_by_the_operator(life, step, moment)
 
 
+def refusals(step: Step) -> set[str]:
+    """The codes of a call under another key: its token was used, and before that the approval, which is decided about first."""
+    return {"TokenReplayed"} | ({"UsesGone", "NotApproved"} if step is CallEffect.APPROVAL_USED else set())
+
+
 def made_again(life: Life, step: Step, answer: httpx.Response) -> None:
     """The same call at another replica, which gave this answer: the same object, and one role with a credential that works."""
     if step in REPLAYED:
@@ -232,7 +237,8 @@ def made_again(life: Life, step: Step, answer: httpx.Response) -> None:
     assert life.roles() == {answer.json()["roleName"]}
     assert [each["metadata"]["name"] for each in life.objects()] == [answer.json()["id"]]
     another = life.call(life.world.doors.first, "another")
-    assert (another.status_code, another.json()["code"]) == (403, "TokenReplayed")
+    assert another.status_code == 403
+    assert another.json()["code"] in refusals(step)
     eventually(lambda: len(life.objects()) == 1)
     life.release_all()
     return None
@@ -253,7 +259,8 @@ def ended_by_the_operator(life: Life, step: Step, moment: Moment) -> None:
     if step in NOT_TAKEN or (step is CallEffect.TOKEN_TAKEN and moment is Moment.BEFORE):
         assert after.status_code == 201, (step, after.text)
     else:
-        assert (after.status_code, after.json()["code"]) == (403, "TokenReplayed"), (step, after.text)
+        assert after.status_code == 403, (step, after.text)
+        assert after.json()["code"] in refusals(step)
     life.release_all()
 
 
