@@ -65,6 +65,9 @@ class World:
         self.wire.take_traps_away()
         self.api.take_traps_away()
 
+    def profiles(self) -> set[str]:
+        return {str(name) for (name,) in self.database.ask("SELECT profile FROM rolevend.profile")}
+
     def sessions(self) -> int:
         """Of roles that are gone."""
         text = (
@@ -100,7 +103,9 @@ class Life:
         requester = Requester(self.tenant, PLATFORM).offering(
             rowFilter=f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
         )
+        before = self.world.profiles()
         self.wanted = {"approvalRef": {"name": requester.approved().name}}
+        eventually(lambda: self.world.profiles() - before)  # or its build would be held instead of another one
 
     def permit(self) -> None:
         own = f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
