@@ -21,7 +21,7 @@ from rolevend.api.responses import as_json
 from rolevend.approvals.use import approved_by
 from rolevend.decision.admission import Agent
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import recorded
+from rolevend.kinds.access_request_facts import recorded, state_of
 from rolevend.kinds.text import SUBDOMAIN_PATTERN, timestamp_text
 
 REQUESTS: Final = "/access/v1/requests"
@@ -128,5 +128,5 @@ def wait_seconds(prefer: str | None) -> int:
 
 
 def _is_usable(request: AccessRequest) -> bool:
-    state = recorded(request).state
+    state = state_of(request)
     return state is not None and state.is_live

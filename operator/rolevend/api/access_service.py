@@ -27,7 +27,7 @@ from rolevend.decision.outcome import Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, REQUEST_ID, AccessRequest
-from rolevend.kinds.access_request_facts import recorded, requested_access
+from rolevend.kinds.access_request_facts import requested_access, state_of
 from rolevend.kinds.status import Body, body
 from rolevend.kube.client import NotFound, ResourceConflict
 from rolevend.model import ObjectName, PlatformName, Task, Uid
@@ -242,21 +242,21 @@ def challenge(needed: NeededProof | None) -> str:
 
 def is_decided(request: AccessRequest) -> bool:
     """True if the request is not Pending any more."""
-    return recorded(request).state not in (None, RequestState.PENDING)
+    return state_of(request) not in (None, RequestState.PENDING)
 
 
 def is_judged(request: AccessRequest) -> bool:
     """True if the request is decided, or people decide."""
-    return is_decided(request) or recorded(request).reason is RequestReason.PEOPLE_DECIDE
+    return is_decided(request) or request.status.reason == RequestReason.PEOPLE_DECIDE.value
 
 
 def _is_final(request: AccessRequest) -> bool:
-    state = recorded(request).state
+    state = state_of(request)
     return state is not None and state.is_final
 
 
 def _is_open(request: AccessRequest) -> bool:
-    state = recorded(request).state
+    state = state_of(request)
     return (state is None or state.is_open) and request.metadata.deletion_timestamp is None
 
 

@@ -26,7 +26,7 @@ from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access
+from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access, state_of
 from rolevend.kinds.status import Body, body
 from rolevend.kinds.values import object_name
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -206,8 +206,8 @@ def _waits_for_token(request: Request) -> bool:
 
 
 def _is_final(resource: AccessRequest) -> bool:
-    state = resource.status.state  # of every request, again and again
-    return state is not None and RequestState(state).is_final
+    state = state_of(resource)
+    return state is not None and state.is_final
 
 
 def _stated(resource: AccessRequest, request: Request) -> StatedAccess:

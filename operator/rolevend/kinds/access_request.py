@@ -22,7 +22,7 @@ from rolevend.kinds.text import (
     Timestamp,
     UidText,
 )
-from rolevend.kinds.vended_role import AgentRef, ProvenUser, TableName, Task
+from rolevend.kinds.vended_role import TOKEN_IN_SECRET, AgentRef, ProvenUser, TableName, Task
 
 MOST_USES = 64
 MOST_APPROVERS = 8
@@ -55,12 +55,7 @@ class AccessRequestSpec(Part):
     """The request. Immutable as a whole: create another object for another request."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="self.delivery == 'Secret' || !has(self.userTokenSecretRef)",
-            message="userTokenSecretRef is for delivery Secret only: the API receives the token itself",
-            holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
-            field="userTokenSecretRef",
-        ),
+        TOKEN_IN_SECRET,
         Rule(
             cel="self.delivery == 'Response' || !has(self.proven)",
             message="proven is for delivery Response only: the API sets it after it checked the user's token",

@@ -80,11 +80,17 @@ def _proof(resource: spelled.AccessRequest) -> Proof | None:
     return None if proven is None else proof_of(proven, _created_at(resource) + _OF_PROOF)
 
 
+def state_of(resource: spelled.AccessRequest) -> RequestState | None:
+    """Return the recorded state; None: not judged yet. Cheap: the rest of the status is not converted."""
+    state = resource.status.state
+    return None if state is None else RequestState(state)
+
+
 def recorded(resource: spelled.AccessRequest) -> Recorded:
     """Return the part of the request's life that its status records."""
     status = resource.status
     return Recorded(
-        state=None if status.state is None else RequestState(status.state),
+        state=state_of(resource),
         reason=_reason(status.reason),
         message=status.message or "",
         since=status.state_since,

@@ -64,16 +64,19 @@ class Task(Part):
     """Digest of the agent's instruction. The text stays with the agent, which can later prove it."""
 
 
+TOKEN_IN_SECRET: Final = Rule(
+    cel="self.delivery == 'Secret' || !has(self.userTokenSecretRef)",
+    message="userTokenSecretRef is for delivery Secret only: the API receives the token itself",
+    holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
+    field="userTokenSecretRef",
+)
+
+
 class VendedRoleSpec(Part):
     """The request. Immutable as a whole: create another object for another request."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="self.delivery == 'Secret' || !has(self.userTokenSecretRef)",
-            message="userTokenSecretRef is for delivery Secret only: the API receives the token itself",
-            holds=lambda spec: spec.delivery == "Secret" or spec.user_token_secret_ref is None,
-            field="userTokenSecretRef",
-        ),
+        TOKEN_IN_SECRET,
         Rule(
             cel="!has(self.approvalRef) || (self.platformRefs.size() == 1 && !self.allowPartial)",
             message="approvalRef is for one platform: name only the platform of the AccessRequest in platformRefs, without allowPartial",
