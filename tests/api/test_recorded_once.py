@@ -17,7 +17,7 @@ import pytest
 from tests.support.calling import Caller, Doors
 from tests.support.governed import Governed
 from tests.support.proving import Proven
-from tests.support.recorded import Trail, at_once, is_empty, lease, living, reads
+from tests.support.recorded import Trail, at_once, is_empty, lease, living, reads, shown
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body
 from tests.support.tiers import with_the_rest_long
 from tests.support.waiting import eventually
@@ -371,11 +371,12 @@ def test_records_and_objects_count_together_at_both_doors(recorder: Caller, door
     answers = at_once([partial(each.vend) for _ in range(8) for each in both(recorder, doors)])
     assert sorted(each.status_code for each in answers) == [201] * 2 + [429] * 14
     eventually(lambda: len(living(recorder)) == 3)
+    roles = [answer.json() for answer in answers if answer.status_code == 201]
+    eventually(lambda: {each["id"] for each in roles} <= shown(recorder).keys())  # so the operator knows them
 
     other = proven.ask(proven.token())
     other.refused("TooManyRoles", granted="False")
-    role = next(answer.json() for answer in answers if answer.status_code == 201)
-    assert recorder.release(role).status_code == 204
+    assert recorder.release(roles[0]).status_code == 204
     other.ready()  # there is room
     assert len(living(recorder)) == 3
     for asked_for in (one, other):
