@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from bench.arguments import arguments
+
 OVER = "OVER"
 
 
@@ -80,11 +82,12 @@ def paced(line: Line, pace: float) -> Line:
 
 def quick() -> bool:
     """True if the command line asks for smaller numbers."""
-    return "--quick" in sys.argv[1:]
+    return bool(arguments().quick)
 
 
 def table(title: str, lines: Iterable[Line]) -> None:
     """Prints each line as soon as it is measured; ends the process with 1 where one is over its budget."""
+    arguments()  # --help measures nothing
     print(f"\n{title}", flush=True)
     within = True
     for line in lines:
