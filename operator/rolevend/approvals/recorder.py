@@ -105,6 +105,10 @@ class AccessRecorder:
             self._metrics.access_decision_seconds.labels(by).observe(seconds)
         self._begin(self._emit(change, state))
 
+    def failed(self) -> None:
+        """Count a judgement that an unexpected error ended."""
+        self._metrics.access_judgement_failures.inc()
+
     async def deleted(self, stated: StatedAccess, life: Recorded) -> None:
         """Write the end of an open request whose object was deleted. Raises nothing: the event is retried."""
         event = access_decided(stated, withdrawn_by_deletion(life), (), self._now())

@@ -7,9 +7,10 @@ snapshot changes, and every few seconds, because the rights of approvers change 
 
 import logging
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
@@ -41,6 +42,7 @@ _RETRY_SECONDS: Final = 1.0
 _MOST_AT_ONCE: Final = 20
 """Judgements before it is asked again what is urgent: each writes a status, and an agent can make any number of requests."""
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -106,23 +108,38 @@ class AccessRequestController:
         return found.status.approval is None, created or datetime.max.replace(tzinfo=UTC), name
 
     async def _judge(self, name: ObjectName, snapshot: Snapshot) -> None:
+        """Judge one request. Raises nothing: one that cannot be judged is tried again, and holds up no other."""
         resource = self._store.get(name)
-        counted: tuple[CountedVote, ...] | None = None
-        try:
-            await self._record_deletion(name, resource)
-            if resource is not None:
-                counted = self._on_ended(resource) if _is_final(resource) else await self._judge_open(resource, snapshot)
-        except (ResourceConflict, NotFound):  # it changed meanwhile: the watch reports it
-            self._look_again(name, _RETRY_SECONDS)
-        except RolevendError as error:
-            _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
-            self._look_again(name, _RETRY_SECONDS)
+        counted = await self._attempt(name, self._judge_object(name, resource, snapshot))
         # Ended by a write that this process does not know of: its answer was lost, or it is of another process.
         ended_elsewhere = resource is not None and _is_final(resource) and self._open.pop(name, None) is not None
         if resource is None or ended_elsewhere or self._store.get(name) is not resource:
             self._reevaluator.on_approval(name)
         if resource is not None and counted is not None:
-            await self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
+            report = self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
+            await self._attempt(name, report)
+
+    async def _attempt(self, name: ObjectName, action: Awaitable[_T]) -> _T | None:
+        """Return the result, or None after an error. Then the request is judged again."""
+        try:
+            return await action
+        except (ResourceConflict, NotFound):  # it changed meanwhile: the watch reports it
+            self._look_again(name, _RETRY_SECONDS)
+        except RolevendError as error:
+            _log.warning("cannot judge an AccessRequest: %s", error, extra={"object": str(name)})
+            self._look_again(name, _RETRY_SECONDS)
+        except Exception:
+            _log.exception("cannot judge an AccessRequest", extra={"object": str(name)})
+            self._recorder.failed()
+            self._look_again(name, _FULL_PASS_SECONDS)
+        return None
+
+    async def _judge_object(self, name: ObjectName, resource: AccessRequest | None, snapshot: Snapshot) -> tuple[CountedVote, ...] | None:
+        """Judge the object, and return its votes; None: it does not exist."""
+        await self._record_deletion(name, resource)
+        if resource is None:
+            return None
+        return self._on_ended(resource) if _is_final(resource) else await self._judge_open(resource, snapshot)
 
     def _on_ended(self, resource: AccessRequest) -> tuple[CountedVote, ...]:
         found = (readable_vote(each) for each in self._votes.on(Uid(resource.uid)))

@@ -91,6 +91,11 @@ class Metrics:
         self.access_decisions = Counter(
             "rolevend_access_decisions", "Changes of the state of AccessRequests", ["state", "reason"], registry=self.registry
         )
+        self.access_judgement_failures = Counter(
+            "rolevend_access_judgement_failures",
+            "Judgements of AccessRequests that an unexpected error ended; they are retried",
+            registry=self.registry,
+        )
         self.access_decision_seconds = Histogram(
             "rolevend_access_decision_seconds",
             "Seconds from the creation of an AccessRequest to its decision by a rule or by people",

@@ -97,13 +97,17 @@ class Builds:
 
 @asynccontextmanager
 async def judging(
-    cluster: Cluster, snapshot: Snapshot, users: object = None, store: AccessRequestStore | None = None
+    cluster: Cluster,
+    snapshot: Snapshot,
+    users: object = None,
+    store: AccessRequestStore | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[tuple[AccessRequestStore, Evaluations]]:
     kube, evaluations = cast(KubeClient, cluster), Evaluations()
     store, votes = store or AccessRequestStore(kube, lambda: NOW), Votes(kube, lambda: NOW, lambda _: None)
     store.informer.synced = votes.informer.synced = True
     store.informer.on_upsert(cluster.body)
-    recorder = AccessRecorder(cast(AuditRecorder, Trail()), Metrics(), kube, lambda: NOW)
+    recorder = AccessRecorder(cast(AuditRecorder, Trail()), metrics or Metrics(), kube, lambda: NOW)
     reader = CircumstancesReader(store, votes, RoleStore(), lambda: NOW)
     controller = AccessRequestController(
         recorder, reader, cast(UserAuthenticator, users), Newest(snapshot), cast(Reevaluator, evaluations), cast(ApprovedProfiles, Builds())
@@ -142,6 +146,27 @@ async def test_a_request_whose_token_is_not_there_waits_as_every_other():
     assert (status["state"], status["reason"]) == ("Pending", "OfferNotRead")
     assert "there is no Secret anna-token in namespace agents" in status["message"]
     assert "user" not in status  # it has the attributes in the token, as soon as that is read
+
+
+async def test_an_unexpected_error_about_one_request_holds_up_no_other():
+    class Broken:
+        """The authenticator, with an error that nobody expects."""
+
+        async def prove(self, *_: object, redeem: bool) -> Proof:
+            raise KeyError("a fault in rolevend")
+
+    cluster = Cluster(request(("spec.userTokenSecretRef", MISSING), status={}))
+    older = request(("spec.purpose", MISSING), status={})
+    older["metadata"] |= {"name": "older", "uid": "older", "creationTimestamp": "2026-11-24T11:00:00Z"}
+    store = AccessRequestStore(cast(KubeClient, cluster), lambda: NOW)
+    store.informer.on_upsert(older)
+    metrics = Metrics()
+
+    async with judging(cluster, granting(WAREHOUSE), Broken(), store, metrics):
+        status = cluster.body["status"]
+
+    assert status["state"] == "Denied"
+    assert metrics.registry.get_sample_value("rolevend_access_judgement_failures_total") == 1
 
 
 async def test_a_revocation_does_not_wait_for_a_flood_of_new_requests():
