@@ -45,7 +45,7 @@ class CircumstancesReader:
         return Circumstances(
             now=self.now(),
             terms=None if terms is None else _with_readable_rules(terms, person),
-            digest=effect.digest if isinstance(effect, OfferEffect) else None,
+            digest=snapshot.digest(request.user, effect) if isinstance(effect, OfferEffect) else None,
             unknown=effect.message if isinstance(effect, Pending) else None,
             user_is_active=request.token is not None or request.user in snapshot.people,
             attributes=person.attributes,

@@ -29,7 +29,7 @@ class ActiveApproval:
     granted: Activation
     """The same, with the narrowings of the approvers."""
     digest: str
-    """Of what `asked` showed the user when the AccessRequest was made; see `OfferEffect`."""
+    """Of what `asked` showed the user when the AccessRequest was made; see `effect_digest`."""
     ends_by: datetime
     """The latest end of the role."""
     approved_by: tuple[str, ...] = ()

@@ -1,10 +1,8 @@
 """The profiles of one platform: what users may read by policies, with an active offer, and by an offer alone. Pure."""
 
-import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Final
 
 from rolevend.catalog import Function, FunctionId, TableId, Tool
@@ -36,9 +34,11 @@ class ResolvedProfile:
 class OfferEffect:
     """The data that an offer shows a user now, without other grants."""
 
+    offer: ObjectName
     profile: Profile
-    digest: str
-    """Of the tables, columns, rows and masks, and of the attributes of the user that they read."""
+    """The tables, columns, rows and masks."""
+    attributes: Attributes
+    """Of the user: those that the profile reads."""
 
 
 class ProfileCache:
@@ -85,8 +85,7 @@ class ProfileCache:
         if isinstance(resolved, Denial):
             return resolved
         profile = resolved.profile
-        shown = [profile.name, attributes.only(attribute_keys(profile)).items]
-        return OfferEffect(profile, f"sha256:{sha256(json.dumps(shown).encode()).hexdigest()}")
+        return OfferEffect(activation.offer, profile, attributes.only(attribute_keys(profile)))
 
     def _offered(self, activation: Activation, *, with_agents: bool) -> "ProfileCache":
         """Return the cache of the profiles of the offer alone."""

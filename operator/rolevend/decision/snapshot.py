@@ -29,6 +29,7 @@ from rolevend.decision.admission import (
     tools_of,
 )
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
+from rolevend.decision.effect_digest import effect_digest
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
@@ -104,7 +105,8 @@ _MAX_ACCESSES = 1_000
 class Snapshot:
     cluster: ClusterId
     handle_key: bytes
-    """The key that derives user handles. It must never change: roles with other handles would be revoked."""
+    """The key that derives user handles, and the key of digests of effects. It must never change: roles with other handles would be
+    revoked, and approvals of effects with other digests superseded."""
     agents: Mapping[ObjectName, Agent] = field(default_factory=dict)
     people: Mapping[User, KnownUser] = field(default_factory=dict)
     platforms: Mapping[PlatformName, PlatformAdmission] = field(default_factory=dict)
@@ -158,6 +160,10 @@ class Snapshot:
             return ground
         effect = ground.shapes.effect(ground.person.attributes, activation, ground.asking)
         return effect if isinstance(effect, OfferEffect) else Denied(effect.reason, effect.message)
+
+    def digest(self, user: User, effect: OfferEffect) -> str:
+        """Return the digest of the effect for this user, which approvers repeat."""
+        return effect_digest(self.handle_key, user, effect)
 
     def blocked(self, request: Request, *, role_exists: bool = False) -> Pending | Denied | None:
         """Return the decision that does not depend on the user's grants, or None."""
@@ -236,7 +242,7 @@ class Snapshot:
         agent, here, person, shapes = ground.agent, ground.here, ground.person, ground.shapes
         if isinstance(request.approval, ActiveApproval):
             asked = shapes.effect(person.attributes, request.approval.asked, ground.asking)
-            if isinstance(asked, Denial) or asked.digest != request.approval.digest:
+            if isinstance(asked, Denial) or self.digest(request.user, asked) != request.approval.digest:
                 return _offer_changed(request.approval.asked.offer)
             shapes = shapes.activated(request.approval.granted)
         permitted = tools_of(agent, ground.terms, here).tools

@@ -133,7 +133,8 @@ def decide_approved(snapshot: Snapshot, who: Requester, asked: Activation, grant
     if isinstance(effect, Pending):
         return effect
     ends_by = _EPOCH + timedelta(seconds=who.seconds)
-    approval = ActiveApproval(ObjectName("", "any request"), _NOBODY, asked, granted, effect.digest, ends_by)
+    digest = snapshot.digest(who.request.user, effect)  # with no installation's key: it is compared here alone, and never shown
+    approval = ActiveApproval(ObjectName("", "any request"), _NOBODY, asked, granted, digest, ends_by)
     return snapshot.decide(replace(who.request, approval=approval), role_exists=True)
 
 

@@ -10,7 +10,7 @@ from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableAppr
 from rolevend.decision.outcome import Denied, Granted, Pending, Request, withdrawal_reason
 from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.snapshot import Snapshot
-from rolevend.model import Attributes, ObjectName, Uid
+from rolevend.model import Attributes, ObjectName, Uid, User
 from rolevend.policy.mask import Nullify
 from rolevend.policy.offer import Activation, Narrowing
 from rolevend.policy.predicate import parse
@@ -33,9 +33,13 @@ def effect(snapshot: Snapshot, asked: Activation = WHOLE) -> OfferEffect:
     return found
 
 
+def digest(snapshot: Snapshot, asked: Activation = WHOLE) -> str:
+    return snapshot.digest(REQUEST.user, effect(snapshot, asked))
+
+
 def approved(snapshot: Snapshot, asked: Activation = WHOLE, granted: Activation | None = None) -> Request:
     approval = ActiveApproval(
-        ObjectName("agents", "ar-1"), Uid("ar"), asked, granted or asked, effect(snapshot, asked).digest, NOW + timedelta(seconds=600)
+        ObjectName("agents", "ar-1"), Uid("ar"), asked, granted or asked, digest(snapshot, asked), NOW + timedelta(seconds=600)
     )
     return replace(REQUEST, approval=approval)
 
@@ -148,5 +152,28 @@ def test_two_approvals_of_one_person_are_told_apart():
 def test_the_digest_is_the_same_for_the_same_effect_and_another_for_another_narrowing():
     snapshot = offering(MINE, OFFER)
 
-    assert effect(snapshot).digest == effect(offering(OFFER)).digest
-    assert effect(snapshot).digest != effect(snapshot, Activation(OFFER.id, (Narrowing(columns=frozenset({"id"})),))).digest
+    assert digest(snapshot) == digest(offering(OFFER))
+    assert digest(snapshot) != digest(snapshot, Activation(OFFER.id, (Narrowing(columns=frozenset({"id"})),)))
+
+
+def test_a_reader_of_digests_cannot_try_out_which_attributes_the_user_has():
+    seen = digest(offering(OFFER))
+    countries = ["AT", "BE", "CH", "DE", "FR"]
+
+    def of_value(country: str, **changes: object) -> str:
+        """Return the digest for a user with this value, as it is computed by somebody who knows everything else."""
+        attributes = Attributes.of({"department": ["claims"], "countries": [country]}.items())
+        snapshot = offering(OFFER, **changes)
+        found = snapshot.shapes[WAREHOUSE].effect(attributes, WHOLE, snapshot.asking(REQUEST))
+        assert isinstance(found, OfferEffect), found
+        return snapshot.digest(ANNA, found)
+
+    assert [each for each in countries if of_value(each) == seen] == ["DE"]  # with the key
+    assert seen not in {of_value(each, handle_key=b"x" * 32) for each in countries}
+
+
+def test_equal_effects_of_two_users_have_different_digests():
+    snapshot = offering(OFFER)
+
+    assert snapshot.digest(User(ANNA.issuer, "boris"), effect(snapshot)) != digest(snapshot)
+    assert snapshot.digest(User("https://other.example.org", ANNA.subject), effect(snapshot)) != digest(snapshot)

@@ -43,7 +43,7 @@ class OneApproval:
 def effect_digest() -> str:
     effect = SHAPES.effect(PERSON.attributes, Activation(OFFER.id), a_snapshot().asking(REQUEST))
     assert isinstance(effect, OfferEffect)
-    return effect.digest
+    return a_snapshot().digest(PERSON.user, effect)
 
 
 DIGEST = effect_digest()
