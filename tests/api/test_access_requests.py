@@ -273,3 +273,16 @@ class TestStepUp:
         proven = requester.offers.found(request["id"]).body["spec"]["proven"]["token"]
         assert proven["acr"] == "mfa"
         assert "authTime" in proven
+
+    def test_the_role_needs_that_login_too_and_not_only_the_request(self, requester: ApiRequester):
+        requester.ready({"automatic": [RULE], "proof": {"maxAuthAgeSeconds": 900, "acr": ["mfa"]}})
+        now = requester.caller.proven.claims()["iat"]
+        request = requester.asked("Approved", userToken=requester.caller.proven.token(acr="mfa", auth_time=now - 60))
+
+        for weak in ({}, {"acr": "mfa", "auth_time": now - 1000}, {"acr": "pwd", "auth_time": now}):
+            refused = requester.vend(request, userToken=requester.caller.proven.token(**weak))
+            assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (401, "ProofNotMet", "userToken")
+            assert 'acr_values="mfa", max_age="900"' in refused.headers["WWW-Authenticate"]
+
+        strong = requester.caller.proven.token(acr="mfa", auth_time=now - 60)
+        assert requester.vended(request, userToken=strong)["roleName"]

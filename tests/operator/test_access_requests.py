@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from tests.support.proving import Proven
 from tests.support.requesting import ALICE, BOB, Requester
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
@@ -176,4 +177,18 @@ class TestWhatIsNotApproved:
         requester.vote(request, digest=f"sha256:{'0' * 64}")
 
         requester.role(request).refused("NotApproved", granted="False")
+class TestProofOfTheUser:
+    def test_the_role_needs_the_login_that_the_offer_asks_for_and_not_only_the_request(self, tenant: Tenant):
+        proven = Proven(tenant).ready_to_ask()
+        requester = Requester(tenant).offering({"automatic": [RULE], "proof": {"acr": ["mfa"]}})
+        strong, weak = proven.token(acr="mfa"), proven.token()
+        request = requester.ask(user=proven.user(), userTokenSecretRef=proven.secret(strong))
+        request.is_now("Approved")
+
+        proven.ask(weak, wanted={"approvalRef": {"name": request.name}}).refused("ProofNotMet", granted="False")
+
+        role = proven.ask(proven.token(acr="mfa"), wanted={"approvalRef": {"name": request.name}}).ready()
+        assert role.rows(SSN) == CLEAR
+
+
         assert request.status["state"] == "Pending"

@@ -1,7 +1,7 @@
 """The parts of a request that an offer asks for: purpose, justification, ticket, proof of the user."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rolevend.access_requests.request import LoginFacts, RequestedAccess, whole_second
 from rolevend.access_requests.terms import Justification, NeededProof, OfferTerms
@@ -21,19 +21,17 @@ def missing_ask(request: RequestedAccess, terms: OfferTerms) -> str | None:
     return None
 
 
-def unmet_proof(request: RequestedAccess, terms: OfferTerms) -> str | None:
-    """Return the reason why the login of the user does not suffice, or None. The user must log in again, see RFC 9470."""
-    return None if terms.proof is None else _unmet(request, terms.proof, request.login)
-
-
-def _unmet(request: RequestedAccess, needed: NeededProof, login: LoginFacts | None) -> str | None:
+def unmet_proof(needed: NeededProof | None, login: LoginFacts | None, at: datetime) -> str | None:
+    """Return the reason why the login of the user does not suffice at `at`, or None. The user must log in again, see RFC 9470."""
+    if needed is None:
+        return None
     if login is None:
         return "the offer asks for a token of the user"
     if needed.acr and login.acr not in needed.acr:
         return f"the offer asks for a login with acr {' or '.join(needed.acr)}"
     if needed.longest_age_seconds is None:
         return None
-    oldest = whole_second(request.created_at) - timedelta(seconds=needed.longest_age_seconds)
+    oldest = whole_second(at) - timedelta(seconds=needed.longest_age_seconds)
     if login.at is None or whole_second(login.at) < oldest:
         return f"the offer asks for a login within the last {needed.longest_age_seconds} seconds"
     return None

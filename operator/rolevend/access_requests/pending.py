@@ -81,7 +81,7 @@ class PendingRequest:
         now = self.now
         if missing := missing_ask(self.request, terms):
             return RequestReason.ASK_INCOMPLETE, missing
-        if unmet := unmet_proof(self.request, terms):
+        if unmet := unmet_proof(terms.proof, self.request.login, self.request.created_at):
             return RequestReason.PROOF_NOT_MET, unmet
         if end := cool_down_end(self.request, self._others, now.cool_down):
             return RequestReason.COOL_DOWN, f"the same was denied lately; ask again after {end:%Y-%m-%dT%H:%M:%SZ}, and not before"

@@ -4,8 +4,9 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rolevend.access_requests.request import Approval, Recorded, RequestedAccess, whole_second
-from rolevend.access_requests.terms import OfferTerms
+from rolevend.access_requests.asks import unmet_proof
+from rolevend.access_requests.request import Approval, LoginFacts, Recorded, RequestedAccess, whole_second
+from rolevend.access_requests.terms import NeededProof, OfferTerms
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User
 
 
@@ -22,6 +23,7 @@ class UseRefusal(enum.StrEnum):
     CLAIM_OVER = "ClaimOver"
     USES_GONE = "UsesGone"
     TIME_OVER = "TimeOver"
+    PROOF_NOT_MET = "ProofNotMet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class IntendedUse:
     at: datetime
     purpose: str | None = None
     task: Task | None = None
+    login: LoginFacts | None = None
+    """Of the user, by the token for this role; None: no token proves the user."""
+    is_login_read: bool = True
+    """False: the token for this role was not read yet. Then `login` is not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class MayUse:
 class MayNotUse:
     refusal: UseRefusal
     message: str
+    needed: NeededProof | None = None
+    """The login that would suffice."""
 
 
 def latest_end(approval: Approval, vended_at: datetime) -> datetime:
@@ -59,7 +67,8 @@ def latest_end(approval: Approval, vended_at: datetime) -> datetime:
 def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | None, use: IntendedUse) -> MayUse | MayNotUse:
     """Return whether the role may use the approval. A recorded role may again, for as long as its time runs.
 
-    The answer is an input of a fresh decision, which also compares the digest.
+    The answer is an input of a fresh decision, which also compares the digest. The login that the offer asks for is asked of the request
+    and of each use: minutes or days pass between the two.
     """
     if mismatch := _mismatch(request, use):
         return mismatch
@@ -79,6 +88,9 @@ def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | No
         return MayNotUse(UseRefusal.CLAIM_OVER, f"AccessRequest {request.name.name} was not used in time; ask again")
     if len(recorded.uses) >= terms.uses:
         return MayNotUse(UseRefusal.USES_GONE, f"AccessRequest {request.name.name} was used {len(recorded.uses)} times, its maximum")
+    unmet = unmet_proof(terms.proof, use.login, use.at) if use.is_login_read else None
+    if unmet is not None:
+        return MayNotUse(UseRefusal.PROOF_NOT_MET, unmet, terms.proof)
     return MayUse(latest_end(approval, use.at), is_recorded=False)
 
 

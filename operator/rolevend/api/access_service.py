@@ -14,12 +14,12 @@ from uuid import uuid4
 from rolevend.access_requests.coalescing import RequestPlace, object_name, place_of, same_ask
 from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
-from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.text import sanitized
 from rolevend.api.access_schemas import OfferRequest
-from rolevend.api.authenticator import USER_TOKEN, AuthenticatedUser, Authenticator, PresentedToken
+from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem
 from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.step_up import step_up_problem
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.catalog import TableId
 from rolevend.decision.admission import Agent
@@ -170,7 +170,7 @@ class AccessService:
         if code != RequestReason.PROOF_NOT_MET.value:
             return Problem(403, code, detail)
         terms = self._snapshots.snapshot.offers.get(ObjectName(offer.namespace, offer.name))
-        return Problem(401, code, detail, field=USER_TOKEN, headers={"WWW-Authenticate": challenge(terms.proof if terms else None)})
+        return step_up_problem(detail, terms.proof if terms else None)
 
     def all_of(self, agent: Agent) -> list[AccessRequest]:
         """Return the agent's requests, by their names."""
@@ -227,17 +227,6 @@ class AccessService:
                 return request
             request = now
         return request
-
-
-def challenge(needed: NeededProof | None) -> str:
-    """Return the challenge of RFC 9470 for a login that suffices."""
-    text = 'Bearer error="insufficient_user_authentication"'
-    if needed is not None and needed.acr:
-        values = " ".join(needed.acr).replace("\\", "\\\\").replace('"', '\\"')
-        text += f', acr_values="{values}"'
-    if needed is not None and needed.longest_age_seconds is not None:
-        text += f', max_age="{needed.longest_age_seconds}"'
-    return text if text.isascii() else 'Bearer error="insufficient_user_authentication"'
 
 
 def is_decided(request: AccessRequest) -> bool:

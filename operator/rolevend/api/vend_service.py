@@ -31,7 +31,9 @@ from rolevend.api.repository import (
     role_ended,
 )
 from rolevend.api.schemas import VendRequest
+from rolevend.api.step_up import step_up_problem
 from rolevend.decision.admission import Agent
+from rolevend.decision.approval import UnusableApproval
 from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError, TokenUsed, TooManyRoles
@@ -243,8 +245,7 @@ class VendService:
         except NotVendableEverywhere as error:
             raise error.cause from error
         except GrantWithdrawn as error:
-            code = public_reason(error.ended_by) if isinstance(error.__cause__, ApprovalRefused) else "PolicyChanged"
-            raise Problem(403, code, str(error)) from error
+            raise _withdrawn(error) from error
         with timed(VendStep.WRITE_READY):
             await store.ready(opened, result.status)
         return VendAnswer(result.created, {}, _skipped(role_decision, result.failed, OfferFinder(snapshot)))
@@ -256,6 +257,8 @@ class VendService:
         request, decision = role_decision.blocking_decision
         if isinstance(decision, Denied) and decision.reason != TOO_MANY:  # the same call may succeed when a role is gone
             await self._vender.deny(role, request, decision, snapshot, RoleRecord())
+        if isinstance(request.approval, UnusableApproval) and request.approval.needed is not None:
+            raise step_up_problem(request.approval.message, request.approval.needed)
         raise decision_problem(decision, OfferFinder(snapshot).missing(request, decision))
 
     def _connected(self, role_decision: RoleDecision, finder: OfferFinder) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
@@ -276,6 +279,15 @@ class VendService:
         except TimeoutError as error:
             cause = "the role was not created in time, because a dependency is slow; try again"
             raise Problem(503, "TooSlow", cause, retry_after=RETRY_SECONDS) from error
+
+
+def _withdrawn(error: GrantWithdrawn) -> Problem:
+    cause = error.__cause__
+    if not isinstance(cause, ApprovalRefused):
+        return Problem(403, "PolicyChanged", str(error))
+    if cause.needed is not None:
+        return step_up_problem(str(cause), cause.needed)
+    return Problem(403, public_reason(cause.code), str(error))
 
 
 def _skipped(role_decision: RoleDecision, failed: Mapping[PlatformName, RolevendError], finder: OfferFinder) -> tuple[SkippedPlatform, ...]:

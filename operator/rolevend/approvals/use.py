@@ -10,9 +10,10 @@ from rolevend.access_requests.use import IntendedUse, MayNotUse, MayUse, UseRefu
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.decision.approval import ActiveApproval, Approval, UnusableApproval
 from rolevend.decision.outcome import Request
+from rolevend.decision.proof import Proof, UserToken
 from rolevend.errors import Conflict
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import recorded, requested_access
+from rolevend.kinds.access_request_facts import login_facts, recorded, requested_access
 from rolevend.kinds.status import body
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -38,7 +39,9 @@ class Approvals:
         the same request."""
         if request.approval is None or not self._store.informer.synced:
             return request
-        approval, _ = self._usable(self._store.get(request.approval.name), request, request.approval, request.created_at)
+        is_login_read = not isinstance(request.token, UserToken) or isinstance(request.proof, Proof)
+        use = _intended(request, request.created_at, is_login_read=is_login_read)
+        approval, _ = self._usable(self._store.get(request.approval.name), use, request.approval)
         return replace(request, approval=approval)
 
     async def use(self, request: Request) -> None:
@@ -47,9 +50,9 @@ class Approvals:
             return
         found = self._store.get(named.name)
         for _ in range(_ATTEMPTS):
-            approval, may = self._usable(found, request, named, self._now())
+            approval, may = self._usable(found, _intended(request, self._now(), is_login_read=True), named)
             if isinstance(approval, UnusableApproval):
-                raise ApprovalRefused(approval.code, approval.message)
+                raise ApprovalRefused(approval.code, approval.message, approval.needed)
             if found is None or may is None or may.is_recorded:
                 return
             use = {"roleUid": request.uid, "roleName": request.name.name, "at": timestamp_text(self._now())}
@@ -62,16 +65,15 @@ class Approvals:
         raise Conflict(f"AccessRequest {named.name.name} changes all the time; try again")
 
     def _usable(
-        self, found: AccessRequest | None, request: Request, named: Approval, at: datetime
+        self, found: AccessRequest | None, use: IntendedUse, named: Approval
     ) -> tuple[ActiveApproval | UnusableApproval, MayUse | None]:
         if found is None:
             cause = f"there is no AccessRequest {named.name.name} of this agent for this user"
             return UnusableApproval(named.name, UseRefusal.NOT_APPROVED, cause), None
         asked, life = requested_access(found), recorded(found)
-        use = IntendedUse(request.uid, request.agent, request.user, request.platform, at, request.purpose, request.task)
         answer = may_use(asked, life, self._snapshots.snapshot.offers.get(asked.offer), use)
         if isinstance(answer, MayNotUse):
-            return UnusableApproval(named.name, answer.refusal, answer.message), None
+            return UnusableApproval(named.name, answer.refusal, answer.message, answer.needed), None
         assert life.approval is not None  # noqa: S101 - `may_use` says so
         assert life.offered is not None  # noqa: S101
         active = ActiveApproval(
@@ -84,6 +86,11 @@ class Approvals:
             approved_by=approved_by(life.approval),
         )
         return active, answer
+
+
+def _intended(request: Request, at: datetime, *, is_login_read: bool) -> IntendedUse:
+    login = login_facts(request.proof) if isinstance(request.proof, Proof) else None
+    return IntendedUse(request.uid, request.agent, request.user, request.platform, at, request.purpose, request.task, login, is_login_read)
 
 
 def approved_by(approval: RecordedApproval) -> tuple[str, ...]:

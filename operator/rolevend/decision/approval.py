@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.access_requests.terms import NeededProof
 from rolevend.model import ObjectName, Uid
 from rolevend.policy.offer import Activation
 
@@ -49,6 +50,8 @@ class UnusableApproval:
     """Of the AccessRequest."""
     code: str
     message: str
+    needed: NeededProof | None = None
+    """The login of the user that would suffice, if the code is `ProofNotMet`."""
 
 
 Approval = ApprovalRef | ActiveApproval | UnusableApproval

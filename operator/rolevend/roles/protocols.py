@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from rolevend.access_requests.terms import NeededProof
 from rolevend.decision.outcome import Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import RolevendError
@@ -15,9 +16,11 @@ from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, Dr
 class ApprovalRefused(RolevendError):
     """The approval may not be used for this role any more."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, needed: NeededProof | None = None) -> None:
+        """`needed` is the login of the user that would suffice, if the code is `ProofNotMet`."""
         super().__init__(message)
         self.code = code
+        self.needed = needed
 
 
 class ApprovalUses(Protocol):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolevend.access_requests.request import Approval, Recorded
+from rolevend.access_requests.request import Approval, LoginFacts, Recorded
 from rolevend.access_requests.states import RequestState
+from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.use import IntendedUse, MayNotUse, MayUse, UseRefusal, latest_end, may_use
 from rolevend.model import ObjectName, PlatformName, Task, Uid
 from tests.support.asking import AGENT, ANNA, BORIS, REQUEST, TERMS, WAITING, WAREHOUSE, after, by_people, terms, use
@@ -49,6 +50,26 @@ def test_no_other_role_may(changes: dict[str, Any], refusal: UseRefusal):
 
     assert isinstance(found, MayNotUse)
     assert found.refusal is refusal
+
+
+FRESH = terms(proof=NeededProof(900, ("mfa",)))
+OLD = LoginFacts(after(-1000), "mfa")
+
+
+@pytest.mark.parametrize(
+    "login", [None, LoginFacts(), LoginFacts(after(90)), LoginFacts(after(90), "pwd"), LoginFacts(acr="mfa"), OLD], ids=str
+)
+def test_each_use_needs_the_login_that_the_offer_asks_for(login: LoginFacts | None):
+    found = may_use(replace(REQUEST, login=LoginFacts(after(0), "mfa")), APPROVED, FRESH, replace(MINE, login=login))
+
+    assert isinstance(found, MayNotUse)
+    assert (found.refusal, found.needed) == (UseRefusal.PROOF_NOT_MET, FRESH.proof)
+
+
+def test_a_login_that_suffices_a_token_that_was_not_read_and_a_role_that_uses_it_already_may():
+    assert isinstance(may_use(REQUEST, APPROVED, FRESH, replace(MINE, login=LoginFacts(after(-800), "mfa"))), MayUse)
+    assert isinstance(may_use(REQUEST, APPROVED, FRESH, replace(MINE, is_login_read=False)), MayUse)
+    assert isinstance(may_use(REQUEST, replace(APPROVED, uses=(use(),)), FRESH, MINE), MayUse)
 
 
 def test_another_agent_and_another_user_learn_nothing():
