@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.proving import Proven
 from tests.support.requesting import ALICE, BOB, Requester
+from tests.support.site import DOMAIN
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -129,6 +130,24 @@ class TestTheEnd:
         role.gone()
         request.is_now("Revoked")
 
+    def test_a_program_that_loses_the_verb_for_programs_ends_the_role_though_it_may_still_approve(self, requester: Requester):
+        requester.ready()
+        robot, cluster = f"system:serviceaccount:{DOMAIN}:ticket-robot", requester.site.cluster
+        rule = {"apiGroups": ["rolevend.dev"], "resources": ["accesspolicies"], "verbs": ["approve-as-robot"]}
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "robots"}, "rules": [rule]}
+        cluster.kubectl("apply", "-f", "-", body=role)
+        for name in ("rolevend-approver", "robots"):
+            cluster.bind(robot, name, DOMAIN)
+        request = requester.ask()
+        request.is_now("Pending")
+        requester.vote(request, by=robot)
+        vended = requester.role(request).ready()
+
+        cluster.unbind(robot, "robots", DOMAIN)
+
+        vended.gone()
+        assert request.is_now("Revoked")["reason"] == "ApprovalWithdrawn"
+
     def test_a_changed_offer_ends_the_role_and_supersedes_the_request(self, requester: Requester):
         request = requester.ready().approved()
         role = requester.role(request).ready()
@@ -158,6 +177,20 @@ class TestRules:
         assert "limit of 1 a day" in requester.ask(columns=["ssn"]).is_now("Pending")["message"]
 
 
+class TestProofOfTheUser:
+    def test_the_role_needs_the_login_that_the_offer_asks_for_and_not_only_the_request(self, tenant: Tenant):
+        proven = Proven(tenant).ready_to_ask()
+        requester = Requester(tenant).offering({"automatic": [RULE], "proof": {"acr": ["mfa"]}})
+        strong, weak = proven.token(acr="mfa"), proven.token()
+        request = requester.ask(user=proven.user(), userTokenSecretRef=proven.secret(strong))
+        request.is_now("Approved")
+
+        proven.ask(weak, wanted={"approvalRef": {"name": request.name}}).refused("ProofNotMet", granted="False")
+
+        role = proven.ask(proven.token(acr="mfa"), wanted={"approvalRef": {"name": request.name}}).ready()
+        assert role.rows(SSN) == CLEAR
+
+
 class TestWhatIsNotApproved:
     def test_anothers_approval_is_of_no_use(self, requester: Requester):
         request = requester.ready().approved()
@@ -177,18 +210,4 @@ class TestWhatIsNotApproved:
         requester.vote(request, digest=f"sha256:{'0' * 64}")
 
         requester.role(request).refused("NotApproved", granted="False")
-class TestProofOfTheUser:
-    def test_the_role_needs_the_login_that_the_offer_asks_for_and_not_only_the_request(self, tenant: Tenant):
-        proven = Proven(tenant).ready_to_ask()
-        requester = Requester(tenant).offering({"automatic": [RULE], "proof": {"acr": ["mfa"]}})
-        strong, weak = proven.token(acr="mfa"), proven.token()
-        request = requester.ask(user=proven.user(), userTokenSecretRef=proven.secret(strong))
-        request.is_now("Approved")
-
-        proven.ask(weak, wanted={"approvalRef": {"name": request.name}}).refused("ProofNotMet", granted="False")
-
-        role = proven.ask(proven.token(acr="mfa"), wanted={"approvalRef": {"name": request.name}}).ready()
-        assert role.rows(SSN) == CLEAR
-
-
         assert request.status["state"] == "Pending"

@@ -97,7 +97,7 @@ class Requester:
             "digest": request.status["offer"]["digest"],
             **wanted,
         }
-        name = f"{request.name}-{by.split('@')[0]}"
+        name = f"{request.name}-{by.split('@')[0].rsplit(':')[-1]}"
         answer = self.site.cluster.create(self.tenant.described("AccessDecision", spec, name, DOMAIN), user=by)
         assert answer.ok, answer.message
         request.votes.append(answer.body)

@@ -9,6 +9,7 @@ from typing import Final
 from rolevend.access_requests.counted import CountedVote
 from rolevend.access_requests.votes import Vote
 from rolevend.errors import InvalidInput, RolevendError
+from rolevend.identity.service_account import SERVICE_ACCOUNT
 from rolevend.kinds import AccessDecision, parse
 from rolevend.kinds import access_request_facts as facts
 from rolevend.kinds.access_decision import approver_groups
@@ -20,6 +21,9 @@ from rolevend.model import ObjectName, Uid
 
 ACCESS_DECISIONS: Final = path_of(AccessDecision)
 SUBJECT_ACCESS_REVIEWS: Final = ResourcePath("/apis/authorization.k8s.io/v1", "subjectaccessreviews")
+_VERBS: Final = ("approve",)
+_ROBOT_VERBS: Final = (*_VERBS, "approve-as-robot")
+"""Of a ServiceAccount."""
 _REVIEWED_SECONDS: Final = 4.0
 """How long an answer about a person's rights is used: shorter than the time between two judgements of a request."""
 _MOST_REVIEWS: Final = 10_000
@@ -63,7 +67,8 @@ class Votes:
         await self._cluster.delete(ACCESS_DECISIONS, vote.name, vote.uid, vote.namespace)
 
     async def may_approve(self, vote: AccessDecision) -> bool | None:
-        """Return whether the author of the vote has the verb `approve` on its offer now; None if the API server does not say."""
+        """Return whether the author of the vote has the verbs that admission asked for on its offer now; None if the API server does not
+        say."""
         offer = ObjectName(vote.namespace, vote.spec.offer_ref.name)
         key = vote.spec.by, approver_groups(vote), offer
         known = self._reviews.get(key)
@@ -72,13 +77,19 @@ class Votes:
         if len(self._reviews) >= _MOST_REVIEWS:
             self._reviews.clear()
         try:
-            answer = await self._cluster.create(SUBJECT_ACCESS_REVIEWS, _review(*key))
+            allowed = await self._has_verbs(*key)
         except RolevendError as error:
             _log.warning("cannot review the rights of an approver: %s", error, extra={"object": f"{vote.namespace}/{vote.name}"})
             return None
-        allowed = answer.get("status", {}).get("allowed") is True
         self._reviews[key] = time.monotonic(), allowed
         return allowed
+
+    async def _has_verbs(self, by: str, groups: tuple[str, ...], offer: ObjectName) -> bool:
+        for verb in _ROBOT_VERBS if by.startswith(SERVICE_ACCOUNT) else _VERBS:
+            answer = await self._cluster.create(SUBJECT_ACCESS_REVIEWS, _review(by, groups, verb, offer))
+            if answer.get("status", {}).get("allowed") is not True:
+                return False
+        return True
 
 
 def readable_vote(found: AccessDecision) -> Vote | None:
@@ -113,8 +124,8 @@ def _unreadable(found: AccessDecision) -> str:
     return "it was not read yet"
 
 
-def _review(by: str, groups: Iterable[str], offer: ObjectName) -> Body:
-    attributes = {"group": GROUP, "resource": "accesspolicies", "verb": "approve", "namespace": offer.namespace, "name": offer.name}
+def _review(by: str, groups: Iterable[str], verb: str, offer: ObjectName) -> Body:
+    attributes = {"group": GROUP, "resource": "accesspolicies", "verb": verb, "namespace": offer.namespace, "name": offer.name}
     return {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",

@@ -10,7 +10,8 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.model import ObjectName, Uid
 
 CLAIM: Final = "kubernetes.io"
-_PREFIX: Final = "system:serviceaccount:"
+SERVICE_ACCOUNT: Final = "system:serviceaccount:"
+"""The user names of ServiceAccounts begin so."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -44,7 +45,7 @@ def service_account(claims: dict[str, Any], subject: str) -> ServiceAccount:
 
 
 def username(name: ObjectName) -> str:
-    return f"{_PREFIX}{name.namespace}:{name.name}"
+    return f"{SERVICE_ACCOUNT}{name.namespace}:{name.name}"
 
 
 def require_agreement(review: Review, account: ServiceAccount, provider: Provider) -> None:
