@@ -255,6 +255,18 @@ class TestAuthZen:
         }
 
 
+class TestTasks:
+    def test_an_approval_of_another_conversation_is_of_no_use(self, requester: ApiRequester):
+        requester.ready()
+        request = requester.approved(task={"id": "chat-1"})
+
+        for task in ({"id": "chat-2"}, None):
+            refused = requester.vend(request, task=task)
+            assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (403, "WrongTask", "approval")
+
+        assert requester.vended(request, task={"id": "chat-1"})["roleName"]
+
+
 class TestStepUp:
     def test_a_weak_login_is_answered_with_the_one_that_suffices(self, requester: ApiRequester):
         requester.ready({"automatic": [RULE], "proof": {"maxAuthAgeSeconds": 900, "acr": ["mfa"]}})

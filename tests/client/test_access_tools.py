@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
-from rolevend_client import Rolevend
+from rolevend_client import Rolevend, Task
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
 from rolevend_client.langchain.access import RunAccess
 from rolevend_client.mcp.issuer import Person
@@ -240,6 +240,17 @@ def test_a_tool_that_outlives_its_run_gets_no_approved_role():
         access.end()
         assert access.told(lambda run: run.role.name) == standing.name
     assert len(bodies(api, "/v1/vended-roles")) == 1
+
+
+def test_request_and_role_of_a_conversation_state_its_task():
+    api = Api(denied_with_an_offer(), requested("Approved", 201), approved_role())
+    script = [calls(LIST), calls(("request_access", {"offer": NAME})), calls(LIST), DONE]
+    config = {"configurable": {"user_token": UserToken("anna"), "task": Task("chat-4711")}}
+    sql_agent(Scripted(script=script), RolevendToolkit(client=api.client(), platform="warehouse")).invoke(
+        {"messages": [("user", "?")]}, config
+    )
+    asked, roles = bodies(api, "/access/v1/requests"), bodies(api, "/v1/vended-roles")
+    assert [each["task"] for each in (*asked, *roles)] == [{"id": "chat-4711"}] * 3
 
 
 async def test_a_graph_in_asyncio_has_the_tools():

@@ -105,6 +105,11 @@ def _mismatch(request: RequestedAccess, use: IntendedUse) -> MayNotUse | None:
         return MayNotUse(UseRefusal.WRONG_PLATFORM, f"AccessRequest {request.name.name} is for DataPlatform {request.platform}")
     if use.purpose != request.purpose:
         return MayNotUse(UseRefusal.WRONG_PURPOSE, f"AccessRequest {request.name.name} is for another purpose")
-    if request.task is not None and (use.task is None or use.task.id != request.task.id):
-        return MayNotUse(UseRefusal.WRONG_TASK, f"AccessRequest {request.name.name} is for another task")
+    if _id(use.task) != _id(request.task):
+        cause = "is for another task" if request.task is not None else "states no task, and the role does: both state the same one, or none"
+        return MayNotUse(UseRefusal.WRONG_TASK, f"AccessRequest {request.name.name} {cause}")
     return None
+
+
+def _id(task: Task | None) -> str | None:
+    return None if task is None else task.id

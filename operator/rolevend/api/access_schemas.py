@@ -84,7 +84,7 @@ class OfferRequest(Part):
     ticket: TicketText | None = None
     """The ticket of the request. The offer may require it."""
     task: Task | None = None
-    """The agent's task. Then only a role for the same task can use the approval."""
+    """The agent's task, such as a conversation. Only a role for the same task can use the approval; without one, only a role without."""
 
     @property
     def offer_name(self) -> ObjectName:

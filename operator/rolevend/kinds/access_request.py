@@ -88,6 +88,7 @@ class AccessRequestSpec(Part):
     ticket: TicketText | None = None
     """The ticket of the request. The offer may require it."""
     task: Task | None = None
+    """The agent's task, such as a conversation. Only a role for the same task can use the approval; without one, only a role without."""
     delivery: Literal["Secret", "Response"] = "Secret"
     """The delivery of the credential, as of the VendedRole that uses the approval. `Response`: the API made the request and checked the
     user's token; only the API may set this."""

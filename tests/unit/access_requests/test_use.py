@@ -116,7 +116,14 @@ def test_an_approval_for_a_task_is_used_by_this_task_alone():
         found = may_use(of_task, APPROVED, TERMS, replace(MINE, task=task))
         assert isinstance(found, MayNotUse)
         assert found.refusal is UseRefusal.WRONG_TASK
-    assert isinstance(may_use(REQUEST, APPROVED, TERMS, replace(MINE, task=Task("any"))), MayUse)
+
+
+def test_an_approval_for_no_task_is_not_for_a_role_of_a_conversation():
+    found = may_use(REQUEST, APPROVED, TERMS, replace(MINE, task=Task("conversation-2")))
+
+    assert isinstance(found, MayNotUse)
+    assert found.refusal is UseRefusal.WRONG_TASK
+    assert "states no task" in found.message
 
 
 class TestRecordedUse:

@@ -43,7 +43,7 @@ class RunAccess:
         terms = AskingTerms(places, wanted["purpose"], wanted["resources"])
         asked = asking(self._offers(), terms, offer, tables=tables, columns=columns, minutes=minutes, why=why)
         try:
-            request = self._client.request_access(**asked.request(), **_proof(wanted))
+            request = self._client.request_access(**asked.request(), task=wanted["task"], **_proof(wanted))
         except (Rejected, Unavailable) as error:
             raise ForTheModel(access_messages.not_requested(error)) from None
         self._asked[request.id] = asked, request
