@@ -37,6 +37,7 @@ def tooled(tenant: Tenant, platform: str) -> Iterator[Tenant]:
     terms = described["spec"]["agents"]
     most = {"functions": [{"schema": "tools", "name": "*"}], "schemas": ["notes", "claims"]}
     tenant.site.patch(described, {"agents": [{**terms[0], "tools": {"postgres": most}}, *terms[1:]]})
+    tenant.site.wait_for_platform(platform)
     yield tenant
     tenant.site.patch(described, {"agents": terms})
     tenant.leave()
