@@ -1,23 +1,21 @@
 """Find the offers that show what a role does not, as far as the agent may know them. Pure.
 
-A table that does not exist, one without an offer, and one whose offer is not discoverable have the same answer. All offers of the platform
-are evaluated in each case, without the requested tables, so that the time does not tell these cases apart.
+A table that does not exist, one without an offer, and one whose offer is not discoverable have the same answer, after the same work: see
+`decision.offers.named_offers`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.offer_schemas import MissingShown, OfferShown, TableMissing
 from rolevend.audit.evidence import tables_of
-from rolevend.catalog import TableId
-from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers
+from rolevend.decision.offers import MOST_NAMED, ApprovedBy, AvailableOffer, named_offers
 from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.plan import TableShape, contains
 from rolevend.roles.decision import PlatformGrant
 
-MAX_OFFERS: Final = 10
 _MAX_TABLES: Final = 5
 _MAX_COLUMNS: Final = 12
 
@@ -33,7 +31,7 @@ class OfferFinder:
         if isinstance(decision, Pending):
             return None
         tables = decision.tables or request.resources
-        offers = tuple(_shown(request, each) for each in self._discoverable(request, tables))
+        offers = tuple(_shown(request, each) for each in named_offers(self.snapshot, request, tables))
         sentence = "; ".join(filter(None, (decision.missing, _sentence(offers))))
         if not sentence:
             return None
@@ -45,25 +43,9 @@ class OfferFinder:
         return tuple(
             _shown(grant.request, each)
             for grant in grants
-            for each in self._discoverable(grant.request, grant.request.resources)
+            for each in named_offers(self.snapshot, grant.request, grant.request.resources)
             if not contains(grant.granted.profile, each.effect.profile)
-        )[:MAX_OFFERS]
-
-    def _discoverable(self, request: Request, tables: Collection[TableId] | None) -> list[AvailableOffer]:
-        """Return the offers that may be named, with the effect on `tables` alone; None: on all tables of the offer."""
-        if not self.snapshot.offers:
-            return []
-        found = (_on_tables(each, tables) for each in available_offers(self.snapshot, replace(request, resources=None)))
-        named = (each for each in found if each is not None and each.terms.discoverable)
-        return sorted(named, key=lambda each: each.order)[:MAX_OFFERS]
-
-
-def _on_tables(offer: AvailableOffer, tables: Collection[TableId] | None) -> AvailableOffer | None:
-    if tables is None:
-        return offer
-    profile = offer.effect.profile
-    kept = tuple(each for each in profile.tables if each.table in tables)
-    return replace(offer, effect=replace(offer.effect, profile=replace(profile, tables=kept))) if kept else None
+        )[:MOST_NAMED]
 
 
 def _shown(request: Request, offer: AvailableOffer) -> OfferShown:

@@ -4,19 +4,24 @@ Nothing here grants: an approval is an input of a later decision. See `approval`
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
+from rolevend.catalog import TableId
 from rolevend.decision.outcome import Request
 from rolevend.decision.profile_cache import OfferEffect
-from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot import Snapshot, of_person
 from rolevend.model import ObjectName
 from rolevend.policy.condition import Answers
 from rolevend.policy.decision import covers
 from rolevend.policy.mask import Clear
 from rolevend.policy.offer import Activation, Narrowing
 from rolevend.policy.requirement import facts_of
+
+MOST_NAMED: Final = 10
+_MAX_KEPT: Final = 1_000
 
 
 class ApprovedBy(enum.StrEnum):
@@ -71,20 +76,52 @@ class AvailableOffer:
         return exposure.clear_columns, exposure.columns, exposure.tables, self.how is ApprovedBy.PEOPLE, self.terms.offer
 
 
-def available_offers(snapshot: Snapshot, request: Request, *, role_exists: bool = False) -> tuple[AvailableOffer, ...]:
+def available_offers(snapshot: Snapshot, request: Request, *, role_exists: bool = False, named: bool = False) -> tuple[AvailableOffer, ...]:
     """Return the offers that show the user something on the requested tables, in the order of `AvailableOffer.order`.
 
     Limits, precedent, the ticket and the proof of the user are ignored: they belong to one AccessRequest. With another purpose than an
     offer asks for, the offer is judged for each purpose that it asks for. The result may name offers that are not discoverable: it is for
-    their owners. With `role_exists`, a platform that is closed to new roles has offers too.
+    their owners. With `named` it has those alone that are discoverable. With `role_exists`, a platform that is closed to new roles has
+    offers too.
     """
     shapes = snapshot.shapes.get(request.platform)
     if shapes is None:
         return ()
     facts, offers = facts_of(snapshot.person(request).attributes), snapshot.offers
-    offered = (offers[each.id] for each in shapes.index.offers if each.id in offers and covers(each, facts))
+    covering = (offers[each.id] for each in shapes.index.offers if each.id in offers and covers(each, facts))
+    offered = (each for each in covering if each.discoverable) if named else covering
     found = (available_offer(snapshot, request, terms, role_exists=role_exists) for terms in offered)
     return tuple(sorted((each for each in found if each is not None), key=lambda each: each.order))
+
+
+def named_offers(snapshot: Snapshot, request: Request, tables: Collection[TableId] | None) -> tuple[AvailableOffer, ...]:
+    """Return the offers that the agent may know, each with its effect on `tables` alone, the smallest exposure first. None: on all tables
+    of the offer. At most `MOST_NAMED`.
+
+    An offer that its owner keeps secret is not evaluated, and each other one is without regard to `tables`: so the time tells of no secret
+    offer, and not which tables exist. The snapshot keeps the answer: each role's answer names the offers beside it.
+    """
+    if not snapshot.offers:
+        return ()
+    key = of_person(replace(request, resources=None if tables is None else tuple(sorted(tables)), approval=None))
+    found: tuple[AvailableOffer, ...] | None = snapshot.named_offers.get(key)
+    if found is None:
+        every = available_offers(snapshot, replace(request, resources=None), named=True)
+        on_tables = every if tables is None else _on_tables(every, tables)
+        if len(snapshot.named_offers) >= _MAX_KEPT:
+            snapshot.named_offers.clear()
+        found = snapshot.named_offers[key] = tuple(on_tables[:MOST_NAMED])
+    return found
+
+
+def _on_tables(offers: Iterable[AvailableOffer], tables: Collection[TableId]) -> tuple[AvailableOffer, ...]:
+    kept = []
+    for each in offers:
+        profile = each.effect.profile
+        shapes = tuple(shape for shape in profile.tables if shape.table in tables)
+        if shapes:
+            kept.append(replace(each, effect=replace(each.effect, profile=replace(profile, tables=shapes))))
+    return tuple(sorted(kept, key=lambda each: each.order))
 
 
 def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, role_exists: bool = False) -> AvailableOffer | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from rolevend.access_requests.terms import OfferTerms
 from rolevend.catalog import Tool
@@ -146,7 +146,7 @@ class Snapshot:
         refused = self.blocked(request, role_exists=role_exists)
         if refused is not None:
             return refused
-        access = self._access(_of_person(request))
+        access = self._access(of_person(request))
         return self._granted(request, self.agents[request.agent], access) if isinstance(access, _Access) else access
 
     def effect(self, request: Request, activation: Activation, *, role_exists: bool = False) -> OfferEffect | Denied | Pending:
@@ -201,7 +201,7 @@ class Snapshot:
         return None
 
     def _access(self, request: Request) -> "_Access | Denied | Pending":
-        """Return what the request gives access to. `request` is of `_of_person`; the answer is kept as long as the snapshot."""
+        """Return what the request gives access to. `request` is of `of_person`; the answer is kept as long as the snapshot."""
         access = self._accesses.get(request)
         if access is None:
             if len(self._accesses) >= _MAX_ACCESSES:
@@ -212,6 +212,11 @@ class Snapshot:
     @cached_property
     def _accesses(self) -> dict[Request, "_Access | Denied | Pending"]:
         """A cache. Each snapshot has its own, so it needs no invalidation."""
+        return {}
+
+    @cached_property
+    def named_offers(self) -> dict[Request, Any]:
+        """The cache of `offers.named_offers`, whose values `offers` alone knows. Each snapshot has its own."""
         return {}
 
     def _ground(self, request: Request) -> "_Ground | Denied | Pending":
@@ -370,7 +375,7 @@ _NO_ONE: Final = ObjectName("", "")
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def _of_person(request: Request) -> Request:
+def of_person(request: Request) -> Request:
     """Return the request with the fields that decide about access, and constants in place of all others: the object and its creation,
     the token behind the attributes, and what is only recorded."""
     proof = request.proof

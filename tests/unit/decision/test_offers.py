@@ -7,7 +7,7 @@ import pytest
 
 from rolevend.access_requests.terms import AutomaticRule, Justification, Limits, OfferTerms, Precedent
 from rolevend.catalog import TableId
-from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers
+from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers, named_offers
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.policy.condition import admit
@@ -178,3 +178,29 @@ class TestOrder:
             "a",
             "b",
         ]
+
+
+class TestNamedOffers:
+    OFFERS = (policy("small", tables=TableSelector(names=(PEOPLE,))), policy("wide"))
+
+    def test_the_snapshot_keeps_them_for_the_person(self):
+        snapshot = offering(*self.OFFERS, discoverable=True)
+
+        found = named_offers(snapshot, REQUEST, None)
+
+        assert names(found) == ["small", "wide"]
+        another = replace(REQUEST, uid=Uid("another"), task=None, resources=(PAYMENTS,))
+        assert named_offers(snapshot, another, None) is found
+        assert names(named_offers(snapshot, another, (PAYMENTS,))) == ["wide"]
+        assert named_offers(snapshot, replace(REQUEST, user=replace(ANNA, subject="nobody")), None) == ()
+        assert named_offers(offering(discoverable=True), REQUEST, None) == ()
+
+    def test_a_secret_one_is_not_named(self):
+        assert named_offers(offering(*self.OFFERS), REQUEST, None) == ()
+
+    def test_no_more_than_ten_are_named_the_smallest_exposure_first(self):
+        many = [policy(f"wide-{number:02}") for number in range(12)]
+
+        found = named_offers(offering(*many, self.OFFERS[0], discoverable=True), REQUEST, None)
+
+        assert names(found) == ["small", *(f"wide-{number:02}" for number in range(9))]
