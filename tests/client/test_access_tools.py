@@ -173,6 +173,27 @@ async def test_a_no_ends_the_question(tools: LangChain | Mcp):
     assert refused.text.startswith("The request failed (CoolDown): it was denied lately. Tell the person. Do not ask again")
 
 
+async def test_an_offer_that_asks_for_another_login_says_which_one_and_what_to_do(tools: LangChain | Mcp):
+    challenge = 'Bearer error="insufficient_user_authentication", acr_values="mfa phr", max_age="900"'
+    weak = problem(401, "ProofNotMet", "the offer asks for a login with mfa", {"WWW-Authenticate": challenge}, field="userToken")
+    api = Api(role(), weak, requested(status=202))
+
+    _, told, asked = await tools.run(api, LIST, ("request_access", {"offer": NAME}), ("request_access", {"offer": NAME}))
+
+    assert told.failed
+    assert told.text == (
+        "The offer asks for another login of the person: a login with mfa or phr, within the last 15 minutes. Ask the person to log in "
+        "again, in that way; then call request_access with the same arguments. It was not requested yet."
+    )
+    assert asked.text == PENDING
+
+
+async def test_a_ticket_is_passed_on(tools: LangChain | Mcp):
+    api = Api(role(), requested(status=202))
+    await tools.run(api, LIST, ("request_access", {"offer": NAME, "ticket": " FR-12 "}))
+    assert bodies(api, "/access/v1/requests")[0]["ticket"] == "FR-12"
+
+
 async def test_an_approval_that_is_refused_leaves_the_standing_role_and_says_so(tools: LangChain | Mcp):
     api = Api(role(), requested("Approved", 201), problem(403, "OfferChanged", "the offer was changed after the request; ask again"))
     _, _, said, again = await tools.run(api, LIST, ("request_access", {"offer": NAME}), LIST, LIST)
@@ -236,7 +257,7 @@ def test_a_tool_that_outlives_its_run_gets_no_approved_role():
     )
     with client.vend("anna", platform="warehouse") as standing:
         access = RunAccess(Run(standing), client, lambda: wanted)
-        assert access.request(NAME, None, None, None, None) == APPROVED
+        assert access.request(NAME) == APPROVED
         access.end()
         assert access.told(lambda run: run.role.name) == standing.name
     assert len(bodies(api, "/v1/vended-roles")) == 1

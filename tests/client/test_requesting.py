@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rolevend_client import AssertedUser, Denied, NotFound, Resource, Task, Unexpected
+from rolevend_client import AssertedUser, Confirmation, Denied, NeededLogin, NotFound, Refused, Resource, Task, Unexpected
 from tests.client.answers import MISSING, OFFER, USER_TOKEN, Api, denied_with_an_offer, problem, requested, vended
 
 REQUEST, LOOK = "POST /access/v1/requests", "GET /access/v1/requests/ar-3f7k2m"
@@ -170,3 +170,33 @@ def test_asyncio_has_the_same():
 
     asyncio.run(main())
     assert api.lines == [REQUEST, LOOK, VEND, RELEASE]
+
+
+def test_an_offer_that_asks_for_another_login_says_which_one():
+    challenge = r'Bearer error="insufficient_user_authentication", acr_values="mfa a\"b", max_age="900"'
+    weak = problem(401, "ProofNotMet", "the offer asks for a login with mfa", {"WWW-Authenticate": challenge})
+
+    with pytest.raises(Refused) as refused:
+        Api(weak).client().request_access(USER_TOKEN, platform="warehouse", offer=NAME)
+
+    assert refused.value.needed_login == NeededLogin(("mfa", 'a"b'), 900)
+
+
+@pytest.mark.parametrize("challenge", ["", "Bearer", 'Bearer error="invalid_token"', 'Bearer error="invalid_token", acr_values="mfa"'])
+def test_a_token_that_is_not_valid_needs_no_other_login(challenge: str):
+    with pytest.raises(Refused) as refused:
+        Api(problem(401, "TokenExpired", headers={"WWW-Authenticate": challenge})).client().list()
+
+    assert refused.value.needed_login is None
+
+
+def test_a_request_that_the_user_must_confirm_names_the_page_until_it_is_confirmed():
+    confirm = {"url": "https://access.example.org/confirm/agents/ar-3f7k2m/key", "expiresAt": "2026-11-24T14:15:00Z"}
+    api = Api(requested(status=202, reason="UserConfirms", confirm=confirm), requested(), requested("Approved"))
+    request = api.client().request_access(USER_TOKEN, platform="warehouse", offer=NAME)
+    assert request.confirmation == Confirmation(confirm["url"], datetime(2026, 11, 24, 14, 15, tzinfo=UTC))
+
+    request.wait(30, for_confirmation=True)
+    assert (request.confirmation, request.is_pending) == (None, True)
+
+    assert request.wait(30).is_approved

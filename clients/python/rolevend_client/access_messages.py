@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rolevend_client.errors import Denied, RolevendError, Unavailable
-from rolevend_client.values import AccessRequest, Offer
+from rolevend_client.errors import Denied, Refused, RolevendError, Unavailable
+from rolevend_client.values import AccessRequest, NeededLogin, Offer
 
 FELL_BACK = "The approved role has ended. The standing role is used again: values that only the offer showed are not there any more."
 ENDED = "The approved role has ended. Run the statement again to use the standing role: values that only the offer showed are not there."
@@ -38,6 +38,12 @@ def denied(denial: Denied) -> str:
 
 def stated(request: AccessRequest) -> str:
     """Return the state of a request, and what to do next."""
+    if request.confirmation is not None:
+        return _line(
+            f"Request {request.id} for offer {request.offer} waits until the person confirms it on this page: {request.confirmation.url} "
+            f"Show the person this link; do not open it, and do not change it. Then call access_status with request {request.id}; a wait "
+            "that ends without an answer is no error. Do not ask again meanwhile."
+        )
     if request.state == "Pending":
         return _line(
             f"Request {request.id} for offer {request.offer} waits for the decision of people. Tell the person, then call access_status "
@@ -56,8 +62,26 @@ def stated(request: AccessRequest) -> str:
     )
 
 
+def to_confirm(request: AccessRequest) -> str:
+    """Return the question of the MCP server to the person, beside the link."""
+    return _line(
+        f"The agent asks for offer {request.offer}{f' ({_bare(request.display)})' if request.display else ''}. Confirm or refuse it on "
+        "rolevend's own page, which shows what it would read."
+    )
+
+
+def declined(request: AccessRequest) -> str:
+    """Return the text for a person who does not want to open the page."""
+    return _line(f"The person declined the request for offer {request.offer}, and it is withdrawn. Do not ask again.")
+
+
 def not_requested(error: RolevendError) -> str:
     """Return the text for a request that was refused at once, or could not be sent."""
+    if isinstance(error, Refused) and error.needed_login is not None:
+        return _line(
+            f"The offer asks for another login of the person: {_login(error.needed_login)}. Ask the person to log in again, in that way; "
+            "then call request_access with the same arguments. It was not requested yet."
+        )
     code = f" ({error.code})" if error.code else ""
     step = "Call again later." if isinstance(error, Unavailable) else _NOT_AGAIN
     return _line(f"The request failed{code}: {_bare(error.detail)}. {step}")
@@ -77,6 +101,12 @@ def not_yet(error: RolevendError) -> str:
 def duration(seconds: int) -> str:
     number, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
     return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _login(needed: NeededLogin) -> str:
+    acr = f"with {' or '.join(needed.acr_values)}" if needed.acr_values else ""
+    age = "" if needed.longest_age_seconds is None else f"within the last {duration(needed.longest_age_seconds)}"
+    return ", ".join(filter(None, ("a login", acr, age))).replace("a login, ", "a login ", 1)
 
 
 def _offer(offer: Offer) -> str:

@@ -14,6 +14,7 @@ TABLES = "The only tables that are needed, each as schema.table. Without it: all
 COLUMNS = "The only columns that are needed. Without it: all of the offer."
 MINUTES = "How long the role is needed."
 REASON = "The reason, as the person gave it. People who decide read it."
+TICKET = "The ticket of the request, if the offer asks for one. Ask the person for it; do not invent it."
 REQUEST = "The id that request_access returned."
 WAIT = "How long to wait for a decision, in seconds."
 
@@ -29,6 +30,7 @@ class Asking:
     columns: tuple[str, ...]
     seconds: int | None
     reason: str | None
+    ticket: str | None = None
 
     def request(self) -> Mapping[str, Any]:
         """Return the arguments of the client's `request_access`, without the proof of the user."""
@@ -40,6 +42,7 @@ class Asking:
             "expiration_seconds": self.seconds,
             "purpose": self.purpose,
             "justification": self.reason,
+            "ticket": self.ticket,
         }
 
     def vend(self, approved: AccessRequest) -> Mapping[str, Any]:
@@ -71,6 +74,7 @@ def asking(
     columns: Sequence[str] | None,
     minutes: int | None,
     why: str | None,
+    ticket: str | None = None,
 ) -> Asking:
     """Return the request. `known` are the offers that the model was shown. Raises `ForTheModel` if it cannot be made of the arguments."""
     platforms, named = terms.platforms, tuple(map(_table, tables or ()))
@@ -89,6 +93,7 @@ def asking(
         columns=tuple(columns or ()),
         seconds=None if minutes is None else 60 * minutes,
         reason=(why or "")[:LONGEST_REASON] or None,
+        ticket=(ticket or "").strip() or None,
     )
 
 

@@ -17,14 +17,17 @@ class AsyncAccessRequested(OpenRequest):
         super().__init__(found)
         self._caller = caller
 
-    async def wait(self, seconds: float = 60.0) -> Self:
-        """Wait until it is decided, at most `seconds`, and return it. The end of the wait is no error: it is still pending then."""
+    async def wait(self, seconds: float = 60.0, *, for_confirmation: bool = False) -> Self:
+        """Wait until it is decided, at most `seconds`, and return it. The end of the wait is no error: it is still pending then.
+
+        With `for_confirmation` the wait ends also when there is nothing to confirm any more: people may still have to decide.
+        """
         ends = self._caller.clock() + seconds
         async with self._caller:
             while self.is_pending:
                 left = ends - self._caller.clock()
                 await self._look(min(max(math.ceil(left), 0), access_protocol.LONGEST_WAIT))
-                if not self.is_pending or self._caller.clock() >= ends:
+                if not self.is_pending or (for_confirmation and self.confirmation is None) or self._caller.clock() >= ends:
                     break
                 await self._caller.sleep(min(_PAUSE, max(ends - self._caller.clock(), 0.0)))
         return self

@@ -3,7 +3,7 @@
     RolevendError
     ├── Misconfigured        on this side: the environment, the token file, a library that is not installed
     ├── Rejected             the API refused the call, and will refuse it again
-    │   ├── Refused          401: the agent's or the user's token is not valid; `code` says why
+    │   ├── Refused          401: the agent's or the user's token is not valid, `code` says why; or `needed_login` says which login suffices
     │   ├── Denied           403: no policy grants it; `missing` is the smallest piece that would, and the offers to request
     │   ├── NotFound         404: no such role or request, or another agent's
     │   ├── Conflict         409: the role has ended, or its idempotency key was used for something else
@@ -18,7 +18,7 @@ Messages are one line, begin in lower case, say what was attempted, and never ho
 import dataclasses
 from dataclasses import dataclass
 
-from rolevend_client.values import Missing
+from rolevend_client.values import Missing, NeededLogin
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Problem:
     """The grant that a denied request lacks."""
     request_id: str = ""
     """The id of this call in the API's logs and audit events."""
+    needed_login: NeededLogin | None = None
+    """The login that the user needs instead."""
 
 
 class RolevendError(Exception):
@@ -70,7 +72,12 @@ class Rejected(RolevendError):
 
 
 class Refused(Rejected):
-    """The agent's own token or the user's token is not valid."""
+    """The agent's own token or the user's token is not valid, or comes from a login that does not suffice."""
+
+    @property
+    def needed_login(self) -> NeededLogin | None:
+        """The login that suffices: get a token of such a login, and call again. None: the token itself is not valid."""
+        return self.problem.needed_login if self.problem else None
 
 
 class Denied(Rejected):

@@ -1,6 +1,6 @@
 """A request for an offer, as the program holds it: its last known state."""
 
-from rolevend_client.values import AccessRequest, Approval
+from rolevend_client.values import AccessRequest, Approval, Confirmation
 
 
 class OpenRequest:
@@ -41,6 +41,11 @@ class OpenRequest:
     def is_pending(self) -> bool:
         """True if people still have to decide."""
         return self.found.state == "Pending"
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """The page on which the user confirms it; None: there is nothing to confirm. Give its URL to the user, and do not open it."""
+        return self.found.confirmation if self.is_pending else None
 
     @property
     def is_approved(self) -> bool:

@@ -1,5 +1,6 @@
 """Parse JSON into values. A required member that is absent raises `Unreadable`; unknown members are ignored."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -9,12 +10,14 @@ from rolevend_client.values import (
     Agent,
     Approval,
     Column,
+    Confirmation,
     Credential,
     Decision,
     Explanation,
     KeyPairCredential,
     LeftOut,
     Missing,
+    NeededLogin,
     Offer,
     Platform,
     Resource,
@@ -22,6 +25,10 @@ from rolevend_client.values import (
     User,
     VendedRole,
 )
+
+_PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+"""A parameter of a challenge in WWW-Authenticate."""
+_ESCAPED = re.compile(r"\\(.)")
 
 Members = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -85,7 +92,21 @@ def access_request(document: Members) -> AccessRequest:
         display=text(offer, "display", ""),
         digest=text(offer, "digest", ""),
         approval=_approval(approval) if approval else None,
+        confirmation=_confirmation(_members(document, "confirm", optional=True)),
     )
+
+
+def _confirmation(document: Members) -> Confirmation | None:
+    return Confirmation(text(document, "url"), _time(document, "expiresAt")) if document else None
+
+
+def needed_login(challenge: str) -> NeededLogin | None:
+    """Return the login that a challenge of RFC 9470 asks for; None: it asks for none."""
+    said = {name: _ESCAPED.sub(r"\1", quoted) for name, quoted in _PARAMETER.findall(challenge)}
+    if said.get("error") != "insufficient_user_authentication":
+        return None
+    age = said.get("max_age", "")
+    return NeededLogin(tuple(said.get("acr_values", "").split()), int(age) if age.isdecimal() else None)
 
 
 def _approval(document: Members) -> Approval:

@@ -254,6 +254,7 @@ def _problem(response: httpx.Response) -> Problem:
         texts.get("field", ""),
         parsing.missing(members),
         texts.get("requestId") or response.headers.get("X-Request-Id", ""),
+        parsing.needed_login(response.headers.get("WWW-Authenticate", "")),
     )
 
 

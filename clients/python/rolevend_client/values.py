@@ -149,6 +149,25 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class NeededLogin:
+    """The login of the user that an offer asks for (RFC 9470)."""
+
+    acr_values: tuple[str, ...] = ()
+    """One of these authentication contexts; empty: any."""
+    longest_age_seconds: int | None = None
+    """The login must not be older; None: any age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A page of rolevend on which the user confirms a request, after a login. It is for the user's browser alone."""
+
+    url: str
+    expires_at: datetime | None
+    """After this time the request is Expired."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRequest:
     """A request for an offer, as the API describes it."""
 
@@ -168,6 +187,8 @@ class AccessRequest:
     digest: str = ""
     """Digest of what the offer, narrowed by the request, shows this user; empty before the request was judged."""
     approval: Approval | None = None
+    confirmation: Confirmation | None = None
+    """The page for the user; None: there is nothing to confirm."""
 
 
 @dataclass(frozen=True, slots=True)

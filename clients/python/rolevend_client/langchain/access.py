@@ -36,12 +36,21 @@ class RunAccess:
         """Return the text of `tell`, which gets the run with the role of now. Raises `ForTheModel`."""
         return self._current().told(tell)
 
-    def request(self, offer: str, tables: Sequence[str] | None, columns: Sequence[str] | None, minutes: int | None, why: str | None) -> str:
+    def request(
+        self,
+        offer: str,
+        *,
+        tables: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        minutes: int | None = None,
+        why: str | None = None,
+        ticket: str | None = None,
+    ) -> str:
         wanted = self._wanted()
         platform = wanted["platform"]
         places = (platform,) if isinstance(platform, str) else tuple(platform)
         terms = AskingTerms(places, wanted["purpose"], wanted["resources"])
-        asked = asking(self._offers(), terms, offer, tables=tables, columns=columns, minutes=minutes, why=why)
+        asked = asking(self._offers(), terms, offer, tables=tables, columns=columns, minutes=minutes, why=why, ticket=ticket)
         try:
             request = self._client.request_access(**asked.request(), task=wanted["task"], **_proof(wanted))
         except (Rejected, Unavailable) as error:

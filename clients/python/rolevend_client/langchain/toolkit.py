@@ -67,11 +67,12 @@ class RolevendToolkit(BaseToolkit):
             columns: Annotated[list[str] | None, Field(description=asking.COLUMNS)] = None,
             minutes: Annotated[int | None, Field(ge=1, le=1440, description=asking.MINUTES)] = None,
             why: Annotated[str | None, Field(description=asking.REASON)] = None,
+            ticket: Annotated[str | None, Field(description=asking.TICKET)] = None,
         ) -> str:
             """Request an offer, which shows more than the role of this run, for a short time. Ask the person before you call this. A rule
             or people decide; do not ask again after a no."""
             with _told():
-                return access_of(config).request(offer, tables, columns, minutes, why)
+                return access_of(config).request(offer, tables=tables, columns=columns, minutes=minutes, why=why, ticket=ticket)
 
         def access_status(
             request: Annotated[str, Field(description=asking.REQUEST)],

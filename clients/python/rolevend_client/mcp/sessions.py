@@ -100,30 +100,33 @@ class Conversations:
                 run.note, conversation.note = conversation.note, ""
             yield run
 
-    async def request(self, key: Key, proof: Proof, asking: Callable[[Sequence[Offer]], Asking]) -> str:
-        """Request an offer for this conversation, and return its state for the model. `asking` gets the offers that the model knows."""
+    async def request(self, key: Key, proof: Proof, asking: Callable[[Sequence[Offer]], Asking], *, again: bool = False) -> AccessRequest:
+        """Request an offer for this conversation. `asking` gets the offers that the model knows. `again`: the call continues an earlier
+        one, and returns the request of that one, whatever became of it."""
         conversation = self._all.setdefault(key, _Conversation())
         with self._in_call(key, conversation):
             asked = asking(conversation.offers)
+            made = [request for known, request in conversation.asked.values() if known == asked] if again else []
             try:
-                request = await self._access.request(await proof(), asked)
+                request = await made[-1].refresh() if made else await self._access.request(await proof(), asked)
             except (Rejected, Unavailable) as error:
                 raise ForTheModel(access_messages.not_requested(error)) from None
             conversation.asked[request.id] = asked, request
-            return _stated(conversation, request)
+            _note_approval(conversation, request)
+            return request.found
 
-    async def status(self, key: Key, request_id: str, wait_seconds: int) -> str:
-        """Wait for the decision on a request of this conversation, and return its state for the model."""
-        conversation = self._all.get(key)
-        if conversation is None or request_id not in conversation.asked:
-            raise unknown_request()
-        with self._in_call(key, conversation):
-            request = conversation.asked[request_id][1]
-            try:
-                await (request.wait(wait_seconds) if request.is_pending else request.refresh())
-            except (Rejected, Unavailable) as error:
-                raise ForTheModel(access_messages.not_requested(error)) from None
-            return _stated(conversation, request)
+    async def status(self, key: Key, request_id: str, wait_seconds: int, *, for_confirmation: bool = False) -> AccessRequest:
+        """Wait for the decision on a request of this conversation, and return it. `for_confirmation`: at most until the person confirmed
+        it."""
+        with self._asked(key, request_id) as (conversation, request):
+            await (request.wait(wait_seconds, for_confirmation=for_confirmation) if request.is_pending else request.refresh())
+            _note_approval(conversation, request)
+            return request.found
+
+    async def withdraw(self, key: Key, request_id: str) -> None:
+        """Withdraw a request of this conversation, because the person declined it."""
+        with self._asked(key, request_id) as (_, request):
+            await request.withdraw()
 
     async def release(self, key: Key) -> bool:
         """Return True if there was a role. The next call vends another one."""
@@ -209,6 +212,18 @@ class Conversations:
             return await _end(conversation)
 
     @contextlib.contextmanager
+    def _asked(self, key: Key, request_id: str) -> Iterator[tuple[_Conversation, AsyncAccessRequested]]:
+        """Yield a request of this conversation. Raises `ForTheModel` if there is none, and for errors of the API."""
+        conversation = self._all.get(key)
+        if conversation is None or request_id not in conversation.asked:
+            raise unknown_request()
+        with self._in_call(key, conversation):
+            try:
+                yield conversation, conversation.asked[request_id][1]
+            except (Rejected, Unavailable) as error:
+                raise ForTheModel(access_messages.not_requested(error)) from None
+
+    @contextlib.contextmanager
     def _in_call(self, key: Key, conversation: _Conversation) -> Iterator[None]:
         conversation.calls += 1
         try:
@@ -232,10 +247,9 @@ class Conversations:
                     self._forget_if_unused(key, each)
 
 
-def _stated(conversation: _Conversation, request: AsyncAccessRequested) -> str:
+def _note_approval(conversation: _Conversation, request: AsyncAccessRequested) -> None:
     if request.is_approved and request.id in conversation.asked and request.id != conversation.in_use:
         conversation.granted = request.id
-    return access_messages.stated(request.found)
 
 
 async def _end(conversation: _Conversation) -> bool:

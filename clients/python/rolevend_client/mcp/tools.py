@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ToolAnnotations
+from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
-from rolevend_client import asking, messages
+from rolevend_client import access_messages, asking, messages
 from rolevend_client.errors import Misconfigured, RolevendError, Unexpected
+from rolevend_client.mcp.confirming import confirmed
 from rolevend_client.mcp.sessions import Conversations, Key, Proof
 from rolevend_client.mcp.settings import Wanted
 from rolevend_client.run import ForTheModel, Run
@@ -95,17 +96,19 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
         columns: Annotated[list[str] | None, Field(description=asking.COLUMNS)] = None,
         minutes: Annotated[int | None, Field(ge=1, le=1440, description=asking.MINUTES)] = None,
         why: Annotated[str | None, Field(description=asking.REASON)] = None,
-    ) -> str:
+        ticket: Annotated[str | None, Field(description=asking.TICKET)] = None,
+    ) -> str | InputRequiredResult:
         """Request an offer, which shows more than the role of this session, for a short time. Ask the person before you call this. A rule
         or people decide; do not ask again after a no."""
 
         def asked(known: Sequence[Offer]) -> asking.Asking:
             terms = asking.AskingTerms(wanted.platforms, wanted.purpose)
-            return asking.asking(known, terms, offer, tables=tables, columns=columns, minutes=minutes, why=why)
+            return asking.asking(known, terms, offer, tables=tables, columns=columns, minutes=minutes, why=why, ticket=ticket)
 
         with _told():
             caller = caller_of(context)
-            return await conversations.request(caller.key, caller.proof, asked)
+            request = await conversations.request(caller.key, caller.proof, asked, again=context.input_responses is not None)
+            return await confirmed(context, conversations, caller.key, request)
 
     @server.tool(annotations=_READS, structured_output=False)
     async def access_status(
@@ -115,7 +118,7 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
     ) -> str:
         """Say if a request of this session is decided, after waiting for the decision. The end of the wait is no error."""
         with _told():
-            return await conversations.status(caller_of(context).key, request, wait_seconds)
+            return access_messages.stated(await conversations.status(caller_of(context).key, request, wait_seconds))
 
     @server.tool(annotations=_GIVES_BACK, structured_output=False)
     async def release(context: AnyContext) -> str:
