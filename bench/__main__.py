@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.arguments import arguments
 from bench.lines import OVER
 
 PARTS = (
@@ -48,7 +47,6 @@ class Part:
 
 
 def main() -> None:
-    arguments()
     parts = [run((sys.executable, "-m", name, *sys.argv[1:]), name) for name in PARTS]
     print("\n" + summary(parts), flush=True)
     if any(part.status for part in parts):

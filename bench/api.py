@@ -13,6 +13,7 @@ import http.client
 import itertools
 import json
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,6 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from bench.arguments import arguments
 from bench.cluster import PRODUCTION, VENDED_ROLES, Caller, fresh_site
 from bench.driver import FEW
 from bench.floors import bare_http, bare_sql
@@ -205,7 +205,7 @@ def set_ledger(site: Site) -> bool:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/dataplatforms.rolevend.dev"
     (version,) = site.cluster.call("GET", path).body["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    if "ledger" in spec["postgres"]["properties"] and not arguments().no_ledger:
+    if "ledger" in spec["postgres"]["properties"] and "--no-ledger" not in sys.argv[1:]:
         for mode in ("Joining", "Enabled"):  # no token was used yet, which is why nothing has to expire in between
             site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"ledger": mode}})
             site.wait_for_platform(WAREHOUSE)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench.arguments import arguments
 from rolevend.kinds import API_VERSION
 from rolevend.settings import Settings
 from testbed.controlplane import ControlPlane
@@ -266,7 +265,6 @@ class Fleet:
 @contextmanager
 def fresh_site(*, durable: bool = False) -> Iterator[Site]:
     """`durable`: etcd and the warehouse's database wait for the disk, as in production."""
-    arguments()  # --help starts nothing
     with (
         tempfile.TemporaryDirectory() as scratch,
         ControlPlane(fsync=durable) as control_plane,

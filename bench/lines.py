@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.arguments import arguments
-
 OVER = "OVER"
 
 
@@ -82,12 +80,11 @@ def paced(line: Line, pace: float) -> Line:
 
 def quick() -> bool:
     """True if the command line asks for smaller numbers."""
-    return bool(arguments().quick)
+    return "--quick" in sys.argv[1:]
 
 
 def table(title: str, lines: Iterable[Line]) -> None:
     """Prints each line as soon as it is measured; ends the process with 1 where one is over its budget."""
-    arguments()  # --help measures nothing
     print(f"\n{title}", flush=True)
     within = True
     for line in lines:

@@ -137,6 +137,13 @@ class ApiRequester:
         eventually(lambda: self.caller.call("POST", "/v1/decisions", self.caller.question()).json().get("granted"))
         return self
 
+    def trusted(self) -> None:
+        """Let the agent assert its users, too."""
+        tenant = self.offers.tenant
+        agent = tenant.described("Agent", {}, namespace=AGENTS)
+        tenant.site.patch(agent, {"onBehalfOf": {"assertion": "Trusted"}})
+        tenant.site.told(agent, "Ready", "True")
+
     def body(self, subject: str = "anna", **wanted: Any) -> Body:
         body = {
             "userToken": self.caller.proven.token(subject),

@@ -157,15 +157,18 @@ class TestTheApi:
 
         assert "the operator alone decides" in refused.message
 
-    def test_it_writes_no_status_of_a_request_that_an_agent_made(self, cluster: Cluster):
+    def test_of_a_request_that_an_agent_made_with_kubectl_it_records_a_use_and_decides_nothing(self, cluster: Cluster):
         finbot = cluster.service_account("finbot", ASK, VEND)
         request = asked("of-an-agent")
         assert cluster.create(request, user=finbot).ok
 
-        refused = written(cluster, request, {"user": {"handle": "ANNA", "proof": "Token"}})
-
-        assert refused.status == 403
-        assert "with delivery Response, and of no other" in refused.message
+        for status in ({"user": {"handle": "ANNA", "proof": "Token"}}, {"state": "Approved"}, {"approval": APPROVAL}):
+            refused = written(cluster, request, status)
+            assert refused.status == 403
+            assert "the operator alone decides" in refused.message
+        assert "to an approved AccessRequest" in written(cluster, request, {"uses": [USE]}).message
+        assert cluster.patch(request, {"status": {"state": "Approved", "approval": APPROVAL}}, user=OPERATOR, subresource="status").ok
+        assert written(cluster, request, {"uses": [USE]}).ok
 
     def test_it_withdraws_once_and_changes_nothing_else(self, cluster: Cluster):
         request = opened(cluster, "withdrawn")

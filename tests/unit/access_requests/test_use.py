@@ -72,6 +72,18 @@ def test_a_login_that_suffices_a_token_that_was_not_read_and_a_role_that_uses_it
     assert isinstance(may_use(REQUEST, replace(APPROVED, uses=(use(),)), FRESH, MINE), MayUse)
 
 
+def test_what_a_token_asked_for_only_a_role_with_a_token_may_use():
+    proven = replace(REQUEST, login=LoginFacts())
+
+    asserted = may_use(proven, APPROVED, TERMS, MINE)
+
+    assert isinstance(asserted, MayNotUse)
+    assert asserted.refusal is UseRefusal.USER_NOT_PROVEN
+    assert isinstance(may_use(proven, APPROVED, TERMS, replace(MINE, login=LoginFacts())), MayUse)
+    assert isinstance(may_use(proven, APPROVED, TERMS, replace(MINE, is_login_read=False)), MayUse), "the vend asks again"
+    assert isinstance(may_use(REQUEST, APPROVED, TERMS, replace(MINE, login=LoginFacts())), MayUse), "a proof is more than an assertion"
+
+
 def test_another_agent_and_another_user_learn_nothing():
     missing = "there is no AccessRequest ar-1 of this agent for this user"
     others: tuple[dict[str, Any], ...] = ({"agent": ObjectName("agents", "other")}, {"user": BORIS})
