@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.api.offer_schemas import MissingShown, OfferShown, TableMissing
+from rolevend.api.offer_schemas import AccessRequestHint, HintedRequest, MissingShown, OfferShown, TableMissing
 from rolevend.audit.evidence import tables_of
+from rolevend.catalog import TableId
 from rolevend.decision.offers import MOST_NAMED, ApprovedBy, AvailableOffer, named_offers
 from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
+from rolevend.kinds.shared import UserName
+from rolevend.kinds.vended_role import TableName
 from rolevend.plan import TableShape, contains
 from rolevend.roles.decision import PlatformGrant
 
@@ -37,6 +40,34 @@ class OfferFinder:
             return None
         named = None if tables is None else tuple(TableMissing(schema_name=each.schema, table=each.name) for each in tables)
         return MissingShown(tables=named, offers=offers, sentence=sentence)
+
+    def access_request(self, request: Request, decision: Denied | Pending) -> AccessRequestHint | None:
+        """Return how to request the first offer of `missing`, or None if it names none. It holds no token."""
+        if isinstance(decision, Pending):
+            return None
+        tables = decision.tables or request.resources
+        first = next(iter(named_offers(self.snapshot, request, tables)), None)
+        if first is None:
+            return None
+        shown = (each.table for each in first.effect.profile.tables)
+        asserted = UserName(issuer=request.user.issuer, subject=request.user.subject) if request.token is None else None
+        body = HintedRequest(
+            platform=request.platform,
+            offer=str(first.terms.offer),
+            tables=None if tables is None else tuple(TableName(schema_name=each.schema, table=each.name) for each in shown),
+            purpose=first.purpose,
+            expiration_seconds=min(request.expiration_seconds, first.longest_seconds),
+            user=asserted,
+        )
+        return AccessRequestHint(body=body)
+
+    def showing(self, request: Request, table: TableId, column: str | None) -> AvailableOffer | None:
+        """Return the first offer that shows the table, or this column of it, to a request with the same purpose; None: no offer."""
+        for each in named_offers(self.snapshot, request, (table,)):
+            columns = {shown.name for shape in each.effect.profile.tables for shown in shape.columns}
+            if each.purpose == request.purpose and (column is None or column in columns):
+                return each
+        return None
 
     def beside(self, grants: Sequence[PlatformGrant]) -> tuple[OfferShown, ...]:
         """Return the offers that show more than the grants, on the same tables if the request names tables."""

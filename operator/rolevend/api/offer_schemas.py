@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from rolevend.kinds.part import Part
+from rolevend.kinds.shared import UserName
+from rolevend.kinds.vended_role import TableName
 
 
 class Shown(Part):
@@ -37,6 +39,28 @@ class TableMissing(Shown):
 
     schema_name: Annotated[str, Field(alias="schema")]
     table: str
+
+
+class HintedRequest(Shown):
+    """The members of a request for the first offer. Narrow it further where less is enough."""
+
+    platform: str
+    offer: str
+    tables: tuple[TableName, ...] | None = None
+    """The requested tables that the offer shows. Absent if the denied request named none."""
+    purpose: str | None = None
+    expiration_seconds: int
+    user: UserName | None = None
+    """Absent for a user with a token: add `userToken`."""
+
+
+class AccessRequestHint(Shown):
+    """The request that can follow a denial. Ask the user first."""
+
+    endpoint: Literal["/access/v1/requests"] = "/access/v1/requests"
+    """For `POST`."""
+    body: HintedRequest
+    """Its body. A token of the user is not repeated here."""
 
 
 class MissingShown(Shown):

@@ -10,7 +10,7 @@ from dataclasses import field as member
 from typing import Any, Final
 
 from rolevend.access_requests.use import UseRefusal
-from rolevend.api.offer_schemas import MissingShown
+from rolevend.api.offer_schemas import AccessRequestHint, MissingShown
 from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
     AuditUnavailable,
@@ -55,16 +55,21 @@ class Problem(Exception):
     retry_after: int | None = None
     """In seconds."""
     headers: dict[str, str] = member(default_factory=dict)
+    type: str = ""
+    """The URN of another specification; empty: that of the code."""
+    access_request: AccessRequestHint | None = None
+    """For a denial: how to request the first offer."""
 
     def document(self, request_id: str) -> dict[str, Any]:
         document = {
-            "type": f"urn:rolevend:problem:{self.code}",
+            "type": self.type or f"urn:rolevend:problem:{self.code}",
             "title": TITLES.get(self.status, "the call failed"),
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
             "field": self.field,
             "missing": None if self.missing is None else self.missing.model_dump(by_alias=True, exclude_none=True),
+            "accessRequest": None if self.access_request is None else self.access_request.model_dump(by_alias=True, exclude_none=True),
             "requestId": request_id,
         }
         return {key: value for key, value in document.items() if value is not None}
@@ -77,6 +82,7 @@ TITLES: Final = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict with the current state",
+    410: "No longer valid",
     413: "The request is too long",
     422: "A member of the request is invalid",
     429: "Too many requests or roles",
@@ -89,6 +95,7 @@ CODES: Final = {
     "RepeatedMember": (400, "`field` occurs twice in one object of the body. A proxy could read the other one."),
     "RepeatedHeader": (400, "`Authorization` or `Idempotency-Key` occurs twice. A proxy could read the other one."),
     "UnknownParameter": (400, "`field` is a query parameter, and no call has one. The request had no effect."),
+    "InvalidDenialBinding": (400, "`binding_token` is of no denial of this access by this agent for this user."),
     "TokenMissing": (401, "`Authorization` has no bearer token."),
     "NotPermitted": (403, "The platform or the agent does not permit this, for any user."),
     "TooManyUnknownUsers": (403, "The agent has named its maximum of users that neither a token nor UserAttributes confirm."),
@@ -99,6 +106,8 @@ CODES: Final = {
     "Ended": (409, "The role was ended before it was ready, or was created by another decision."),
     "Conflict": (409, "The handle of the agent or of the user belongs to another one."),
     "Rejected": (409, "A person must change something first."),
+    "InvalidTaskState": (409, "The task is not pending any more."),
+    "ExpiredDenial": (410, "The denial is too old. Evaluate again."),
     "TooLong": (413, "The body is longer than 64 KiB."),
     "InvalidInput": (422, "`field` is invalid."),
     "TooManyRequests": (429, "The agent exceeds its rate of vends or decisions."),
@@ -143,7 +152,9 @@ def token_problem(error: TokenRefused, where: str) -> Problem:
     return Problem(int(error.standing), error.code.value, f"{where}: {error}", field=where, headers=headers)
 
 
-def decision_problem(decision: Denied | Pending, missing: MissingShown | None = None) -> Problem:
+def decision_problem(
+    decision: Denied | Pending, missing: MissingShown | None = None, access_request: AccessRequestHint | None = None
+) -> Problem:
     """Return the problem of a denial, or of a pending decision, which may be retried."""
     if isinstance(decision, Pending):
         status = 403 if decision.withdrawn else 503
@@ -153,7 +164,7 @@ def decision_problem(decision: Denied | Pending, missing: MissingShown | None = 
     detail = f"{named}: {rest}" if named else decision.message
     if decision.reason == TOO_MANY:
         return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
-    return Problem(403, public_reason(decision.reason), detail, field=named, missing=missing)
+    return Problem(403, public_reason(decision.reason), detail, field=named, missing=missing, access_request=access_request)
 
 
 _MEMBERS: Final = {

@@ -104,8 +104,8 @@ def decision(whole: RoleDecision, finder: OfferFinder) -> bytes:
         return _explained(
             Decision(granted=True, left_out=tuple(map(_left_out, left_out)) or None), whole.grants, finder.beside(whole.grants)
         )
-    refusal = SkippedPlatform.by(*whole.blocking_decision, finder)
-    return as_json(Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing))
+    refusal, hint = SkippedPlatform.by(*whole.blocking_decision, finder), finder.access_request(*whole.blocking_decision)
+    return as_json(Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing, access_request=hint))
 
 
 def as_json(answer: Shown) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
-from rolevend.api.offer_schemas import MissingShown, OfferShown, Shown
+from rolevend.api.offer_schemas import AccessRequestHint, MissingShown, OfferShown, Shown
 from rolevend.catalog import TableId
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
@@ -138,6 +138,8 @@ class Decision(Shown):
     """For a denial: cause and action."""
     missing: MissingShown | None = None
     """For a denial: the missing grant."""
+    access_request: AccessRequestHint | None = None
+    """For a denial where `missing` names an offer: how to request the first one."""
     explanation: Explanation | None = None
     """The tables that would be granted."""
     left_out: tuple[LeftOut, ...] | None = None
@@ -262,4 +264,6 @@ class ProblemShown(Shown):
     """The invalid member of the request."""
     missing: MissingShown | None = None
     """For a denial: the missing grant."""
+    access_request: AccessRequestHint | None = None
+    """For a denial where `missing` names an offer: how to request the first one."""
     request_id: str

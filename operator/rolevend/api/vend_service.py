@@ -259,7 +259,8 @@ class VendService:
             await self._vender.deny(role, request, decision, snapshot, RoleRecord())
         if isinstance(request.approval, UnusableApproval) and request.approval.needed is not None:
             raise step_up_problem(request.approval.message, request.approval.needed)
-        raise decision_problem(decision, OfferFinder(snapshot).missing(request, decision))
+        finder = OfferFinder(snapshot)
+        raise decision_problem(decision, finder.missing(request, decision), finder.access_request(request, decision))
 
     def _connected(self, role_decision: RoleDecision, finder: OfferFinder) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
         """Return the grants of the connected platforms, and the skipped platforms. Raises PlatformUnavailable if none is connected, or a

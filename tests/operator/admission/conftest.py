@@ -44,7 +44,7 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))
     request = changed(changed(valid("AccessRequest", "probe"), "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
     eventually(lambda: "Response is for the API alone" in cluster.create(request, dry_run=True).message)
-    eventually(lambda: "the API writes the status" in _written_by_the_api(cluster))
+    eventually(lambda: "the operator alone decides" in _written_by_the_api(cluster))
     vote = valid("AccessDecision", "probe")
     eventually(lambda: "vote of its creator" in cluster.create(changed(vote, "spec.by", "somebody"), dry_run=True).message)
     eventually(lambda: cluster.create(vote, dry_run=True).body["metadata"].get("annotations"))

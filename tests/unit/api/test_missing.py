@@ -115,3 +115,45 @@ def test_a_role_is_told_of_the_offers_that_show_more():
     (found,) = OfferFinder(snapshot).beside([PlatformGrant(REQUEST, decided)])
 
     assert (found.name, found.shows) == ("domain/clear", "claims.people: id, country, some rows")
+
+
+def hint(snapshot: Snapshot, *tables: TableId, **changes: object) -> dict[str, object] | None:
+    request = replace(REQUEST, resources=tables or None, **changes)  # type: ignore[arg-type]
+    decision = snapshot.decide(request)
+    assert isinstance(decision, Denied), decision
+    found = OfferFinder(snapshot).access_request(request, decision)
+    return None if found is None else found.model_dump(by_alias=True, exclude_none=True)
+
+
+def test_a_denial_says_how_to_request_the_first_offer():
+    granting = replace(MINE, tables=ON_PEOPLE)
+    snapshot = offering(granting, offers=(policy("on-people", tables=ON_PEOPLE), policy("on-payments", tables=ON_PAYMENTS)))
+
+    assert hint(snapshot, PAYMENTS, PEOPLE) == {
+        "endpoint": "/access/v1/requests",
+        "body": {
+            "platform": "warehouse",
+            "offer": "domain/on-payments",
+            "tables": ({"schema": "claims", "table": "payments"},),
+            "expirationSeconds": min(1800, REQUEST.expiration_seconds),
+            "user": {"issuer": REQUEST.user.issuer, "subject": REQUEST.user.subject},
+        },
+    }
+
+
+def test_it_says_no_more_of_a_secret_offer_than_of_an_unknown_table():
+    granting = replace(MINE, tables=ON_PEOPLE)
+    secret = offering(granting, offers=(policy("on-payments", tables=ON_PAYMENTS),), discoverable=False)
+
+    assert hint(secret, PAYMENTS) is None
+    assert hint(secret, NOWHERE) is None
+
+
+def test_an_offer_is_shown_for_a_column_only_if_it_shows_the_column():
+    snapshot = offering(offers=(policy("on-payments", tables=ON_PAYMENTS),))
+    finder = OfferFinder(snapshot)
+
+    assert finder.showing(REQUEST, PAYMENTS, "country") == finder.showing(REQUEST, PAYMENTS, None)
+    assert finder.showing(REQUEST, PAYMENTS, None) is not None
+    assert finder.showing(REQUEST, PAYMENTS, "nothing") is None
+    assert finder.showing(REQUEST, NOWHERE, None) is None
