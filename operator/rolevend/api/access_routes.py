@@ -16,6 +16,7 @@ from rolevend.api.access_schemas import (
 )
 from rolevend.api.access_service import MAX_WAIT_SECONDS, AccessService, is_decided
 from rolevend.api.json_body import WrittenJson
+from rolevend.api.keyed_requests import KEY, KEY_PATTERN, CallKey
 from rolevend.api.problems import RETRY_SECONDS
 from rolevend.api.responses import as_json
 from rolevend.approvals.use import approved_by
@@ -35,6 +36,10 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
     agent_type = Annotated[Agent, Depends(caller)]
     secured: dict[str, Any] = {"dependencies": [Depends(scheme)]}
     name_type = Annotated[str, Path(alias="id", max_length=253, pattern=SUBDOMAIN_PATTERN, description="`id` of an access request")]
+    key_type = Annotated[
+        str | None,
+        Header(alias=KEY, pattern=KEY_PATTERN, description="The same key and body again: the same request, whatever became of it"),
+    ]
     prefer_type = Annotated[
         str | None,
         Header(alias="Prefer", description="`wait=30` (RFC 7240): answer as soon as the request is not Pending, at most after 60 seconds"),
@@ -50,8 +55,9 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         responses={202: {"model": AccessRequestShown, "description": "People decide: get it with `Prefer: wait=60`"}},
         **secured,
     )
-    async def request_access(request: Request, agent: agent_type, question: OfferRequest) -> Response:
-        found = await access.ask(agent, question, request.state.request_id)
+    async def request_access(request: Request, agent: agent_type, question: OfferRequest, key: key_type = None) -> Response:
+        call = None if key is None else CallKey(key, question.model_dump_json(exclude={"user_token"}))
+        (found,) = await access.ask(agent, (question,), request.state.request_id, call)
         headers = {"Location": f"{REQUESTS}/{found.name}"}
         if not is_decided(found):
             return WrittenJson(as_json(shown(found)), 202, headers | {"Retry-After": str(RETRY_SECONDS)})

@@ -4,8 +4,9 @@ An AccessRequest is the request, and the operator alone decides on it. So every 
 A request of another agent is answered as if it did not exist.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.text import sanitized
 from rolevend.api.access_schemas import OfferRequest
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
+from rolevend.api.keyed_requests import CallKey, RequestKey
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.step_up import step_up_problem
@@ -28,9 +30,10 @@ from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, REQUEST_ID, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access, state_of
+from rolevend.kinds.shared import CALL
 from rolevend.kinds.status import Body, body
 from rolevend.kube.client import NotFound, ResourceConflict
-from rolevend.model import ObjectName, PlatformName, Task, Uid
+from rolevend.model import ObjectName, PlatformName, Task, Uid, User
 from rolevend.naming import user_handle
 from rolevend.roles.protocols import Snapshots
 from rolevend.roles.status import user_status
@@ -97,7 +100,7 @@ class _Ask:
         task = self.question.task
         return None if task is None else Task(task.id, task.intent_digest)
 
-    def object(self, name: str, snapshot: Snapshot) -> Body:
+    def object(self, name: str, snapshot: Snapshot, key: RequestKey | None) -> Body:
         """Return the AccessRequest to create."""
         question, proof = self.question, self.user.proof
         words = sanitized(question.justification or "")
@@ -117,10 +120,11 @@ class _Ask:
             "delivery": Delivery.RESPONSE.value,
             "proven": None if proof is None else user_status(handle, proof),
         }
+        annotations = {REQUEST_ID: self.request_id, **({CALL: key.digest} if key else {})}
         return {
             "apiVersion": API_VERSION,
             "kind": "AccessRequest",
-            "metadata": {"name": name, "namespace": self.agent.name.namespace, "annotations": {REQUEST_ID: self.request_id}},
+            "metadata": {"name": name, "namespace": self.agent.name.namespace, "annotations": annotations},
             "spec": {member: value for member, value in spec.items() if value is not None},
         }
 
@@ -140,21 +144,35 @@ class AccessService:
         self._limiter = limiter
         self._now = now
 
-    async def ask(self, agent: Agent, question: OfferRequest, request_id: str) -> AccessRequest:
-        """Return the open request that asks for the same, or a new one, judged if the operator answers in time. The user's token is not
-        redeemed. Raises Problem."""
-        self._limiter.require_decision_rate(agent)
+    @property
+    def denials(self) -> tuple[bytes, datetime]:
+        """Return the key that seals denials, and the time at which they are judged."""
+        return self._snapshots.snapshot.handle_key, self._now()
+
+    async def ask(
+        self, agent: Agent, questions: Sequence[OfferRequest], request_id: str, key: CallKey | None, named: User | None = None
+    ) -> list[AccessRequest]:
+        """Return for each question the open request that asks for the same, or a new one, judged if the operator answers in time. With a
+        key: the requests of an earlier call with it. All questions are for one user, whose token is not redeemed; it must be `named`, if
+        given. Raises Problem; then nothing was created, unless the cluster is not available."""
+        for _ in questions:
+            self._limiter.require_decision_rate(agent)
         snapshot = self._snapshots.snapshot
-        user = await self._authenticator.authenticate_user(question, agent, snapshot, request_id)
-        ask = _Ask(question, agent, user, self._now(), request_id)
-        await PresentedToken(self._authenticator, user).redeem(ask.role, final=False)
-        blocked = snapshot.blocked(ask.role)
-        if blocked is not None:
-            raise decision_problem(blocked)
+        user = await self._authenticator.authenticate_user(questions[0], agent, snapshot, request_id)
+        if named is not None and user.user != named:
+            raise Problem(422, "InvalidInput", "subject.id: the token is of another user", field="subject.id")
+        asks = [_Ask(each, agent, user, self._now(), request_id) for each in questions]
+        await PresentedToken(self._authenticator, user).redeem(asks[0].role, final=False)
+        for ask in asks:
+            blocked = snapshot.blocked(ask.role)
+            if blocked is not None:
+                raise decision_problem(blocked)
         if not self._store.informer.synced:
             raise Problem(503, "Starting", "the access requests were not listed yet", retry_after=RETRY_SECONDS)
-        found = await self._create_or_find(ask, snapshot)
-        return await self._settled(found, JUDGE_SECONDS, is_judged)
+        keys = [None if key is None else key.at(number, agent, user.user) for number in range(len(asks))]
+        known = [None if each is None else await self._earlier(each) for each in keys]
+        found = [there or await self._create_or_find(ask, snapshot, own) for ask, own, there in zip(asks, keys, known, strict=True)]
+        return await asyncio.gather(*(self._settled(each, JUDGE_SECONDS, is_judged) for each in found))
 
     async def own(self, agent: Agent, name: str, wait_seconds: float = 0.0) -> AccessRequest:
         """Return the agent's request of this name, after at most so many seconds in which it is Pending. Raises Problem."""
@@ -196,17 +214,29 @@ class AccessService:
             raise _no_request(name)
         return found
 
-    async def _create_or_find(self, ask: _Ask, snapshot: Snapshot) -> AccessRequest:
+    async def _earlier(self, key: RequestKey) -> AccessRequest | None:
+        """Return the request of an earlier call with the key. Raises Problem if that was another call."""
+        there = await self._store.read(key.name)
+        if there is not None:
+            key.require_same(there)
+        return there
+
+    async def _create_or_find(self, ask: _Ask, snapshot: Snapshot, key: RequestKey | None) -> AccessRequest:
         access = ask.access
         mine = (known for found, known in self._store.of(ask.agent.name) if found.spec.delivery == Delivery.RESPONSE.value)
         place = place_of(access, mine)
+        if key is not None and not place.exists:
+            place = RequestPlace(key.name, exists=False)
         for _ in range(_ATTEMPTS):
             if place.exists and (known := self._store.get(place.name)) is not None:
                 return known
             try:
-                created = await self._store.create(ask.object(place.name.name, snapshot), place.name.namespace)
+                created = await self._store.create(ask.object(place.name.name, snapshot, key), place.name.namespace)
             except ResourceConflict:  # of another replica, or an account that may create AccessRequests chose its name
                 there = await self._store.read(place.name)
+                if key is not None and there is not None:
+                    key.require_same(there)
+                    return there
             else:
                 there = created
             if there is None:

@@ -1,35 +1,44 @@
 """The calls of OpenID AuthZEN: Authorization API 1.0 (January 2026), and the metadata of its Access Request and Approval Profile, draft 1
-(June 2026), which will change.
+(June 2026): see `authzen_tasks`.
 
-An evaluation is a decision without a role, for the calling agent and a user: nothing is created. Requests for offers have the members of
-`access_schemas`, not those of the profile; an approval is an input of a later decision, as in the profile.
+An evaluation is a decision without a role, for the calling agent and a user: nothing is created.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
-from pydantic import Field, SecretStr
 
 from rolevend.api import responses
+from rolevend.api.authzen_schemas import (
+    DecisionContext,
+    DenialDisplay,
+    EvaluationRequest,
+    EvaluationShown,
+    RequestableDenial,
+    ResourceProperties,
+    UsedApproval,
+)
+from rolevend.api.denial_binding import BINDING_SECONDS, DeniedAccess, sealed
 from rolevend.api.json_body import WrittenJson
 from rolevend.api.missing import OfferFinder
-from rolevend.api.offer_schemas import MissingShown, Shown
-from rolevend.api.problems import Problem, public_reason
-from rolevend.api.schemas import LONGEST_TOKEN, VendRequest
+from rolevend.api.problems import RETRY_SECONDS, Problem, public_reason
 from rolevend.api.vend_service import VendService
 from rolevend.audit.evidence import tables_of
+from rolevend.catalog import TableId
 from rolevend.decision.admission import Agent
-from rolevend.kinds.part import Part, Rule, exactly_one
-from rolevend.kinds.shared import UserName
-from rolevend.kinds.text import Identifier, Issuer, Label, ObjectReferenceName, Subject
-from rolevend.kinds.vended_role import TableName
+from rolevend.decision.approval import ActiveApproval
+from rolevend.decision.offers import ApprovedBy, AvailableOffer
+from rolevend.decision.outcome import Denied, Pending
+from rolevend.decision.outcome import Request as DecidedRequest
+from rolevend.kinds.text import timestamp_text
 from rolevend.plan import TableShape
 from rolevend.roles.decision import RoleDecision
 
 EVALUATION: Final = "/access/v1/evaluation"
+TASKS: Final = "/access/v1/tasks"
 METADATA: Final = "/.well-known/authzen-configuration"
 AUTHZEN_CALLS: Final = ("evaluate",)
 """Operation ids."""
@@ -43,116 +52,6 @@ EVALUATION_EXAMPLE: Final[dict[str, Any]] = {
     },
     "context": {"purpose": "fraud-review"},
 }
-
-
-class SubjectProperties(Part):
-    """The proof of the user. Set exactly one."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("proof of the user", "userToken", "issuer"),)
-
-    user_token: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = None
-    """A token of the user that names the agent. It is not redeemed."""
-    issuer: Issuer | None = None
-    """The issuer of a user whom the agent asserts: only for an Agent with `assertion: Trusted`."""
-
-
-class EvaluatedSubject(Part):
-    """The user."""
-
-    type: Literal["user"]
-    id: Subject
-    """The user's subject at the issuer, which the token must have, too."""
-    properties: SubjectProperties
-
-
-class EvaluatedAction(Part):
-    """The action."""
-
-    name: Literal["read"]
-
-
-class ResourceProperties(Part):
-    """A table, or a column of it, by their names on the platform."""
-
-    platform: ObjectReferenceName
-    """Name of the DataPlatform."""
-    schema_name: Annotated[Identifier, Field(alias="schema")]
-    table: Identifier
-    column: Identifier | None = None
-    """Only for a column."""
-
-
-class EvaluatedResource(Part):
-    """The table or column."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="(self.type == 'column') == has(self.properties.column)",
-            message="properties.column must be set for type column, and for no other",
-            holds=lambda resource: (resource.type == "column") == (resource.properties.column is not None),
-            field="properties",
-        ),
-    )
-
-    type: Literal["table", "column"]
-    id: Annotated[str, Field(min_length=1, max_length=512)]
-    """For the caller alone: `properties` name the resource."""
-    properties: ResourceProperties
-
-
-class EvaluationContext(Part):
-    """The facts of the request."""
-
-    purpose: Label | None = None
-    """The purpose: one that the DataPlatform permits the agent to state."""
-
-
-class EvaluationRequest(Part):
-    """An AuthZEN evaluation for the calling agent and a user."""
-
-    subject: EvaluatedSubject
-    action: EvaluatedAction
-    resource: EvaluatedResource
-    context: EvaluationContext = EvaluationContext()
-
-    @property
-    def question(self) -> VendRequest:
-        """Return the request for a role that this evaluation is about."""
-        subject, resource = self.subject, self.resource.properties
-        issuer = subject.properties.issuer
-        return VendRequest(
-            user_token=subject.properties.user_token,
-            user=None if issuer is None else UserName(issuer=issuer, subject=subject.id),
-            platforms=(resource.platform,),
-            purpose=self.context.purpose,
-            resources=(TableName(schema_name=resource.schema_name, table=resource.table),),
-            expiration_seconds=_SHORTEST_SECONDS,
-        )
-
-
-class DecisionContext(Shown):
-    """The reason of a decision."""
-
-    reason: str
-    """`PolicyGrants`, or the stable code of a denial."""
-    message: str | None = None
-    """For a denial: cause and action."""
-    shown: Literal["Clear", "Masked"] | None = None
-    """For a column that is granted: `Masked` if some or all rows show another value than the stored one."""
-    missing: MissingShown | None = None
-    """For a denial: the missing grant, and the offers that can be requested."""
-
-
-class EvaluationShown(Shown):
-    """The decision. Nothing was created."""
-
-    decision: bool
-    """True if a role for this user could read the resource now."""
-    context: DecisionContext
-
-
-_SHORTEST_SECONDS: Final = 5
-"""The lifetime that every Agent and DataPlatform permits."""
 
 
 def add_authzen_routes(app: FastAPI, vends: VendService, caller: Callable[[Request], Awaitable[Agent]], scheme: HTTPBearer) -> None:
@@ -171,33 +70,86 @@ def add_authzen_routes(app: FastAPI, vends: VendService, caller: Callable[[Reque
         asked, _ = decision.decisions[0]
         if asked.user.subject != evaluation.subject.id:
             raise Problem(422, "InvalidInput", "subject.id: the token is of another user", field="subject.id")
-        return WrittenJson(responses.as_json(evaluated(evaluation, decision, finder)))
+        return WrittenJson(responses.as_json(evaluated(evaluation, decision, finder, f"{base_of(request)}{TASKS}")))
 
     @app.get(METADATA, include_in_schema=False)
     async def metadata(request: Request) -> Response:
-        base = str(request.base_url).rstrip("/")
+        base = base_of(request)
         return JSONResponse(
             {
                 "policy_decision_point": base,
                 "access_evaluation_endpoint": f"{base}{EVALUATION}",
-                "access_request_endpoint": f"{base}/access/v1/requests",
+                "access_request_endpoint": f"{base}{TASKS}",
+                "capabilities": ["urn:openid:authzen:capability:access-request"],
             }
         )
 
 
-def evaluated(evaluation: EvaluationRequest, decision: RoleDecision, finder: OfferFinder) -> EvaluationShown:
-    """Return the answer. A column that is not granted has the same answer as one that does not exist."""
+def base_of(request: Request) -> str:
+    """Return the address of the API, as the caller named it."""
+    return str(request.base_url).rstrip("/")
+
+
+def evaluated(evaluation: EvaluationRequest, decision: RoleDecision, finder: OfferFinder, endpoint: str) -> EvaluationShown:
+    """Return the answer. A column that is not granted has the same answer as one that does not exist. `endpoint` takes requests."""
     if decision.blocking_decision is not None:
         request, refusal = decision.blocking_decision
         missing = finder.missing(request, refusal)
         context = DecisionContext(reason=public_reason(refusal.reason), message=refusal.message, missing=missing)
-        return EvaluationShown(decision=False, context=context)
+        return EvaluationShown(decision=False, context=_requestable(context, evaluation, request, refusal, finder, endpoint))
     grant, column = decision.grants[0], evaluation.resource.properties.column
     shown = None if column is None else _shown(grant.granted.tables[0], column)
     if column is not None and shown is None:
         message = f"column {column} is not granted to this user through this agent, or is not there"
-        return EvaluationShown(decision=False, context=DecisionContext(reason="ResourceNotGranted", message=message))
-    return EvaluationShown(decision=True, context=DecisionContext(reason="PolicyGrants", shown=shown))
+        context = DecisionContext(reason="ResourceNotGranted", message=message)
+        return EvaluationShown(decision=False, context=_requestable(context, evaluation, grant.request, None, finder, endpoint))
+    used = grant.request.approval
+    approval = UsedApproval(id=used.name.name, approved_until=timestamp_text(used.ends_by)) if isinstance(used, ActiveApproval) else None
+    return EvaluationShown(decision=True, context=DecisionContext(reason="PolicyGrants", shown=shown, approval=approval))
+
+
+def _requestable(
+    context: DecisionContext,
+    evaluation: EvaluationRequest,
+    request: DecidedRequest,
+    refusal: Denied | Pending | None,
+    finder: OfferFinder,
+    endpoint: str,
+) -> DecisionContext:
+    """Return the context of a denial with how to request the access, and with the next step after an approval."""
+    resource, waits = evaluation.resource.properties, isinstance(refusal, Pending) and not refusal.withdrawn
+    table = TableId(resource.schema_name, resource.table)
+    offer = None if isinstance(refusal, Pending) else finder.showing(request, table, resource.column)
+    hint = None if offer is None else _hint(offer, resource, request, finder.snapshot.handle_key, endpoint)
+    action: Literal["request", "retry", "none"] | None = None
+    if evaluation.context.approval is not None:
+        action = "retry" if waits else "none" if hint is None else "request"
+    return context.model_copy(
+        update={"access_request": hint, "next_action": action, "retry_after": RETRY_SECONDS if action == "retry" else None}
+    )
+
+
+def _hint(offer: AvailableOffer, resource: ResourceProperties, request: DecidedRequest, key: bytes, endpoint: str) -> RequestableDenial:
+    denied = DeniedAccess(
+        agent=str(request.agent),
+        issuer=request.user.issuer,
+        subject=request.user.subject,
+        platform=resource.platform,
+        schema=resource.schema_name,
+        table=resource.table,
+        column=resource.column,
+        purpose=request.purpose,
+        offer=str(offer.terms.offer),
+        expires_at=int(request.created_at.timestamp()) + BINDING_SECONDS,
+    )
+    who = "a rule decides at once" if offer.how is ApprovedBy.AUTOMATIC else "people decide"
+    return RequestableDenial(
+        endpoint=endpoint,
+        template=denied.offer,
+        expires_at=timestamp_text(denied.deadline),
+        binding_token=sealed(denied, key),
+        display=DenialDisplay(title=offer.terms.display, description=f"{who}, for at most {offer.longest_seconds} seconds"),
+    )
 
 
 def _shown(table: TableShape, column: str) -> Literal["Clear", "Masked"] | None:

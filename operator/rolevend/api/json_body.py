@@ -18,6 +18,9 @@ from rolevend.api.problems import Problem
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
 
 _JSON: Final = re.compile(r"application/(json|[^/]*\+json)")
+_OF_THE_PROFILE: Final = frozenset({"approval", "denial", "client", "callback", "requested_access"})
+"""Members of the access request profile of AuthZEN, which writes the members in them in snake_case."""
+_IN_SNAKE_CASE: Final = frozenset({"requested_access", "business_justification"})
 _MEMBER: Final = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,63}")
 
 
@@ -105,10 +108,13 @@ def read_body(raw: bytes) -> dict[str, Any]:
 
 
 def _internal_name(value: Any) -> str | None:
-    """Return a member in snake_case, or None. The models accept those names, too, so that one member could have two names."""
+    """Return a member in snake_case, or None. The models accept those names, too, so that one member could have two names. The models of
+    AuthZEN's profile have these names alone."""
     match value:
         case dict():
-            return next((name for name in value if "_" in name), None) or next(filter(None, map(_internal_name, value.values())), None)
+            named = next((name for name in value if "_" in name and name not in _IN_SNAKE_CASE), None)
+            inner = (each for name, each in value.items() if name not in _OF_THE_PROFILE)
+            return named or next(filter(None, map(_internal_name, inner)), None)
         case list():
             return next(filter(None, map(_internal_name, value)), None)
         case _:

@@ -18,8 +18,10 @@ from rolevend.api.access_routes import ACCESS_CALLS, add_access_routes
 from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import BEARER, Authenticator
 from rolevend.api.authzen import AUTHZEN_CALLS, add_authzen_routes
+from rolevend.api.authzen_task_routes import TASK_CALLS, add_task_routes
 from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, WrittenJson, plain
+from rolevend.api.keyed_requests import KEY, KEY_PATTERN
 from rolevend.api.middleware import TooLong
 from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
@@ -32,10 +34,8 @@ from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
-CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS)
+CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS)
 """Operation ids, also the names of the calls in metrics."""
-KEY: Final = "Idempotency-Key"
-_KEY: Final = "^[!-~]{1,128}$"
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def application(
     name_type = Annotated[str, Path(alias="id", max_length=253, pattern=SUBDOMAIN_PATTERN, description="`id` of a vended role")]
     key_type = Annotated[
         str | None,
-        Header(alias=KEY, pattern=_KEY, description="The same key and body again: the same role, with a fresh credential"),
+        Header(alias=KEY, pattern=KEY_PATTERN, description="The same key and body again: the same role, with a fresh credential"),
     ]
 
     @app.post(
@@ -148,6 +148,7 @@ def application(
 
     add_access_routes(app, access, caller, scheme)
     add_authzen_routes(app, vends, caller, scheme)
+    add_task_routes(app, access, caller, scheme)
     _add_error_handlers(app)
     describe(app)
     return app
