@@ -19,8 +19,32 @@ Python, and each replica the whole document, OpenAPI 3.1, at `/openapi.json`.
 
 Every call bears the agent's own token, `Authorization: Bearer …`: that of a ServiceAccount of this cluster, or of a client of an
 IdentityProvider. Every answer has an `X-Request-Id`, which is the caller's if it sent one, and a `traceparent` (W3C). A member that a call
-does not know is refused, and so is one that stands twice in its object. `/.well-known/authzen-configuration` has the addresses for clients
-of OpenID AuthZEN.\
+does not know is refused, and so is one that stands twice in its object.
+
+## OpenID AuthZEN
+
+`/.well-known/authzen-configuration` has the addresses. `POST /access/v1/evaluation` is the evaluation of the Authorization API 1.0.
+`/access/v1/tasks` is the [Access Request and Approval Profile](https://openid.github.io/authzen/authzen-access-request-approval-profile-1_0.html),
+**draft 1 of June 2026, which will change**; the draft leaves the path to the server. `/access/v1/requests` has our own members, and stays.
+
+1. The evaluation of a table or column is denied with `context.access_request`, if an offer that may be named shows it: `template` is the offer.
+2. `POST /access/v1/tasks` brings `binding_token` and `expires_at` back as `denial`, within ten minutes. It makes an AccessRequest for this
+   one table or column. `items`, at most ten, each with its own `denial`, make one each, and one task. 201: decided; 202: people decide.
+3. `GET` of `status_endpoint` says how it is, with `Prefer: wait=60` after the decision. `POST` of `links.cancel` withdraws what is pending.
+4. An evaluation with the approval of the result as `context.approval` decides anew by all policies; after a denial `next_action` says if
+   another request helps. A vend takes the same id: `approval: {id}`.
+
+| State of the AccessRequest | Status of the task |
+|---|---|
+| `Pending` | `pending` |
+| `Approved`, and every later state | `approved`: the next evaluation says that an approval has ended |
+| `Denied`, `Expired`, `Cancelled` before an approval | `denied`, `expired`, `cancelled` |
+| any other one before an approval | `failed` |
+
+Not there: a binding of several items by one denial, `evaluation_id`, forms, schemas and catalogs, `callback`, `client`, `emergency`, `jwks_uri`
+and signed states (the seal is for rolevend alone), `expires_at` of a task. Unknown members of the profile are ignored. The token in
+`subject.properties` proves the subject, and is no part of it; the `id` of a resource is not kept. A login that does not suffice is answered
+with 401 and the challenge of RFC 9470.\
 """
 _PROBLEMS = """\
 ## Problems
@@ -30,7 +54,8 @@ member that is to blame, `requestId` finds the call in logs and audit events. `R
 
 A denial has the reason of the condition `Granted` as its code, with status 403; [the conditions](conditions.md#vendedrole) list them.
 `missing` is then what would have to be granted, and the offers that can be requested for it. A table that does not exist, one without an
-offer, and one whose offer is not `discoverable` are answered alike.
+offer, and one whose offer is not `discoverable` are answered alike. `accessRequest` says how to request the first of these offers: the
+address, and the body without the user's token. Ask the user first.
 
 A request for an offer that is denied has the reason of its state as its code; [the conditions](conditions.md#accessrequest) list them.\
 """

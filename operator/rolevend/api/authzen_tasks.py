@@ -13,13 +13,13 @@ signed states of approvals. One denial binds one item.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
 from rolevend.access_requests.states import RequestState
 from rolevend.api.access_schemas import OfferRequest
-from rolevend.api.authzen import TASKS
+from rolevend.api.authzen import EVALUATION_EXAMPLE, TASKS
 from rolevend.api.authzen_schemas import DraftPart, EvaluatedAction, EvaluatedResource, EvaluatedSubject, ResourceProperties
 from rolevend.api.denial_binding import DeniedAccess, invalid_binding, unsealed
 from rolevend.kinds import AccessRequest
@@ -33,6 +33,11 @@ from rolevend.model import ObjectName, User
 MOST_ITEMS: Final = 10
 BETWEEN: Final = "~"
 """Between the names in the id of a task. No name of an object has it."""
+SUBMISSION_EXAMPLE: Final[dict[str, Any]] = {
+    **{member: EVALUATION_EXAMPLE[member] for member in ("subject", "action", "resource")},
+    "context": {"purpose": "fraud-review", "business_justification": "The customer disputes a payment of last week", "ticket": "FR-12"},
+    "denial": {"binding_token": "eyJhZ2VudCI6ImFnZW50cy9maW5ib3QifQ.c2VhbA", "expires_at": "2026-11-24T13:25:00Z"},
+}
 _LONGEST_SECONDS: Final = 86_400
 _USUAL_SECONDS: Final = 900
 _SHORTEST_SECONDS: Final = 5

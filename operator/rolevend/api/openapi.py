@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from rolevend.api.access_schemas import OFFER_EXAMPLE, REQUEST_EXAMPLE
 from rolevend.api.authzen import EVALUATION_EXAMPLE
+from rolevend.api.authzen_tasks import SUBMISSION_EXAMPLE
 from rolevend.api.problems import MEDIA_TYPE, TITLES
 from rolevend.api.schemas import EXAMPLE, PROOFS
 
@@ -19,6 +20,7 @@ _CODES: Final = {
     403: "NoPolicy",
     404: "NotFound",
     409: "IdempotencyConflict",
+    410: "ExpiredDenial",
     413: "TooLong",
     422: "InvalidInput",
     429: "TooManyRoles",
@@ -75,7 +77,27 @@ _PENDING: Final[Schema] = {
     "reason": "PeopleDecide",
     "message": "people decide, 0 of 1 needed approvals",
 }
-_QUESTIONS: Final = {"requestAccess": OFFER_EXAMPLE, "evaluate": EVALUATION_EXAMPLE}
+_TASK: Final[Schema] = {
+    "id": REQUEST_EXAMPLE["id"],
+    "status": "approved",
+    "status_endpoint": f"https://rolevend.example.org/access/v1/tasks/{REQUEST_EXAMPLE['id']}",
+    "display": {"title": "SSNs of open claims in clear, for fraud review", "description": REQUEST_EXAMPLE["message"]},
+}
+_DONE: Final[Schema] = {
+    "task": _TASK,
+    "result": {
+        "mode": "reevaluate",
+        "approval": {
+            "id": REQUEST_EXAMPLE["id"],
+            "approved_at": "2026-11-24T13:15:00Z",
+            "approved_until": "2026-11-24T14:15:00Z",
+        },
+    },
+}
+_WAITING: Final[Schema] = {
+    "task": {**_TASK, "status": "pending", "links": {"cancel": f"{_TASK['status_endpoint']}/cancel"}},
+}
+_QUESTIONS: Final = {"requestAccess": OFFER_EXAMPLE, "evaluate": EVALUATION_EXAMPLE, "submitTask": SUBMISSION_EXAMPLE}
 """The example bodies by operation id, where it is not that of a vend."""
 _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("vend", "201"): {**_ROLE, "platforms": [{**_ROLE["platforms"][0], "credential": _CREDENTIAL}], "explanation": _EXPLANATION},
@@ -86,6 +108,10 @@ _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("requestAccess", "201"): REQUEST_EXAMPLE,
     ("evaluate", "200"): {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Masked"}},
     ("requestAccess", "202"): _PENDING,
+    ("submitTask", "201"): _DONE,
+    ("submitTask", "202"): _WAITING,
+    ("getTask", "200"): _DONE,
+    ("cancelTask", "200"): {"task": {**_TASK, "status": "cancelled"}},
     ("listAccessRequests", "200"): {"items": [REQUEST_EXAMPLE]},
     ("getAccessRequest", "200"): REQUEST_EXAMPLE,
 }
