@@ -251,7 +251,8 @@ class TestAuthZen:
         assert found == {
             "policy_decision_point": url,
             "access_evaluation_endpoint": f"{url}/access/v1/evaluation",
-            "access_request_endpoint": f"{url}{REQUESTS}",
+            "access_request_endpoint": f"{url}/access/v1/tasks",
+            "capabilities": ["urn:openid:authzen:capability:access-request"],
         }
 
 

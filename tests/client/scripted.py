@@ -11,9 +11,10 @@ DONE = AIMessage(content="done")
 
 
 class Scripted(BaseChatModel):
-    """Says one line of its script after the other, by how many it has said in this conversation: so it serves many at once."""
+    """Says one line of its script after the other, by how many it has said in this conversation: so it serves many at once. A line may be
+    a function of the conversation."""
 
-    script: Sequence[AIMessage]
+    script: Sequence[Any]
 
     def bind_tools(self, tools: Any, **_: Any) -> Any:
         return self
@@ -21,6 +22,7 @@ class Scripted(BaseChatModel):
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
         said = sum(isinstance(each, AIMessage) for each in messages)
         line = self.script[said]
+        line = line(messages) if callable(line) else line
         if line.content == "fail":
             raise ConnectionError("the model does not answer")
         return ChatResult(generations=[ChatGeneration(message=line.model_copy(deep=True))])

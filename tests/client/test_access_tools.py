@@ -188,6 +188,19 @@ async def test_an_offer_that_asks_for_another_login_says_which_one_and_what_to_d
     assert asked.text == PENDING
 
 
+async def test_an_approval_that_needs_another_login_says_so_and_is_found_again(tools: LangChain | Mcp):
+    challenge = 'Bearer error="insufficient_user_authentication", max_age="60"'
+    weak = problem(401, "ProofNotMet", "the login is too old", {"WWW-Authenticate": challenge}, field="userToken")
+    api = Api(role(), requested("Approved", 201), weak, requested("Approved", 201), approved_role())
+    ask = ("request_access", {"offer": NAME})
+
+    _, _, told, approved, clear = await tools.run(api, LIST, ask, LIST, ask, LIST)
+
+    assert told.text.startswith("The approval needs another login of the person: a login within the last 1 minute. Ask the person to")
+    assert told.text.endswith(f"\n{HIDDEN}")
+    assert (approved.text, clear.text) == (APPROVED, CLEAR)
+
+
 async def test_a_ticket_is_passed_on(tools: LangChain | Mcp):
     api = Api(role(), requested(status=202))
     await tools.run(api, LIST, ("request_access", {"offer": NAME, "ticket": " FR-12 "}))

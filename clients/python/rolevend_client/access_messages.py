@@ -89,6 +89,11 @@ def not_requested(error: RolevendError) -> str:
 
 def unusable(error: RolevendError) -> str:
     """Return the text for an approval that gives no role."""
+    if isinstance(error, Refused) and error.needed_login is not None:
+        return _line(
+            f"The approval needs another login of the person: {_login(error.needed_login)}. Ask the person to log in again, in that way; "
+            "then call request_access with the same arguments: the approval is kept. The role is the same as before."
+        )
     return _line(f"The approval could not be used ({error.code}): {_bare(error.detail)}. The role is the same as before. {_NOT_AGAIN}")
 
 
