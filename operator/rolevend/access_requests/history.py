@@ -24,6 +24,26 @@ class CoolDown:
     """Older denials do not count. An approval that was not revoked ends the series, too."""
 
 
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """One limit of an automatic rule, with the part that is used."""
+
+    rule: str
+    limit: str
+    """Its unit, such as `a day for a user`."""
+    used: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Precedents:
+    """What people decided about the same request before."""
+
+    approved: int
+    denied: int
+    """Denials of any request of the same agent for the same user and offer: each ends the approvals before it."""
+
+
 def cool_down_end(request: RequestedAccess, others: Iterable[OtherRequest], terms: CoolDown) -> datetime | None:
     """Return the end of the cool-down in which `request` was made, or None."""
     mine = [each for each in others if _same_asker(each.request, request)]
@@ -43,46 +63,57 @@ def open_requests(request: RequestedAccess, others: Iterable[OtherRequest]) -> i
     return sum(each.request.agent == request.agent and _counts_as_open(each, request) for each in others)
 
 
-def exceeded_limit(rule: AutomaticRule, request: RequestedAccess, others: Iterable[OtherRequest], now: datetime) -> str | None:
-    """Return the limit of the rule that is used up, or None."""
+def limit_uses(rule: AutomaticRule, request: RequestedAccess, others: Iterable[OtherRequest], now: datetime) -> tuple[LimitUse, ...]:
+    """Return the limits of the rule, with their use by the user and the agent of the request."""
     limits: Limits = rule.limits
     approved = [each for each in others if each.request.offer == request.offer and _rule_of(each) == rule.name]
     of_user = sum(each.request.user == request.user and _is_within(each, now, _DAY) for each in approved)
     of_agent = sum(each.request.agent == request.agent and _is_within(each, now, _HOUR) for each in approved)
     live = sum(each.recorded.state is not None and each.recorded.state.is_live for each in approved)
-    for limit, count, unit in (
-        (limits.per_user_per_day, of_user, "a day for a user"),
-        (limits.per_agent_per_hour, of_agent, "an hour for an agent"),
-        (limits.live_at_once, live, "at once"),
-    ):
-        if limit is not None and count >= limit:
-            return f"its limit of {limit} {unit} is used up"
-    return None
+    return tuple(
+        LimitUse(rule.name, unit, count, limit)
+        for limit, count, unit in (
+            (limits.per_user_per_day, of_user, "a day for a user"),
+            (limits.per_agent_per_hour, of_agent, "an hour for an agent"),
+            (limits.live_at_once, live, "at once"),
+        )
+        if limit is not None
+    )
+
+
+def exceeded_limit(rule: AutomaticRule, request: RequestedAccess, others: Iterable[OtherRequest], now: datetime) -> str | None:
+    """Return the limit of the rule that is used up, or None."""
+    used_up = next((each for each in limit_uses(rule, request, others, now) if each.used >= each.most), None)
+    return None if used_up is None else f"its limit of {used_up.most} {used_up.limit} is used up"
+
+
+def precedents(
+    request: RequestedAccess, offered: OfferVersion, others: Sequence[OtherRequest], seconds: int, within: timedelta, now: datetime
+) -> Precedents:
+    """Count what people decided about the same request within this time. The same request has the same agent, user, platform, narrowing,
+    purpose and effect. An approval that was narrowed, shorter than `seconds`, revoked, or followed by a denial is no precedent."""
+    denials = list(_denials(each for each in others if _same_asker(each.request, request) and _by_person(each)))
+    last_denial = max(denials, default=None)
+    approvals = [
+        each
+        for each in others
+        if each.recorded.approval is not None
+        and each.recorded.state is not RequestState.REVOKED
+        and _same_effect(each, request, offered)
+        and _is_whole(each.recorded.approval, seconds)
+        and _is_within(each, now, within)
+        and (last_denial is None or whole_second(each.recorded.approval.decided_at) > last_denial)
+    ]
+    return Precedents(len(approvals), sum(whole_second(now) - each < within for each in denials))
 
 
 def lacks_precedent(
     rule: AutomaticRule, request: RequestedAccess, offered: OfferVersion, others: Sequence[OtherRequest], seconds: int, now: datetime
 ) -> str | None:
-    """Return a sentence if people approved the same request too rarely, or None.
-
-    The same request has the same agent, user, platform, narrowing, purpose and effect. An approval that was narrowed, shorter, revoked, or
-    followed by the denial of a person is no precedent.
-    """
+    """Return a sentence if people approved the same request too rarely, or None."""
     if rule.precedent is None:
         return None
-    denied = max(_denials(each for each in others if _same_asker(each.request, request) and _by_person(each)), default=None)
-    found = 0
-    for each in others:
-        approval = each.recorded.approval
-        if (
-            approval is not None
-            and each.recorded.state is not RequestState.REVOKED
-            and _same_effect(each, request, offered)
-            and _is_whole(approval, seconds)
-            and _is_within(each, now, rule.precedent.within)
-            and (denied is None or whole_second(approval.decided_at) > denied)
-        ):
-            found += 1
+    found = precedents(request, offered, others, seconds, rule.precedent.within, now).approved
     if found >= rule.precedent.approved_by_people:
         return None
     return f"people approved the same {found} times lately, and it needs {rule.precedent.approved_by_people}"

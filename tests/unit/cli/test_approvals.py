@@ -344,8 +344,8 @@ class TestCounts:
         uses = history.limit_uses(asked, policy(), [asked, *others], NOW)
 
         assert [(each.limit, each.used) for each in uses] == [
-            ("a day for this user", 1),
-            ("an hour for this agent", 2),
+            ("a day for a user", 1),
+            ("an hour for an agent", 2),
             ("at once", 1),
         ]
 
