@@ -192,6 +192,29 @@ class TestProofOfTheUser:
 
 
 class TestWhatIsNotApproved:
+    def test_a_user_with_another_name_in_kubernetes_does_not_approve_for_themselves(self, tenant: Tenant):
+        proven = Proven(tenant)
+        claims = proven.provider_spec()["claims"]
+        attributes = [*claims["attributes"], {"key": "email", "path": ["email"]}]
+        named = {"claims": {**claims, "attributes": attributes}, "kubernetesUsername": {"attribute": "email"}}
+        tenant.site.told(proven.provider(**named), "Ready", "True", "KeysRead")
+        tenant.site.told(proven.agent(), "Ready", "True")
+        requester = Requester(tenant).offering()
+        request = requester.ask(user=proven.user(), userTokenSecretRef=proven.secret(proven.token(email=ALICE)))
+        request.is_now("Pending")
+
+        own = requester.vote(request, by=ALICE)
+
+        def uncounted() -> bool:
+            status = requester.site.cluster.read(own).body.get("status", {})
+            assert status.get("counted") is False
+            return "is the user" in status["message"]
+
+        eventually(uncounted)
+        assert request.status["state"] == "Pending"
+        requester.vote(request, by=BOB)
+        request.is_now("Approved")
+
     def test_anothers_approval_is_of_no_use(self, requester: Requester):
         request = requester.ready().approved()
         requester.tenant.person("boris")

@@ -150,6 +150,7 @@ _SPECS: Final[Mapping[str, Body]] = {
                 {"key": "groups", "expression": "claims.groups.filter(one, one.startsWith('data-'))"},
             ],
         },
+        "kubernetesUsername": {"attribute": "email", "prefix": "oidc:"},
     },
     "TagBinding": {
         "platformRefs": _PLATFORM,
@@ -503,6 +504,8 @@ SPOILED: Final = (
     Spoiled("IdentityProvider", "spec.claims.client", {"path": []}, "spec.claims.client"),
     *(Spoiled("IdentityProvider", "spec.maxTokenSeconds", number) for number in (59, 604_801, "3600")),
     Spoiled("IdentityProvider", "spec.claims.subject.path", []),
+    *(Spoiled("IdentityProvider", "spec.kubernetesUsername.attribute", value) for value in (MISSING, "")),
+    Spoiled("IdentityProvider", "spec.kubernetesUsername.prefix", "oidc:\n"),
     Spoiled("IdentityProvider", "spec.claims.handle", {}),
     Spoiled("IdentityProvider", "spec.claims.handle.expression", "claims.x", "spec.claims.handle"),
     Spoiled("IdentityProvider", "spec.claims.attributes[0].path", MISSING, "spec.claims.attributes[0]"),

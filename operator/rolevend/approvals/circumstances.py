@@ -64,7 +64,8 @@ class CircumstancesReader:
         if read is None:
             return None
         holds = None if profile is None else _holds(decision.spec.by, profile, request, snapshot)
-        return CheckedVote(read, await self.votes.may_approve(decision), holds)
+        may_approve = None if read.approves and _is_username_unknown(request, snapshot) else await self.votes.may_approve(decision)
+        return CheckedVote(read, may_approve, holds)
 
 
 def _holds(approver: str, profile: Profile, request: Request, snapshot: Snapshot) -> bool | None:
@@ -89,9 +90,19 @@ def _reads(rule: AutomaticRule) -> frozenset[str]:
     return frozenset[str]().union(*(condition.reads for condition in rule.conditions))
 
 
+def _is_username_unknown(request: Request, snapshot: Snapshot) -> bool:
+    """True if the claim with the name of the user in Kubernetes cannot be read: then any approval may be the user's own."""
+    naming = snapshot.usernames.get(request.user.issuer)
+    return naming is not None and naming.attribute in snapshot.person(request).unreadable
+
+
 def excluded_names(request: Request, snapshot: Snapshot) -> frozenset[str]:
     """Return the names of accounts that never approve the request: the user, the account that created it, and every agent."""
     names = _accounts(request.user.issuer, request.user.subject)
+    naming = snapshot.usernames.get(request.user.issuer)
+    if naming is not None:
+        for name in snapshot.person(request).attributes.values(naming.attribute):
+            names |= _accounts(request.user.issuer, name) | {f"{naming.prefix}{name}"}
     if request.requested_by is not None:
         names.add(request.requested_by)
     for agent in snapshot.agents.values():

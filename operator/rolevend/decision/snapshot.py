@@ -56,6 +56,15 @@ class KnownUser:
     """Keys of attributes whose claims cannot be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class KubernetesUsername:
+    """How an API server names the users of one issuer."""
+
+    attribute: str
+    """The key of the user's attribute with the name."""
+    prefix: str
+
+
 @dataclass(frozen=True)
 class SourceVersions:
     """The versions of the inputs to the decisions on one platform."""
@@ -121,6 +130,8 @@ class Snapshot:
     """Platforms with an unreadable restriction, each with the reason. The decision there is `Pending`."""
     issuers: Mapping[str, Version] = field(default_factory=dict)
     """The accepted IdentityProviders, by issuer. Tokens of other issuers prove nothing."""
+    usernames: Mapping[str, KubernetesUsername] = field(default_factory=dict)
+    """How users are named in Kubernetes, by issuer, as far as it is not by their subject."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccount tokens, or empty."""
     ledger: Ledger | None = None

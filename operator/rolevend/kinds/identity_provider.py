@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.kinds.shared import Resource, SecretKeyRef, Status
-from rolevend.kinds.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds
+from rolevend.kinds.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds, UsernamePrefixText
 
 AlgorithmName = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 TokenTypeName = Literal["AccessToken", "UntypedAccessToken", "Exchanged", "IdToken", "ServiceAccount"]
@@ -80,6 +80,16 @@ class Claims(Part):
     """Attributes of the user. The token's values of a key replace those of UserAttributes."""
 
 
+class KubernetesUsername(Part):
+    """The names of this issuer's users in this cluster, as its API server is configured to form them."""
+
+    attribute: Key
+    """The attribute of the user, from `claims.attributes` or UserAttributes, with the values of the claim that the API server reads
+    (`--oidc-username-claim`)."""
+    prefix: UsernamePrefixText = ""
+    """The prefix that the API server puts before them (`--oidc-username-prefix`)."""
+
+
 class IdentityProviderSpec(Part):
     """An issuer of tokens, and the accepted tokens."""
 
@@ -118,6 +128,9 @@ class IdentityProviderSpec(Part):
     max_token_seconds: TokenSeconds | None = None
     """Maximum age of a token since it was issued, even if it has not expired. Without it: only `exp` limits a token."""
     claims: Claims = Claims()
+    kubernetes_username: KubernetesUsername | None = None
+    """How people who log in with this issuer are named in Kubernetes. A user approves no request for themselves, also under this name.
+    Without it: a user is known there by the subject alone."""
 
 
 class IdentityProviderStatus(Status):

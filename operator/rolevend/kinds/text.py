@@ -107,6 +107,7 @@ TaskIdText = Annotated[str, _text(128, PLAIN_PATTERN)]
 TicketText = Annotated[str, _text(128, PLAIN_PATTERN)]
 UidText = Annotated[str, _text(64, UID_PATTERN)]
 AccountName = Annotated[str, _text(512, PLAIN_PATTERN)]
+UsernamePrefixText = Annotated[str, _text(512, CONSTANT_PATTERN, shortest=0)]
 """The name of a user of Kubernetes."""
 DisplayText = Annotated[str, _text(200, PLAIN_PATTERN)]
 """One sentence for users and models."""

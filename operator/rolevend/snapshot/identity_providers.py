@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from rolevend.decision.snapshot import KubernetesUsername
 from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
@@ -136,6 +137,12 @@ def _clash(provider: Provider, accepted: Mapping[str, tuple[IdentityProvider, Pr
 def cluster_issuer(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> str:
     """Return the issuer of ServiceAccount tokens, or empty."""
     return next((issuer for issuer, (_, provider) in accepted.items() if TokenType.SERVICE_ACCOUNT in provider.accepts), "")
+
+
+def usernames(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> Mapping[str, KubernetesUsername]:
+    """Return how the users of each issuer are named in Kubernetes, if the object says so."""
+    named = ((issuer, resource.spec.kubernetes_username) for issuer, (resource, _) in accepted.items())
+    return {issuer: KubernetesUsername(each.attribute, each.prefix) for issuer, each in named if each is not None}
 
 
 def _evaluated(resource: IdentityProvider, refusal: ConditionUpdate | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rolevend.decision.snapshot import KubernetesUsername
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
@@ -51,6 +52,13 @@ def test_what_the_object_says_is_what_the_check_gets():
     department, groups = found.mapping.attributes
     assert department == ("department", ClaimPath(("org", "department")))
     assert (groups[0], getattr(groups[1], "text", "")) == ("groups", "claims.groups.filter(one, one.startsWith('data-'))")
+
+
+def test_the_snapshot_has_how_the_users_of_accepted_issuers_are_named_in_kubernetes():
+    silent = provider("silent", issuer="https://silent.example.org", kubernetesUsername=None)
+    younger = provider("younger", age=-60, kubernetesUsername={"attribute": "sub"})
+
+    assert painted(provider(), silent, younger).snapshot.usernames == {"https://idp.example.org": KubernetesUsername("email", "oidc:")}
 
 
 def test_where_nothing_is_said_little_is_taken():
