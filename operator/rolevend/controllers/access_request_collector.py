@@ -34,6 +34,8 @@ class AccessRequestCollector:
                     await self.collect()
                 except RolevendError as error:
                     _log.warning("cannot delete an AccessRequest: %s", error)
+                except Exception:  # a bug must not end the loop
+                    _log.exception("cannot delete an AccessRequest")
 
     async def collect(self) -> None:
         """Delete the objects whose time is over. The votes on a request go first, so that none is left over."""
