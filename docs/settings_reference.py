@@ -14,7 +14,17 @@ from rolevend.settings import PREFIX, ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 
 _CHART = Path(__file__).resolve().parents[1] / "charts" / "rolevend"
-_SET_BY_THE_CHART = {"namespace", "kubeconfig", "pod_name", "probe_host", "probe_port", "audit_file", "audit_key_file", "receipt_key_file"}
+_SET_BY_THE_CHART = {
+    "namespace",
+    "kubeconfig",
+    "pod_name",
+    "probe_host",
+    "probe_port",
+    "audit_file",
+    "audit_key_file",
+    "receipt_key_file",
+    "notifications_folder",
+}
 """Settings that the chart's Deployment decides: `values.yaml` has no place for them."""
 
 

@@ -40,6 +40,16 @@ class Settings(BaseModel):
     receipt_key_file: Path | None = Field(
         None, description="A file with the private key that receipts are signed with; read once, at the start. Without one there are none."
     )
+    notifications_folder: Path | None = Field(
+        None,
+        description="A folder with receivers.yaml and the files of each receiver, which are told of AccessRequests. Without one nobody is.",
+    )
+    notification_attempts: int = Field(
+        10, ge=1, le=50, description="Maximum number of calls of a receiver about one AccessRequest, until it is given up."
+    )
+    notification_retry_seconds: float = Field(
+        2, gt=0, le=300, description="Pause after the first failed call of a receiver; it doubles with each call, up to five minutes."
+    )
     platform_poll_seconds: float = Field(15, gt=0, description="Interval between polls of a platform for its catalog and for drift.")
     attest_seconds: float = Field(86400, gt=0, description="Interval between attestations of a platform by canary roles.")
     attest_retry_seconds: float = Field(60, gt=0, description="Interval after a failed or incomplete attestation.")

@@ -169,9 +169,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Egress of operator and API: DNS, the API server, databases, Snowflake accounts and identity providers. */}}
+{{/* Egress of the API: DNS, the API server, databases, Snowflake accounts and identity providers. */}}
 {{- define "rolevend.egress" -}}
 {{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "snowflakeAccount" "identityProvider")) -}}
+{{- end -}}
+
+{{/* Egress of the operator: the same, and receivers of notifications. */}}
+{{- define "rolevend.operatorEgress" -}}
+{{- include "rolevend.egressTo" (list .Values.networkPolicy (list "apiServer" "database" "snowflakeAccount" "identityProvider" "notificationReceiver")) -}}
+{{- end -}}
+
+{{/* The file of the receivers of notifications: each has its files in a folder of its name. */}}
+{{- define "rolevend.receivers" -}}
+{{- $receivers := list -}}
+{{- range .Values.notifications.receivers }}
+{{- $receivers = append $receivers (omit . "secretRef") -}}
+{{- end }}
+{{- dict "receivers" $receivers "default" .Values.notifications.default | toJson -}}
 {{- end -}}
 
 {{/* Egress to DNS and to named peers. Called with the value `networkPolicy` and the names in it. */}}

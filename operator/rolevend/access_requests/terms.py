@@ -86,3 +86,5 @@ class OfferTerms:
     """The number of approvers; 0: only rules approve."""
     approver_must_hold: bool
     """True if only people who have the access of the offer themselves may approve."""
+    notify: tuple[str, ...] = ()
+    """The receivers that are told of a request on which people decide; (): the default ones."""

@@ -13,6 +13,7 @@ from typing import Never
 from rolevend.access_requests.retention import Retention
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
+from rolevend.app.notifications import notification_controller
 from rolevend.approvals.circumstances import CircumstancesReader
 from rolevend.approvals.profiles import ApprovedProfiles
 from rolevend.approvals.recorder import AccessRecorder
@@ -234,6 +235,7 @@ class OperatorParts:
         )
         retention = Retention(timedelta(seconds=settings.access_request_kept_seconds))
         self._collecting = AccessRequestCollector(self._access_requests, self._votes, self.observed, retention, now)
+        self._notifying = notification_controller(settings, cluster, self._access_requests, self.observed, metrics, source)
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds, approvals))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
@@ -284,6 +286,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._projector.run()))
                 tasks.append(parts.create_task(self._judging.run()))
                 tasks.append(parts.create_task(self._collecting.run(self._settings.sweep_seconds)))
+                tasks.append(parts.create_task(self._notifying.run()))
                 freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:

@@ -9,6 +9,7 @@ from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, StatusPar
 from rolevend.kinds.shared import PlatformRef, Resource, Status, UserName, UserTokenSecretRef
 from rolevend.kinds.text import (
     AccountName,
+    Count,
     DisplayText,
     FreeText,
     Generation,
@@ -26,6 +27,7 @@ from rolevend.kinds.vended_role import TOKEN_IN_SECRET, AgentRef, ProvenUser, Ta
 
 MOST_USES = 64
 MOST_APPROVERS = 8
+MOST_NOTIFICATIONS = 64
 
 OnlyTables = Annotated[tuple[TableName, ...], Field(min_length=1, max_length=64), KeyedBy(("schema", "table"))]
 OnlyColumns = Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()]
@@ -164,6 +166,23 @@ class Use(StatusPart):
     """When the use was recorded, before the role was created."""
 
 
+class Notification(StatusPart):
+    """The last attempt to tell a receiver. Written when the receiver accepted it, or when the operator gave up."""
+
+    receiver: Label
+    """The receiver, as in the operator's configuration."""
+    event: Literal["Pending", "Decided"]
+    """`Pending`: people decide about the request. `Decided`: they need not any more."""
+    state: Literal["Delivered", "Failed"]
+    """`Delivered`: the receiver answered with a status of success. `Failed`: the operator gave up, and does not try again."""
+    attempts: Count
+    """Number of calls. After a restart of the operator the count begins again."""
+    message: Annotated[str, Field(max_length=256)] | None = None
+    """The last failure."""
+    at: Timestamp
+    """When it was recorded."""
+
+
 class AccessRequestStatus(Status):
     """The state that the operator observed, and the uses that the API recorded. Not written by people."""
 
@@ -183,6 +202,8 @@ class AccessRequestStatus(Status):
     approval: Approval | None = None
     uses: Annotated[tuple[Use, ...], Field(max_length=MOST_USES), KeyedBy(("roleUid",))] = ()
     """The roles that used the approval."""
+    notifications: Annotated[tuple[Notification, ...], Field(max_length=MOST_NOTIFICATIONS), KeyedBy(("receiver", "event"))] = ()
+    """The receivers that were told of the request, or could not be told."""
 
 
 class AccessRequest(Resource):

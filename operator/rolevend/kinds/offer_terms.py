@@ -46,6 +46,7 @@ def read_terms(policy: AccessPolicy, spelled_out: OnRequest, faults: Faults) -> 
         automatic=tuple(_rules(spelled_out.automatic or (), faults)),
         required=spelled_out.approval.required,
         approver_must_hold=spelled_out.approval.approver_must_hold,
+        notify=spelled_out.notify or (),
     )
 
 

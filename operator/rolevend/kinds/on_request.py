@@ -9,6 +9,7 @@ from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, at_least_one
 from rolevend.kinds.text import ApproverCount, Days, DisplayText, Label, PatternText, PositiveCount, Seconds, UseCount, Value, WaitSeconds
 
 MOST_RULES = 16
+MOST_RECEIVERS = 8
 
 
 class TicketTerms(Part):
@@ -133,3 +134,6 @@ class OnRequest(Part):
     """Rules that approve without people. The first that matches approves; without a match, people decide."""
     approval: ApprovalTerms = ApprovalTerms()
     """The approval by people. Without it: one approver."""
+    notify: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MOST_RECEIVERS), Distinct()] | None = None
+    """Receivers of the operator's configuration that are told of a request on which people decide. They only hear: RBAC says who may
+    decide. Without it: the default receivers of the configuration, if it has any."""

@@ -103,6 +103,13 @@ class Metrics:
             buckets=(*_FAST, *_SLOW),
             registry=self.registry,
         )
+        self.notifications = Counter(
+            "rolevend_notifications",
+            "Notifications about AccessRequests that a receiver accepted (delivered) or that were given up (failed), and failed calls that"
+            " are repeated (retried)",
+            ["receiver", "outcome"],
+            registry=self.registry,
+        )
         self.audit_events = Counter("rolevend_audit_events", "Audit events that were written", ["type"], registry=self.registry)
         self.audit_failures = Counter(
             "rolevend_audit_failures",

@@ -92,6 +92,7 @@ def test_every_setting_of_the_operator_can_be_set_and_no_other():
         "audit_file",
         "audit_key_file",
         "receipt_key_file",
+        "notifications_folder",
     }
 
     assert {_snake(name) for name in schema} == Settings.model_fields.keys() - decided_by_the_pod

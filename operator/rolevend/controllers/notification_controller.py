@@ -1,0 +1,74 @@
+"""Tell receivers of the AccessRequests on which people decide. Only the leader does.
+
+No judgement waits for a receiver: each is told by a task of its own. The status of the request records who was told. If the operator ends
+between a call and its record, the next leader calls again, with the same id.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from rolevend.approvals.store import AccessRequestStore
+from rolevend.kinds import AccessRequest
+from rolevend.kinds.values import object_name
+from rolevend.model import ObjectName
+from rolevend.notifications.deliverer import NotificationDeliverer
+from rolevend.notifications.due import DueNotification, due_notifications
+from rolevend.notifications.receivers import Receivers
+from rolevend.roles.protocols import Snapshots
+
+_FULL_PASS_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.2
+"""Between two passes over all AccessRequests."""
+_log = logging.getLogger(__name__)
+
+
+class NotificationController:
+    def __init__(
+        self,
+        store: AccessRequestStore,
+        snapshots: Snapshots,
+        receivers: Receivers,
+        deliverer: NotificationDeliverer,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._receivers = receivers
+        self._deliverer = deliverer
+        self._now = now
+        self._begun: set[DueNotification] = set()
+        """Those that this process began, of requests that exist. None begins twice, also if it could not be recorded."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as deliveries:
+            while True:
+                if self._store.informer.synced and not self._snapshots.snapshot.pending:
+                    self._begin_due(deliveries)
+                await self._store.changed(_FULL_PASS_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _begin_due(self, deliveries: asyncio.TaskGroup) -> None:
+        requests, now = list(self._store.all()), self._now()
+        uids = {each.uid for each in requests}
+        self._begun = {each for each in self._begun if each.uid in uids}
+        for request in requests:
+            if request.status.state is not None and request.metadata.deletion_timestamp is None:
+                self._begin(request, now, deliveries)
+
+    def _begin(self, request: AccessRequest, now: datetime, deliveries: asyncio.TaskGroup) -> None:
+        offer = ObjectName(request.spec.offer_ref.namespace, request.spec.offer_ref.name)
+        terms = self._snapshots.snapshot.offers.get(offer)
+        for due in due_notifications(request, terms, self._receivers, now):
+            if due not in self._begun:
+                self._begun.add(due)
+                deliveries.create_task(self._deliver(object_name(request), due, None if terms is None else terms.pending_seconds))
+
+    async def _deliver(self, name: ObjectName, due: DueNotification, pending_seconds: int | None) -> None:
+        try:
+            await self._deliverer.deliver(name, due, pending_seconds)
+        except Exception:  # an error of ours about one request must not end the operator
+            _log.exception("cannot tell a receiver", extra={"object": str(name), "receiver": due.receiver})

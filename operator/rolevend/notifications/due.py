@@ -1,0 +1,52 @@
+"""Which receivers must still be told of an AccessRequest. Pure: the records in its status say who was told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.access_requests.states import RequestReason, RequestState
+from rolevend.access_requests.terms import OfferTerms
+from rolevend.kinds import AccessRequest
+from rolevend.model import Uid
+from rolevend.notifications.receivers import Occasion, Receivers
+
+_LONGEST_AGE: Final = timedelta(hours=1)
+"""Of a decision that is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotification:
+    uid: Uid
+    """Of the AccessRequest."""
+    receiver: str
+    occasion: Occasion
+
+
+def due_notifications(request: AccessRequest, terms: OfferTerms | None, receivers: Receivers, now: datetime) -> Iterator[DueNotification]:
+    """Yield those that nothing records, also for unknown names of an offer: that they cannot be told is recorded, too. `terms` are those of
+    the offer; None: it is gone. A decision is told to those that were told of the request."""
+    uid, recorded = Uid(request.uid), {(each.receiver, each.event): each.state for each in request.status.notifications}
+    if waits_for_people(request):
+        names = () if terms is None else receivers.names(terms.notify)
+        found = [DueNotification(uid, name, Occasion.PENDING) for name in names]
+    elif recorded and _is_news(request, now):
+        told = [name for (name, event), state in recorded.items() if (event, state) == (Occasion.PENDING.value, "Delivered")]
+        found = [DueNotification(uid, name, Occasion.DECIDED) for name in told if _hears_decisions(name, receivers)]
+    else:
+        found = []
+    yield from (each for each in found if (each.receiver, each.occasion.value) not in recorded)
+
+
+def waits_for_people(request: AccessRequest) -> bool:
+    return (request.status.state, request.status.reason) == (RequestState.PENDING.value, RequestReason.PEOPLE_DECIDE.value)
+
+
+def _hears_decisions(name: str, receivers: Receivers) -> bool:
+    receiver = receivers.by_name.get(name)
+    return receiver is not None and receiver.hears_decisions
+
+
+def _is_news(request: AccessRequest, now: datetime) -> bool:
+    since = request.status.state_since
+    return request.status.state not in (None, RequestState.PENDING.value) and since is not None and now - since < _LONGEST_AGE
