@@ -23,7 +23,7 @@ def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
         yield site
 
 
-WITH_THEIR_OWN = {"trail", "gateway", "world", "pair", "clocked", "few"}
+WITH_THEIR_OWN = {"trail", "gateway", "world", "pair", "clocked", "few", "notified"}
 """Fixtures that start an operator of their own, and leave none running."""
 
 

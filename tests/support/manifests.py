@@ -195,6 +195,7 @@ ON_REQUEST: Final[Body] = {
         }
     ],
     "approval": {"required": 1, "approverMustHold": True},
+    "notify": ["oncall", "claims-channel"],
 }
 """What makes of an AccessPolicy an offer, with every optional field set."""
 
@@ -537,6 +538,9 @@ SPOILED: Final = (
             *((name, number, "") for name in ("claimSeconds", "pendingSeconds") for number in (4, 604_801)),
             *(("uses", number, "") for number in (0, 65)),
             ("discoverable", "maybe", ""),
+            ("notify", [], ""),
+            ("notify", [f"receiver-{number}" for number in range(9)], ""),
+            ("notify[0]", "https://receiver.example.org", ""),
             ("asks.purposes", [], ""),
             ("asks.purposes[0]", "Fraud", ""),
             ("asks.justification", "Model", ""),
