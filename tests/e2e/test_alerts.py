@@ -131,6 +131,12 @@ SCENES: Mapping[str, Scene] = {
     "RolevendVendsSlow": Scene(buckets("rolevend_vend_seconds", "1", outcome="vended", **WAREHOUSE)),
     "RolevendAccessRequestsNotJudged": Scene([counter("rolevend_access_judgement_failures_total", 0, 1)]),
     "RolevendAccessRequestWaits": Scene([gauge("rolevend_access_request_oldest_seconds", 60, 1200)]),
+    "RolevendNotificationFails": Scene(
+        [
+            counter("rolevend_notifications_total", 0, 1, receiver="oncall", outcome="failed"),
+            counter("rolevend_notifications_total", 9, 9, receiver="oncall", outcome="retried"),
+        ]
+    ),
     "RolevendObjectNotAccepted": Scene([gauge("rolevend_policy_errors", 0, 2, kind="AccessPolicy")]),
 }
 

@@ -87,4 +87,4 @@ class OfferTerms:
     approver_must_hold: bool
     """True if only people who have the access of the offer themselves may approve."""
     notify: tuple[str, ...] = ()
-    """The receivers that are told of a request on which people decide; (): the default ones."""
+    """The receivers that are notified of a request on which people decide; (): the default ones."""

@@ -1,4 +1,4 @@
-"""Create the parts that tell receivers about AccessRequests."""
+"""Create the parts that notify receivers of AccessRequests."""
 
 from rolevend.app.bootstrap import now
 from rolevend.approvals.store import AccessRequestStore

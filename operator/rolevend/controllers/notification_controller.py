@@ -1,7 +1,7 @@
-"""Tell receivers of the AccessRequests on which people decide. Only the leader does.
+"""Notify receivers of the AccessRequests on which people decide. Only the leader does.
 
-No judgement waits for a receiver: each is told by a task of its own. The status of the request records who was told. If the operator ends
-between a call and its record, the next leader calls again, with the same id.
+No judgement waits for a receiver: each is notified by a task of its own. The status of the request records who was notified. If the
+operator ends between a call and its record, the next leader calls again, with the same id.
 """
 
 import asyncio
@@ -71,4 +71,4 @@ class NotificationController:
         try:
             await self._deliverer.deliver(name, due, pending_seconds)
         except Exception:  # an error of ours about one request must not end the operator
-            _log.exception("cannot tell a receiver", extra={"object": str(name), "receiver": due.receiver})
+            _log.exception("cannot notify a receiver", extra={"object": str(name), "receiver": due.receiver})

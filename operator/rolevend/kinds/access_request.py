@@ -167,7 +167,7 @@ class Use(StatusPart):
 
 
 class Notification(StatusPart):
-    """The last attempt to tell a receiver. Written when the receiver accepted it, or when the operator gave up."""
+    """The last attempt to notify a receiver. Written when the receiver accepted it, or when the operator gave up."""
 
     receiver: Label
     """The receiver, as in the operator's configuration."""
@@ -203,7 +203,7 @@ class AccessRequestStatus(Status):
     uses: Annotated[tuple[Use, ...], Field(max_length=MOST_USES), KeyedBy(("roleUid",))] = ()
     """The roles that used the approval."""
     notifications: Annotated[tuple[Notification, ...], Field(max_length=MOST_NOTIFICATIONS), KeyedBy(("receiver", "event"))] = ()
-    """The receivers that were told of the request, or could not be told."""
+    """The receivers that were notified of the request, or could not be notified."""
 
 
 class AccessRequest(Resource):

@@ -135,5 +135,5 @@ class OnRequest(Part):
     approval: ApprovalTerms = ApprovalTerms()
     """The approval by people. Without it: one approver."""
     notify: Annotated[tuple[Label, ...], Field(min_length=1, max_length=MOST_RECEIVERS), Distinct()] | None = None
-    """Receivers of the operator's configuration that are told of a request on which people decide. They only hear: RBAC says who may
-    decide. Without it: the default receivers of the configuration, if it has any."""
+    """Names of receivers in the operator's configuration, which are notified of a request on which people decide. They do not decide: RBAC
+    says who may. Without it: the default receivers of the configuration, if it has any."""

@@ -1,4 +1,4 @@
-"""Tell one receiver of one occasion: call it until it accepts the message, wants no more calls, or was called often enough."""
+"""Notify one receiver of one occasion: call it until it accepts the message, wants no more calls, or was called often enough."""
 
 import asyncio
 import random
@@ -43,7 +43,7 @@ class NotificationDeliverer:
             await self._recorder.record(name, due, result)
 
     async def _result(self, name: ObjectName, due: DueNotification, pending_seconds: int | None) -> DeliveryResult | None:
-        """Return None if there is nothing to tell any more, and the receiver was not called."""
+        """Return None if there is no need to notify any more, and the receiver was not called."""
         receiver = self._receivers.by_name.get(due.receiver)
         if receiver is None:
             return DeliveryResult(False, 0, _UNKNOWN)
@@ -54,7 +54,7 @@ class NotificationDeliverer:
                 if request is None or request.uid != due.uid:
                     return None
                 if not _is_current(request, due):
-                    return DeliveryResult(False, attempts, f"decided before it could be told; {problem}") if attempts else None
+                    return DeliveryResult(False, attempts, f"decided before it could be notified; {problem}") if attempts else None
                 found = await self._sender.send(receiver, notice(request, due.occasion, receiver.name, pending_seconds))
             attempts += 1
             if found.problem is None:

@@ -1,4 +1,4 @@
-"""Which receivers must still be told of an AccessRequest. Pure: the records in its status say who was told."""
+"""Which receivers must still be notified of an AccessRequest. Pure: the records in its status say who was notified."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class DueNotification:
 
 
 def due_notifications(request: AccessRequest, terms: OfferTerms | None, receivers: Receivers, now: datetime) -> Iterator[DueNotification]:
-    """Yield those that nothing records, also for unknown names of an offer: that they cannot be told is recorded, too. `terms` are those of
-    the offer; None: it is gone. A decision is told to those that were told of the request."""
+    """Yield those that nothing records, also for unknown names of an offer, so that their failure is recorded. `terms` are those of the
+    offer; None: it is gone. Receivers that were notified of the request are notified of its decision."""
     uid, recorded = Uid(request.uid), {(each.receiver, each.event): each.state for each in request.status.notifications}
     if waits_for_people(request):
         names = () if terms is None else receivers.names(terms.notify)
         found = [DueNotification(uid, name, Occasion.PENDING) for name in names]
     elif recorded and _is_news(request, now):
-        told = [name for (name, event), state in recorded.items() if (event, state) == (Occasion.PENDING.value, "Delivered")]
-        found = [DueNotification(uid, name, Occasion.DECIDED) for name in told if _hears_decisions(name, receivers)]
+        notified = [name for (name, event), state in recorded.items() if (event, state) == (Occasion.PENDING.value, "Delivered")]
+        found = [DueNotification(uid, name, Occasion.DECIDED) for name in notified if _hears_decisions(name, receivers)]
     else:
         found = []
     yield from (each for each in found if (each.receiver, each.occasion.value) not in recorded)

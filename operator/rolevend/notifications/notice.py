@@ -1,7 +1,7 @@
 """The message about one AccessRequest, for one occasion. Pure.
 
-It has what an approver needs to find the request and to decide: no rows of the platform, no attributes of the user, no token. Words that an
-agent chose are marked as such. The id is the same whenever the same receiver is told of the same occasion, so the receiver can drop copies.
+It has the facts that an approver needs to find the request and to decide: no rows of the platform, no attributes of the user, no token.
+Words that an agent chose are marked as such. The id follows from request, occasion and receiver, so the receiver can drop copies.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from rolevend.notifications.receivers import Occasion
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a receiver is told."""
+    """The content of a notification."""
 
     id: str
     """Of the receiver's copy. It has no full stop, which would make a signature ambiguous."""

@@ -20,7 +20,7 @@ from rolevend.kinds.on_request import MOST_RECEIVERS
 from rolevend.kinds.parse import parse_part
 from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule
 from rolevend.kinds.text import Label
-from rolevend.notifications.signature import Key, keys_in
+from rolevend.notifications.signature import WebhookKey, keys_in
 
 FILE: Final = "receivers.yaml"
 _MOST_CONFIGURED: Final = 32
@@ -35,7 +35,7 @@ class Format(enum.StrEnum):
 
 
 class Occasion(enum.StrEnum):
-    """The event that a receiver is told of."""
+    """The event that a notification is about."""
 
     PENDING = "Pending"
     DECIDED = "Decided"
@@ -46,7 +46,7 @@ class Endpoint:
     """The place of a receiver, as its files have it now."""
 
     url: str
-    keys: tuple[Key, ...] = ()
+    keys: tuple[WebhookKey, ...] = ()
     """Each signs; (): nothing is signed."""
     authorities: str | None = None
     """Certificates in PEM; None: the public ones."""
@@ -57,7 +57,7 @@ class Receiver:
     name: str
     format: Format
     hears_decisions: bool
-    """True if it is also told that no decision is needed any more."""
+    """True if it is also notified when no decision is needed any more."""
     folder: Path
 
     def endpoint(self) -> Endpoint:
@@ -83,7 +83,7 @@ class Receiver:
 class Receivers:
     by_name: dict[str, Receiver]
     default: tuple[str, ...] = ()
-    """Those that are told of offers without `notify`."""
+    """Those that are notified of offers without `notify`."""
 
     def names(self, notify: Iterable[str]) -> tuple[str, ...]:
         """Return the names of the receivers of an offer, also unknown ones."""

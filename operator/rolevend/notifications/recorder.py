@@ -1,4 +1,4 @@
-"""Record whether a receiver was told: in the status of the AccessRequest, as a metric, and as a Kubernetes Event if it was not."""
+"""Record whether a receiver was notified: in the status of the AccessRequest, as a metric, and as a Kubernetes Event if it was not."""
 
 import asyncio
 import logging
@@ -43,22 +43,22 @@ class NotificationRecorder:
         self._metrics = metrics
         self._now = now
         self._receivers = frozenset(receivers)
-        for name in self._receivers:
+        for name in (*self._receivers, _UNKNOWN):  # an alert needs a counter's rise, so it begins at 0
             self._count(name, "failed", 0)
 
     def retried(self, name: ObjectName, due: DueNotification, problem: str) -> None:
         self._count(due.receiver, "retried")
-        _log.info("a receiver was not told yet: %s", problem, extra={"object": str(name), "receiver": due.receiver})
+        _log.info("a receiver was not notified yet: %s", problem, extra={"object": str(name), "receiver": due.receiver})
 
     async def record(self, name: ObjectName, due: DueNotification, result: DeliveryResult) -> None:
         """Write the result into the status, with retries while the API server does not answer."""
         self._count(due.receiver, "delivered" if result.is_delivered else "failed")
         if not result.is_delivered:
-            _log.warning("a receiver cannot be told: %s", result.problem, extra={"object": str(name), "receiver": due.receiver})
+            _log.warning("a receiver cannot be notified: %s", result.problem, extra={"object": str(name), "receiver": due.receiver})
         while not await self._written(name, due, result):
             await asyncio.sleep(_RETRY_SECONDS)
         if not result.is_delivered:
-            message = f"receiver {due.receiver} cannot be told of it ({due.occasion.value}): {result.problem}"
+            message = f"receiver {due.receiver} cannot be notified of it ({due.occasion.value}): {result.problem}"
             await emit_event(
                 self._cluster, name, due.uid, "Warning", "NotificationFailed", message, self._now(), kind=AccessRequest.__name__
             )
@@ -77,7 +77,7 @@ class NotificationRecorder:
         except Unavailable:
             return False
         except RolevendError as error:
-            _log.warning("cannot record that a receiver was told: %s", error, extra={"object": str(name), "receiver": due.receiver})
+            _log.warning("cannot record that a receiver was notified: %s", error, extra={"object": str(name), "receiver": due.receiver})
         return True
 
     async def _read(self, name: ObjectName) -> bool:

@@ -20,13 +20,13 @@ _INVALID: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class WebhookKey:
     """A secret that a receiver shares with us."""
 
     secret: bytes = field(repr=False)
 
 
-def keys_in(text: str, place: str) -> tuple[Key, ...]:
+def keys_in(text: str, place: str) -> tuple[WebhookKey, ...]:
     """Return the keys, one a line. While a receiver changes to another key there are two. Raises InvalidInput, which names `place`."""
     lines = text.split()
     if not 0 < len(lines) <= _MOST_KEYS:
@@ -34,7 +34,7 @@ def keys_in(text: str, place: str) -> tuple[Key, ...]:
     return tuple(_key(line, place) for line in lines)
 
 
-def _key(line: str, place: str) -> Key:
+def _key(line: str, place: str) -> WebhookKey:
     if not line.startswith(_PREFIX):
         raise InvalidInput(place, _INVALID)
     try:
@@ -43,10 +43,10 @@ def _key(line: str, place: str) -> Key:
         raise InvalidInput(place, _INVALID) from None  # the cause would show the key
     if not _FEWEST_BYTES <= len(secret) <= _MOST_BYTES:
         raise InvalidInput(place, _INVALID)
-    return Key(secret)
+    return WebhookKey(secret)
 
 
-def signed(message_id: str, payload: bytes, keys: Iterable[Key], now: datetime) -> Mapping[str, str]:
+def signed(message_id: str, payload: bytes, keys: Iterable[WebhookKey], now: datetime) -> Mapping[str, str]:
     """Return the headers of one attempt. The id is that of the message, for every attempt; the time is that of the attempt."""
     seconds = str(int(now.timestamp()))
     content = b".".join((message_id.encode(), seconds.encode(), payload))
@@ -55,5 +55,5 @@ def signed(message_id: str, payload: bytes, keys: Iterable[Key], now: datetime) 
     return {**headers, "webhook-signature": signatures} if signatures else headers
 
 
-def _mac(key: Key, content: bytes) -> str:
+def _mac(key: WebhookKey, content: bytes) -> str:
     return base64.b64encode(hmac.digest(key.secret, content, "sha256")).decode()
