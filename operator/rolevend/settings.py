@@ -42,8 +42,8 @@ class Settings(BaseModel):
     )
     notifications_folder: Path | None = Field(
         None,
-        description="A folder with receivers.yaml and the files of each receiver, which are notified of AccessRequests. Without a folder there"
-        " are no receivers.",
+        description="A folder with receivers.yaml and the files of each receiver, which is notified of AccessRequests. Without a folder"
+        " there are no receivers.",
     )
     notification_attempts: int = Field(
         10, ge=1, le=50, description="Maximum number of calls of a receiver about one AccessRequest, until it is given up."
