@@ -117,7 +117,7 @@ class DenialDisplay(DraftPart):
     title: str
     """The offer in one sentence, as its owner wrote it."""
     description: str
-    """Who decides, and for how long."""
+    """The approver, and the longest lifetime."""
 
 
 class RequestableDenial(DraftPart):

@@ -22,7 +22,7 @@ _LONGEST: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class DeniedAccess:
-    """What was denied, to whom, and the offer that shows it."""
+    """A denial of one access to one user of one agent, and the offer that shows it."""
 
     agent: str
     issuer: str
