@@ -10,9 +10,9 @@ from typing import Final
 
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.catalog import TableId
-from rolevend.decision.outcome import Request
+from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect
-from rolevend.decision.snapshot import Snapshot, of_person
+from rolevend.decision.snapshot import Ground, Snapshot, of_person
 from rolevend.model import ObjectName
 from rolevend.policy.condition import Answers
 from rolevend.policy.decision import covers
@@ -90,7 +90,8 @@ def available_offers(snapshot: Snapshot, request: Request, *, role_exists: bool 
     facts, offers = facts_of(snapshot.person(request).attributes), snapshot.offers
     covering = (offers[each.id] for each in shapes.index.offers if each.id in offers and covers(each, facts))
     offered = (each for each in covering if each.discoverable) if named else covering
-    found = (available_offer(snapshot, request, terms, role_exists=role_exists) for terms in offered)
+    shared = _Shared(snapshot, request, role_exists=role_exists)
+    found = (shared.available(terms) for terms in offered)
     return tuple(sorted((each for each in found if each is not None), key=lambda each: each.order))
 
 
@@ -126,36 +127,69 @@ def _on_tables(offers: Iterable[AvailableOffer], tables: Collection[TableId]) ->
 
 def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, role_exists: bool = False) -> AvailableOffer | None:
     """Return what the user may ask for of one offer, or None."""
-    asked = (replace(request, purpose=each, approval=None) for each in _purposes(request, terms))
-    found = (_with_purpose(snapshot, each, terms, role_exists) for each in asked)
-    return min((each for each in found if each is not None), key=lambda each: each.order, default=None)
+    return _Shared(snapshot, request, role_exists=role_exists).available(terms)
 
 
-def _with_purpose(snapshot: Snapshot, request: Request, terms: OfferTerms, role_exists: bool) -> AvailableOffer | None:
-    rule, refusals = approving_rule(snapshot, request, terms)
-    if rule is None and not terms.required:
-        return None
-    tables = () if request.resources is None else (Narrowing(tables=frozenset(request.resources)),)
-    effect = snapshot.effect(request, Activation(terms.offer, tables), role_exists=role_exists)
-    if not isinstance(effect, OfferEffect):
-        return None
-    if rule is not None:
-        return AvailableOffer(terms, effect, ApprovedBy.AUTOMATIC, rule, request.purpose)
-    return AvailableOffer(terms, effect, ApprovedBy.PEOPLE, None, request.purpose, refusals)
+class _Shared:
+    """One request, and what all offers for it share: two hundred offers read the same user."""
+
+    def __init__(self, snapshot: Snapshot, request: Request, *, role_exists: bool) -> None:
+        self._snapshot = snapshot
+        self._request = request
+        self._role_exists = role_exists
+        self._tables = () if request.resources is None else (Narrowing(tables=frozenset(request.resources)),)
+        self._by_purpose: dict[str | None, tuple[Ground | Denied | Pending, _Rules]] = {}
+
+    def available(self, terms: OfferTerms) -> AvailableOffer | None:
+        found = (self._with_purpose(each, terms) for each in _purposes(self._request, terms))
+        return min((each for each in found if each is not None), key=lambda each: each.order, default=None)
+
+    def _with_purpose(self, purpose: str | None, terms: OfferTerms) -> AvailableOffer | None:
+        ground, rules = self._asked(purpose)
+        if not isinstance(ground, Ground):
+            return None
+        rule, refusals = rules.approving(terms)
+        if rule is None and not terms.required:
+            return None
+        effect = self._snapshot.effect_on(ground, Activation(terms.offer, self._tables))
+        if not isinstance(effect, OfferEffect):
+            return None
+        if rule is not None:
+            return AvailableOffer(terms, effect, ApprovedBy.AUTOMATIC, rule, purpose)
+        return AvailableOffer(terms, effect, ApprovedBy.PEOPLE, None, purpose, refusals)
+
+    def _asked(self, purpose: str | None) -> "tuple[Ground | Denied | Pending, _Rules]":
+        found = self._by_purpose.get(purpose)
+        if found is None:
+            asked = replace(self._request, purpose=purpose, approval=None)
+            ground = self._snapshot.offering(asked, role_exists=self._role_exists)
+            found = self._by_purpose[purpose] = ground, _Rules(self._snapshot, asked)
+        return found
+
+
+class _Rules:
+    """The facts of one request that rules read."""
+
+    def __init__(self, snapshot: Snapshot, request: Request) -> None:
+        person = snapshot.person(request)
+        self._answers = Answers(person.attributes, snapshot.asking(request))
+        self._unreadable = person.unreadable
+
+    def approving(self, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
+        """See `approving_rule`."""
+        refusals: list[str] = []
+        for rule in terms.automatic:
+            refusal = _refusal(rule, self._answers, self._unreadable)
+            if not refusal:
+                return rule, tuple(refusals)
+            refusals.append(f"rule {rule.name}: {refusal}")
+        return None, tuple(refusals)
 
 
 def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
     """Return the first rule whose conditions hold, or None; and the reason why each rule before it does not approve. A rule that needs a
     precedent does not approve: people decide first. A rule that reads an attribute whose claim cannot be read does not approve."""
-    person = snapshot.person(request)
-    answers = Answers(person.attributes, snapshot.asking(request))
-    refusals: list[str] = []
-    for rule in terms.automatic:
-        refusal = _refusal(rule, answers, person.unreadable)
-        if not refusal:
-            return rule, tuple(refusals)
-        refusals.append(f"rule {rule.name}: {refusal}")
-    return None, tuple(refusals)
+    return _Rules(snapshot, request).approving(terms)
 
 
 def _refusal(rule: AutomaticRule, answers: Answers, unreadable: frozenset[str]) -> str:

@@ -163,12 +163,16 @@ class Snapshot:
     def effect(self, request: Request, activation: Activation, *, role_exists: bool = False) -> OfferEffect | Denied | Pending:
         """Return the data that the offer would show the user, if an approval activated it for this request. The reason of a denial may
         name the policy: it is for the owner of the offer. `role_exists` as in `decide`."""
+        ground = self.offering(request, role_exists=role_exists)
+        return self.effect_on(ground, activation) if isinstance(ground, Ground) else ground
+
+    def offering(self, request: Request, *, role_exists: bool = False) -> "Ground | Denied | Pending":
+        """Return the inputs that the effects of all offers for this request share."""
         refused = self.blocked(request, role_exists=role_exists)
-        if refused is not None:
-            return refused
-        ground = self._ground(request)
-        if not isinstance(ground, _Ground):
-            return ground
+        return self._ground(request) if refused is None else refused
+
+    def effect_on(self, ground: "Ground", activation: Activation) -> OfferEffect | Denied:
+        """See `effect`. `ground` is of `offering`."""
         effect = ground.shapes.effect(ground.person.attributes, activation, ground.asking)
         return effect if isinstance(effect, OfferEffect) else Denied(effect.reason, effect.message)
 
@@ -230,7 +234,7 @@ class Snapshot:
         """The cache of `offers.named_offers`, whose values `offers` alone knows. Each snapshot has its own."""
         return {}
 
-    def _ground(self, request: Request) -> "_Ground | Denied | Pending":
+    def _ground(self, request: Request) -> "Ground | Denied | Pending":
         """Return the inputs of the policies' decision for the person of an admitted request."""
         agent, terms = self.agents[request.agent], self.platforms[request.platform]
         here = terms_for(terms, self.namespaces[request.agent.namespace], agent)
@@ -248,12 +252,12 @@ class Snapshot:
             return Pending("CatalogUnread", self.unsure.get(request.platform, cause))
         if unknown := _unknown(person, shapes.reads):
             return unknown
-        return _Ground(agent, terms, here, person, shapes, asking_of(request, agent, here))
+        return Ground(agent, terms, here, person, shapes, asking_of(request, agent, here))
 
     def _decide_access(self, request: Request) -> "_Access | Denied | Pending":
         """Decide for the person of an admitted request."""
         ground = self._ground(request)
-        if not isinstance(ground, _Ground):
+        if not isinstance(ground, Ground):
             return ground
         agent, here, person, shapes = ground.agent, ground.here, ground.person, ground.shapes
         if isinstance(request.approval, ActiveApproval):
@@ -356,8 +360,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """The inputs of the policies' decision for one person."""
+class Ground:
+    """The inputs of the policies' decision for one person, with or without an offer."""
 
     agent: Agent
     terms: PlatformAdmission
