@@ -38,6 +38,7 @@ class TestPeopleDecide:
         assert requester.tenant.ask().ready().rows(SSN) == HIDDEN
         uses = request.is_now("Used")["uses"]
         assert [(each["roleUid"], each["roleName"]) for each in uses] == [(role.uid, role.name)]
+        assert role.status["accessRequestUid"] == request.uid
 
     def test_a_role_that_waits_is_vended_as_soon_as_the_request_is_approved(self, requester: Requester):
         request = requester.ready().ask()

@@ -16,6 +16,8 @@ class ApprovalRef:
     """The AccessRequest that the request names. It was not read yet."""
 
     name: ObjectName
+    uid: Uid | None = None
+    """Of the AccessRequest with which the role was begun; None: no vend was begun. The role uses no other one of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class UnusableApproval:
     """Of the AccessRequest."""
     code: str
     message: str
+    uid: Uid | None = None
+    """As of `ApprovalRef`."""
     needed: NeededProof | None = None
     """The login of the user that would suffice, if the code is `ProofNotMet`."""
 

@@ -24,6 +24,7 @@ from rolevend.kinds.text import (
     Subject,
     TaskIdText,
     Timestamp,
+    UidText,
     UserHandleText,
 )
 from rolevend.model import UserHandle
@@ -219,6 +220,8 @@ class VendedRoleStatus(Status):
     ) = None
     """The expiry of the role. It may only move earlier."""
     user: ProvenUser | None = None
+    access_request_uid: UidText | None = None
+    """The `metadata.uid` of the AccessRequest whose approval the role uses. Another AccessRequest of the same name is of no use to it."""
     platforms: Annotated[tuple[PlatformState, ...], Field(max_length=16), Atomic()] = ()
     """The role on each platform."""
     receipt_digest: Sha256Text | None = None

@@ -95,7 +95,8 @@ def role_requests(role: VendedRole) -> tuple[Request, ...]:
 def _approval(role: VendedRole) -> ApprovalRef | None:
     """Return the AccessRequest that the role names, in its own namespace."""
     ref = role.spec.approval_ref
-    return None if ref is None else ApprovalRef(ObjectName(role.namespace, ref.name))
+    begun_with = role.status.access_request_uid
+    return None if ref is None else ApprovalRef(ObjectName(role.namespace, ref.name), None if begun_with is None else Uid(begun_with))
 
 
 def _request_id(role: VendedRole) -> str | None:

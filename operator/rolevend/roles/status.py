@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Delivery, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Proof, Unproven, UserProof
 from rolevend.errors import PlatformDrifted, RolevendError
@@ -244,7 +245,9 @@ def _user_proven(request: Request) -> ConditionUpdate:
 
 def _names(role_decision: RoleDecision) -> Body:
     first = role_decision.grants[0]
+    approval = first.request.approval
     return {
+        **({"accessRequestUid": approval.uid} if isinstance(approval, ActiveApproval) else {}),
         "roleName": role_decision.role,
         "expirationTimestamp": timestamp_text(first.request.expires_at),
         "user": {
