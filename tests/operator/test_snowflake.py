@@ -18,6 +18,7 @@ from tests.conformance.snowflake_bench import DATABASE, WAREHOUSE, SnowflakeSess
 from tests.conformance.snowflake_tools import BEFORE, TOOLS
 from tests.support.installed import Body
 from tests.support.lake import OWN, PATIENCE, SCHEMA, TAKEN, Lake, registered
+from tests.support.requesting import Requester, on_request_of
 from tests.support.site import AGENTS, Site
 from tests.support.snowflake import Account, Fault, Harm
 from tests.support.snowflake.using import administrators_connection
@@ -41,6 +42,7 @@ MOST = {
 """What the platform lets agents have."""
 OWN_REGIONS = "\"REGION\" IN (user_attr('countries'))"
 REGIONS = {"name": "regions", "columns": {"matchNames": ["REGION"]}}
+SSN = 'SELECT "SSN" FROM "PEOPLE" ORDER BY "ID"'
 USES = {
     "EXTRA_WH": "USE WAREHOUSE EXTRA_WH",
     "PEOPLE": f"SELECT ID FROM {DATABASE}.{SCHEMA}.PEOPLE ORDER BY ID",
@@ -192,6 +194,35 @@ def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]
     catalog = str(folder / "catalog.yaml")
     rolevend("platform", "catalog", "-f", str(lake.manifest(folder / "lake.yaml")), "--connection", connection, "-o", catalog)
     return [json.loads(rolevend("explain", each.name, "-n", AGENTS, "--catalog", catalog, "-o", "json")) for each in roles]
+
+
+class TestWithAnApproval:
+    def test_one_role_shows_the_offer_until_the_yes_is_deleted_and_others_show_nothing_of_it(self, site: Site, lake: Lake, tenant: Tenant):
+        tenant.agent()
+        tenant.person(countries=["EU"])
+        hidden = {"name": "ids", "columns": {"matchNames": ["SSN"]}, "type": "Nullify"}
+        lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[hidden])
+        requester = Requester(tenant, "lake")
+        offer = {"name": requester.offer_name, "rowFilter": OWN_REGIONS, "onRequest": on_request_of()}
+        requester.offers(lake.grant(tenant, "PEOPLE", **offer))
+        request = requester.ask()
+        request.is_now("Pending")
+        standing = tenant.ask(platform="lake").ready(PATIENCE)
+
+        yes = requester.vote(request)
+        role = requester.role(request, platform="lake").ready(PATIENCE)
+
+        hers, without = lake.log_in(role), lake.log_in(standing)
+        assert hers.run(SSN) == [("123",), ("456",)]
+        assert without.run(SSN) == [(None,), (None,)]
+        assert [each["roleUid"] for each in request.is_now("Used")["uses"]] == [role.uid]
+        requester.role(request, platform="lake").refused("UsesGone", granted="False")
+        site.remove(yes)
+        role.gone(PATIENCE)
+        request.is_now("Revoked")
+        with pytest.raises(vendor.Error):
+            hers.run(SSN)
+        assert without.run(SSN) == [(None,), (None,)]
 
 
 class TestWhatIsWrongWithAnAccount:

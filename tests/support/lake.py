@@ -79,13 +79,13 @@ class Lake:
             self.site.patch(self.body, {member: self.body["spec"][member] for member in spec})
             self.site.wait_for_platform(self.name)
 
-    def grant(self, tenant: Tenant, table: str, *, schema: str = SCHEMA, **spec: object) -> Body:
+    def grant(self, tenant: Tenant, table: str, *, schema: str = SCHEMA, name: str = "", **spec: object) -> Body:
         """To people of the tenant: every row and column, unless something is added. In force when this returns."""
         wanted = {"tables": {"matchNames": [{"schema": schema, "name": table}]}, "masks": [], **spec}
         rows = {} if "rowFilter" in spec else {"rowFilter": None, "rows": "All"}
         spelled = tenant.policy_spec(platform=self.name, **wanted, **rows)
         asked = {member: said for member, said in spelled.items() if said is not None}
-        policy = tenant.make("AccessPolicy", asked, f"{tenant.name}-{table.lower()}", DOMAIN)
+        policy = tenant.make("AccessPolicy", asked, name or f"{tenant.name}-{table.lower()}", DOMAIN)
         self.site.told(policy, "Ready", "True")
         return policy
 

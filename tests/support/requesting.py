@@ -40,6 +40,10 @@ class AccessRequested:
         return dict(eventually(found))
 
 
+def on_request_of(on_request: Body | None = None) -> Body:
+    return {"display": "SSNs in clear", "maxExpirationSeconds": 600, **(on_request or {})}
+
+
 class Requester:
     """The agent of a tenant, the user anna, a policy that hides the ssn, and an offer that shows it."""
 
@@ -56,13 +60,12 @@ class Requester:
 
     def offering(self, on_request: Body | None = None, **policy: Any) -> "Requester":
         """The tenant has an agent and the user already."""
-        self.offer = self.tenant.policy(
-            self.offer_name,
-            platform=self.platform,
-            masks=[],
-            onRequest={"display": "SSNs in clear", "maxExpirationSeconds": 600, **(on_request or {})},
-            **policy,
-        )
+        terms = on_request_of(on_request)
+        return self.offers(self.tenant.policy(self.offer_name, platform=self.platform, masks=[], onRequest=terms, **policy))
+
+    def offers(self, policy: Body) -> "Requester":
+        """An offer with the name `offer_name`, which Alice and Bob may approve."""
+        self.offer = policy
         self.site.told(self.offer, "Ready", "True")
         for person in (ALICE, BOB):
             self.site.cluster.bind(person, "rolevend-approver", DOMAIN)
