@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +17,8 @@ from tests.support.effects import ON_THE_PLATFORM, effects_of
 from tests.support.governed import DATABASE, Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Proxy, Trap, WireProxy
-from tests.support.requesting import Requester
+from tests.support.receiving import WebhookReceiver, configured
+from tests.support.requesting import AccessRequested, Requester
 from tests.support.site import AGENTS, Site
 from tests.support.tenancy import Asked as Role
 from tests.support.tenancy import Tenant
@@ -29,28 +31,38 @@ TOGETHER = (
     (Effect.TEMPLATE_ROLES, Effect.CLOSED, Effect.CURBED, Effect.RECONSIDERED, Effect.CREDENTIAL, Effect.APPROVAL_USED),
     (Effect.TEMPLATE, Effect.FINISHED, Effect.DRIFT_NOTED, Effect.REASON, Effect.INTENT),
     (Effect.PROFILE, Effect.ROLE, Effect.FORGOTTEN, Effect.DELETION, Effect.HANDLE),
-    (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE),
+    (Effect.PROFILE_COLLECTED, Effect.FINALIZER, Effect.READY, Effect.CREDENTIAL_GONE, Effect.NOTIFIED),
     (Effect.TEMPLATE_COLLECTED, Effect.REPORTED, Effect.EVENT, Effect.FINALIZER_OFF, Effect.TOKEN_TAKEN),
 )
 """Effects of lives side by side that can all be held at once: none of them waits for what another one holds, be it a thread that
 builds, drops or looks, or the review."""
 PERMITTED_LATER = {Effect.REPORTED, Effect.RECONSIDERED}
 ENDING = {Effect.REASON, Effect.DELETION, Effect.CLOSED, Effect.FINISHED, Effect.CREDENTIAL_GONE, Effect.FINALIZER_OFF}
-OF_ONE_THAT_LIVES = ENDING - {Effect.DELETION} | {Effect.FINALIZER, Effect.PROFILE_COLLECTED, Effect.TEMPLATE_COLLECTED}
+OF_ONE_THAT_LIVES = ENDING - {Effect.DELETION} | {
+    Effect.FINALIZER,
+    Effect.NOTIFIED,
+    Effect.PROFILE_COLLECTED,
+    Effect.TEMPLATE_COLLECTED,
+}
 _numbers = itertools.count(1000)
 
 
 class World:
     """A platform of its own, and an operator that reaches it and the API server through proxies."""
 
-    def __init__(self, site: Site, database: Governed) -> None:
+    def __init__(self, site: Site, database: Governed, folder: Path) -> None:
+        """`folder` is for the files of a receiver, which is notified of every request for access."""
         self.site, self.database = site, database
+        self.receiver = WebhookReceiver()
+        self.receiver.__enter__()
+        self.folder = configured(folder, {"oncall": self.receiver}, default=("oncall",))
         self.wire = WireProxy(database.superuser.host, database.superuser.port)
         self.api = ApiProxy(site.control_plane.server)
         self.lives: list[Life] = []
 
     def start(self, *, wait: bool = False) -> None:
-        self.site.start_operator(SETTINGS, wait=wait, url=self.api.url)
+        settings = {**SETTINGS, "NOTIFICATIONS_FOLDER": str(self.folder), "NOTIFICATION_RETRY_SECONDS": "0.1"}
+        self.site.start_operator(settings, wait=wait, url=self.api.url)
 
     def proxy(self, effect: Effect) -> Proxy:
         return self.wire if effect in ON_THE_PLATFORM else self.api
@@ -89,6 +101,8 @@ class Life:
         self.proven: Proven | None = None
         """Where its user is proven by a token."""
         self.wanted: dict[str, object] = {}
+        self.request: AccessRequested | None = None
+        """A request for access that waits for people."""
 
     def prove(self) -> None:
         """From now on the agent must, and the token says what policies ask for."""
@@ -100,12 +114,24 @@ class Life:
 
     def approve(self) -> None:
         """From now on the role is of an approval."""
-        requester = Requester(self.tenant, PLATFORM).offering(
-            rowFilter=f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
-        )
+        requester = self.offer()
         before = self.world.profiles()
         self.wanted = {"approvalRef": {"name": requester.approved().name}}
         eventually(lambda: self.world.profiles() - before)  # or its build would be held instead of another one
+
+    def offer(self) -> Requester:
+        own = f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
+        return Requester(self.tenant, PLATFORM).offering(rowFilter=own)
+
+    def request_access(self) -> None:
+        """Nobody decides about it."""
+        self.request = self.offer().ask()
+
+    def is_notified(self) -> bool:
+        """The status has one record, and all calls one id."""
+        assert self.request is not None
+        (record,) = self.request.status.get("notifications", []) or [{}]
+        return record.get("state") == "Delivered" and len({call.id for call in self.world.receiver.about(self.request.name)}) == 1
 
     def permit(self) -> None:
         own = f"country IN (user_attr('countries')) AND person_id < {next(_numbers)}"
@@ -152,9 +178,9 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def world(site: Site) -> Iterator[World]:
+def world(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Governed() as database:
-        world = World(site, database)
+        world = World(site, database, tmp_path_factory.mktemp("notifications"))
         site.operator.stop()
         site.add_platform(PLATFORM, database, world.wire.port)
         site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
@@ -168,6 +194,7 @@ def world(site: Site) -> Iterator[World]:
         site.operator.kill()
         world.api.close()
         world.wire.close()
+        world.receiver.__exit__()
 
 
 def begin(life: Life, effect: Effect) -> None:
@@ -196,6 +223,8 @@ def reach(life: Life, effect: Effect, moment: Moment) -> None:
         life.ask(5 if effect is Effect.DELETION else 900)
     elif effect is Effect.RECONSIDERED:
         life.permit()
+    elif effect is Effect.NOTIFIED:
+        life.request_access()
     elif effect is Effect.FINALIZER:
         life.strip_finalizer()
     elif effect is Effect.REASON:
@@ -233,6 +262,8 @@ def go_on(world: World, lives: Mapping[Effect, Life]) -> None:
             life.permit()
         if effect is Effect.FINALIZER:  # who strips it and deletes at once leaves an orphan, which is the sweep's
             eventually(life.has_finalizer)
+        if life.request is not None:
+            eventually(life.is_notified)
         if effect in ENDING and life.role is not None:
             life.role.gone(within=60)
     sessions = [life.ends() for life in lives.values()]

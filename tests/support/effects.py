@@ -15,6 +15,7 @@ _API = {
     Effect.RECONSIDERED: rf'PATCH {_OBJECT}\n.*"rolevend\.dev/reconsidered"',
     Effect.TOKEN_TAKEN: r'POST /apis/coordination\.k8s\.io/v1/namespaces/rolevend-system/leases\n.*"rolevend-token-',
     Effect.HANDLE: r"POST /api/v1/namespaces/rolevend-system/configmaps\n",
+    Effect.NOTIFIED: rf'PATCH {_REQUEST}/status\n.*"notifications"',
     Effect.APPROVAL_USED: rf'PATCH {_REQUEST}/status\n.*"uses"',
     Effect.INTENT: rf'PATCH {_OBJECT}/status\n.*"state": "Pending"',
     Effect.CREDENTIAL: r'POST /api/v1/namespaces/[^/]+/secrets\n.*"rolevend\.dev/credential"',

@@ -1,4 +1,4 @@
-"""All external side effects in the life of a role: on the API server (A) and on the platform (P).
+"""All external side effects in the life of a role, and of the request for its access: on the API server (A) and on the platform (P).
 
 After a crash or a lost connection between any two of them, the next run completes or undoes the effect. Tests record every request of a
 whole life, fail on an effect that is missing here or never occurs, and stop the operator at each.
@@ -10,6 +10,7 @@ import enum
 class Effect(enum.Enum):
     """In chronological order. The value states what remains after a crash right after the effect, and how it is resolved."""
 
+    NOTIFIED = "A: a record that a receiver was notified of a request for access; a retry notifies it again, with the same id"
     FINALIZER = "A: an object without a role that waits for its drop handler; without a role's name there is nothing to drop"
     REPORTED = "A: an object with the reason why it has no role yet; the next change or start decides again"
     RECONSIDERED = "A: an update of the object, which every operator sees"

@@ -10,6 +10,7 @@ WITHDRAWN = "rolevend.dev/withdrawn-by"
 ASK = {"apiGroups": ["rolevend.dev"], "resources": ["accessrequests"], "verbs": ["create", "patch", "get"]}
 VEND = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": ["finbot"], "verbs": ["vend"]}
 USE = {"roleUid": "6f1c0a9e-1f2d-4c3b-8a59-0d1e2f3a4b5c", "roleName": "ask", "at": "2030-01-01T12:00:00Z"}
+NOTIFIED = {"receiver": "oncall", "event": "Pending", "state": "Delivered", "attempts": 1, "at": "2020-01-01T00:00:00Z"}
 OTHER_USE = USE | {"roleUid": "0d1e2f3a-1f2d-4c3b-8a59-6f1c0a9e4b5c"}
 APPROVAL = {
     "decidedAt": "2030-01-01T11:00:00Z",
@@ -139,6 +140,7 @@ class TestTheApi:
             {"reason": "CoolDown"},
             {"message": "approved"},
             {"stateSince": "2020-01-01T00:00:00Z"},
+            {"notifications": [NOTIFIED]},
         ],
         ids=lambda status: "-".join(status),
     )
