@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from rolevend.catalog import Catalog, ToolId
 from rolevend.errors import PlatformUnavailable
-from rolevend.model import PlatformName, ProfileName
+from rolevend.model import Attributes, PlatformName, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platform_runtime.breaker import CircuitBreaker
 from rolevend.platform_runtime.queues import DropQueue, Vend, VendQueue
 from rolevend.platform_runtime.records import RecordsExecutor
+from rolevend.platforms.counted import CountedTable
 from rolevend.platforms.progress import BuildProgress, ProgressCallback
 from rolevend.platforms.protocol import (
     CheckResult,
@@ -55,6 +56,7 @@ class PlatformExecutor:
         self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix=f"{name}-look")
         self._builds = ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"{name}-build")
         self._attests = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-attest")
+        self._counts = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-count")
         calls = workers if driver.max_parallel_vends is None else driver.max_parallel_vends
         self._vends = ThreadPoolExecutor(calls, thread_name_prefix=f"{name}-vend")
         self._drops = ThreadPoolExecutor(DROPPERS, thread_name_prefix=f"{name}-drop")
@@ -107,6 +109,10 @@ class PlatformExecutor:
     async def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         return await self._run(self._looks, lambda: self._driver.collect(keep, unused_since))
 
+    async def count(self, today: Profile | None, granted: Profile, attributes: Attributes, seconds: float) -> tuple[CountedTable, ...]:
+        """See Platform.count. One count at a time."""
+        return tuple(await self._run(self._counts, lambda: self._driver.count(today, granted, attributes, seconds)))
+
     def is_built(self, profile: Profile) -> bool:
         """True if this process knows that the profile is built. Then `ensure` does nothing."""
         return self._driver.is_built(profile.name)
@@ -152,7 +158,7 @@ class PlatformExecutor:
     async def close(self) -> None:
         """Wait for running calls, then close the connections. Later calls raise PlatformUnavailable.
 
-        A build ends at its next step. An attestation has connections of its own and continues without being awaited. If this call is
+        A build ends at its next step. An attestation and a count have connections of their own, and are not awaited. If this call is
         cancelled, a thread finishes it, and the event loop waits for that thread before it closes.
         """
         self._closed = True
@@ -162,6 +168,7 @@ class PlatformExecutor:
 
     def _close(self) -> None:
         self._attests.shutdown(wait=False)
+        self._counts.shutdown(wait=False, cancel_futures=True)
         for pool in (self._prepares, self._vends, self._drops, self._builds, self._looks):
             pool.shutdown(wait=True)
         if self._records is not None:

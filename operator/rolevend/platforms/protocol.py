@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Protocol
 
 from rolevend.catalog import Catalog, TableId, ToolId
-from rolevend.model import ObjectName, ProfileName, RoleName, Uid
+from rolevend.model import Attributes, ObjectName, ProfileName, RoleName, Uid
 from rolevend.plan import Lease, Profile, TokenUse
+from rolevend.platforms.counted import CountedTable
 from rolevend.platforms.progress import ProgressCallback, no_progress
 
 Randomness = Callable[[int], bytes]
@@ -431,6 +432,14 @@ class Platform(Protocol):
 
         Needs the programmer's credential. Raises `Unavailable` if the checks could not run and none failed. It has its own connections: the
         driver may be closed meanwhile.
+        """
+        ...
+
+    def count(self, today: Profile | None, granted: Profile, attributes: Attributes, seconds: float) -> Sequence[CountedTable]:
+        """Count the rows and cells of the tables of `granted` that each profile shows a user with these attributes. Neither profile needs
+        to be built. Takes about `seconds` at most: a table for which there is no time, or that cannot be counted, says why.
+
+        Needs the programmer's credential. Raises `Rejected` if this kind of platform counts nothing.
         """
         ...
 

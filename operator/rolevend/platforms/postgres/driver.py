@@ -12,16 +12,18 @@ from typing import Any
 
 from rolevend.catalog import Catalog, TableId, ToolId
 from rolevend.errors import PlatformBusy, PlatformDrifted, PlatformUnavailable, ProfileNotBuilt
-from rolevend.model import ClusterId, ProfileName, RoleName
+from rolevend.model import Attributes, ClusterId, ProfileName, RoleName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.built import BuiltProfiles
+from rolevend.platforms.counted import CountedTable, compared
 from rolevend.platforms.postgres.attest import PostgresAttestEnvironment, attest
 from rolevend.platforms.postgres.build.builder import build
 from rolevend.platforms.postgres.build.collect import collect_profiles, collect_templates
 from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.connections import Connection, PostgresLimits, PostgresLogin, PostgresPool
+from rolevend.platforms.postgres.count import count_tables
 from rolevend.platforms.postgres.drop.clearing import Clearing
 from rolevend.platforms.postgres.drop.drops import Tombstone, drop_all, tombstone_of
 from rolevend.platforms.postgres.facts import facts_of, programmer_of
@@ -74,6 +76,7 @@ class PostgresPlatform:
         self._limits = limits or PostgresLimits()
         self._vendor = _pool(address, vendor, self._limits, programmer=False)
         self._programmer = _pool(address, programmer, self._limits, programmer=True) if programmer else None
+        self._counter = _pool(address, programmer, replace(self._limits, programmer_connections=1), programmer=True) if programmer else None
         self._records = PostgresRecords(self._vendor, cluster, self._where)
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
         self._clearing = Clearing(self._guard, cluster, self._where)
@@ -224,6 +227,13 @@ class PostgresPlatform:
         program.run(attempt, lambda connection: collect_templates(connection, self._cluster, unused_since))
         return len(gone)
 
+    def count(self, today: Profile | None, granted: Profile, attributes: Attributes, seconds: float) -> Sequence[CountedTable]:
+        """See the protocol. Has a connection of its own: no build waits for it."""
+        if self._counter is None:
+            raise PlatformUnavailable(f"this process has no programmer's credential for {self._where}")
+        tables, attempt = compared(today, granted), f"count the rows of an offer on {self._where}"
+        return self._counter.run(attempt, lambda connection: count_tables(connection, tables, attributes, seconds))
+
     def tombstone(self, role: RoleName) -> Tombstone | None:
         """Return the record of a role that the platform vended, until a day after its end."""
         return self._vendor.run(f"look up {role} on {self._where}", lambda connection: tombstone_of(connection, role))
@@ -231,8 +241,9 @@ class PostgresPlatform:
     def close(self) -> None:
         self._vendor.close()
         self._guard.close()
-        if self._programmer is not None:
-            self._programmer.close()
+        for pool in (self._programmer, self._counter):
+            if pool is not None:
+                pool.close()
 
     @property
     def _where(self) -> str:

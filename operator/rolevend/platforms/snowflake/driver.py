@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.catalog import Catalog, TableId, Tool, ToolId
-from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, RolevendError
-from rolevend.model import ClusterId, ProfileName
+from rolevend.errors import InvalidInput, PlatformBusy, PlatformUnavailable, ProfileNotBuilt, Rejected, RolevendError
+from rolevend.model import Attributes, ClusterId, ProfileName
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.built import BuiltProfiles
+from rolevend.platforms.counted import CountedTable
 from rolevend.platforms.progress import ProgressCallback, no_progress
 from rolevend.platforms.protocol import (
     Account,
@@ -215,6 +216,11 @@ class SnowflakePlatform:
             return attest(SnowflakeAttestEnvironment(driver, cluster, account, vendor, programmer, limits, randomness, alone, wanted))
         finally:
             driver.close()
+
+    def count(self, today: Profile | None, granted: Profile, attributes: Attributes, seconds: float) -> Sequence[CountedTable]:
+        """See the protocol. A count would resume a warehouse."""
+        del today, granted, attributes, seconds
+        raise Rejected("rows are not counted on Snowflake")
 
     def collect(self, keep: frozenset[ProfileName], unused_since: datetime) -> int:
         """See the protocol. Also drops profiles marked for drift, and remains of an interrupted build or collection. A profile that cannot

@@ -46,10 +46,21 @@ Naming = Callable[[str], sql.Composable]
 Need = tuple[str, str]
 """An attribute, and the type that its values are cast to ("text": no cast)."""
 
+AttributeText = Callable[[Need], sql.Composable]
+"""Renders the values of an attribute, as an array of texts; NULL: it does not exist, or has a value that does not fit the type."""
 
-def any_of(conditions: Sequence[Condition], naming: Naming) -> sql.Composable | None:
+
+def of_lease(need: Need) -> sql.Composed:
+    """Return the values that the lease of the querying role has. The text has no value."""
+    key, kind = need
+    if kind == "text":
+        return sql.SQL("rolevend.attr({})").format(sql.Literal(key))
+    return sql.SQL("rolevend.attr({}, {})").format(sql.Literal(key), sql.Literal(kind))
+
+
+def any_of(conditions: Sequence[Condition], naming: Naming, values: AttributeText = of_lease) -> sql.Composable | None:
     """Return a test that one of `conditions` holds; None if that is always true."""
-    rendered = [condition_text(condition, naming) for condition in conditions]
+    rendered = [condition_text(condition, naming, values) for condition in conditions]
     if not rendered:
         raise InvalidInput("", "a filter without a condition would mean nothing")
     present = [text for text in rendered if text is not None]
@@ -58,42 +69,42 @@ def any_of(conditions: Sequence[Condition], naming: Naming) -> sql.Composable | 
     return present[0] if len(present) == 1 else sql.SQL("({})").format(sql.SQL(" OR ").join(_enclosed(text) for text in present))
 
 
-def condition_text(condition: Condition, naming: Naming) -> sql.Composable | None:
+def condition_text(condition: Condition, naming: Naming, values: AttributeText = of_lease) -> sql.Composable | None:
     """Return a test that one grant's condition holds; None if that is always true.
 
     The tests that attributes exist precede the predicate, except those that the predicate implies.
     """
-    parts = [_present(need) for need in _untested_needs(condition)]
+    parts = [_present(need, values) for need in _untested_needs(condition)]
     if condition.predicate is not None:
-        parts.append(predicate_text(condition.predicate, naming))
+        parts.append(predicate_text(condition.predicate, naming, values))
     return sql.SQL(" AND ").join(parts) if parts else None
 
 
-def predicate_text(predicate: Predicate, naming: Naming) -> sql.Composable:
+def predicate_text(predicate: Predicate, naming: Naming, values: AttributeText = of_lease) -> sql.Composable:
     match predicate:
         case Comparison(column, operator, literal):
             return sql.SQL("{} {} {}").format(naming(column.name), sql.SQL(operator.value), literal_text(literal, column))
         case Membership(column, literals):
-            values = sql.SQL(", ").join(literal_text(literal, column) for literal in literals)
-            return sql.SQL("{} IN ({})").format(naming(column.name), values)
+            listed = sql.SQL(", ").join(literal_text(literal, column) for literal in literals)
+            return sql.SQL("{} IN ({})").format(naming(column.name), listed)
         case AttributeMembership(column, attribute):
             kind = attribute_type(column.family, column.native_type)
             array = sql.SQL("{}[]").format(kind.sql)
-            values = _attribute((attribute, kind.name))
+            own = values((attribute, kind.name))
             if kind.name != "text":  # inside the sub-select, where the cast runs once
-                values = sql.SQL("{}::{}").format(values, array)
+                own = sql.SQL("{}::{}").format(own, array)
             # The outer cast is free and marks an array: = ANY (SELECT ...) would search among rows.
-            return sql.SQL("{} = ANY ((SELECT {})::{})").format(naming(column.name), values, array)
+            return sql.SQL("{} = ANY ((SELECT {})::{})").format(naming(column.name), own, array)
         case Range(column, low, high):
             return sql.SQL("{} BETWEEN {} AND {}").format(naming(column.name), literal_text(low, column), literal_text(high, column))
         case NullTest(column, is_null):
             return sql.SQL("{} IS NULL" if is_null else "{} IS NOT NULL").format(naming(column.name))
         case And(parts):
-            return _joined(" AND ", parts, naming)
+            return _joined(" AND ", parts, naming, values)
         case Or(parts):
-            return _joined(" OR ", parts, naming)
+            return _joined(" OR ", parts, naming, values)
         case Not(part):
-            return sql.SQL("NOT ({})").format(predicate_text(part, naming))
+            return sql.SQL("NOT ({})").format(predicate_text(part, naming, values))
         case _:
             assert_never(predicate)
 
@@ -125,10 +136,10 @@ def _moment(moment: Moment, family: Family) -> sql.Composable:
             return sql.SQL("(SELECT {})").format(text)
 
 
-def _joined(word: str, parts: Sequence[Predicate], naming: Naming) -> sql.Composable:
+def _joined(word: str, parts: Sequence[Predicate], naming: Naming, values: AttributeText) -> sql.Composable:
     if not parts:
         raise InvalidInput("", "AND and OR need at least one part")
-    return sql.SQL("({})").format(sql.SQL(word).join(predicate_text(part, naming) for part in parts))
+    return sql.SQL("({})").format(sql.SQL(word).join(predicate_text(part, naming, values) for part in parts))
 
 
 def _untested_needs(condition: Condition) -> list[Need]:
@@ -159,15 +170,8 @@ def _need(atom: Predicate) -> Need:
     return atom.attribute, attribute_type(atom.column.family, atom.column.native_type).name
 
 
-def _attribute(need: Need) -> sql.Composed:
-    key, kind = need
-    if kind == "text":
-        return sql.SQL("rolevend.attr({})").format(sql.Literal(key))
-    return sql.SQL("rolevend.attr({}, {})").format(sql.Literal(key), sql.Literal(kind))
-
-
-def _present(need: Need) -> sql.Composable:
-    return sql.SQL("(SELECT {}) IS NOT NULL").format(_attribute(need))
+def _present(need: Need, values: AttributeText) -> sql.Composable:
+    return sql.SQL("(SELECT {}) IS NOT NULL").format(values(need))
 
 
 def _enclosed(text: sql.Composable) -> sql.Composable:
