@@ -27,6 +27,7 @@ from rolevend.controllers.access_request_collector import AccessRequestCollector
 from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attestation import AttestationController
+from rolevend.controllers.effect_previewer import EffectPreviewer
 from rolevend.controllers.handlers import registry, run_kopf
 from rolevend.controllers.limit_enforcer import LimitEnforcer
 from rolevend.controllers.orphan_sweeper import OrphanSweeper
@@ -236,6 +237,7 @@ class OperatorParts:
         retention = Retention(timedelta(seconds=settings.access_request_kept_seconds))
         self._collecting = AccessRequestCollector(self._access_requests, self._votes, self.observed, retention, now)
         self._notifying = notification_controller(settings, cluster, self._access_requests, self.observed, metrics, source)
+        self._previewing = EffectPreviewer(self._access_requests, self._votes, self.observed, self._platforms, now)
         self._watcher = VendedRoleWatcher(self._roles, quota, self._expiry, ender, api_vends, self._reevaluator)
         self._reconciler = VendedRoleReconciler(self._roles, authenticator, quota, vender, ender, Door(credentials, builds, approvals))
         self._dropper = RoleDropper(self._roles, objects, drops, credentials, recorder, self._expiry)
@@ -285,6 +287,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._follower.run(self._settings.record_seconds)))
                 tasks.append(parts.create_task(self._projector.run()))
                 tasks.append(parts.create_task(self._judging.run()))
+                tasks.append(parts.create_task(self._previewing.run()))
                 tasks.append(parts.create_task(self._collecting.run(self._settings.sweep_seconds)))
                 tasks.append(parts.create_task(self._notifying.run()))
                 freeze_gc()

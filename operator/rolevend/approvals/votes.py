@@ -1,8 +1,10 @@
 """The AccessDecisions on a request, and the rights that their authors have now."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +17,7 @@ from rolevend.kinds import access_request_facts as facts
 from rolevend.kinds.access_decision import approver_groups
 from rolevend.kinds.shared import GROUP
 from rolevend.kinds.status import ConditionUpdate, body, reported
-from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
+from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict, ResourcePath, path_of
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName, Uid
 
@@ -37,12 +39,18 @@ class Votes:
         """`changed` is called with the name of the AccessRequest on which a vote was created or deleted."""
         self.informer = _Decisions(cluster, now, changed)
         self._cluster = cluster
+        self._now = now
         self._reviews: dict[tuple[str, tuple[str, ...], ObjectName], tuple[float, bool]] = {}
 
     def on(self, request: Uid) -> list[AccessDecision]:
         """Return the votes on the AccessRequest with this uid, in the order of their names."""
         found = self.informer.by_request.get(request, {})
         return [found[key] for key in sorted(found)]
+
+    @property
+    def previews(self) -> list[AccessDecision]:
+        """The AccessDecisions that ask for an effect, and are no votes."""
+        return list(self.informer.previews.values())
 
     def all(self) -> list[AccessDecision]:
         return [vote for votes in self.informer.by_request.values() for vote in votes.values()]
@@ -61,6 +69,17 @@ class Votes:
                 )
             except RolevendError as error:  # the next judgement writes it
                 _log.info("cannot write the status of an AccessDecision: %s", error, extra={"object": f"{found.namespace}/{found.name}"})
+
+    async def answer(self, preview: AccessDecision, effect: Body) -> None:
+        """Write the effect that a preview asked for. It may be deleted already."""
+        ready = ConditionUpdate("Ready", "True", "Counted", "see status.effect")
+        if effect.get("unknown"):
+            ready = ConditionUpdate("Ready", "False", "NotCounted", effect["unknown"])
+        conditions = reported([ready], preview.status.conditions, generation=preview.metadata.generation, now=self._now())
+        status = {"conditions": [body(each) for each in conditions], "effect": effect}
+        patch = {"metadata": {"uid": preview.uid}, "status": status}
+        with suppress(NotFound, ResourceConflict):
+            await self._cluster.merge(ACCESS_DECISIONS, preview.name, patch, preview.namespace, "status")
 
     async def delete(self, vote: AccessDecision) -> None:
         """Delete the object. Idempotent."""
@@ -137,6 +156,9 @@ class _Decisions(Informer):
     def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[ObjectName], None]) -> None:
         super().__init__(cluster, ACCESS_DECISIONS, lambda: None, now)
         self.by_request: dict[Uid, dict[tuple[str, str], AccessDecision]] = {}
+        self.previews: dict[tuple[str, str], AccessDecision] = {}
+        self.previewed = asyncio.Event()
+        """A preview was created or deleted since this was cleared."""
         self._of_key: dict[tuple[str, str], AccessDecision] = {}
         self._vote_changed = changed
 
@@ -148,6 +170,10 @@ class _Decisions(Informer):
             vote = parse(AccessDecision, item)
         except InvalidInput as error:
             _log.error("cannot read an AccessDecision: %s", error, extra={"object": "/".join(key)})
+            return
+        if vote.spec.verdict == "Preview":
+            self.previews[key] = vote
+            self.previewed.set()
             return
         if vote.metadata.deletion_timestamp is None:
             self._of_key[key] = vote
@@ -163,8 +189,10 @@ class _Decisions(Informer):
     def on_reset(self) -> None:
         self.by_request.clear()
         self._of_key.clear()
+        self.previews.clear()
 
     def _forget(self, key: tuple[str, str]) -> AccessDecision | None:
+        self.previews.pop(key, None)
         vote = self._of_key.pop(key, None)
         if vote is not None:
             uid = Uid(vote.spec.request_ref.uid)

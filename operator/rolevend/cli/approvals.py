@@ -1,13 +1,13 @@
 """The commands of approvers: show the requests of agents for offers, and approve or deny them."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import options, printer, vote_options
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rolevend.kinds.access_policy import MaskRule
     from rolevend.kinds.vended_role import TableName
 
-T = TypeVar("T")
 STATES = ("Pending", "Denied", "Expired", "Cancelled", "Approved", "Used", "Spent", "Lapsed", "Revoked", "Superseded")
 
 
@@ -49,34 +48,6 @@ _DRY_RUN = click.option(
 )
 
 
-def _read_seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from rolevend.app.approvals.narrowing import read_seconds
-
-    return None if text is None else _read(read_seconds, text)
-
-
-def _read_tables(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> "tuple[TableName, ...] | None":
-    from rolevend.app.approvals.narrowing import read_tables
-
-    return tuple(dict.fromkeys(each for text in texts for each in _read(read_tables, text))) or None
-
-
-def _read_masks(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> "tuple[MaskRule, ...]":
-    from rolevend.app.approvals.narrowing import read_mask
-
-    return tuple(_read(partial(read_mask, number=number), text) for number, text in enumerate(texts, 1))
-
-
-def _read(read: Callable[[str], T], text: str) -> T:
-    """Return the value of an option, or raise the error of a wrong command line."""
-    from rolevend.errors import InvalidInput
-
-    try:
-        return read(text)
-    except InvalidInput as error:
-        raise click.BadParameter(error.message) from error
-
-
 @click.command()
 @click.argument("name", required=False, shell_complete=_names)
 @_NAMESPACE
@@ -90,6 +61,7 @@ def _read(read: Callable[[str], T], text: str) -> T:
     help=f"List only requests in this state: {', '.join(STATES)}. Repeatable.",
 )
 @click.option("--watch", is_flag=True, help="Then print each change, until Ctrl-C.")
+@click.option("--count", is_flag=True, help="Count the rows and cells that the user reads today, and with an approval. For approvers.")
 @options.kubeconfig()
 @options.CONTEXT
 @options.output("table", "json", "yaml", help_text="json and yaml: for programs, with all there is.")
@@ -104,6 +76,7 @@ def requests(
     *,
     everywhere: bool,
     watch: bool,
+    count: bool,
 ) -> None:
     """List the requests of agents for offers, or show all of one: NAME.
 
@@ -114,7 +87,7 @@ def requests(
     \b
     Examples:
         rolevend requests --all-namespaces --state Pending
-        rolevend requests ar-5lq3 --namespace agents
+        rolevend requests ar-5lq3 --namespace agents --count
         rolevend requests --namespace agents --watch
     """
     import asyncio
@@ -125,10 +98,12 @@ def requests(
 
     if name is not None and (everywhere or states):
         raise click.UsageError("--all-namespaces and --state are for the list: leave them out, or the NAME")
+    if name is None and count:
+        raise click.UsageError("--count is for one request: add its NAME")
     if everywhere and namespace is not None:
         raise click.UsageError("name either a --namespace, or --all-namespaces")
     access = ClusterAccess(options.own(kubeconfig), context, namespace)
-    shown = show(access, name, states, CommandFlags(context), everywhere=everywhere, watch=watch)
+    shown = show(access, name, states, CommandFlags(context), everywhere=everywhere, watch=watch, count=count)
     try:
         asyncio.run(_print(shown, output, is_one=name is not None, watch=watch))
     except KeyboardInterrupt:
@@ -152,12 +127,12 @@ async def _print(shown: "AsyncIterator[RequestsShown]", output: str, *, is_one: 
 @click.command()
 @_REQUEST
 @_NAMESPACE
-@click.option("--for", "seconds", metavar="TIME", callback=_read_seconds, help="Approve only a shorter role: 10m, 90s, 1h30m.")
+@click.option("--for", "seconds", metavar="TIME", callback=vote_options.read_seconds, help="Approve only a shorter role: 10m, 90s, 1h30m.")
 @click.option(
     "--tables",
     metavar="SCHEMA.TABLE,...",
     multiple=True,
-    callback=_read_tables,
+    callback=vote_options.read_tables,
     help="Approve only these tables. A name with a dot, a comma or a space is in double quotes: 'claims.\"a b\"'. Repeatable.",
 )
 @click.option(
@@ -165,11 +140,12 @@ async def _print(shown: "AsyncIterator[RequestsShown]", output: str, *, is_one: 
     "masks",
     metavar="COLUMN=TYPE",
     multiple=True,
-    callback=_read_masks,
+    callback=vote_options.read_masks,
     help="Also mask this column: Partial(4), Round(100), DateTrunc(Year), Constant(hidden), Hash or Nullify. Quote it for the shell. "
     "A * in COLUMN matches any run of characters. Repeatable.",
 )
 @click.option("--because", metavar="TEXT", help="A comment for the user and the agent.")
+@click.option("--no-count", "uncounted", is_flag=True, help="Do not count rows and cells.")
 @_WAIT
 @_YES
 @_DRY_RUN
@@ -187,12 +163,14 @@ def approve(
     kubeconfig: str | None,
     context: str | None,
     *,
+    uncounted: bool,
     yes: bool,
     dry_run: bool,
 ) -> None:
     """Approve REQUEST, or a part of it, with an AccessDecision in the namespace of the offer.
 
-    The command shows the request, and asks for a confirmation. Your approval holds for the effect that you saw: if the offer, the data or
+    The command shows the request, lets the platform count the rows and cells that the user reads today and with your approval, and asks
+    for a confirmation. Your approval holds for the effect that you saw: if the offer, the data or
     the user changes, the agent must ask again. Deleting the AccessDecision revokes the approval. You need the verb `approve` on the offer.
 
     \b
@@ -205,7 +183,8 @@ def approve(
     from rolevend.app.approvals.reader import ClusterAccess
 
     access = ClusterAccess(options.own(kubeconfig), context, namespace)
-    _vote(access, request, "Approve", VoteNarrowing(seconds, tables, masks), because, wait, yes=yes, dry_run=dry_run)
+    wanted = VoteNarrowing(seconds, tables, masks)
+    _vote(access, request, "Approve", wanted, because, wait, count=not uncounted, yes=yes, dry_run=dry_run)
 
 
 @click.command()
@@ -242,7 +221,7 @@ def deny(
     from rolevend.app.approvals.reader import ClusterAccess
 
     access = ClusterAccess(options.own(kubeconfig), context, namespace)
-    _vote(access, request, "Deny", VoteNarrowing(), because, wait, yes=yes, dry_run=dry_run)
+    _vote(access, request, "Deny", VoteNarrowing(), because, wait, count=False, yes=yes, dry_run=dry_run)
 
 
 def _vote(
@@ -253,12 +232,14 @@ def _vote(
     comment: str | None,
     wait: float,
     *,
+    count: bool,
     yes: bool,
     dry_run: bool,
 ) -> None:
     import asyncio
+    from dataclasses import replace
 
-    from rolevend.app.approvals import ballot, casting, details
+    from rolevend.app.approvals import ballot, casting, details, previewing
     from rolevend.app.approvals.narrowing import compare
     from rolevend.app.approvals.wording import CommandFlags
 
@@ -274,6 +255,9 @@ def _vote(
         printer.note((*found.notes, *notes))
         printer.show("yaml", lambda: decision)
         return
+    if count:
+        click.echo(f"counting the rows that {found.request.spec.user.subject} reads today and with this ...", err=True)
+        found = replace(found, effect=asyncio.run(previewing.preview(access, found.request, by, narrowed)))
     click.echo(details.question(found))
     printer.note((*found.notes, *notes))
     click.echo(f"\n{ballot.summary(found, by, choice, narrowed, comment)}\n")

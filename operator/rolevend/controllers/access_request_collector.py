@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from rolevend.access_requests.retention import Retention, requests_to_delete
 from rolevend.approvals.store import AccessRequestStore
@@ -11,6 +12,9 @@ from rolevend.approvals.votes import Votes
 from rolevend.errors import RolevendError
 from rolevend.kinds import AccessDecision
 from rolevend.roles.protocols import Snapshots
+
+_PREVIEW_KEPT: Final = timedelta(minutes=10)
+"""Its author deletes it as soon as it is answered."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,12 +52,15 @@ class AccessRequestCollector:
         await self._collect_orphans()
 
     async def _collect_orphans(self) -> None:
-        """Delete votes on requests that do not exist."""
+        """Delete votes on requests that do not exist, and previews that are left."""
         known = {each["metadata"]["uid"] for each in self._store.informer.objects.values()}  # also those that cannot be read
         for vote in self._votes.all():
-            if vote.spec.request_ref.uid not in known and self._is_old(vote):
+            if vote.spec.request_ref.uid not in known and self._is_older(vote, self._retention.time_to_live):
                 await self._votes.delete(vote)
+        for preview in self._votes.previews:
+            if self._is_older(preview, _PREVIEW_KEPT):
+                await self._votes.delete(preview)
 
-    def _is_old(self, vote: AccessDecision) -> bool:
+    def _is_older(self, vote: AccessDecision, age: timedelta) -> bool:
         created = vote.metadata.creation_timestamp
-        return created is not None and self._now() >= created + self._retention.time_to_live
+        return created is not None and self._now() >= created + age

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from rolevend.kinds.access_request import AddedMasks, OnlyTables
 from rolevend.kinds.part import Part, Rule, immutable
+from rolevend.kinds.previewed_effect import PreviewedEffect
 from rolevend.kinds.shared import APPROVER_GROUPS, Resource, Status
 from rolevend.kinds.text import AccountName, FreeText, Label, ObjectReferenceName, Seconds, Sentence, Sha256Text, UidText
 
@@ -56,8 +57,10 @@ class AccessDecisionSpec(Part):
     """The offer that the request names. Creating the object needs the RBAC verb `approve` on it."""
     by: AccountName
     """The approver. It must be the user name that creates the object."""
-    verdict: Literal["Approve", "Deny"]
-    """`Approve` counts until the object is deleted. `Deny` denies the request, also if others approve."""
+    verdict: Literal["Approve", "Deny", "Preview"]
+    """`Approve` counts until the object is deleted. `Deny` denies the request, also if others approve. `Preview` is no vote: the operator
+    counts in `status.effect` what an approval with the same narrowing would show the user. Create it shortly before the vote, and delete
+    it."""
     digest: Sha256Text | None = None
     """The `status.offer.digest` of the request, as the approver saw it. Required for `Approve`."""
     expiration_seconds: Seconds | None = None
@@ -77,11 +80,12 @@ class AccessDecisionStatus(Status):
     """True if the vote counts."""
     message: Sentence | None = None
     """The reason why it counts or not, for people."""
+    effect: PreviewedEffect | None = None
 
 
 class AccessDecision(Resource):
     """The vote of one approver on an AccessRequest, in the namespace of the offer. Deleting an approval revokes it: the roles that
-    use it end."""
+    use it end. A preview asks for the effect in numbers, and decides nothing."""
 
     kind: Literal["AccessDecision"] = "AccessDecision"
     spec: Annotated[AccessDecisionSpec, Field(json_schema_extra=immutable("spec", "delete this AccessDecision and create another one"))]

@@ -123,8 +123,10 @@ def _approval(status: spelled.Approval) -> Approval:
 
 
 def vote(resource: AccessDecision) -> Vote:
-    """Return the vote. Raises InvalidInput, which names the first invalid mask."""
+    """Return the vote. Raises InvalidInput, which names the first invalid mask, or for a preview, which is no vote."""
     spec, only = resource.spec, narrowing(resource.spec)
+    if spec.verdict == "Preview":
+        raise InvalidInput("spec.verdict", "a preview is no vote")
     return Vote(
         name=object_name(resource),
         uid=Uid(resource.uid),

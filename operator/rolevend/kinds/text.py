@@ -133,6 +133,7 @@ IdleSeconds = Annotated[int, Field(strict=True, ge=60, le=86400, json_schema_ext
 WaitSeconds = Annotated[int, Field(strict=True, ge=5, le=604_800, json_schema_extra={"format": "int32"})]
 Days = Annotated[int, Field(strict=True, ge=1, le=366, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int32"})]
+RowCount = Annotated[int, Field(strict=True, ge=0, json_schema_extra={"format": "int64"})]
 PositiveCount = Annotated[int, Field(strict=True, ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
 ApproverCount = Annotated[int, Field(strict=True, ge=1, le=100, json_schema_extra={"format": "int32"})]
 UseCount = Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.approvals import ballot, details, history, listing, narrowing, offer_text, wording
+from rolevend.app.approvals import ballot, details, effect_text, history, listing, narrowing, offer_text, wording
 from rolevend.app.approvals.details import RequestDetails
 from rolevend.app.approvals.listing import RequestTable
 from rolevend.app.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
@@ -15,6 +15,7 @@ from rolevend.cli import cli
 from rolevend.cli.approvals import STATES
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, parse
+from rolevend.kinds.previewed_effect import PreviewedEffect
 from rolevend.kinds.schema import structural
 from rolevend.kinds.status import body
 from tests.support.manifests import MISSING, changed, offer, valid
@@ -366,3 +367,60 @@ def test_a_row_that_comes_later_may_be_wider_than_the_table():
         "agents     ask   Pending  finbot  anna (not checked)  domain-claims/ssn-clear  10m  5m   1h55m  the agent"
     )
     assert late.startswith("agents     a-longer-name  deleted  finbot")
+
+
+class TestTheEffectInNumbers:
+    def test_rows_and_cells_of_today_are_beside_those_of_the_approval(self):
+        counted = {
+            "countedAt": "2026-11-28T14:03:09Z",
+            "tables": [
+                {
+                    "schema": "claims",
+                    "table": "people",
+                    "rowsToday": 25581,
+                    "rowsGranted": 25581,
+                    "columns": [
+                        {
+                            "name": name,
+                            "today": [{"shown": "Partial(4)", "rows": 25581}],
+                            "granted": [{"shown": "Clear", "rows": 37}, {"shown": "Partial(4)", "rows": 25544}],
+                        }
+                        for name in ("ssn", "tax id")
+                    ],
+                },
+                {"schema": "claims", "table": "payments", "rowsGranted": 1, "columns": [{"name": "iban", "granted": []}]},
+                {"schema": "claims", "table": "claims", "unknown": "it takes too long"},
+            ],
+            "moreTables": 3,
+        }
+
+        text = list(effect_text.section(PreviewedEffect.model_validate(counted)))
+
+        assert text == [
+            "",
+            "Today, and with this approval, counted by the platform at 14:03:09 UTC:",
+            "  claims.people: 25,581 rows today, 25,581 rows with this",
+            '    ssn, "tax id"',
+            "      today     Partial(4) in all 25,581 rows",
+            "      with this in clear in 37 rows, Partial(4) in 25,544 rows",
+            "  claims.payments: 0 rows today, 1 row with this",
+            "    iban",
+            "      today     no rows",
+            "      with this hidden",
+            "  claims.claims: not counted: it takes too long",
+            "  and 3 more tables, which were not counted",
+        ]
+
+    def test_long_lists_are_wrapped(self):
+        names = [{"name": f"a_column_with_the_number_{number}", "granted": [{"shown": "Clear", "rows": 2}]} for number in range(20)]
+        table = {"schema": "claims", "table": "people", "rowsGranted": 2, "columns": names}
+
+        text = "\n".join(effect_text.section(PreviewedEffect.model_validate({"countedAt": "2026-11-28T14:03:09Z", "tables": [table]})))
+
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.count("in clear in all 2 rows") == 1
+
+    def test_the_reason_without_a_count_is_one_line(self):
+        effect = PreviewedEffect.model_validate({"countedAt": "2026-11-28T14:03:09Z", "unknown": "rows are not counted on Snowflake"})
+
+        assert list(effect_text.section(effect)) == ["", "Rows and cells were not counted: rows are not counted on Snowflake"]

@@ -14,6 +14,7 @@ from rolevend.kinds.shared import Part
 
 ROOT = Path(__file__).parents[3]
 UNBOUNDED_ON_PURPOSE = {
+    "countedAt",
     "time",
     "apiVersion",
     "kind",

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from rolevend.access_requests.text import Speaker
-from rolevend.app.approvals import history, listing, offer_text, wording
+from rolevend.app.approvals import effect_text, history, listing, offer_text, wording
 from rolevend.app.approvals.offer_text import Fact
 from rolevend.app.approvals.wording import CommandFlags, about, moment, span
 from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest
 from rolevend.kinds.access_request import Approver
+from rolevend.kinds.previewed_effect import PreviewedEffect
 from rolevend.kinds.status import body
 
 _WIDTH = 10
@@ -30,6 +31,8 @@ class RequestDetails:
     now: datetime
     notes: tuple[str, ...] = ()
     """Objects that could not be read."""
+    effect: PreviewedEffect | None = None
+    """None: it was not counted."""
 
     @property
     def seconds_left(self) -> int | None:
@@ -56,7 +59,9 @@ def as_text(found: RequestDetails, flags: CommandFlags) -> str:
 
 def question(found: RequestDetails) -> str:
     """Return the request and its offer: the part that a person reads before a vote."""
-    return "\n".join([_headline(found), *_aligned(_request(found)), *_section("The offer grants, within guardrails", _offer(found))])
+    counted = [] if found.effect is None else effect_text.section(found.effect)
+    offer = _section("The offer grants, within guardrails", _offer(found))
+    return "\n".join([_headline(found), *_aligned(_request(found)), *offer, *counted])
 
 
 def as_value(found: RequestDetails) -> dict[str, Any]:
@@ -69,6 +74,7 @@ def as_value(found: RequestDetails) -> dict[str, Any]:
         "offer": None if found.offer is None else body(found.offer.spec),
         "offerIsCurrent": found.is_current,
         "votes": None if found.votes is None else [_vote_value(each) for each in found.votes],
+        "effect": None if found.effect is None else body(found.effect),
         "precedents": counted,
         "limits": [asdict(each) for each in limits],
         "notes": list(found.notes),

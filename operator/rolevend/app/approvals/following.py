@@ -1,12 +1,16 @@
 """Yield the requests of a cluster as texts and values, and then each change. I/O."""
 
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from rolevend.app.approvals import details, listing
+from rolevend.app.approvals.casting import caller_name
+from rolevend.app.approvals.details import RequestDetails
 from rolevend.app.approvals.listing import RequestTable
+from rolevend.app.approvals.narrowing import VoteNarrowing
+from rolevend.app.approvals.previewing import preview
 from rolevend.app.approvals.reader import ClusterAccess, RequestReader
 from rolevend.app.approvals.wording import CommandFlags
 from rolevend.kinds import AccessPolicy, AccessRequest
@@ -21,14 +25,26 @@ class RequestsShown:
 
 
 async def show(
-    access: ClusterAccess, name: str | None, states: Collection[str], flags: CommandFlags, *, everywhere: bool, watch: bool
+    access: ClusterAccess, name: str | None, states: Collection[str], flags: CommandFlags, *, everywhere: bool, watch: bool, count: bool
 ) -> AsyncIterator[RequestsShown]:
-    """Yield the list, or the details of the request `name`; with `watch` then each change, without an end."""
+    """Yield the list, or the details of the request `name`; with `watch` then each change, without an end. `count`: with the effect of an
+    approval in the details."""
     async with access.connected() as cluster:
         reader = RequestReader(cluster, None if everywhere else access.namespace or cluster.namespace)
-        shown = _list(reader, states, everywhere=everywhere, watch=watch) if name is None else _one(reader, name, flags, watch=watch)
+        if name is None:
+            shown = _list(reader, states, everywhere=everywhere, watch=watch)
+        else:
+            shown = _one(reader, await _details(access, reader, name, count=count), flags, watch=watch)
         async for each in shown:
             yield each
+
+
+async def _details(access: ClusterAccess, reader: RequestReader, name: str, *, count: bool) -> RequestDetails:
+    found = await reader.details(name)
+    if not count:
+        return found
+    by = await caller_name(reader.cluster)
+    return replace(found, effect=await preview(access, found.request, by, VoteNarrowing()))
 
 
 async def _list(reader: RequestReader, states: Collection[str], *, everywhere: bool, watch: bool) -> AsyncIterator[RequestsShown]:
@@ -58,8 +74,7 @@ async def _list(reader: RequestReader, states: Collection[str], *, everywhere: b
         yield RequestsShown(table.line(table.row(request, offer, now, state)), (value,), _taken(reader))
 
 
-async def _one(reader: RequestReader, name: str, flags: CommandFlags, *, watch: bool) -> AsyncIterator[RequestsShown]:
-    found = await reader.details(name)
+async def _one(reader: RequestReader, found: RequestDetails, flags: CommandFlags, *, watch: bool) -> AsyncIterator[RequestsShown]:
     yield RequestsShown(details.as_text(found, flags), (details.as_value(found),), _taken(reader))
     request = found.request
     if not watch:

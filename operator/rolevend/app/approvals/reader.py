@@ -122,7 +122,7 @@ class RequestReader:
         except NotPermitted as error:
             self.notes.append(f"the votes cannot be read: {error}")
             return None
-        mine = [each for each in items if each["spec"]["requestRef"]["uid"] == request.uid]
+        mine = [each for each in items if each["spec"]["requestRef"]["uid"] == request.uid and each["spec"]["verdict"] != "Preview"]
         votes = [parse(AccessDecision, each, unknown="ignore") for each in mine]
         return tuple(sorted(votes, key=lambda vote: (vote.metadata.creation_timestamp or datetime.now(UTC), vote.name)))
 

@@ -1,0 +1,70 @@
+"""Let the operator count the effect of an approval: create a preview, which is an AccessDecision, read its status, and delete it. I/O."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from rolevend.app.approvals.narrowing import VoteNarrowing
+from rolevend.app.approvals.reader import DECISIONS, ClusterAccess
+from rolevend.errors import NotPermitted, Rejected, RolevendError
+from rolevend.kinds import API_VERSION, AccessDecision, AccessRequest, parse
+from rolevend.kinds.previewed_effect import PreviewedEffect
+from rolevend.kinds.status import body
+from rolevend.kube.client import Body, KubeClient
+
+WAIT_SECONDS: Final = 10.0
+"""Longer than the operator lets the platform count."""
+_POLL_SECONDS: Final = 0.1
+_LONGEST_PREFIX: Final = 200
+
+
+async def preview(access: ClusterAccess, request: AccessRequest, by: str, narrowed: VoteNarrowing) -> PreviewedEffect:
+    """Return the effect of an approval by the caller. A failure is the reason why it is not known."""
+    try:
+        async with access.connected() as cluster:
+            return await _previewed(cluster, request, by, narrowed)
+    except NotPermitted:
+        offer = request.spec.offer_ref
+        return _unknown(f"you may not decide on the offer {offer.namespace}/{offer.name}")
+    except RolevendError as error:
+        return _unknown(str(error))
+
+
+async def _previewed(cluster: KubeClient, request: AccessRequest, by: str, narrowed: VoteNarrowing) -> PreviewedEffect:
+    namespace = request.spec.offer_ref.namespace
+    created = parse(AccessDecision, await cluster.create(DECISIONS, _manifest(request, by, narrowed), namespace), unknown="ignore")
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            found = parse(AccessDecision, await cluster.get(DECISIONS, created.name, namespace), unknown="ignore")
+            if found.status.effect is not None:
+                return found.status.effect
+            await asyncio.sleep(_POLL_SECONDS)
+        raise Rejected(f"the operator did not answer within {WAIT_SECONDS:g} s")
+    finally:
+        with suppress(RolevendError):  # the operator deletes it later
+            await cluster.delete(DECISIONS, created.name, created.uid, namespace)
+
+
+def _manifest(request: AccessRequest, by: str, narrowed: VoteNarrowing) -> Body:
+    offer = request.spec.offer_ref
+    spec = {
+        "requestRef": {"namespace": request.namespace, "name": request.name, "uid": request.uid},
+        "offerRef": {"name": offer.name},
+        "by": by,
+        "verdict": "Preview",
+        "tables": None if narrowed.tables is None else [body(each) for each in narrowed.tables],
+        "masks": [body(each) for each in narrowed.masks] or None,
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AccessDecision",
+        "metadata": {"generateName": f"preview-{request.name[:_LONGEST_PREFIX].rstrip('-.')}-", "namespace": offer.namespace},
+        "spec": {member: value for member, value in spec.items() if value is not None},
+    }
+
+
+def _unknown(reason: str) -> PreviewedEffect:
+    return PreviewedEffect(counted_at=datetime.now(UTC), unknown=reason)
