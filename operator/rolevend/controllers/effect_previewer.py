@@ -1,5 +1,5 @@
-"""Answer previews, which are AccessDecisions that decide nothing: let the platform count the rows and cells that the user of an AccessRequest reads
-today, and with an approval as the preview narrows it.
+"""Answer previews, which are AccessDecisions that decide nothing: let the platform count the rows and cells that the user of an
+AccessRequest reads today, and with an approval as the preview narrows it.
 
 The numbers are for approvers, so they are in the namespace of the offer, where no agent reads. Nothing is counted before an approver
 asks, and a judgement never waits for a count.
