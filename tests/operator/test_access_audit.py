@@ -1,6 +1,8 @@
 """The record of an approval against reality: one chain from the request to the end of the role, and no approval without its event."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,80 @@ class TestTheChain:
         request.is_now("Approved")
         assert kinds(events_of(trail, request)) == ["Approved"]
         assert eventually(lambda: kinds(events_of(trail, live))) == ["Revoked"]
+
+
+class TestTheCauseOfAnEnd:
+    """The event of the role's end, and `who`, name the cause, and not a changed policy."""
+
+    @pytest.fixture
+    def ending(self, trail: Trail, requester: Requester) -> "Ending":
+        requester.ready()
+        return Ending(trail, requester)
+
+    def test_a_deleted_yes(self, ending: "Ending"):
+        request = ending.requester.approved()
+
+        ended = ending.of(request, lambda: ending.requester.site.remove(request.votes[0]))
+
+        assert ended == ("ApprovalWithdrawn", f"(the approval of {ALICE} was deleted)")
+
+    def test_a_deleted_request(self, ending: "Ending"):
+        request = ending.requester.approved()
+
+        by, _ = ending.of(request, lambda: ending.requester.site.remove(request.body))
+
+        assert by == "AccessRequestDeleted"
+
+    def test_a_lost_verb(self, ending: "Ending"):
+        cluster = ending.requester.site.cluster
+        cluster.bind("carol@example.org", "rolevend-approver", DOMAIN)
+        request = ending.requester.approved(by="carol@example.org")
+
+        ended = ending.of(request, lambda: cluster.unbind("carol@example.org", "rolevend-approver", DOMAIN))
+
+        assert ended == ("ApproverLostVerb", "(carol@example.org may not approve any more)")
+
+    def test_a_denial_of_what_a_rule_approved(self, trail: Trail, requester: Requester):
+        request = requester.ready({"automatic": [RULE]}).ask()
+        request.is_now("Approved")
+
+        ended = Ending(trail, requester).of(request, lambda: requester.vote(request, "Deny", by=BOB))
+
+        assert ended == ("DeniedByPerson", f"(denied by {BOB})")
+
+    def test_a_changed_offer(self, ending: "Ending"):
+        request = ending.requester.approved()
+
+        by, _ = ending.of(request, lambda: ending.requester.site.patch(ending.requester.offer, {"rowFilter": "country = 'DE'"}))
+
+        assert by == "OfferChanged"
+
+    def test_a_user_who_is_not_active_any_more(self, ending: "Ending"):
+        request = ending.requester.approved()
+
+        anna = ending.requester.tenant.described("UserAttributes", {}, f"anna.{ending.requester.tenant.name}")
+
+        by, _ = ending.of(request, lambda: ending.requester.site.remove(anna))
+
+        assert by == "UserInactive"
+
+
+class Ending:
+    """Vends a role with an approval, and ends that."""
+
+    def __init__(self, trail: Trail, requester: Requester) -> None:
+        self.trail, self.requester = trail, requester
+
+    def of(self, request: AccessRequested, end: Callable[[], object]) -> tuple[str, str]:
+        """Return the cause in the event of the role's end, and the words in parentheses of its message, which `who` repeats."""
+        role = self.requester.role(request).ready()
+        end()
+        role.gone()
+        data = eventually(lambda: [each["data"] for each in self.trail.of(role) if each["type"].endswith("dropped")])[0]
+        said = who(self.requester.site, role.role, "--audit", str(self.trail.file))["ended"]
+        assert said.startswith(f"Revoked by {data['endedBy']}"), said
+        found = re.search(r"\(.*?\)", data.get("message") or "")
+        return data["endedBy"], found.group() if found else ""
 
 
 class TestWho:

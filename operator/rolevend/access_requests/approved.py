@@ -73,11 +73,12 @@ class ApprovedRequest:
         standing = [each for each in self.approval.approvers if still_approves(each, now.votes, now.excluded)]
         if len(standing) >= max(now.terms.required, 1):
             return None
-        lost = ", ".join(each.by for each in self.approval.approvers if each not in standing)
-        return (
-            RequestReason.APPROVAL_WITHDRAWN,
-            f"the approval of {lost or 'people'} does not count any more: it was deleted, or its author may not approve",
-        )
+        lost, there = [each for each in self.approval.approvers if each not in standing], {each.vote.uid for each in now.votes}
+        deleted = [each for each in lost if each.decision_uid not in there]
+        names = ", ".join(each.by for each in deleted or lost) or "people"
+        if deleted or not lost:
+            return RequestReason.APPROVAL_WITHDRAWN, f"the approval of {names} was deleted"
+        return RequestReason.APPROVER_LOST_VERB, f"{names} may not approve any more"
 
     def _decided_by(self) -> datetime:
         """Return the latest second of a denial that wins over the approval. The clocks of the votes and of the decision may differ."""

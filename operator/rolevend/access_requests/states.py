@@ -65,6 +65,8 @@ class RequestReason(enum.StrEnum):
     NOT_CLAIMED = "NotClaimed"
     USES_GONE = "UsesGone"
     APPROVAL_WITHDRAWN = "ApprovalWithdrawn"
+    """The AccessDecision was deleted."""
+    APPROVER_LOST_VERB = "ApproverLostVerb"
     USER_INACTIVE = "UserInactive"
     OFFER_GONE = "OfferGone"
     OFFER_CHANGED = "OfferChanged"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from rolevend.access_requests.asks import unmet_proof
 from rolevend.access_requests.request import Approval, LoginFacts, Recorded, RequestedAccess, whole_second
+from rolevend.access_requests.states import RequestReason
 from rolevend.access_requests.terms import NeededProof, OfferTerms
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User
 
@@ -58,6 +59,8 @@ class MayNotUse:
     message: str
     needed: NeededProof | None = None
     """The login that would suffice."""
+    ended_by: RequestReason | None = None
+    """Why the approval ended; None: it did not, or was not of this role."""
 
 
 def latest_end(approval: Approval, vended_at: datetime) -> datetime:
@@ -75,10 +78,13 @@ def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | No
         return mismatch
     approval, offered = recorded.approval, recorded.offered
     if recorded.state is None or not recorded.state.is_live or approval is None or offered is None:
-        state = recorded.state or "not decided yet"
-        return MayNotUse(UseRefusal.NOT_APPROVED, f"AccessRequest {request.name.name} is {state}: it can not be used")
-    if terms is None or (terms.uid, terms.generation) != (offered.uid, offered.generation):
-        return MayNotUse(UseRefusal.OFFER_CHANGED, "the offer was changed after the request; ask again")
+        return _not_approved(request, recorded)
+    if terms is None:
+        return MayNotUse(UseRefusal.OFFER_CHANGED, "the offer is gone", ended_by=RequestReason.OFFER_GONE)
+    if (terms.uid, terms.generation) != (offered.uid, offered.generation):
+        return MayNotUse(
+            UseRefusal.OFFER_CHANGED, "the offer was changed after the request; ask again", ended_by=RequestReason.OFFER_CHANGED
+        )
     known = next((each for each in recorded.uses if each.role_uid == use.role_uid), None)
     if known is not None:
         end = latest_end(approval, known.at)
@@ -96,6 +102,13 @@ def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | No
     if unmet is not None:
         return MayNotUse(UseRefusal.PROOF_NOT_MET, unmet, terms.proof)
     return MayUse(latest_end(approval, use.at), is_recorded=False)
+
+
+def _not_approved(request: RequestedAccess, recorded: Recorded) -> MayNotUse:
+    state, ended = recorded.state, recorded.state is not None and recorded.state.is_final
+    why = f" ({recorded.message})" if ended and recorded.message else ""
+    message = f"AccessRequest {request.name.name} is {state or 'not decided yet'}{why}: it can not be used"
+    return MayNotUse(UseRefusal.NOT_APPROVED, message, ended_by=recorded.reason if ended else None)
 
 
 def _mismatch(request: RequestedAccess, use: IntendedUse) -> MayNotUse | None:

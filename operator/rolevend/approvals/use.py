@@ -21,6 +21,7 @@ from rolevend.model import ObjectName
 from rolevend.roles.protocols import ApprovalRefused, Snapshots
 
 _ATTEMPTS: Final = 5
+_DELETED: Final = "AccessRequestDeleted"
 
 
 class Approvals:
@@ -69,14 +70,14 @@ class Approvals:
     ) -> tuple[ActiveApproval | UnusableApproval, MayUse | None]:
         if found is None:
             cause = f"there is no AccessRequest {named.name.name} of this agent for this user"
-            return UnusableApproval(named.name, UseRefusal.NOT_APPROVED, cause, named.uid), None
+            return UnusableApproval(named.name, UseRefusal.NOT_APPROVED, cause, named.uid, ended_by=_DELETED), None
         if named.uid not in (None, found.uid):
             cause = f"AccessRequest {named.name.name} is another one than the role was begun with, which does not exist any more"
-            return UnusableApproval(named.name, UseRefusal.NOT_APPROVED, cause, named.uid), None
+            return UnusableApproval(named.name, UseRefusal.NOT_APPROVED, cause, named.uid, ended_by=_DELETED), None
         asked, life = requested_access(found), recorded(found)
         answer = may_use(asked, life, self._snapshots.snapshot.offers.get(asked.offer), use)
         if isinstance(answer, MayNotUse):
-            return UnusableApproval(named.name, answer.refusal, answer.message, named.uid, answer.needed), None
+            return UnusableApproval(named.name, answer.refusal, answer.message, named.uid, answer.needed, answer.ended_by), None
         assert life.approval is not None  # noqa: S101 - `may_use` says so
         assert life.offered is not None  # noqa: S101
         active = ActiveApproval(

@@ -56,6 +56,8 @@ class UnusableApproval:
     """As of `ApprovalRef`."""
     needed: NeededProof | None = None
     """The login of the user that would suffice, if the code is `ProofNotMet`."""
+    ended_by: str | None = None
+    """The code for the end of a role that used it; None: no role could use it."""
 
 
 Approval = ApprovalRef | ActiveApproval | UnusableApproval

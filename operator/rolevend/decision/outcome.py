@@ -89,6 +89,8 @@ class Denied:
     """The smallest grant that is missing, which the message also names. None if there is none."""
     tables: tuple[TableId, ...] = field(default=(), compare=False)
     """The requested tables that are not granted, if only some are not, or that do not exist."""
+    ended_by: str | None = field(default=None, compare=False)
+    """The code for the end of a role whose approval ended. None: its policies changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +140,11 @@ def withdrawal_reason(decision: Decision, held: Granted) -> str | None:
 
 
 def revocation_code(decision: Decision) -> str:
-    """Return the code of a revocation: a leak of the platform, or a changed policy."""
-    return "Leak" if isinstance(decision, Pending) and decision.reason == "Leak" else "PolicyChanged"
+    """Return the code of a revocation: a leak of the platform, the end of the role's approval, or a changed policy."""
+    match decision:
+        case Pending(reason="Leak"):
+            return "Leak"
+        case Denied(ended_by=str(code)):
+            return code
+        case _:
+            return "PolicyChanged"

@@ -211,8 +211,8 @@ class Snapshot:
         match request.approval:
             case ApprovalRef(name):
                 return Pending("AccessRequestUnread", f"spec.approvalRef: AccessRequest {name.name} was not read yet")
-            case UnusableApproval(_, code, message):
-                return Denied(code, f"spec.approvalRef: {message}")
+            case UnusableApproval(code=code, message=message, ended_by=ended_by):
+                return Denied(code, f"spec.approvalRef: {message}", ended_by=ended_by)
         return None
 
     def _access(self, request: Request) -> "_Access | Denied | Pending":
@@ -263,7 +263,8 @@ class Snapshot:
         if isinstance(request.approval, ActiveApproval):
             asked = shapes.effect(person.attributes, request.approval.asked, ground.asking)
             if isinstance(asked, Denial) or self.digest(request.user, asked) != request.approval.digest:
-                return _offer_changed(request.approval.asked.offer)
+                is_active = request.token is not None or request.user in self.people
+                return _offer_changed(request.approval.asked.offer, is_active=is_active)
             shapes = shapes.activated(request.approval.granted)
         permitted = tools_of(agent, ground.terms, here).tools
         functions, tools = functions_of(permitted, shapes.functions), tools_within(permitted, shapes.tools, request.resources)
@@ -421,10 +422,12 @@ def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:
     return Denied("AttributeUnreadable", f"spec.userTokenSecretRef: {cause} IdentityProvider")
 
 
-def _offer_changed(offer: ObjectName) -> Denied:
+def _offer_changed(offer: ObjectName, *, is_active: bool) -> Denied:
     """Return the denial, without the reason why the offer shows nothing now: that is for its owner."""
+    if not is_active:
+        return Denied("OfferChanged", "spec.approvalRef: the user is not active any more", ended_by="UserInactive")
     what = f"the approval is for what AccessPolicy {offer} offered when it was asked for, and the offer, the data or the user changed"
-    return Denied("OfferChanged", f"spec.approvalRef: {what}; ask again")
+    return Denied("OfferChanged", f"spec.approvalRef: {what}; ask again", ended_by="EffectChanged")
 
 
 def _beyond(request: Request, profile: Profile) -> Denied | None:

@@ -33,6 +33,7 @@ TWO = (vote(), vote("carol"))
 USED_ONCE = by_people().with_use(use(at=100))
 LIVE = frozenset({use().role_uid})
 WITHDRAWN = (STATE.REVOKED, WHY.APPROVAL_WITHDRAWN)
+LOST = (STATE.REVOKED, WHY.APPROVER_LOST_VERB)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,9 @@ WITHDRAWN = (STATE.REVOKED, WHY.APPROVAL_WITHDRAWN)
         (by_people(), {"votes": ()}, *WITHDRAWN),
         (by_people(), {"votes": (vote("carol"),)}, *WITHDRAWN),
         (by_people(), {"votes": (vote(uid=Uid("made again")),)}, *WITHDRAWN),
-        (by_people(), {"votes": (vote(may=False),)}, *WITHDRAWN),
+        (by_people(), {"votes": (vote(may=False),)}, *LOST),
         (by_people(), {"votes": (vote(may=None),)}, STATE.APPROVED, WHY.APPROVED_BY_PEOPLE),
-        (by_people(), {"excluded": EXCLUDED | {"alice"}}, *WITHDRAWN),
+        (by_people(), {"excluded": EXCLUDED | {"alice"}}, *LOST),
         (by_people(), {"withdrawn_by": "the user"}, STATE.REVOKED, WHY.WITHDRAWN),
         (by_people(), {"user_is_active": False}, STATE.REVOKED, WHY.USER_INACTIVE),
         (by_people(), {"terms": None}, STATE.SUPERSEDED, WHY.OFFER_GONE),
@@ -182,7 +183,7 @@ def test_a_request_for_another_namespace_is_judged_alone():
         (by_people(), {}, "approved by alice for 900 seconds"),
         (by_people(), {"user_is_active": False}, "the user is not active any more"),
         (by_people(), {"votes": (*YES, no(at=10))}, "denied by bob"),
-        (by_people(), {"votes": ()}, "the approval of alice does not count any more: it was deleted, or its author may not approve"),
+        (by_people(), {"votes": ()}, "the approval of alice was deleted"),
         (by_people(), {"now": after(3620)}, "not used in time"),
         (USED_ONCE, {"now": after(120)}, "used 1 of 1 times"),
         (USED_ONCE, {"now": after(900)}, "its uses are gone, and its roles ended"),

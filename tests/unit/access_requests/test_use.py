@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolevend.access_requests.request import Approval, LoginFacts, Recorded
-from rolevend.access_requests.states import RequestState
+from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.use import IntendedUse, MayNotUse, MayUse, UseRefusal, latest_end, may_use
 from rolevend.model import ObjectName, PlatformName, Task, Uid
@@ -105,11 +105,12 @@ def test_without_an_approval_nothing_may(recorded: Recorded):
 
 @pytest.mark.parametrize("state", [each for each in RequestState if each.is_final])
 def test_in_a_final_state_nothing_may_and_no_recorded_role_again(state: RequestState):
-    ended = replace(APPROVED.with_use(use()), state=state)
+    ended = replace(APPROVED.with_use(use()), state=state, reason=RequestReason.WITHDRAWN, message="withdrawn by anna")
 
     found = may_use(REQUEST, ended, TERMS, MINE)
 
-    assert found == MayNotUse(UseRefusal.NOT_APPROVED, f"AccessRequest ar-1 is {state}: it can not be used")
+    message = f"AccessRequest ar-1 is {state} (withdrawn by anna): it can not be used"
+    assert found == MayNotUse(UseRefusal.NOT_APPROVED, message, ended_by=RequestReason.WITHDRAWN)
 
 
 @pytest.mark.parametrize("now", [None, terms(generation=4), terms(uid=Uid("offer-2"))])
