@@ -1,6 +1,8 @@
 """The last act: the agent asks for an offer, a rule approves once, a person approves the next request, and takes that back."""
 
 import json
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,14 +43,15 @@ def ask_for_more(scene: Scene) -> None:
     stage.admin("wait", "--for=condition=Ready", f"accesspolicy/{OFFER}", "--namespace", DOMAIN)
     told = [_standing(scene), _approved_by_rule(scene)]
     _let_people_decide(scene)
-    approved, shown = _approved_by_owner(scene)
+    approved, shown, decision = _approved_by_owner(scene)
     _compare(scene, [*told, shown])
-    _revoke(scene, approved)
+    _revoke(scene, approved, decision)
 
 
 def _standing(scene: Scene) -> Row:
     vended = ask_again(scene, _LIFE_SECONDS)
     row = _first_person(scene, vended, "without an approval")
+    scene.tell.answered("its role for Anna shows ids hashed and names masked, and no payments:", str(row[-1]))
     scene.stage.agent("delete", "vendedrole", vended.name)
     return row
 
@@ -87,26 +90,52 @@ def _let_people_decide(scene: Scene) -> None:
     tell.table(("somebody tries to", "answer"), told)
 
 
-def _approved_by_owner(scene: Scene) -> tuple[Vended, Row]:
+def _approved_by_owner(scene: Scene) -> tuple[Vended, Row, str]:
     tell = scene.tell
     start = time.monotonic()
-    approve(scene)
+    decision = approve(scene)
     tell.command(f"kubectl wait --for=condition=Ready vendedrole/{_LARGE}", AGENT_USER)
     vended = _vend(scene, _LARGE)
-    scene.times["from the owner's yes until the role is Ready"] = time.monotonic() - start
+    scene.times["from the owner's command until the role is Ready"] = time.monotonic() - start
     row = _first_person(scene, vended, f"approved by {OWNER}", "full_name", "birth_date")
     left = (vended.expires_at - datetime.now(UTC)).total_seconds()
     check("the role lives as long as the owner approved, and not as requested", expected=True, seen=0 < left <= _LIFE_SECONDS)
     tell.seen(f"the role that waited is vended as {vended.role}, until {vended.expires_at:%H:%M:%S} UTC: ten minutes, not fifteen")
-    return vended, row
+    return vended, row, decision
 
 
-def approve(scene: Scene) -> None:
-    """Approve the larger request as the owner, for ten minutes and one of its two tables."""
-    decision = _decision(scene)
-    narrowed = f"{decision['spec']['expirationSeconds']} seconds, claims.people alone"
-    scene.tell.command("kubectl create -f -", f"{OWNER}: an AccessDecision that approves {narrowed}")
-    scene.stage.admin("create", "--as", OWNER, "--filename", "-", standard_input=json.dumps(decision))
+def approve(scene: Scene) -> str:
+    """Approve the larger request as the owner, for ten minutes and one of its two tables. Return the name of the AccessDecision."""
+    words = ["approve", _LARGE, "--namespace", AGENTS, "--for", "10m", "--tables", "claims.people", "--yes"]
+    scene.tell.command(f"rolevend {' '.join(words)}", OWNER)
+    kubeconfig = scene.stage.cluster.person_kubeconfig(OWNER, scene.stage.scratch, namespace=AGENTS)
+    told = subprocess.run(  # noqa: S603 - a list
+        [sys.executable, "-m", "rolevend", *words, "--kubeconfig", str(kubeconfig)], capture_output=True, text=True, check=False
+    )
+    check("rolevend approve succeeds", expected="", seen=told.stderr if told.returncode else "")
+    counted, created, result = _shortened(told.stdout)
+    rows = sum(person.country in ANNA.countries for person in scene.stage.seed.people)
+    expected = [
+        f"claims.people: {rows:,} rows today, {rows:,} rows with this",
+        "full_name",
+        f"today     Partial(2) in all {rows:,} rows",
+        f"with this in clear in all {rows:,} rows",
+        "birth_date",
+        f"today     DateTrunc(Year) in all {rows:,} rows",
+        f"with this in clear in all {rows:,} rows",
+    ]
+    check("rolevend approve counts the rows and cells as the database has them", expected=expected, seen=list(map(str.strip, counted[1:])))
+    scene.tell.say("\n".join([*counted, "", created.partition(";")[0], result]))
+    return created.partition(f"{DOMAIN}/")[2].partition(";")[0]
+
+
+def _shortened(told: str) -> tuple[list[str], str, str]:
+    """Return the lines with numbers, that about the AccessDecision, and the result."""
+    lines = told.rstrip().splitlines()
+    start = next((place for place, line in enumerate(lines) if line.startswith("Today, and")), None)
+    if start is None:
+        raise CheckFailed("rolevend approve counts rows", "Today, and with this approval …", told)
+    return lines[start : lines.index("", start)], lines[-2], lines[-1]
 
 
 def _decision(scene: Scene) -> dict[str, Any]:
@@ -135,7 +164,7 @@ def _compare(scene: Scene, told: list[Row]) -> None:
     tell.seen("all people of each role are so; the guardrail on ids wins over an approval, too")
 
 
-def _revoke(scene: Scene, approved: Vended) -> None:
+def _revoke(scene: Scene, approved: Vended, decision: str) -> None:
     """Delete the yes while the role runs a query."""
     stage, tell = scene.stage, scene.tell
     connection = approved.connect()
@@ -152,9 +181,9 @@ def _revoke(scene: Scene, approved: Vended) -> None:
     tell.sql(LONG_OF_PEOPLE)
     if scene.breaks("approval"):
         scene.broke(sabotage.freeze(stage.operator))
-    tell.command(f"kubectl delete accessdecision {_LARGE}", OWNER)
+    tell.command(f"kubectl delete accessdecision {decision}", OWNER)
     start = datetime.now(UTC)
-    stage.admin("delete", "accessdecision", _LARGE, "--namespace", DOMAIN, "--as", OWNER)
+    stage.admin("delete", "accessdecision", decision, "--namespace", DOMAIN, "--as", OWNER)
     check_soon(
         "approval: the query ends when the yes is deleted",
         f"an end within {_ENDS_WITHIN:g} s",
