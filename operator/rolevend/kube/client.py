@@ -17,7 +17,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
-from rolevend.kube.kubeconfig import DEFAULT_NAMESPACE, current_context, namespace_of
+from rolevend.kube.kubeconfig import DEFAULT_NAMESPACE, contexts_of, current_context, namespace_of
 
 Body = dict[str, Any]
 """An object as the API server returns it."""
@@ -30,6 +30,7 @@ _SILENCE_SECONDS = 90.0
 _KEPT_SECONDS = 60.0
 """How long an unused connection stays open: longer than the time between two polls of a platform, so that a poll needs no TLS handshake,
 and shorter than the 90 s after which the API server closes it."""
+_MOST_CONTEXTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ class KubeClient:
             if kubeconfig is None:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
             else:
+                if context is not None and context not in (known := contexts_of(files)):
+                    found = f"there are {', '.join(known[:_MOST_CONTEXTS])}" if known else "there is none"
+                    raise Rejected(f"no context of {kubeconfig} is named {context}; {found}")
                 context = context or current_context(files)
                 namespace = namespace_of(files, context)
                 await kubernetes_config.load_kube_config(

@@ -25,6 +25,12 @@ def namespace_of(files: Iterable[Path], context: str | None) -> str:
     return DEFAULT_NAMESPACE
 
 
+def contexts_of(files: Iterable[Path]) -> list[str]:
+    """Return the names of all contexts."""
+    listed = (each for document in _documents(files) for each in document.get("contexts") or ())
+    return [str(each["name"]) for each in listed if isinstance(each, dict) and "name" in each]
+
+
 def _documents(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Iterate over the files. Raises ConfigException if one is no kubeconfig."""
     for file in files:

@@ -441,3 +441,27 @@ def test_a_request_that_is_not_there_is_one_line(approvals: Approvals):
         1,
         "rolevend: there is no AccessRequest nothing in namespace agents; name another one with --namespace\n",
     )
+
+
+def test_the_name_of_a_request_that_is_nearly_there_is_suggested(approvals: Approvals):
+    approvals.ask()
+
+    done = approvals.run(ALICE, "requests", f"{approvals.name}s")
+
+    assert done.stderr == f"rolevend: there is no AccessRequest {approvals.name}s in namespace agents; did you mean {approvals.name}?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("requests", "-A"), "you may not list AccessRequests in all namespaces; name one with --namespace, or ask for the ClusterRole"),
+        (("requests", "-n", "kube-system"), "you may not list AccessRequests in namespace kube-system; name another one with --namespace"),
+        (("requests", "ask", "-n", "kube-system"), "you may not get AccessRequests in namespace kube-system; name another one"),
+        (("requests", "--context", "nowhere"), "is named nowhere; there are eve@example.org"),
+    ],
+)
+def test_without_the_right_or_the_context_the_message_says_what_to_change(words: tuple[str, ...], said: str, approvals: Approvals):
+    done = approvals.run(EVE, *words)
+
+    assert done.returncode == 1
+    assert said in done.stderr

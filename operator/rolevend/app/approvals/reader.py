@@ -15,6 +15,7 @@ from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, Reje
 from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, parse
 from rolevend.kube.client import Body, KubeClient, NotFound, WatchExpired, path_of
 from rolevend.model import ObjectName
+from rolevend.policy.vocabulary import closest
 
 REQUESTS: Final = path_of(AccessRequest)
 DECISIONS: Final = path_of(AccessDecision)
@@ -60,7 +61,12 @@ class RequestReader:
 
     async def list(self) -> tuple[list[AccessRequest], str]:
         """Return the requests, and the version to watch from."""
-        items, version = await self.cluster.list(REQUESTS, self.namespace)
+        try:
+            items, version = await self.cluster.list(REQUESTS, self.namespace)
+        except NotFound as error:
+            raise Rejected("the cluster has no AccessRequests: rolevend is not installed there, or an older version of it is") from error
+        except NotPermitted as error:
+            raise self._may_not("list", error) from error
         return [each for each in map(self._parsed, items) if each is not None], version
 
     async def changes(self, version: str) -> AsyncIterator[tuple[str, AccessRequest]]:
@@ -98,7 +104,23 @@ class RequestReader:
         try:
             return parse(AccessRequest, await self.cluster.get(REQUESTS, name, self.namespace), unknown="ignore")
         except NotFound as error:
-            raise Rejected(f"there is no AccessRequest {name} in namespace {self.namespace}; name another one with --namespace") from error
+            known = await self._names()
+            hint = closest(name, known) or "; name another one with --namespace"
+            raise Rejected(f"there is no AccessRequest {name} in namespace {self.namespace}{hint}") from error
+        except NotPermitted as error:
+            raise self._may_not("get", error) from error
+
+    def _may_not(self, verb: str, error: NotPermitted) -> NotPermitted:
+        where = "all namespaces; name one" if self.namespace is None else f"namespace {self.namespace}; name another one"
+        message = f"you may not {verb} AccessRequests in {where} with --namespace, or ask for the ClusterRole rolevend-viewer there"
+        return NotPermitted(f"{message}: {error}")
+
+    async def _names(self) -> tuple[str, ...]:
+        """Return the names of the requests in the namespace, as far as the caller may list them."""
+        try:
+            return tuple(each.name for each in (await self.list())[0])
+        except NotPermitted:
+            return ()
 
     def _parsed(self, item: Body) -> AccessRequest | None:
         try:
