@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlencode
 
+from demo.asking_for_more import OWNER
 from demo.checks import ANNA, BOB
 from demo.crm import ON_BOTH
 from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, Stage
@@ -60,6 +61,7 @@ def _environment_of(stage: Stage) -> dict[str, str]:
     """Return the environment of the commands, in shell syntax."""
     quoted = {
         "KUBECONFIG": stage.admin.kubeconfig,
+        "OLGA": stage.cluster.person_kubeconfig(OWNER, stage.scratch, namespace=AGENTS),
         "CA": authority_file(stage),
         "ROLEVEND_URL": stage.api.url,
         "TOKENS": stage.tokens,
