@@ -137,7 +137,7 @@ def _approval(preview: AccessDecision, resource: AccessRequest, request: Request
     except InvalidInput as error:
         raise Rejected(str(error)) from error
     ends_by = request.expires_at
-    return ActiveApproval(request.name, request.uid, asked.activation, granted, effect.digest, ends_by)
+    return ActiveApproval(request.name, request.uid, asked.activation, granted, snapshot.digest(request.user, effect), ends_by)
 
 
 def _profiles(request: Request, approval: ActiveApproval, snapshot: Snapshot) -> tuple[Profile | None, Profile]:
