@@ -25,6 +25,8 @@ class AccessRequestStore:
     def __init__(self, cluster: KubeClient, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._news = asyncio.Event()
+        self.changes = 0
+        """Grows with each event: nothing changed while it stays the same."""
         self.informer = _Requests(cluster, self.wake, now)
 
     def get(self, name: ObjectName) -> AccessRequest | None:
@@ -93,6 +95,7 @@ class AccessRequestStore:
 
     def wake(self) -> None:
         """Make `changed` return."""
+        self.changes += 1
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -15,7 +15,7 @@ from rolevend.kinds import AccessRequest
 from rolevend.kinds.values import object_name
 from rolevend.model import ObjectName
 from rolevend.notifications.deliverer import NotificationDeliverer
-from rolevend.notifications.due import DueNotification, due_notifications
+from rolevend.notifications.due import DueNotification, due_notifications, waits_for_people
 from rolevend.notifications.receivers import Receivers
 from rolevend.roles.protocols import Snapshots
 
@@ -40,23 +40,26 @@ class NotificationController:
         self._deliverer = deliverer
         self._now = now
         self._begun: set[DueNotification] = set()
-        """Those that this process began, of requests that exist. None begins twice, also if it could not be recorded."""
+        """Those that this process began. None begins twice, also if it could not be recorded."""
 
     async def run(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as deliveries:
             while True:
+                seen = self._store.changes
                 if self._store.informer.synced and not self._snapshots.snapshot.pending:
                     self._begin_due(deliveries)
-                await self._store.changed(_FULL_PASS_SECONDS)
                 await asyncio.sleep(_PAUSE_SECONDS)
+                if self._store.changes == seen:
+                    await self._store.changed(_FULL_PASS_SECONDS)
 
     def _begin_due(self, deliveries: asyncio.TaskGroup) -> None:
-        requests, now = list(self._store.all()), self._now()
-        uids = {each.uid for each in requests}
-        self._begun = {each for each in self._begun if each.uid in uids}
-        for request in requests:
-            if request.status.state is not None and request.metadata.deletion_timestamp is None:
+        now = self._now()
+        found = [each for each in self._store.all() if waits_for_people(each) or each.status.notifications]
+        uids = {each.uid for each in found}
+        self._begun = {due for due in self._begun if due.uid in uids}
+        for request in found:
+            if request.metadata.deletion_timestamp is None:
                 self._begin(request, now, deliveries)
 
     def _begin(self, request: AccessRequest, now: datetime, deliveries: asyncio.TaskGroup) -> None:

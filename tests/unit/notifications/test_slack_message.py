@@ -1,6 +1,7 @@
 """Messages for Slack, against a recorded model of its rules."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,3 +64,12 @@ def test_invisible_characters_of_a_name_are_seen():
 def test_nothing_in_it_can_be_clicked():
     assert {block["type"] for block in message()["blocks"]} <= {"header", "section", "context"}
     assert not any("accessory" in block for block in message()["blocks"])
+
+
+def test_the_text_of_a_notification_on_a_phone_is_escaped():
+    hostile = replace(notice(judged(), Occasion.PENDING, "chat", 3600), subject="agents/<!channel> & <@U1>")
+
+    found = json.loads(payload(hostile, Format.SLACK, ""))
+
+    accept(found)
+    assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in found["text"]
