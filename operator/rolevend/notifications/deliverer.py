@@ -17,6 +17,7 @@ from rolevend.notifications.sender import NotificationSender
 
 _MOST_AT_ONCE: Final = 4
 """Calls of one receiver."""
+_DECIDED: Final = "the request was decided before the receiver was notified"
 _UNKNOWN: Final = "the configuration of the operator has no receiver of this name"
 
 
@@ -54,7 +55,7 @@ class NotificationDeliverer:
                 if request is None or request.uid != due.uid:
                     return None
                 if not _is_current(request, due):
-                    return DeliveryResult(False, attempts, f"decided before it could be notified; {problem}") if attempts else None
+                    return DeliveryResult(False, attempts, f"{_DECIDED}; {problem}") if attempts else None
                 found = await self._sender.send(receiver, notice(request, due.occasion, receiver.name, pending_seconds))
             attempts += 1
             if found.problem is None:
