@@ -95,12 +95,12 @@ def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | No
         return MayNotUse(UseRefusal.CLAIM_OVER, f"AccessRequest {request.name.name} was not used in time; ask again")
     if len(recorded.uses) >= terms.uses:
         return MayNotUse(UseRefusal.USES_GONE, f"AccessRequest {request.name.name} was used {len(recorded.uses)} times, its maximum")
-    if request.login is not None and use.login is None and use.is_login_read:
-        cause = f"a token proved the user of AccessRequest {request.name.name}: request the role with a token of the user, too"
-        return MayNotUse(UseRefusal.USER_NOT_PROVEN, cause)
     unmet = unmet_proof(terms.proof, use.login, use.at) if use.is_login_read else None
     if unmet is not None:
         return MayNotUse(UseRefusal.PROOF_NOT_MET, unmet, terms.proof)
+    if request.login is not None and use.login is None and use.is_login_read:
+        cause = f"a token proved the user of AccessRequest {request.name.name}: request the role with a token of the user, too"
+        return MayNotUse(UseRefusal.USER_NOT_PROVEN, cause)
     return MayUse(latest_end(approval, use.at), is_recorded=False)
 
 
