@@ -27,7 +27,8 @@ does not know is refused, and so is one that stands twice in its object.
 `/access/v1/tasks` is the [Access Request and Approval Profile](https://openid.github.io/authzen/authzen-access-request-approval-profile-1_0.html),
 **draft 1 of June 2026, which will change**; the draft leaves the path to the server. `/access/v1/requests` has our own members, and stays.
 
-1. The evaluation of a table or column is denied with `context.access_request`, if an offer that may be named shows it: `template` is the offer.
+1. The evaluation of a table or column is denied with `context.access_request`, if an offer that may be named shows it. `template` is the
+   offer.
 2. `POST /access/v1/tasks` brings `binding_token` and `expires_at` back as `denial`, within ten minutes. It makes an AccessRequest for this
    one table or column. `items`, at most ten, each with its own `denial`, make one each, and one task. 201: decided; 202: people decide.
 3. `GET` of `status_endpoint` says how it is, with `Prefer: wait=60` after the decision. `POST` of `links.cancel` withdraws what is pending.
@@ -41,8 +42,8 @@ does not know is refused, and so is one that stands twice in its object.
 | `Denied`, `Expired`, `Cancelled` before an approval | `denied`, `expired`, `cancelled` |
 | any other one before an approval | `failed` |
 
-Not there: a binding of several items by one denial, `evaluation_id`, forms, schemas and catalogs, `callback`, `client`, `emergency`, `jwks_uri`
-and signed states (the seal is for rolevend alone), `expires_at` of a task. Unknown members of the profile are ignored. The token in
+Not there: a binding of several items by one denial, `evaluation_id`, forms, schemas and catalogs, `callback`, `client`, `emergency`,
+`jwks_uri` and signed states (the seal is for rolevend alone), `expires_at` of a task. Unknown members of the profile are ignored. The token in
 `subject.properties` proves the subject, and is no part of it; the `id` of a resource is not kept. A login that does not suffice is answered
 with 401 and the challenge of RFC 9470.\
 """
@@ -55,7 +56,7 @@ member that is to blame, `requestId` finds the call in logs and audit events. `R
 A denial has the reason of the condition `Granted` as its code, with status 403; [the conditions](conditions.md#vendedrole) list them.
 `missing` is then what would have to be granted, and the offers that can be requested for it. A table that does not exist, one without an
 offer, and one whose offer is not `discoverable` are answered alike. `accessRequest` says how to request the first of these offers: the
-address, and the body without the user's token. Ask the user first.
+address, the body, and the members to add to it, such as the user's token. Ask the user first.
 
 A request for an offer that is denied has the reason of its state as its code; [the conditions](conditions.md#accessrequest) list them.\
 """

@@ -209,6 +209,29 @@ class TestWhatIsMissing:
         assert found.items() >= offer.items()
         assert f"{SCHEMA}.people: " in found["shows"]
 
+    def test_an_agent_that_knows_nothing_but_the_denial_goes_on(self, requester: ApiRequester):
+        payments = [{"schema": SCHEMA, "table": "payments"}]
+        asks = {"ticket": {"pattern": "^FR-[0-9]+$"}}
+        requester.ready(
+            {"discoverable": True, "automatic": [RULE], "asks": asks},
+            tables={"matchNames": [{"schema": SCHEMA, "name": "payments"}]},
+            rowFilter="country = 'DE'",
+        )
+        requester.caller.vended()
+
+        denied = requester.caller.vend(resources=payments)
+        hint = denied.json()["accessRequest"]
+        decided = requester.caller.call("POST", "/v1/decisions", requester.caller.question(resources=payments)).json()
+
+        assert (denied.status_code, decided["accessRequest"]) == (403, hint)
+        assert hint["asks"] == ["userToken", "justification", "ticket"]
+        added = {"userToken": requester.caller.proven.token(), "justification": "asked", "ticket": "FR-1"}
+        answer = requester.caller.call("POST", hint["endpoint"], hint["body"] | added)
+        assert answer.status_code == 201, answer.text
+        requester.offers.found(answer.json()["id"])
+        role = requester.vended(answer.json())
+        assert requester.caller.rows(role, "SELECT count(*) FROM payments") == [(1,)]
+
     def test_a_secret_offer_and_an_unknown_table_are_answered_alike(self, requester: ApiRequester):
         requester.caller.proven.ready_to_ask()
         requester.offering(tables={"matchNames": [{"schema": SCHEMA, "name": "payments"}]}, rowFilter="country = 'DE'")

@@ -6,8 +6,9 @@ A table that does not exist, one without an offer, and one whose offer is not di
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from rolevend.access_requests.terms import Justification, OfferTerms
 from rolevend.api.offer_schemas import AccessRequestHint, HintedRequest, MissingShown, OfferShown, TableMissing
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
@@ -59,7 +60,7 @@ class OfferFinder:
             expiration_seconds=min(request.expiration_seconds, first.longest_seconds),
             user=asserted,
         )
-        return AccessRequestHint(body=body)
+        return AccessRequestHint(body=body, asks=tuple(_asks(request, first.terms)))
 
     def showing(self, request: Request, table: TableId, column: str | None) -> AvailableOffer | None:
         """Return the first offer that shows the table, or this column of it, to a request with the same purpose; None: no offer."""
@@ -77,6 +78,15 @@ class OfferFinder:
             for each in named_offers(self.snapshot, grant.request, grant.request.resources)
             if not contains(grant.granted.profile, each.effect.profile)
         )[:MOST_NAMED]
+
+
+def _asks(request: Request, terms: OfferTerms) -> Iterator[Literal["userToken", "justification", "ticket"]]:
+    if request.token is not None:
+        yield "userToken"
+    if terms.justification is Justification.AGENT:
+        yield "justification"
+    if terms.ticket is not None:
+        yield "ticket"
 
 
 def _shown(request: Request, offer: AvailableOffer) -> OfferShown:

@@ -51,7 +51,7 @@ class HintedRequest(Shown):
     purpose: str | None = None
     expiration_seconds: int
     user: UserName | None = None
-    """Absent for a user with a token: add `userToken`."""
+    """Absent for a user with a token."""
 
 
 class AccessRequestHint(Shown):
@@ -61,6 +61,8 @@ class AccessRequestHint(Shown):
     """For `POST`."""
     body: HintedRequest
     """Its body. A token of the user is not repeated here."""
+    asks: tuple[Literal["userToken", "justification", "ticket"], ...]
+    """The members to add: the offer needs them."""
 
 
 class MissingShown(Shown):

@@ -138,6 +138,7 @@ def test_a_denial_says_how_to_request_the_first_offer():
             "expirationSeconds": min(1800, REQUEST.expiration_seconds),
             "user": {"issuer": REQUEST.user.issuer, "subject": REQUEST.user.subject},
         },
+        "asks": ("justification",),
     }
 
 
