@@ -136,7 +136,7 @@ _SPECS: Final[Mapping[str, Body]] = {
     },
     "IdentityProvider": {
         "issuer": "https://idp.example.org",
-        "keys": {"url": "https://idp.example.org/keys", "caSecretRef": {"name": "idp-ca", "key": "ca.crt"}},
+        "keys": {"discovery": "OpenIDConnect", "caSecretRef": {"name": "idp-ca", "key": "ca.crt"}},
         "audiences": ["https://rolevend.example.org"],
         "algorithms": ["RS256", "EdDSA"],
         "accepts": ["AccessToken", "Exchanged", "IdToken"],
@@ -151,6 +151,11 @@ _SPECS: Final[Mapping[str, Body]] = {
             ],
         },
         "kubernetesUsername": {"attribute": "email", "prefix": "oidc:"},
+        "login": {
+            "url": "https://access.example.org",
+            "clientID": "rolevend-page",
+            "clientSecretRef": {"name": "idp-login", "key": "client-secret"},
+        },
     },
     "TagBinding": {
         "platformRefs": _PLATFORM,
@@ -295,6 +300,17 @@ OWN_USER: Final = _own_user()
 
 HOSTILE: Final = ("\x00", "a\x00b", "a\nb", "\u202egnp.exe", "a\u2066b", "a\u200bb", "", " ", " a", "a ", "x" * 10_000)
 """What no key or value may be."""
+
+NO_ORIGINS: Final = (
+    "http://access.example.org",
+    "https://access.example.org/page",
+    "https://access.example.org?a=b",
+    "https://mallory@access.example.org",
+    "javascript:alert(1)",
+    "https://",
+    "http://127.0.0.1.example.org",
+)
+"""What is no address of a server for browsers."""
 
 NOT_A_NAME: Final = ("'; DROP ROLE x; --", 'a"b', "a;b", "A", "ä", "🙂", "a/b", "../a", "-a", *HOSTILE)
 """What the name of an object may not be."""
@@ -489,11 +505,15 @@ SPOILED: Final = (
     *(Spoiled("IdentityProvider", f"spec.{name}", MISSING) for name in ("issuer", "keys", "audiences")),
     *(Spoiled("IdentityProvider", "spec.issuer", text) for text in HOSTILE),
     *(Spoiled("IdentityProvider", "spec.audiences[0]", text) for text in HOSTILE),
-    *(Spoiled("IdentityProvider", "spec.keys.url", text) for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.keys", {"url": text}, "spec.keys.url") for text in HOSTILE),
+    *(Spoiled("IdentityProvider", f"spec.login.{name}", text) for name in ("url", "clientID") for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.login.url", text) for text in NO_ORIGINS),
+    *(Spoiled("IdentityProvider", f"spec.login.{name}", MISSING) for name in ("url", "clientID")),
+    Spoiled("IdentityProvider", "spec.keys", {"url": "https://idp.example.org/keys"}, "spec.login"),
     *(Spoiled("IdentityProvider", "spec.claims.subject.path[0]", text) for text in HOSTILE),
     Spoiled("IdentityProvider", "spec.keys", {}),
     Spoiled("IdentityProvider", "spec.keys.inline", '{"keys": []}', "spec.keys"),
-    Spoiled("IdentityProvider", "spec.keys.url", MISSING, "spec.keys"),
+    Spoiled("IdentityProvider", "spec.keys.discovery", MISSING, "spec.keys"),
     Spoiled("IdentityProvider", "spec.keys", {"inline": "{}", "caSecretRef": {"name": "idp-ca"}}, "spec.keys.caSecretRef"),
     Spoiled("IdentityProvider", "spec.keys", {"discovery": "WebFinger"}, "spec.keys.discovery"),
     Spoiled("IdentityProvider", "spec.keys", {"discovery": "Kubernetes"}, "spec.accepts"),

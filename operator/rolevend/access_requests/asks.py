@@ -11,14 +11,16 @@ def missing_ask(request: RequestedAccess, terms: OfferTerms) -> str | None:
     """Return the first part that is missing, as a sentence that says what to add, or None."""
     if terms.purposes is not None and request.purpose not in terms.purposes:
         return f"the offer is for the purposes {', '.join(sorted(terms.purposes))}; state one of them"
-    match terms.justification, request.justification:
-        case Justification.AGENT, Justification.NONE:
-            return "the offer asks for a justification; add one"
-        case Justification.USER, Justification.NONE | Justification.AGENT:
-            return "the offer asks for a justification that the user writes"
+    if terms.justification is Justification.AGENT and request.justification is Justification.NONE:
+        return "the offer asks for a justification; add one"
     if terms.ticket is not None and not _matches(terms.ticket, request.ticket):
         return f"the offer asks for a ticket that matches {terms.ticket}"
     return None
+
+
+def needs_user(request: RequestedAccess, terms: OfferTerms) -> bool:
+    """True if the user must write the justification, and the request has none by the user."""
+    return terms.justification is Justification.USER and request.justification is not Justification.USER
 
 
 def unmet_proof(needed: NeededProof | None, login: LoginFacts | None, at: datetime) -> str | None:

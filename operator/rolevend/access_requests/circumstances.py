@@ -35,6 +35,8 @@ class Circumstances:
     """At least all other requests for the offer, and all others of the agent."""
     live_roles: frozenset[Uid] = frozenset()
     """The VendedRoles that exist."""
+    can_confirm: bool = False
+    """True if the user can answer on rolevend's page: the API made the request, and the user's issuer has a login."""
     withdrawn_by: str | None = None
     """The agent, the user or the owner, if one of them withdrew the request."""
     most_open: int = 20

@@ -120,9 +120,11 @@ def lacks_precedent(
 
 
 def is_counted_denial(recorded: Recorded) -> bool:
-    """True if the end starts a cool-down, and ends precedents if it is of a person: a denial, or a revocation by one."""
+    """True if the end starts a cool-down, and ends precedents if it is of a person: a denial, a revocation by one, or the user's no."""
     if recorded.state is RequestState.REVOKED:
         return recorded.reason is RequestReason.DENIED_BY_PERSON
+    if recorded.state is RequestState.CANCELLED:
+        return recorded.reason is RequestReason.REFUSED_BY_USER
     return recorded.state is RequestState.DENIED and recorded.reason in COUNTED_DENIALS
 
 
@@ -143,7 +145,7 @@ def _approvals(others: Iterable[OtherRequest]) -> Iterator[datetime]:
 
 
 def _by_person(other: OtherRequest) -> bool:
-    return other.recorded.reason is RequestReason.DENIED_BY_PERSON
+    return other.recorded.reason in (RequestReason.DENIED_BY_PERSON, RequestReason.REFUSED_BY_USER)
 
 
 def _counts_as_open(other: OtherRequest, request: RequestedAccess) -> bool:

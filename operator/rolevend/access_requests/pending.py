@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from rolevend.access_requests.asks import missing_ask, unmet_proof
+from rolevend.access_requests.asks import missing_ask, needs_user, unmet_proof
 from rolevend.access_requests.circumstances import OFFER_GONE, Circumstances, Judgement, changed_offer, tally_now
 from rolevend.access_requests.history import cool_down_end, open_requests
 from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, Recorded, RequestedAccess, common_tables, whole_second
@@ -11,6 +12,18 @@ from rolevend.access_requests.rules import RuleApproval, RuleContext, evaluate_r
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import OfferTerms
 from rolevend.access_requests.votes import Tally
+
+CONFIRM: Final = timedelta(minutes=10)
+"""How long a request waits for the answer of the user."""
+_NO_PAGE: Final = (
+    "the offer asks for a justification that the user writes, and the user can write none: ask through rolevend's API, for a user "
+    "whose IdentityProvider has spec.login"
+)
+
+
+def confirm_by(request: RequestedAccess, terms: OfferTerms) -> datetime:
+    """Return the end of the time in which the user may confirm."""
+    return whole_second(request.created_at) + min(CONFIRM, timedelta(seconds=terms.pending_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,10 @@ class PendingRequest:
     def _people_decide(self) -> bool:
         return self.recorded.reason is RequestReason.PEOPLE_DECIDE
 
+    @property
+    def _user_confirms(self) -> bool:
+        return self.recorded.reason is RequestReason.USER_CONFIRMS
+
     def judge(self) -> Judgement:
         now, terms, offered = self.now, self.now.terms, self.recorded.offered
         votes = tally_now(self.request, self.recorded, now)
@@ -42,28 +59,38 @@ class PendingRequest:
         if terms is None or changed is not None:
             return self._end(RequestState.SUPERSEDED, *(changed or OFFER_GONE))
         deadline = whole_second(self.request.created_at) + timedelta(seconds=terms.pending_seconds)
+        answer = self.recorded.confirmation
+        if answer is not None and not answer.confirms:
+            return self._end(RequestState.CANCELLED, RequestReason.REFUSED_BY_USER, "the user refused it")
+        if self._user_confirms and answer is None and whole_second(now.now) >= confirm_by(self.request, terms):
+            message = "the user did not confirm it in time"
+            return self._end(RequestState.EXPIRED, RequestReason.NOT_CONFIRMED, message)
         if whole_second(now.now) >= deadline:
             message = f"not decided within {terms.pending_seconds} seconds"
             return self._end(RequestState.EXPIRED, RequestReason.NOT_DECIDED, message)
         if now.unknown is not None or now.digest is None:
-            refusal = None if self._people_decide else self._too_many_open()
+            refusal = None if self._people_decide or self._user_confirms else self._too_many_open()
             return self._wait(deadline) if refusal is None else self._end(RequestState.DENIED, *refusal)
         offered = offered or OfferVersion(terms.uid, terms.generation, now.digest)
         return replace(self._decide(terms, offered, votes, deadline), offered=offered)
 
     def _wait(self, deadline: datetime) -> Judgement:
         reason, message = RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {self.now.unknown}"
-        if self._people_decide and self.recorded.reason is not None:
+        if (self._people_decide or self._user_confirms) and self.recorded.reason is not None:
             reason, message = self.recorded.reason, self.recorded.message
         return Judgement(RequestState.PENDING, reason, message, None, self.recorded.offered, deadline)
 
     def _decide(self, terms: OfferTerms, offered: OfferVersion, votes: Tally, deadline: datetime) -> Judgement:
         explanation = self.recorded.message.partition("; ")[2]
         if not self._people_decide:
-            # Rules decide once, at the first judgement: later an approval would come at a time that nobody expects.
-            refusal = self._refusal(terms)
+            # Rules decide once, at the first judgement or after the user's answer: later an approval would come at a time that nobody
+            # expects.
+            refusal = None if self._user_confirms else self._refusal(terms)
             if refusal is not None:
                 return self._end(RequestState.DENIED, *refusal)
+            if needs_user(self.request, terms) and not self._is_confirmed(offered):
+                message, until = "the user must confirm it on rolevend's page, and write why", confirm_by(self.request, terms)
+                return Judgement(RequestState.PENDING, RequestReason.USER_CONFIRMS, message, look_again_at=until)
             context = RuleContext(self.now.attributes, self.now.agent_attributes, self._others, self.now.now)
             rules = evaluate_rules(self.request, terms, offered, context)
             if isinstance(rules, RuleApproval):
@@ -77,10 +104,16 @@ class PendingRequest:
         message = f"people decide, {len(votes.approvals)} of {terms.required} needed approvals; {explanation}".removesuffix("; ")
         return Judgement(RequestState.PENDING, RequestReason.PEOPLE_DECIDE, message, look_again_at=deadline)
 
+    def _is_confirmed(self, offered: OfferVersion) -> bool:
+        answer = self.recorded.confirmation
+        return answer is not None and answer.confirms and answer.digest == offered.digest
+
     def _refusal(self, terms: OfferTerms) -> tuple[RequestReason, str] | None:
         now = self.now
         if missing := missing_ask(self.request, terms):
             return RequestReason.ASK_INCOMPLETE, missing
+        if needs_user(self.request, terms) and not self.now.can_confirm:
+            return RequestReason.ASK_INCOMPLETE, _NO_PAGE
         if unmet := unmet_proof(terms.proof, self.request.login, self.request.created_at):
             return RequestReason.PROOF_NOT_MET, unmet
         if end := cool_down_end(self.request, self._others, now.cool_down):

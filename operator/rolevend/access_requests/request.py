@@ -40,7 +40,7 @@ class RequestedAccess:
     """The only columns; None: all of the offer."""
     purpose: str | None = None
     justification: Justification = Justification.NONE
-    """The author of the justification; NONE: there is none. Its text decides nothing."""
+    """The author of the justification in the request; NONE: there is none. Its text decides nothing."""
     ticket: str | None = None
     task: Task | None = None
     login: LoginFacts | None = None
@@ -112,6 +112,15 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The answer of the user on rolevend's page."""
+
+    confirms: bool
+    digest: str
+    """Of the effect that the user saw."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """The status of an AccessRequest, as the last judgement and the uses left it."""
 
@@ -125,6 +134,8 @@ class Recorded:
     """None: no judgement read the offer yet."""
     approval: Approval | None = None
     uses: tuple[Use, ...] = ()
+    confirmation: Confirmation | None = None
+    """None: the user did not answer."""
 
     def with_use(self, use: Use) -> "Recorded":
         """Return the status with this use. Idempotent: the same uid is the same use."""

@@ -10,7 +10,7 @@ from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.access_requests.votes import CheckedVote
 from rolevend.approvals.store import AccessRequestStore
 from rolevend.approvals.votes import Votes, readable_vote
-from rolevend.decision.outcome import Pending, Request
+from rolevend.decision.outcome import Delivery, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
 from rolevend.decision.snapshot import KnownUser, Snapshot
@@ -54,6 +54,7 @@ class CircumstancesReader:
             excluded=excluded_names(request, snapshot),
             others=self.store.others(asked),
             live_roles=frozenset(states[0].request.uid for states in self._roles),
+            can_confirm=resource.spec.delivery == Delivery.RESPONSE.value and request.user.issuer in snapshot.logins,
             withdrawn_by=resource.metadata.annotations.get(WITHDRAWN_BY),
         )
 

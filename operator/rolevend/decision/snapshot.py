@@ -31,6 +31,7 @@ from rolevend.decision.admission import (
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.effect_digest import effect_digest
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
+from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
 from rolevend.decision.tools import functions_of, tools_within
@@ -132,6 +133,8 @@ class Snapshot:
     """The accepted IdentityProviders, by issuer. Tokens of other issuers prove nothing."""
     usernames: Mapping[str, KubernetesUsername] = field(default_factory=dict)
     """How users are named in Kubernetes, by issuer, as far as it is not by their subject."""
+    logins: Mapping[str, PersonLogin] = field(default_factory=dict)
+    """By issuer, for those whose people can log in on rolevend's own page."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccount tokens, or empty."""
     ledger: Ledger | None = None

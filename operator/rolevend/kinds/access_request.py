@@ -98,6 +98,34 @@ class AccessRequestSpec(Part):
     """The user as the API proved it by a token. Only with `delivery: Response`. Without it: the agent asserts the user."""
 
 
+class Login(StatusPart):
+    """The login by which the user was recognized, as the ID token of the provider states it."""
+
+    provider: ObjectReferenceName
+    """Name of the IdentityProvider."""
+    token_digest: Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the ID token without its signature, in hexadecimal."""
+    auth_time: Timestamp | None = None
+    """When the user logged in. Absent if the token does not state it."""
+    acr: Annotated[str, Field(max_length=255)] | None = None
+    """The class of the login. Absent if the token does not state it."""
+
+
+class Confirmation(StatusPart):
+    """The answer of the user, whom the API recognized by a login of their own. Written once."""
+
+    verdict: Literal["Confirm", "Refuse"]
+    """The answer."""
+    at: Timestamp
+    """When the user answered."""
+    digest: Sha256Text
+    """The `offer.digest` that the user saw."""
+    text: FreeText | None = None
+    """The reason in the words of the user. Absent if the user refused."""
+    login: Login
+    """The login of the user."""
+
+
 class ObservedOffer(StatusPart):
     """The offer when it was requested. An approval of another offer does not count."""
 
@@ -184,7 +212,7 @@ class Notification(StatusPart):
 
 
 class AccessRequestStatus(Status):
-    """The state that the operator observed, and the uses that the API recorded. Not written by people."""
+    """The state that the operator observed, and what the API recorded: uses, and the answer of the user. Not written by people."""
 
     state: StateName | None = None
     """`Pending`: not decided. `Approved`: a role can be vended with it. `Used`: roles were vended, and more can be. `Spent`: all uses are
@@ -199,6 +227,7 @@ class AccessRequestStatus(Status):
     """When the state changed last."""
     user: ProvenUser | None = None
     offer: ObservedOffer | None = None
+    confirmation: Confirmation | None = None
     approval: Approval | None = None
     uses: Annotated[tuple[Use, ...], Field(max_length=MOST_USES), KeyedBy(("roleUid",))] = ()
     """The roles that used the approval."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.access_requests.request import Approval, Approver, LoginFacts, OfferVersion, Recorded, RequestedAccess, Use
+from rolevend.access_requests.request import Approval, Approver, Confirmation, LoginFacts, OfferVersion, Recorded, RequestedAccess, Use
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import Justification
 from rolevend.access_requests.votes import Vote
@@ -86,6 +86,12 @@ def state_of(resource: spelled.AccessRequest) -> RequestState | None:
     return None if state is None else RequestState(state)
 
 
+def awaits_user(resource: spelled.AccessRequest) -> bool:
+    """True if the user must answer on rolevend's page before the request is judged further."""
+    status = resource.status
+    return status.reason == RequestReason.USER_CONFIRMS.value and state_of(resource) is RequestState.PENDING and status.confirmation is None
+
+
 def recorded(resource: spelled.AccessRequest) -> Recorded:
     """Return the part of the request's life that its status records."""
     status = resource.status
@@ -97,7 +103,12 @@ def recorded(resource: spelled.AccessRequest) -> Recorded:
         offered=None if status.offer is None else OfferVersion(Uid(status.offer.uid), status.offer.generation, status.offer.digest),
         approval=None if status.approval is None else _approval(status.approval),
         uses=tuple(Use(Uid(each.role_uid), each.role_name, each.at) for each in status.uses),
+        confirmation=_confirmation(status.confirmation),
     )
+
+
+def _confirmation(status: spelled.Confirmation | None) -> Confirmation | None:
+    return None if status is None else Confirmation(status.verdict == "Confirm", status.digest)
 
 
 def _reason(text: str | None) -> RequestReason | None:

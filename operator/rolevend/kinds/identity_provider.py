@@ -1,15 +1,30 @@
 """The kind IdentityProvider: an issuer of tokens, the accepted types of tokens, and the mapping of claims."""
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.kinds.shared import Resource, SecretKeyRef, Status
-from rolevend.kinds.text import ClaimName, Condition, Count, Issuer, Key, KeySetText, PlainText, TokenSeconds, UsernamePrefixText
+from rolevend.kinds.text import (
+    ClaimName,
+    Condition,
+    Count,
+    Issuer,
+    Key,
+    KeySetText,
+    ObjectReferenceName,
+    PlainText,
+    SecretKey,
+    Subject,
+    TokenSeconds,
+    UsernamePrefixText,
+)
 
 AlgorithmName = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 TokenTypeName = Literal["AccessToken", "UntypedAccessToken", "Exchanged", "IdToken", "ServiceAccount"]
+_ORIGIN: Final = re.compile(r"https://[^/?#@]+|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?")
 Path = Annotated[tuple[ClaimName, ...], Field(min_length=1, max_length=8), Atomic()]
 
 
@@ -90,6 +105,36 @@ class KubernetesUsername(Part):
     """The prefix that the API server puts before them (`--oidc-username-prefix`)."""
 
 
+class ClientSecretRef(Part):
+    """A key of a Secret in the operator's namespace."""
+
+    name: ObjectReferenceName
+    """Name of the Secret. List it in `api.secretNames` of the chart."""
+    key: SecretKey = "client-secret"
+    """The key in it."""
+
+
+class PersonLogin(Part):
+    """The login of people on rolevend's own page, by OpenID Connect: authorization code with PKCE."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.url.matches('^https://[^/?#@]+$') || self.url.matches('^http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?$')",
+            message="must be https:// and a host, without a path; http:// to this machine alone",
+            holds=lambda login: _ORIGIN.fullmatch(login.url) is not None,
+            field="url",
+        ),
+    )
+
+    url: PlainText
+    """The address of the API in the browsers of people, `https://` and a host. Register `URL/confirm/callback` as the redirect URI of the
+    client."""
+    client_id: Annotated[Subject, Field(alias="clientID")]
+    """The client id of rolevend at the issuer: a client of its own, and no agent's."""
+    client_secret_ref: ClientSecretRef | None = None
+    """The secret of the client. Without it: a public client."""
+
+
 class IdentityProviderSpec(Part):
     """An issuer of tokens, and the accepted tokens."""
 
@@ -112,6 +157,12 @@ class IdentityProviderSpec(Part):
             holds=lambda spec: spec.keys.discovery != "Kubernetes" or spec.accepts == ("ServiceAccount",),
             field="accepts",
         ),
+        Rule(
+            cel="!has(self.login) || (has(self.keys.discovery) && self.keys.discovery == 'OpenIDConnect')",
+            message="login needs keys.discovery: OpenIDConnect, because the issuer's document names where people log in",
+            holds=lambda spec: spec.login is None or spec.keys.discovery == "OpenIDConnect",
+            field="login",
+        ),
     )
 
     issuer: Issuer
@@ -131,6 +182,9 @@ class IdentityProviderSpec(Part):
     kubernetes_username: KubernetesUsername | None = None
     """How people who log in with this issuer are named in Kubernetes. A user approves no request for themselves, also under this name.
     Without it: a user is known there by the subject alone."""
+    login: PersonLogin | None = None
+    """The login of people, who then confirm on rolevend's page what an agent asks for. Without it: offers that ask for a justification of
+    the user are refused."""
 
 
 class IdentityProviderStatus(Status):

@@ -45,7 +45,7 @@ from rolevend.snapshot.conditions.common import (
 )
 from rolevend.snapshot.conditions.guardrails import evaluate_guardrail
 from rolevend.snapshot.conditions.ledger import LedgerClaim, find_ledger, ledger_conditions
-from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysState, cluster_issuer, usernames
+from rolevend.snapshot.identity_providers import IdentityProviderCache, KeysState, cluster_issuer, logins, usernames
 from rolevend.snapshot.scope import schemas_in_scope, scope_condition
 
 
@@ -128,6 +128,7 @@ class SnapshotBuilder:
             unsure=objects.unsure,
             issuers={issuer: values.version(resource) for issuer, (resource, _) in self._providers.accepted.items()},
             usernames=usernames(self._providers.accepted),
+            logins=logins(self._providers.accepted),
             cluster_issuer=cluster_issuer(self._providers.accepted),
             ledger=ledger,
             pending=pending,

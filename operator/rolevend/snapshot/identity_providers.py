@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.snapshot import KubernetesUsername
 from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
@@ -143,6 +144,16 @@ def usernames(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> Mapp
     """Return how the users of each issuer are named in Kubernetes, if the object says so."""
     named = ((issuer, resource.spec.kubernetes_username) for issuer, (resource, _) in accepted.items())
     return {issuer: KubernetesUsername(each.attribute, each.prefix) for issuer, each in named if each is not None}
+
+
+def logins(accepted: Mapping[str, tuple[IdentityProvider, Provider]]) -> Mapping[str, PersonLogin]:
+    """Return the logins of people, by issuer."""
+    return {issuer: _login(resource.spec.login) for issuer, (resource, _) in accepted.items() if resource.spec.login is not None}
+
+
+def _login(login: spelled.PersonLogin) -> PersonLogin:
+    secret = login.client_secret_ref
+    return PersonLogin(login.url, login.client_id, None if secret is None else (secret.name, secret.key))
 
 
 def _evaluated(resource: IdentityProvider, refusal: ConditionUpdate | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:

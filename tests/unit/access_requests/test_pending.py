@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from rolevend.access_requests.circumstances import Judgement
 from rolevend.access_requests.history import CoolDown
 from rolevend.access_requests.judgement import judge
-from rolevend.access_requests.request import LoginFacts, OfferVersion, Recorded
+from rolevend.access_requests.request import Confirmation, LoginFacts, OfferVersion, Recorded
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import Justification, Limits, NeededProof
 from rolevend.catalog import TableId
@@ -19,6 +20,7 @@ from rolevend.policy.statement import ColumnSelector, MaskRule
 from tests.support.asking import (
     BORIS,
     DIGEST,
+    NOW,
     OFFER,
     OFFERED,
     OTHER_DIGEST,
@@ -379,6 +381,87 @@ def test_an_incomplete_request_is_denied_with_the_part_that_is_missing(changes: 
 
     assert found.state is (STATE.PENDING if part is None else STATE.DENIED)
     assert part is None or part in found.message
+
+
+class TestTheUserConfirms:
+    """The offer asks for a justification of the user, who can write it on rolevend's page."""
+
+    def judged(self, recorded: Recorded = NEW, /, **changes: Any) -> Judgement:
+        asks = {"justification": Justification.USER, **changes.pop("terms", {})}
+        return judge(REQUEST, recorded, here(**{"can_confirm": True, "terms": terms(**asks), **changes}))
+
+    def waiting(self, confirmation: Confirmation | None = None, **changes: Any) -> Recorded:
+        found = self.judged(**changes)
+        assert (found.state, found.reason) == (STATE.PENDING, RequestReason.USER_CONFIRMS), found
+        return replace(found.recorded(NEW, NOW), confirmation=confirmation)
+
+    def test_no_rule_and_no_person_decides_before_the_answer(self):
+        rules = {"automatic": (rule(),)}
+
+        found = self.judged(self.waiting(terms=rules), terms=rules, votes=(vote(),), now=after(30))
+
+        assert (found.state, found.reason) == (STATE.PENDING, RequestReason.USER_CONFIRMS)
+        assert found.look_again_at == after(600)
+
+    def test_a_rule_decides_after_the_answer(self):
+        rules = {"automatic": (rule(),)}
+        confirmed = self.waiting(Confirmation(True, DIGEST), terms=rules)
+
+        found = self.judged(confirmed, terms=rules, now=after(30))
+
+        assert (found.state, found.reason) == (STATE.APPROVED, RequestReason.APPROVED_BY_RULE)
+        assert found.recorded(confirmed, after(30)).confirmation == confirmed.confirmation
+
+    def test_people_decide_after_the_answer_and_it_is_asked_for_once(self):
+        confirmed = self.waiting(Confirmation(True, DIGEST))
+        found = self.judged(confirmed, now=after(30))
+        assert (found.state, found.reason) == (STATE.PENDING, RequestReason.PEOPLE_DECIDE)
+
+        later = self.judged(found.recorded(confirmed, after(30)), now=after(900), votes=(vote(),))
+
+        assert later.state is STATE.APPROVED
+
+    def test_an_answer_about_another_effect_confirms_nothing(self):
+        found = self.judged(self.waiting(Confirmation(True, OTHER_DIGEST)), now=after(30))
+
+        assert (found.state, found.reason) == (STATE.PENDING, RequestReason.USER_CONFIRMS)
+
+    def test_a_no_ends_it_and_starts_a_cool_down(self):
+        found = self.judged(self.waiting(Confirmation(False, DIGEST)), now=after(30))
+
+        assert (found.state, found.reason) == (STATE.CANCELLED, RequestReason.REFUSED_BY_USER)
+        refused = other(state=found.state, reason=found.reason, since=after(-30))
+        assert self.judged(others=(refused,)).reason is RequestReason.COOL_DOWN
+
+    @pytest.mark.parametrize(("pending", "until"), [(7200, 600), (60, 60)])
+    def test_it_expires_without_an_answer(self, pending: int, until: int):
+        waiting, brief = self.waiting(terms={"pending_seconds": pending}), {"pending_seconds": pending}
+
+        assert self.judged(waiting, terms=brief, now=after(until - 1)).state is STATE.PENDING
+        found = self.judged(waiting, terms=brief, now=after(until))
+
+        assert (found.state, found.reason) == (STATE.EXPIRED, RequestReason.NOT_CONFIRMED)
+
+    def test_a_changed_effect_supersedes_it(self):
+        found = self.judged(self.waiting(Confirmation(True, DIGEST)), digest=OTHER_DIGEST)
+
+        assert (found.state, found.reason) == (STATE.SUPERSEDED, RequestReason.EFFECT_CHANGED)
+
+    def test_a_request_that_cannot_be_granted_is_denied_before_the_user_is_asked(self):
+        found = self.judged(terms={"ticket": "^FR-[0-9]+$"})
+
+        assert found.reason is RequestReason.ASK_INCOMPLETE
+
+    def test_without_a_page_the_denial_says_what_to_set(self):
+        found = self.judged(can_confirm=False)
+
+        assert found.reason is RequestReason.ASK_INCOMPLETE
+        assert "spec.login" in found.message
+
+    def test_while_the_effect_cannot_be_read_it_goes_on_waiting(self):
+        found = self.judged(self.waiting(), digest=None, unknown="the tables were not read yet")
+
+        assert (found.state, found.reason) == (STATE.PENDING, RequestReason.USER_CONFIRMS)
 
 
 @pytest.mark.parametrize(
