@@ -11,10 +11,12 @@ from rolevend.api.access_schemas import (
     AccessRequestShown,
     AccessRequestsShown,
     ApprovalShown,
+    ConfirmShown,
     OfferAskedShown,
     OfferRequest,
 )
 from rolevend.api.access_service import MAX_WAIT_SECONDS, AccessService, is_decided
+from rolevend.api.confirm_links import ConfirmPage
 from rolevend.api.json_body import WrittenJson
 from rolevend.api.keyed_requests import KEY, KEY_PATTERN, CallKey
 from rolevend.api.problems import RETRY_SECONDS
@@ -42,7 +44,10 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
     ]
     prefer_type = Annotated[
         str | None,
-        Header(alias="Prefer", description="`wait=30` (RFC 7240): answer as soon as the request is not Pending, at most after 60 seconds"),
+        Header(
+            alias="Prefer",
+            description="`wait=30` (RFC 7240): answer when the request is decided or its user answers, at most after 60 seconds",
+        ),
     ]
 
     @app.post(
@@ -52,7 +57,9 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         operation_id="requestAccess",
         response_description="Approved by a rule: use its `id` as `approval` of a request for a role",
         response_model=AccessRequestShown,
-        responses={202: {"model": AccessRequestShown, "description": "People decide: get it with `Prefer: wait=60`"}},
+        responses={
+            202: {"model": AccessRequestShown, "description": "The user must confirm, or people decide: get it with `Prefer: wait=60`"}
+        },
         **secured,
     )
     async def request_access(request: Request, agent: agent_type, question: OfferRequest, key: key_type = None) -> Response:
@@ -60,7 +67,7 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         (found,) = await access.ask(agent, (question,), request.state.request_id, call)
         headers = {"Location": f"{REQUESTS}/{found.name}"}
         if not is_decided(found):
-            return WrittenJson(as_json(shown(found)), 202, headers | {"Retry-After": str(RETRY_SECONDS)})
+            return WrittenJson(as_json(shown(found, access.page_of(found))), 202, headers | {"Retry-After": str(RETRY_SECONDS)})
         if not _is_usable(found):
             raise access.refusal(found)
         return WrittenJson(as_json(shown(found)), 201, headers)
@@ -74,7 +81,7 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         **secured,
     )
     async def own_requests(agent: agent_type) -> Response:
-        return WrittenJson(as_json(AccessRequestsShown(items=tuple(map(shown, access.all_of(agent))))))
+        return WrittenJson(as_json(AccessRequestsShown(items=tuple(shown(each, access.page_of(each)) for each in access.all_of(agent)))))
 
     @app.get(
         f"{REQUESTS}/{{id}}",
@@ -87,7 +94,9 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
     async def one_request(agent: agent_type, name: name_type, prefer: prefer_type = None) -> Response:
         seconds = wait_seconds(prefer)
         found = await access.own(agent, name, seconds)
-        return WrittenJson(as_json(shown(found)), 200, {"Preference-Applied": f"wait={seconds}"} if seconds else None)
+        return WrittenJson(
+            as_json(shown(found, access.page_of(found))), 200, {"Preference-Applied": f"wait={seconds}"} if seconds else None
+        )
 
     @app.delete(
         f"{REQUESTS}/{{id}}",
@@ -102,7 +111,8 @@ def add_access_routes(app: FastAPI, access: AccessService, caller: Callable[[Req
         return Response(status_code=204)
 
 
-def shown(request: AccessRequest) -> AccessRequestShown:
+def shown(request: AccessRequest, page: ConfirmPage | None = None) -> AccessRequestShown:
+    """`page` is the one on which the user must answer; None: there is nothing to answer."""
     status, offer, life = request.status, request.spec.offer_ref, recorded(request)
     return AccessRequestShown(
         id=request.name,
@@ -115,6 +125,7 @@ def shown(request: AccessRequest) -> AccessRequestShown:
             digest=status.offer.digest if status.offer else None,
         ),
         expiration_seconds=request.spec.expiration_seconds,
+        confirm=None if page is None else ConfirmShown(url=page.url, expires_at=timestamp_text(page.expires_at)),
         approval=None
         if life.approval is None
         else ApprovalShown(

@@ -114,13 +114,23 @@ class ApprovalShown(Shown):
     """The people who approved, or the rule."""
 
 
+class ConfirmShown(Shown):
+    """The page on which the user confirms or refuses the request. For the user's browser: the page asks for a login of the user."""
+
+    url: str
+    """The address of the page. It holds no secret."""
+    expires_at: str
+    """The request ends if the user has not answered until then, RFC 3339."""
+
+
 class AccessRequestShown(Shown):
     """A request of the agent for an offer."""
 
     id: str
     """The id for later calls, and for `approval` of a request for a role: the name of the AccessRequest in the agent's namespace."""
     state: Literal["Pending", "Denied", "Expired", "Cancelled", "Approved", "Used", "Spent", "Lapsed", "Revoked", "Superseded"]
-    """`Pending`: wait. `Approved`, `Used`: a role can be requested with it. All others are final."""
+    """`Pending`: wait; with `confirm` the user must answer first. `Approved`,
+    `Used`: a role can be requested with it. All others are final."""
     reason: str | None = None
     """The reason of the state, in one word."""
     message: str | None = None
@@ -128,6 +138,8 @@ class AccessRequestShown(Shown):
     offer: OfferAskedShown
     expiration_seconds: int
     """The requested lifetime of the role."""
+    confirm: ConfirmShown | None = None
+    """The page for the user, with the reason `UserConfirms` only."""
     approval: ApprovalShown | None = None
 
 

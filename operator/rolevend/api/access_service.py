@@ -18,6 +18,7 @@ from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.text import sanitized
 from rolevend.api.access_schemas import OfferRequest
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
+from rolevend.api.confirm_links import ConfirmLinks, ConfirmPage
 from rolevend.api.keyed_requests import CallKey, RequestKey
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem
 from rolevend.api.rate_limiter import RateLimiter
@@ -29,7 +30,7 @@ from rolevend.decision.outcome import Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, REQUEST_ID, AccessRequest
-from rolevend.kinds.access_request_facts import requested_access, state_of
+from rolevend.kinds.access_request_facts import awaits_user, requested_access, state_of
 from rolevend.kinds.shared import CALL
 from rolevend.kinds.status import Body, body
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -136,13 +137,14 @@ class AccessService:
         store: AccessRequestStore,
         snapshots: Snapshots,
         limiter: RateLimiter,
-        now: Callable[[], datetime],
+        links: ConfirmLinks,
     ) -> None:
         self._authenticator = authenticator
         self._store = store
         self._snapshots = snapshots
         self._limiter = limiter
-        self._now = now
+        self._links = links
+        self._now = links.now
 
     @property
     def denials(self) -> tuple[bytes, datetime]:
@@ -175,10 +177,21 @@ class AccessService:
         return await asyncio.gather(*(self._settled(each, JUDGE_SECONDS, is_judged) for each in found))
 
     async def own(self, agent: Agent, name: str, wait_seconds: float = 0.0) -> AccessRequest:
-        """Return the agent's request of this name, after at most so many seconds in which it is Pending. Raises Problem."""
+        """Return the agent's request of this name, after at most so many seconds in which nobody decides it, and its user does not answer.
+        Raises Problem."""
         if wait_seconds:
             self._limiter.require_decision_rate(agent)
-        return await self._settled(await self._own(agent, name), wait_seconds, is_decided)
+        found = await self._own(agent, name)
+        waits_for_user = awaits_user(found)
+
+        def is_news(request: AccessRequest) -> bool:
+            return is_decided(request) or (waits_for_user and not awaits_user(request))
+
+        return await self._settled(found, wait_seconds, is_news)
+
+    def page_of(self, request: AccessRequest) -> ConfirmPage | None:
+        """Return the page on which the user must answer, or None if there is nothing to answer."""
+        return self._links.page(request, self._snapshots.snapshot)
 
     def refusal(self, request: AccessRequest) -> Problem:
         """Return the problem of a request that is not granted, with the reason of its state as the code. The problem of a login that does
@@ -265,8 +278,8 @@ def is_decided(request: AccessRequest) -> bool:
 
 
 def is_judged(request: AccessRequest) -> bool:
-    """True if the request is decided, or people decide."""
-    return is_decided(request) or request.status.reason == RequestReason.PEOPLE_DECIDE.value
+    """True if the request is decided, or people decide, or its user must answer."""
+    return is_decided(request) or request.status.reason in (RequestReason.PEOPLE_DECIDE.value, RequestReason.USER_CONFIRMS.value)
 
 
 def _is_final(request: AccessRequest) -> bool:

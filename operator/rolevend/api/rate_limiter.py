@@ -1,16 +1,19 @@
-"""Limit the call rate of each agent, in this process."""
+"""Limit the call rate of each agent, and of each page, in this process."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from rolevend.api.problems import Problem
 from rolevend.decision.admission import Agent
-from rolevend.model import ObjectName
+from rolevend.model import ObjectName, Uid
 
 DECISIONS_PER_MINUTE: Final = 600
 """For each agent, unless its limit for vends is lower."""
+VISITS_PER_MINUTE: Final = 60
+"""Of the page about one request."""
 _MINUTE: Final = 60.0
 
 
@@ -33,6 +36,26 @@ class TokenBucket:
     def seconds(self, per_minute: float) -> float:
         """Return the seconds until one token is available."""
         return (1 - self.left) * _MINUTE / per_minute
+
+
+class VisitLimiter:
+    """Limits the calls of a page about one request."""
+
+    def __init__(self, moment: Callable[[], float], most: int = 4096) -> None:
+        """`moment` is a monotonic clock, in seconds. At most so many requests are known at once; the oldest is forgotten first."""
+        self._moment = moment
+        self._most = most
+        self._visits: OrderedDict[Uid, TokenBucket] = OrderedDict()
+
+    def require_rate(self, request: Uid) -> None:
+        """Count a call. Raises Problem with the seconds to wait."""
+        now = self._moment()
+        bucket = self._visits.setdefault(request, TokenBucket(VISITS_PER_MINUTE, now))
+        while len(self._visits) > self._most:
+            self._visits.popitem(last=False)
+        if not bucket.take(now, VISITS_PER_MINUTE, VISITS_PER_MINUTE):
+            seconds = max(1, math.ceil(bucket.seconds(VISITS_PER_MINUTE)))
+            raise Problem(429, "TooManyRequests", f"this page was opened too often; wait {seconds} seconds", retry_after=seconds)
 
 
 class RateLimiter:

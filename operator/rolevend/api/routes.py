@@ -19,6 +19,7 @@ from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import BEARER, Authenticator
 from rolevend.api.authzen import AUTHZEN_CALLS, add_authzen_routes
 from rolevend.api.authzen_task_routes import TASK_CALLS, add_task_routes
+from rolevend.api.confirm_routes import CONFIRM_CALLS
 from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, WrittenJson, plain
 from rolevend.api.keyed_requests import KEY, KEY_PATTERN
@@ -34,7 +35,7 @@ from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
-CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS)
+CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS, *CONFIRM_CALLS)
 """Operation ids, also the names of the calls in metrics."""
 
 _log = logging.getLogger(__name__)

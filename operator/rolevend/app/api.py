@@ -13,9 +13,13 @@ from uuid import uuid4
 from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
+from rolevend.api.confirm_links import ConfirmLinks
+from rolevend.api.confirm_routes import ConfirmPages
+from rolevend.api.confirm_service import ConfirmService
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.middleware import Tracing
-from rolevend.api.rate_limiter import RateLimiter
+from rolevend.api.person_login import PersonLogins, Seals
+from rolevend.api.rate_limiter import RateLimiter, VisitLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
@@ -32,6 +36,7 @@ from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
+from rolevend.identity.login_client import LoginClient
 from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.kube.handles import HandleRegistry
@@ -79,7 +84,8 @@ class Api:
         self._serving = serving
         changed = asyncio.Event()
         handles = HandleRegistry(cluster, settings.namespace, changed.set, unknown_users=settings.unknown_users_per_agent)
-        issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
+        fetcher = KeyFetcher(cluster=cluster.document)
+        issuer_keys = KeyStore(fetcher.read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
         self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
         sources = SnapshotSources(changed, handles.refused, self._issuers.states, as_attested)
@@ -112,8 +118,13 @@ class Api:
             timedelta(seconds=settings.unanswered_seconds * _OF_ITS_TIME),
         )
         roles = RoleService(objects, self._index, recorded, recorder)
-        access = AccessService(authenticator, self._access_requests, self._observed, limiter, now)
+        links, seals = ConfirmLinks(key, now), Seals(key, now)
+        access = AccessService(authenticator, self._access_requests, self._observed, limiter, links)
+        answers = ConfirmService(self._access_requests, self._observed, links, recorder, self._refusals, VisitLimiter(time.monotonic))
+        logins = PersonLogins(LoginClient(fetcher), check, cluster, settings.namespace, key, seals)
+        pages = ConfirmPages(answers, logins, seals, self._observed)
         routes = application(service, roles, access, authenticator, self._observed)
+        pages.add_to(routes)
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
         metrics.answer(CALLS)
         self._probes = ProbeServer(

@@ -39,6 +39,9 @@ def _text(kind: str, data: dict[str, Any]) -> str:
         case EventType.ACCESS_REQUESTED:
             user = f"{data['userSubject']} ({data['userIssuer']})"
             return f"{data['agent']} asks for {data['offer']}, for {user}: AccessRequest {data['accessRequest']}"
+        case EventType.ACCESS_ANSWERED:
+            user = f"{data['userSubject']} ({data['userIssuer']})"
+            return f"{user}, logged in at {data['identityProvider']}: {data['verdict']}"
         case EventType.ACCESS_DECIDED:
             uncounted = [f"{each['by']} ({each['message']})" for each in data.get("votes", []) if not each["counted"]]
             rest = f"; not counted: {', '.join(uncounted)}" if uncounted else ""

@@ -1,4 +1,4 @@
-"""Create the audit events of AccessRequests: access-requested, access-decided. Pure.
+"""Create the audit events of AccessRequests: access-requested, access-answered, access-decided. Pure.
 
 A state comes once in the life of a request, so its event has the id `UID/access/STATE/DIGEST`. The digest is of who decided: a judgement
 that is repeated has the same id, unless another rule, or other people, decide then.
@@ -14,7 +14,7 @@ from rolevend.access_requests.counted import CountedVote
 from rolevend.access_requests.request import OfferVersion, Recorded, RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.audit.access import access_approver, access_votes
-from rolevend.audit.events import AccessDecidedEvent, AccessRequestedEvent
+from rolevend.audit.events import AccessAnsweredEvent, AccessDecidedEvent, AccessRequestedEvent
 from rolevend.audit.groups import AccessOrigin, RequestedOffer, RequestTerms, RequestUser
 from rolevend.audit.role_events import request_proof
 from rolevend.audit.truncate import fit_event
@@ -57,6 +57,40 @@ def access_requested(stated: StatedAccess, offered: OfferVersion | None, now: da
         justification_by=None if text is None else asked.justification.value,
     )
     return fit_event(event)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedAnswer:
+    """The answer of the user, and the login that proves the user."""
+
+    confirms: bool
+    text: str | None
+    """The words of the user. Events have their digest."""
+    identity_provider: str
+    token_digest: str
+    authenticated_at: datetime | None
+    acr: str | None
+    request_id: str
+
+
+def access_answered(stated: StatedAccess, offered: OfferVersion | None, answer: StatedAnswer, now: datetime) -> AccessAnsweredEvent:
+    """The event has the same id again for the same login, answer and words."""
+    verdict = "Confirm" if answer.confirms else "Refuse"
+    return AccessAnsweredEvent(
+        id=f"{stated.asked.uid}/access/answered/{_digest(verdict, answer.token_digest, answer.text)}",
+        subject=str(stated.asked.name),
+        time=now,
+        origin=_origin(stated),
+        user=_user(stated.asked),
+        offer=_offer(stated.asked, offered),
+        verdict=verdict,
+        justification_digest=None if answer.text is None else sha256(answer.text.encode()).hexdigest(),
+        identity_provider=answer.identity_provider,
+        token_digest=answer.token_digest,
+        authenticated_at=answer.authenticated_at,
+        acr=answer.acr,
+        request_id=answer.request_id,
+    )
 
 
 def access_decided(stated: StatedAccess, life: Recorded, votes: Iterable[CountedVote], now: datetime) -> AccessDecidedEvent:

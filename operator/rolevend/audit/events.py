@@ -27,6 +27,7 @@ class EventType(enum.StrEnum):
     REFUSED = "dev.rolevend.refused"
     RELEASE_REQUESTED = "dev.rolevend.releaserequested"
     ACCESS_REQUESTED = "dev.rolevend.access-requested"
+    ACCESS_ANSWERED = "dev.rolevend.access-answered"
     ACCESS_DECIDED = "dev.rolevend.access-decided"
     STARTED = "dev.rolevend.audit.started"
     STOPPED = "dev.rolevend.audit.stopped"
@@ -219,6 +220,30 @@ class AccessRequestedEvent(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessAnsweredEvent(AuditEvent):
+    """The user of an AccessRequest logged in on rolevend's page, and confirmed or refused it. Written before the answer is recorded in the
+    AccessRequest, which fails if the request ended meanwhile."""
+
+    type = EventType.ACCESS_ANSWERED
+
+    origin: AccessOrigin
+    user: RequestUser
+    offer: RequestedOffer
+    verdict: str
+    """The answer: `Confirm` or `Refuse`."""
+    justification_digest: str | None = None
+    identity_provider: str
+    """Name of the IdentityProvider at which the user logged in."""
+    token_digest: str
+    """SHA-256 of the ID token of the login without its signature, in hexadecimal."""
+    authenticated_at: datetime | None = None
+    """When the user logged in, as the ID token states it."""
+    acr: str | None = None
+    """The class of the login, as the ID token states it."""
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessDecidedEvent(AuditEvent):
     """The state of an AccessRequest changes. An approval is written before the status that makes it usable. The end of an approval does
     not wait for its event. The deletion of an open AccessRequest has one, too, if the operator runs."""
@@ -276,6 +301,7 @@ EVENTS = (
     RefusedEvent,
     ReleaseRequestedEvent,
     AccessRequestedEvent,
+    AccessAnsweredEvent,
     AccessDecidedEvent,
     StartedEvent,
     StoppedEvent,

@@ -57,9 +57,12 @@ class KeyFetcher:
                 return await self._of_cluster(provider.issuer)
         assert_never(provider.keys)
 
+    async def discovery_document(self, issuer: str, authorities: str | None) -> bytes:
+        """Read the issuer's discovery document, not checked yet. Raises IdentityProviderUnavailable."""
+        return await self._get(issuer.removesuffix("/") + _WELL_KNOWN, authorities)
+
     async def _discovered(self, provider: Provider, authorities: str | None) -> str:
-        url = provider.issuer.removesuffix("/") + _WELL_KNOWN
-        return keys_url(await self._get(url, authorities), provider.issuer)
+        return keys_url(await self.discovery_document(provider.issuer, authorities), provider.issuer)
 
     async def _of_cluster(self, issuer: str) -> bytes:
         if self._cluster is None:
@@ -71,7 +74,7 @@ class KeyFetcher:
         return await self._cluster(_CLUSTER_KEYS)
 
     async def _get(self, url: str, authorities: str | None) -> bytes:
-        connector = aiohttp.TCPConnector(ssl=_trust(authorities))
+        connector = aiohttp.TCPConnector(ssl=trust(authorities))
         async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=_HEADERS, auto_decompress=False) as session:
             try:
                 for _ in range(_REDIRECTS + 1):
@@ -89,7 +92,7 @@ class KeyFetcher:
                 return _Elsewhere(_followed(url, response.headers.get("Location", "")))
             if response.status != 200:
                 raise IdentityProviderUnavailable(f"reading {url}: it answers with status {response.status}")
-            return await _bounded(response, url)
+            return await bounded(response, url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,22 @@ class _Elsewhere:
 
 def keys_url(document: bytes, issuer: str) -> str:
     """Return the URL of the keys in a discovery document. Raises InvalidInput if the document has another issuer."""
+    return secure_url(discovered(document, issuer), issuer, "jwks_uri", "its keys")
+
+
+def discovered(document: bytes, issuer: str) -> dict[str, Any]:
+    """Return the members of a discovery document. Raises InvalidInput if it has another issuer."""
     members = _document(document, issuer)
     if members.get("issuer") != issuer:
         raise InvalidInput("", f"the discovery document of {issuer} has another issuer: spell the issuer exactly as in the document")
-    url = members.get("jwks_uri")
+    return members
+
+
+def secure_url(members: dict[str, Any], issuer: str, name: str, of: str) -> str:
+    """Return a URL of a discovery document. Raises InvalidInput unless it is `https://`; `http://` for an issuer on this machine alone."""
+    url = members.get(name)
     if not isinstance(url, str) or not is_secure(url) or (url.startswith("http:") and not is_loopback(issuer)):
-        raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of its keys")
+        raise InvalidInput("", f"the discovery document of {issuer} names no https:// URL of {of}")
     return url
 
 
@@ -123,7 +136,7 @@ def _followed(url: str, location: str) -> str:
     return target
 
 
-async def _bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
+async def bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
     read = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         read += chunk
@@ -132,7 +145,7 @@ async def _bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
     return bytes(read)
 
 
-def _trust(authorities: str | None) -> ssl.SSLContext:
+def trust(authorities: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=authorities)
     except (ssl.SSLError, ValueError) as error:

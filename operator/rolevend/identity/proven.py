@@ -49,6 +49,15 @@ class UserWanted:
 Wanting = AgentWanted | UserWanted
 
 
+@dataclass(frozen=True, slots=True)
+class LoginWanted:
+    """The token must be the ID token of one login of a person at rolevend's own client."""
+
+    client: Party
+    """Issuer and client id."""
+    nonce: str
+
+
 class ProofKind(StrEnum):
     """The kind of proof of a user. `Asserted` is not a result of a token, and never occurs here."""
 
@@ -112,3 +121,11 @@ class ProvenUser:
 
 
 Proven = ProvenAgent | ProvenUser
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLogin:
+    """A person who logged in at rolevend's own client."""
+
+    user: User
+    token: TokenFacts

@@ -6,21 +6,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, overload
+from typing import Final, Protocol, TypeVar, overload
 
 from rolevend.identity import compact
 from rolevend.identity.key_store import KeyStore
-from rolevend.identity.proven import AgentWanted, Proven, ProvenAgent, ProvenUser, UserWanted, Wanting
+from rolevend.identity.proven import AgentWanted, LoginWanted, Proven, ProvenAgent, ProvenLogin, ProvenUser, UserWanted, Wanting
 from rolevend.identity.provider import Provider
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import issuer
 from rolevend.identity.service_account import Review, require_agreement
 from rolevend.identity.signature_cache import SignatureCache
-from rolevend.identity.verification import verify
+from rolevend.identity.verification import verify, verify_login
 
 LONGEST_SECONDS: Final = 5.0
 """Maximum seconds for which a deleted pod is still accepted."""
 _MOST: Final = 4096
+_Result = TypeVar("_Result")
 _WORTH_A_LOOK: Final = (Code.UNKNOWN_KEY, Code.STALE_KEYS)
 """The issuer may have rotated its keys, or may answer again."""
 
@@ -106,15 +107,27 @@ class TokenCheck:
         """Return the proven user. Raises TokenRefused."""
         return await self._verified(text, wanting)
 
+    def provider(self, issuer: str) -> Provider | None:
+        """Return the provider whose tokens are accepted now, or None."""
+        return self._providers.get(issuer)
+
+    async def login(self, text: str, wanting: LoginWanted) -> ProvenLogin:
+        """Return the person of an ID token. Raises TokenRefused."""
+        return await self._with_keys(text, lambda: verify_login(text, self._providers, self._keys.known, self._clock(), wanting))
+
     @overload
     async def _verified(self, text: str, wanting: AgentWanted) -> ProvenAgent: ...
     @overload
     async def _verified(self, text: str, wanting: UserWanted) -> ProvenUser: ...
     async def _verified(self, text: str, wanting: Wanting) -> Proven:
         signatures = self._signatures if isinstance(wanting, AgentWanted) else None
+        return await self._with_keys(text, lambda: verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures))
+
+    async def _with_keys(self, text: str, attempt: Callable[[], _Result]) -> _Result:
+        """Return the result of the attempt, which is repeated once if the keys were read again meanwhile."""
         try:
-            return verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures)
+            return attempt()
         except TokenRefused as error:
             if error.code not in _WORTH_A_LOOK or not await self._keys.look_again(issuer(compact.read(text).claims)):
                 raise
-        return verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures)
+        return attempt()

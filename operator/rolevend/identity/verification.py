@@ -7,6 +7,7 @@ An issuer signs other tokens with the same keys, above all ID tokens, which othe
 with this login. A token that could be one of them is refused.
 """
 
+import hmac
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, assert_never, overload
@@ -18,11 +19,13 @@ from rolevend.identity.delegation import actors, clients, require_actor, require
 from rolevend.identity.key_set import KeySet, KnownKeys
 from rolevend.identity.proven import (
     AgentWanted,
+    LoginWanted,
     OwnSubject,
     Party,
     ProofKind,
     Proven,
     ProvenAgent,
+    ProvenLogin,
     ProvenUser,
     TokenFacts,
     UserWanted,
@@ -112,7 +115,38 @@ def verify(
     kind = _accepted(_token_type(token, provider), provider, wanting)
     if kind is TokenType.UNTYPED_ACCESS_TOKEN:
         require_access_token(token.claims, claimed.audiences, clients(token.claims, provider))
-    facts = TokenFacts(
+    facts = _facts(kind, provider, token, claimed)
+    match wanting:
+        case AgentWanted():
+            return _agent(token.claims, claimed, provider, facts, wanting)
+        case UserWanted():
+            return _user(token.claims, claimed, provider, facts, wanting)
+    assert_never(wanting)
+
+
+def verify_login(
+    text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime, wanting: LoginWanted
+) -> ProvenLogin:
+    """Verify the ID token that the issuer gave rolevend for a code (OpenID Connect Core 3.1.3.7). Arguments as of `verify`. Raises
+    TokenRefused. `Provider.accepts` is not read: it is for tokens that agents present."""
+    token = compact.read(text)
+    provider = _provider(token, providers)
+    if provider.issuer != wanting.client.issuer:
+        raise TokenRefused(Code.UNKNOWN_ISSUER, "the ID token is of another issuer than the login")
+    _require_signature(token, _current_keys(token, provider, keys.get(provider.issuer), now))
+    claimed = registered(token.claims, provider, now)
+    if token.type not in _PLAIN or "act" in token.claims:
+        raise TokenRefused(Code.WRONG_TYPE, "the token is no ID token")
+    mine = UserWanted(wanting.client, frozenset({wanting.client}))
+    require_own_audience(token.claims, claimed, mine)
+    require_person(token.claims, claimed, mine)
+    if not hmac.compare_digest(required_text(token.claims, "nonce", MAXIMUM_SUBJECT_LENGTH).encode(), wanting.nonce.encode()):
+        raise TokenRefused(Code.REPLAYED, "the ID token is of another login: its nonce differs")
+    return ProvenLogin(User(claimed.issuer, _subject(token.claims, provider)), _facts(TokenType.ID_TOKEN, provider, token, claimed))
+
+
+def _facts(kind: TokenType, provider: Provider, token: Compact, claimed: Registered) -> TokenFacts:
+    return TokenFacts(
         kind,
         provider.name,
         token.digest,
@@ -122,12 +156,6 @@ def verify(
         claimed.authenticated_at,
         claimed.acr,
     )
-    match wanting:
-        case AgentWanted():
-            return _agent(token.claims, claimed, provider, facts, wanting)
-        case UserWanted():
-            return _user(token.claims, claimed, provider, facts, wanting)
-    assert_never(wanting)
 
 
 def _provider(token: Compact, providers: Mapping[str, Provider]) -> Provider:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rolevend.audit.api_events import RefusedCall, refused, release_requested
-from rolevend.audit.events import AccessDecidedEvent, AccessRequestedEvent, AuditEvent, AuditSink, DroppedEvent
+from rolevend.audit.events import AccessAnsweredEvent, AccessDecidedEvent, AccessRequestedEvent, AuditEvent, AuditSink, DroppedEvent
 from rolevend.audit.evidence import AccessSummary, access_summary
 from rolevend.audit.receipt import Receipts, SignedEvent, digest_of
 from rolevend.audit.role_events import End, denied, dropped, granted, orphan_dropped
@@ -96,7 +96,7 @@ class AuditRecorder:
         """Write the drop of a role without an object. The caller repeats the call if it fails."""
         await self._trail.record(self._signed(orphan_dropped(uid, platform, end, self._now()), end.receipt_digest))
 
-    async def access(self, event: AccessRequestedEvent | AccessDecidedEvent) -> None:
+    async def access(self, event: AccessRequestedEvent | AccessAnsweredEvent | AccessDecidedEvent) -> None:
         """Write an event of an AccessRequest. Call it before the status is written that makes an approval usable."""
         await self._trail.record(event)
 

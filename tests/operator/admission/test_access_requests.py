@@ -20,6 +20,15 @@ APPROVAL = {
 }
 
 
+DIGEST = f"sha256:{'1' * 64}"
+ANSWER = {
+    "verdict": "Refuse",
+    "at": "2030-01-01T11:00:00Z",
+    "digest": DIGEST,
+    "login": {"provider": "workforce", "tokenDigest": "0" * 64},
+}
+
+
 def asked(name: str, **metadata: object) -> Body:
     body = valid("AccessRequest", name)
     body["metadata"] |= metadata
@@ -152,6 +161,30 @@ class TestTheApi:
         assert refused.status == 403
         assert "status: the operator alone decides on an AccessRequest" in refused.message
 
+    def test_it_records_the_answer_of_the_user_once(self, cluster: Cluster):
+        request = awaiting_user(cluster, "answered")
+
+        assert written(cluster, request, {"confirmation": ANSWER}).ok
+        for other in (ANSWER | {"verdict": "Confirm", "text": "of course"}, None):
+            refused = written(cluster, request, {"confirmation": other})
+            assert refused.status == 403
+            assert "the API writes the answer of the user once" in refused.message
+
+    def test_it_records_no_answer_about_something_else_and_none_that_nobody_waits_for(self, cluster: Cluster):
+        request, other = awaiting_user(cluster, "another-effect"), opened(cluster, "not-asked")
+
+        for answer in (ANSWER | {"digest": f"sha256:{'2' * 64}"}, ANSWER | {"login": None}):
+            assert not written(cluster, request, {"confirmation": answer}).ok
+        assert "while the AccessRequest waits for it" in written(cluster, other, {"confirmation": ANSWER}).message
+        assert "the operator alone decides" in written(cluster, request, {"confirmation": ANSWER, "state": "Approved"}).message
+
+    def test_nobody_but_the_api_answers_for_the_user(self, cluster: Cluster):
+        finbot, request = cluster.service_account("finbot", ASK, VEND), awaiting_user(cluster, "self-answered")
+        cluster.bind("approver", "rolevend-approver", AGENTS)
+
+        for user in (finbot, "approver"):
+            assert cluster.patch(request, {"status": {"confirmation": ANSWER}}, user=user, subresource="status").status == 403
+
     def test_it_does_not_make_an_approval_longer(self, cluster: Cluster):
         request = approved(cluster, "longer")
 
@@ -206,6 +239,16 @@ class TestTheApi:
 
         assert late.status == 409
         assert cluster.read(request).body["status"]["state"] == "Revoked"
+
+
+def awaiting_user(cluster: Cluster, name: str) -> Body:
+    """A request of the API whose user must answer."""
+    request = opened(cluster, name)
+    offer = {"uid": "offer-1", "generation": 1, "digest": DIGEST, "display": "SSNs in clear"}
+    status = {"state": "Pending", "reason": "UserConfirms", "offer": offer}
+    answer = cluster.patch(request, {"status": status}, user=OPERATOR, subresource="status")
+    assert answer.ok, answer.message
+    return request
 
 
 def opened(cluster: Cluster, name: str) -> Body:

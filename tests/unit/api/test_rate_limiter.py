@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rolevend.api.problems import Problem
-from rolevend.api.rate_limiter import DECISIONS_PER_MINUTE, RateLimiter
-from rolevend.model import ObjectName
+from rolevend.api.rate_limiter import DECISIONS_PER_MINUTE, VISITS_PER_MINUTE, RateLimiter, VisitLimiter
+from rolevend.model import ObjectName, Uid
 from tests.support.registered import AGENT
 
 OTHER = replace(AGENT, name=ObjectName("agents", "other"))
@@ -39,3 +39,24 @@ def test_the_wait_that_is_told_is_enough():
     seconds[0] += refused.value.retry_after or 0
 
     limiter.require_decision_rate(agent)
+
+
+def test_so_many_visits_a_minute_and_each_request_for_itself():
+    limiter = VisitLimiter(lambda: 0.0)
+    for _ in range(VISITS_PER_MINUTE):
+        limiter.require_rate(Uid("one"))
+
+    with pytest.raises(Problem) as refused:
+        limiter.require_rate(Uid("one"))
+
+    assert (refused.value.status, refused.value.retry_after) == (429, 1)
+    limiter.require_rate(Uid("other"))
+
+
+def test_visits_are_counted_in_bounded_memory():
+    limiter = VisitLimiter(lambda: 0.0, most=2)
+
+    for number in range(1000):
+        limiter.require_rate(Uid(str(number)))
+
+    assert len(limiter._visits) == 2

@@ -111,6 +111,8 @@ def _request(found: RequestDetails) -> Iterator[Fact]:
         yield "task", wording.name(spec.task.id)
     if spec.justification is not None:
         yield "why", wording.justification(spec.justification)
+    if request.status.confirmation is not None:
+        yield "answer", wording.confirmation(request.status.confirmation)
     if request.status.offer is not None:
         yield "digest", request.status.offer.digest
     if request.status.approval is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rolevend.access_requests.text import Speaker, sanitized
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request import StatedJustification
+from rolevend.kinds.access_request import Confirmation, StatedJustification
 from rolevend.kinds.vended_role import ProvenUser, TableName
 
 _PLAIN: Final = re.compile(r"[\w*][\w*$-]*")
@@ -76,6 +76,12 @@ def justification(stated: StatedJustification | None, longest: int | None = None
         return ""
     speaker = Speaker.USER if stated.written_by == "User" else Speaker.AGENT
     return words(stated.text, speaker, longest)
+
+
+def confirmation(found: Confirmation) -> str:
+    """Return the answer of the user, with their words quoted."""
+    said = "" if found.text is None else f"; {words(found.text, Speaker.USER)}"
+    return f"{'confirmed' if found.verdict == 'Confirm' else 'refused'} by the user at {moment(found.at)}{said}"
 
 
 def words(text: str, speaker: Speaker, longest: int | None = None) -> str:

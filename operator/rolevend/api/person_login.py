@@ -1,0 +1,138 @@
+"""Log people in for the page on which they confirm a request. No state here: a browser keeps it, sealed, so any replica can go on."""
+
+import base64
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from rolevend.api.problems import Problem
+from rolevend.decision.person_login import PersonLogin
+from rolevend.errors import InvalidInput
+from rolevend.identity.login_client import LoginAttempt, LoginClient, OwnClient
+from rolevend.identity.proven import LoginWanted, Party, ProvenLogin
+from rolevend.identity.provider import Provider
+from rolevend.identity.sealed import Seal, derived
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import KubeClient
+from rolevend.kube.secrets import read_secret, text_of
+from rolevend.model import User
+
+LIFE: Final = timedelta(minutes=10)
+"""Of a login that was begun, and of the session after it."""
+_STATE_BYTES: Final = 32
+_SECRET_FIELD: Final = "spec.login.clientSecretRef"  # noqa: S105 - a field
+NOT_NOW: Final = "the login was not begun in this browser, or too long ago; open the link again"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A person who logged in, in one browser."""
+
+    user: User
+    session: str
+    provider: str
+    token_digest: str
+    authenticated_at: datetime | None = None
+    acr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BegunLogin:
+    url: str
+    """The page of the issuer."""
+    cookie: str
+
+
+class PersonLogins:
+    def __init__(self, client: LoginClient, check: TokenCheck, cluster: KubeClient, namespace: str, key: bytes, seals: "Seals") -> None:
+        """`namespace` is the operator's own. `key` is the key of opaque handles, which all replicas have."""
+        self._client = client
+        self._check = check
+        self._cluster = cluster
+        self._namespace = namespace
+        self._key = key
+        self._seals = seals
+
+    async def begin(self, issuer: str, login: PersonLogin, path: str, *, again: bool) -> BegunLogin:
+        """Return the issuer's page, and the cookie for the way back to `path`. Raises Problem, and errors of the issuer."""
+        state = secrets.token_urlsafe(_STATE_BYTES)
+        provider, client = await self._known(issuer, login)
+        url = await self._client.authorization_url(provider, client, self._attempt(state), again=again)
+        return BegunLogin(url, self._seals.login.close(state=state, path=path, issuer=issuer))
+
+    def path_of(self, cookie: str | None, state: str | None) -> tuple[str, str]:
+        """Return the path and the issuer of the login that was begun with the state, in this browser. Raises Problem."""
+        begun = self._seals.login.open(cookie)
+        if begun is None or state is None or not hmac.compare_digest(begun["state"].encode(), state.encode(errors="replace")):
+            raise Problem(400, "LoginExpired", NOT_NOW)
+        return begun["path"], begun["issuer"]
+
+    async def finish(self, issuer: str, login: PersonLogin, query: Mapping[str, str]) -> ProvenLogin:
+        """Return the person who logged in. `query` is of the way back, whose state `path_of` compared. Raises Problem, TokenRefused, and
+        errors of the issuer."""
+        if query.get("iss", issuer) != issuer:  # RFC 9207
+            raise Problem(400, "LoginExpired", "another issuer than that of the login sent you back; open the link again")
+        code = query.get("code")
+        if code is None:
+            raise Problem(403, "LoginRefused", "the identity provider did not log you in; open the link again")
+        attempt = self._attempt(query["state"])
+        provider, client = await self._known(issuer, login)
+        token = await self._client.id_token(provider, client, code, attempt.verifier)
+        return await self._check.login(token, LoginWanted(Party(issuer, client.client_id), attempt.nonce))
+
+    async def _known(self, issuer: str, login: PersonLogin) -> tuple[Provider, OwnClient]:
+        provider = self._check.provider(issuer)
+        if provider is None:
+            raise Problem(503, "IdentityProviderUnavailable", "your identity provider is not known here now; try again later")
+        return provider, OwnClient(login.client_id, login.redirect_uri, await self._secret(login))
+
+    async def _secret(self, login: PersonLogin) -> str | None:
+        if login.secret is None:
+            return None
+        name, key = login.secret
+        found = text_of(await read_secret(self._cluster, self._namespace, name, _SECRET_FIELD), key)
+        if found is None:
+            raise InvalidInput(_SECRET_FIELD, f"there is no usable key {key} in Secret {self._namespace}/{name}")
+        return found.strip()
+
+    def _attempt(self, state: str) -> LoginAttempt:
+        """Return the secrets of the login with this state. They are derived, so the browser does not see them."""
+        nonce, verifier = (derived(self._key, purpose, state) for purpose in ("nonce", "verifier"))
+        return LoginAttempt(state, nonce.hex(), base64.urlsafe_b64encode(verifier).rstrip(b"=").decode())
+
+
+class Seals:
+    """The seals of a login that was begun, of a session, and of the form on the page."""
+
+    LIFE_SECONDS: Final = int(LIFE.total_seconds())
+
+    def __init__(self, key: bytes, now: Callable[[], datetime]) -> None:
+        """`key` is the key of opaque handles, which all replicas have."""
+        self.login = Seal(key, "login", LIFE, now)
+        self.form = Seal(key, "form", LIFE, now)
+        self._session = Seal(key, "session", LIFE, now)
+
+    def session(self, found: ProvenLogin) -> str:
+        """Return the cookie of a new session of this person."""
+        facts, at = found.token, found.token.authenticated_at
+        return self._session.close(
+            issuer=found.user.issuer,
+            subject=found.user.subject,
+            session=secrets.token_urlsafe(_STATE_BYTES),
+            provider=facts.provider,
+            digest=facts.digest,
+            **({} if at is None else {"at": at.isoformat()}),
+            **({} if facts.acr is None else {"acr": facts.acr}),
+        )
+
+    def visitor(self, cookie: str | None) -> Visitor | None:
+        """Return the person of the session, or None."""
+        found = self._session.open(cookie)
+        if found is None:
+            return None
+        at = datetime.fromisoformat(found["at"]).astimezone(UTC) if "at" in found else None
+        user = User(found["issuer"], found["subject"])
+        return Visitor(user, found["session"], found["provider"], found["digest"], at, found.get("acr"))

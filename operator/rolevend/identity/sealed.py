@@ -1,0 +1,44 @@
+"""Values that a browser keeps for rolevend, and cannot change: signed with a key that all replicas have, for one purpose, until a time."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+_ALGORITHM: Final = "HS256"
+_LONGEST: Final = 4096
+
+
+class Seal:
+    def __init__(self, key: bytes, purpose: str, life: timedelta, now: Callable[[], datetime]) -> None:
+        """`key` is the key of opaque handles, which all replicas have. The key of the seal is derived from it and from `purpose`, so what
+        was sealed for another purpose cannot be opened."""
+        self._key = OctKey.import_key(derived(key, purpose))
+        self.life = life
+        self._now = now
+
+    def close(self, **members: str) -> str:
+        """Return the members as a text that `open` accepts for `life`. The members can be read by everybody who has the text."""
+        until = self._now() + self.life
+        return jwt.encode({"alg": _ALGORITHM}, {**members, "exp": int(until.timestamp())}, self._key, algorithms=[_ALGORITHM])
+
+    def open(self, text: str | None) -> dict[str, str] | None:
+        """Return the members, or None if the text was not sealed here for this purpose, or too long ago."""
+        if text is None or len(text) > _LONGEST:
+            return None
+        try:
+            claims: dict[str, Any] = jwt.decode(text, self._key, algorithms=[_ALGORITHM]).claims
+        except (JoseError, ValueError):
+            return None
+        until = claims.pop("exp", None)
+        return claims if isinstance(until, int) and self._now().timestamp() < until else None
+
+
+def derived(key: bytes, *purpose: str) -> bytes:
+    """Return a key or a code for a purpose."""
+    return hmac.digest(key, "\0".join(("rolevend", *purpose)).encode(), hashlib.sha256)
