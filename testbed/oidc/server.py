@@ -7,13 +7,14 @@ import hmac
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from testbed.oidc.authentication import INVALID_CLIENT, authenticated
 from testbed.oidc.grants import Grants
@@ -48,7 +49,10 @@ def provider(registry: Registry, signer: Signer, clock: Callable[[], float] = ti
         return signer.published
 
     async def authorize(request: Request) -> Response:
-        return RedirectResponse(grants.authorize(_form(request.url.query)), status_code=302, headers=_NO_STORE)
+        query = _form(request.url.query)
+        if "login_hint" not in query and "text/html" in request.headers.get("Accept", ""):
+            return HTMLResponse(_login_page(query), headers=_NO_STORE)
+        return RedirectResponse(grants.authorize(query), status_code=302, headers=_NO_STORE)
 
     async def token(request: Request) -> Response:
         form = _form(await _body(request))
@@ -91,6 +95,15 @@ def _discovery(registry: Registry) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "scopes_supported": ["openid"],
     }
+
+
+def _login_page(query: dict[str, str]) -> str:
+    """Return the page on which a person in a browser says who they are. It is believed."""
+    hidden = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in query.items())
+    return (
+        '<!doctype html><html lang="en"><title>Log in</title><form action="/authorize"><label>Name '
+        f'<input name="login_hint" required autofocus></label>{hidden} <button>Log in</button></form></html>'
+    )
 
 
 async def _refused(_: Request, error: Exception) -> Response:

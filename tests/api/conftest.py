@@ -7,6 +7,7 @@ import pytest
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
 from tests.support.calling import Caller, Doors
+from tests.support.confirming import Installed
 from tests.support.proving import Proven
 from tests.support.recorded import Trail, ledger_on, recording
 from tests.support.site import Site
@@ -23,6 +24,15 @@ def site(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def doors(site: Site) -> Iterator[Doors]:
     with Doors(site) as doors:
         yield doors
+
+
+@pytest.fixture(scope="package")
+def installed(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """An agent, and people with browsers who confirm what it asks for."""
+    tenant = Tenant(site)
+    with Installed(tenant, doors, tmp_path_factory.mktemp("page")).running() as running:
+        yield running
+    tenant.leave()
 
 
 @pytest.fixture

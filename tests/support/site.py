@@ -46,11 +46,13 @@ SETTINGS: Final = {
 }
 """A leader stays one through whatever a test does to the API server; started again, it is the same pod, and leads at once."""
 
+_OF_PEOPLE: Final = ("people-ca", "people-login")
+"""Of an identity provider at which people log in: its authority, and the secret of our client."""
 _WITH_THE_API: Final = {
     "api.enabled": "true",
     "api.tls.mode": "Generated",
     "api.secretNames": "{"
-    + ",".join(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca"))
+    + ",".join([*(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca")), *_OF_PEOPLE])
     + "}",
 }
 """Its rights alone matter here, since no pod runs."""
