@@ -21,6 +21,9 @@ Every call bears the agent's own token, `Authorization: Bearer …`: that of a S
 IdentityProvider. Every answer has an `X-Request-Id`, which is the caller's if it sent one, and a `traceparent` (W3C). A member that a call
 does not know is refused, and so is one that stands twice in its object.
 
+`/confirm/…` is [a page for people](../how-to/let-people-confirm.md), with HTML and cookies. It is no part of the document, and reads no
+token of an agent.
+
 ## OpenID AuthZEN
 
 `/.well-known/authzen-configuration` has the addresses. `POST /access/v1/evaluation` is the evaluation of the Authorization API 1.0.
