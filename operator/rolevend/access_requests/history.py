@@ -37,7 +37,7 @@ class LimitUse:
 
 @dataclass(frozen=True, slots=True)
 class Precedents:
-    """What people decided about the same request before."""
+    """Earlier decisions of people about the same request."""
 
     approved: int
     denied: int

@@ -125,7 +125,8 @@ def _status(found: AccessDecision, outcome: CountedVote | None, now: datetime) -
     message = message[:_MOST_MESSAGE]
     if (found.status.counted, found.status.message) == (counts, message):
         return None
-    ready = ConditionUpdate("Ready", "True" if counts else "False", "Counted" if counts else "NotCounted", message)
+    not_counted = ConditionUpdate("Ready", "False", "NotCounted", message)
+    ready = ConditionUpdate("Ready", "True", "Counted", message) if counts else not_counted
     conditions = reported([ready], found.status.conditions, generation=found.metadata.generation, now=now)
     return {
         "observedGeneration": found.metadata.generation,
