@@ -43,8 +43,7 @@ class NotificationRecorder:
         self._metrics = metrics
         self._now = now
         self._receivers = frozenset(receivers)
-        for name in (*self._receivers, _UNKNOWN):  # an alert needs a counter's rise, so it begins at 0
-            self._count(name, "failed", 0)
+        metrics.notify((*self._receivers, _UNKNOWN))
 
     def retried(self, name: ObjectName, due: DueNotification, problem: str) -> None:
         self._count(due.receiver, "retried")
@@ -103,6 +102,6 @@ class NotificationRecorder:
             record["message"] = result.problem[:_LONGEST_MESSAGE]
         return [*others[1 - MOST_NOTIFICATIONS :], record]
 
-    def _count(self, receiver: str, outcome: str, amount: int = 1) -> None:
+    def _count(self, receiver: str, outcome: str) -> None:
         name = receiver if receiver in self._receivers else _UNKNOWN
-        self._metrics.notifications.labels(name, outcome).inc(amount)
+        self._metrics.notifications.labels(name, outcome).inc()

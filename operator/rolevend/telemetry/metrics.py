@@ -175,6 +175,11 @@ class Metrics:
             for status in (500, 503):
                 self.calls.labels(call, status)
 
+    def notify(self, receivers: Iterable[str]) -> None:
+        """Start the counters of alerts at 0 for these receivers."""
+        for receiver in receivers:
+            self.notifications.labels(receiver, "failed")
+
     def answered(self, call: str, status: int, seconds: float) -> None:
         self.calls.labels(call, status).inc()
         if status < 300:

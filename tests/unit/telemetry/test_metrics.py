@@ -32,6 +32,7 @@ def test_what_an_alert_sees_growing_is_there_before_its_first_event(name: str, s
 
     metrics.follow({WAREHOUSE})
     metrics.answer(CALLS)
+    metrics.notify({"oncall"})
 
     there = [(labels, value) for each, labels, value in samples(metrics) if each == name and selected.items() <= labels.items()]
     assert there
