@@ -129,6 +129,15 @@ async def test_a_page_that_nobody_answers_leaves_the_link(mode: str):
 
 
 @MODES
+async def test_an_answer_that_is_not_judged_yet_is_waited_for(mode: str):
+    unjudged = requested(reason="UserConfirms", message="the user confirms it")
+    looks = [unjudged] if mode == "auto" else []
+    api = Api(to_confirm(202), *looks, unjudged, requested("Approved"))
+    async with client(api, mode, lambda _: "accept") as mcp:
+        assert "is approved by alice@example.org" in (await ask(mcp, "request_access", offer=NAME)).text
+
+
+@MODES
 async def test_a_no_on_the_page_is_told(mode: str):
     looks = [to_confirm()] if mode == "auto" else []
     no = requested("Cancelled", reason="RefusedByUser", message="anna refused it on the page")

@@ -27,7 +27,7 @@ class AsyncAccessRequested(OpenRequest):
             while self.is_pending:
                 left = ends - self._caller.clock()
                 await self._look(min(max(math.ceil(left), 0), access_protocol.LONGEST_WAIT))
-                if not self.is_pending or (for_confirmation and self.confirmation is None) or self._caller.clock() >= ends:
+                if not self.is_pending or (for_confirmation and not self.waits_for_user) or self._caller.clock() >= ends:
                     break
                 await self._caller.sleep(min(_PAUSE, max(ends - self._caller.clock(), 0.0)))
         return self

@@ -48,6 +48,11 @@ class OpenRequest:
         return self.found.confirmation if self.is_pending else None
 
     @property
+    def waits_for_user(self) -> bool:
+        """True until the answer of the user is taken into account; `confirmation` is gone a moment before."""
+        return self.is_pending and (self.found.confirmation is not None or self.found.reason == "UserConfirms")
+
+    @property
     def is_approved(self) -> bool:
         """True if a role can be vended with it. The vend decides again."""
         return self.found.state in {"Approved", "Used"}

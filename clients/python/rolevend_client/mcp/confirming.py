@@ -32,22 +32,26 @@ AnyContext = Context[Any, Any]
 async def confirmed(context: AnyContext, conversations: Conversations, key: Key, request: AccessRequest) -> str | InputRequiredResult:
     """Return the state of the request for the model, after the person was asked where that is needed and the client can; or the result
     that makes the client ask. `request` is that of the earlier call, where this one brings the answer."""
-    if request.confirmation is None or not _asks_people(context):
-        return access_messages.stated(request)
-    question = ElicitRequestURLParams(message=access_messages.to_confirm(request), url=request.confirmation.url)
-    if is_version_at_least(str(context.protocol_version), _RESULTS_ASK):
-        answer = (context.input_responses or {}).get(_QUESTION)
-        if not isinstance(answer, ElicitResult):
+    action = _answer(context)
+    if action is None:
+        if request.confirmation is None or not _asks_people(context):
+            return access_messages.stated(request)
+        question = ElicitRequestURLParams(message=access_messages.to_confirm(request), url=request.confirmation.url)
+        if is_version_at_least(str(context.protocol_version), _RESULTS_ASK):
             return InputRequiredResult(input_requests={_QUESTION: ElicitRequest(params=question)})
-        action = answer.action
-    else:
         action = (await context.elicit_url(question.message, question.url, request.id)).action
-    if action == "decline":
+    if action == "decline" and request.state == "Pending":
         await conversations.withdraw(key, request.id)
         return access_messages.declined(request)
     if action == "accept":
         request = await conversations.status(key, request.id, CONFIRM_SECONDS, for_confirmation=True)
     return access_messages.stated(request)
+
+
+def _answer(context: AnyContext) -> str | None:
+    """Return the answer that this call brings; None: it is the first one."""
+    answer = (context.input_responses or {}).get(_QUESTION)
+    return answer.action if isinstance(answer, ElicitResult) else None
 
 
 def _asks_people(context: AnyContext) -> bool:
