@@ -329,7 +329,7 @@ def test_the_tools_ask_the_model_for_no_more_than_they_need(warehouse: Warehouse
         "query_sql": ["statement"],
         "list_tables": [],
         "explain_access": [],
-        "request_access": ["offer", "tables", "columns", "minutes", "why"],
+        "request_access": ["offer", "tables", "columns", "minutes", "why", "ticket"],
         "access_status": ["request", "wait_seconds"],
     }
     assert all(len(each.description) > 40 for each in tools)
