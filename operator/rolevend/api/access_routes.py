@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.security import HTTPBearer
 
+from rolevend.access_objects.use import approved_by
 from rolevend.api.access_schemas import (
     AccessRequestShown,
     AccessRequestsShown,
@@ -21,7 +22,6 @@ from rolevend.api.json_body import WrittenJson
 from rolevend.api.keyed_requests import KEY, KEY_PATTERN, CallKey
 from rolevend.api.problems import RETRY_SECONDS
 from rolevend.api.responses import as_json
-from rolevend.approvals.use import approved_by
 from rolevend.decision.admission import Agent
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request_facts import recorded, state_of

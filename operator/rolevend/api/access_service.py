@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_requests.coalescing import RequestPlace, object_name, place_of, same_ask
 from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
@@ -23,7 +24,6 @@ from rolevend.api.keyed_requests import CallKey, RequestKey
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.step_up import step_up_problem
-from rolevend.approvals.store import AccessRequestStore
 from rolevend.catalog import TableId
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Delivery, Request

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_requests.text import MAXIMUM_CHARACTERS, sanitized
 from rolevend.api.confirm_links import ConfirmLinks
 from rolevend.api.confirm_view import Question, question
@@ -10,7 +11,6 @@ from rolevend.api.person_login import Visitor
 from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.api.rate_limiter import VisitLimiter
 from rolevend.api.refusals import RefusalLog
-from rolevend.approvals.store import AccessRequestStore
 from rolevend.audit.access_events import StatedAccess, StatedAnswer, access_answered
 from rolevend.audit.api_events import Bearer, RefusedCall
 from rolevend.audit.events import AccessAnsweredEvent

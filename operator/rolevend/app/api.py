@@ -10,6 +10,8 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.use import Approvals
 from rolevend.api.access_service import AccessService
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
@@ -29,8 +31,6 @@ from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.http_server import Serving
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.use import Approvals
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by

@@ -1,7 +1,7 @@
 """Create the parts that notify receivers of AccessRequests."""
 
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.app.bootstrap import now
-from rolevend.approvals.store import AccessRequestStore
 from rolevend.controllers.notification_controller import NotificationController
 from rolevend.kube.client import KubeClient
 from rolevend.notifications.deliverer import NotificationDeliverer

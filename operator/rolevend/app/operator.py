@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Never
 
+from rolevend.access_objects.circumstances import CircumstancesReader
+from rolevend.access_objects.profiles import ApprovedProfiles
+from rolevend.access_objects.recorder import AccessRecorder
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.use import Approvals
+from rolevend.access_objects.votes import Votes
 from rolevend.access_requests.retention import Retention
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.notifications import notification_controller
-from rolevend.approvals.circumstances import CircumstancesReader
-from rolevend.approvals.profiles import ApprovedProfiles
-from rolevend.approvals.recorder import AccessRecorder
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.use import Approvals
-from rolevend.approvals.votes import Votes
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by

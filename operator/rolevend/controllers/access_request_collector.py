@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.votes import Votes
 from rolevend.access_requests.retention import Retention, requests_to_delete
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
 from rolevend.errors import RolevendError
 from rolevend.kinds import AccessDecision
 from rolevend.roles.protocols import Snapshots

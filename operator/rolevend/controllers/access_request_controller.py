@@ -12,14 +12,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from rolevend.access_objects.circumstances import CircumstancesReader
+from rolevend.access_objects.profiles import ApprovedProfiles
+from rolevend.access_objects.recorder import AccessRecorder, StateChange
+from rolevend.access_objects.votes import readable_vote
 from rolevend.access_requests.counted import CountedVote, counted_votes, votes_on_ended
 from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestState
-from rolevend.approvals.circumstances import CircumstancesReader
-from rolevend.approvals.profiles import ApprovedProfiles
-from rolevend.approvals.recorder import AccessRecorder, StateChange
-from rolevend.approvals.votes import readable_vote
 from rolevend.audit.access_events import StatedAccess
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.outcome import Request

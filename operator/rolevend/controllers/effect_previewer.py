@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.votes import Votes
 from rolevend.audit.evidence import mask_shown
 from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Denied, Granted, Pending, Request

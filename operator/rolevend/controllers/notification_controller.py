@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.values import object_name
 from rolevend.model import ObjectName

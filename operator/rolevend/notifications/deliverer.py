@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 from typing import Final
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.kinds import AccessRequest
 from rolevend.model import ObjectName
 from rolevend.notifications.due import DueNotification, waits_for_people

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request import MOST_NOTIFICATIONS

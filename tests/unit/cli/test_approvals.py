@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.approvals import ballot, details, effect_text, history, listing, narrowing, offer_text, wording
-from rolevend.app.approvals.details import RequestDetails
-from rolevend.app.approvals.listing import RequestTable
-from rolevend.app.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
-from rolevend.app.approvals.wording import CommandFlags
+from rolevend.app.approver_commands import ballot, details, effect_text, history, listing, narrowing, offer_text, wording
+from rolevend.app.approver_commands.details import RequestDetails
+from rolevend.app.approver_commands.listing import RequestTable
+from rolevend.app.approver_commands.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.app.approver_commands.wording import CommandFlags
 from rolevend.cli import cli
 from rolevend.cli.approvals import STATES
 from rolevend.errors import InvalidInput, Rejected

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.votes import Votes
 from rolevend.access_requests.retention import Retention
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
 from rolevend.controllers.access_request_collector import AccessRequestCollector
 from rolevend.errors import ClusterUnavailable
 from rolevend.kube.client import KubeClient

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from rolevend.approvals.circumstances import CircumstancesReader
-from rolevend.approvals.profiles import ApprovedProfiles
-from rolevend.approvals.recorder import AccessRecorder
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes
+from rolevend.access_objects.circumstances import CircumstancesReader
+from rolevend.access_objects.profiles import ApprovedProfiles
+from rolevend.access_objects.recorder import AccessRecorder
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.votes import Votes
 from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.proof import Proof

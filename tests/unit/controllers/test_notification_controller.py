@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.controllers.notification_controller import NotificationController
 from rolevend.kube.client import Body, KubeClient
 from rolevend.model import ObjectName

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.kinds import AccessRequest
 from rolevend.model import ObjectName, Uid
 from rolevend.notifications.deliverer import NotificationDeliverer

@@ -38,7 +38,7 @@ from rolevend.telemetry.timing import VendStep
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "operator" / "rolevend"
-EDGES = ("approvals", "controllers", "platform_runtime", "roles", "snapshot", "snapshot/conditions", "notifications")
+EDGES = ("access_objects", "controllers", "platform_runtime", "roles", "snapshot", "snapshot/conditions", "notifications")
 """Where conditions are found and written."""
 PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
 REFERENCE = ROOT / "docs" / "reference"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolevend.approvals.circumstances import excluded_names
+from rolevend.access_objects.circumstances import excluded_names
 from rolevend.decision.proof import Claimed, ClientIdentity, Proof, UserProof
 from rolevend.decision.snapshot import KubernetesUsername
 from rolevend.model import Attributes

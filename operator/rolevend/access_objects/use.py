@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_requests.request import Approval as RecordedApproval
 from rolevend.access_requests.use import IntendedUse, MayNotUse, MayUse, UseRefusal, may_use
-from rolevend.approvals.store import AccessRequestStore
 from rolevend.decision.approval import ActiveApproval, Approval, UnusableApproval
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof, UserToken

@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from rolevend.app.approvals.narrowing import VoteNarrowing
-from rolevend.app.approvals.reader import DECISIONS, ClusterAccess
+from rolevend.app.approver_commands.narrowing import VoteNarrowing
+from rolevend.app.approver_commands.reader import DECISIONS, ClusterAccess
 from rolevend.errors import NotPermitted, Rejected, RolevendError
 from rolevend.kinds import API_VERSION, AccessDecision, AccessRequest, parse
 from rolevend.kinds.previewed_effect import PreviewedEffect

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from rolevend.approvals.votes import Votes
+from rolevend.access_objects.votes import Votes
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import AccessDecision, parse
 from rolevend.kube.client import Body, KubeClient

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.use import Approvals
 from rolevend.access_requests.use import UseRefusal
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.use import Approvals
 from rolevend.decision.approval import ActiveApproval, Approval, ApprovalRef, UnusableApproval
 from rolevend.kube.client import Body, KubeClient
 from rolevend.model import ObjectName, Uid

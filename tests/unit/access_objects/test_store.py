@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from rolevend.approvals.store import AccessRequestStore
+from rolevend.access_objects.store import AccessRequestStore
 from rolevend.kinds import AccessRequest
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_objects.votes import Votes, readable_vote
 from rolevend.access_requests.circumstances import Circumstances
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.access_requests.votes import CheckedVote
-from rolevend.approvals.store import AccessRequestStore
-from rolevend.approvals.votes import Votes, readable_vote
 from rolevend.decision.outcome import Delivery, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
