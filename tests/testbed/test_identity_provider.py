@@ -162,6 +162,16 @@ def asked(**changed: str) -> dict[str, str]:
     }
 
 
+def test_a_browser_without_a_hint_gets_a_page_that_asks_for_the_name(tokens: TokenClient):
+    query = {name: value for name, value in asked(state='"><script>').items() if name != "login_hint"}
+
+    page = tokens.call("GET", f"{tokens.configuration['authorization_endpoint']}?{urlencode(query)}", headers={"Accept": "text/html"})
+
+    assert page.status == 200
+    assert b'name="login_hint"' in page.body
+    assert b"<script>" not in page.body
+
+
 def redeeming(tokens: TokenClient, **changed: str) -> dict[str, str]:
     form = {"grant_type": AUTHORIZATION_CODE, "redirect_uri": CALLBACK, "code_verifier": VERIFIER, **changed}
     return {"code": tokens.code(asked()), **form}

@@ -50,7 +50,7 @@ class StatedJustification(Part):
     text: FreeText
     """The reason. It is shown as a quotation, and never interpreted."""
     written_by: Literal["Agent", "User"]
-    """The author. `User`: the user wrote it on rolevend's own page; only the API may set this."""
+    """The author. `User` is reserved for the API: what the user writes on rolevend's own page is in `status.confirmation`."""
 
 
 class AccessRequestSpec(Part):

@@ -249,6 +249,15 @@ class TestTexts:
 
         assert wording.justification(asked.spec.justification).startswith('the user says: "')
 
+    def test_the_answer_of_the_user_is_stated_with_its_words(self):
+        login = {"provider": "workforce", "tokenDigest": "0" * 64}
+        answer = {"verdict": "Confirm", "at": "2026-11-30T12:00:05Z", "digest": f"sha256:{'1' * 64}", "text": "a <b>", "login": login}
+        asked = request("ask", confirmation=answer)
+
+        shown = details.question(found(asked))
+
+        assert 'answer      confirmed by the user at 2026-11-30 12:00:05 UTC; the user says: "a ＜b＞"' in shown
+
     @pytest.mark.parametrize(
         ("user", "said"),
         [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.snapshot import KubernetesUsername
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
@@ -26,12 +27,23 @@ READ = KeysState(2)
 
 
 def provider(name: str = "workforce", age: int = 0, **spec: object) -> IdentityProvider:
-    found: IdentityProvider = made(IdentityProvider, name, age=age, **spec)
+    keys = {"url": "https://idp.example.org/keys", "caSecretRef": {"name": "idp-ca", "key": "ca.crt"}}
+    found: IdentityProvider = made(IdentityProvider, name, age=age, **{"keys": keys, "login": None, **spec})
     return found
 
 
 def painted(*providers: IdentityProvider, **states: KeysState) -> SnapshotBuild:
     return paint(replace(OBJECTS, providers=providers, key_states=states))
+
+
+def test_people_log_in_where_the_object_says_so():
+    login = {"url": "https://access.example.org", "clientID": "page", "clientSecretRef": {"name": "idp-login"}}
+    with_login = provider(keys={"discovery": "OpenIDConnect"}, login=login)
+
+    found = painted(with_login, provider("partner", issuer="https://partner.example.org")).snapshot.logins
+
+    assert found == {"https://idp.example.org": PersonLogin("https://access.example.org", "page", ("idp-login", "client-secret"))}
+    assert found["https://idp.example.org"].redirect_uri == "https://access.example.org/confirm/callback"
 
 
 def test_what_the_object_says_is_what_the_check_gets():
