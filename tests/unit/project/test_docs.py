@@ -226,7 +226,7 @@ def words_of_ours() -> frozenset[str]:
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
     edges = [str(each.relative_to(PACKAGE)) for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     found = constants(*edges, "platforms/protocol.py")
-    others = {"IfNotPresent", "CertManager", "LeftOut", *rolevend_client.__all__, *dir(builtins), *CODES, *VendStep}
+    others = {"IfNotPresent", "CertManager", "LeftOut", "AccessRequestDeleted", *rolevend_client.__all__, *dir(builtins), *CODES, *VendStep}
     return frozenset(types | reasons | error_names() | kinds | found | others)
 
 
