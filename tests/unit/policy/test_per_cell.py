@@ -15,7 +15,7 @@ from rolevend.policy.mask import Clear, Constant, Hash, Nullify, Partial, Round,
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial
 from rolevend.policy.statement import ColumnSelector, Guardrail, Policy
-from tests.support import oracle, oracle_conditions, oracle_rows, oracle_values
+from tests.support import oracle, oracle_conditions, oracle_offers, oracle_rows, oracle_values
 from tests.support.oracle_values import tells_no_more
 from tests.support.policies import EVERY_FAMILY, MASKS, catalog, guardrail, guardrails, masked, policies, policy, rows, user, users
 from tests.support.worlds import cases
@@ -58,7 +58,7 @@ def test_nor_where_tables_columns_and_people_are_chosen_by_tags_and_attributes(c
 
 
 def test_the_oracle_knows_values_of_the_product_and_none_of_its_functions():
-    for module in (oracle, oracle_conditions, oracle_rows, oracle_values):
+    for module in (oracle, oracle_conditions, oracle_offers, oracle_rows, oracle_values):
         for name, value in vars(module).items():
             foreign = getattr(value, "__module__", "").startswith("rolevend")
             assert not foreign or isinstance(value, type) or not callable(value), f"{module.__name__} uses {name}"
