@@ -1,5 +1,6 @@
 """A tenant's offer, its agent's requests for it, and the votes of approvers."""
 
+import itertools
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from tests.support.waiting import eventually
 
 REQUESTS = "/access/v1/requests"
 ALICE, BOB = "alice@example.org", "bob@example.org"
+
+_numbers = itertools.count(1)
 
 
 class AccessRequested:
@@ -47,12 +50,12 @@ def on_request_of(on_request: Body | None = None) -> Body:
 class Requester:
     """The agent of a tenant, the user anna, a policy that hides the ssn, and an offer that shows it."""
 
-    def __init__(self, tenant: Tenant, platform: str = WAREHOUSE) -> None:
+    def __init__(self, tenant: Tenant, platform: str = WAREHOUSE, offer: str = "offer") -> None:
+        """`offer` names it among those of the tenant."""
         self.tenant = tenant
         self.platform = platform
         self.site = tenant.site
-        self.offer_name = f"{tenant.name}-offer"
-        self._numbers = iter(range(1, 1000))
+        self.offer_name = f"{tenant.name}-{offer}"
 
     def ready(self, on_request: Body | None = None, **policy: Any) -> "Requester":
         self.tenant.ready_to_ask(self.platform)
@@ -77,7 +80,8 @@ class Requester:
         assert answer.ok, answer.message
         return AccessRequested(self.site, self.tenant.keep(answer.body))
 
-    def ask(self, subject: str = "anna", **wanted: Any) -> AccessRequested:
+    def asked(self, subject: str = "anna", **wanted: Any) -> Body:
+        """An AccessRequest that is not made yet."""
         spec = {
             "agentRef": {"name": self.tenant.name},
             "user": self.tenant.user(subject),
@@ -87,11 +91,13 @@ class Requester:
             "justification": {"text": "the customer asked", "writtenBy": "Agent"},
             **wanted,
         }
-        body = self.tenant.make("AccessRequest", spec, f"{self.tenant.name}-ar-{next(self._numbers)}", AGENTS)
-        return AccessRequested(self.site, body)
+        return self.tenant.described("AccessRequest", spec, f"{self.tenant.name}-ar-{next(_numbers)}", AGENTS)
 
-    def vote(self, request: AccessRequested, verdict: str = "Approve", by: str = ALICE, **wanted: Any) -> Body:
-        """Create the vote as its author."""
+    def ask(self, subject: str = "anna", **wanted: Any) -> AccessRequested:
+        return AccessRequested(self.site, self.tenant.keep(self.site.apply(self.asked(subject, **wanted))))
+
+    def ballot(self, request: AccessRequested, verdict: str = "Approve", by: str = ALICE, **wanted: Any) -> Body:
+        """A vote that is not made yet."""
         spec = {
             "requestRef": {"namespace": AGENTS, "name": request.name, "uid": request.uid},
             "offerRef": {"name": self.offer_name},
@@ -100,8 +106,11 @@ class Requester:
             "digest": request.status["offer"]["digest"],
             **wanted,
         }
-        name = f"{request.name}-{by.split('@')[0].rsplit(':')[-1]}"
-        answer = self.site.cluster.create(self.tenant.described("AccessDecision", spec, name, DOMAIN), user=by)
+        return self.tenant.described("AccessDecision", spec, f"{request.name}-{by.split('@')[0].rsplit(':')[-1]}", DOMAIN)
+
+    def vote(self, request: AccessRequested, verdict: str = "Approve", by: str = ALICE, **wanted: Any) -> Body:
+        """Create the vote as its author."""
+        answer = self.site.cluster.create(self.ballot(request, verdict, by, **wanted), user=by)
         assert answer.ok, answer.message
         request.votes.append(answer.body)
         return self.tenant.keep(answer.body)

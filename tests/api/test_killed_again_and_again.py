@@ -1,0 +1,209 @@
+"""The operator, or a replica of the API, is killed again and again at some request of a vend, while others use the same approvals: no
+approval is used twice, and no role is without a recorded use.
+
+A kill is at a request of the victim to the API server or to PostgreSQL that is chosen by chance, before its effect or after it."""
+
+import itertools
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
+from tests.support.calling import Doors
+from tests.support.forking import Fork, Nursery
+from tests.support.governed import Governed
+from tests.support.proving import Proven
+from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
+from tests.support.requesting import AccessRequested, Requester
+from tests.support.site import AGENTS, API_SETTINGS, SETTINGS, Body, Site
+from tests.support.tenancy import Asked as Role
+from tests.support.tenancy import Tenant
+from tests.support.tiers import by_tier
+from tests.support.waiting import DEADLINE, eventually
+
+PLATFORM = "proxied"
+KILLS = int(os.environ.get("ROLEVEND_TEST_KILLS") or by_tier(8, 1_000))
+OF_THE_OPERATOR = 4
+"""Of so many kills one is the operator's, and the others are a replica's."""
+REQUESTS = {"api": 14, "operator": 24}
+"""More than a vend of each makes: some kills come when it is over."""
+SECONDS = 120
+REFUSED = ("UsesGone", "NotApproved")
+
+
+class Countdown:
+    """True once, at the request of this number."""
+
+    def __init__(self, number: int) -> None:
+        self._numbers = itertools.count()
+        self._number = number
+        self._lock = threading.Lock()
+
+    def __call__(self, asked: Asked) -> bool:
+        with self._lock:
+            return next(self._numbers) == self._number
+
+
+@dataclass
+class Begun:
+    """Roles that are asked for over HTTP, and by kubectl."""
+
+    calls: list[Future[str]]
+    roles: list[Role]
+
+    def is_over(self) -> bool:
+        return all(each.done() for each in self.calls) and all(map(is_decided, self.roles))
+
+
+def is_decided(role: Role) -> bool:
+    """Whether the operator has said that it is there, or refused it; or it has ended already."""
+    found = role.now()
+    conditions = [] if found is None else found.get("status", {}).get("conditions", [])
+    return found is None or any(each["type"] == "Ready" and (each["status"] == "True" or each["reason"] in REFUSED) for each in conditions)
+
+
+class World:
+    """One agent, which asks over HTTP at two replicas and by kubectl, for users that it names."""
+
+    def __init__(self, doors: Doors, database: Governed, nursery: Nursery, folder: Path) -> None:
+        self.doors, self.site, self.database, self.nursery, self.folder = doors, doors.site, database, nursery, folder
+        self.wire = WireProxy(database.superuser.host, database.superuser.port)
+        self.api = {each: ApiProxy(doors.site.control_plane.server) for each in REQUESTS}
+        self.victims: dict[str, Fork] = {}
+        self.proven = Proven(Tenant(self.site))
+        self.offers = Requester(self.proven.tenant, PLATFORM)
+        self.requests: list[AccessRequested] = []
+        self.tried: list[AccessRequested] = []
+        self.asked: list[Role] = []
+        self.answers = Counter[str]()
+
+    def prepare(self) -> None:
+        """The agent may name a user without a token: a token would serve one role alone, whatever becomes of its approval."""
+        for body in (self.proven.provider(), self.proven.agent(onBehalfOf={"assertion": "Trusted"})):
+            self.site.told(body, "Ready", "True")
+        self.proven.tenant.person()
+        self.offers.offering({"automatic": [{"name": "any", "limits": {"perUserPerDay": 100_000}}]})
+
+    def start(self, subcommand: str) -> None:
+        account = {"operator": SERVICE_ACCOUNT, "api": API_SERVICE_ACCOUNT}[subcommand]
+        kubeconfig = self.folder / f"{subcommand}.kubeconfig"
+        if not kubeconfig.exists():
+            made = self.site.control_plane.service_account_kubeconfig(NAMESPACE, account, self.folder)
+            kubeconfig.write_text(made.read_text().replace(self.site.control_plane.url, self.api[subcommand].url))
+        settings = SETTINGS if subcommand == "operator" else {**API_SETTINGS, "REQUEST_SECONDS": "60"}
+        self.victims[subcommand] = self.nursery.start(subcommand, kubeconfig, self.folder / f"{subcommand}.log", settings)
+        self.victims[subcommand].wait_until_ready()
+
+    def approvals(self) -> list[AccessRequested]:
+        """Two, of which some may be left from the kill before: nobody has used them yet."""
+        left = [each for each in self.tried if not each.status.get("uses")]
+        made = [self.offers.ask(expirationSeconds=SECONDS) for _ in range(2 - len(left))]
+        self.requests += made
+        for each in made:
+            each.is_now("Approved")
+        self.tried = [*left, *made]
+        return self.tried
+
+    def begin(self, victim: str, approvals: list[AccessRequested], threads: ThreadPoolExecutor) -> Begun:
+        """Several roles for each approval: at the replica that is killed and at another one, or by kubectl, or both."""
+        calls: list[Future[str]] = []
+        roles: list[Role] = []
+        for each in approvals:
+            if victim == "api":
+                calls += [threads.submit(self.vend, url, each) for url in (self.victims[victim].url, self.doors.second.url) * 2]
+            for _ in range(2 if victim == "operator" else 1):
+                wanted = {"approvalRef": {"name": each.name}}
+                roles.append(self.proven.tenant.ask(platform=PLATFORM, seconds=SECONDS, wanted=wanted))
+        self.asked += roles
+        return Begun(calls, roles)
+
+    def vend(self, url: str, request: AccessRequested) -> str:
+        """The code of the answer."""
+        body = {"user": self.proven.tenant.user(), "platforms": [PLATFORM], "expirationSeconds": SECONDS, "approval": {"id": request.name}}
+        bearer = {"Authorization": f"Bearer {self.proven.token(self.proven.client)}"}
+        try:
+            answer = httpx.post(f"{url}/v1/vended-roles", json=body, headers=bearer, timeout=DEADLINE, trust_env=False)
+        except httpx.TransportError:
+            return "killed"
+        return "vended" if answer.status_code == 201 else str(answer.json()["code"])
+
+    def kill(self, victim: str) -> None:
+        """And start another one."""
+        self.victims[victim].kill()
+        self.api[victim].take_traps_away()
+        self.wire.take_traps_away()
+        self.start(victim)
+
+    def trap(self, victim: str, chance: random.Random) -> list[Trap]:
+        wanted, moment = Countdown(chance.randrange(REQUESTS[victim])), chance.choice(list(Moment))
+        return [proxy.set_trap(wanted, moment) for proxy in (self.api[victim], self.wire)]
+
+    def leases(self) -> set[str]:
+        """The uids of all roles that this agent was ever vended. The platform keeps them for a day."""
+        rows = self.database.ask(
+            f"SELECT uid FROM rolevend.lease WHERE agent IS NOT NULL AND role LIKE '%\\_{self.proven.tenant.handle}\\_%'"
+        )
+        return {str(uid) for (uid,) in rows}
+
+    def leave(self) -> None:
+        for each in self.vended():
+            self.site.remove({**each, "kind": "VendedRole"})
+        eventually(lambda: not self.vended())
+        self.proven.tenant.leave()
+        platform = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
+        self.site.remove(platform)
+        eventually(lambda: self.site.cluster.read(platform).status == 404)
+        for each in self.victims.values():
+            each.kill()
+        for proxy in (*self.api.values(), self.wire):
+            proxy.close()
+
+    def vended(self) -> list[Body]:
+        listed = self.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles").body["items"]
+        return [each for each in listed if each["spec"]["agentRef"]["name"] == self.proven.tenant.name]
+
+
+@pytest.fixture(scope="module")
+def world(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with Governed() as database, Nursery() as nursery:
+        world = World(doors, database, nursery, tmp_path_factory.mktemp("killed"))
+        site.operator.stop()
+        site.add_platform(PLATFORM, database, world.wire.port)
+        for each in ("operator", "api"):
+            world.start(each)
+        site.wait_for_platform(PLATFORM)
+        world.prepare()
+        yield world
+        world.leave()
+        site.start_operator()
+
+
+def test_no_approval_is_used_twice_and_no_role_is_without_a_use(world: World):
+    chance, kills = random.Random(19), Counter[str]()
+    with ThreadPoolExecutor(16) as threads:
+        for number in range(KILLS):
+            victim = "operator" if number % OF_THE_OPERATOR == 0 else "api"
+            approvals = world.approvals()
+            traps = world.trap(victim, chance)
+            begun = world.begin(victim, approvals, threads)
+            eventually(lambda traps=traps, begun=begun: any(each.caught.is_set() for each in traps) or begun.is_over())
+            kills[f"{victim} {'at a request' if any(each.caught.is_set() for each in traps) else 'when all was over'}"] += 1
+            world.kill(victim)
+            world.answers.update(each.result() for each in begun.calls)
+    eventually(lambda: all(map(is_decided, world.asked)))
+
+    roles = world.leases()
+    uses = [(request.name, each["roleUid"]) for request in world.requests for each in request.status.get("uses", [])]
+    report = f"{dict(kills)}, {len(world.requests)} approvals, {len(uses)} uses, {len(roles)} roles, {dict(world.answers)}"
+    print(report)
+    assert len({name for name, _ in uses}) == len({uid for _, uid in uses}) == len(uses), report
+    assert roles <= {uid for _, uid in uses}, report
+    assert len(roles) >= KILLS, report
