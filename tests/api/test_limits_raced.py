@@ -9,7 +9,7 @@ import pytest
 from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.requesting import ApiRequester
+from tests.support.requesting import REQUESTS, ApiRequester
 from tests.support.site import Body
 from tests.support.waiting import eventually
 
@@ -77,10 +77,10 @@ def test_the_place_of_an_approval_that_ended_is_taken_once(requesters: list[ApiR
     for each in requesters[1:]:
         eventually(lambda each=each: each.caller.call("POST", "/v1/decisions", each.caller.question()).json().get("granted"))
     (taken,) = (each for each in raced(requesters) if each["state"] == "Approved")
-    role = first.vended(taken)
+    first.vended(taken)
     assert [each["state"] for each in raced(requesters[:1], 40)] == ["Pending"] * EACH
 
-    assert first.caller.release(role).status_code in (202, 204)
-    eventually(lambda: first.get(taken)["state"] == "Spent")
+    assert first.caller.call("DELETE", f"{REQUESTS}/{taken['id']}").status_code == 204
+    eventually(lambda: first.get(taken)["state"] == "Revoked")
 
     assert states(raced(requesters[1:], 60)) == ["Approved"] + ["Pending"] * (2 * EACH - 1)

@@ -27,14 +27,19 @@ from rolevend.policy.request_context import Combination, RequestContext
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, lease, quoted, vend
 from tests.conformance.filling import copied, masked, salted_hash
 from tests.conformance.protocol import Bench
+from tests.support.offered import OfferCase, offer_cases
 from tests.support.oracle import Finding, expected, shown
+from tests.support.oracle_offers import approvals, of_a_role
 from tests.support.oracle_rows import Row, plain, written
 from tests.support.policies import EVERY_FAMILY, agents, column, guardrails, of_both_sides, rows, users
+from tests.support.tiers import by_tier
 from tests.support.worlds import OWN_SCHEMA, SCHEMA, TABLES, Case, cases
 from tests.support.worlds import rows as rows_of
 
 CELLS = int(os.environ.get("ROLEVEND_ORACLE_CELLS", "1_000_000"))
 """At least so many are compared on each version of PostgreSQL."""
+CELLS_OF_OFFERS = by_tier(30_000, 300_000)
+"""The same for roles with an approval. Without a database a million are compared, in `tests/unit/policy/test_offers_per_cell.py`."""
 ROWS = 500
 CASES = 2 * CELLS // (ROWS * sum(len(table.columns) for table in TABLES))
 """Twice as many as it takes: not everybody is granted something."""
@@ -117,6 +122,32 @@ def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBenc
     assert tally.cells >= CELLS, tally
     kinds = {"Clear", "Partial", "Round", "DateTrunc", "Regex", "Hash", "Constant", "Nullify", "Hidden"}
     assert {kind for kind, count in tally.shown.items() if count} == kinds, tally
+
+
+def test_a_role_with_an_approval_shows_what_standing_grants_and_the_approved_part_of_the_offer_say(bench: PostgresBench, world: World):
+    tally = Counter[str]()
+
+    @settings(RANDOM, max_examples=CELLS_OF_OFFERS // 250)
+    @given(case=offer_cases())
+    def compare(case: OfferCase) -> None:
+        role, yes = case.vended(CLUSTER), approvals(case.wanted, case.offer.id, case.votes)
+        if role is None:
+            return
+        assert yes is not None
+        answer = read_as(bench, role.profile, case.case.user)
+        narrowings = [case.wanted.narrowing, *(each.approver.narrowing for each in yes)]
+        for table in case.case.tables:
+            here = world.rows[table.id.name]
+            wanted = of_a_role(case.world, narrowings, table, here, asked(bench, table, case.case.user))
+            columns, seen = answer.get(table.id.name, ([], []))
+            differing = difference(Counter(seen), Counter(masked(wanted, here, table, columns, world.hash_of)))
+            assert not differing, f"{table.id}, columns {', '.join(columns)}: {differing}"
+            tally["cells"] += len(here) * len(table.columns)
+            tally["shown"] += len(seen) * len(columns)
+
+    compare()
+    assert tally["cells"] >= CELLS_OF_OFFERS, tally
+    assert tally["shown"] > 0
 
 
 def read(bench: PostgresBench, case: Case) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:

@@ -11,7 +11,7 @@ from testbed.installation import ApiProcess
 from tests.support.calling import Caller
 from tests.support.installed import API, RBAC, Answer
 from tests.support.proving import Proven
-from tests.support.requesting import ALICE, AccessRequested, ApiRequester, Requester
+from tests.support.requesting import ALICE, REQUESTS, AccessRequested, ApiRequester, Requester
 from tests.support.site import AGENTS, BOUNDED, DOMAIN, NOBODY, Body, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
@@ -47,7 +47,8 @@ class ApprovalArena:
         self.tenant, self.other, self.abroad = Tenant(site), Tenant(site), Tenant(site)
         self.requester = Requester(self.tenant).ready()
         self.rival = Requester(self.other).ready()
-        self.tenant.person("boris")
+        self.tenant.person("bert")
+        self.tenant.person("boris", tenant=[])
         self.abroad.agent(namespace=BOUNDED)
         self.account = f"system:serviceaccount:{AGENTS}:{self.tenant.name}"
         """Of the agent: it may ask, and somebody gave it more than it needs."""
@@ -70,6 +71,9 @@ class ApprovalArena:
             (ADMIN, "rolevend-approver", AGENTS),
         ):
             self.bind(user, role, namespace)
+        ask = {"apiGroups": ["rolevend.dev"], "resources": ["accessrequests"], "verbs": ["create"]}
+        vend = {"apiGroups": ["rolevend.dev"], "resources": ["agents"], "resourceNames": [self.tenant.name], "verbs": ["vend"]}
+        self.account_of_one = self.cluster.service_account(f"{self.tenant.name}-one", ask, vend, namespace=AGENTS)
         self.may(self.account, "approve-as-robot", "accesspolicies")
         self.may(NEIGHBOUR, "create", "accessdecisions")
         self.may(NEIGHBOUR, "approve", "accesspolicies", self.rival.offer_name)
@@ -213,6 +217,7 @@ class ApprovalArena:
         for body in sorted(self._made, key=lambda body: body["kind"] != "VendedRole"):
             self.site.remove(body)
         self._made.clear()
+        eventually(lambda: not self.caller.caller.call("GET", REQUESTS).json()["items"])
         for tenant in self.tenants:
             eventually(lambda tenant=tenant: not tenant.roles())
 

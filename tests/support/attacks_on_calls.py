@@ -3,7 +3,7 @@
 import httpx
 
 from tests.support.approval_arena import ApprovalArena, Attack, Came
-from tests.support.requesting import REQUESTS
+from tests.support.requesting import ALICE, REQUESTS
 from tests.support.site import ANNEX, WAREHOUSE, Body
 from tests.support.waiting import eventually
 
@@ -42,8 +42,11 @@ def vending_before_a_yes(**wanted: object) -> Attack:
 
 
 def approved(arena: ApprovalArena) -> Body:
-    request = arena.caller.approved()
-    arena.keep(arena.caller.offers.found(request["id"]).body)
+    request = arena.caller.asked("Pending")
+    found = arena.caller.offers.found(request["id"])
+    arena.keep(found.body)
+    assert arena.cast(found, ALICE, of=arena.caller.offers).ok
+    assert arena.caller.get(request, Prefer="wait=30")["state"] == "Approved"
     return request
 
 
@@ -84,20 +87,23 @@ def vending_with_a_used_token(arena: ApprovalArena) -> Came:
 
 
 CALLS: dict[str, tuple[Attack, str]] = {
-    "the call says that it is approved": (asking(state="Approved"), "400 UnknownMember state"),
-    "the call says that the API proved the user": (asking(proven={"handle": "ANNA", "proof": "Token"}), "400"),
-    "the call writes in the name of the user": (asking(justification={"text": "please", "writtenBy": "User"}), "400"),
-    "the call has a justification of a megabyte": (asking(justification="x" * 1_000_000), "4"),
-    "the call asks for an offer by a path": (asking(offer="domain-claims/../../x"), "400"),
+    "the call says that it is approved": (asking(state="Approved"), "422 InvalidInput state"),
+    "the call says that the API proved the user": (asking(proven={"handle": "ANNA", "proof": "Token"}), "422 InvalidInput proven"),
+    "the call writes in the name of the user": (
+        asking(justification={"text": "please", "writtenBy": "User"}),
+        "422 InvalidInput justification",
+    ),
+    "the call has a justification of a megabyte": (asking(justification="x" * 1_000_000), "413"),
+    "the call asks for an offer by a path": (asking(offer="domain-claims/../../x"), "422 InvalidInput offer"),
     "the user's token is another agent's": (asking_by_a_token(client_id="another"), "403 IssuedToAnother"),
     "the user's token has expired": (asking_by_a_token(-60), "401 TokenExpired"),
     "the agent names a user without a token": (asking_for_somebody, "403 TokenRequired"),
     "the call uses an id of nobody": (vending("ar-nobodys"), "403 NotApproved"),
-    "the call uses a path as an id": (vending("../../secrets/x"), "400"),
+    "the call uses a path as an id": (vending("../../secrets/x"), "422 InvalidInput approval.id"),
     "the call uses a request before a yes": (vending_before_a_yes(), "403 NotApproved"),
     "the call uses an approval for another user": (vending_for_another(subject="bert"), "403 NotApproved"),
     "the call uses an approval on another platform": (vending_for_another(platforms=[ANNEX]), "403 WrongPlatform"),
-    "the call uses an approval on one platform more": (vending_for_another(platforms=[WAREHOUSE, ANNEX]), "400"),
+    "the call uses an approval on one platform more": (vending_for_another(platforms=[WAREHOUSE, ANNEX]), "422 InvalidInput approval"),
     "the call uses an approval again": (vending_again, "403 UsesGone"),
     "the call uses a withdrawn request": (vending_after_a_withdrawal, "403 NotApproved"),
     "the call uses an approval with a token that was used": (vending_with_a_used_token, "403 TokenReplayed"),

@@ -37,23 +37,20 @@ def again(arena: ApprovalArena) -> Came:
     return arena.used(arena.role(request), request, "UsesGone", "Used", roles={first.role})
 
 
-def after_its_release(arena: ApprovalArena) -> Came:
-    request = arena.approved()
-    first = arena.ready(request)
-    first.delete()
-    first.gone()
-    request.is_now("Spent")
-    return arena.used(arena.role(request), request, "NotApproved", "Spent")
+def after_its_release(*, under_its_name: bool) -> Attack:
+    """`under_its_name`: with the name of the role that used the approval, and another uid."""
 
+    def attack(arena: ApprovalArena) -> Came:
+        request = arena.approved()
+        first = arena.ready(request)
+        first.delete()
+        first.gone()
+        second = arena.role(request, **({"name": first.name} if under_its_name else {}))
+        message = second.refused("", granted="False")
+        assert request.status["state"] in ("Used", "Spent")
+        return Came(message, request, request.status["state"], vend="")
 
-def under_its_name(arena: ApprovalArena) -> Came:
-    """A role of the same name as the one that used the approval, with another uid."""
-    request = arena.approved()
-    first = arena.ready(request)
-    first.delete()
-    first.gone()
-    request.is_now("Spent")
-    return arena.used(arena.role(request, name=first.name), request, "NotApproved", "Spent")
+    return attack
 
 
 def named_later(arena: ApprovalArena) -> Came:
@@ -156,6 +153,13 @@ def refused_request(by_agent: bool = True, **wanted: object) -> Attack:
     return attack
 
 
+def for_another_agent(arena: ApprovalArena) -> Came:
+    """By an account that may ask for one agent alone."""
+    answer = arena.cluster.create(arena.rival.asked(), user=arena.account_of_one)
+    assert not answer.ok
+    return Came(answer.message)
+
+
 def edited(arena: ApprovalArena) -> Came:
     request = arena.approved(columns=["full_name"])
     return Came(arena.cluster.patch(request.body, {"spec": {"columns": ["ssn"]}}).message, request, "Approved", vend="")
@@ -201,7 +205,7 @@ USES: dict[str, tuple[Attack, str]] = {
     "a request that nobody made": (of_nobody, "there is no AccessRequest"),
     "an approval of another agent": (of_another_agent, "of this agent for this user"),
     "an approval in another namespace": (of_another_namespace, "there is no AccessRequest"),
-    "for another user": (role("WrongUser", subject="boris"), "of this agent for this user"),
+    "for another user": (role("WrongUser", subject="bert"), "of this agent for this user"),
     "on another platform": (role("WrongPlatform", platform=ANNEX), "is for DataPlatform warehouse"),
     "on one platform more": (on_two_platforms, "approvalRef is for one platform"),
     "for another purpose": (role("WrongPurpose", of_request=PURPOSE, more={"purpose": "reporting"}), "is for another purpose"),
@@ -209,8 +213,8 @@ USES: dict[str, tuple[Attack, str]] = {
     "for another task": (role("WrongTask", of_request=TASK, more={"task": {"id": "two"}}), "is for another task"),
     "for a table that the offer has not": (role("ResourceNotGranted", more={"resources": [PAYMENTS]}), "is not granted to this user"),
     "a second time": (again, "was used 1 times, its maximum"),
-    "a second time, after its release": (after_its_release, "is Spent: it can not be used"),
-    "a second time, under the same name": (under_its_name, "is Spent: it can not be used"),
+    "a second time, after its release": (after_its_release(under_its_name=False), "used"),
+    "a second time, under the same name": (after_its_release(under_its_name=True), "used"),
     "a live role names an approval later": (named_later, "spec is immutable"),
     "the offer shows more rows now": (after_the_offer({"rowFilter": None, "rows": "All"}), "is Superseded"),
     "the offer shows another table now": (
@@ -230,13 +234,13 @@ USES: dict[str, tuple[Attack, str]] = {
         refused_request(delivery="Response", proven={"handle": "ANNA", "proof": "Token"}),
         "Response is for the API alone",
     ),
-    "the agent asks for another agent": (refused_request(agentRef={"name": "nobodys-agent"}), "may not vend for Agent"),
+    "the agent asks for another agent": (for_another_agent, "may not vend for Agent"),
     "a justification of a megabyte": (
         refused_request(by_agent=False, justification={"text": "x" * 1_000_000, "writtenBy": "Agent"}),
         "Too long",
     ),
     "an offer that does not exist": (asked("Denied", offerRef={"namespace": DOMAIN, "name": "nothing"}), "offers this user something"),
-    "an offer that shows this user nothing": (asked("Denied", subject="nobody"), "offers this user something"),
+    "an offer that shows this user nothing": (asked("Denied", subject="boris"), "offers this user something"),
     "an approved request asks for more": (edited, "spec is immutable"),
     "the same again after a no": (too_soon, "the same was denied lately"),
     "the agent's account deletes a no": (forgotten("{arena.account}"), "cannot delete resource"),

@@ -17,7 +17,7 @@ from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache
 from rolevend.decision.snapshot import KnownUser, Snapshot
-from rolevend.model import ObjectName, Uid, User, UserHandle
+from rolevend.model import ClusterId, ObjectName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Nullify, Partial, Round
 from rolevend.policy.request_context import Combination, GrantTarget
@@ -67,9 +67,9 @@ class OfferCase:
         asked = self.request
         return Wanted(asked.name, asked.uid, asked.narrowing, self.required, self.must_hold, frozenset({USER_ACCOUNT}))
 
-    def vended(self) -> Granted | None:
+    def vended(self, cluster: ClusterId = CLUSTER) -> Granted | None:
         """The role of a VendedRole with the approval; None where there is none."""
-        snapshot, asked = self._snapshot, self.request
+        snapshot, asked = self._snapshot(cluster), self.request
         offered = replace(TERMS, offer=self.offer.id, required=self.required, approver_must_hold=self.must_hold)
         offered = replace(offered, longest_seconds=self.longest_seconds, claim_seconds=CLAIM_SECONDS)
         wanted = Request(asked.name, asked.uid, asked.agent, asked.user, asked.platform, NOW, asked.expiration_seconds, asked.purpose)
@@ -91,8 +91,7 @@ class OfferCase:
         decision = snapshot.decide(replace(wanted, uid=use.role_uid, created_at=at, approval=approval))
         return decision if isinstance(decision, Granted) else None
 
-    @property
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, cluster: ClusterId) -> Snapshot:
         case, request = self.case, self.request
         agent = replace(REGISTERED, name=request.agent, combination=case.combination)
         admission = replace(ADMISSION, attributes=case.agent, purposes=frozenset({"audit", "claims"}), widest=Combination.UNION)
@@ -101,7 +100,7 @@ class OfferCase:
             agents={agent.name: agent},
             platforms={request.platform: terms(admission)},
             people={request.user: KnownUser(request.user, UserHandle("ADA"), case.user)},
-            shapes={request.platform: ProfileCache(index, CLUSTER)},
+            shapes={request.platform: ProfileCache(index, cluster)},
         )
 
 

@@ -120,8 +120,10 @@ def readable_vote(found: AccessDecision) -> Vote | None:
 
 
 def _status(found: AccessDecision, outcome: CountedVote | None, now: datetime) -> Body | None:
-    """Return the status to write, or None if the object has it."""
+    """Return the status to write, or None if the object has it, or came after the judgement: the next one counts it."""
     counts, message = (outcome.counted, outcome.message) if outcome is not None else (False, _unreadable(found))
+    if message is None:
+        return None
     message = message[:_MOST_MESSAGE]
     if (found.status.counted, found.status.message) == (counts, message):
         return None
@@ -136,12 +138,13 @@ def _status(found: AccessDecision, outcome: CountedVote | None, now: datetime) -
     }
 
 
-def _unreadable(found: AccessDecision) -> str:
+def _unreadable(found: AccessDecision) -> str | None:
+    """Return why the vote cannot be read, or None if it can."""
     try:
         facts.vote(found)
     except InvalidInput as error:
         return f"it cannot be read: {error}"
-    return "it was not read yet"
+    return None
 
 
 def _review(by: str, groups: Iterable[str], verb: str, offer: ObjectName) -> Body:
