@@ -38,7 +38,7 @@ from tests.support.worlds import rows as rows_of
 
 CELLS = int(os.environ.get("ROLEVEND_ORACLE_CELLS", "1_000_000"))
 """At least so many are compared on each version of PostgreSQL."""
-CELLS_OF_OFFERS = by_tier(30_000, 300_000)
+CELLS_OF_OFFERS = by_tier(20_000, 300_000)
 """The same for roles with an approval. Without a database a million are compared, in `tests/unit/policy/test_offers_per_cell.py`."""
 ROWS = 500
 CASES = 2 * CELLS // (ROWS * sum(len(table.columns) for table in TABLES))

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from tests.support.proving import Proven
-from tests.support.requesting import ALICE, BOB, Requester
-from tests.support.site import DOMAIN
+from tests.support.requesting import ALICE, BOB, AccessRequested, Requester
+from tests.support.site import DOMAIN, Body
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -157,6 +157,33 @@ class TestTheEnd:
 
         role.gone()
         request.is_now("Superseded")
+
+    def test_a_table_that_vanishes_ends_roles_and_requests_and_another_one_of_its_name_gives_nothing_back(self, requester: Requester):
+        requester.tenant.ready_to_ask()
+        name, database = requester.tenant.name, requester.site.warehouse
+        made = f"CREATE TABLE claims.{name} AS SELECT * FROM claims.people; ALTER TABLE claims.{name} OWNER TO app_owner"
+        database.ask(made)
+        requester.offering(tables={"matchNames": [{"schema": "claims", "name": name}]})
+        narrowed = {"tables": [{"schema": "claims", "table": name}]}
+        approved, pending = eventually(lambda: self.of_a_new_table(requester, narrowed))
+        role = requester.role(approved).ready()
+        assert len(role.rows(f"SELECT ssn FROM {name}")) == 2
+
+        database.ask(f"DROP TABLE claims.{name} CASCADE")
+
+        role.gone()
+        assert [each.is_now("Superseded")["reason"] for each in (approved, pending)] == ["EffectChanged"] * 2
+        assert "offers this user something" in requester.ask(**narrowed).is_now("Denied")["message"]
+        database.ask(made)
+        requester.role(approved).refused("NotApproved", granted="False")
+        database.ask(f"DROP TABLE claims.{name} CASCADE")
+
+    @staticmethod
+    def of_a_new_table(requester: Requester, narrowed: Body) -> tuple[AccessRequested, AccessRequested]:
+        """An approved request and one that waits, as soon as the operator has read the table: a request before that is denied."""
+        waiting = requester.ask(**narrowed)
+        assert eventually(lambda: waiting.status.get("state")) == "Pending"
+        return requester.approved(narrowed | {"columns": ["ssn", "country"]}), waiting
 
     def test_the_role_ends_with_the_time_that_was_approved(self, requester: Requester):
         requester.ready()

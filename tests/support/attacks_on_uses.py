@@ -239,6 +239,10 @@ USES: dict[str, tuple[Attack, str]] = {
         refused_request(by_agent=False, justification={"text": "x" * 1_000_000, "writtenBy": "Agent"}),
         "Too long",
     ),
+    "a justification with marks that turn text round": (
+        refused_request(justification={"text": "no \u202ehcuot", "writtenBy": "Agent"}),
+        "spec.justification.text",
+    ),
     "an offer that does not exist": (asked("Denied", offerRef={"namespace": DOMAIN, "name": "nothing"}), "offers this user something"),
     "an offer that shows this user nothing": (asked("Denied", subject="boris"), "offers this user something"),
     "an approved request asks for more": (edited, "spec is immutable"),

@@ -181,6 +181,14 @@ class TestApprovalByPeople:
         assert found.approval is not None
         assert found.approval.expiration_seconds == seconds
 
+    @pytest.mark.parametrize("at", [-86_400, -1, 0, 86_400])
+    def test_a_vote_counts_whatever_the_clock_of_the_api_server_says_and_no_clock_is_taken_from_it(self, at: int):
+        found = judged(votes=(vote(at=at),), now=after(20))
+
+        assert found.state is STATE.APPROVED
+        assert found.approval is not None
+        assert (found.approval.decided_at, found.approval.claim_until) == (after(20), after(20 + 3600))
+
     def test_all_narrowings_apply(self):
         tables = frozenset({PEOPLE, PAYMENTS})
         request = replace(REQUEST, tables=tables, columns=frozenset({"ssn"}))
