@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.approval_arena import ApprovalArena, Attack
 from tests.support.attacks_on_calls import CALLS
-from tests.support.attacks_on_uses import USES
+from tests.support.attacks_on_uses import ASKS, USES
 from tests.support.attacks_on_votes import VOTES
 from tests.support.calling import Doors
 from tests.support.site import Site
 
-ATTACKS = {**VOTES, **USES, **CALLS}
+ATTACKS = {**VOTES, **USES, **ASKS, **CALLS}
 
 
 @pytest.fixture(scope="module")
@@ -38,4 +38,4 @@ def test_an_attack_on_an_approval_grants_nothing_and_is_told_why(arena: Approval
 
 
 def test_there_are_more_than_forty_attacks_each_with_a_name_of_its_own():
-    assert len(VOTES) + len(USES) + len(CALLS) == len(ATTACKS) > 40
+    assert sum(map(len, (VOTES, USES, ASKS, CALLS))) == len(ATTACKS) > 40

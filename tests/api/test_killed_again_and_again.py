@@ -8,7 +8,7 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 
 from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
 from tests.support.calling import Doors
+from tests.support.effects import call_effects_of, effects_of
 from tests.support.forking import Fork, Nursery
 from tests.support.governed import Governed
 from tests.support.proving import Proven
@@ -33,23 +34,28 @@ PLATFORM = "proxied"
 KILLS = int(os.environ.get("ROLEVEND_TEST_KILLS") or by_tier(8, 1_000))
 OF_THE_OPERATOR = 4
 """Of so many kills one is the operator's, and the others are a replica's."""
-REQUESTS = {"api": 14, "operator": 24}
-"""More than a vend of each makes: some kills come when it is over."""
+REQUESTS = {"api": 12, "operator": 12}
+"""Of so many requests one is chosen. The roles of a kill make more of them, or fewer effects: some kills come when all is over."""
 SECONDS = 120
 REFUSED = ("UsesGone", "NotApproved")
 
 
 class Countdown:
-    """True once, at the request of this number."""
+    """True once, at the request of this number among those that are `wanted`."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, wanted: Callable[[Asked], bool]) -> None:
         self._numbers = itertools.count()
         self._number = number
+        self._wanted = wanted
         self._lock = threading.Lock()
 
     def __call__(self, asked: Asked) -> bool:
         with self._lock:
-            return next(self._numbers) == self._number
+            return self._wanted(asked) and next(self._numbers) == self._number
+
+
+def has_effect(asked: Asked) -> bool:
+    return any(effect is not None for effect in (*effects_of(asked), *call_effects_of(asked)))
 
 
 @dataclass
@@ -112,14 +118,14 @@ class World:
         self.tried = [*left, *made]
         return self.tried
 
-    def begin(self, victim: str, approvals: list[AccessRequested], threads: ThreadPoolExecutor) -> Begun:
+    def begin(self, victim: str, approvals: list[AccessRequested], threads: ThreadPoolExecutor, *, with_kubectl: bool) -> Begun:
         """Several roles for each approval: at the replica that is killed and at another one, or by kubectl, or both."""
         calls: list[Future[str]] = []
         roles: list[Role] = []
         for each in approvals:
             if victim == "api":
                 calls += [threads.submit(self.vend, url, each) for url in (self.victims[victim].url, self.doors.second.url) * 2]
-            for _ in range(2 if victim == "operator" else 1):
+            for _ in range(2 if victim == "operator" or with_kubectl else 0):
                 wanted = {"approvalRef": {"name": each.name}}
                 roles.append(self.proven.tenant.ask(platform=PLATFORM, seconds=SECONDS, wanted=wanted))
         self.asked += roles
@@ -129,8 +135,14 @@ class World:
         """The code of the answer."""
         body = {"user": self.proven.tenant.user(), "platforms": [PLATFORM], "expirationSeconds": SECONDS, "approval": {"id": request.name}}
         bearer = {"Authorization": f"Bearer {self.proven.token(self.proven.client)}"}
-        try:
+
+        def answered() -> httpx.Response | None:
+            """What a replica that has not read the platform yet says is no answer."""
             answer = httpx.post(f"{url}/v1/vended-roles", json=body, headers=bearer, timeout=DEADLINE, trust_env=False)
+            return None if answer.status_code == 503 else answer
+
+        try:
+            answer = eventually(answered)
         except httpx.TransportError:
             return "killed"
         return "vended" if answer.status_code == 201 else str(answer.json()["code"])
@@ -143,7 +155,9 @@ class World:
         self.start(victim)
 
     def trap(self, victim: str, chance: random.Random) -> list[Trap]:
-        wanted, moment = Countdown(chance.randrange(REQUESTS[victim])), chance.choice(list(Moment))
+        """Every second time at a named effect, and else at any request."""
+        wanted = Countdown(chance.randrange(REQUESTS[victim]), chance.choice([has_effect, lambda _: True]))
+        moment = chance.choice(list(Moment))
         return [proxy.set_trap(wanted, moment) for proxy in (self.api[victim], self.wire)]
 
     def leases(self) -> set[str]:
@@ -193,7 +207,7 @@ def test_no_approval_is_used_twice_and_no_role_is_without_a_use(world: World):
             victim = "operator" if number % OF_THE_OPERATOR == 0 else "api"
             approvals = world.approvals()
             traps = world.trap(victim, chance)
-            begun = world.begin(victim, approvals, threads)
+            begun = world.begin(victim, approvals, threads, with_kubectl=chance.random() < 0.2)
             eventually(lambda traps=traps, begun=begun: any(each.caught.is_set() for each in traps) or begun.is_over())
             kills[f"{victim} {'at a request' if any(each.caught.is_set() for each in traps) else 'when all was over'}"] += 1
             world.kill(victim)

@@ -226,6 +226,8 @@ USES: dict[str, tuple[Attack, str]] = {
     "the yes is gone": (after_the_yes, "is Revoked: it can not be used"),
     "the time to use it is over": (after_the_claim, "is Lapsed: it can not be used"),
     "an approver names a table that the offer has not": (for_a_table_that_the_offer_has_not, ""),
+}
+ASKS: dict[str, tuple[Attack, str]] = {
     "the agent writes in the name of the user": (
         refused_request(justification={"text": "please", "writtenBy": "User"}),
         "writtenBy: User is for the API alone",

@@ -35,6 +35,9 @@ from rolevend.policy.refusal import Reason
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import VendStep
+from tests.support.attacks_on_calls import CALLS
+from tests.support.attacks_on_uses import ASKS, USES
+from tests.support.attacks_on_votes import VOTES
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "operator" / "rolevend"
@@ -319,6 +322,12 @@ def test_the_threat_model_names_every_check_of_an_attestation_and_no_other():
     names = [check.name for check in CHECKS]
     assert [name for name in names if not any(re.fullmatch(each, name) for each in patterns.values())] == []
     assert [item for item, each in patterns.items() if not any(re.fullmatch(each, name) for name in names)] == []
+
+
+def test_the_threat_model_names_every_attack_on_approvals_and_no_other():
+    section = text_of(ROOT / "docs" / "threat-model.md").partition("| By | Attacks |\n")[2].partition("\n\n")[0]
+    _, *cells = re.findall(r"^\|.+\|(.+)\|$", section, re.MULTILINE)
+    assert [cell.strip().split("; ") for cell in cells] == [list(each) for each in (VOTES, USES, ASKS, CALLS)]
 
 
 def test_sql_objects_are_those_of_the_installation():
