@@ -23,8 +23,8 @@ from tests.support.forking import Fork, Nursery
 from tests.support.governed import Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
-from tests.support.requesting import AccessRequested, Requester
-from tests.support.site import AGENTS, API_SETTINGS, SETTINGS, Body, Site
+from tests.support.requesting import REQUESTS, AccessRequested, Requester
+from tests.support.site import AGENTS, API_SETTINGS, DOMAIN, SETTINGS, Body, Site
 from tests.support.tenancy import Asked as Role
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
@@ -37,6 +37,7 @@ OF_THE_OPERATOR = 4
 REQUESTS = {"api": 12, "operator": 12}
 """Of so many requests one is chosen. The roles of a kill make more of them, or fewer effects: some kills come when all is over."""
 SECONDS = 120
+_numbers = itertools.count()
 REFUSED = ("UsesGone", "NotApproved")
 
 
@@ -111,12 +112,28 @@ class World:
     def approvals(self) -> list[AccessRequested]:
         """Two, of which some may be left from the kill before: nobody has used them yet."""
         left = [each for each in self.tried if not each.status.get("uses")]
-        made = [self.offers.ask(expirationSeconds=SECONDS) for _ in range(2 - len(left))]
+        made = [self.approval() for _ in range(2 - len(left))]
         self.requests += made
-        for each in made:
-            each.is_now("Approved")
         self.tried = [*left, *made]
         return self.tried
+
+    def approval(self) -> AccessRequested:
+        """By the API: it writes uses only into requests that it made. The ticket makes it another request than the one before."""
+        wanted = {"offer": f"{DOMAIN}/{self.offers.offer_name}", "platform": PLATFORM, "ticket": f"K-{next(_numbers)}"}
+        body = {**wanted, "user": self.proven.tenant.user(), "expirationSeconds": SECONDS, "justification": "to be killed"}
+
+        def made() -> str:
+            answer = httpx.post(f"{self.doors.second.url}{REQUESTS}", json=body, headers=self.bearer, timeout=DEADLINE, trust_env=False)
+            assert answer.status_code in (201, 202), answer.text
+            return str(answer.json()["id"])
+
+        request = self.offers.found(eventually(made))
+        request.is_now("Approved")
+        return request
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.proven.token(self.proven.client)}"}
 
     def begin(self, victim: str, approvals: list[AccessRequested], threads: ThreadPoolExecutor, *, with_kubectl: bool) -> Begun:
         """Several roles for each approval: at the replica that is killed and at another one, or by kubectl, or both."""
@@ -134,11 +151,10 @@ class World:
     def vend(self, url: str, request: AccessRequested) -> str:
         """The code of the answer."""
         body = {"user": self.proven.tenant.user(), "platforms": [PLATFORM], "expirationSeconds": SECONDS, "approval": {"id": request.name}}
-        bearer = {"Authorization": f"Bearer {self.proven.token(self.proven.client)}"}
 
         def answered() -> httpx.Response | None:
             """What a replica that has not read the platform yet says is no answer."""
-            answer = httpx.post(f"{url}/v1/vended-roles", json=body, headers=bearer, timeout=DEADLINE, trust_env=False)
+            answer = httpx.post(f"{url}/v1/vended-roles", json=body, headers=self.bearer, timeout=DEADLINE, trust_env=False)
             return None if answer.status_code == 503 else answer
 
         try:

@@ -29,7 +29,7 @@ from tests.conformance.filling import copied, masked, salted_hash
 from tests.conformance.protocol import Bench
 from tests.support.offered import OfferCase, offer_cases
 from tests.support.oracle import Finding, expected, shown
-from tests.support.oracle_offers import approvals, of_a_role
+from tests.support.oracle_offers import approvals, narrowings, of_a_role
 from tests.support.oracle_rows import Row, plain, written
 from tests.support.policies import EVERY_FAMILY, agents, column, guardrails, of_both_sides, rows, users
 from tests.support.tiers import by_tier
@@ -135,10 +135,10 @@ def test_a_role_with_an_approval_shows_what_standing_grants_and_the_approved_par
             return
         assert yes is not None
         answer = read_as(bench, role.profile, case.case.user)
-        narrowings = [case.wanted.narrowing, *(each.approver.narrowing for each in yes)]
+        given = narrowings(case.wanted, yes)
         for table in case.case.tables:
             here = world.rows[table.id.name]
-            wanted = of_a_role(case.world, narrowings, table, here, asked(bench, table, case.case.user))
+            wanted = of_a_role(case.world, given, table, here, asked(bench, table, case.case.user))
             columns, seen = answer.get(table.id.name, ([], []))
             differing = difference(Counter(seen), Counter(masked(wanted, here, table, columns, world.hash_of)))
             assert not differing, f"{table.id}, columns {', '.join(columns)}: {differing}"

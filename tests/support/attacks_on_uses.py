@@ -131,12 +131,12 @@ def for_a_table_that_the_offer_has_not(arena: ApprovalArena) -> Came:
     return Came(arena.role(request).refused("", granted="False"), request, "Approved", vend="")
 
 
-def asked(state: str, **wanted: object) -> Attack:
+def asked(state: str, vend: str = "NotApproved", **wanted: object) -> Attack:
     """A request that is denied at once."""
 
     def attack(arena: ApprovalArena) -> Came:
         request = arena.ask(arena.requester, **wanted)
-        return Came(request.is_now(state)["message"], request, state)
+        return Came(request.is_now(state)["message"], request, state, vend=vend)
 
     return attack
 
@@ -246,7 +246,7 @@ ASKS: dict[str, tuple[Attack, str]] = {
         "spec.justification.text",
     ),
     "an offer that does not exist": (asked("Denied", offerRef={"namespace": DOMAIN, "name": "nothing"}), "offers this user something"),
-    "an offer that shows this user nothing": (asked("Denied", subject="boris"), "offers this user something"),
+    "an offer that shows this user nothing": (asked("Denied", "WrongUser", subject="boris"), "offers this user something"),
     "an approved request asks for more": (edited, "spec is immutable"),
     "the same again after a no": (too_soon, "the same was denied lately"),
     "the agent's account deletes a no": (forgotten("{arena.account}"), "cannot delete resource"),

@@ -20,6 +20,7 @@ from rolevend.decision.snapshot import KnownUser, Snapshot
 from rolevend.model import ClusterId, ObjectName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Nullify, Partial, Round
+from rolevend.policy.offer import Narrowing
 from rolevend.policy.request_context import Combination, GrantTarget
 from rolevend.policy.statement import ColumnSelector, MaskRule, Policy
 from tests.support.asking import NOW, REQUEST, TERMS, vote
@@ -65,7 +66,8 @@ class OfferCase:
     @property
     def wanted(self) -> Wanted:
         asked = self.request
-        return Wanted(asked.name, asked.uid, asked.narrowing, self.required, self.must_hold, frozenset({USER_ACCOUNT}))
+        narrowing = Narrowing(asked.tables, asked.columns)
+        return Wanted(asked.name, asked.uid, narrowing, self.required, self.must_hold, frozenset({USER_ACCOUNT}))
 
     def vended(self, cluster: ClusterId = CLUSTER) -> Granted | None:
         """The role of a VendedRole with the approval; None where there is none."""

@@ -65,6 +65,11 @@ def approvals(wanted: Wanted, offer: ObjectName, votes: Iterable[CheckedVote]) -
     return list(counted.values()) if len(counted) >= wanted.required else None
 
 
+def narrowings(wanted: Wanted, yes: Iterable[Vote]) -> list[Narrowing]:
+    """Of the request, and of each vote that counts."""
+    return [wanted.narrowing, *(Narrowing(tables=each.tables, masks=each.masks) for each in yes)]
+
+
 def is_offered(world: World, narrowing: Narrowing) -> bool:
     """Whether the offer shows this user something of some table, whatever its rows are."""
     return any(

@@ -15,7 +15,7 @@ from rolevend.policy.statement import Requirement
 from tests.support import oracle
 from tests.support.asking import NOW
 from tests.support.offered import CLAIM_SECONDS, DECIDED_AFTER, OfferCase, offer_cases
-from tests.support.oracle_offers import approvals, is_offered, of_a_role
+from tests.support.oracle_offers import approvals, is_offered, narrowings, of_a_role
 from tests.support.oracle_rows import Row
 from tests.support.oracle_values import severity
 from tests.support.policies import policy
@@ -50,12 +50,12 @@ def test_a_role_with_an_approval_shows_the_cells_of_standing_grants_and_of_the_o
             tally["refused"] += 1
             assert role is None
             return
-        narrowings = [case.wanted.narrowing, *(each.approver.narrowing for each in yes)]
+        given = narrowings(case.wanted, yes)
         for seed, table in enumerate(case.case.tables):
             rows = rows_of(table, ROWS, seed)
             shown = shown_by(role, table, case, rows)
             whole = of_a_role(case.world, [], table, rows)
-            assert shown == of_a_role(case.world, narrowings, table, rows), table.id
+            assert shown == of_a_role(case.world, given, table, rows), table.id
             tally["outside of standing grants and the offer"] += beyond(shown, whole)
             tally["beyond guardrails"] += beyond(shown, permitted(case, table, rows))
             tally["cells"] += ROWS * len(table.columns)
