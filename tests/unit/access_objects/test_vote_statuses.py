@@ -2,8 +2,8 @@
 
 from typing import cast
 
+from rolevend.access_objects.votes import Votes, readable_vote
 from rolevend.access_requests.counted import CountedVote
-from rolevend.approvals.votes import Votes, readable_vote
 from rolevend.kinds import AccessDecision, parse
 from rolevend.kube.client import Body, KubeClient
 from rolevend.model import Uid
