@@ -34,7 +34,7 @@ PLATFORM = "proxied"
 KILLS = int(os.environ.get("ROLEVEND_TEST_KILLS") or by_tier(8, 1_000))
 OF_THE_OPERATOR = 4
 """Of so many kills one is the operator's, and the others are a replica's."""
-REQUESTS = {"api": 12, "operator": 12}
+CHOICES = {"api": 12, "operator": 12}
 """Of so many requests one is chosen. The roles of a kill make more of them, or fewer effects: some kills come when all is over."""
 SECONDS = 120
 _numbers = itertools.count()
@@ -83,7 +83,7 @@ class World:
     def __init__(self, doors: Doors, database: Governed, nursery: Nursery, folder: Path) -> None:
         self.doors, self.site, self.database, self.nursery, self.folder = doors, doors.site, database, nursery, folder
         self.wire = WireProxy(database.superuser.host, database.superuser.port)
-        self.api = {each: ApiProxy(doors.site.control_plane.server) for each in REQUESTS}
+        self.api = {each: ApiProxy(doors.site.control_plane.server) for each in CHOICES}
         self.victims: dict[str, Fork] = {}
         self.proven = Proven(Tenant(self.site))
         self.offers = Requester(self.proven.tenant, PLATFORM)
@@ -172,7 +172,7 @@ class World:
 
     def trap(self, victim: str, chance: random.Random) -> list[Trap]:
         """Every second time at a named effect, and else at any request."""
-        wanted = Countdown(chance.randrange(REQUESTS[victim]), chance.choice([has_effect, lambda _: True]))
+        wanted = Countdown(chance.randrange(CHOICES[victim]), chance.choice([has_effect, lambda _: True]))
         moment = chance.choice(list(Moment))
         return [proxy.set_trap(wanted, moment) for proxy in (self.api[victim], self.wire)]
 
