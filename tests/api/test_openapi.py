@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 
-from rolevend.api import access_schemas, authzen_schemas, authzen_tasks, schemas
+import rolevend.api.access.schemas
+import rolevend.api.authzen.schemas
+import rolevend.api.authzen.tasks
+import rolevend.api.schemas
 from rolevend.api.problems import MEDIA_TYPE
 from rolevend.api.routes import application
 from tests.support.calling import Caller, Doors
@@ -112,7 +115,7 @@ def test_it_is_valid_and_names_every_call_and_every_way_to_fail(document: Body):
 
 
 def test_its_examples_are_what_the_code_reads_and_writes(document: Body):
-    modules = (schemas, access_schemas, authzen_schemas, authzen_tasks)
+    modules = (rolevend.api.schemas, rolevend.api.access.schemas, rolevend.api.authzen.schemas, rolevend.api.authzen.tasks)
     models: dict[str, type[BaseModel]] = {name: each for module in modules for name, each in vars(module).items() if isinstance(each, type)}
     seen = 0
     for methods in document["paths"].values():

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from rolevend.api.access_schemas import OFFER_EXAMPLE, REQUEST_EXAMPLE
-from rolevend.api.authzen import EVALUATION_EXAMPLE
-from rolevend.api.authzen_tasks import SUBMISSION_EXAMPLE
+from rolevend.api.access.schemas import OFFER_EXAMPLE, REQUEST_EXAMPLE
+from rolevend.api.authzen.evaluation import EVALUATION_EXAMPLE
+from rolevend.api.authzen.tasks import SUBMISSION_EXAMPLE
 from rolevend.api.problems import MEDIA_TYPE, TITLES
 from rolevend.api.schemas import EXAMPLE, PROOFS
 

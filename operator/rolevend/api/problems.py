@@ -10,7 +10,7 @@ from dataclasses import field as member
 from typing import Any, Final
 
 from rolevend.access_requests.use import UseRefusal
-from rolevend.api.offer_schemas import AccessRequestHint, MissingShown
+from rolevend.api.access.offer_schemas import AccessRequestHint, MissingShown
 from rolevend.decision.outcome import Denied, Pending
 from rolevend.errors import (
     AuditUnavailable,

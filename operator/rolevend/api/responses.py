@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, assert_never
 
-from rolevend.api.missing import OfferFinder
-from rolevend.api.offer_schemas import OfferShown, Shown
+from rolevend.api.access.missing import OfferFinder
+from rolevend.api.access.offer_schemas import AnswerPart, OfferShown
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -108,7 +108,7 @@ def decision(whole: RoleDecision, finder: OfferFinder) -> bytes:
     return as_json(Decision(granted=False, reason=refusal.reason, message=refusal.message, missing=refusal.missing, access_request=hint))
 
 
-def as_json(answer: Shown) -> bytes:
+def as_json(answer: AnswerPart) -> bytes:
     """Return the JSON of an answer, without members that are None."""
     return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
 

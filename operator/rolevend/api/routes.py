@@ -14,15 +14,15 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 
 from rolevend import __version__
 from rolevend.api import responses
-from rolevend.api.access_routes import ACCESS_CALLS, add_access_routes
-from rolevend.api.access_service import AccessService
+from rolevend.api.access.keyed_requests import KEY, KEY_PATTERN
+from rolevend.api.access.routes import ACCESS_CALLS, add_access_routes
+from rolevend.api.access.service import AccessService
 from rolevend.api.authenticator import BEARER, Authenticator
-from rolevend.api.authzen import AUTHZEN_CALLS, add_authzen_routes
-from rolevend.api.authzen_task_routes import TASK_CALLS, add_task_routes
-from rolevend.api.confirm_routes import CONFIRM_CALLS
+from rolevend.api.authzen.evaluation import AUTHZEN_CALLS, add_authzen_routes
+from rolevend.api.authzen.task_routes import TASK_CALLS, add_task_routes
+from rolevend.api.confirm.routes import CONFIRM_CALLS
 from rolevend.api.connections import token_is_valid
 from rolevend.api.json_body import Misread, StrictRoute, WrittenJson, plain
-from rolevend.api.keyed_requests import KEY, KEY_PATTERN
 from rolevend.api.middleware import TooLong
 from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr, StrictBool
 from pydantic.config import JsonDict
 
-from rolevend.api.offer_schemas import AccessRequestHint, MissingShown, OfferShown, Shown
+from rolevend.api.access.offer_schemas import AccessRequestHint, AnswerPart, MissingShown, OfferShown
 from rolevend.catalog import TableId
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds.part import Distinct, KeyedBy, Part, Rule, exactly_one
@@ -68,7 +68,7 @@ class VendRequest(Part):
         return None if self.resources is None else tuple(TableId(each.schema_name, each.table) for each in self.resources)
 
 
-class ColumnShown(Shown):
+class ColumnShown(AnswerPart):
     """A column of a table that the role reads."""
 
     name: str
@@ -79,7 +79,7 @@ class ColumnShown(Shown):
     """The mask, such as `Hash` or `Partial(4)`; several, for rows of different policies, as `Clear where … else Hash`."""
 
 
-class LeftOut(Shown):
+class LeftOut(AnswerPart):
     """A requested platform without a role, which the request allows."""
 
     name: str
@@ -92,7 +92,7 @@ class LeftOut(Shown):
     """For a denial: the missing grant."""
 
 
-class TableShown(Shown):
+class TableShown(AnswerPart):
     """A table that the role reads."""
 
     platform: str | None = None
@@ -113,7 +113,7 @@ class TableShown(Shown):
     """For a Snowflake account: the restrictions that are stricter for a tool of the agent than for the role, one sentence each."""
 
 
-class Explanation(Shown):
+class Explanation(AnswerPart):
     """The tables that the role reads, and the policies that grant them."""
 
     tables: tuple[TableShown, ...] = ()
@@ -127,7 +127,7 @@ class Explanation(Shown):
     `semantic view SEM.CLAIMS`."""
 
 
-class Decision(Shown):
+class Decision(AnswerPart):
     """The decision on a request. Nothing was created, and the user's token was not redeemed. A redeemed token is refused."""
 
     granted: bool
@@ -146,14 +146,14 @@ class Decision(Shown):
     """The platforms without a role, for a request with `allowPartial`."""
 
 
-class AgentShown(Shown):
+class AgentShown(AnswerPart):
     """The requesting Agent."""
 
     namespace: str
     name: str
 
 
-class UserShown(Shown):
+class UserShown(AnswerPart):
     """The user that the agent acts for."""
 
     issuer: str
@@ -167,7 +167,7 @@ class UserShown(Shown):
     user."""
 
 
-class Credential(Shown):
+class Credential(AnswerPart):
     """The database login. Returned once."""
 
     username: str
@@ -184,7 +184,7 @@ class Credential(Shown):
     """A libpq URI. Add `sslrootcert` if there are `caCertificates`."""
 
 
-class KeyPairCredential(Shown):
+class KeyPairCredential(AnswerPart):
     """The Snowflake login. Returned once."""
 
     account: str
@@ -203,7 +203,7 @@ class KeyPairCredential(Shown):
     """Only for a local model of Snowflake without TLS."""
 
 
-class PlatformShown(Shown):
+class PlatformShown(AnswerPart):
     """The role on one platform."""
 
     name: str
@@ -216,13 +216,13 @@ class PlatformShown(Shown):
     """Only in the response to the call that vends."""
 
 
-class Links(Shown):
+class Links(AnswerPart):
     """Links to more details."""
 
     self_link: Annotated[str, Field(alias="self")]
 
 
-class VendedRoleShown(Shown):
+class VendedRoleShown(AnswerPart):
     """One role, for one agent, on behalf of one user, with an expiry."""
 
     id: str
@@ -245,13 +245,13 @@ class VendedRoleShown(Shown):
     links: Links
 
 
-class VendedRolesShown(Shown):
+class VendedRolesShown(AnswerPart):
     """The roles of the requesting agent only."""
 
     items: tuple[VendedRoleShown, ...]
 
 
-class ProblemShown(Shown):
+class ProblemShown(AnswerPart):
     """RFC 9457, as `application/problem+json`."""
 
     type: str

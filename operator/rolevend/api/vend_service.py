@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from rolevend.api.access.missing import OfferFinder
+from rolevend.api.access.offer_schemas import MissingShown, OfferShown
+from rolevend.api.access.step_up import step_up_problem
 from rolevend.api.authenticator import Authenticator, PresentedToken
-from rolevend.api.missing import OfferFinder
-from rolevend.api.offer_schemas import MissingShown, OfferShown
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, public_reason
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.recorded_roles import RecordedRoles
@@ -31,7 +32,6 @@ from rolevend.api.repository import (
     role_ended,
 )
 from rolevend.api.schemas import VendRequest
-from rolevend.api.step_up import step_up_problem
 from rolevend.decision.admission import Agent
 from rolevend.decision.approval import UnusableApproval
 from rolevend.decision.outcome import Denied, Pending, Request

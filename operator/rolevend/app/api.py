@@ -12,15 +12,15 @@ from uuid import uuid4
 
 from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_objects.use import Approvals
-from rolevend.api.access_service import AccessService
+from rolevend.api.access.service import AccessService
 from rolevend.api.authenticator import Authenticator
 from rolevend.api.cluster_consent import ClusterConsent
-from rolevend.api.confirm_links import ConfirmLinks
-from rolevend.api.confirm_routes import ConfirmPages
-from rolevend.api.confirm_service import ConfirmService
+from rolevend.api.confirm.links import ConfirmLinks
+from rolevend.api.confirm.login import PersonLogins, Seals
+from rolevend.api.confirm.routes import ConfirmPages
+from rolevend.api.confirm.service import ConfirmService
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.middleware import Tracing
-from rolevend.api.person_login import PersonLogins, Seals
 from rolevend.api.rate_limiter import RateLimiter, VisitLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.refusals import RefusalLog

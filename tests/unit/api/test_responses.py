@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rolevend.api import responses
-from rolevend.api.missing import OfferFinder
+from rolevend.api.access.missing import OfferFinder
 from rolevend.api.schemas import Decision
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Granted, Request

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rolevend.api.missing import OfferFinder
+from rolevend.api.access.missing import OfferFinder
 from rolevend.api.responses import decision
 from rolevend.catalog import Catalog, Column, TableId, Tool, ToolId, ToolKind
 from rolevend.decision.outcome import Granted

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from prometheus_client import Gauge
 
-from rolevend.api.confirm_routes import CONFIRM_CALLS
+from rolevend.api.confirm.routes import CONFIRM_CALLS
 from rolevend.api.routes import CALLS, application
 from rolevend.model import PlatformName
 from rolevend.telemetry.metrics import Metrics

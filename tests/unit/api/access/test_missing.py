@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from rolevend.access_requests.terms import AutomaticRule, Justification, Limits, OfferTerms
-from rolevend.api.missing import OfferFinder
-from rolevend.api.offer_schemas import MissingShown
+from rolevend.api.access.missing import OfferFinder
+from rolevend.api.access.offer_schemas import MissingShown
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Denied, Granted
 from rolevend.decision.snapshot import Snapshot

@@ -9,13 +9,13 @@ from rolevend.kinds.shared import UserName
 from rolevend.kinds.vended_role import TableName
 
 
-class Shown(Part):
+class AnswerPart(Part):
     """A member of a response."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class OfferShown(Shown):
+class OfferShown(AnswerPart):
     """An offer that may be named to users who do not have it."""
 
     name: str
@@ -34,14 +34,14 @@ class OfferShown(Shown):
     """The purpose that the request must state, if it states another one or none."""
 
 
-class TableMissing(Shown):
+class TableMissing(AnswerPart):
     """A requested table that is not granted, or that does not exist."""
 
     schema_name: Annotated[str, Field(alias="schema")]
     table: str
 
 
-class HintedRequest(Shown):
+class HintedRequest(AnswerPart):
     """The members of a request for the first offer. Narrow it further where less is enough."""
 
     platform: str
@@ -54,7 +54,7 @@ class HintedRequest(Shown):
     """Absent for a user with a token."""
 
 
-class AccessRequestHint(Shown):
+class AccessRequestHint(AnswerPart):
     """The request that can follow a denial. Ask the user first."""
 
     endpoint: Literal["/access/v1/requests"] = "/access/v1/requests"
@@ -65,7 +65,7 @@ class AccessRequestHint(Shown):
     """The members to add: the offer needs them."""
 
 
-class MissingShown(Shown):
+class MissingShown(AnswerPart):
     """The grant that a denied request lacks, as far as the agent may know it."""
 
     tables: tuple[TableMissing, ...] | None = None

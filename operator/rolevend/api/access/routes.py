@@ -8,7 +8,8 @@ from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.security import HTTPBearer
 
 from rolevend.access_objects.use import approved_by
-from rolevend.api.access_schemas import (
+from rolevend.api.access.keyed_requests import KEY, KEY_PATTERN, CallKey
+from rolevend.api.access.schemas import (
     AccessRequestShown,
     AccessRequestsShown,
     ApprovalShown,
@@ -16,10 +17,9 @@ from rolevend.api.access_schemas import (
     OfferAskedShown,
     OfferRequest,
 )
-from rolevend.api.access_service import MAX_WAIT_SECONDS, AccessService, is_decided
-from rolevend.api.confirm_links import ConfirmPage
+from rolevend.api.access.service import MAX_WAIT_SECONDS, AccessService, is_decided
+from rolevend.api.confirm.links import ConfirmPage
 from rolevend.api.json_body import WrittenJson
-from rolevend.api.keyed_requests import KEY, KEY_PATTERN, CallKey
 from rolevend.api.problems import RETRY_SECONDS
 from rolevend.api.responses import as_json
 from rolevend.decision.admission import Agent

@@ -5,9 +5,9 @@ from typing import Final
 
 from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_requests.text import MAXIMUM_CHARACTERS, sanitized
-from rolevend.api.confirm_links import ConfirmLinks
-from rolevend.api.confirm_view import Question, question
-from rolevend.api.person_login import Visitor
+from rolevend.api.confirm.links import ConfirmLinks
+from rolevend.api.confirm.login import Visitor
+from rolevend.api.confirm.view import Question, question
 from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.api.rate_limiter import VisitLimiter
 from rolevend.api.refusals import RefusalLog

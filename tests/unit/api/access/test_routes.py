@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from rolevend.api.access_routes import wait_seconds
-from rolevend.api.access_schemas import OFFER_EXAMPLE, OfferRequest
+from rolevend.api.access.routes import wait_seconds
+from rolevend.api.access.schemas import OFFER_EXAMPLE, OfferRequest
 from rolevend.model import ObjectName
 
 

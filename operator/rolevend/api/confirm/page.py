@@ -9,9 +9,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from rolevend.api.confirm_view import Question
+from rolevend.api.confirm.view import Question
 
-_FILES: Final = resources.files("rolevend.api")
+_FILES: Final = resources.files(__package__)
 _STYLE: Final = _FILES.joinpath("confirm.css").read_text()
 _TEMPLATE: Final = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     _FILES.joinpath("confirm.html").read_text()

@@ -17,13 +17,13 @@ from rolevend.access_requests.coalescing import RequestPlace, object_name, place
 from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.text import sanitized
-from rolevend.api.access_schemas import OfferRequest
+from rolevend.api.access.keyed_requests import CallKey, RequestKey
+from rolevend.api.access.schemas import OfferRequest
+from rolevend.api.access.step_up import step_up_problem
 from rolevend.api.authenticator import AuthenticatedUser, Authenticator, PresentedToken
-from rolevend.api.confirm_links import ConfirmLinks, ConfirmPage
-from rolevend.api.keyed_requests import CallKey, RequestKey
+from rolevend.api.confirm.links import ConfirmLinks, ConfirmPage
 from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem
 from rolevend.api.rate_limiter import RateLimiter
-from rolevend.api.step_up import step_up_problem
 from rolevend.catalog import TableId
 from rolevend.decision.admission import Agent
 from rolevend.decision.outcome import Delivery, Request

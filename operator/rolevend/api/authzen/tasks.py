@@ -18,10 +18,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from rolevend.access_requests.states import RequestState
-from rolevend.api.access_schemas import OfferRequest
-from rolevend.api.authzen import EVALUATION_EXAMPLE, TASKS
-from rolevend.api.authzen_schemas import DraftPart, EvaluatedAction, EvaluatedResource, EvaluatedSubject, ResourceProperties
-from rolevend.api.denial_binding import DeniedAccess, invalid_binding, unsealed
+from rolevend.api.access.schemas import OfferRequest
+from rolevend.api.authzen.denial_binding import DeniedAccess, invalid_binding, unsealed
+from rolevend.api.authzen.evaluation import EVALUATION_EXAMPLE, TASKS
+from rolevend.api.authzen.schemas import DraftPart, EvaluatedAction, EvaluatedResource, EvaluatedSubject, ResourceProperties
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request_facts import recorded
 from rolevend.kinds.part import Rule

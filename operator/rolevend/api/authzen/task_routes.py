@@ -8,13 +8,13 @@ from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.security import HTTPBearer
 
 from rolevend.access_requests.states import RequestReason
-from rolevend.api.access_routes import wait_seconds
-from rolevend.api.access_service import AccessService
-from rolevend.api.authzen import TASKS, base_of
-from rolevend.api.authzen_tasks import BETWEEN, MOST_ITEMS, TaskAnswer, TaskSubmission, answered, is_of_a_task, status_of
-from rolevend.api.denial_binding import task_problem
+from rolevend.api.access.keyed_requests import KEY, KEY_PATTERN, CallKey
+from rolevend.api.access.routes import wait_seconds
+from rolevend.api.access.service import AccessService
+from rolevend.api.authzen.denial_binding import task_problem
+from rolevend.api.authzen.evaluation import TASKS, base_of
+from rolevend.api.authzen.tasks import BETWEEN, MOST_ITEMS, TaskAnswer, TaskSubmission, answered, is_of_a_task, status_of
 from rolevend.api.json_body import WrittenJson
-from rolevend.api.keyed_requests import KEY, KEY_PATTERN, CallKey
 from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.decision.admission import Agent
 from rolevend.kinds import AccessRequest

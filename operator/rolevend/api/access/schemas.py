@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic.config import JsonDict
 
-from rolevend.api.offer_schemas import Shown
+from rolevend.api.access.offer_schemas import AnswerPart
 from rolevend.api.schemas import LONGEST_TOKEN, PROOFS
 from rolevend.kinds.access_request import OnlyTables
 from rolevend.kinds.part import Distinct, Part, Rule, exactly_one
@@ -92,7 +92,7 @@ class OfferRequest(Part):
         return ObjectName(namespace, name)
 
 
-class OfferAskedShown(Shown):
+class OfferAskedShown(AnswerPart):
     """The offer of a request."""
 
     name: str
@@ -103,7 +103,7 @@ class OfferAskedShown(Shown):
     """Digest of what the offer, narrowed by the request, shows this user. Absent before the request was judged."""
 
 
-class ApprovalShown(Shown):
+class ApprovalShown(AnswerPart):
     """The approval of a request. It is an input of a later decision, and grants nothing by itself."""
 
     claim_until: str
@@ -114,7 +114,7 @@ class ApprovalShown(Shown):
     """The people who approved, or the rule."""
 
 
-class ConfirmShown(Shown):
+class ConfirmShown(AnswerPart):
     """The page on which the user confirms or refuses the request. For the user's browser: the page asks for a login of the user."""
 
     url: str
@@ -123,7 +123,7 @@ class ConfirmShown(Shown):
     """The request ends if the user has not answered until then, RFC 3339."""
 
 
-class AccessRequestShown(Shown):
+class AccessRequestShown(AnswerPart):
     """A request of the agent for an offer."""
 
     id: str
@@ -143,7 +143,7 @@ class AccessRequestShown(Shown):
     approval: ApprovalShown | None = None
 
 
-class AccessRequestsShown(Shown):
+class AccessRequestsShown(AnswerPart):
     """The requests of the calling agent only."""
 
     items: tuple[AccessRequestShown, ...]

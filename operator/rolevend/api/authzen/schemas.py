@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from rolevend.api.offer_schemas import MissingShown, Shown
+from rolevend.api.access.offer_schemas import AnswerPart, MissingShown
 from rolevend.api.schemas import LONGEST_TOKEN, NamedApproval, VendRequest
 from rolevend.kinds.part import Part, Rule, exactly_one
 from rolevend.kinds.shared import UserName
@@ -140,7 +140,7 @@ class UsedApproval(DraftPart):
     """The latest end of a role that is requested now."""
 
 
-class DecisionContext(Shown):
+class DecisionContext(AnswerPart):
     """The reason of a decision."""
 
     reason: str
@@ -161,7 +161,7 @@ class DecisionContext(Shown):
     """Seconds, for `retry`."""
 
 
-class EvaluationShown(Shown):
+class EvaluationShown(AnswerPart):
     """The decision. Nothing was created."""
 
     decision: bool

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rolevend.api.authzen_tasks import TaskSubmission, aggregate
-from rolevend.api.denial_binding import DeniedAccess, sealed, unsealed
+from rolevend.api.authzen.denial_binding import DeniedAccess, sealed, unsealed
+from rolevend.api.authzen.tasks import TaskSubmission, aggregate
 from rolevend.api.problems import Problem
 from rolevend.model import ObjectName, User
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rolevend.access_requests.terms import Justification, OfferTerms
-from rolevend.api.offer_schemas import AccessRequestHint, HintedRequest, MissingShown, OfferShown, TableMissing
+from rolevend.api.access.offer_schemas import AccessRequestHint, HintedRequest, MissingShown, OfferShown, TableMissing
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
 from rolevend.decision.offers import MOST_NAMED, ApprovedBy, AvailableOffer, named_offers

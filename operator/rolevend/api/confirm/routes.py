@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from rolevend.api.confirm_links import CONFIRM
-from rolevend.api.confirm_page import HEADERS, asking, telling
-from rolevend.api.confirm_service import Answer, ConfirmService, TextProblem, admit_text
-from rolevend.api.confirm_view import outcome
-from rolevend.api.person_login import NOT_NOW, PersonLogins, Seals, Visitor
+from rolevend.api.confirm.links import CONFIRM
+from rolevend.api.confirm.login import NOT_NOW, PersonLogins, Seals, Visitor
+from rolevend.api.confirm.page import HEADERS, asking, telling
+from rolevend.api.confirm.service import Answer, ConfirmService, TextProblem, admit_text
+from rolevend.api.confirm.view import outcome
 from rolevend.api.problems import Problem, error_problem
 from rolevend.decision.person_login import CALLBACK
 from rolevend.errors import Rejected, RolevendError

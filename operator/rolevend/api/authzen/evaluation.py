@@ -12,7 +12,9 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 
 from rolevend.api import responses
-from rolevend.api.authzen_schemas import (
+from rolevend.api.access.missing import OfferFinder
+from rolevend.api.authzen.denial_binding import BINDING_SECONDS, DeniedAccess, sealed
+from rolevend.api.authzen.schemas import (
     DecisionContext,
     DenialDisplay,
     EvaluationRequest,
@@ -21,9 +23,7 @@ from rolevend.api.authzen_schemas import (
     ResourceProperties,
     UsedApproval,
 )
-from rolevend.api.denial_binding import BINDING_SECONDS, DeniedAccess, sealed
 from rolevend.api.json_body import WrittenJson
-from rolevend.api.missing import OfferFinder
 from rolevend.api.problems import RETRY_SECONDS, Problem, public_reason
 from rolevend.api.vend_service import VendService
 from rolevend.audit.evidence import tables_of

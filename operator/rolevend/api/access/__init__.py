@@ -1,0 +1,1 @@
+"""Requests for offers over HTTP: `routes` are the calls, `service` makes and reads AccessRequests, `missing` says what a denial lacks."""
