@@ -76,7 +76,7 @@ class OfferCase:
         offered = replace(offered, longest_seconds=self.longest_seconds, claim_seconds=CLAIM_SECONDS)
         wanted = Request(asked.name, asked.uid, asked.agent, asked.user, asked.platform, NOW, asked.expiration_seconds, asked.purpose)
         effect = snapshot.effect(wanted, asked.activation)
-        digest = effect.digest if isinstance(effect, OfferEffect) else None
+        digest = snapshot.digest(wanted.user, effect) if isinstance(effect, OfferEffect) else None
         first = Circumstances(NOW, offered, digest, attributes=self.case.user, excluded=frozenset({USER_ACCOUNT}))
         pending = judge(asked, Recorded(), first).recorded(Recorded(), NOW)
         voted = replace(first, now=NOW + timedelta(seconds=DECIDED_AFTER), votes=tuple(_having_seen(each, digest) for each in self.votes))
