@@ -55,7 +55,7 @@ MAIN_LINES = (
     "10. In a case of fraud Anna's agent needs names and births in clear: it asks for an offer of the data's owner",
     "rule once-a-day approves it for 300 seconds",
     "people decide, 0 of 1 needed approvals; rule once-a-day: its limit of 1 a day for a user is used up",
-    "use the approval that is not there yet … AccessRequest large-case is Pending: it can not be used",
+    "use the approval that is not there yet … AccessRequest large-case is Pending: it cannot be used",
     "approve it itself User … cannot create resource …",
     "vote in the owner's name, even as administrator spec.by: an AccessDecision is the vote of its creator; …",
     "✓ the role that waited is vended as …_FINBOT_ANNA_…, until … UTC: ten minutes, not fifteen",

@@ -147,7 +147,7 @@ class TestTheEnd:
         cluster.unbind(robot, "robots", DOMAIN)
 
         vended.gone()
-        assert request.is_now("Revoked")["reason"] == "ApprovalWithdrawn"
+        assert request.is_now("Revoked")["reason"] == "ApproverLostVerb"
 
     def test_a_changed_offer_ends_the_role_and_supersedes_the_request(self, requester: Requester):
         request = requester.ready().approved()

@@ -222,9 +222,9 @@ USES: dict[str, tuple[Attack, str]] = {
         "is Superseded",
     ),
     "another offer has the name now": (after_another_offer_of_the_name, "is Superseded"),
-    "the approver lost the verb": (after_the_verb, "is Revoked: it can not be used"),
-    "the yes is gone": (after_the_yes, "is Revoked: it can not be used"),
-    "the time to use it is over": (after_the_claim, "is Lapsed: it can not be used"),
+    "the approver lost the verb": (after_the_verb, "may not approve any more): it cannot be used"),
+    "the yes is gone": (after_the_yes, "was deleted): it cannot be used"),
+    "the time to use it is over": (after_the_claim, "is Lapsed (not used in time): it cannot be used"),
     "an approver names a table that the offer has not": (for_a_table_that_the_offer_has_not, ""),
 }
 ASKS: dict[str, tuple[Attack, str]] = {

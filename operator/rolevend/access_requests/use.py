@@ -107,7 +107,7 @@ def may_use(request: RequestedAccess, recorded: Recorded, terms: OfferTerms | No
 def _not_approved(request: RequestedAccess, recorded: Recorded) -> MayNotUse:
     state, ended = recorded.state, recorded.state is not None and recorded.state.is_final
     why = f" ({recorded.message})" if ended and recorded.message else ""
-    message = f"AccessRequest {request.name.name} is {state or 'not decided yet'}{why}: it can not be used"
+    message = f"AccessRequest {request.name.name} is {state or 'not decided yet'}{why}: it cannot be used"
     return MayNotUse(UseRefusal.NOT_APPROVED, message, ended_by=recorded.reason if ended else None)
 
 

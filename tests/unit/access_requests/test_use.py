@@ -109,7 +109,7 @@ def test_in_a_final_state_nothing_may_and_no_recorded_role_again(state: RequestS
 
     found = may_use(REQUEST, ended, TERMS, MINE)
 
-    message = f"AccessRequest ar-1 is {state} (withdrawn by anna): it can not be used"
+    message = f"AccessRequest ar-1 is {state} (withdrawn by anna): it cannot be used"
     assert found == MayNotUse(UseRefusal.NOT_APPROVED, message, ended_by=RequestReason.WITHDRAWN)
 
 

@@ -258,6 +258,14 @@ class TestTexts:
 
         assert 'answer      confirmed by the user at 2026-11-30 12:00:05 UTC; the user says: "a ＜b＞"' in shown
 
+    def test_receivers_that_were_notified_are_listed_with_their_failures(self):
+        told = {"receiver": "desk", "event": "Pending", "state": "Failed", "attempts": 10, "at": "2026-11-30T12:00:05Z"}
+        asked = request("ask", notifications=[{**told, "message": "status 500"}])
+
+        shown = details.question(found(asked))
+
+        assert 'notified    desk (Pending) Failed at 2026-11-30 12:00:05 UTC: "status 500"' in shown
+
     @pytest.mark.parametrize(
         ("user", "said"),
         [
