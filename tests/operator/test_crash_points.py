@@ -284,6 +284,7 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     life.ask().refused("")
     life.permit()
     life.role.ready()  # type: ignore[union-attr]
+    life.request_access()
     life.strip_finalizer()
     revoked = Life(world)
     revoked.permit()
@@ -299,7 +300,12 @@ def test_every_request_of_a_life_has_a_name_and_every_named_effect_comes(world: 
     def came() -> set[Effect | None]:
         return {effect for asked in [*world.api.seen, *world.wire.seen] for effect in effects_of(asked)}
 
-    eventually(lambda: came() >= set(Effect))
+    def all_came() -> bool:
+        missing = set(Effect) - came()
+        assert not missing, missing
+        return True
+
+    eventually(all_came)
     nameless = {asked.what[:200] for asked in [*world.api.seen, *world.wire.seen] if None in effects_of(asked)}
     assert not nameless, sorted(nameless)
 

@@ -119,7 +119,7 @@ def test_who_says_which_agent_acted_for_whom_and_still_does_when_the_role_is_gon
     asked.gone()
     gone = facts(who(tenant.site, asked.role))
     assert behind.items() <= gone.items()
-    assert gone["state"] == "gone: no VendedRole has its uid"
+    assert "no VendedRole has its uid" in gone["state"]
 
 
 def test_who_says_offline_what_the_name_says(tenant: Tenant):

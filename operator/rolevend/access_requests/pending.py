@@ -51,9 +51,9 @@ class PendingRequest:
             return self._end(RequestState.CANCELLED, RequestReason.WITHDRAWN, f"withdrawn by {now.withdrawn_by}")
         if votes.denial is not None:
             return self._end(RequestState.DENIED, RequestReason.DENIED_BY_PERSON, f"denied by {votes.denial.by}")
-        if not now.user_is_active:
+        if not now.user_is_active and offered is not None:
             return self._end(RequestState.SUPERSEDED, RequestReason.USER_INACTIVE, "the user is not active any more")
-        if offered is None and (terms is None or (now.digest is None and now.unknown is None)):
+        if offered is None and (terms is None or (now.digest is None and now.unknown is None and now.user_is_active)):
             return self._not_offered()
         changed = changed_offer(offered, now)
         if terms is None or changed is not None:
@@ -68,14 +68,15 @@ class PendingRequest:
         if whole_second(now.now) >= deadline:
             message = f"not decided within {terms.pending_seconds} seconds"
             return self._end(RequestState.EXPIRED, RequestReason.NOT_DECIDED, message)
-        if now.unknown is not None or now.digest is None:
+        if now.unknown is not None or now.digest is None or not now.user_is_active:
             refusal = None if self._people_decide or self._user_confirms else self._too_many_open()
             return self._wait(deadline) if refusal is None else self._end(RequestState.DENIED, *refusal)
         offered = offered or OfferVersion(terms.uid, terms.generation, now.digest)
         return replace(self._decide(terms, offered, votes, deadline), offered=offered)
 
     def _wait(self, deadline: datetime) -> Judgement:
-        reason, message = RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {self.now.unknown}"
+        cause = self.now.unknown or "no accepted UserAttributes names the user"  # they may be applied after the request
+        reason, message = RequestReason.OFFER_NOT_READ, f"the offer is not read yet: {cause}"
         if (self._people_decide or self._user_confirms) and self.recorded.reason is not None:
             reason, message = self.recorded.reason, self.recorded.message
         return Judgement(RequestState.PENDING, reason, message, None, self.recorded.offered, deadline)
