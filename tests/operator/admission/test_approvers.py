@@ -146,7 +146,8 @@ def test_requests_are_listed_pending_ones_first_with_what_the_agent_says_made_ha
 
     done = approvals.run(EVE, "requests")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert approvals.name not in done.stderr  # there are notes on requests of other tests, whose offers are gone
     header, *rows = [line for line in done.stdout.splitlines() if "NAME" in line or approvals.name in line]
     assert header.split() == ["NAME", "STATE", "AGENT", "USER", "OFFER", "FOR", "AGE", "LEFT", "JUSTIFICATION"]
     first, second = (row.split("  ") for row in rows)
@@ -201,7 +202,7 @@ def test_the_details_have_all_that_an_approver_judges_by(approvals: Approvals):
         "rows where country IN (user_attr('countries'))",
         "approval one person, who already has this access",
         "people decided the same in the last 30 days: 1 approvals, 0 denials",
-        "limit rule small: 1 of 3 a day for this user",
+        "limit rule small: 1 of 3 a day for a user",
         f"rolevend approve {approvals.name} --namespace {AGENTS} --for 10m",
         f"rolevend deny {approvals.name} --namespace {AGENTS} --because '...'",
     ):
