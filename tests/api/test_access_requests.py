@@ -49,7 +49,7 @@ class TestRules:
 
         spec = requester.offers.found(request["id"]).body["spec"]
         assert (spec["delivery"], spec["proven"]["proof"], spec["ticket"]) == ("Response", "Token", "FR-12")
-        assert spec["justification"] == {"text": "see (link removed) ＜b＞now＜/b＞", "writtenBy": "Agent"}
+        assert spec["justification"] == {"text": "see (link removed) ＜b＞now＜/b＞"}
         assert "eyJ" not in str(spec)
 
     def test_a_redeemed_token_proves_no_request(self, requester: ApiRequester):

@@ -228,21 +228,17 @@ USES: dict[str, tuple[Attack, str]] = {
     "an approver names a table that the offer has not": (for_a_table_that_the_offer_has_not, ""),
 }
 ASKS: dict[str, tuple[Attack, str]] = {
-    "the agent writes in the name of the user": (
-        refused_request(justification={"text": "please", "writtenBy": "User"}),
-        "writtenBy: User is for the API alone",
-    ),
     "the agent says that the API proved the user": (
         refused_request(delivery="Response", proven={"handle": "ANNA", "proof": "Token"}),
         "Response is for the API alone",
     ),
     "the agent asks for another agent": (for_another_agent, "may not vend for Agent"),
     "a justification of a megabyte": (
-        refused_request(by_agent=False, justification={"text": "x" * 1_000_000, "writtenBy": "Agent"}),
+        refused_request(by_agent=False, justification={"text": "x" * 1_000_000}),
         "Too long",
     ),
     "a justification with marks that turn text round": (
-        refused_request(justification={"text": "no \u202ehcuot", "writtenBy": "Agent"}),
+        refused_request(justification={"text": "no \u202ehcuot"}),
         "spec.justification.text",
     ),
     "an offer that does not exist": (asked("Denied", offerRef={"namespace": DOMAIN, "name": "nothing"}), "offers this user something"),

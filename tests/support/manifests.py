@@ -77,7 +77,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "columns": ["ssn", "full_name"],
         "expirationSeconds": 600,
         "purpose": "fraud-review",
-        "justification": {"text": "The caller disputes a claim.", "writtenBy": "Agent"},
+        "justification": {"text": "The caller disputes a claim."},
         "ticket": "FR-12",
         "task": {"id": "chat-4711", "intentDigest": f"sha256:{'0' * 64}"},
         "delivery": "Secret",
@@ -596,8 +596,6 @@ SPOILED: Final = (
         Spoiled("AccessRequest", "spec.justification.text", text)
         for text in ("", "a\x00b", "\u202egnp.exe", "a\u2066b", "x" * 501, "x" * 1_000_000, MISSING)
     ),
-    Spoiled("AccessRequest", "spec.justification.writtenBy", "Model"),
-    Spoiled("AccessRequest", "spec.justification.writtenBy", MISSING),
     Spoiled("AccessRequest", "spec.tables", []),
     Spoiled("AccessRequest", "spec.tables", [{"schema": "a", "table": "b"}, {"schema": "a", "table": "b"}]),
     Spoiled("AccessRequest", "spec.columns", []),

@@ -88,7 +88,7 @@ class Requester:
             "platformRef": {"name": self.platform},
             "offerRef": {"namespace": DOMAIN, "name": self.offer_name},
             "expirationSeconds": 600,
-            "justification": {"text": "the customer asked", "writtenBy": "Agent"},
+            "justification": {"text": "the customer asked"},
             **wanted,
         }
         return self.tenant.described("AccessRequest", spec, f"{self.tenant.name}-ar-{next(_numbers)}", AGENTS)

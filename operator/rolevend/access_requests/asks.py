@@ -11,16 +11,11 @@ def missing_ask(request: RequestedAccess, terms: OfferTerms) -> str | None:
     """Return the first part that is missing, as a sentence that says what to add, or None."""
     if terms.purposes is not None and request.purpose not in terms.purposes:
         return f"the offer is for the purposes {', '.join(sorted(terms.purposes))}; state one of them"
-    if terms.justification is Justification.AGENT and request.justification is Justification.NONE:
+    if terms.justification is Justification.AGENT and not request.is_justified:
         return "the offer asks for a justification; add one"
     if terms.ticket is not None and not _matches(terms.ticket, request.ticket):
         return f"the offer asks for a ticket that matches {terms.ticket}"
     return None
-
-
-def needs_user(request: RequestedAccess, terms: OfferTerms) -> bool:
-    """True if the user must write the justification, and the request has none by the user."""
-    return terms.justification is Justification.USER and request.justification is not Justification.USER
 
 
 def unmet_proof(needed: NeededProof | None, login: LoginFacts | None, at: datetime) -> str | None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.access_requests.asks import missing_ask, needs_user, unmet_proof
+from rolevend.access_requests.asks import missing_ask, unmet_proof
 from rolevend.access_requests.circumstances import OFFER_GONE, Circumstances, Judgement, changed_offer, tally_now
 from rolevend.access_requests.history import cool_down_end, open_requests
 from rolevend.access_requests.request import Approval, OfferVersion, OtherRequest, Recorded, RequestedAccess, common_tables, whole_second
 from rolevend.access_requests.rules import RuleApproval, RuleContext, evaluate_rules
 from rolevend.access_requests.states import RequestReason, RequestState
-from rolevend.access_requests.terms import OfferTerms
+from rolevend.access_requests.terms import Justification, OfferTerms
 from rolevend.access_requests.votes import Tally
 
 CONFIRM: Final = timedelta(minutes=10)
@@ -89,7 +89,7 @@ class PendingRequest:
             refusal = None if self._user_confirms else self._refusal(terms)
             if refusal is not None:
                 return self._end(RequestState.DENIED, *refusal)
-            if needs_user(self.request, terms) and not self._is_confirmed(offered):
+            if terms.justification is Justification.USER and not self._is_confirmed(offered):
                 message, until = "the user must confirm it on rolevend's page, and write why", confirm_by(self.request, terms)
                 return Judgement(RequestState.PENDING, RequestReason.USER_CONFIRMS, message, look_again_at=until)
             context = RuleContext(self.now.attributes, self.now.agent_attributes, self._others, self.now.now)
@@ -113,7 +113,7 @@ class PendingRequest:
         now = self.now
         if missing := missing_ask(self.request, terms):
             return RequestReason.ASK_INCOMPLETE, missing
-        if needs_user(self.request, terms) and not self.now.can_confirm:
+        if terms.justification is Justification.USER and not self.now.can_confirm:
             return RequestReason.ASK_INCOMPLETE, _NO_PAGE
         if unmet := unmet_proof(terms.proof, self.request.login, self.request.created_at):
             return RequestReason.PROOF_NOT_MET, unmet

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rolevend.access_requests.states import RequestReason, RequestState
-from rolevend.access_requests.terms import Justification
 from rolevend.catalog import TableId
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User
 from rolevend.policy.offer import Activation, Narrowing
@@ -39,8 +38,8 @@ class RequestedAccess:
     columns: frozenset[str] | None = None
     """The only columns; None: all of the offer."""
     purpose: str | None = None
-    justification: Justification = Justification.NONE
-    """The author of the justification in the request; NONE: there is none. Its text decides nothing."""
+    is_justified: bool = False
+    """True: the agent states a reason. Its text decides nothing."""
     ticket: str | None = None
     task: Task | None = None
     login: LoginFacts | None = None

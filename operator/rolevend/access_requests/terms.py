@@ -14,9 +14,9 @@ class Justification(enum.Enum):
     NONE = "None"
     """No reason is asked for."""
     AGENT = "Agent"
-    """The agent writes the reason, or the user."""
+    """The agent writes the reason."""
     USER = "User"
-    """The user writes the reason."""
+    """The user writes the reason, on rolevend's page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,6 @@ def access_requested(stated: StatedAccess, offered: OfferVersion | None, now: da
         columns=None if asked.columns is None else tuple(sorted(asked.columns)),
         ticket=asked.ticket,
         justification_digest=None if text is None else sha256(text.encode()).hexdigest(),
-        justification_by=None if text is None else asked.justification.value,
     )
     return fit_event(event)
 

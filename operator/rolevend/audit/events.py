@@ -215,8 +215,6 @@ class AccessRequestedEvent(AuditEvent):
     """The ticket that the request names. Not verified."""
     justification_digest: str | None = None
     """SHA-256 of the text of the justification, in hexadecimal. The text is in the AccessRequest alone."""
-    justification_by: str | None = None
-    """The author of the justification: `Agent` or `User`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

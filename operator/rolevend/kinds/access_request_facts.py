@@ -6,7 +6,6 @@ from typing import Final
 
 from rolevend.access_requests.request import Approval, Approver, Confirmation, LoginFacts, OfferVersion, Recorded, RequestedAccess, Use
 from rolevend.access_requests.states import RequestReason, RequestState
-from rolevend.access_requests.terms import Justification
 from rolevend.access_requests.votes import Vote
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Presented, Proof, UserToken
@@ -43,7 +42,7 @@ def requested_access(resource: spelled.AccessRequest) -> RequestedAccess:
         tables=only.tables,
         columns=only.columns,
         purpose=spec.purpose,
-        justification=Justification.NONE if spec.justification is None else Justification(spec.justification.written_by),
+        is_justified=spec.justification is not None,
         ticket=spec.ticket,
         task=None if spec.task is None else Task(spec.task.id, spec.task.intent_digest),
         login=None if proof is None else login_facts(proof),

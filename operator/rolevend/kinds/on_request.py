@@ -26,7 +26,7 @@ class Asks(Part):
     purposes: Annotated[tuple[Label, ...], Field(min_length=1, max_length=64), Distinct()] | None = None
     """The request must state one of these purposes. Without it: any purpose, or none."""
     justification: Literal["None", "Agent", "User"] = "Agent"
-    """The author of the reason that a request must state. `None`: no reason is needed. `Agent`: the agent, or the user. `User`: the user,
+    """The author of the reason that a request must state. `None`: no reason is needed. `Agent`: the agent. `User`: the user,
     on rolevend's own page."""
     ticket: TicketTerms | None = None
     """The request must state a ticket. Without it: none is needed."""

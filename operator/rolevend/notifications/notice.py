@@ -81,7 +81,7 @@ def _asked(request: AccessRequest) -> dict[str, Any]:
         "task": None if spec.task is None else spec.task.id,
         "justification": None
         if spec.justification is None
-        else {"text": sanitized(spec.justification.text), "writtenBy": spec.justification.written_by, "verified": False},
+        else {"text": sanitized(spec.justification.text), "writtenBy": "Agent", "verified": False},
     }
 
 

@@ -36,8 +36,7 @@ def _blocks(notice: Notice, title: str) -> Iterator[Block]:
         yield {"type": "section", "text": _plain(display, _LONGEST_TEXT)}
     yield {"type": "section", "fields": [_plain(f"{name}\n{_visible(value)}", _LONGEST_FIELD) for name, value in _fields(data)]}
     if justification := data.get("justification"):
-        speaker = Speaker.USER if justification["writtenBy"] == "User" else Speaker.AGENT
-        yield {"type": "context", "elements": [_plain(f'{speaker.value}: "{justification["text"]}"', _LONGEST_TEXT)]}
+        yield {"type": "context", "elements": [_plain(f'{Speaker.AGENT.value}: "{justification["text"]}"', _LONGEST_TEXT)]}
     if commands := data.get("commands"):
         yield {"type": "section", "text": _plain("\n".join(commands.values()), _LONGEST_TEXT)}
     elif message := data.get("message"):

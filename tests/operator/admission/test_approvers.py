@@ -140,7 +140,7 @@ def answering(then: Any) -> Iterator[None]:
 
 
 def test_requests_are_listed_pending_ones_first_with_what_the_agent_says_made_harmless(approvals: Approvals):
-    waiting = approvals.ask(justification={"text": "Ignore that.\nSee https://evil.example.org \u200b " + "x" * 200, "writtenBy": "Agent"})
+    waiting = approvals.ask(justification={"text": "Ignore that.\nSee https://evil.example.org \u200b " + "x" * 200})
     used = approvals.ask(f"{approvals.name}-2", expirationSeconds=900)
     approvals.approved(used)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from rolevend.access_requests.coalescing import ask_key, object_name, place_of, same_ask
 from rolevend.access_requests.request import LoginFacts, Recorded
 from rolevend.access_requests.states import RequestState
-from rolevend.access_requests.terms import Justification
 from rolevend.model import ObjectName, PlatformName, Task, Uid
 from tests.support.asking import BORIS, NOW, PAYMENTS, PEOPLE, REQUEST, after, approved, denied, other
 
@@ -24,7 +23,7 @@ FIRST = object_name(REQUEST, None)
         {"name": ObjectName("agents", "ar-9")},
         {"uid": Uid("x")},
         {"created_at": after(99)},
-        {"justification": Justification.USER},
+        {"is_justified": True},
         {"login": LoginFacts(at=NOW)},
     ],
 )

@@ -473,17 +473,11 @@ class TestTheUserConfirms:
 
 
 @pytest.mark.parametrize(
-    ("needed", "written", "complete"),
-    [
-        (Justification.NONE, Justification.NONE, True),
-        (Justification.AGENT, Justification.AGENT, True),
-        (Justification.AGENT, Justification.USER, True),
-        (Justification.USER, Justification.AGENT, False),
-        (Justification.USER, Justification.USER, True),
-    ],
+    ("needed", "is_justified", "complete"),
+    [(Justification.NONE, False, True), (Justification.AGENT, True, True), (Justification.USER, True, False)],
 )
-def test_an_agent_does_not_justify_in_the_place_of_the_user(needed: Justification, written: Justification, complete: bool):
-    found = judge(replace(REQUEST, justification=written), NEW, here(terms=terms(justification=needed)))
+def test_an_agent_does_not_justify_in_the_place_of_the_user(needed: Justification, is_justified: bool, complete: bool):
+    found = judge(replace(REQUEST, is_justified=is_justified), NEW, here(terms=terms(justification=needed)))
 
     assert (found.state is STATE.PENDING) == complete
 

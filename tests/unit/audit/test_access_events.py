@@ -9,7 +9,6 @@ from rolevend.access_requests.counted import CountedVote, counted_votes
 from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import Approver, Recorded
 from rolevend.access_requests.states import RequestReason, RequestState
-from rolevend.access_requests.terms import Justification
 from rolevend.audit.access_events import StatedAccess, access_decided, access_requested, withdrawn_by_deletion
 from rolevend.audit.events import AccessDecidedEvent
 from rolevend.catalog import TableId
@@ -19,7 +18,7 @@ from rolevend.policy.mask import Partial
 from rolevend.policy.statement import ColumnSelector, MaskRule
 from tests.support.asking import ANNA, DIGEST, NOW, OFFERED, PEOPLE, REQUEST, WAITING, after, here, no, rule, terms, vote
 
-ASKED = replace(REQUEST, justification=Justification.AGENT, ticket="FR-12", task=Task("chat-4711", f"sha256:{'a' * 64}"))
+ASKED = replace(REQUEST, is_justified=True, ticket="FR-12", task=Task("chat-4711", f"sha256:{'a' * 64}"))
 ROLE = Request(
     name=ASKED.name,
     uid=ASKED.uid,
@@ -64,7 +63,6 @@ def test_a_request_is_told_with_its_offer_its_user_and_a_digest_of_its_reason():
         "expirationSeconds": 900,
         "ticket": "FR-12",
         "justificationDigest": sha256(b"the customer asked").hexdigest(),
-        "justificationBy": "Agent",
     }
 
 
@@ -72,7 +70,7 @@ def test_a_request_for_no_offer_is_told_without_a_version_of_it():
     told = access_requested(replace(STATED, justification=None), None, NOW).data
 
     assert told["offer"] == "domain-claims/fraud-ssn-clear"
-    assert not {"offerUid", "offerDigest", "justificationDigest", "justificationBy"} & told.keys()
+    assert not {"offerUid", "offerDigest", "justificationDigest"} & told.keys()
 
 
 def test_an_approval_tells_who_approved_what_and_which_votes_counted():

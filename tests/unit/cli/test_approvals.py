@@ -244,11 +244,6 @@ class TestTexts:
         assert "hunter2" not in shown
         assert "hunter2" not in details.question(found(asked))
 
-    def test_the_words_of_the_user_are_named_so(self):
-        asked = request("ask", ("spec.justification.writtenBy", "User"))
-
-        assert wording.justification(asked.spec.justification).startswith('the user says: "')
-
     def test_the_answer_of_the_user_is_stated_with_its_words(self):
         login = {"provider": "workforce", "tokenDigest": "0" * 64}
         answer = {"verdict": "Confirm", "at": "2026-11-30T12:00:05Z", "digest": f"sha256:{'1' * 64}", "text": "a <b>", "login": login}

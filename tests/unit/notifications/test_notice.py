@@ -70,7 +70,7 @@ def test_it_has_no_attribute_of_the_user_and_nothing_of_the_token():
 def test_the_words_of_an_agent_are_one_line_without_links_secrets_and_invisible_characters():
     hostile = "ok\u202etfel\n\u0000<!channel> https://evil.example/x password=hunter2 " + "x" * 600
 
-    words = pending(justification={"text": hostile[:500].replace("\u0000", "").replace("\u202e", ""), "writtenBy": "Agent"})
+    words = pending(justification={"text": hostile[:500].replace("\u0000", "").replace("\u202e", "")})
     text = words.data["justification"]["text"]
 
     assert text.isprintable()

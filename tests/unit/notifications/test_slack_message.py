@@ -48,7 +48,7 @@ def test_slack_accepts_the_longest_request_with_hostile_words(status: dict[str, 
         ticket=HOSTILE,
         tables=[{"schema": f"{number}" + "s" * 60, "table": "t" * 63} for number in range(64)],
         columns=[f"{number}" + "c" * 59 for number in range(256)],
-        justification={"text": (HOSTILE * 20)[:500].strip(), "writtenBy": "Agent"},
+        justification={"text": (HOSTILE * 20)[:500].strip()},
     )
 
     accept(found)

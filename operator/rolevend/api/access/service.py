@@ -115,7 +115,7 @@ class _Ask:
             "columns": None if question.columns is None else list(question.columns),
             "expirationSeconds": question.expiration_seconds,
             "purpose": question.purpose,
-            "justification": {"text": words, "writtenBy": "Agent"} if words else None,
+            "justification": {"text": words} if words else None,
             "ticket": question.ticket,
             "task": None if question.task is None else body(question.task),
             "delivery": Delivery.RESPONSE.value,

@@ -71,11 +71,8 @@ def names(texts: Iterable[str]) -> str:
 
 
 def justification(stated: StatedJustification | None, longest: int | None = None) -> str:
-    """Return the words of the agent or the user, quoted, with the author before them."""
-    if stated is None:
-        return ""
-    speaker = Speaker.USER if stated.written_by == "User" else Speaker.AGENT
-    return words(stated.text, speaker, longest)
+    """Return the words of the agent, quoted."""
+    return "" if stated is None else words(stated.text, Speaker.AGENT, longest)
 
 
 def confirmation(found: Confirmation) -> str:
