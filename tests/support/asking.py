@@ -105,6 +105,12 @@ def use(number: int = 1, at: float = 100) -> Use:
     return Use(Uid(f"role-{number}"), f"role-{number}", after(at))
 
 
+def with_use(recorded: Recorded, use: Use) -> Recorded:
+    """Return the status with this use. The same uid is the same use."""
+    known = any(each.role_uid == use.role_uid for each in recorded.uses)
+    return recorded if known else replace(recorded, uses=(*recorded.uses, use))
+
+
 def other(number: int = 2, at: float = -60, **changes: Any) -> OtherRequest:
     """Another request, made `at` seconds from now. `changes` are of the request or of its status."""
     facts = {key: changes.pop(key) for key in list(changes) if key in RequestedAccess.__slots__}

@@ -1,7 +1,7 @@
 """One request: its immutable facts, and the recorded part of its life. Values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from rolevend.access_requests.states import RequestReason, RequestState
@@ -135,11 +135,6 @@ class Recorded:
     uses: tuple[Use, ...] = ()
     confirmation: Confirmation | None = None
     """None: the user did not answer."""
-
-    def with_use(self, use: Use) -> "Recorded":
-        """Return the status with this use. Idempotent: the same uid is the same use."""
-        known = any(each.role_uid == use.role_uid for each in self.uses)
-        return self if known else replace(self, uses=(*self.uses, use))
 
 
 @dataclass(frozen=True, slots=True)

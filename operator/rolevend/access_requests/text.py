@@ -60,20 +60,20 @@ class Speaker(Enum):
     APPROVER = "the approver says"
 
 
-def quoted(text: str, speaker: Speaker) -> str:
+def quoted(text: str, speaker: Speaker, longest: int = MAXIMUM_CHARACTERS) -> str:
     """Return the text in double quotes, after its heading. It contains no double quote itself."""
-    return f'{speaker.value}: "{sanitized(text)}"'
+    return f'{speaker.value}: "{sanitized(text, longest)}"'
 
 
-def sanitized(text: str) -> str:
-    """Return the text on one line, with at most `MAXIMUM_CHARACTERS`."""
+def sanitized(text: str, longest: int = MAXIMUM_CHARACTERS) -> str:
+    """Return the text on one line, with at most `longest` characters."""
     found = _visible(text[:_MOST_READ])[:_MOST_SEARCHED]
     for secret in _SECRETS:
         found = secret.sub(SECRET, found)
     for link in _LINKS:
         found = link.sub(LINK, found)
     found = _LONE_UNDERSCORE.sub("＿", _DOT_OF_A_NAME.sub("·", found)).translate(_INERT).strip()
-    return found if len(found) <= MAXIMUM_CHARACTERS else f"{found[: MAXIMUM_CHARACTERS - 1].rstrip()}…"
+    return found if len(found) <= longest else f"{found[: longest - 1].rstrip()}…"
 
 
 def _visible(text: str) -> str:

@@ -125,11 +125,6 @@ def _on_tables(offers: Iterable[AvailableOffer], tables: Collection[TableId]) ->
     return tuple(sorted(kept, key=lambda each: each.order))
 
 
-def available_offer(snapshot: Snapshot, request: Request, terms: OfferTerms, *, role_exists: bool = False) -> AvailableOffer | None:
-    """Return what the user may ask for of one offer, or None."""
-    return _Shared(snapshot, request, role_exists=role_exists).available(terms)
-
-
 class _Shared:
     """One request, and what all offers for it share: two hundred offers read the same user."""
 
@@ -176,7 +171,8 @@ class _Rules:
         self._unreadable = person.unreadable
 
     def approving(self, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
-        """See `approving_rule`."""
+        """Return the first rule whose conditions hold, or None; and the reason why each rule before it does not approve. A rule that needs
+        a precedent does not approve: people decide first. A rule that reads an attribute whose claim cannot be read does not approve."""
         refusals: list[str] = []
         for rule in terms.automatic:
             refusal = _refusal(rule, self._answers, self._unreadable)
@@ -184,12 +180,6 @@ class _Rules:
                 return rule, tuple(refusals)
             refusals.append(f"rule {rule.name}: {refusal}")
         return None, tuple(refusals)
-
-
-def approving_rule(snapshot: Snapshot, request: Request, terms: OfferTerms) -> tuple[AutomaticRule | None, tuple[str, ...]]:
-    """Return the first rule whose conditions hold, or None; and the reason why each rule before it does not approve. A rule that needs a
-    precedent does not approve: people decide first. A rule that reads an attribute whose claim cannot be read does not approve."""
-    return _Rules(snapshot, request).approving(terms)
 
 
 def _refusal(rule: AutomaticRule, answers: Answers, unreadable: frozenset[str]) -> str:

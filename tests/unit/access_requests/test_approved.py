@@ -25,12 +25,13 @@ from tests.support.asking import (
     terms,
     use,
     vote,
+    with_use,
 )
 
 STATE, WHY = RequestState, RequestReason
 YES = (vote(),)
 TWO = (vote(), vote("carol"))
-USED_ONCE = by_people().with_use(use(at=100))
+USED_ONCE = with_use(by_people(), use(at=100))
 LIVE = frozenset({use().role_uid})
 WITHDRAWN = (STATE.REVOKED, WHY.APPROVAL_WITHDRAWN)
 LOST = (STATE.REVOKED, WHY.APPROVER_LOST_VERB)
@@ -80,8 +81,8 @@ LOST = (STATE.REVOKED, WHY.APPROVER_LOST_VERB)
         (USED_ONCE, {"now": after(900), "terms": terms(uses=2)}, STATE.USED, WHY.ROLE_VENDED),
         (USED_ONCE, {"now": after(3620), "terms": terms(uses=2)}, STATE.SPENT, WHY.USES_GONE),
         (USED_ONCE, {"now": after(3620), "terms": terms(uses=2), "live_roles": LIVE}, STATE.USED, WHY.ROLE_VENDED),
-        (USED_ONCE.with_use(use(2)), {"now": after(900), "terms": terms(uses=2)}, STATE.SPENT, WHY.USES_GONE),
-        (USED_ONCE.with_use(use(2)), {"now": after(900), "terms": terms(uses=2), "live_roles": LIVE}, STATE.USED, WHY.ROLE_VENDED),
+        (with_use(USED_ONCE, use(2)), {"now": after(900), "terms": terms(uses=2)}, STATE.SPENT, WHY.USES_GONE),
+        (with_use(USED_ONCE, use(2)), {"now": after(900), "terms": terms(uses=2), "live_roles": LIVE}, STATE.USED, WHY.ROLE_VENDED),
     ],
 )
 def test_an_approved_request_becomes(recorded: Recorded, changes: dict[str, Any], state: RequestState, reason: RequestReason):
@@ -162,13 +163,6 @@ def test_the_time_of_a_state_is_recorded_once():
 
     assert (first.since, second.since) == (after(3), after(3))
     assert judged(second, now=after(60), votes=YES).recorded(second, after(60)).since == after(60)
-
-
-def test_the_same_role_is_one_use():
-    once = by_people().with_use(use(at=100))
-
-    assert once.with_use(use(at=200)) == once
-    assert len(once.with_use(use(2)).uses) == 2
 
 
 def test_a_request_for_another_namespace_is_judged_alone():

@@ -42,6 +42,7 @@ from tests.support.asking import (
     terms,
     use,
     vote,
+    with_use,
 )
 from tests.support.tiers import by_tier
 
@@ -250,7 +251,7 @@ def attempt(request: RequestedAccess, recorded: Recorded, now: Circumstances, nu
     assert now.terms is not None
     assert recorded.approval is not None
     assert found.ends_by <= latest_end(recorded.approval, recorded.approval.claim_until)
-    again = recorded.with_use(use(number, (now.now - NOW).total_seconds()))
+    again = with_use(recorded, use(number, (now.now - NOW).total_seconds()))
     assert len(again.uses) <= max(now.terms.uses, len(recorded.uses))
     return again
 

@@ -13,7 +13,7 @@ from rolevend.access_requests.states import RequestReason, RequestState
 from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.use import IntendedUse, MayNotUse, MayUse, UseRefusal, latest_end, may_use
 from rolevend.model import ObjectName, PlatformName, Task, Uid
-from tests.support.asking import AGENT, ANNA, BORIS, REQUEST, TERMS, WAITING, WAREHOUSE, after, by_people, terms, use
+from tests.support.asking import AGENT, ANNA, BORIS, REQUEST, TERMS, WAITING, WAREHOUSE, after, by_people, terms, use, with_use
 
 APPROVED = by_people()
 MINE = IntendedUse(use().role_uid, AGENT, ANNA, WAREHOUSE, after(100), "fraud-review")
@@ -105,7 +105,7 @@ def test_without_an_approval_nothing_may(recorded: Recorded):
 
 @pytest.mark.parametrize("state", [each for each in RequestState if each.is_final])
 def test_in_a_final_state_nothing_may_and_no_recorded_role_again(state: RequestState):
-    ended = replace(APPROVED.with_use(use()), state=state, reason=RequestReason.WITHDRAWN, message="withdrawn by anna")
+    ended = replace(with_use(APPROVED, use()), state=state, reason=RequestReason.WITHDRAWN, message="withdrawn by anna")
 
     found = may_use(REQUEST, ended, TERMS, MINE)
 
@@ -140,7 +140,7 @@ def test_an_approval_for_no_task_is_not_for_a_role_of_a_conversation():
 
 
 class TestRecordedUse:
-    USED = APPROVED.with_use(use(at=100))
+    USED = with_use(APPROVED, use(at=100))
 
     @pytest.mark.parametrize("at", [100, 500, 999.9])
     def test_it_is_the_same_use_again_and_keeps_its_end(self, at: float):
@@ -153,7 +153,7 @@ class TestRecordedUse:
         assert found.refusal is UseRefusal.TIME_OVER
 
     def test_a_late_claim_may_still_complete(self):
-        late = APPROVED.with_use(use(at=3619))
+        late = with_use(APPROVED, use(at=3619))
 
         assert may_use(REQUEST, late, TERMS, replace(MINE, at=after(3700))) == MayUse(after(4519), is_recorded=True)
 
@@ -174,7 +174,7 @@ def test_uses_never_exceed_those_of_the_offer_and_no_role_outlives_the_claim(att
     for number, at in attempts:
         found = may_use(REQUEST, recorded, terms(uses=uses), replace(MINE, role_uid=Uid(f"role-{number}"), at=after(at)))
         if isinstance(found, MayUse):
-            again = recorded.with_use(use(number, at))
+            again = with_use(recorded, use(number, at))
             assert (again == recorded) == found.is_recorded
             recorded = again
             first = next(each.at for each in recorded.uses if each.role_uid == f"role-{number}")

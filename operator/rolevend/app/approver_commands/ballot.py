@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from rolevend.access_requests.text import Speaker
+from rolevend.access_requests.text import Speaker, quoted
 from rolevend.app.approver_commands import offer_text, wording
 from rolevend.app.approver_commands.details import RequestDetails
 from rolevend.app.approver_commands.narrowing import VoteNarrowing
@@ -53,12 +53,11 @@ def require_open(request: AccessRequest, choice: Choice, flags: CommandFlags) ->
     The denial of a request that a rule approved revokes the approval.
     """
     status, name = request.status, f"AccessRequest {request.namespace}/{request.name}"
+    why = f": {status.message}" if status.message else ""
     if status.state is None or (status.state == "Pending" and choice == "Approve" and status.offer is None):
-        why = f": {status.message}" if status.message else ""
         raise Rejected(f"{name} is not ready for a decision: the operator has not read the offer yet{why}; try again")
     if status.state == "Pending":
         return
-    why = f": {status.message}" if status.message else ""
     closed = f"{name} is {status.state}, not Pending{why}"
     if choice == "Approve" or status.state not in ("Approved", "Used") or status.approval is None:
         raise Rejected(closed)
@@ -85,7 +84,7 @@ def summary(found: RequestDetails, by: str, choice: Choice, narrowed: VoteNarrow
         roles = "one role" if terms.uses == 1 else f"{terms.uses} roles, one after the other"
         lines.append(f"  permits     {roles}, vended within {span(terms.claim_seconds)} after the approval")
     if comment is not None:
-        lines.append(f"  comment     {wording.words(comment, Speaker.APPROVER)}")
+        lines.append(f"  comment     {quoted(comment, Speaker.APPROVER)}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from rolevend.access_requests.text import Speaker
+from rolevend.access_requests.text import Speaker, quoted
 from rolevend.app.approver_commands import effect_text, history, listing, offer_text, wording
 from rolevend.app.approver_commands.offer_text import Fact
 from rolevend.app.approver_commands.wording import CommandFlags, about, moment, span
@@ -176,7 +176,7 @@ def narrowing(tables: Any, masks: Any, seconds: int | None) -> Iterator[str]:
 
 
 def _comment(comment: str | None) -> list[str]:
-    return [] if comment is None else [wording.words(comment, Speaker.APPROVER)]
+    return [] if comment is None else [quoted(comment, Speaker.APPROVER)]
 
 
 def _lately(found: RequestDetails) -> Iterator[Fact]:

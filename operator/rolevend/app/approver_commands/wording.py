@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.access_requests.text import Speaker, sanitized
+from rolevend.access_requests.text import MAXIMUM_CHARACTERS, Speaker, quoted
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request import Confirmation, StatedJustification
 from rolevend.kinds.vended_role import ProvenUser, TableName
@@ -70,22 +70,15 @@ def names(texts: Iterable[str]) -> str:
     return ", ".join(map(name, texts))
 
 
-def justification(stated: StatedJustification | None, longest: int | None = None) -> str:
+def justification(stated: StatedJustification | None, longest: int = MAXIMUM_CHARACTERS) -> str:
     """Return the words of the agent, quoted."""
-    return "" if stated is None else words(stated.text, Speaker.AGENT, longest)
+    return "" if stated is None else quoted(stated.text, Speaker.AGENT, longest)
 
 
 def confirmation(found: Confirmation) -> str:
     """Return the answer of the user, with their words quoted."""
-    said = "" if found.text is None else f"; {words(found.text, Speaker.USER)}"
+    said = "" if found.text is None else f"; {quoted(found.text, Speaker.USER)}"
     return f"{'confirmed' if found.verdict == 'Confirm' else 'refused'} by the user at {moment(found.at)}{said}"
-
-
-def words(text: str, speaker: Speaker, longest: int | None = None) -> str:
-    shown = sanitized(text)
-    if longest is not None and len(shown) > longest:
-        shown = f"{shown[: longest - 1].rstrip()}…"
-    return f'{speaker.value}: "{shown}"'
 
 
 def proven(request: AccessRequest) -> ProvenUser | None:
@@ -105,11 +98,6 @@ def proof(request: AccessRequest) -> str:
             return f"proven by an exchanged token{provider}, which names the agent"
         case _:
             return "named by the agent, without a token"
-
-
-def is_whole(request: AccessRequest) -> bool:
-    """True if the request does not narrow the offer."""
-    return request.spec.tables is None and request.spec.columns is None
 
 
 def age(request: AccessRequest, now: datetime) -> timedelta:
