@@ -6,7 +6,8 @@ from typing import Any
 
 from rolevend.audit.events import AuditEvent
 from rolevend.audit.role_events import End
-from rolevend.decision.snapshot import Snapshot, SourceVersions
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import SourceVersions
 from rolevend.errors import Conflict
 from rolevend.model import RoleName, Uid, Version
 from rolevend.platforms.protocol import EndReason

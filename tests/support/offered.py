@@ -16,7 +16,8 @@ from rolevend.catalog import Catalog, TableId
 from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.model import ClusterId, ObjectName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Nullify, Partial, Round

@@ -8,7 +8,8 @@ from rolevend.catalog import Family
 from rolevend.decision.admission import Agent, AgentAdmission, PlatformAdmission
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.profile_cache import ProfileCache
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse

@@ -28,7 +28,8 @@ from rolevend.controllers.reconciler import VendedRoleReconciler
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.decision.proof import ClientIdentity
-from rolevend.decision.snapshot import Snapshot, SourceVersions
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import SourceVersions
 from rolevend.errors import RolevendError
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.token_check import TokenCheck

@@ -13,7 +13,8 @@ from rolevend.access_requests.votes import CheckedVote
 from rolevend.decision.outcome import Delivery, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.identity.service_account import username
 from rolevend.kinds import AccessDecision, AccessRequest
 from rolevend.kinds.access_request_facts import requested_access

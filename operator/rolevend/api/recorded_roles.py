@@ -26,7 +26,7 @@ from rolevend.api.repository import (
     role_ended,
 )
 from rolevend.decision.outcome import Request
-from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
 from rolevend.errors import PlatformUnavailable, ProfileNotBuilt, RolevendError
 from rolevend.kinds import VendedRole, parse
 from rolevend.kinds.text import timestamp_text

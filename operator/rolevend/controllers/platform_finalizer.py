@@ -4,7 +4,7 @@ tokens, because without these records tokens could be used twice."""
 import logging
 from collections.abc import Callable
 
-from rolevend.decision.snapshot import LedgerMode
+from rolevend.decision.snapshot_inputs import LedgerMode
 from rolevend.errors import RolevendError
 from rolevend.kinds import FINALIZER, DataPlatform
 from rolevend.kube.client import KubeClient, path_of

@@ -4,13 +4,10 @@ While an input is unread, the decision is `Pending` and never a denial, because 
 for an Agent that is not registered yet.
 """
 
-import enum
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from typing import Any, Final
 
 from rolevend.access_requests.terms import OfferTerms
@@ -34,6 +31,7 @@ from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Reques
 from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
+from rolevend.decision.snapshot_inputs import KnownUser, KubernetesUsername, Ledger, SourceVersions
 from rolevend.decision.tools import functions_of, tools_within
 from rolevend.model import Attributes, ClusterId, ObjectName, PlatformName, Uid, User, UserHandle, Version
 from rolevend.naming import role_name, user_handle
@@ -43,68 +41,6 @@ from rolevend.policy.offer import Activation
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import facts_of, meets
-
-
-@dataclass(frozen=True, slots=True)
-class KnownUser:
-    user: User
-    handle: UserHandle | None
-    attributes: Attributes
-    version: Version | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """The claim that gave each attribute, by key. Other attributes come from UserAttributes."""
-    unreadable: frozenset[str] = frozenset()
-    """Keys of attributes whose claims cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class KubernetesUsername:
-    """How an API server names the users of one issuer."""
-
-    attribute: str
-    """The key of the user's attribute with the name."""
-    prefix: str
-
-
-@dataclass(frozen=True)
-class SourceVersions:
-    """The versions of the inputs to the decisions on one platform."""
-
-    platform: Version
-    policies: Mapping[ObjectName, Version]
-    bindings: tuple[Version, ...]
-    """The TagBindings that select the platform, sorted."""
-    catalog: str | None
-    """Digest of the tables and columns that were read there, or None before the first read."""
-    guardrails: Mapping[str, Version] = field(default_factory=dict)
-    """The guardrails that name the platform, by name."""
-
-    @cached_property
-    def policy_digest(self) -> str:
-        """Digest of the versions of all policies, guardrails and bindings."""
-        versions = sorted([*self.policies.values(), *self.guardrails.values(), *self.bindings])
-        identities = [[each.kind, each.name, each.uid, each.generation] for each in versions]
-        return f"sha256:{sha256(json.dumps(identities).encode()).hexdigest()}"
-
-
-class LedgerMode(enum.StrEnum):
-    """The places of the records of used tokens."""
-
-    JOINING = "Joining"
-    """The ledger and Kubernetes: a token must be unused in both."""
-    ENABLED = "Enabled"
-    """The ledger alone."""
-    UNKNOWN = "Unknown"
-    """The DataPlatform cannot be read: no token is redeemed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """The DataPlatform whose database keeps the records of used tokens."""
-
-    platform: PlatformName
-    mode: LedgerMode
-
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""

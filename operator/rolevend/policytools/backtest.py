@@ -15,7 +15,8 @@ from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.event_files import events
 from rolevend.audit.events import EventType
 from rolevend.audit.evidence import ColumnAccess, TableAccess
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.model import Attributes, ObjectName, PlatformName, User
 from rolevend.policy.request_context import Combination

@@ -15,7 +15,8 @@ from rolevend.decision.admission import Agent, AgentAdmission
 from rolevend.decision.approval import ActiveApproval
 from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User

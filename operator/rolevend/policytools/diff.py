@@ -7,7 +7,8 @@ from typing import Any
 
 from rolevend.audit.access_diff import Change, compare
 from rolevend.audit.evidence import TableAccess
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName

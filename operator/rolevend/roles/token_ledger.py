@@ -8,7 +8,7 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
 from rolevend.errors import PlatformUnavailable, RolevendError
 from rolevend.kube.token_replay import TokenReplayStore, record_expiry, token_digest
 from rolevend.model import Uid

@@ -8,7 +8,8 @@ from rolevend.catalog import Table, TagAssignment
 from rolevend.decision.admission import Agent as RegisteredAgent
 from rolevend.decision.admission import AgentAdmission, PlatformAdmission, terms_for, tools_of
 from rolevend.decision.profile_cache import ProfileCache
-from rolevend.decision.snapshot import Snapshot, SourceVersions
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import SourceVersions
 from rolevend.decision.tools import own_tables
 from rolevend.errors import InvalidInput
 from rolevend.identity.provider import Provider

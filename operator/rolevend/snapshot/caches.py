@@ -7,7 +7,7 @@ from operator import is_
 from rolevend.access_requests.terms import OfferTerms
 from rolevend.catalog import Catalog, TagAssignment
 from rolevend.decision.profile_cache import ProfileCache
-from rolevend.decision.snapshot import KnownUser
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.kinds import AccessPolicy, UserAttributes, values
 from rolevend.kinds.offer_terms import offer_terms
 from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, User, UserHandle, user_claim

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from rolevend.decision.person_login import PersonLogin
-from rolevend.decision.snapshot import KubernetesUsername
+from rolevend.decision.snapshot_inputs import KubernetesUsername
 from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource

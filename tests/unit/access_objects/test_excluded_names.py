@@ -6,7 +6,7 @@ import pytest
 
 from rolevend.access_objects.circumstances import excluded_names
 from rolevend.decision.proof import Claimed, ClientIdentity, Proof, UserProof
-from rolevend.decision.snapshot import KubernetesUsername
+from rolevend.decision.snapshot_inputs import KubernetesUsername
 from rolevend.model import Attributes
 from tests.support.registered import AGENT, ANNA, NOW, PERSON, REQUEST, a_snapshot
 

@@ -20,7 +20,8 @@ from rolevend.audit.role_events import End, denied, dropped, granted
 from rolevend.catalog import FunctionId, TableId
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Actor, Proof, UserProof
-from rolevend.decision.snapshot import Snapshot, SourceVersions
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import SourceVersions
 from rolevend.identity.signature import SigningKey
 from rolevend.model import Attributes, ObjectName, RoleName, Task, Uid, User, Version
 from rolevend.plan import Profile

@@ -16,7 +16,8 @@ from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.decision.admission import Agent, AgentAdmission, PlatformAdmission
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.profile_cache import ProfileCache
-from rolevend.decision.snapshot import KnownUser, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, ResourcePath

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.decision.snapshot import Ledger, LedgerMode, Snapshot
+from rolevend.decision.snapshot import Snapshot
+from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
 from rolevend.errors import PlatformUnavailable
 from rolevend.kube.client import KubeClient
 from rolevend.kube.token_replay import PREFIX, TokenReplayStore, token_digest

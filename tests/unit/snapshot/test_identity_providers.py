@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rolevend.decision.person_login import PersonLogin
-from rolevend.decision.snapshot import KubernetesUsername
+from rolevend.decision.snapshot_inputs import KubernetesUsername
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
 from rolevend.kinds import DataPlatform, parse, shell
 from rolevend.model import PlatformName
 from rolevend.platform_runtime.state import SERVER_CHANGED

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from rolevend.decision.snapshot import Ledger, LedgerMode
+from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
 from rolevend.kinds import DataPlatform
 from rolevend.kinds.status import Body, ConditionUpdate
 from rolevend.model import PlatformName
