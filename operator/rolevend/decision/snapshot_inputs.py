@@ -1,4 +1,4 @@
-"""What a snapshot has of users, of the versions of its inputs, and of the ledger of used tokens. Values."""
+"""The users of a snapshot, the versions of its inputs, and the ledger of used tokens. Values."""
 
 import enum
 import json

@@ -45,7 +45,7 @@ class OfferRef(Part):
 
 
 class StatedJustification(Part):
-    """The reason of the agent, for the approvers. What the user writes on rolevend's own page is in `status.confirmation`."""
+    """The reason of the agent, for the approvers. The words of the user, from rolevend's own page, are in `status.confirmation`."""
 
     text: FreeText
     """The reason. It is shown as a quotation, and never interpreted."""
@@ -84,8 +84,8 @@ class AccessRequestSpec(Part):
     purpose: Label | None = None
     """The purpose that the agent states. The offer may require it."""
     justification: StatedJustification | None = None
-    """The reason of the agent, for the approvers. What the user writes on rolevend's own page is in `status.confirmation`. The offer may
-    require it."""
+    """The reason of the agent, for the approvers. The words of the user, from rolevend's own page, are in
+    `status.confirmation`. The offer may require it."""
     ticket: TicketText | None = None
     """The ticket of the request. The offer may require it."""
     task: Task | None = None
