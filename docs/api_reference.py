@@ -47,9 +47,8 @@ token of an agent.
 
 Not there: a binding of several items by one denial, `evaluation_id`, forms, schemas and catalogs, `callback`, `client`, `emergency`,
 `jwks_uri` and signed states (the seal is for rolevend alone), `expires_at` of a task. Unknown members of the profile are ignored. The
-token in `subject.properties` proves the subject, and is no part of it; the `id` of a resource is not kept. A login that does
-not suffice is answered
-with 401 and the challenge of RFC 9470.\
+token in `subject.properties` proves the subject, and is no part of it; the `id` of a resource is not kept. A login that does not suffice
+is answered with 401 and the challenge of RFC 9470.\
 """
 _PROBLEMS = """\
 ## Problems
