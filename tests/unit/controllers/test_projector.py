@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -13,12 +12,13 @@ import pytest
 from rolevend.controllers.projector import Projector
 from rolevend.errors import NotPermitted
 from rolevend.kube.client import Body
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, ProfileName, RoleName, Uid, User
-from rolevend.plan import Lease, LeaseRecord, RoleLimits
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.plan import LeaseRecord
 from rolevend.platforms.protocol import RecordedLease
 from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.record_writer import RecordDirectory, RecordWriter
 from rolevend.roles.recorded import projection_of, record_body
+from tests.support.leases import lease_of
 from tests.support.tokens import NOW
 from tests.support.waiting import DEADLINE
 
@@ -31,20 +31,7 @@ def recorded(name: str) -> RecordedLease:
         "spec": {"agentRef": {"name": "finbot"}, "platformRefs": [{"name": "warehouse"}]},
     }
     record = LeaseRecord(ObjectName("agents", name), record_body(body, {"conditions": []}), "call", "seal")
-    lease = Lease(
-        role=RoleName(f"R_{name}"),
-        cluster=ClusterId("c"),
-        uid=Uid(f"uid-{name}"),
-        profile=ProfileName("p"),
-        agent=ObjectName("agents", "finbot"),
-        agent_handle=AgentHandle("FINBOT"),
-        user=User("issuer", "anna"),
-        attributes=Attributes.of([]),
-        expires_at=NOW + timedelta(hours=1),
-        limits=RoleLimits(1, 1, 1, 1, None),
-        resources=None,
-        record=record,
-    )
+    lease = lease_of(name, Uid(f"uid-{name}"), record)
     return RecordedLease(lease, NOW, True, "1")
 
 

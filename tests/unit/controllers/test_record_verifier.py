@@ -1,15 +1,15 @@
 """Records without a valid seal are counted, in bounded memory."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 from rolevend.controllers import record_verifier
 from rolevend.controllers.record_verifier import RecordVerifier
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, ProfileName, RoleName, Uid, User
-from rolevend.plan import Lease, LeaseRecord, RoleLimits
+from rolevend.model import ObjectName, PlatformName, Uid
+from rolevend.plan import LeaseRecord
 from rolevend.platforms.protocol import RecordedLease
 from rolevend.roles.seal import LeaseSeal
 from rolevend.telemetry.metrics import Metrics
+from tests.support.leases import lease_of
 from tests.support.tokens import NOW
 
 WAREHOUSE = PlatformName("warehouse")
@@ -18,20 +18,7 @@ SEAL = LeaseSeal(b"k" * 32)
 
 def recorded(name: str, *, sealed: bool = False, gone: bool = False) -> RecordedLease:
     record = LeaseRecord(ObjectName("agents", name), "{}", "call", "forged")
-    lease = Lease(
-        role=RoleName(f"R_{name}"),
-        cluster=ClusterId("c"),
-        uid=Uid("the uid of a real role"),
-        profile=ProfileName("p"),
-        agent=ObjectName("agents", "finbot"),
-        agent_handle=AgentHandle("FINBOT"),
-        user=User("issuer", "anna"),
-        attributes=Attributes.of([]),
-        expires_at=NOW + timedelta(hours=1),
-        limits=RoleLimits(1, 1, 1, 1, None),
-        resources=None,
-        record=record,
-    )
+    lease = lease_of(name, Uid("the uid of a real role"), record)
     if sealed:
         lease = replace(lease, record=replace(record, seal=SEAL.of(lease, record, WAREHOUSE)))
     return RecordedLease(lease, NOW, True, "1", dropped_at=NOW if gone else None)
