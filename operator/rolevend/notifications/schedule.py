@@ -35,6 +35,6 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a number that no date has
         return None
     return None if moment.tzinfo is None else max(0.0, (moment - now).total_seconds())

@@ -41,6 +41,8 @@ def test_chance_moves_a_delay_by_a_quarter_and_a_receiver_by_ten_minutes_at_most
         ("9" * 400, 999_999_999),
         ("٣", None),
         ("Tue, 24 Nov 2026 12:01:30", None),
+        ("Tue, 24 Nov 99999999999999 12:01:30 GMT", None),
+        ("Tue, 24 Nov 2026 99999999999999999999:01:30 GMT", None),
     ],
 )
 def test_retry_after_has_seconds_or_a_date(header: str | None, seconds: float | None):
