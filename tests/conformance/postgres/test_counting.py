@@ -113,6 +113,40 @@ def test_a_table_that_filters_rows_for_its_owner_is_unknown(bench: PostgresBench
     assert found.unknown == "the table filters rows for its owner, too, or belongs to another role"
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX ON {child} (id) WHERE {spy}(1)",
+        "CREATE INDEX ON {child} ((id > 0 OR {spy}(1)))",
+        "CREATE INDEX ON {child} (id) WHERE 1 OPERATOR({schema}.###) 1",
+        "CREATE STATISTICS {schema}.stats ON (id > 0 OR {spy}(1)), region FROM {child}",
+        "ALTER TABLE {people} RENAME TO old; CREATE TABLE {people} (LIKE {schema}.old) PARTITION BY RANGE ((id > 0 AND {spy}(1)));"
+        " ALTER TABLE {people} OWNER TO {owner}",
+    ],
+)
+def test_no_code_of_an_owner_runs_with_the_rights_of_the_programmer(bench: PostgresBench, people: Table, statement: str):
+    """The owner may be the attacker: the programmer reads the tables of other owners, too."""
+    schema = people.id.schema
+    child, spy = f"{schema}.child", f"{schema}.spy"
+    tells = "BEGIN IF session_user ~ 'programmer' THEN RAISE 'code ran' USING ERRCODE = 'SPY42'; END IF; RETURN true; END"
+    bench.run(f"CREATE TABLE {child} () INHERITS ({people.id}); ALTER TABLE {child} OWNER TO {bench.owner}")
+    for given in ("one int", "one int, two int"):
+        bench.run(f"CREATE FUNCTION {spy}({given}) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $${tells}$$")
+        bench.run(f"ALTER FUNCTION {spy} ({given}) OWNER TO {bench.owner}; GRANT USAGE ON SCHEMA {schema} TO PUBLIC")
+    bench.run(f"CREATE OPERATOR {schema}.### (FUNCTION = {spy}, LEFTARG = int, RIGHTARG = int)")
+    bench.run(statement.format(child=child, spy=spy, schema=schema, people=people.id, owner=bench.owner))
+
+    found = count(bench, None, shape(people))
+
+    assert "which would run with the rights of rolevend" in str(found.unknown)
+
+
+def test_functions_of_the_server_in_an_index_are_no_code_of_an_owner(bench: PostgresBench, people: Table):
+    bench.run(f"CREATE INDEX ON {people.id} (lower(region)) WHERE id > 0")
+
+    assert count(bench, None, shape(people)).unknown is None
+
+
 def test_a_count_builds_no_profile_and_leaves_no_role(bench: PostgresBench, people: Table):
     granted = profile(shape(people))
 

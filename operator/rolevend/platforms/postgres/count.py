@@ -2,6 +2,8 @@
 
 The programmer's login reads the tables, as a member of their owners, with the text of row filters and of the conditions of masks. Masks
 are not evaluated, and no value of a row leaves the server. The user's attributes are settings of the transaction, not part of the text.
+
+This login reads the tables of all owners, so it must run no code of one of them. A table whose plan would run some is not counted.
 """
 
 import re
@@ -13,11 +15,13 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from rolevend.catalog import TableId
 from rolevend.model import Attributes
 from rolevend.plan import ColumnShape, TableShape
 from rolevend.platforms.counted import ComparedTable, CountedCells, CountedColumn, CountedTable
 from rolevend.platforms.postgres.build.predicate import Need, any_of
 from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.postgres.types import limits_of
 from rolevend.policy.mask import Mask, Nullify, carries
 
@@ -38,8 +42,10 @@ MOST_COLUMNS: Final = 64
 """Of each table."""
 
 _COUNT: LiteralString = "SELECT {counts} FROM (SELECT {tests} FROM {table} AS t) AS s"
+_FOREIGN_CODE: Final = query("foreign_code")
 _SECONDS_OF_TABLE: Final = 2.0
 
+_RUNS_CODE: Final = "an index, a statistic or the partition key of it calls a function, which would run with the rights of rolevend"
 _WHY: Final[Mapping[str, str]] = {
     "57014": "it takes too long",
     "55P03": "the table is locked",
@@ -72,6 +78,8 @@ def _count(connection: Connection, table: ComparedTable, attributes: Attributes,
                 "set_config('row_security', 'off', true)",
                 [str(max(1, int(seconds * 1000)))],
             )
+            if _runs_code(connection, table.granted.table):
+                return _unknown(table, _RUNS_CODE)
             for name, values in wanted.values.settings.items():
                 connection.execute("SELECT set_config(%s, %s::text[]::text, true)", [name, values])
             row = connection.execute(text).fetchone()
@@ -81,6 +89,14 @@ def _count(connection: Connection, table: ComparedTable, attributes: Attributes,
         return _unknown(table, _WHY.get(error.sqlstate or "", f"the database refuses it with SQLSTATE {error.sqlstate}"))
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY
     return wanted.result(row)
+
+
+def _runs_code(connection: Connection, table: TableId) -> bool:
+    """True if a plan for the table would run code of an owner. Nothing changes that before the end of the transaction: the lock conflicts
+    with those of new indexes, statistics and partitions, and neither with reading nor with writing."""
+    connection.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(sql.Identifier(table.schema, table.name)))
+    found = connection.execute(_FOREIGN_CODE, {"schema": table.schema, "name": table.name}).fetchone()
+    return found != (False,)
 
 
 def _unknown(table: ComparedTable, why: str) -> CountedTable:
