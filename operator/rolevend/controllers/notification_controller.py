@@ -15,7 +15,7 @@ from rolevend.kinds import AccessRequest
 from rolevend.kinds.values import object_name
 from rolevend.model import ObjectName
 from rolevend.notifications.deliverer import NotificationDeliverer
-from rolevend.notifications.due import DueNotification, due_notifications, waits_for_people
+from rolevend.notifications.due import DueNotification, calls_in_vain, due_notifications, waits_for_people
 from rolevend.notifications.receivers import Receivers
 from rolevend.roles.protocols import Snapshots
 
@@ -65,10 +65,16 @@ class NotificationController:
     def _begin(self, request: AccessRequest, now: datetime, deliveries: asyncio.TaskGroup) -> None:
         offer = ObjectName(request.spec.offer_ref.namespace, request.spec.offer_ref.name)
         terms = self._snapshots.snapshot.offers.get(offer)
-        for due in due_notifications(request, terms, self._receivers, now):
-            if due not in self._begun:
-                self._begun.add(due)
-                deliveries.create_task(self._deliver(object_name(request), due, None if terms is None else terms.pending_seconds))
+        found = [each for each in due_notifications(request, terms, self._receivers, now) if each not in self._begun]
+        if found and waits_for_people(request) and self._calls_in_vain(request, now):
+            return  # a later pass begins it
+        for due in found:
+            self._begun.add(due)
+            deliveries.create_task(self._deliver(object_name(request), due, None if terms is None else terms.pending_seconds))
+
+    def _calls_in_vain(self, request: AccessRequest, now: datetime) -> bool:
+        agent = ObjectName(request.namespace, request.spec.agent_ref.name)
+        return calls_in_vain((each for each, _ in self._store.of(agent)), now)
 
     async def _deliver(self, name: ObjectName, due: DueNotification, pending_seconds: int | None) -> None:
         try:

@@ -1,6 +1,6 @@
 """Which receivers must still be notified of an AccessRequest. Pure: the records in its status say who was notified."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +13,9 @@ from rolevend.notifications.receivers import Occasion, Receivers
 
 _LONGEST_AGE: Final = timedelta(hours=1)
 """Of a decision that is news."""
+_MOST_IN_VAIN: Final = 10
+_IN_VAIN: Final = timedelta(minutes=10)
+"""How long a call about a request that was withdrawn before its decision counts against its agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,17 @@ def due_notifications(request: AccessRequest, terms: OfferTerms | None, receiver
 
 def waits_for_people(request: AccessRequest) -> bool:
     return (request.status.state, request.status.reason) == (RequestState.PENDING.value, RequestReason.PEOPLE_DECIDE.value)
+
+
+def calls_in_vain(requests: Iterable[AccessRequest], now: datetime) -> bool:
+    """True if receivers were notified lately of so many requests of this agent, which it withdrew, that its next one waits. Otherwise an
+    agent that asks and withdraws, again and again, floods them: a withdrawn request is neither open nor a no."""
+    return sum(_was_in_vain(each, now) for each in requests) >= _MOST_IN_VAIN
+
+
+def _was_in_vain(request: AccessRequest, now: datetime) -> bool:
+    is_withdrawn = (request.status.state, request.status.reason) == (RequestState.CANCELLED.value, RequestReason.WITHDRAWN.value)
+    return is_withdrawn and any(each.event == Occasion.PENDING.value and now - each.at < _IN_VAIN for each in request.status.notifications)
 
 
 def _hears_decisions(name: str, receivers: Receivers) -> bool:

@@ -103,3 +103,25 @@ async def test_one_that_is_being_deleted_is_left_out():
         await until(deliveries, 1)
 
     assert await seen_by(deliveries, steps) == ["two"]
+
+
+async def test_an_agent_that_asks_and_withdraws_again_and_again_floods_no_receiver():
+    notified = {"receiver": "oncall", "event": "Pending", "state": "Delivered", "attempts": 1}
+    withdrawn = {"state": "Cancelled", "reason": "Withdrawn", "message": "withdrawn by agent agents/bot"}
+
+    async def seen(count: int, at: str) -> list[str]:
+        deliveries = Deliveries()
+
+        async def steps(store: AccessRequestStore) -> None:
+            before = [body(f"gone{each}", each, {**withdrawn, "notifications": [{**notified, "at": at}]}) for each in range(1, count + 1)]
+            other = body("other", 98, WAITING)
+            other["spec"]["agentRef"]["name"] = "another-agent"
+            put(store, *before, body("one", 97, WAITING), other)
+            await until(deliveries, 1)
+            await asyncio.sleep(0)
+
+        return await seen_by(deliveries, steps)
+
+    assert await seen(10, "2026-11-24T12:09:00Z") == ["other"]
+    assert await seen(9, "2026-11-24T12:09:00Z") == ["one", "other"]
+    assert await seen(10, "2026-11-24T12:00:00Z") == ["one", "other"]
