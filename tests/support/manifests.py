@@ -510,6 +510,7 @@ SPOILED: Final = (
     *(Spoiled("IdentityProvider", "spec.login.url", text) for text in NO_ORIGINS),
     *(Spoiled("IdentityProvider", f"spec.login.{name}", MISSING) for name in ("url", "clientID")),
     Spoiled("IdentityProvider", "spec.keys", {"url": "https://idp.example.org/keys"}, "spec.login"),
+    *(Spoiled("IdentityProvider", "spec.login.clientSecretRef.key", key) for key in ("password", "key", "xclient-secret")),
     *(Spoiled("IdentityProvider", "spec.claims.subject.path[0]", text) for text in HOSTILE),
     Spoiled("IdentityProvider", "spec.keys", {}),
     Spoiled("IdentityProvider", "spec.keys.inline", '{"keys": []}', "spec.keys"),

@@ -108,10 +108,19 @@ class KubernetesUsername(Part):
 class ClientSecretRef(Part):
     """A key of a Secret in the operator's namespace."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.key.startsWith('client-secret')",
+            message="must begin with client-secret: the value is sent to the issuer, and no other key may be",
+            holds=lambda ref: ref.key.startswith("client-secret"),
+            field="key",
+        ),
+    )
+
     name: ObjectReferenceName
     """Name of the Secret. List it in `api.secretNames` of the chart."""
     key: SecretKey = "client-secret"
-    """The key in it."""
+    """The key in it; begins with `client-secret`. Its value is sent to the issuer, so no key of another Secret of rolevend fits."""
 
 
 class PersonLogin(Part):
