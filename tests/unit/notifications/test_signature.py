@@ -10,12 +10,11 @@ from rolevend.errors import InvalidInput
 from rolevend.notifications.signature import keys_in, signed
 from tests.support.receiving import new_key
 
-NOW = datetime.now(UTC)
 BODY = b'{"data":"\\u202e"}'
 
 
 def headers(text: str, body: bytes = BODY) -> dict[str, str]:
-    return dict(signed("msg_1", body, keys_in(text, "key"), NOW))
+    return dict(signed("msg_1", body, keys_in(text, "key"), datetime.now(UTC)))
 
 
 def test_the_vector_of_the_standard():
