@@ -35,18 +35,17 @@ def test_the_holder_of_the_key_verifies_it():
     assert Webhook(key).verify(BODY, headers(key)) == {"data": "\u202e"}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"webhook-id": "msg_2"}, {"webhook-timestamp": str(int(NOW.timestamp()) + 1)}, {"webhook-signature": "v1,AAAA"}],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_no_part_can_be_changed(changes: dict[str, str]):
+@pytest.mark.parametrize("header", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_no_part_can_be_changed(header: str):
     key = new_key()
+    written = headers(key)
+    later = str(int(written["webhook-timestamp"]) + 1)
+    changed = {"webhook-id": "msg_2", "webhook-timestamp": later, "webhook-signature": "v1,AAAA"}
 
-    with pytest.raises(WebhookVerificationError):
-        Webhook(key).verify(BODY, headers(key) | changes)
-    with pytest.raises(WebhookVerificationError):
-        Webhook(key).verify(BODY + b" ", headers(key))
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        Webhook(key).verify(BODY, written | {header: changed[header]})
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        Webhook(key).verify(BODY + b" ", written)
 
 
 def test_another_key_does_not_verify_it():
@@ -64,7 +63,7 @@ def test_while_a_key_is_replaced_the_holders_of_both_verify_it():
 
 
 def test_without_a_key_nothing_is_signed():
-    assert signed("msg_1", BODY, (), NOW).keys() == {"webhook-id", "webhook-timestamp"}
+    assert signed("msg_1", BODY, (), datetime.now(UTC)).keys() == {"webhook-id", "webhook-timestamp"}
 
 
 SHORT = base64.b64encode(b"x" * 23).decode()
