@@ -324,6 +324,20 @@ def test_the_message_of_admission_is_shown_to_a_person_who_may_create_decisions_
     assert f"{EVE} may not decide on AccessPolicy {approvals.name}" in done.stderr
 
 
+def test_an_approval_that_a_waiting_role_used_at_once_is_told_as_one(approvals: Approvals):
+    request = approvals.ask()
+
+    def operator() -> None:
+        approvals.vote(request)
+        approvals.approved(request, state="Used", message="used 1 of 1 times")
+
+    with answering(operator):
+        done = approvals.run(ALICE, "approve", approvals.name, "--yes")
+
+    assert done.returncode == 0
+    assert f"AccessRequest {AGENTS}/{approvals.name} is Used, approved by {ALICE} for 600 seconds: used 1 of 1 times" in done.stdout
+
+
 @pytest.mark.parametrize("state", ["Superseded", "Approved"])
 def test_a_request_that_is_not_pending_is_refused_with_its_state(state: str, approvals: Approvals):
     request = approvals.ask()

@@ -9,7 +9,7 @@ from typing import Final
 from rolevend.app.approver_commands.ballot import Choice, next_step
 from rolevend.app.approver_commands.details import RequestDetails
 from rolevend.app.approver_commands.reader import DECISIONS, REQUESTS, ClusterAccess, RequestReader
-from rolevend.app.approver_commands.wording import CommandFlags, moment
+from rolevend.app.approver_commands.wording import CommandFlags, approvers, moment
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected
 from rolevend.kinds import AccessDecision, AccessRequest, parse
 from rolevend.kube.client import SELF_SUBJECT_REVIEWS, Body, KubeClient, NotFound, ResourceConflict
@@ -131,4 +131,6 @@ def _changed(subject: str, request: AccessRequest, choice: Choice) -> VoteOutcom
     state, approval = request.status.state, request.status.approval
     until = f"; the agent can use it until {moment(approval.claim_until)}" if state == "Approved" and approval is not None else ""
     wanted = _APPROVED if choice == "Approve" else ("Denied", "Revoked")
-    return VoteOutcome(f"{subject} is {state}{_why(request)}{until}", failed=state not in wanted)
+    is_used = state in ("Used", "Spent")  # already, by a role that waited for the approval
+    by = f", approved by {approvers(approval)} for {approval.expiration_seconds} seconds" if is_used and approval is not None else ""
+    return VoteOutcome(f"{subject} is {state}{by}{_why(request)}{until}", failed=state not in wanted)

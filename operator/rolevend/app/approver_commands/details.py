@@ -117,8 +117,7 @@ def _request(found: RequestDetails) -> Iterator[Fact]:
         yield "digest", request.status.offer.digest
     if request.status.approval is not None:
         approval = request.status.approval
-        by = f"rule {approval.rule}" if approval.rule is not None else ", ".join(each.by for each in approval.approvers)
-        yield "approved", f"by {by} at {moment(approval.decided_at)}, for {span(approval.expiration_seconds)}"
+        yield "approved", f"by {wording.approvers(approval)} at {moment(approval.decided_at)}, for {span(approval.expiration_seconds)}"
     for told in request.status.notifications:
         problem = "" if told.message is None else f": {wording.names([told.message])}"
         yield "notified", f"{told.receiver} ({told.event}) {told.state} at {moment(told.at)}{problem}"

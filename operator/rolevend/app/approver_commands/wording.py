@@ -10,7 +10,7 @@ from typing import Final
 
 from rolevend.access_requests.text import MAXIMUM_CHARACTERS, Speaker, quoted
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request import Confirmation, StatedJustification
+from rolevend.kinds.access_request import Approval, Confirmation, StatedJustification
 from rolevend.kinds.vended_role import ProvenUser, TableName
 
 _PLAIN: Final = re.compile(r"[\w*][\w*$-]*")
@@ -64,6 +64,11 @@ def name(text: str) -> str:
 
 def table(each: TableName) -> str:
     return f"{name(each.schema_name)}.{name(each.table)}"
+
+
+def approvers(approval: Approval) -> str:
+    """Return the people who approved, or the rule."""
+    return f"rule {approval.rule}" if approval.rule is not None else ", ".join(each.by for each in approval.approvers)
 
 
 def names(texts: Iterable[str]) -> str:
