@@ -24,6 +24,7 @@ from rolevend.platforms.protocol import Address, Credential, InstallMode, Platfo
 from rolevend.policy.expression import AttributeMembership, ColumnReference, Comparison, Condition, Literal, Operator
 from rolevend.policy.mask import Clear, Mask
 from tests.conformance.protocol import Bench, Rows, Session
+from tests.support.waiting import eventually
 
 CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000001")
 OTHER_CLUSTER = ClusterId("5c0a7e1e-0000-4000-8000-000000000002")
@@ -96,6 +97,19 @@ def vended(
     made = replace(lease(of, seconds=seconds, **values), limits=limits or RoleLimits())
     credential = vend(platform, of, made)
     return made, credential
+
+
+def ensure(platform: Platform, of: Profile) -> None:
+    """As callers do: a build that gets no connection of a busy pool at once is tried again."""
+
+    def built() -> bool:
+        try:
+            platform.ensure(of)
+        except PlatformBusy as error:
+            raise AssertionError(str(error)) from error
+        return True
+
+    eventually(built)
 
 
 def vend(platform: Platform, of: Profile, wanted: Lease) -> Credential:

@@ -15,7 +15,7 @@ from rolevend.model import ClusterId
 from rolevend.plan import Lease, Profile, TableShape
 from rolevend.platforms.protocol import Credential, DropRequest, EndReason, Platform
 from rolevend.policy.mask import Nullify
-from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, lease, moved, own, profile, reads, shape, vend
+from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, ensure, lease, moved, own, profile, reads, shape, vend
 from tests.conformance.protocol import Bench, Session
 
 pytestmark = pytest.mark.both_installs
@@ -49,7 +49,8 @@ class Site:
 
 def site(bench: Bench, platform: Platform, cluster: ClusterId, people: TableShape, region: str) -> Site:
     used, unused = profile(people), profile(replace(people, view="others"))
-    platform.ensure(unused)
+    for each in (unused, used):
+        ensure(platform, each)
     made = lease(used, cluster=cluster, regions=[region])
     credential = vend(platform, used, made)
     return Site(bench, cluster, platform, people, used, unused, made, credential, bench.log_in(credential), {region})
