@@ -35,7 +35,7 @@ token of an agent.
 2. `POST /access/v1/tasks` brings `binding_token` and `expires_at` back as `denial`, within ten minutes. It makes an AccessRequest for this
    one table or column. `items`, at most ten, each with its own `denial`, make one each, and one task. 201: decided; 202: people decide.
 3. `GET` of `status_endpoint` says how it is, with `Prefer: wait=60` after the decision. `POST` of `links.cancel` withdraws what is pending.
-4. An evaluation with the approval of the result as `context.approval` decides anew by all policies; after a denial `next_action` says if
+4. An evaluation with the approval of the result as `context.approval` decides again, by all policies; after a denial `next_action` says if
    another request helps. A vend takes the same id: `approval: {id}`.
 
 | State of the AccessRequest | Status of the task |

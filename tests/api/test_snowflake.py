@@ -1,4 +1,4 @@
-"""Roles on Snowflake by the API: what a caller is told of the tools of its agent, and roles with approvals. On the stand-in for
+"""Roles on Snowflake by the API: what a caller learns about the tools of its agent, and roles with approvals. On the stand-in for
 Snowflake."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Receivers are told of requests on which people decide: by a real operator, and each receiver verifies the signature."""
+"""Receivers are notified of requests on which people decide: by a real operator, and each receiver verifies the signature."""
 
 import re
 from collections.abc import Iterator

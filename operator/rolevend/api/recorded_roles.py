@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from rolevend.api.cluster_consent import ClusterConsent
-from rolevend.api.confirmations import Confirmations
+from rolevend.api.delivery_confirmations import DeliveryConfirmations
 from rolevend.api.repository import (
     ANOTHER_BODY,
     ANOTHER_OWNER,
@@ -109,7 +109,7 @@ class RecordedRoles:
         self._objects = objects
         self._seal = seal
         self._consent = consent
-        self._confirmations = Confirmations(platforms)
+        self._confirmations = DeliveryConfirmations(platforms)
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
         self._counted: dict[tuple[ObjectName, PlatformName], tuple[float, int]] = {}

@@ -27,7 +27,7 @@ from rolevend.decision.proof import Proof, UserToken
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import AccessRequest
-from rolevend.kinds.access_request_facts import decision_request, life_status, login_facts, recorded, requested_access, state_of
+from rolevend.kinds.access_request_facts import decision_request, is_final, life_status, login_facts, recorded, requested_access
 from rolevend.kinds.status import Body, body
 from rolevend.kinds.values import object_name
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -79,7 +79,7 @@ class AccessRequestController:
                     self._reevaluator.wake()
                 if snapshot is not before or now >= all_due:
                     before, all_due = snapshot, now + _FULL_PASS_SECONDS
-                    self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not _is_final(each)), now))
+                    self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not is_final(each)), now))
                     self._due.update(dict.fromkeys(self._open, now))  # a list after a broken watch reports no deletions
                     await self._recorder.retry()
                     self._recorder.measure(self._store.all())
@@ -112,11 +112,11 @@ class AccessRequestController:
         resource = self._store.get(name)
         counted = await self._attempt(name, self._judge_object(name, resource, snapshot))
         # Ended by a write that this process does not know of: its answer was lost, or it is of another process.
-        ended_elsewhere = resource is not None and _is_final(resource) and self._open.pop(name, None) is not None
+        ended_elsewhere = resource is not None and is_final(resource) and self._open.pop(name, None) is not None
         if resource is None or ended_elsewhere or self._store.get(name) is not resource:
             self._reevaluator.on_approval(name)
         if resource is not None and counted is not None:
-            report = self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=_is_final(resource))
+            report = self._votes.report(Uid(resource.uid), counted, self._circumstances.now(), only_new=is_final(resource))
             await self._attempt(name, report)
 
     async def _attempt(self, name: ObjectName, action: Awaitable[_T]) -> _T | None:
@@ -139,7 +139,7 @@ class AccessRequestController:
         await self._record_deletion(name, resource)
         if resource is None:
             return None
-        return self._on_ended(resource) if _is_final(resource) else await self._judge_open(resource, snapshot)
+        return self._on_ended(resource) if is_final(resource) else await self._judge_open(resource, snapshot)
 
     def _on_ended(self, resource: AccessRequest) -> tuple[CountedVote, ...]:
         found = (readable_vote(each) for each in self._votes.on(Uid(resource.uid)))
@@ -183,7 +183,7 @@ class AccessRequestController:
             return
         if resource is None or resource.uid != before.uid:
             del self._open[name]
-            if not _is_final(before):
+            if not is_final(before):
                 await self._recorder.deleted(_stated(before, decision_request(before)), recorded(before))
 
     async def _prove(self, request: Request, snapshot: Snapshot) -> tuple[Request, str | None]:
@@ -220,11 +220,6 @@ def _user(resource: AccessRequest, request: Request, snapshot: Snapshot) -> Body
 
 def _waits_for_token(request: Request) -> bool:
     return isinstance(request.token, UserToken) and request.proof is None
-
-
-def _is_final(resource: AccessRequest) -> bool:
-    state = state_of(resource)
-    return state is not None and state.is_final
 
 
 def _stated(resource: AccessRequest, request: Request) -> StatedAccess:

@@ -21,7 +21,7 @@ from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput, Rejected, RolevendError, Unavailable
 from rolevend.kinds import AccessDecision, AccessRequest
-from rolevend.kinds.access_request_facts import decision_request, requested_access
+from rolevend.kinds.access_request_facts import decision_request, is_final, requested_access
 from rolevend.kinds.narrowings import narrowing
 from rolevend.kinds.previewed_effect import MOST_TABLES
 from rolevend.kinds.status import Body
@@ -39,7 +39,6 @@ _MOST_WAITING: Final = 20
 _LONGEST_SHOWN: Final = 1024
 _FRESH: Final = timedelta(seconds=60)
 """Nobody waits for the answer to an older preview."""
-_OPEN: Final = ("Pending", "Approved", "Used")
 
 _log = logging.getLogger(__name__)
 
@@ -81,9 +80,19 @@ class EffectPreviewer:
         return is_fresh and preview.status.effect is None and preview.uid not in self._answering
 
     def _begin(self, preview: AccessDecision) -> None:
-        task = asyncio.create_task(self._answer(preview, is_refused=len(self._answering) >= _MOST_WAITING))
+        task = asyncio.create_task(self._try(preview, is_refused=len(self._answering) >= _MOST_WAITING))
         self._answering[preview.uid] = task
         task.add_done_callback(lambda _: self._answering.pop(preview.uid, None))
+
+    async def _try(self, preview: AccessDecision, *, is_refused: bool) -> None:
+        """Answer the preview. After an error its author waits in vain, and may ask again."""
+        where = {"object": f"{preview.namespace}/{preview.name}"}
+        try:
+            await self._answer(preview, is_refused=is_refused)
+        except RolevendError as error:
+            _log.warning("cannot answer a preview: %s", error, extra=where)
+        except Exception:
+            _log.exception("cannot answer a preview", extra=where)
 
     async def _answer(self, preview: AccessDecision, *, is_refused: bool) -> None:
         effect: Body = {"countedAt": timestamp_text(self._now())}
@@ -96,10 +105,7 @@ class EffectPreviewer:
         else:
             effect |= {"countedAt": timestamp_text(self._now()), "tables": [_table(each) for each in tables[:MOST_TABLES]]}
             effect["moreTables"] = max(0, len(tables) - MOST_TABLES)
-        try:
-            await self._votes.answer(preview, effect)
-        except RolevendError as error:  # its author waits in vain, and may ask again
-            _log.warning("cannot answer a preview: %s", error, extra={"object": f"{preview.namespace}/{preview.name}"})
+        await self._votes.answer(preview, effect)
 
     async def _count(self, preview: AccessDecision) -> list[CountedTable]:
         """Raises Rejected or Unavailable with the reason for the approver."""
@@ -121,7 +127,7 @@ class EffectPreviewer:
         offer = preview.namespace, preview.spec.offer_ref.name
         if found is None or found.uid != asked.uid or (found.spec.offer_ref.namespace, found.spec.offer_ref.name) != offer:
             raise Rejected(f"there is no AccessRequest {asked.namespace}/{asked.name} for this offer with this uid")
-        if found.status.state not in _OPEN:
+        if found.status.state is None or is_final(found):
             raise Rejected(f"AccessRequest {asked.namespace}/{asked.name} is {found.status.state or 'not judged yet'}")
         return found
 

@@ -9,11 +9,12 @@ import hmac
 import json
 
 from rolevend.decision.profile_cache import OfferEffect
+from rolevend.derived_keys import derived_key
 from rolevend.model import User
 
 
 def effect_digest(key: bytes, user: User, effect: OfferEffect) -> str:
     """Return the digest. `key` is the key of opaque handles, which operator and API have. The key of digests is derived from it."""
-    derived = hmac.digest(key, b"rolevend digest of the effect of an offer", hashlib.sha256)
+    own = derived_key(key, "rolevend digest of the effect of an offer")
     shown = [user.issuer, user.subject, str(effect.offer), effect.profile.name, effect.attributes.items]
-    return f"sha256:{hmac.digest(derived, json.dumps(shown).encode(), hashlib.sha256).hex()}"
+    return f"sha256:{hmac.digest(own, json.dumps(shown).encode(), hashlib.sha256).hex()}"

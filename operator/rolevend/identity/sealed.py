@@ -1,7 +1,5 @@
 """Values that a browser keeps for rolevend, and cannot change: signed with a key that all replicas have, for one purpose, until a time."""
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,6 +7,8 @@ from typing import Any, Final
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
+
+from rolevend.derived_keys import derived_key
 
 _ALGORITHM: Final = "HS256"
 _LONGEST: Final = 4096
@@ -18,7 +18,7 @@ class Seal:
     def __init__(self, key: bytes, purpose: str, life: timedelta, now: Callable[[], datetime]) -> None:
         """`key` is the key of opaque handles, which all replicas have. The key of the seal is derived from it and from `purpose`, so what
         was sealed for another purpose cannot be opened."""
-        self._key = OctKey.import_key(derived(key, purpose))
+        self._key = OctKey.import_key(derived_key(key, "rolevend", purpose))
         self.life = life
         self._now = now
 
@@ -37,8 +37,3 @@ class Seal:
             return None
         until = claims.pop("exp", None)
         return claims if isinstance(until, int) and self._now().timestamp() < until else None
-
-
-def derived(key: bytes, *purpose: str) -> bytes:
-    """Return a key or a code for a purpose."""
-    return hmac.digest(key, "\0".join(("rolevend", *purpose)).encode(), hashlib.sha256)

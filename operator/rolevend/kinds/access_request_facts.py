@@ -85,6 +85,12 @@ def state_of(resource: spelled.AccessRequest) -> RequestState | None:
     return None if state is None else RequestState(state)
 
 
+def is_final(resource: spelled.AccessRequest) -> bool:
+    """True if nothing changes the state any more."""
+    state = state_of(resource)
+    return state is not None and state.is_final
+
+
 def awaits_user(resource: spelled.AccessRequest) -> bool:
     """True if the user must answer on rolevend's page before the request is judged further."""
     status = resource.status

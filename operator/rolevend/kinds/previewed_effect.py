@@ -6,9 +6,9 @@ from pydantic import Field
 
 from rolevend.kinds.part import Atomic, StatusPart
 from rolevend.kinds.text import HeldName, RowCount, Sentence, Timestamp
+from rolevend.platforms.counted import MOST_COLUMNS
 
 MOST_TABLES = 64
-MOST_COLUMNS = 64
 _MOST_MASKS = 32
 
 

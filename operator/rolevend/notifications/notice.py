@@ -43,7 +43,7 @@ def notice(request: AccessRequest, occasion: Occasion, receiver: str, pending_se
         "request": {"namespace": request.namespace, "name": request.name, "uid": request.uid, "createdAt": timestamp_text(created)},
         "state": request.status.state,
         "reason": request.status.reason,
-        "message": sanitized_sentence(request.status.message),
+        "message": _on_one_line(request.status.message),
         **_asked(request),
         **(_to_decide(request, expires_at) if occasion is Occasion.PENDING else _decided(request)),
     }
@@ -55,7 +55,7 @@ def _id(request: AccessRequest, occasion: Occasion, receiver: str) -> str:
     return f"msg_{digest[:32]}"
 
 
-def sanitized_sentence(message: str | None) -> str | None:
+def _on_one_line(message: str | None) -> str | None:
     """Return a sentence of the operator on one line. It may quote names of agents' choice."""
     return None if message is None else " ".join(message.split())
 

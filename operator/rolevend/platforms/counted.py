@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.plan import ColumnShape, Profile, TableShape
 from rolevend.policy.mask import Mask
+
+MOST_COLUMNS: Final = 64
+"""Of each table."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from dataclasses import astuple
 from datetime import UTC
 
+from rolevend.derived_keys import derived_key
 from rolevend.model import PlatformName
 from rolevend.plan import Lease, LeaseRecord
 
@@ -17,7 +18,7 @@ from rolevend.plan import Lease, LeaseRecord
 class LeaseSeal:
     def __init__(self, key: bytes) -> None:
         """`key` is the key of opaque handles, which both processes have. The key of seals is derived from it."""
-        self._key = hmac.digest(key, b"rolevend seal of recorded leases", hashlib.sha256)
+        self._key = derived_key(key, "rolevend seal of recorded leases")
 
     def of(self, lease: Lease, record: LeaseRecord, platform: PlatformName) -> str:
         """Return the seal, in hex. `record.seal` is not read."""

@@ -1,4 +1,4 @@
-"""Who must still be told of a request."""
+"""Which receivers must still be notified of a request."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -7,7 +7,7 @@ from pathlib import Path
 import rolevend
 
 PACKAGE = Path(rolevend.__file__).parent
-DOCUMENTS = ("kinds", "api/schemas.py", "api/offer_schemas.py", "api/access_schemas.py")
+DOCUMENTS = ("kinds", "api/schemas.py")
 """What users write and read: their names are the words of the fields, also where a value of the core has the same name."""
 
 

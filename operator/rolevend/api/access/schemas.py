@@ -23,7 +23,9 @@ from rolevend.kinds.text import (
 from rolevend.kinds.vended_role import Task
 from rolevend.model import ObjectName
 
-_LONGEST_JUSTIFICATION: Final = 2_000
+LONGEST_JUSTIFICATION: Final = 2_000
+USUAL_SECONDS: Final = 900
+"""Lifetime of a role without a wish."""
 _LONGEST_NAME: Final = 253
 _OFFER_PATTERN: Final = f"{LABEL_PATTERN.removesuffix('$')}/{SUBDOMAIN_PATTERN.removeprefix('^')}"
 OFFER_EXAMPLE: JsonDict = {
@@ -75,11 +77,11 @@ class OfferRequest(Part):
     """The only tables, of those that the offer grants. Without it: all of them."""
     columns: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=256), Distinct()] | None = None
     """The only columns, by their exact names, of those that the offer grants. Without it: all of them."""
-    expiration_seconds: Seconds = 900
+    expiration_seconds: Seconds = USUAL_SECONDS
     """Lifetime of the role, 5 seconds to one day. The offer and its approvers may shorten it."""
     purpose: Label | None = None
     """The purpose that the role will state. The offer may require it."""
-    justification: Annotated[str, Field(min_length=1, max_length=_LONGEST_JUSTIFICATION)] | None = None
+    justification: Annotated[str, Field(min_length=1, max_length=LONGEST_JUSTIFICATION)] | None = None
     """The reason, in the agent's own words. Approvers read it as a quotation, cut at 500 characters, without links and secrets."""
     ticket: TicketText | None = None
     """The ticket of the request. The offer may require it."""

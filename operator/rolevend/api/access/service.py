@@ -30,7 +30,7 @@ from rolevend.decision.outcome import Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, REQUEST_ID, AccessRequest
-from rolevend.kinds.access_request_facts import awaits_user, requested_access, state_of
+from rolevend.kinds.access_request_facts import awaits_user, is_final, requested_access, state_of
 from rolevend.kinds.shared import CALL
 from rolevend.kinds.status import Body, body
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -210,13 +210,13 @@ class AccessService:
     async def withdraw(self, agent: Agent, name: str) -> None:
         """Withdraw the agent's request; its roles end. Idempotent. Raises Problem if it is not the agent's."""
         found = await self._own(agent, name)
-        if _is_final(found):
+        if is_final(found):
             return
         try:
             await self._store.withdraw(found, f"agent {agent.name}")
         except NotFound as error:
             raise _no_request(name) from error
-        await self._settled(found, _WITHDRAWAL_SECONDS, _is_final)
+        await self._settled(found, _WITHDRAWAL_SECONDS, is_final)
 
     async def _own(self, agent: Agent, name: str) -> AccessRequest:
         place = ObjectName(agent.name.namespace, name)
@@ -280,11 +280,6 @@ def is_decided(request: AccessRequest) -> bool:
 def is_judged(request: AccessRequest) -> bool:
     """True if the request is decided, or people decide, or its user must answer."""
     return is_decided(request) or request.status.reason in (RequestReason.PEOPLE_DECIDE.value, RequestReason.USER_CONFIRMS.value)
-
-
-def _is_final(request: AccessRequest) -> bool:
-    state = state_of(request)
-    return state is not None and state.is_final
 
 
 def _is_open(request: AccessRequest) -> bool:

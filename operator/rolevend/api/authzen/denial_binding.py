@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rolevend.api.problems import Problem
+from rolevend.derived_keys import derived_key
 
 BINDING_SECONDS: Final = 600
 """How long a denial can be answered with a request."""
-_PURPOSE: Final = b"rolevend denial binding 1"
+_PURPOSE: Final = "rolevend denial binding 1"
 _TYPE: Final = "urn:openid:authzen:access-request:error:"
 _LONGEST: Final = 4_096
 
@@ -74,8 +75,7 @@ def task_problem(problem: Problem, kind: str) -> Problem:
 
 
 def _seal(text: bytes, key: bytes) -> bytes:
-    own = hmac.digest(key, _PURPOSE, hashlib.sha256)  # the key itself derives handles
-    return hmac.digest(own, text, hashlib.sha256)
+    return hmac.digest(derived_key(key, _PURPOSE), text, hashlib.sha256)
 
 
 def _encoded(content: bytes) -> str:

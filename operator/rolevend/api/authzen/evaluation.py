@@ -1,5 +1,5 @@
 """The calls of OpenID AuthZEN: Authorization API 1.0 (January 2026), and the metadata of its Access Request and Approval Profile, draft 1
-(June 2026): see `authzen_tasks`.
+(June 2026): see `tasks`.
 
 An evaluation is a decision without a role, for the calling agent and a user: nothing is created.
 """

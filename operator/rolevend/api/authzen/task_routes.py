@@ -1,4 +1,4 @@
-"""The calls of the AuthZEN Access Request and Approval Profile: submit a task, get it, cancel it. See `authzen_tasks`."""
+"""The calls of the AuthZEN Access Request and Approval Profile: submit a task, get it, cancel it. See `tasks`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from rolevend.access_requests.states import RequestState
-from rolevend.api.access.schemas import OfferRequest
+from rolevend.api.access.schemas import LONGEST_JUSTIFICATION, USUAL_SECONDS, OfferRequest
 from rolevend.api.authzen.denial_binding import DeniedAccess, invalid_binding, unsealed
 from rolevend.api.authzen.evaluation import EVALUATION_EXAMPLE, TASKS
 from rolevend.api.authzen.schemas import DraftPart, EvaluatedAction, EvaluatedResource, EvaluatedSubject, ResourceProperties
@@ -39,7 +39,6 @@ SUBMISSION_EXAMPLE: Final[dict[str, Any]] = {
     "denial": {"binding_token": "eyJhZ2VudCI6ImFnZW50cy9maW5ib3QifQ.c2VhbA", "expires_at": "2026-11-24T13:25:00Z"},
 }
 _LONGEST_SECONDS: Final = 86_400
-_USUAL_SECONDS: Final = 900
 _SHORTEST_SECONDS: Final = 5
 
 
@@ -64,7 +63,7 @@ class TaskContext(DraftPart):
 
     purpose: Label | None = None
     """The purpose of the evaluation, unchanged."""
-    business_justification: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
+    business_justification: Annotated[str, Field(min_length=1, max_length=LONGEST_JUSTIFICATION)] | None = None
     """The reason, in the agent's own words. Approvers read it as a quotation, cut at 500 characters, without links and secrets."""
     ticket: TicketText | None = None
     """The ticket of the request. The offer may require it."""
@@ -156,7 +155,7 @@ class TaskSubmission(DraftPart):
             purpose=denied.purpose,
             justification=self.context.business_justification,
             ticket=self.context.ticket,
-            expiration_seconds=_USUAL_SECONDS if until is None else _seconds(until, now),
+            expiration_seconds=USUAL_SECONDS if until is None else _seconds(until, now),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from rolevend.access_requests.pending import confirm_by
 from rolevend.decision.snapshot import Snapshot
-from rolevend.identity.sealed import derived
+from rolevend.derived_keys import derived_key
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request_facts import awaits_user, requested_access
 from rolevend.model import ObjectName
@@ -48,5 +48,5 @@ class ConfirmLinks:
         return ConfirmPage(f"{login.url}{self.path(request)}", expires_at) if self.now() < expires_at else None
 
     def _code(self, request: AccessRequest) -> str:
-        code = derived(self._key, "link", request.namespace, request.name, request.uid)[:_BYTES]
+        code = derived_key(self._key, "rolevend", "link", request.namespace, request.name, request.uid)[:_BYTES]
         return base64.urlsafe_b64encode(code).rstrip(b"=").decode()

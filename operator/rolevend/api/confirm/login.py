@@ -10,11 +10,12 @@ from typing import Final
 
 from rolevend.api.problems import Problem
 from rolevend.decision.person_login import PersonLogin
+from rolevend.derived_keys import derived_key
 from rolevend.errors import InvalidInput
 from rolevend.identity.login_client import LoginAttempt, LoginClient, OwnClient
 from rolevend.identity.proven import LoginWanted, Party, ProvenLogin
 from rolevend.identity.provider import Provider
-from rolevend.identity.sealed import Seal, derived
+from rolevend.identity.sealed import Seal
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.kube.secrets import read_secret, text_of
@@ -100,7 +101,7 @@ class PersonLogins:
 
     def _attempt(self, state: str) -> LoginAttempt:
         """Return the secrets of the login with this state. They are derived, so the browser does not see them."""
-        nonce, verifier = (derived(self._key, purpose, state) for purpose in ("nonce", "verifier"))
+        nonce, verifier = (derived_key(self._key, "rolevend", purpose, state) for purpose in ("nonce", "verifier"))
         return LoginAttempt(state, nonce.hex(), base64.urlsafe_b64encode(verifier).rstrip(b"=").decode())
 
 

@@ -15,6 +15,8 @@ from rolevend.kinds.status import body
 
 Choice = Literal["Approve", "Deny"]
 _LONGEST_NAME: Final = 253
+_LONGEST_PREFIX: Final = 200
+"""Of the name of a preview, which the API server completes."""
 
 
 def decision_name(request: str, by: str) -> str:
@@ -25,26 +27,36 @@ def decision_name(request: str, by: str) -> str:
 
 def decision(request: AccessRequest, by: str, choice: Choice, narrowed: VoteNarrowing, comment: str | None) -> dict[str, Any]:
     """Return the AccessDecision. Raises InvalidInput if a field of it is invalid."""
-    offer, seen = request.spec.offer_ref, request.status.offer
+    seen = request.status.offer
+    digest = None if seen is None else seen.digest
+    said = {"verdict": choice, "digest": digest, "expirationSeconds": narrowed.seconds, "comment": comment}
+    made = _manifest(request, by, narrowed, {"name": decision_name(request.name, by)}, said)
+    parse(AccessDecision, made)
+    return made
+
+
+def preview(request: AccessRequest, by: str, narrowed: VoteNarrowing) -> dict[str, Any]:
+    """Return the AccessDecision that decides nothing, and asks for the effect of an approval in numbers. Its time is of no effect."""
+    name = f"preview-{request.name[:_LONGEST_PREFIX].rstrip('-.')}-"
+    return _manifest(request, by, narrowed, {"generateName": name}, {"verdict": "Preview"})
+
+
+def _manifest(request: AccessRequest, by: str, narrowed: VoteNarrowing, named: dict[str, str], said: dict[str, Any]) -> dict[str, Any]:
+    offer = request.spec.offer_ref
     spec = {
         "requestRef": {"namespace": request.namespace, "name": request.name, "uid": request.uid},
         "offerRef": {"name": offer.name},
         "by": by,
-        "verdict": choice,
-        "digest": None if seen is None else seen.digest,
-        "expirationSeconds": narrowed.seconds,
         "tables": None if narrowed.tables is None else [body(each) for each in narrowed.tables],
         "masks": [body(each) for each in narrowed.masks] or None,
-        "comment": comment,
+        **said,
     }
-    manifest = {
+    return {
         "apiVersion": API_VERSION,
         "kind": "AccessDecision",
-        "metadata": {"name": decision_name(request.name, by), "namespace": offer.namespace},
+        "metadata": {**named, "namespace": offer.namespace},
         "spec": {member: value for member, value in spec.items() if value is not None},
     }
-    parse(AccessDecision, manifest)
-    return manifest
 
 
 def require_open(request: AccessRequest, choice: Choice, flags: CommandFlags) -> None:

@@ -6,18 +6,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
+from rolevend.app.approver_commands import ballot
 from rolevend.app.approver_commands.narrowing import VoteNarrowing
 from rolevend.app.approver_commands.reader import DECISIONS, ClusterAccess
 from rolevend.errors import NotPermitted, Rejected, RolevendError
-from rolevend.kinds import API_VERSION, AccessDecision, AccessRequest, parse
+from rolevend.kinds import AccessDecision, AccessRequest, parse
 from rolevend.kinds.previewed_effect import PreviewedEffect
-from rolevend.kinds.status import body
-from rolevend.kube.client import Body, KubeClient
+from rolevend.kube.client import KubeClient
 
 WAIT_SECONDS: Final = 10.0
 """Longer than the operator lets the platform count."""
 _POLL_SECONDS: Final = 0.1
-_LONGEST_PREFIX: Final = 200
 
 
 async def preview(access: ClusterAccess, request: AccessRequest, by: str, narrowed: VoteNarrowing) -> PreviewedEffect:
@@ -34,7 +33,7 @@ async def preview(access: ClusterAccess, request: AccessRequest, by: str, narrow
 
 async def _previewed(cluster: KubeClient, request: AccessRequest, by: str, narrowed: VoteNarrowing) -> PreviewedEffect:
     namespace = request.spec.offer_ref.namespace
-    created = parse(AccessDecision, await cluster.create(DECISIONS, _manifest(request, by, narrowed), namespace), unknown="ignore")
+    created = parse(AccessDecision, await cluster.create(DECISIONS, ballot.preview(request, by, narrowed), namespace), unknown="ignore")
     try:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
@@ -46,24 +45,6 @@ async def _previewed(cluster: KubeClient, request: AccessRequest, by: str, narro
     finally:
         with suppress(RolevendError):  # the operator deletes it later
             await cluster.delete(DECISIONS, created.name, created.uid, namespace)
-
-
-def _manifest(request: AccessRequest, by: str, narrowed: VoteNarrowing) -> Body:
-    offer = request.spec.offer_ref
-    spec = {
-        "requestRef": {"namespace": request.namespace, "name": request.name, "uid": request.uid},
-        "offerRef": {"name": offer.name},
-        "by": by,
-        "verdict": "Preview",
-        "tables": None if narrowed.tables is None else [body(each) for each in narrowed.tables],
-        "masks": [body(each) for each in narrowed.masks] or None,
-    }
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "AccessDecision",
-        "metadata": {"generateName": f"preview-{request.name[:_LONGEST_PREFIX].rstrip('-.')}-", "namespace": offer.namespace},
-        "spec": {member: value for member, value in spec.items() if value is not None},
-    }
 
 
 def _unknown(reason: str) -> PreviewedEffect:

@@ -18,7 +18,7 @@ from psycopg import sql
 from rolevend.catalog import TableId
 from rolevend.model import Attributes
 from rolevend.plan import ColumnShape, TableShape
-from rolevend.platforms.counted import ComparedTable, CountedCells, CountedColumn, CountedTable
+from rolevend.platforms.counted import MOST_COLUMNS, ComparedTable, CountedCells, CountedColumn, CountedTable
 from rolevend.platforms.postgres.build.predicate import Need, any_of
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.sql_files import query
@@ -37,9 +37,6 @@ SHAPES: Final[Mapping[str, str]] = {
     "uuid": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
 }
 """The shapes of values, as `rolevend.attr` has them."""
-
-MOST_COLUMNS: Final = 64
-"""Of each table."""
 
 _COUNT: LiteralString = "SELECT {counts} FROM (SELECT {tests} FROM {table} AS t) AS s"
 _FOREIGN_CODE: Final = query("foreign_code")

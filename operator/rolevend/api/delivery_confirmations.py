@@ -15,7 +15,7 @@ _GATHER_SECONDS: Final = 0.05
 _log = logging.getLogger(__name__)
 
 
-class Confirmations:
+class DeliveryConfirmations:
     """Each platform has a writer of its own: one that hangs delays no other."""
 
     def __init__(self, platforms: PlatformRegistry, retry_seconds: float = 1.0) -> None:

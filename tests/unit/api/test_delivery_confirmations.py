@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from rolevend.api.confirmations import Confirmations
+from rolevend.api.delivery_confirmations import DeliveryConfirmations
 from rolevend.errors import PlatformUnavailable
 from rolevend.model import PlatformName, Uid
 from rolevend.platform_runtime.registry import PlatformRegistry
@@ -45,8 +45,8 @@ class Registry:
         return self.databases.get(name)
 
 
-def confirmations(**databases: Database) -> Confirmations:
-    return Confirmations(cast(PlatformRegistry, cast(Any, Registry(**databases))), retry_seconds=0.01)
+def confirmations(**databases: Database) -> DeliveryConfirmations:
+    return DeliveryConfirmations(cast(PlatformRegistry, cast(Any, Registry(**databases))), retry_seconds=0.01)
 
 
 async def until(database: Database, *uids: str) -> None:
