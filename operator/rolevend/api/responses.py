@@ -21,7 +21,7 @@ from rolevend.api.schemas import (
     UserShown,
     VendedRoleShown,
 )
-from rolevend.api.vend_answer import SkippedPlatform, VendAnswer
+from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
 from rolevend.decision.admission import PlatformAdmission

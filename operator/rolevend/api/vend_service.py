@@ -10,16 +10,17 @@ not confirmed in time. See `recorded_roles`.
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from rolevend.api.access.missing import OfferFinder
+from rolevend.api.access.offer_schemas import MissingShown, OfferShown
 from rolevend.api.access.step_up import step_up_problem
 from rolevend.api.authenticator import Authenticator, PresentedToken
-from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, is_retryable, public_reason
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, public_reason
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.repository import (
@@ -31,16 +32,16 @@ from rolevend.api.repository import (
     role_ended,
 )
 from rolevend.api.schemas import VendRequest
-from rolevend.api.vend_answer import ResponseCredentialStore, SkippedPlatform, VendAnswer
 from rolevend.decision.admission import Agent
 from rolevend.decision.approval import UnusableApproval
-from rolevend.decision.outcome import Denied, Request
+from rolevend.decision.outcome import Denied, Pending, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken, PlatformBusy, ProfileNotBuilt, RolevendError, TokenUsed, TooManyRoles
 from rolevend.kinds import VendedRole, values
 from rolevend.kube.client import NotFound, ResourceConflict
 from rolevend.model import PlatformName
 from rolevend.plan import Profile
+from rolevend.platforms.protocol import Credential
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.protocols import ApprovalRefused, AsyncPlatform
@@ -56,6 +57,61 @@ _POLL_SECONDS: Final = 0.025
 _NOT_MADE: Final = (TokenUsed, TooManyRoles, Overtaken)
 """Errors of the transaction that would have recorded a role: it created nothing. A role of this name is that of another call with the key,
 and is left to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPlatform:
+    """A platform without a role, and the reason."""
+
+    platform: PlatformName
+    reason: str
+    message: str
+    missing: MissingShown | None = None
+
+    @classmethod
+    def by(cls, request: Request, decision: Denied | Pending, finder: OfferFinder) -> "SkippedPlatform":
+        return cls(request.platform, public_reason(decision.reason), decision.message, finder.missing(request, decision))
+
+    @classmethod
+    def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":
+        """Return the platform with the message of a problem document, which has no address of a server."""
+        problem = error_problem(error)
+        return cls(platform, problem.code, problem.detail)
+
+
+class ResponseCredentialStore:
+    """Keeps the credentials of one call in memory. See `roles.protocols.CredentialStore`."""
+
+    def __init__(self) -> None:
+        self.by_platform: dict[PlatformName, Credential] = {}
+
+    async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:  # noqa: ARG002
+        self.by_platform[request.platform] = fresh
+        return fresh
+
+    async def discard(self, request: Request) -> None:
+        """Remove the credential from the answer."""
+
+
+def noop() -> None:
+    """Confirm nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendAnswer:
+    grants: tuple[PlatformGrant, ...]
+    """The grants of the created roles; at least one."""
+    credentials: Mapping[PlatformName, Credential]
+    skipped: tuple[SkippedPlatform, ...] = ()
+    offers: tuple[OfferShown, ...] = ()
+    """Offers that show more than the role."""
+    confirm: Callable[[], None] = noop
+    """To be called when the answer was sent."""
+
+    @property
+    def request(self) -> Request:
+        """The request, for the fields that all platforms share."""
+        return self.grants[0].request
 
 
 class AwaitedProfiles:
