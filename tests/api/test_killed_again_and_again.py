@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
-from tests.support.calling import Doors
+from tests.support.calling import Doors, send
 from tests.support.effects import call_effects_of, effects_of
 from tests.support.forking import Fork, Nursery
 from tests.support.governed import Governed
@@ -28,7 +28,7 @@ from tests.support.site import AGENTS, API_SETTINGS, DOMAIN, SETTINGS, Body, Sit
 from tests.support.tenancy import Asked as Role
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import eventually
 
 PLATFORM = "proxied"
 KILLS = int(os.environ.get("ROLEVEND_TEST_KILLS") or by_tier(8, 1_000))
@@ -123,7 +123,7 @@ class World:
         body = {**wanted, "user": self.proven.tenant.user(), "expirationSeconds": SECONDS, "justification": "to be killed"}
 
         def made() -> str:
-            answer = httpx.post(f"{self.doors.second.url}{REQUESTS}", json=body, headers=self.bearer, timeout=DEADLINE, trust_env=False)
+            answer = send("POST", f"{self.doors.second.url}{REQUESTS}", json=body, headers=self.bearer)
             assert answer.status_code in (201, 202), answer.text
             return str(answer.json()["id"])
 
@@ -154,7 +154,7 @@ class World:
 
         def answered() -> httpx.Response | None:
             """What a replica that has not read the platform yet says is no answer."""
-            answer = httpx.post(f"{url}/v1/vended-roles", json=body, headers=self.bearer, timeout=DEADLINE, trust_env=False)
+            answer = send("POST", f"{url}/v1/vended-roles", json=body, headers=self.bearer)
             return None if answer.status_code == 503 else answer
 
         try:

@@ -14,11 +14,11 @@ import httpx
 
 from testbed.installation import ApiProcess
 from tests.support import tokens
-from tests.support.calling import Doors
+from tests.support.calling import Doors, send
 from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import eventually
 
 ROLES = "/v1/vended-roles"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -140,7 +140,7 @@ class Arena:
         named = {**content_type, **sent, **headers, "X-Request-Id": request_id}
         raw = [(name, value.encode("utf-8", "replace")) for name, value in (*named.items(), *repeated)]
         url = (api or self.doors.first).url + path
-        answer = httpx.request(method, url, content=content, headers=raw, timeout=DEADLINE, trust_env=False)
+        answer = send(method, url, content=content, headers=raw)
         user = str(body.get("userToken", "")) if isinstance(body, dict) else ""
         return Tried(answer, request_id, tuple(part for text in (agent, user) for part in _telling(text)))
 
