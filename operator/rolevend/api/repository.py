@@ -17,7 +17,7 @@ from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import Problem, error_problem
 from rolevend.api.schemas import VendRequest
 from rolevend.decision.admission import Agent
-from rolevend.decision.approval import ApprovalRef
+from rolevend.decision.approval import ApprovalRef, UnusableApproval
 from rolevend.decision.outcome import Decision, Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import PlatformDrifted, ProfileNotBuilt, RolevendError
@@ -194,10 +194,13 @@ class VendedRoleRepository:
             approval=None if question.approval is None else ApprovalRef(ObjectName(agent.name.namespace, question.approval.id)),
         )
         if first.approval is not None:
-            await self.approvals.refresh(first.approval.name)  # another replica may have seen more of it
             there = self._index.get(first.name)  # an earlier call with the key may have recorded the use, for the uid of the object
             made = first if there is None else replace(first, uid=Uid(there["metadata"]["uid"]))
-            first = replace(first, approval=self.approvals.resolve(made).approval)
+            resolved = self.approvals.resolve(made)
+            if isinstance(resolved.approval, UnusableApproval):  # another replica may have seen more of it
+                await self.approvals.refresh(first.approval.name)
+                resolved = self.approvals.resolve(made)
+            first = replace(first, approval=resolved.approval)
         return (first, *(replace(first, platform=PlatformName(each), further=True) for each in question.platforms[1:]))
 
     def has(self, name: ObjectName) -> bool:
