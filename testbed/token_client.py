@@ -84,13 +84,14 @@ class TokenClient:
         form = {"grant_type": CLIENT_CREDENTIALS, **self._for(audience)}
         return str(self.token(form, self._clients[client])["access_token"])
 
-    def tokens_of(self, person: str, *, client: str, audience: str | None = None) -> UserTokens:
-        """Log the person in at the client, with code and PKCE, and return the tokens."""
+    def tokens_of(self, person: str, *, client: str, audience: str | None = None, acr: str | None = None) -> UserTokens:
+        """Log the person in at the client, with code and PKCE, and return the tokens. `acr`: they state it, and the time of the login."""
         registered = self._clients[client]
         verifier = secrets.token_urlsafe(48)
         redirect_uri = registered.redirect_uris[0]
         wanted = {"client_id": client, "redirect_uri": redirect_uri, "login_hint": person, "scope": "openid", **self._for(audience)}
-        code = self.code({**wanted, "code_challenge": challenge(verifier)})
+        login = {} if acr is None else {"acr_values": acr, "max_age": "0"}
+        code = self.code({**wanted, **login, "code_challenge": challenge(verifier)})
         form = {"grant_type": AUTHORIZATION_CODE, "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
         given = self.token(form, registered)
         return UserTokens(str(given["access_token"]), str(given["id_token"]))

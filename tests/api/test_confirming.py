@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urljoin
 
 import pytest
 
-from tests.support.confirming import BRIEF, PAGE_CLIENT, PEOPLE_DECIDE, Confirmed, Installed, Seen, query_of
+from tests.support.confirming import BRIEF, PAGE_CLIENT, PEOPLE_DECIDE, STRONG, TWO_FACTORS, Confirmed, Installed, Seen, query_of
 from tests.support.requesting import REQUESTS, ApiRequester
+from tests.support.site import Body
 from tests.support.waiting import eventually
 
 SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
@@ -156,6 +158,70 @@ class TestThePage:
         assert tags["label"]["for"] == tags["textarea"]["id"]
         assert [given.get("value") for tag, given in page.tags if tag == "button"] == ["confirm", "refuse"]
         assert "width=device-width" in str([given for tag, given in page.tags if tag == "meta"])
+
+
+class TestTheLogin:
+    """The offer asks for a login of the last 15 minutes with two factors: of the user on the page, as of the token of the agent."""
+
+    @pytest.fixture
+    def strong(self, installed: Installed) -> Iterator[Confirmed]:
+        yield installed.requester(STRONG)
+        installed.settle()
+
+    def waiting(self, strong: Confirmed, installed: Installed) -> Body:
+        return strong.waiting(userToken=installed.proven.token_by_two_factors("anna"))
+
+    def test_the_issuer_is_asked_for_the_login_and_the_answer_records_it(self, installed: Installed, strong: Confirmed):
+        request, browser = self.waiting(strong, installed), installed.browser()
+
+        page = browser.get(request["confirm"]["url"])
+        after = browser.submit(page, "confirm", WHY)
+
+        asked = query_of(next(each for each in browser.way if "/authorize?" in each))
+        assert (asked["acr_values"], asked["max_age"]) == (TWO_FACTORS, "900")
+        assert "You confirmed this request" in after.text
+        assert strong.found(request, Prefer="wait=30")["state"] == "Approved"
+        login = strong.status(request)["confirmation"]["login"]
+        assert login["acr"] == TWO_FACTORS
+        assert "authTime" in login
+
+    @pytest.mark.parametrize(
+        ("left_out", "says"),
+        [
+            (("acr_values", "max_age"), f"a login with acr {TWO_FACTORS}"),
+            (("acr_values",), f"a login with acr {TWO_FACTORS}"),
+            (("max_age",), "a login within the last 900 seconds"),
+        ],
+        ids=" and ".join,
+    )
+    def test_a_weaker_login_sees_no_question_and_can_sign_in_again(
+        self, installed: Installed, strong: Confirmed, left_out: tuple[str, ...], says: str
+    ):
+        request, browser = self.waiting(strong, installed), installed.browser()
+        browser.left_out = left_out
+
+        page = browser.get(request["confirm"]["url"])
+
+        assert browser.answer.status_code == 403
+        assert says in page.text, page.text
+        assert (page.action, page.fields) == ("", {})
+        browser.left_out = ()
+        again = browser.get(urljoin(request["confirm"]["url"], page.links[0]))
+        assert query_of(next(each for each in browser.way if "prompt=login" in each))["acr_values"] == TWO_FACTORS
+        assert "You confirmed" in browser.submit(again, "confirm", WHY).text
+
+    def test_the_session_of_a_weaker_login_for_another_request_is_not_enough(self, installed: Installed, strong: Confirmed):
+        weak, request = installed.requester().waiting(), self.waiting(strong, installed)
+        browser = installed.browser()
+        form = browser.get(weak["confirm"]["url"])
+
+        page = browser.get(request["confirm"]["url"])
+
+        assert "Sign in again" in page.text
+        form.action = request["confirm"]["url"]
+        browser.submit(form, "confirm", WHY)
+        assert browser.answer.status_code == 403
+        assert strong.is_unanswered(request)
 
 
 class TestReplicas:

@@ -28,11 +28,18 @@ from tests.support.tenancy import Tenant
 from tests.support.waiting import DEADLINE
 
 PEOPLE = ("anna", "bert", "carl", "dora", "emil", "fred")
-RULE_DECIDES, PEOPLE_DECIDE, BRIEF = "rule", "people", "brief"
-"""Offers: a rule approves, people approve, and a rule approves within some seconds."""
+RULE_DECIDES, PEOPLE_DECIDE, BRIEF, STRONG = "rule", "people", "brief", "strong"
+"""Offers: a rule approves, people approve, a rule approves within some seconds, and a rule approves after a strong login."""
+TWO_FACTORS = "mfa"
+"""The `acr` of a strong login."""
 _ASKS: Body = {"asks": {"justification": "User"}}
 _RULE: Body = {"automatic": [{"name": "small", "limits": {"perUserPerDay": 1000}}]}
-_OFFERS: Mapping[str, Body] = {RULE_DECIDES: _ASKS | _RULE, PEOPLE_DECIDE: _ASKS, BRIEF: _ASKS | _RULE | {"pendingSeconds": 8}}
+_OFFERS: Mapping[str, Body] = {
+    RULE_DECIDES: _ASKS | _RULE,
+    PEOPLE_DECIDE: _ASKS,
+    BRIEF: _ASKS | _RULE | {"pendingSeconds": 8},
+    STRONG: _ASKS | _RULE | {"proof": {"acr": [TWO_FACTORS], "maxAuthAgeSeconds": 900}},
+}
 _numbers = itertools.count(1)
 PAGE_CLIENT, OTHER_CLIENT = "rolevend-page", "another-app"
 
@@ -50,6 +57,9 @@ class ProvenByProvider(Proven):
         if subject == self.client:
             return self.idp.tokens.agent_token(subject)
         return self.idp.tokens.tokens_of(subject, client=self.client).access_token
+
+    def token_by_two_factors(self, subject: str) -> str:
+        return self.idp.tokens.tokens_of(subject, client=self.client, acr=TWO_FACTORS).access_token
 
     def provider_spec(self, **spec: Any) -> Body:
         keys = {"discovery": "OpenIDConnect", "caSecretRef": {"name": "people-ca"}}
@@ -214,6 +224,8 @@ class Browser:
         """The last one."""
         self.way: list[str] = []
         """The addresses that it was led to."""
+        self.left_out: tuple[str, ...] = ()
+        """Parameters that its person takes out of the address of a login."""
 
     def get(self, url: str, *, most: int = 8) -> Seen:
         """Go where the redirects lead, at most so many."""
@@ -249,7 +261,8 @@ class Browser:
         """Type the name of the person at the identity provider."""
         if not url.startswith(f"{self.installed.provider.issuer}/authorize"):
             return url
-        return f"{url}&{urlencode({'login_hint': self.person})}"
+        asked = {name: value for name, value in query_of(url).items() if name not in self.left_out}
+        return f"{url.partition('?')[0]}?{urlencode({**asked, 'login_hint': self.person})}"
 
 
 def query_of(url: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ A library for this would bring an HTTP client and a check of tokens of its own, 
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -46,8 +47,8 @@ class LoginClient:
         self._fetcher = fetcher
         self._timeout = aiohttp.ClientTimeout(total=seconds)
 
-    async def authorization_url(self, provider: Provider, client: OwnClient, attempt: LoginAttempt, *, again: bool) -> str:
-        """Return the URL at which the person logs in; `again`: as somebody else, perhaps. Raises IdentityProviderUnavailable, and
+    async def authorization_url(self, provider: Provider, client: OwnClient, attempt: LoginAttempt, wishes: Mapping[str, str]) -> str:
+        """Return the URL at which the person logs in. `wishes` are the parameters that say how. Raises IdentityProviderUnavailable, and
         InvalidInput if the issuer's document is invalid."""
         document = await self._document(provider)
         url = secure_url(document, provider.issuer, "authorization_endpoint", "its login")
@@ -60,7 +61,7 @@ class LoginClient:
             "nonce": attempt.nonce,
             "code_challenge": challenge(attempt.verifier),
             "code_challenge_method": "S256",
-            **({"prompt": "login"} if again else {}),
+            **wishes,
         }
         return f"{url}?{urlencode(query)}"
 

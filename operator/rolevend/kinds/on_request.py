@@ -129,7 +129,8 @@ class OnRequest(Part):
     asks: Asks = Asks()
     """The statements that a request needs. Without it: a justification by the agent."""
     proof: ProofTerms | None = None
-    """The proof of the user that a request needs. Without it: as the Agent and the DataPlatform require."""
+    """The proof of the user that a request, each role of it, and a confirmation by the user need. Without it: as the Agent and the
+    DataPlatform require."""
     automatic: Annotated[tuple[AutomaticApproval, ...], Field(min_length=1, max_length=MOST_RULES), KeyedBy(("name",))] | None = None
     """Rules that approve without people. The first that matches approves; without a match, people decide."""
     approval: ApprovalTerms = ApprovalTerms()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from rolevend.access_requests.request import LoginFacts
+from rolevend.access_requests.terms import NeededProof
 from rolevend.api.problems import Problem
 from rolevend.decision.person_login import PersonLogin
 from rolevend.derived_keys import derived_key
@@ -36,8 +38,7 @@ class Visitor:
     session: str
     provider: str
     token_digest: str
-    authenticated_at: datetime | None = None
-    acr: str | None = None
+    login: LoginFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,12 @@ class PersonLogins:
         self._key = key
         self._seals = seals
 
-    async def begin(self, issuer: str, login: PersonLogin, path: str, *, again: bool) -> BegunLogin:
-        """Return the issuer's page, and the cookie for the way back to `path`. Raises Problem, and errors of the issuer."""
+    async def begin(self, issuer: str, login: PersonLogin, path: str, needed: NeededProof | None, *, again: bool) -> BegunLogin:
+        """Return the issuer's page, and the cookie for the way back to `path`. The issuer is asked for a login that is what is `needed`;
+        `again`: even if the person is logged in there, perhaps as somebody else. Raises Problem, and errors of the issuer."""
         state = secrets.token_urlsafe(_STATE_BYTES)
         provider, client = await self._known(issuer, login)
-        url = await self._client.authorization_url(provider, client, self._attempt(state), again=again)
+        url = await self._client.authorization_url(provider, client, self._attempt(state), _wishes(needed, again=again))
         return BegunLogin(url, self._seals.login.close(state=state, path=path, issuer=issuer))
 
     def path_of(self, cookie: str | None, state: str | None) -> tuple[str, str]:
@@ -136,4 +138,14 @@ class Seals:
             return None
         at = datetime.fromisoformat(found["at"]).astimezone(UTC) if "at" in found else None
         user = User(found["issuer"], found["subject"])
-        return Visitor(user, found["session"], found["provider"], found["digest"], at, found.get("acr"))
+        return Visitor(user, found["session"], found["provider"], found["digest"], LoginFacts(at, found.get("acr")))
+
+
+def _wishes(needed: NeededProof | None, *, again: bool) -> dict[str, str]:
+    """Return the parameters of a login (OpenID Connect Core 1.0, 3.1.2.1). The issuer need not follow them; the ID token tells."""
+    wishes = {"prompt": "login"} if again else {}
+    if needed is not None and needed.acr:
+        wishes["acr_values"] = " ".join(needed.acr)
+    if needed is not None and needed.longest_age_seconds is not None:
+        wishes["max_age"] = str(needed.longest_age_seconds)
+    return wishes

@@ -28,6 +28,8 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 """Of every answer of the page, with `Cache-Control: no-store`, which all answers of the API have."""
+Link = tuple[str, str]
+"""A path of this page, and the text of the link."""
 
 
 def asking(question: Question, action: str, form: str, *, error: str | None = None, text: str = "", status: int = 200) -> Response:
@@ -35,8 +37,8 @@ def asking(question: Question, action: str, form: str, *, error: str | None = No
     return _page(status, title="Confirm what an agent asks for", question=question, action=action, form=form, error=error, text=text)
 
 
-def telling(title: str, message: str, *, status: int = 200, login: str | None = None, headers: dict[str, str] | None = None) -> Response:
-    """Return a page that says one sentence. `login` is the path at which another person can log in."""
+def telling(title: str, message: str, *, status: int = 200, login: Link | None = None, headers: dict[str, str] | None = None) -> Response:
+    """Return a page that says one sentence. `login` leads to a new login."""
     return _page(status, headers, title=title, question=None, message=message, login=login, error=None)
 
 

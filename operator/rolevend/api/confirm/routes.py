@@ -17,7 +17,7 @@ from starlette.routing import Route
 from rolevend.api.confirm.links import CONFIRM
 from rolevend.api.confirm.login import NOT_NOW, PersonLogins, Seals, Visitor
 from rolevend.api.confirm.page import HEADERS, asking, telling
-from rolevend.api.confirm.service import Answer, ConfirmService, TextProblem, admit_text
+from rolevend.api.confirm.service import Answer, ConfirmService, LoginTooWeak, TextProblem, admit_text
 from rolevend.api.confirm.view import outcome
 from rolevend.api.problems import Problem, error_problem
 from rolevend.decision.person_login import CALLBACK
@@ -140,13 +140,13 @@ class ConfirmPages:
         login = self._snapshots.snapshot.logins.get(issuer)
         if login is None:
             raise Problem(404, "NotFound", "people of your identity provider cannot log in here")
-        begun = await self._logins.begin(issuer, login, path, again=again)
+        begun = await self._logins.begin(issuer, login, path, self._service.needed_login(found), again=again)
         answer = RedirectResponse(begun.url, 303, HEADERS)
         _set_cookie(answer, LOGIN_COOKIE, begun.cookie)
         return answer
 
     def _shown(self, found: AccessRequest, visitor: Visitor, path: str, error: str | None = None, text: str = "") -> Response:
-        question = self._service.question(found)
+        question = self._service.question(found, visitor)
         if question is None:
             title, message = outcome(found)
             return telling(title, message)
@@ -177,14 +177,16 @@ async def _fields(request: Request) -> dict[str, str]:
 
 def _failed(error: Exception, request: Request) -> Response:
     """Return the page of a failure, without anything that its visitor must not know."""
-    request_id = request.state.request_id
+    request_id, page = request.state.request_id, request.url.path.removesuffix("/login")
     match error:
         case Problem():
             pass
+        case LoginTooWeak():
+            message = f"For this request, {error}. Nothing was changed."
+            return telling("Sign in again", message, status=403, login=(f"{page}/login", "Sign in again"))
         case TokenRefused(code=Code.ANOTHER_PERSON):
-            page = request.url.path.removesuffix("/login")
             message = "This request is for another person. Nothing was changed."
-            return telling("You are signed in as somebody else", message, status=403, login=f"{page}/login")
+            return telling("You are signed in as somebody else", message, status=403, login=(f"{page}/login", "Sign in as another person"))
         case TokenRefused():
             _log.warning("a login of a person was refused: %s", error, extra={"request_id": request_id})
             error = Problem(403, "LoginRefused", "the login does not prove who you are; open the link again")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rolevend.access_objects.store import AccessRequestStore
+from rolevend.access_requests.asks import unmet_proof
+from rolevend.access_requests.terms import NeededProof
 from rolevend.access_requests.text import MAXIMUM_CHARACTERS, sanitized
 from rolevend.api.confirm.links import ConfirmLinks
 from rolevend.api.confirm.login import Visitor
@@ -39,6 +41,10 @@ class Answer:
     """Of what the user saw."""
     text: str | None = None
     """The reason, in the words of the user."""
+
+
+class LoginTooWeak(Exception):
+    """The login of the visitor is not what the offer asks for. The message says what it must be."""
 
 
 class TextProblem(Exception):
@@ -100,11 +106,18 @@ class ConfirmService:
         agent = ObjectName(request.namespace, request.spec.agent_ref.name)
         await self._refusals.refused(RefusedCall(Bearer.USER, error.code, str(error), token_digest, agent, request_id))
 
-    def question(self, request: AccessRequest) -> Question | None:
-        """Return what the user must answer, or None if there is nothing to answer any more. Raises Problem if nobody can say now."""
+    def needed_login(self, request: AccessRequest) -> NeededProof | None:
+        """Return the login that the offer asks for, of the user's token and of the user on the page."""
+        terms = self._snapshots.snapshot.offers.get(requested_access(request).offer)
+        return None if terms is None else terms.proof
+
+    def question(self, request: AccessRequest, visitor: Visitor) -> Question | None:
+        """Return what the user must answer, or None if there is nothing to answer any more. Raises LoginTooWeak, and Problem if nobody can
+        say now."""
         snapshot = self._snapshots.snapshot
         if self._links.page(request, snapshot) is None:
             return None
+        self._require_login(request, visitor)
         asked = requested_access(request)
         effect = snapshot.effect(decision_request(request), asked.activation)
         seen = request.status.offer
@@ -114,10 +127,11 @@ class ConfirmService:
         return question(request, effect, seen, terms.longest_seconds)
 
     async def answer(self, request: AccessRequest, visitor: Visitor, answer: Answer, request_id: str) -> None:
-        """Record the answer, once. Raises Problem if there is nothing to answer, or if the user saw something else."""
+        """Record the answer, once. Raises LoginTooWeak, and Problem if there is nothing to answer, or if the user saw something else."""
         for _ in range(_ATTEMPTS):
             if self._links.page(request, self._snapshots.snapshot) is None:
                 raise Problem(409, "Conflict", _OVER)
+            self._require_login(request, visitor)
             if request.status.offer is None or request.status.offer.digest != answer.digest:
                 raise Problem(409, "Conflict", _CHANGED)
             await self._recorder.access(self._event(request, visitor, answer, request_id))
@@ -131,6 +145,11 @@ class ConfirmService:
                 return
         raise ClusterUnavailable(f"AccessRequest {request.name} changes all the time")
 
+    def _require_login(self, request: AccessRequest, visitor: Visitor) -> None:
+        unmet = unmet_proof(self.needed_login(request), visitor.login, self._links.now())
+        if unmet is not None:
+            raise LoginTooWeak(unmet)
+
     def _event(self, request: AccessRequest, visitor: Visitor, answer: Answer, request_id: str) -> AccessAnsweredEvent:
         stated = StatedAccess(requested_access(request), decision_request(request))
         given = StatedAnswer(
@@ -138,8 +157,8 @@ class ConfirmService:
             text=answer.text,
             identity_provider=visitor.provider,
             token_digest=visitor.token_digest,
-            authenticated_at=visitor.authenticated_at,
-            acr=visitor.acr,
+            authenticated_at=visitor.login.at,
+            acr=visitor.login.acr,
             request_id=request_id,
         )
         return access_answered(stated, recorded(request).offered, given, self._links.now())
@@ -148,8 +167,8 @@ class ConfirmService:
         login = {
             "provider": visitor.provider,
             "tokenDigest": visitor.token_digest,
-            "authTime": None if visitor.authenticated_at is None else timestamp_text(visitor.authenticated_at),
-            "acr": visitor.acr,
+            "authTime": None if visitor.login.at is None else timestamp_text(visitor.login.at),
+            "acr": visitor.login.acr,
         }
         told = {
             "verdict": "Confirm" if answer.confirms else "Refuse",

@@ -1,6 +1,6 @@
 """The texts of the page on which a user confirms a request: all that the request asks for, and what it would show. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +11,6 @@ from rolevend.decision.profile_cache import OfferEffect
 from rolevend.kinds import AccessRequest
 from rolevend.kinds.access_request import ObservedOffer
 from rolevend.kinds.access_request_facts import state_of
-
-_MOST_TABLES: Final = 40
-_MOST_COLUMNS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,6 @@ class Question:
     platform: str
     minutes: str
     tables: tuple[TableLine, ...]
-    tables_left_out: int
     purpose: str | None
     ticket: str | None
     words: str | None
@@ -47,7 +43,6 @@ class Question:
 def question(request: AccessRequest, effect: OfferEffect, offered: ObservedOffer, longest_seconds: int) -> Question:
     """`offered` is the offer of the request, whose digest is that of `effect`."""
     spec = request.spec
-    shapes = effect.profile.tables
     return Question(
         agent=f"{request.namespace}/{spec.agent_ref.name}",
         user=spec.user.subject,
@@ -55,8 +50,7 @@ def question(request: AccessRequest, effect: OfferEffect, offered: ObservedOffer
         offer=f"{spec.offer_ref.namespace}/{spec.offer_ref.name}",
         platform=spec.platform_ref.name,
         minutes=_minutes(min(spec.expiration_seconds, longest_seconds)),
-        tables=tuple(map(_line, tables_of(shapes[:_MOST_TABLES]))),
-        tables_left_out=max(0, len(shapes) - _MOST_TABLES),
+        tables=tuple(map(_line, tables_of(effect.profile.tables))),
         purpose=spec.purpose,
         ticket=spec.ticket,
         words=None if spec.justification is None else sanitized(spec.justification.text),
@@ -94,8 +88,8 @@ def _minutes(seconds: int) -> str:
 def _line(access: TableAccess) -> TableLine:
     return TableLine(
         table=access.table,
-        clear=_listed(access.clear),
-        masked=_listed([f"{each.name} as {each.shows}" for each in access.masked]),
+        clear=", ".join(access.clear),
+        masked=", ".join(f"{each.name} as {each.shows}" for each in access.masked),
         rows="; and ".join(_conditions(access)) or "all rows",
     )
 
@@ -105,8 +99,3 @@ def _conditions(access: TableAccess) -> Iterator[str]:
         yield f"rows where {' or '.join(access.rows)}"
     if access.restrictions:
         yield f"only where {' and '.join(access.restrictions)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_COLUMNS} more" if len(names) > _MOST_COLUMNS else ""
-    return f"{', '.join(names[:_MOST_COLUMNS])}{more}"
