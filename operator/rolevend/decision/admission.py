@@ -36,6 +36,8 @@ class Agent:
     """Maximum number of its roles at one time; None: the platform's limit."""
     vends_per_minute: int | None = None
     """Maximum vending calls per minute in one process; None: no limit."""
+    suspended: bool = False
+    """True if nothing is vended for it, and its roles end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class PlatformAdmission:
     type: PlatformType = POSTGRESQL
     sessions: int | None = None
     """Maximum number of sessions of the whole platform; None: no limit."""
+    suspended: bool = False
+    """True if nothing is vended here, and existing roles are revoked."""
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Denied | None:

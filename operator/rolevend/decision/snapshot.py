@@ -27,7 +27,7 @@ from rolevend.decision.admission import (
 )
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.effect_digest import effect_digest
-from rolevend.decision.outcome import Decision, Denied, Granted, Pending, Request
+from rolevend.decision.outcome import SUSPENDED, Decision, Denied, Granted, Pending, Request
 from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
@@ -127,6 +127,8 @@ class Snapshot:
         if terms is None:
             cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
             return Pending("PlatformUnknown", self.unsure.get(request.platform, cause))
+        if terms.suspended:
+            return _suspended(f"DataPlatform {request.platform}")
         if terms.leak:
             return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not role_exists:
@@ -137,6 +139,8 @@ class Snapshot:
         if agent is None:
             where = f"is named {request.agent.name} in namespace {request.agent.namespace}"
             return Pending("AgentUnknown", f"spec.agentRef: no accepted Agent {where}", withdrawn=True)
+        if agent.suspended:
+            return _suspended(f"Agent {request.agent}")
         labels = self.namespaces.get(request.agent.namespace)
         if labels is None:
             return Pending("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")
@@ -350,6 +354,10 @@ def of_person(request: Request) -> Request:
         else None,
         approval=request.approval.of_access if isinstance(request.approval, ActiveApproval) else None,
     )
+
+
+def _suspended(what: str) -> Denied:
+    return Denied(SUSPENDED, f"{what} is suspended", ended_by=SUSPENDED)
 
 
 def _unknown(person: KnownUser, asked: Collection[str]) -> Denied | None:

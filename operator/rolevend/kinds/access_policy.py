@@ -196,6 +196,8 @@ class AccessPolicySpec(Part):
 
     platform_refs: PlatformRefs
     """The DataPlatforms of the policy."""
+    suspend: bool = False
+    """`true`: it grants and offers nothing, as if it did not exist, and the roles that rest on it end. The object stays."""
     grants_to: Literal["Users", "Agents"] = "Users"
     """`Users`: grants to the covered users. `Agents`: grants to agents themselves, for every user; the `combination` of the Agent says
     how this counts with the user's grants."""

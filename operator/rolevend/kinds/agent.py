@@ -112,6 +112,8 @@ class AgentSpec(Part):
     `widestCombination` of the DataPlatform, every request is denied. Without it: that one.
     """
     limits: AgentLimits = AgentLimits()
+    suspend: bool = False
+    """`true`: no role is vended for the agent, and its roles end. Everything else stays, and vends go on when it is `false` again."""
     tools: Annotated[tuple[AgentTools, ...], Field(max_length=16), Atomic()] = ()
     """The tools that it needs for every user. Several items for one platform add up."""
 

@@ -267,6 +267,8 @@ class DataPlatformSpec(Part):
     """A PostgreSQL database. Exactly one kind of platform must be set."""
     snowflake: Snowflake | None = None
     """A database of a Snowflake account."""
+    suspend: bool = False
+    """`true`: no role is vended there, and the roles there end. Everything else stays, and vends go on when it is `false` again."""
     credentials: Credentials
     domains: Annotated[tuple[Domain, ...], Field(max_length=32), KeyedBy(("namespace",))] = ()
     """The namespaces that write policy for schemas. A schema without a domain is granted to nobody."""

@@ -34,7 +34,7 @@ from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
 from rolevend.policy.tags import AssignmentsBySource, tag_conflicts
 from rolevend.snapshot.caches import IndexCache, OfferCache, UserCache
-from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools
+from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools, suspended_agents
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (
     LEAK,
@@ -103,9 +103,11 @@ class SnapshotBuilder:
         ]
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
-        agents = with_refusals(
-            evaluate_unique(objects.agents, agent_claims),
-            lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
+        agents = suspended_agents(
+            with_refusals(
+                evaluate_unique(objects.agents, agent_claims),
+                lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
+            )
         )
         self._people.update(objects.people, refused)
         self._providers.update(objects.providers, objects.key_states)
@@ -155,6 +157,8 @@ class SnapshotBuilder:
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = scope_condition(policy, terms)
+            if policy.spec.suspend:
+                continue
             try:
                 stated = [(name, self._statement(policy, schemas)) for name, schemas in schemas_in_scope(policy, refs, terms)]
             except InvalidInput as error:
@@ -276,6 +280,7 @@ def _agent(agent: Agent) -> RegisteredAgent:
         identity=agent_identity(agent),
         most_live=agent.spec.limits.max_live_roles,
         vends_per_minute=agent.spec.limits.vends_per_minute,
+        suspended=agent.spec.suspend,
     )
 
 
@@ -311,4 +316,5 @@ def _terms(evaluation: StatusEvaluation[DataPlatform], state: PlatformState | No
         type=values.type_of(platform),
         unattested=None if attested.status == "True" or platform.spec.allow_unattested else attested.message,
         sessions=state.facts.sessions if state is not None and state.facts is not None else None,
+        suspended=platform.spec.suspend,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from rolevend.decision.outcome import SUSPENDED
 from rolevend.decision.profile_cache import ProfileCache
 from rolevend.kinds import NAME_LABEL, AccessPolicy, DataPlatform, Resource, values
 from rolevend.kinds.data_platform import AgentTerms, Attestation
@@ -26,6 +27,8 @@ from rolevend.snapshot.scope import CONTESTED, ownership_condition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEAK = "Leak"
+_COUNTS = ("matchedTables", "matchedColumns", "matchedUsers")
+"""The counts in the status of an AccessPolicy."""
 R = TypeVar("R", bound=Resource, covariant=True)
 
 
@@ -94,6 +97,8 @@ def _same_server(platform: DataPlatform, owner: str) -> str:
 def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformState, attested: ConditionUpdate) -> ConditionUpdate:
     if accepted.status != "True":
         return ConditionUpdate("Ready", "False", accepted.reason, accepted.message)
+    if platform.spec.suspend:
+        return suspension("nothing is vended there, and the roles there end")
     if state.problem is not None:
         return ConditionUpdate("Ready", "False", *state.problem)
     if state.drift:
@@ -212,8 +217,10 @@ def evaluate_policy(
 ) -> StatusEvaluation[Resource]:
     """Evaluate a policy. `census` covers all users. If some schemas have two owners, the policy holds in its others."""
     if obstacle is not None and obstacle.reason != CONTESTED:
-        return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), {"matchedTables": 0, "matchedColumns": 0, "matchedUsers": 0})
+        return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), dict.fromkeys(_COUNTS, 0))
     accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
+    if policy.spec.suspend:
+        return StatusEvaluation(policy, (accepted, suspension("it grants and offers nothing")), dict.fromkeys(_COUNTS, 0))
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
@@ -238,6 +245,10 @@ def evaluate_policy(
     if stricter:
         findings += (ConditionUpdate("StricterForTools", "True", "TablePolicies", shortened(stricter)),)
     return StatusEvaluation(policy, findings, counts)
+
+
+def suspension(effect: str) -> ConditionUpdate:
+    return ConditionUpdate("Ready", "False", SUSPENDED, f"spec.suspend is true: {effect}")
 
 
 def not_ready(obstacle: ConditionUpdate) -> ConditionUpdate:

@@ -1,0 +1,44 @@
+"""A suspended Agent over HTTP: its roles end, also those that only a database records, and calls are refused until it is resumed."""
+
+import psycopg
+import pytest
+
+from tests.support.calling import Caller, Doors
+from tests.support.proving import Proven
+from tests.support.site import AGENTS
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def caller(proven: Proven, doors: Doors) -> Caller:
+    return Caller(proven.ready_to_ask(), doors.first)
+
+
+@pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])
+def test_its_roles_end_and_calls_are_refused_until_it_is_resumed(record: str, request: pytest.FixtureRequest):
+    caller: Caller = request.getfixturevalue(record)
+    site, tenant = caller.proven.site, caller.proven.tenant
+    agent = tenant.described("Agent", {}, namespace=AGENTS)
+    role = caller.vended()
+    with caller.session(role) as session:
+        session.execute("SELECT 1")
+
+        site.patch(agent, {"suspend": True})
+
+        with pytest.raises(psycopg.Error):
+            session.execute("SELECT pg_sleep(60)")
+    eventually(lambda: not site.warehouse.has(role["roleName"]))
+
+    def refused() -> dict[str, object]:
+        answer = caller.vend()
+        assert answer.status_code == 403, answer.text
+        return dict(answer.json())
+
+    problem = eventually(refused)
+    assert (problem["code"], problem["detail"]) == ("Suspended", f"Agent {AGENTS}/{tenant.name} is suspended")
+    assert not caller.call("POST", "/v1/decisions", caller.question()).json()["granted"]
+
+    site.patch(agent, {"suspend": False})
+
+    site.told(agent, "Ready", "True")
+    assert site.warehouse.has(caller.vended()["roleName"])

@@ -1,0 +1,112 @@
+"""`spec.suspend` of an Agent, an AccessPolicy or a DataPlatform: nothing is vended, live roles end, and all of it goes on afterwards."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+COUNT = "SELECT count(*) FROM people"
+
+
+def revoked(site: Site, reason: str, platform: str = WAREHOUSE) -> float:
+    return site.metric("rolevend_revoked_roles_total", platform=platform, reason=reason)
+
+
+@pytest.fixture
+def annex(site: Site) -> Iterator[Body]:
+    site.wait_for_platform(ANNEX)
+    platform = {"kind": "DataPlatform", "metadata": {"name": ANNEX}}
+    yield platform
+    site.patch(platform, {"suspend": False})
+    site.wait_for_platform(ANNEX)
+
+
+def test_a_suspended_agent_loses_its_roles_and_gets_none_until_it_is_resumed(tenant: Tenant):
+    site, agent = tenant.ready_to_ask().site, tenant.described("Agent", {}, namespace=AGENTS)
+    live, before = tenant.ask().ready(), revoked(site, "Suspended")
+    with site.warehouse.session(live.login()) as session:
+        assert session.execute(COUNT).fetchall() == [(2,)]
+
+        site.patch(agent, {"suspend": True})
+
+        with pytest.raises(psycopg.Error):
+            session.execute("SELECT pg_sleep(60)")
+    live.gone()
+    assert site.warehouse.ended(live.role) == "Revoked"
+    assert revoked(site, "Suspended") == before + 1
+    assert "its roles end" in site.told(agent, "Ready", "False", "Suspended")
+    refused = tenant.ask()
+    assert refused.refused("Suspended", granted="False") == f"Agent {AGENTS}/{tenant.name} is suspended"
+    assert not tenant.roles()
+
+    site.patch(agent, {"suspend": False})
+
+    site.told(agent, "Ready", "True")
+    refused.ready()
+
+
+def test_a_suspended_policy_grants_nothing_and_others_grant_what_they_did(tenant: Tenant):
+    site = tenant.ready_to_ask().site
+    policy = tenant.described("AccessPolicy", {}, namespace=DOMAIN)
+    other = tenant.policy(f"{tenant.name}-other", "claims", columns={"matchNames": ["*"]}, rows="All", rowFilter=None, masks=[])
+    site.told(other, "Ready", "True")
+    live = tenant.ask().ready()
+    assert live.rows(COUNT) == [(2,)]
+
+    site.patch(policy, {"suspend": True})
+
+    live.gone()
+    condition = site.told(policy, "Ready", "False", "Suspended")
+    assert "grants and offers nothing" in condition
+    assert site.cluster.read(policy).body["status"]["matchedTables"] == 0
+    narrower = tenant.ask().ready()
+    with pytest.raises(psycopg.Error, match="does not exist"):
+        narrower.rows(COUNT)
+    assert narrower.rows("SELECT count(*) > 0 FROM claims") == [(True,)]
+
+    site.patch(policy, {"suspend": False})
+
+    site.told(policy, "Ready", "True", "InForce")
+    assert eventually(lambda: tenant.ask().ready().rows(COUNT)) == [(2,)]
+
+
+def test_a_suspended_platform_has_no_role_and_the_other_platform_goes_on(tenant: Tenant, annex: Body):
+    site = tenant.ready_to_ask(ANNEX).site
+    site.told(tenant.policy(f"{tenant.name}-warehouse"), "Ready", "True")
+    there, here = tenant.ask(platform=ANNEX).ready(), tenant.ask().ready()
+    before = revoked(site, "Suspended", ANNEX)
+
+    site.patch(annex, {"suspend": True})
+
+    there.gone()
+    assert site.annex.ended(there.role) == "Revoked"
+    assert revoked(site, "Suspended", ANNEX) == before + 1
+    site.told(annex, "Ready", "False", "Suspended")
+    assert tenant.ask(platform=ANNEX).refused("Suspended", granted="False") == f"DataPlatform {ANNEX} is suspended"
+    assert here.rows(COUNT) == [(2,)]
+    assert tenant.ask().ready().rows(COUNT) == [(2,)]
+
+
+def test_a_deployment_from_git_that_does_not_mention_it_leaves_it_alone(tenant: Tenant):
+    body = tenant.described("Agent", tenant.agent_spec(), namespace=AGENTS)
+    agent = tenant.deploy(body)
+    tenant.site.patch(agent, {"suspend": True})
+
+    tenant.deploy(body)
+
+    assert tenant.site.cluster.read(agent).body["spec"]["suspend"] is True
+    tenant.site.told(agent, "Ready", "False", "Suspended")
+
+
+def test_it_is_no_text(tenant: Tenant):
+    tenant.agent()
+    agent = tenant.described("Agent", {}, namespace=AGENTS)
+
+    answer = tenant.site.cluster.patch(agent, {"spec": {"suspend": "yes"}})
+
+    assert answer.status == 422
+    assert "spec.suspend" in answer.message
