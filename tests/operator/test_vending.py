@@ -147,6 +147,8 @@ def test_what_is_asked_for_and_through_which_agent_decides_what_is_granted(tenan
     (one,), (all_of_them,) = narrow.status["platforms"], wide.status["platforms"]
     assert one["profile"] == all_of_them["profile"]
     assert (one["tableCount"], all_of_them["tableCount"]) == (1, 2)
+    for asked, reads in ((narrow, "reads 1 table until"), (wide, "reads 2 tables until")):
+        eventually(lambda asked=asked, reads=reads: any(reads in message for reason, message in asked.events() if reason == "Vended"))
     assert "its condition purpose does not hold" in tenant.ask(wanted={"purpose": "reporting"}).refused("ConditionUnmet", granted="False")
     assert "purpose, which is not known" in tenant.ask().refused("ConditionUnmet", granted="False")
     assert "does not let Agent" in tenant.ask(wanted={"purpose": "curiosity"}).refused("NotPermitted", granted="False")
