@@ -496,6 +496,7 @@ def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tena
     assert f"{DOMAIN}/{tenant.name} (1)" in answer["policies"]
     assert answer["ended"].startswith("Revoked by PolicyChanged, gone at ")
     assert answer["sources"]["policies"] == "the audit file"
+    assert answer["tables"] == "claims.people"
 
 
 def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail: Trail, tenant: Tenant, tmp_path: Path):

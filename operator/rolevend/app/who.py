@@ -28,11 +28,12 @@ from rolevend.snapshot.controller import ready_condition
 
 _ORDER = (
     *("role", "agent", "user", "proof", "token", "actors", "request", "object", "record", "requester", "approval"),
-    *("platform", "policies", "profile", "from", "until", "ended", "state"),
+    *("platform", "purpose", "tables", "policies", "profile", "from", "until", "ended", "state"),
 )
 _AGREED = ("agent", "user", "proof", "token", "actors", "approval")
 """If two sources differ in one of these, somebody manipulated one of them."""
 _CONNECT_SECONDS = 10
+_MOST_TABLES = 20
 _GONE = "gone: no VendedRole has its uid"
 _MAY_BE_RECORDED = "no VendedRole has its uid: it is gone, or its platform's database records it (see --dsn)"
 _RECORDED_STATES = {
@@ -185,6 +186,7 @@ def _object(role: Body) -> Iterable[tuple[str, Any]]:
         ("record", f"the database of DataPlatform {_platforms(spec)}, which the VendedRole only shows" if shows else None),
         ("requester", metadata.get("annotations", {}).get(REQUESTED_BY)),
         ("platform", _platforms(spec)),
+        ("purpose", spec.get("purpose")),
         ("profile", ", ".join(each["profile"] for each in status.get("platforms", []) if "profile" in each) or None),
         ("from", None if shows else metadata["creationTimestamp"]),
         ("until", status.get("expirationTimestamp")),
@@ -249,6 +251,8 @@ def _event_facts(event: Body) -> Iterator[tuple[str, Any]]:
     match event["type"]:
         case EventType.GRANTED:
             policies = [f"{each['name']} ({each['generation']})" for each in data["objects"] if each["kind"] == "AccessPolicy"]
+            yield "purpose", data.get("purpose")
+            yield "tables", _tables(data)
             yield "policies", ", ".join(policies)
             yield "profile", data["profile"]
             yield "from", event["time"]
@@ -258,6 +262,13 @@ def _event_facts(event: Body) -> Iterator[tuple[str, Any]]:
             message = f": {data['message']}" if "message" in data else ""
             sessions = f", {data['sessionsEnded']} sessions ended" if "sessionsEnded" in data else ""
             yield "ended", f"{data['ended']}{by}, gone at {data['endedAt']}{sessions}{message}"
+
+
+def _tables(granted: Body) -> str | None:
+    """Return the tables that the role may read, as far as the event names them."""
+    names = [each["table"] for each in granted.get("tables", [])]
+    more = granted.get("tablesLeftOut", 0) + max(0, len(names) - _MOST_TABLES)
+    return ", ".join([*names[:_MOST_TABLES], *([f"and {more} more"] if more else [])]) or None
 
 
 async def _ask_database(who: RoleOwner, role: RoleName, dsn: str) -> bool:
@@ -299,6 +310,7 @@ def _record(lease: Tombstone, record: str) -> Iterator[tuple[str, Any]]:
     yield "state", _RECORDED_STATES[lease.revoked_at is not None, lease.dropped_at is not None]
     yield "requester", role["metadata"].get("annotations", {}).get(REQUESTED_BY)
     yield "platform", _platforms(role["spec"])
+    yield "purpose", role["spec"].get("purpose")
     yield from _proven(role["status"].get("user", {}))
 
 
