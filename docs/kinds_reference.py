@@ -38,6 +38,8 @@ def _kind(kind: Kind) -> Iterator[str]:
     wide = ", ".join(column.name for column in kind.columns if column.priority)
     yield from ("", f"## {kind.name}", "", schema["description"], "")
     yield f"`kubectl get {kind.plural}` shows: Name, {narrow}. With `-o wide` also: {wide}."
+    if kind.selectable:
+        yield f"From Kubernetes 1.31, `--field-selector` accepts {', '.join(map(code, kind.selectable))}."
     for part in ("spec", "status"):
         member = schema["properties"][part]
         yield from ("", f"### {kind.name}: {part}", "", " ".join([member["description"], *_rules(member, "It")]), "")

@@ -44,6 +44,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "matchAttributes": [{"key": "job", "operator": "In", "values": ["analyst"]}],
             "matchConditions": [{"name": "known", "expression": "user.subject != ''"}, {"name": "brief", "expression": "agent.name != ''"}],
         },
+        "suspend": False,
         "grantsTo": "Users",
         "agents": {
             "matchAttributes": [{"key": "trust", "operator": "In", "values": ["high"]}],
@@ -93,6 +94,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]},
         },
         "combination": "UserCeiling",
+        "suspend": False,
         "limits": {"maxExpirationSeconds": 1800, "idleReleaseSeconds": 300, "maxTransactionSeconds": 120},
         "tools": [
             {
@@ -104,6 +106,7 @@ _SPECS: Final[Mapping[str, Body]] = {
     "DataPlatform": {
         "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096, "ledger": "Disabled"},
         "allowUnattested": False,
+        "suspend": False,
         "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
         "agents": [
@@ -454,6 +457,7 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenWanted"),
     Spoiled("DataPlatform", "spec.agents[0].assertions[1]", "TokenWanted"),
     *(Spoiled(kind, path, "Widest") for kind, path in _COMBINATIONS),
+    *(Spoiled(kind, "spec.suspend", "perhaps") for kind in ("AccessPolicy", "Agent", "DataPlatform")),
     Spoiled("AccessPolicy", "spec.grantsTo", "Everybody"),
     Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
     Spoiled("AccessPolicy", "spec.masks[2].dateTrunc.unit", "Day"),

@@ -54,6 +54,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [_column(column) for column in kind.columns],
+                    **({"selectableFields": [{"jsonPath": f".{field}"} for field in kind.selectable]} if kind.selectable else {}),
                     "schema": {"openAPIV3Schema": _object_schema(kind)},
                 }
             ],

@@ -37,6 +37,8 @@ class Kind:
     """Begins with `rv`, or is `vr`: other short names are used on many clusters."""
     scope: Literal["Namespaced", "Cluster"]
     columns: tuple[Column, ...]
+    selectable: tuple[str, ...] = ()
+    """The fields of `kubectl get --field-selector`, besides name and namespace. From Kubernetes 1.31."""
 
     @property
     def name(self) -> str:
@@ -104,6 +106,7 @@ KINDS = (
             Column("Platform", ".spec.platformRef.name", "Its platform.", priority=1),
             Column("Purpose", ".spec.purpose", "The stated purpose.", priority=1),
         ),
+        ("spec.agentRef.name", "spec.user.subject", "spec.offerRef.namespace", "spec.offerRef.name", "status.state"),
     ),
     Kind(
         Agent,
@@ -217,6 +220,7 @@ KINDS = (
             Column("Platform", ".spec.platformRefs[0].name", "Its platform.", priority=1),
             _MESSAGE,
         ),
+        ("spec.agentRef.name", "spec.user.subject", "spec.purpose", "status.user.handle", "status.roleName"),
     ),
 )
 

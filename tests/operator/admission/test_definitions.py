@@ -23,6 +23,25 @@ def test_every_definition_is_established_without_complaint(cluster: Cluster):
         assert conditions == {"NamesAccepted": "True", "Established": "True"}  # NonStructuralSchema would be a third
 
 
+@pytest.mark.parametrize("kind", [each for each in KINDS if kind_named(each).selectable])
+def test_objects_are_selected_by_each_field_of_the_kind(cluster: Cluster, kind: str):
+    made = cluster.create(valid(kind, "selected"))
+    assert made.ok, made.message
+    path = f"/apis/rolevend.dev/v1alpha1/{kind_named(kind).plural}?fieldSelector="
+
+    for field in kind_named(kind).selectable:
+        part, *members = field.split(".")
+        value = made.body.get(part, {})
+        for each in members:
+            value = value.get(each, {})
+        found, others = cluster.call("GET", f"{path}{field}={value or ''}"), cluster.call("GET", f"{path}{field}=nothing-has-this")
+        assert found.ok, found.message
+        assert "selected" in [each["metadata"]["name"] for each in found.body["items"]], field
+        assert others.body["items"] == [], field
+    assert cluster.call("GET", f"{path}spec.delivery=Secret").status == 400
+    assert cluster.delete(made.body).ok
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_valid_object_is_taken_as_it_is(cluster: Cluster, kind: str):
     body = valid(kind, "fine")
