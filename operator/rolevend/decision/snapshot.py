@@ -123,6 +123,9 @@ class Snapshot:
         """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
+        agent = self.agents.get(request.agent)
+        if agent is not None and agent.suspended:  # whatever is known of the platform
+            return _suspended(f"Agent {request.agent}")
         terms = self.platforms.get(request.platform)
         if terms is None:
             cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
@@ -135,12 +138,9 @@ class Snapshot:
             return Pending("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
         if terms.unattested and not role_exists:
             return Pending("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
-        agent = self.agents.get(request.agent)
         if agent is None:
             where = f"is named {request.agent.name} in namespace {request.agent.namespace}"
             return Pending("AgentUnknown", f"spec.agentRef: no accepted Agent {where}", withdrawn=True)
-        if agent.suspended:
-            return _suspended(f"Agent {request.agent}")
         labels = self.namespaces.get(request.agent.namespace)
         if labels is None:
             return Pending("NamespaceUnknown", f"the labels of namespace {request.agent.namespace} are not known yet")

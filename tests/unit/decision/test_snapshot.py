@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rolevend.catalog import TableId
-from rolevend.decision.outcome import Denied, Granted, Pending, withdrawal_reason
+from rolevend.decision.outcome import SUSPENDED, Denied, Granted, Pending, withdrawal_reason
 from rolevend.model import Attributes
 from rolevend.plan import RoleLimits
 from rolevend.policy.condition import admit
@@ -89,6 +89,25 @@ def test_what_is_refused_says_why_and_ends_what_lives(changes: dict[str, object]
     assert verdict.reason == reason
     assert said in verdict.message
     assert withdrawal_reason(verdict, granted()) == verdict.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"platforms": {}, "unsure": {WAREHOUSE: "DataPlatform warehouse cannot be read"}},
+        {"platforms": {WAREHOUSE: terms(closed="it is being deleted")}},
+        {"namespaces": {}},
+        {"shapes": {}},
+    ],
+    ids=lambda changes: " and ".join(changes) or "all is read",
+)
+def test_a_suspended_agent_loses_its_roles_whatever_else_is_read(changes: dict[str, object]):
+    verdict = a_snapshot(agents={AGENT.name: replace(AGENT, suspended=True)}, **changes).decide(REQUEST, role_exists=True)
+
+    assert isinstance(verdict, Denied)
+    assert (verdict.reason, verdict.ended_by) == (SUSPENDED, SUSPENDED)
+    assert withdrawal_reason(verdict, granted()) == "Agent agents/finbot is suspended"
 
 
 def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_those_that_permit_the_assertion():
