@@ -157,12 +157,12 @@ class SnapshotBuilder:
         for policy in objects.policies:
             refs = [ref.name for ref in policy.spec.platform_refs]
             obstacles[policy.uid] = scope_condition(policy, terms)
-            if policy.spec.suspend:
-                continue
             try:
                 stated = [(name, self._statement(policy, schemas)) for name, schemas in schemas_in_scope(policy, refs, terms)]
             except InvalidInput as error:
                 obstacles[policy.uid] = ConditionUpdate("Accepted", "False", "InvalidInput", str(error))
+                continue
+            if policy.spec.suspend:
                 continue
             for name, statement in stated:
                 policies[name].append(statement)

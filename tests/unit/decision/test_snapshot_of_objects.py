@@ -345,3 +345,13 @@ def test_an_agent_may_have_as_many_roles_as_take_half_of_the_sessions_of_the_ser
     assert unlimited.max_live_roles is None
     assert built.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
     assert paint().snapshot.most_live(REQUEST) is None, "the platform has no such number"
+
+
+def test_a_suspended_policy_grants_nothing_and_a_mistake_in_it_is_still_named():
+    suspended = made(AccessPolicy, "analysts", "domain-claims", suspend=True)
+    mistaken = made(AccessPolicy, "analysts", "domain-claims", suspend=True, rowFilter="country IN (")
+
+    built = paint(replace(OBJECTS, policies=[suspended]))
+    assert isinstance(verdict(built), Denied)
+    assert (said(built, "analysts", "Accepted"), said(built, "analysts", "Ready")) == (("True", "Valid"), ("False", "Suspended"))
+    assert said(paint(replace(OBJECTS, policies=[mistaken])), "analysts", "Accepted") == ("False", "InvalidInput")
