@@ -11,6 +11,7 @@ from typing import Literal
 
 from rolevend.catalog import TagAssignment, is_lookup_of
 from rolevend.decision.admission import PlatformAdmission
+from rolevend.decision.outcome import SUSPENDED
 from rolevend.decision.profile_cache import ProfileCache
 from rolevend.errors import InvalidInput
 from rolevend.kinds import (
@@ -127,7 +128,9 @@ def _judged(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
         yield from _unknown(document, judgement.unknown)
         elsewhere = not judgement.accepted or _matched_elsewhere(judgement)
         for finding in judgement.findings:
-            if finding.type == "Accepted" and finding.status == "False":
+            if finding.reason == SUSPENDED:
+                yield _diagnostic(document, InvalidInput("spec.suspend", finding.message.removeprefix("spec.suspend ")), "warning")
+            elif finding.type == "Accepted" and finding.status == "False":
                 yield from (_diagnostic(document, fault) for fault in _not_accepted(judgement.resource, finding, terms))
             elif finding.status == "False" and (finding.type in ("Owned", LEDGER) or (finding.type == "Ready" and not elsewhere)):
                 yield _diagnostic(document, _located(finding.message))

@@ -43,6 +43,16 @@ def test_a_tool_that_an_agent_would_not_have_is_named_where_it_is_asked_for(tmp_
     assert (found.level, found.field, found.message) == ("error", "spec.tools", "there is no function tools.risk_score (on warehouse)")
 
 
+def test_a_suspended_object_is_told_and_is_no_error(tmp_path: Path):
+    agent = changed(changed(valid("Agent", "finbot", "agents"), "spec.tools", MISSING), "spec.suspend", True)
+    write(tmp_path, "a.yaml", changed(platform(), "spec.suspend", True), changed(analysts(), "spec.suspend", True), agent)
+
+    checked = check([tmp_path], CATALOGS)
+
+    assert {(each.level, each.field) for each in checked.diagnostics} == {("warning", "spec.suspend")}, said(checked)
+    assert len(checked.diagnostics) == 3
+
+
 @pytest.mark.parametrize("spoiled", [each for each in SPOILED if "\x00" not in str(each.value)], ids=str)
 def test_a_field_that_the_api_server_would_refuse_is_named_in_the_file(tmp_path: Path, spoiled: Spoiled):
     write(tmp_path, "a.yaml", spoiled.body)
