@@ -11,6 +11,7 @@ from rolevend.access_requests.request import LoginFacts
 from rolevend.access_requests.terms import NeededProof
 from rolevend.api.confirm.login import Visitor
 from rolevend.api.confirm.service import Answer, ConfirmService, LoginTooWeak
+from rolevend.api.problems import Problem
 from rolevend.kinds import API_VERSION, AccessRequest, parse
 from rolevend.model import ObjectName, User
 
@@ -48,8 +49,8 @@ class Written:
         self.writes.append(event)
 
 
-def answer(written: Written, login: LoginFacts, proof: NeededProof | None) -> None:
-    offers = {ObjectName("owners", "ssn"): SimpleNamespace(proof=proof)}
+def answer(written: Written, login: LoginFacts, proof: NeededProof | None, *, generation: int = 1) -> None:
+    offers = {ObjectName("owners", "ssn"): SimpleNamespace(uid="2", generation=generation, proof=proof)}
     snapshots = SimpleNamespace(snapshot=SimpleNamespace(offers=offers))
     links = SimpleNamespace(page=lambda *_: "a page", now=lambda: NOW)
     parts = (written, snapshots, links, written, None, None)
@@ -81,5 +82,14 @@ def test_a_login_that_does_not_suffice_records_nothing(login: LoginFacts, proof:
 
     with pytest.raises(LoginTooWeak, match="the offer asks for a login"):
         answer(written, login, proof)
+
+    assert written.writes == []
+
+
+def test_a_process_that_read_another_version_of_the_offer_records_nothing():
+    written = Written()
+
+    with pytest.raises(Problem, match="reload this page"):
+        answer(written, LoginFacts(NOW, "pwd"), None, generation=0)
 
     assert written.writes == []

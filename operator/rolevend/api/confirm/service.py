@@ -31,6 +31,7 @@ from rolevend.roles.protocols import Snapshots
 _ATTEMPTS: Final = 5
 _UNKNOWN: Final = "there is no request here that waits for an answer; ask the agent for another link"
 _OVER: Final = "the request does not wait for an answer any more"
+_UNREAD: Final = "it cannot be told now what the agent would see; reload this page"
 _CHANGED: Final = "what the agent would see has changed; read it again, and answer then"
 
 
@@ -123,7 +124,7 @@ class ConfirmService:
         seen = request.status.offer
         terms = snapshot.offers[asked.offer]  # the page has an end by them
         if not isinstance(effect, OfferEffect) or seen is None or snapshot.digest(asked.user, effect) != seen.digest:
-            raise Problem(503, "Unavailable", "it cannot be told now what the agent would see; reload this page", retry_after=RETRY_SECONDS)
+            raise Problem(503, "Unavailable", _UNREAD, retry_after=RETRY_SECONDS)
         return question(request, effect, seen, terms.longest_seconds)
 
     async def answer(self, request: AccessRequest, visitor: Visitor, answer: Answer, request_id: str) -> None:
@@ -146,7 +147,11 @@ class ConfirmService:
         raise ClusterUnavailable(f"AccessRequest {request.name} changes all the time")
 
     def _require_login(self, request: AccessRequest, visitor: Visitor) -> None:
-        unmet = unmet_proof(self.needed_login(request), visitor.login, self._links.now())
+        """Raises LoginTooWeak, and Problem if this process read another version of the offer than the operator: its proof may differ."""
+        terms, seen = self._snapshots.snapshot.offers.get(requested_access(request).offer), request.status.offer
+        if terms is None or seen is None or (terms.uid, terms.generation) != (seen.uid, seen.generation):
+            raise Problem(503, "Unavailable", _UNREAD, retry_after=RETRY_SECONDS)
+        unmet = unmet_proof(terms.proof, visitor.login, self._links.now())
         if unmet is not None:
             raise LoginTooWeak(unmet)
 
