@@ -10,7 +10,7 @@ from rolevend.access_objects.votes import Votes, readable_vote
 from rolevend.access_requests.circumstances import Circumstances
 from rolevend.access_requests.terms import AutomaticRule, OfferTerms
 from rolevend.access_requests.votes import CheckedVote
-from rolevend.decision.outcome import Delivery, Pending, Request
+from rolevend.decision.outcome import SUSPENDED, Delivery, Denied, Pending, Request
 from rolevend.decision.profile_cache import OfferEffect
 from rolevend.decision.proof import ClientIdentity, ServiceAccountIdentity
 from rolevend.decision.snapshot import Snapshot
@@ -47,7 +47,7 @@ class CircumstancesReader:
             now=self.now(),
             terms=None if terms is None else _with_readable_rules(terms, person),
             digest=snapshot.digest(request.user, effect) if isinstance(effect, OfferEffect) else None,
-            unknown=effect.message if isinstance(effect, Pending) else None,
+            unknown=effect.message if isinstance(effect, Pending) or (isinstance(effect, Denied) and effect.reason == SUSPENDED) else None,
             user_is_active=request.token is not None or request.user in snapshot.people,
             attributes=person.attributes,
             agent_attributes=snapshot.asking(request).agent_attributes,

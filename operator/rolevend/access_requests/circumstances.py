@@ -22,8 +22,8 @@ class Circumstances:
     digest: str | None
     """Of what the offer, with the narrowing of the request, shows the user now; None: nothing."""
     unknown: str | None = None
-    """The reason why nobody can tell `digest` yet, for example an unread catalog. Then nothing is approved or superseded; clocks run, and
-    a person may deny."""
+    """The reason why nobody can tell `digest` yet, for example an unread catalog, or a suspended agent. Then nothing is approved or
+    superseded; clocks run, and a person may deny."""
     user_is_active: bool = True
     attributes: Attributes = field(default_factory=Attributes)
     """Of the user. The conditions of rules read them."""

@@ -7,18 +7,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
 from rolevend.access_objects.circumstances import CircumstancesReader
 from rolevend.access_objects.profiles import ApprovedProfiles
 from rolevend.access_objects.recorder import AccessRecorder
 from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_objects.votes import Votes
+from rolevend.access_requests.judgement import judge
 from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.proof import Proof
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable, InvalidInput
+from rolevend.kinds import AccessRequest, parse
+from rolevend.kinds.access_request_facts import decision_request, recorded, requested_access
 from rolevend.kube.client import Body, KubeClient
-from rolevend.model import ObjectName
+from rolevend.model import ObjectName, Uid
 from rolevend.roles.audit_recorder import AuditRecorder
 from rolevend.roles.store import RoleStore
 from rolevend.roles.user_authenticator import UserAuthenticator
@@ -146,6 +151,32 @@ async def test_a_request_whose_token_is_not_there_waits_as_every_other():
     assert (status["state"], status["reason"]) == ("Pending", "OfferNotRead")
     assert "there is no Secret anna-token in namespace agents" in status["message"]
     assert "user" not in status  # it has the attributes in the token, as soon as that is read
+
+
+@pytest.mark.parametrize("suspended", ["agents", "platforms"])
+@pytest.mark.parametrize(
+    "life",
+    [
+        {"state": "Approved", "reason": "ApprovedByRule", "message": "yes", "offer": OFFER, "approval": APPROVAL},
+        {"state": "Pending", "reason": "PeopleDecide", "message": "people decide", "offer": OFFER},
+        {},
+    ],
+    ids=["approved", "people decide", "new"],
+)
+async def test_a_suspended_agent_or_platform_ends_no_approval_and_no_request(suspended: str, life: Body):
+    offered = ObjectName("domain-claims", "ssn-clear")
+    terms = replace(TERMS, offer=offered, uid=Uid("offer-uid"), generation=1)
+    snapshot = replace(granting(WAREHOUSE), offers={offered: terms})
+    parts = {name: replace(part, suspended=True) for name, part in getattr(snapshot, suspended).items()}
+    resource = parse(AccessRequest, request(("spec.userTokenSecretRef", MISSING), ("spec.purpose", MISSING), status=life))
+    kube = cast(KubeClient, None)
+    reader = CircumstancesReader(AccessRequestStore(kube, lambda: NOW), Votes(kube, lambda: NOW, lambda _: None), RoleStore(), lambda: NOW)
+
+    now = await reader.read(resource, decision_request(resource), replace(snapshot, **{suspended: parts}))
+
+    found = judge(requested_access(resource), recorded(resource), now)
+    assert found.state.value == life.get("state", "Pending"), found
+    assert "is suspended" in (now.unknown or "")
 
 
 async def test_an_unexpected_error_about_one_request_holds_up_no_other():
