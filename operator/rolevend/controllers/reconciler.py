@@ -99,11 +99,12 @@ class VendedRoleReconciler:
         record: RoleRecord,
         snapshot: Snapshot,
     ) -> ReconcileResult:
-        if role.status.role_name is not None and decision.withdrawn:
+        withdrawal = role_decision.withdrawal
+        if role.status.role_name is not None and withdrawal is not None:
             # An earlier attempt may have created the role, and could not report it before the grant was withdrawn.
-            requests = tuple(each for each, _ in role_decision.decisions)
-            message = role_decision.where(request) + decision.message
-            await self._ender.revoke_requests(requests, assigned_role_name(role), revocation_code(decision), message)
+            requests, (where, cause) = tuple(each for each, _ in role_decision.decisions), withdrawal
+            message = role_decision.where(where) + cause.message
+            await self._ender.revoke_requests(requests, assigned_role_name(role), revocation_code(cause), message)
             return _NOTHING
         status = self._vender.objects.report(role).denied_status(decision, role_decision)
         if isinstance(decision, Pending):

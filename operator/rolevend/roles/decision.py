@@ -74,6 +74,12 @@ class RoleDecision:
         return tuple((request, decision) for request, decision in self.decisions if not isinstance(decision, Granted))
 
     @property
+    def withdrawal(self) -> tuple[Request, Pending | Denied] | None:
+        """Return the first decision that revokes an existing role, on all its platforms, or None."""
+        refused = ((request, decision) for request, decision in self.decisions if not isinstance(decision, Granted))
+        return next(((request, decision) for request, decision in refused if decision.withdrawn), None)
+
+    @property
     def role(self) -> RoleName:
         """The role's name, which is the same on every platform."""
         return self.grants[0].granted.lease.role

@@ -1,4 +1,4 @@
-"""An approval that ends while its role is created: the role does not stay."""
+"""An approval that ends, or a platform that is suspended, while a role is created: the role does not stay."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ from rolevend.policy.offer import Activation
 from tests.support.in_memory import NOW
 from tests.support.policies import policy
 from tests.support.registered import PERSON, REQUEST, WAREHOUSE, a_snapshot, shapes
-from tests.support.two_doors import World
+from tests.support.two_doors import ANNEX, World
 
 OFFER = policy("offer", on_request=True)
 SHAPES = shapes(OFFER)
@@ -72,3 +72,31 @@ async def test_a_role_whose_approval_ends_after_its_use_was_recorded_ends(world:
 
     assert (fate.lives_on, fate.reason) == (frozenset(), "PolicyChanged")
     assert world.left() == []
+
+
+@pytest.mark.parametrize("partial", [False, True])
+async def test_a_role_that_an_ended_process_began_ends_on_a_suspended_platform_though_another_one_is_unread(
+    partial: bool, monkeypatch: pytest.MonkeyPatch
+):
+    class ProcessEnds(BaseException):
+        """Is raised between the first role and the second."""
+
+    async def end(*_: object) -> None:
+        raise ProcessEnds
+
+    world = World()
+    annex = world.of_operator.get(ANNEX)
+    assert annex is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(annex.kept, "vend", end)
+        with pytest.raises(ProcessEnds):
+            await world.by_kubectl(partial=partial)
+    assert world.databases[WAREHOUSE].roles
+    suspended = {name: replace(terms, suspended=name == WAREHOUSE) for name, terms in world.snapshot.platforms.items()}
+    unread = {name: each for name, each in world.snapshot.shapes.items() if name == WAREHOUSE}
+    world.snapshot = replace(world.snapshot, platforms=suspended, shapes=unread)
+
+    await world.settle()
+
+    assert world.left() == []
+    await world.close()
