@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rolevend.app.trace import Trace, shown
-from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS
+from rolevend.platforms.postgres.session_statements import COLUMNS
 from rolevend.platforms.statement import Statement
 
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
@@ -28,7 +28,7 @@ def trace(request: pytest.FixtureRequest, tmp_path: Path):
         rows = [known | (each if isinstance(each, dict) else {"message": each}) for each in records]
         text = io.StringIO()
         if request.param == "csv":
-            csv.writer(text, lineterminator="\n").writerows([[each.get(column, "") for column in _CSV_COLUMNS] for each in rows])
+            csv.writer(text, lineterminator="\n").writerows([[each.get(column, "") for column in COLUMNS] for each in rows])
         else:
             text.writelines(json.dumps(each) + "\n" for each in rows)
         log = tmp_path / "log"

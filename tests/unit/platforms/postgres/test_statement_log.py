@@ -11,7 +11,7 @@ import pytest
 
 from rolevend.app.trace import Trace, shown
 from rolevend.errors import InvalidInput
-from rolevend.platforms.postgres.statement_log import _CSV_COLUMNS
+from rolevend.platforms.postgres.session_statements import COLUMNS
 from rolevend.platforms.statement import Statement
 
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
@@ -25,7 +25,7 @@ def record(message: str, **values: str) -> dict[str, str]:
 
 def as_csv(*records: dict[str, str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[each.get(column, "") for column in _CSV_COLUMNS] for each in records])
+    csv.writer(text, lineterminator="\n").writerows([[each.get(column, "") for column in COLUMNS] for each in records])
     return text.getvalue()
 
 
