@@ -8,6 +8,7 @@ from rolevend import __version__
 from rolevend.cli.approvals import approve, deny, requests
 from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
+from rolevend.cli.ledger import ledger
 from rolevend.cli.mcp import mcp
 from rolevend.cli.options import extra_of, packages_missing
 from rolevend.cli.platform import platform
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, mcp, crds, who, trace, drain, audit, receipt, platform, policy, explain, requests, approve, deny):
+for command in (operator, api, mcp, crds, who, trace, ledger, drain, audit, receipt, platform, policy, explain, requests, approve, deny):
     cli.add_command(command)
 
 

@@ -101,7 +101,7 @@ class SessionStatements:
         milliseconds = float(timed["milliseconds"]) if timed else None
         sent = _STATEMENT.fullmatch((timed["rest"] or "") if timed else message)
         if sent is not None:
-            yield from self._begin(record, sent["text"] or sent["call"])
+            yield from self._begin(record, sent["call"] or sent["text"] or "")
             if milliseconds is not None:
                 yield from self._end(session, milliseconds=milliseconds)
         elif timed is not None and not timed["rest"]:

@@ -1,0 +1,155 @@
+"""The roles of audit events: for whom each was vended, by which policies, and for which tables. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from rolevend.audit.access import approval_sentence_of
+from rolevend.audit.events import EventType
+from rolevend.catalog import TableId
+from rolevend.errors import InvalidInput
+from rolevend.naming import parse_role_name
+from rolevend.plan import view_names
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedTables:
+    """The tables of one profile, with the names under which a role finds them."""
+
+    names: tuple[str, ...]
+    left_out: int
+    """How many more there are: the event had no room for their names."""
+    by_view: Mapping[str, str]
+    """The table by the name of its view."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRole:
+    """A vended role, as its events state it."""
+
+    role: str
+    agent: str
+    user_issuer: str
+    user_subject: str
+    proof: str | None
+    identity_provider: str | None
+    purpose: str | None
+    platform: str | None
+    request: str | None
+    request_uid: str | None
+    policies: tuple[str, ...]
+    approval: str | None
+    profile: str | None
+    tables: GrantedTables | None
+    """None if the audit files have only the end of the role."""
+    granted_at: datetime | None
+    expires_at: datetime | None
+    ended_at: datetime | None = None
+
+    @property
+    def agent_handle(self) -> str | None:
+        return handles_of(self.role)[0]
+
+    @property
+    def user_handle(self) -> str | None:
+        return handles_of(self.role)[1]
+
+
+class AuditedRoles:
+    """The roles of any number of events. Roles of one profile share one list of tables in memory."""
+
+    def __init__(self) -> None:
+        self._roles: dict[str, AuditedRole] = {}
+        self._tables: dict[tuple[str, ...], GrantedTables] = {}
+        self._texts: dict[str, str] = {}
+        self.malformed = 0
+        """Events that are not as rolevend writes them."""
+
+    def learn(self, event: Mapping[str, Any]) -> None:
+        """Take an event; other types than `granted` and `dropped` are skipped. An event that is read twice changes nothing."""
+        kind, data = event.get("type"), event["data"]
+        try:
+            if kind == EventType.GRANTED:
+                role = self._granted(event, data)
+                known = self._roles.get(role.role)
+                self._roles[role.role] = role if known is None else replace(role, ended_at=known.ended_at)
+            elif kind == EventType.DROPPED and data.get("role"):
+                known = self._roles.get(data["role"]) or self._ended_only(data)
+                if known is not None:
+                    self._roles[known.role] = replace(known, ended_at=_time(data["endedAt"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.malformed += 1
+
+    def get(self, role: str) -> AuditedRole | None:
+        return self._roles.get(role)
+
+    def __iter__(self) -> Iterator[AuditedRole]:
+        return iter(self._roles.values())
+
+    def __len__(self) -> int:
+        return len(self._roles)
+
+    def _granted(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> AuditedRole:
+        tables = tuple(each["table"] for each in data.get("tables", ()))
+        policies = tuple(self._shared(each["name"]) for each in data["objects"] if each["kind"] == "AccessPolicy")
+        role = self._role(data, policies, self._of(tables, data.get("tableCount", len(tables)) - len(tables)))
+        return replace(role, granted_at=_time(event["time"]))
+
+    def _ended_only(self, data: Mapping[str, Any]) -> AuditedRole | None:
+        """The end of an orphan has no agent and no user."""
+        return self._role(data, (), None) if "agent" in data and "userSubject" in data else None
+
+    def _role(self, data: Mapping[str, Any], policies: tuple[str, ...], tables: GrantedTables | None) -> AuditedRole:
+        def text(name: str) -> str | None:
+            value = data.get(name)
+            return None if value is None else self._shared(str(value))
+
+        return AuditedRole(
+            role=str(data["role"]),
+            agent=self._shared(data["agent"]),
+            user_issuer=self._shared(data["userIssuer"]),
+            user_subject=self._shared(data["userSubject"]),
+            proof=text("userProof"),
+            identity_provider=text("identityProvider"),
+            purpose=text("purpose") or None,
+            platform=text("platform"),
+            request=data.get("request"),
+            request_uid=data.get("requestUid"),
+            policies=policies,
+            approval=approval_sentence_of(data),
+            profile=text("profile"),
+            tables=tables,
+            granted_at=None,
+            expires_at=_time(data["expiresAt"]) if "expiresAt" in data else None,
+        )
+
+    def _of(self, tables: tuple[str, ...], left_out: int) -> GrantedTables:
+        if (found := self._tables.get(tables)) is None or found.left_out != left_out:
+            found = self._tables[tables] = GrantedTables(tables, left_out, _views(tables))
+        return found
+
+    def _shared(self, text: str) -> str:
+        return self._texts.setdefault(text, text)
+
+
+def handles_of(role: str) -> tuple[str | None, str | None]:
+    """Return the handles of agent and user; None if the name is not one of a vended role."""
+    try:
+        parts = parse_role_name(role)
+    except InvalidInput:
+        return None, None
+    return parts.agent, parts.user
+
+
+def _views(tables: Iterable[str]) -> dict[str, str]:
+    ids = {TableId(*each.split(".", 1)): each for each in tables}
+    return {view: ids[table] for table, view in view_names(ids).items()}
+
+
+def _time(text: str) -> datetime:
+    """Raises ValueError without a zone."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time

@@ -1,0 +1,97 @@
+"""Find log files, and open them: plain or compressed with gzip."""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from rolevend.access_ledger.positions import FIRST_LINE_BYTES, identity_of
+from rolevend.errors import InvalidInput
+from rolevend.platforms.postgres.log_records import LogFormat, format_of
+
+UNREADABLE: Final = (OSError, EOFError, zlib.error)
+"""Errors while a file is read. A gzip file that was cut off raises EOFError."""
+_GZIP = b"\x1f\x8b"
+_BUFFER_BYTES = 1 << 18
+_NAME = re.compile(r"(?P<stem>.*)\.(?P<format>csv|json)(?P<rest>(\.\d+)?(\.gz)?)")
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    path: Path
+    format: LogFormat
+    identity: str
+    begins: bytes
+    """The time of the first record."""
+
+    def open(self, position: int) -> BinaryIO:
+        """Open the file at this position of its content. Raises one of `UNREADABLE`."""
+        stream = _open(self.path)
+        stream.seek(position)
+        return stream
+
+
+class LogFiles:
+    """The logs among files and folders, oldest first. Iterate once; then `notes` names files that were skipped."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """A file in a folder is a log if its name ends as in `postgresql.csv`, `.json`, `.json.1` or `.json.gz`."""
+        self._paths = list(map(Path, paths))
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[LogFile]:
+        found = [log for path in self._paths for each in self._in(path) if (log := self._log(each, named=each == path)) is not None]
+        yield from sorted(found, key=lambda log: (log.begins, str(log.path)))
+
+    def _in(self, path: Path) -> Iterator[Path]:
+        if not path.is_dir():
+            yield path
+            return
+        names = {each.name: each for each in path.iterdir() if each.is_file()}
+        matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
+        in_json = {match["stem"] for match in matches if match["format"] == "json"}
+        twice = 0
+        for match in matches:
+            if match["format"] == "csv" and match["stem"] in in_json:
+                twice += 1
+            else:
+                yield names[match[0]]
+        if twice:
+            self.notes.append(f"{path}: {twice} csvlog files were skipped, because jsonlog files of the same name have the same records")
+        if not matches:
+            self.notes.append(f"{path}: holds no csvlog and no jsonlog; a log's name ends with .csv or .json, or these with .1 or .gz")
+
+    def _log(self, path: Path, *, named: bool) -> LogFile | None:
+        """Return the log. Raises InvalidInput if a person named the file and it is no log; one in a folder is skipped with a note."""
+        try:
+            with _open(path) as stream:
+                first = stream.readline(FIRST_LINE_BYTES)
+        except UNREADABLE as error:
+            if named and isinstance(error, OSError) and error.filename is not None:
+                raise InvalidInput(str(path), f"cannot be read: {error.strerror or error}") from error
+            self.notes.append(f"{path}: cannot be read: {error}")
+            return None
+        if not first:
+            return None
+        log_format = format_of(first)
+        if log_format is None:
+            problem = "is neither csvlog nor jsonlog: set log_destination to one of them, and give its file"
+            if named:
+                raise InvalidInput(str(path), problem)
+            self.notes.append(f"{path}: {problem}")
+            return None
+        if not first.endswith(b"\n") and len(first) < FIRST_LINE_BYTES:
+            self.notes.append(f"{path}: its first record is incomplete; a later run reads it")
+            return None
+        time = _TIME.search(first)
+        return LogFile(path, log_format, identity_of(first), time[0] if time else b"")
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        compressed = file.read(len(_GZIP)) == _GZIP
+    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb", buffering=_BUFFER_BYTES)

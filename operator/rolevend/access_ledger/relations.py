@@ -1,0 +1,129 @@
+"""Find the tables that the text of a statement names. Pure. One of the two modules that import sqlglot.
+
+The text says less than the server knows: the name of a view, no tables behind functions and views. Results are marked as parsed.
+"""
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import SqlglotError
+
+MAX_PARSED: Final = 16 * 1024
+"""Characters. A longer text is not parsed: an agent chooses it."""
+_MAX_DEPTH: Final = 200
+"""Opening brackets: deeper texts would exhaust the parser's stack."""
+_CACHED: Final = 4096
+_BEFORE_QUERY = re.compile(
+    r"\s*(?:EXPLAIN(?:\s*\([^)]*\)|(?:\s+(?:ANALYZE|ANALYSE|VERBOSE))*)\s*(?=\b)"
+    r"|PREPARE\s+[^\s(]+\s*(?:\([^)]*\))?\s*AS\b"
+    r"|DECLARE\s+\S+\s+[\sA-Z]*CURSOR\s+[\sA-Z]*?FOR\b)",
+    re.IGNORECASE,
+)
+_NO_TABLES = re.compile(
+    r"\s*(?:FETCH|MOVE|CLOSE|DEALLOCATE|DISCARD|BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|SET|RESET|SHOW|LISTEN|UNLISTEN"
+    r"|NOTIFY|CHECKPOINT)\b",
+    re.IGNORECASE,
+)
+_KEPT_AS_IT_IS = re.compile(r"--|/\*|\\|\$\w*\$")
+"""Comments and other kinds of literals, in which a quote does not begin a literal."""
+_LITERAL = re.compile(r"""("[^"]*")|'[^']*'|\b\d+(?:\.\d+)?\b""")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTables:
+    names: tuple[str, ...] = ()
+    """`schema.table`, or `table` if the text names no schema."""
+    command: str | None = None
+    """`SELECT`, `COPY` or another command; None if the text was not understood."""
+    understood: bool = True
+    """False if the statement may read tables that are not in `names`."""
+
+
+NOTHING: Final = NamedTables(understood=False)
+
+
+class TableFinder:
+    """Parses each text once: the last results are kept, without the values of literals."""
+
+    def __init__(self) -> None:
+        logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about each command that it does not know
+        self._known: OrderedDict[str, NamedTables] = OrderedDict()
+
+    def find(self, text: str) -> NamedTables:
+        if len(text) > MAX_PARSED:
+            return NOTHING
+        key = text if _KEPT_AS_IT_IS.search(text) else _LITERAL.sub(_without_value, text)
+        if (known := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+            return known
+        found = self._known[key] = named_tables(key)
+        if len(self._known) > _CACHED:
+            self._known.popitem(last=False)
+        return found
+
+
+def named_tables(text: str) -> NamedTables:
+    """Return the tables that the text names, each once, in the order of the text."""
+    if _NO_TABLES.match(text) and ";" not in text.rstrip().rstrip(";"):
+        return NamedTables((), text.split(None, 1)[0].rstrip(";").upper())
+    before = _BEFORE_QUERY.match(text)
+    query = text[before.end() :] if before else text
+    if query.count("(") > _MAX_DEPTH or query.upper().count("CASE") > _MAX_DEPTH:
+        return NOTHING
+    try:
+        trees = [tree for tree in Postgres().parse(query) if tree is not None]
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+        return NOTHING  # the parser's own faults on a text that an agent chose count as well
+    if not trees:
+        return NOTHING if before else NamedTables()
+    names = dict.fromkeys(name for tree in trees for name in _tables(tree))
+    understood = not any(isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this)) for tree in trees)
+    command = (before[0] if before else text).split(None, 1)[0].upper() if understood else None
+    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood)
+
+
+def _without_value(literal: re.Match[str]) -> str:
+    return literal[1] or ("'0'" if literal[0].startswith("'") else "0")
+
+
+def _tables(tree: Any) -> Iterator[str]:
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            continue  # a function
+        schema = table.args.get("db")
+        if schema is None and _is_subquery_name(table):
+            continue
+        yield ".".join(_name(each) for each in (schema, table.this) if isinstance(each, exp.Identifier))
+
+
+def _name(identifier: Any) -> str:
+    return str(identifier.this) if identifier.args.get("quoted") else str(identifier.this).lower()
+
+
+def _is_subquery_name(table: Any) -> bool:
+    """True if the name is that of a WITH query that is visible here. In its own query the name means a table, unless it is RECURSIVE."""
+    name, below = _name(table.this), table
+    node = table.parent
+    while node is not None:
+        if isinstance(node, exp.With):
+            queries = node.expressions
+            visible = queries if node.args.get("recursive") else queries[: next(i for i, each in enumerate(queries) if each is below)]
+        else:
+            clause = next((each for each in node.args.values() if isinstance(each, exp.With)), None)
+            visible = [] if clause is None or clause is below else clause.expressions
+        if any(_alias(each) == name for each in visible):
+            return True
+        below, node = node, node.parent
+    return False
+
+
+def _alias(query: Any) -> str | None:
+    alias = query.args.get("alias")
+    identifier = alias.this if isinstance(alias, exp.TableAlias) else None
+    return _name(identifier) if isinstance(identifier, exp.Identifier) else None

@@ -1,0 +1,156 @@
+"""Read the records of vended roles from a csvlog or jsonlog, in bounded memory and from any position. Pure: reads a stream of bytes.
+
+A record that is longer than the bound is kept with the beginning of its text. A statement cannot imitate a record: jsonlog escapes line
+ends, and in a field of csvlog every quote of a statement is doubled, so that no line of it has the single quote of `_BEGINNING`.
+"""
+
+import csv
+import enum
+import json
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from rolevend.naming import PREFIX
+from rolevend.platforms.postgres.session_statements import COLUMNS, Record, record_of_json
+
+MAX_RECORD_BYTES: Final = 1 << 20
+_BEGINNING = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},"[^"]')
+"""Of a record with a user."""
+_CSV = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},')
+_ROLE: Final = PREFIX.encode()
+_LONGEST_KEY = 40
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class LogFormat(enum.StrEnum):
+    CSVLOG = "csvlog"
+    JSONLOG = "jsonlog"
+
+
+def format_of(first_line: bytes) -> LogFormat | None:
+    """Return the format of the log with this first line, or None if it is neither."""
+    if first_line.startswith(b"{"):
+        return LogFormat.JSONLOG
+    return LogFormat.CSVLOG if _CSV.match(first_line) else None
+
+
+class LogRecords:
+    """Yields the records whose user has the name of a vended role. Iterate once; `position` and the counts are valid during iteration."""
+
+    def __init__(self, stream: BinaryIO, log_format: LogFormat, position: int = 0) -> None:
+        """The stream is at `position`, which is 0 or the `position` of an earlier iteration."""
+        csv.field_size_limit(2 * MAX_RECORD_BYTES)
+        self._stream = stream
+        self._format = log_format
+        self.position = position
+        """The end of the last complete record."""
+        self.lines = 0
+        self.cut = 0
+        """Records that were cut off or damaged."""
+        self.long = 0
+        """Records of which only the beginning was kept."""
+        self.not_text = 0
+        """Records with bytes that are not UTF-8."""
+        self.open_end = False
+        """True if the last record is incomplete."""
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._json() if self._format is LogFormat.JSONLOG else self._csv()
+
+    def _json(self) -> Iterator[Record]:
+        for line, size, _ in self._lines():
+            self.position += size
+            if _ROLE in line and (record := self._of_json(line, size)) is not None:
+                yield record
+
+    def _csv(self) -> Iterator[Record]:
+        parts: list[bytes] = []
+        kept = size = quotes = 0
+        for line, length, in_line in self._lines():
+            if quotes & 1 and _BEGINNING.match(line):
+                self.cut += 1
+                self.position += size
+                parts, kept, size, quotes = [], 0, 0, 0
+            if kept < MAX_RECORD_BYTES:
+                parts.append(line)
+                kept += len(line)
+            size += length
+            quotes += in_line
+            if quotes & 1:
+                continue
+            self.position += size
+            raw = line if len(parts) == 1 else b"".join(parts)
+            if _ROLE in raw and (record := self._of_csv(raw, size)) is not None:
+                yield record
+            parts, kept, size, quotes = [], 0, 0, 0
+        self.open_end = self.open_end or bool(quotes & 1)
+
+    def _lines(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield complete lines: as much as is kept, the size, and the number of quotes."""
+        read = self._stream.readline
+        while line := read(MAX_RECORD_BYTES):
+            size, quotes, chunk = len(line), line.count(b'"'), line
+            while len(chunk) == MAX_RECORD_BYTES and not chunk.endswith(b"\n"):
+                chunk = read(MAX_RECORD_BYTES)
+                size += len(chunk)
+                quotes += chunk.count(b'"')
+            if not chunk.endswith(b"\n"):
+                self.open_end = True
+                return
+            self.lines += 1
+            yield line, size, quotes
+
+    def _of_json(self, line: bytes, size: int) -> Record | None:
+        text = self._text(line)
+        try:
+            values = json.loads(text) if size == len(line) else self._beginning_of_json(text)
+            record = record_of_json(values)
+        except (ValueError, AttributeError):
+            self.cut += 1
+            return None
+        return self._escaped(record) if record["user"].startswith(PREFIX) else None
+
+    def _beginning_of_json(self, text: str) -> object:
+        """Parse an object without its end: the last string ends where it was cut. Raises ValueError."""
+        self.long += 1
+        for shorter in range(_LONGEST_KEY):
+            for end in ('"}', "}"):
+                try:
+                    return json.loads(text[: len(text) - shorter] + end)
+                except ValueError:
+                    continue
+        raise ValueError("not the beginning of an object")
+
+    def _of_csv(self, raw: bytes, size: int) -> Record | None:
+        text = self._text(raw)
+        if size > len(raw):
+            self.long += 1
+            text += '"' if raw.count(b'"') & 1 else ""
+        try:
+            row = next(csv.reader([text], strict=True), [])
+        except csv.Error:
+            row = []
+        if size > len(raw):
+            row += [""] * (len(COLUMNS) - len(row))
+        record = dict(zip(COLUMNS, row, strict=False))
+        if len(record) < len(COLUMNS) or not record["error_severity"].isupper():
+            self.cut += 1
+            return None
+        return self._escaped(record) if record["user"].startswith(PREFIX) else None
+
+    def _text(self, raw: bytes) -> str:
+        """Decode; other bytes become surrogates, which the parsers pass through."""
+        return raw.decode("utf-8", "surrogateescape")
+
+    def _escaped(self, record: dict[str, str]) -> Record:
+        r"""Replace surrogates: the byte 255 becomes the text `\xff`."""
+        if not any(map(_SURROGATE.search, record.values())):
+            return record
+        self.not_text += 1
+        return {name: _SURROGATE.sub(_spelled, value) for name, value in record.items()}
+
+
+def _spelled(surrogate: re.Match[str]) -> str:
+    code = ord(surrogate[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
