@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from rolevend.audit.access import approval_sentence_of
@@ -133,6 +134,7 @@ class AuditedRoles:
         return self._texts.setdefault(text, text)
 
 
+@lru_cache(maxsize=4096)
 def handles_of(role: str) -> tuple[str | None, str | None]:
     """Return the handles of agent and user; None if the name is not one of a vended role."""
     try:

@@ -16,6 +16,7 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error)
 """Errors while a file is read. A gzip file that was cut off raises EOFError."""
 _GZIP = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 16
 _NAME = re.compile(r"(?P<stem>.*)\.(?P<format>csv|json)(?P<rest>(\.\d+)?(\.gz)?)")
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 
@@ -69,14 +70,16 @@ class LogFiles:
         """Return the log. Raises InvalidInput if a person named the file and it is no log; one in a folder is skipped with a note."""
         try:
             with _open(path) as stream:
-                first = stream.readline(FIRST_LINE_BYTES)
+                head = stream.read(_HEAD_BYTES)
         except UNREADABLE as error:
             if named and isinstance(error, OSError) and error.filename is not None:
                 raise InvalidInput(str(path), f"cannot be read: {error.strerror or error}") from error
             self.notes.append(f"{path}: cannot be read: {error}")
             return None
-        if not first:
+        if not head:
             return None
+        lines = [line + b"\n" for line in head.split(b"\n")]
+        first = next(filter(format_of, lines), b"")  # a log that lost its beginning begins within a record
         log_format = format_of(first)
         if log_format is None:
             problem = "is neither csvlog nor jsonlog: set log_destination to one of them, and give its file"
@@ -84,7 +87,7 @@ class LogFiles:
                 raise InvalidInput(str(path), problem)
             self.notes.append(f"{path}: {problem}")
             return None
-        if not first.endswith(b"\n") and len(first) < FIRST_LINE_BYTES:
+        if first is lines[-1] and len(first) < FIRST_LINE_BYTES:
             self.notes.append(f"{path}: its first record is incomplete; a later run reads it")
             return None
         time = _TIME.search(first)

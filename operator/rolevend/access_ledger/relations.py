@@ -32,6 +32,7 @@ _NO_TABLES = re.compile(
 )
 _KEPT_AS_IT_IS = re.compile(r"--|/\*|\\|\$\w*\$")
 """Comments and other kinds of literals, in which a quote does not begin a literal."""
+_NO_STATEMENT = (exp.Condition, exp.Alias)
 _LITERAL = re.compile(r"""("[^"]*")|'[^']*'|\b\d+(?:\.\d+)?\b""")
 
 
@@ -83,9 +84,16 @@ def named_tables(text: str) -> NamedTables:
     if not trees:
         return NOTHING if before else NamedTables()
     names = dict.fromkeys(name for tree in trees for name in _tables(tree))
-    understood = not any(isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this)) for tree in trees)
-    command = (before[0] if before else text).split(None, 1)[0].upper() if understood else None
+    understood = not any(_is_opaque(tree) for tree in trees)
+    if any(isinstance(tree, _NO_STATEMENT) for tree in trees):
+        return NOTHING
+    command = (before[0] if before else text).split(None, 1)[0].upper()
     return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood)
+
+
+def _is_opaque(tree: Any) -> bool:
+    """True if it is a command that the parser does not know."""
+    return isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this))
 
 
 def _without_value(literal: re.Match[str]) -> str:

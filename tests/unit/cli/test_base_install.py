@@ -64,6 +64,7 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("drain",), "operator"),
         (("who", ROLE, "--offline"), "operator,postgres"),
         (("trace", ROLE, "EVENTS"), "postgres"),
+        (("ledger", "EVENTS"), "postgres"),
         (("explain", "some-role", *CATALOG), "operator"),
         (("policy", "test", str(EXAMPLE), *CATALOG), "policy-test"),
         (("platform", "plan", "-f", PLATFORM, "--dsn", "x"), "postgres"),

@@ -29,8 +29,8 @@ class LogFormat(enum.StrEnum):
 
 
 def format_of(first_line: bytes) -> LogFormat | None:
-    """Return the format of the log with this first line, or None if it is neither."""
-    if first_line.startswith(b"{"):
+    """Return the format of the log with this first line of a record, or None if it is neither."""
+    if first_line.startswith(b'{"timestamp"'):
         return LogFormat.JSONLOG
     return LogFormat.CSVLOG if _CSV.match(first_line) else None
 
@@ -102,14 +102,16 @@ class LogRecords:
             yield line, size, quotes
 
     def _of_json(self, line: bytes, size: int) -> Record | None:
-        text = self._text(line)
+        text = line.decode("utf-8", "surrogateescape")  # the parser passes surrogates through
         try:
             values = json.loads(text) if size == len(line) else self._beginning_of_json(text)
             record = record_of_json(values)
         except (ValueError, AttributeError):
             self.cut += 1
             return None
-        return self._escaped(record) if record["user"].startswith(PREFIX) else None
+        if not record["user"].startswith(PREFIX):
+            return None
+        return record if text.isascii() and "\\ud" not in text and "\\uD" not in text else self._escaped(record)
 
     def _beginning_of_json(self, text: str) -> object:
         """Parse an object without its end: the last string ends where it was cut. Raises ValueError."""
@@ -123,7 +125,10 @@ class LogRecords:
         raise ValueError("not the beginning of an object")
 
     def _of_csv(self, raw: bytes, size: int) -> Record | None:
-        text = self._text(raw)
+        if not _BEGINNING.match(raw):  # without a user; or a part of a record, whose text may look like one
+            self.cut += not _CSV.match(raw)
+            return None
+        text = raw.decode("utf-8", "surrogateescape")
         if size > len(raw):
             self.long += 1
             text += '"' if raw.count(b'"') & 1 else ""
@@ -137,11 +142,9 @@ class LogRecords:
         if len(record) < len(COLUMNS) or not record["error_severity"].isupper():
             self.cut += 1
             return None
-        return self._escaped(record) if record["user"].startswith(PREFIX) else None
-
-    def _text(self, raw: bytes) -> str:
-        """Decode; other bytes become surrogates, which the parsers pass through."""
-        return raw.decode("utf-8", "surrogateescape")
+        if not record["user"].startswith(PREFIX):
+            return None
+        return record if text.isascii() else self._escaped(record)
 
     def _escaped(self, record: dict[str, str]) -> Record:
         r"""Replace surrogates: the byte 255 becomes the text `\xff`."""

@@ -17,6 +17,7 @@ COLUMNS: Final = (
     *("cursor_position", "location", "application_name", "backend_type", "leader_pid", "query_id"),
 )
 """The columns of csvlog, with the names of jsonlog."""
+_EMPTY: Final = dict.fromkeys(COLUMNS, "")
 _FAILED = ("ERROR", "FATAL", "PANIC")
 _DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*))?", re.DOTALL)
 _STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
@@ -32,7 +33,7 @@ Record = Mapping[str, str]
 
 def record_of_json(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the record of an object of jsonlog."""
-    record = dict.fromkeys(COLUMNS, "") | {key: str(value) for key, value in values.items()}
+    record = {**_EMPTY, **{key: str(value) for key, value in values.items()}}
     record["remote"] = ":".join(part for part in (values.get("remote_host"), str(values.get("remote_port", ""))) if part)
     return record
 

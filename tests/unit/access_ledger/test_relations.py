@@ -1,0 +1,82 @@
+"""The tables that the text of a statement names, also where an agent tries to hide one."""
+
+import pytest
+
+from rolevend.access_ledger.relations import MAX_PARSED, NOTHING, TableFinder, named_tables
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        ("SELECT 1", []),
+        ("SELECT * FROM people", ["people"]),
+        ('SELECT * FROM "People" p, claims.CLAIMS c', ["People", "claims.claims"]),
+        ("SELECT (SELECT max(a) FROM x) FROM y WHERE z IN (SELECT b FROM w)", ["y", "x", "w"]),
+        ("SELECT * FROM generate_series(1, 2)", []),
+        ("SELECT 1; SELECT * FROM z", ["z"]),
+        ("TABLE people", ["people"]),
+        ("COPY people TO STDOUT", ["people"]),
+        ("COPY (SELECT * FROM a) TO STDOUT", ["a"]),
+        ("DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT id FROM people", ["people"]),
+        ("PREPARE p (integer, text) AS SELECT email FROM people WHERE id = $1", ["people"]),
+        ("EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM x", ["x"]),
+        ("EXPLAIN (SELECT * FROM x)", ["x"]),
+        ("explain analyze select * from x", ["x"]),
+        ("WITH a AS (SELECT * FROM b) SELECT * FROM a, c", ["c", "b"]),
+        ("WITH people AS (SELECT * FROM people) SELECT * FROM people", ["people"]),
+        ("WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a, b", ["b"]),
+        ("WITH RECURSIVE a AS (SELECT 1 UNION ALL SELECT * FROM a) SELECT * FROM a", []),
+        ("SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) s, a", ["a"]),
+        ("WITH a AS (SELECT 1) SELECT * FROM s.a", ["s.a"]),
+        ("INSERT INTO t SELECT * FROM u", ["t", "u"]),
+        ("FETCH 2 FROM c", []),
+        ("BEGIN", []),
+    ],
+)
+def test_tables_are_found(text: str, tables: list[str]):
+    found = named_tables(text)
+
+    assert sorted(found.names) == sorted(tables)
+    assert found.understood
+    assert TableFinder().find(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EXECUTE p (3)",
+        "DO $$ BEGIN PERFORM 1 FROM x; END $$",
+        "CALL p()",
+        "SELEKT 1",
+        "SELECT '",
+        "BEGIN; EXECUTE p",
+        "SELECT " + "(" * 5000 + ")" * 5000,
+        "SELECT " + "CASE WHEN a THEN " * 3000,
+        "SELECT " + "NOT " * 4000 + "a FROM x WHERE",
+        "SELECT 1 /*" + "x" * MAX_PARSED + "*/",
+        "\0",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_text_that_is_not_understood_is_said_to_be(text: str):
+    assert not TableFinder().find(text).understood
+
+
+def test_a_literal_hides_no_table_and_shares_the_result_with_other_values():
+    finder = TableFinder()
+    hiding = "SELECT 1 -- it's\n FROM secret WHERE a = 'x'"
+
+    assert finder.find("SELECT 1 FROM t WHERE a = 'x'").names == ("t",)
+    assert finder.find("SELECT 2 FROM t WHERE a = 'it''s; FROM u'").names == ("t",)
+    assert finder.find("SELECT 2.5 FROM t WHERE a > interval '1 day'").names == ("t",)
+    assert finder.find(hiding).names == ("secret",)
+    assert finder.find("SELECT E'\\' FROM secret, ' FROM t").names == ("t",)
+    assert finder.find("SELECT $$'$$ FROM secret WHERE a = $$'$$").names == ("secret",)
+    assert finder.find("""SELECT "a'" FROM secret WHERE b = 'x'""").names == ("secret",)
+    assert len(finder._known) <= 8
+    assert finder.find("x" * (MAX_PARSED + 1)) == NOTHING
+
+
+@pytest.mark.parametrize("text", ["SELECT * FROM t", "select * from t", "  SELECT * FROM t", "WITH a AS (SELECT 1) SELECT * FROM a"])
+def test_the_command_is_named(text: str):
+    assert named_tables(text).command == "SELECT"
