@@ -2,35 +2,24 @@
 
 import gzip
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from rolevend.app.trace import Trace, shown
-from rolevend.model import AgentHandle, RoleName, UserHandle
-from rolevend.naming import parse_role_name, role_name
+from rolevend.model import RoleName
+from rolevend.naming import parse_role_name
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.platforms.statement import Statement
 from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
-from tests.conformance.bench import PostgresBench, PostgresSession, installed, lease, profile, shape, vend
+from tests.conformance.bench import PostgresSession, lease, profile, shape, vend
+from tests.support.server_log import Logging, logging_server
 from tests.support.waiting import eventually
 
-GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "trace-a-role.md"
-(_BLOCK,) = re.findall(r"```ini\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-SETTINGS = {
-    **dict(re.findall(r"^(\w+) = '?(.*?)'?$", _BLOCK, re.MULTILINE)),
-    "log_destination": "csvlog,jsonlog",  # the guide chooses one
-    "log_filename": "log-0.log",
-}
-"""As the guide says."""
 HIDE = (
     "SET log_statement = 'none'",
     "SET log_min_duration_statement = -1",
@@ -50,74 +39,12 @@ HIDE = (
 )
 
 
-class Logging:
-    """A server that logs as the guide says."""
-
-    def __init__(self, server: PostgresServer, bench: PostgresBench) -> None:
-        self.server = server
-        self.bench = bench
-
-    def files(self, kind: str) -> list[str]:
-        """Oldest first."""
-        found = (self.server.directory / "data" / "log").glob(f"log-*.{kind}")
-        return [str(each) for each in sorted(found, key=lambda each: int(each.stem.removeprefix("log-")))]
-
-    @contextmanager
-    def set(self, settings: dict[str, str]) -> Iterator[None]:
-        """For sessions that begin in the meantime."""
-        try:
-            for name, value in settings.items():
-                self.bench.run(f"ALTER SYSTEM SET {name} = '{value}'")
-            self.reload()
-            yield
-        finally:
-            for name in settings:
-                self.bench.run(f"ALTER SYSTEM RESET {name}")
-            self.reload()
-
-    def reload(self) -> None:
-        before = self.bench.value("SELECT pg_conf_load_time()")
-        self.bench.run("SELECT pg_reload_conf()")
-        eventually(lambda: self.bench.as_superuser().rows("SELECT pg_conf_load_time()")[0][0] > before)
-
-    def rotate(self) -> None:
-        """To another file, as an hour later."""
-        known = self.files("json")
-        self.bench.run(f"ALTER SYSTEM SET log_filename = 'log-{len(known)}.log'")
-        self.reload()
-        eventually(lambda: self.bench.value("SELECT 1") and len(self.files("json")) > len(known))
-
-    def of(self, role: str, kind: str) -> list[Statement]:
-        return list(Trace(role, self.files(kind)))
-
-    def told(self, role: str, count: int, kind: str) -> list[Statement]:
-        """Once so many statements are in the log with their outcome: the server writes it behind the sessions."""
-
-        def found() -> list[Statement]:
-            statements = self.of(role, kind)
-            assert len(statements) >= count, [each.text[:60] for each in statements]
-            return statements
-
-        return eventually(found)
-
-    def agent(self) -> tuple[str, PostgresSession]:
-        """A role with a table `people`, logged in."""
-        of = profile(shape(self.bench.people()))
-        made = lease(of)
-        made = replace(made, role=role_name(AgentHandle("AGENT"), UserHandle("USER"), made.uid))
-        return made.role, self.bench.log_in(vend(self.bench.platform, of, made))
-
-
 @pytest.fixture(scope="module")
 def logging(postgres: DatabaseServer) -> Iterator[Logging]:
     if not isinstance(postgres, PostgresServer):
         pytest.skip("changes a whole server, and ROLEVEND_TEST_POSTGRES_DSN names one that is somebody's")
-    with PostgresServer(postgres.version, settings=SETTINGS, fsync=False) as server:  # type: ignore[arg-type]
-        superuser = server.superuser
-        where = superuser.host, superuser.port, superuser.user, superuser.password
-        with installed(*where, "traced", server.version, tls=superuser.tls) as bench:
-            yield Logging(server, bench)
-            bench.tidy()
+    with logging_server(postgres) as found:
+        yield found
 
 
 @pytest.fixture(params=["csv", "json"])

@@ -1,0 +1,107 @@
+"""The ledger of a real server's logs: every statement of a vended role once, with the person behind it and the tables that it touched."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from rolevend.access_ledger.entry import LedgerEntry
+from rolevend.access_ledger.grants import AuditedRoles
+from rolevend.access_ledger.selection import Selection
+from rolevend.access_ledger.text import row
+from rolevend.app.ledger import AccessLedger
+from rolevend.platforms.postgres.log_time import LogClock
+from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
+from tests.support.pglogs import granted
+from tests.support.server_log import Logging, logging_server
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def logging(postgres: DatabaseServer) -> Iterator[Logging]:
+    if not isinstance(postgres, PostgresServer):
+        pytest.skip("changes a whole server, and ROLEVEND_TEST_POSTGRES_DSN names one that is somebody's")
+    with logging_server(postgres) as found:
+        yield found
+
+
+@pytest.fixture(params=["csv", "json"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_statement_of_a_role_is_told_with_its_person_and_its_tables(logging: Logging, kind: str):
+    role, session, of = logging.agent_of()
+    table = str(of.tables[0].table)
+    known = AuditedRoles()
+    known.learn(granted(role, tables=(table,), profile=of.name))
+    forged = f'SELECT 1 /*\n2026-11-24 12:00:00.000 UTC,{role},"x"\n{{"timestamp":"\x1b[2J \u202e\r\n\'"}}*/ FROM people'
+    session.run("SELECT count(*) FROM people")
+    session.run(forged)
+    session.connection.execute("SELECT email FROM people WHERE id = %s", [3], prepare=True)
+    with pytest.raises(psycopg.Error):
+        session.run("SELECT * FROM governed.secret")
+    with session.connection.cursor() as cursor, pytest.raises(psycopg.Error), cursor.copy("COPY people TO STDOUT") as copied:
+        list(copied)
+    session.run("WITH people AS (SELECT * FROM people) SELECT 1 FROM people")
+
+    def entries() -> list[LedgerEntry]:
+        found = AccessLedger(logging.files(kind), known, Selection(), LogClock())
+        mine = [each for each in found if each.role == role]
+        assert len(mine) == 6, [each.statement for each in mine]
+        assert not [note for note in found.notes if "damaged" in note]
+        return mine
+
+    found = eventually(entries)
+    simple, hostile, prepared, refused, copy, hiding = found
+
+    assert {(each.user_subject, each.agent, each.purpose, each.known) for each in found} == {
+        ("anna", "agents/finbot", "fraud-review", True)
+    }
+    assert [each.tables for each in (simple, hostile, prepared, hiding)] == [(table,)] * 4
+    assert {each.tables_from for each in found} == {"parsed"}
+    assert hostile.statement == forged
+    assert len(row(hostile).splitlines()) == 1
+    assert row(hostile).isprintable()
+    assert (prepared.parameters, prepared.command) == ("$1 = '3'", "SELECT")
+    assert (refused.error or "").startswith(("42501", "42P01"))
+    assert not refused.may_have_read
+    assert (copy.command, copy.tables) == ("COPY", (table,))
+    assert len({each.id for each in found}) == 6
+    assert all(each.duration_ms is not None for each in found if each.error is None)
+
+
+def test_runs_with_a_state_tell_each_statement_once_also_over_a_rotation(logging: Logging, kind: str, tmp_path: Path):
+    role, session = logging.agent()
+    folder = Path(logging.files(kind)[0]).parent
+    audit = tmp_path / "audit.ndjson"
+    audit.write_text(json.dumps(granted(role)) + "\n")
+    command = [sys.executable, "-m", "rolevend", "ledger", "LOGS", "--audit", str(audit), "--state", str(tmp_path / "state"), "-o", "json"]
+
+    def new() -> list[str]:
+        paths = logging.files("csv") if kind == "csv" else [str(folder)]
+        words = [word for each in command for word in (paths if each == "LOGS" else [each])]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+        objects = [json.loads(line) for line in done.stdout.splitlines()]
+        return [each["statement"] for each in objects if each["role"] == role]
+
+    told: list[str] = []
+
+    def all_of(count: int) -> bool:
+        told.extend(new())
+        assert len(told) >= count, told
+        return True
+
+    session.run("SELECT 'before'")
+    eventually(lambda: all_of(1))
+    session.run("SELECT 'between'")
+    logging.rotate()
+    session.run("SELECT 'after'")
+    eventually(lambda: all_of(3))
+
+    assert told == ["SELECT 'before'", "SELECT 'between'", "SELECT 'after'"]
+    assert new() == []
