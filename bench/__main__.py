@@ -13,6 +13,7 @@ PARTS = (
     "bench.tokens",
     "bench.snapshot",
     "bench.command",
+    "bench.ledger",
     "bench.driver",
     "bench.snowflake",
     "bench.questions",

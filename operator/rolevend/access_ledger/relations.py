@@ -15,7 +15,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 
 MAX_PARSED: Final = 16 * 1024
-"""Characters. A longer text is not parsed: an agent chooses it."""
+"""Characters beside literals and comments. A longer text is not parsed: an agent chooses it."""
 _MAX_DEPTH: Final = 200
 """Opening brackets: deeper texts would exhaust the parser's stack."""
 _CACHED: Final = 4096
@@ -30,10 +30,11 @@ _NO_TABLES = re.compile(
     r"|NOTIFY|CHECKPOINT)\b",
     re.IGNORECASE,
 )
-_KEPT_AS_IT_IS = re.compile(r"--|/\*|\\|\$\w*\$")
-"""Comments and other kinds of literals, in which a quote does not begin a literal."""
+_KEPT_AS_IT_IS = re.compile(r"\\|\$\w*\$")
+"""Other kinds of literals, in which a quote does not end a literal."""
 _NO_STATEMENT = (exp.Condition, exp.Alias)
-_LITERAL = re.compile(r"""("[^"]*")|'[^']*'|\b\d+(?:\.\d+)?\b""")
+_VALUE = re.compile(r"""("[^"]*")|'[^']*'|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/|\b\d+(?:\.\d+)?\b""", re.DOTALL)
+"""An identifier, which is kept; or a literal or a comment. Of nested comments the outer one remains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,16 @@ NOTHING: Final = NamedTables(understood=False)
 
 
 class TableFinder:
-    """Parses each text once: the last results are kept, without the values of literals."""
+    """Parses texts that differ only in literals and comments once. Keeps the last results."""
 
     def __init__(self) -> None:
         logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about each command that it does not know
         self._known: OrderedDict[str, NamedTables] = OrderedDict()
 
     def find(self, text: str) -> NamedTables:
-        if len(text) > MAX_PARSED:
+        key = _without_values(text)
+        if len(key) > MAX_PARSED:
             return NOTHING
-        key = text if _KEPT_AS_IT_IS.search(text) else _LITERAL.sub(_without_value, text)
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return known
@@ -96,8 +97,18 @@ def _is_opaque(tree: Any) -> bool:
     return isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this))
 
 
-def _without_value(literal: re.Match[str]) -> str:
-    return literal[1] or ("'0'" if literal[0].startswith("'") else "0")
+def _without_values(text: str) -> str:
+    """Return the text with other literals and without comments, which differ from run to run; or the text, if its tables may change."""
+    if _KEPT_AS_IT_IS.search(text):
+        return text
+    without = _VALUE.sub(_without_value, text)
+    return text if "/*" in without else without
+
+
+def _without_value(value: re.Match[str]) -> str:
+    if value[0][0] in "-/":
+        return " "
+    return value[1] or ("'0'" if value[0][0] == "'" else "0")
 
 
 def _tables(tree: Any) -> Iterator[str]:

@@ -53,7 +53,7 @@ def test_tables_are_found(text: str, tables: list[str]):
         "SELECT " + "(" * 5000 + ")" * 5000,
         "SELECT " + "CASE WHEN a THEN " * 3000,
         "SELECT " + "NOT " * 4000 + "a FROM x WHERE",
-        "SELECT 1 /*" + "x" * MAX_PARSED + "*/",
+        "SELECT " + "x, " * MAX_PARSED + "x FROM t",
         "\0",
     ],
     ids=lambda text: text[:20],
@@ -70,10 +70,16 @@ def test_a_literal_hides_no_table_and_shares_the_result_with_other_values():
     assert finder.find("SELECT 2 FROM t WHERE a = 'it''s; FROM u'").names == ("t",)
     assert finder.find("SELECT 2.5 FROM t WHERE a > interval '1 day'").names == ("t",)
     assert finder.find(hiding).names == ("secret",)
+    assert finder.find("SELECT 2 /* traceparent='00-1' */ FROM t WHERE a = 'x' -- it's").names == ("t",)
+    assert finder.find("SELECT 1 /* it's */ FROM secret WHERE a = 'x'").names == ("secret",)
+    assert finder.find("SELECT 1 /* /* */ ' */ FROM secret WHERE a = ' '").names == ("secret",)
+    assert finder.find("SELECT '/*' FROM secret WHERE a = '*/'").names == ("secret",)
+    assert finder.find("SELECT '--' FROM secret").names == ("secret",)
+    assert finder.find("SELECT 1--\r, 'FROM t, '\n FROM secret").names == ("secret",)
     assert finder.find("SELECT E'\\' FROM secret, ' FROM t").names == ("t",)
     assert finder.find("SELECT $$'$$ FROM secret WHERE a = $$'$$").names == ("secret",)
     assert finder.find("""SELECT "a'" FROM secret WHERE b = 'x'""").names == ("secret",)
-    assert len(finder._known) <= 8
+    assert finder.find(f"SELECT 1 FROM t WHERE a IN ({'1234567, ' * 4000}8) /*{'x' * MAX_PARSED}*/").names == ("t",)
     assert finder.find("x" * (MAX_PARSED + 1)) == NOTHING
 
 
