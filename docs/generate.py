@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import access_ledger_reference
 import api_reference
 import assumptions_reference
 import attestation_reference
@@ -28,6 +29,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings_reference.settings,
     "chart.md": settings_reference.chart,
     "audit.md": audit_reference.page,
+    "access-ledger.md": access_ledger_reference.page,
     "api.md": api_reference.page,
     "snowflake-script.md": snowflake_reference.page,
     "snowflake-example.md": snowflake_example.page,

@@ -47,7 +47,7 @@ class LedgerEntry:
     purpose: str | None
     """The purpose that the agent stated."""
     approval: str | None
-    """Who approved which offer, if the role used an approval."""
+    """The approval that the role used: its approvers, and the offer."""
     policies: tuple[str, ...]
     """The AccessPolicies that covered the user when the role was vended."""
     platform: str | None
@@ -87,8 +87,8 @@ class LedgerEntry:
     tables: tuple[str, ...]
     """The tables touched, as `schema.table`. A view of the role's profile is given as its table."""
     tables_from: str
-    """`observed`: pgaudit saw them. `parsed`: the text names them. `unknown`: the text could not be parsed, is too long, or calls
-    what may read others; `tables` may be incomplete."""
+    """`observed`: pgaudit saw them. `parsed`: the text names them. `unknown`: the text could not be parsed, is too long, or runs
+    a prepared statement, procedure or block; `tables` may be incomplete."""
 
     @property
     def may_have_read(self) -> bool:
@@ -97,7 +97,7 @@ class LedgerEntry:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields in camel case; those without a value are left out."""
-        return {_camel(each.name): _as_json(value) for each in fields(self) if (value := getattr(self, each.name)) not in (None, ())}
+        return {json_name(each.name): _as_json(value) for each in fields(self) if (value := getattr(self, each.name)) not in (None, ())}
 
 
 def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None, finder: TableFinder, max_text: int) -> LedgerEntry:
@@ -167,7 +167,7 @@ def _as_granted(name: str, role: AuditedRole | None) -> str:
     return role.tables.by_view.get(view, name) if schema in ("", role.profile) else name
 
 
-def _camel(name: str) -> str:
+def json_name(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
 

@@ -60,8 +60,11 @@ class AuditedRole:
 class AuditedRoles:
     """The roles of any number of events. Roles of one profile share one list of tables in memory."""
 
-    def __init__(self) -> None:
-        self._roles: dict[str, AuditedRole] = {}
+    def __init__(self, platform: str | None = None) -> None:
+        """`platform` is that of the logs: a role may be on several, under one name."""
+        self._platform = platform
+        self._roles: dict[str, tuple[AuditedRole, ...]] = {}
+        """By name, one for each platform."""
         self._tables: dict[tuple[str, ...], GrantedTables] = {}
         self._texts: dict[str, str] = {}
         self.malformed = 0
@@ -73,23 +76,44 @@ class AuditedRoles:
         try:
             if kind == EventType.GRANTED:
                 role = self._granted(event, data)
-                known = self._roles.get(role.role)
-                self._roles[role.role] = role if known is None else replace(role, ended_at=known.ended_at)
+                known = self._known(role.role, role.platform)
+                self._put(role if known is None else replace(role, ended_at=known.ended_at))
             elif kind == EventType.DROPPED and data.get("role"):
-                known = self._roles.get(data["role"]) or self._ended_only(data)
-                if known is not None:
-                    self._roles[known.role] = replace(known, ended_at=_time(data["endedAt"]))
+                ended = self._known(data["role"], data.get("platform")) or self._ended_only(data)
+                if ended is not None:
+                    self._put(replace(ended, ended_at=_time(data["endedAt"])))
         except (KeyError, TypeError, ValueError, AttributeError):
             self.malformed += 1
 
     def get(self, role: str) -> AuditedRole | None:
-        return self._roles.get(role)
+        """Return the role; one on several platforms without a platform and with the tables of all, unless the platform of the logs is
+        known."""
+        found = self._roles.get(role)
+        if found is None:
+            return None
+        if self._platform is not None:
+            return self._known(role, self._platform)
+        return found[0] if len(found) == 1 else replace(found[0], platform=None, profile=None, tables=self._all_of(found))
 
     def __iter__(self) -> Iterator[AuditedRole]:
-        return iter(self._roles.values())
+        """Yield a role on several platforms once for each."""
+        for each in self._roles.values():
+            yield from each
 
     def __len__(self) -> int:
         return len(self._roles)
+
+    def _known(self, role: str, platform: str | None) -> AuditedRole | None:
+        return next((each for each in self._roles.get(role, ()) if each.platform == platform), None)
+
+    def _put(self, role: AuditedRole) -> None:
+        others = (each for each in self._roles.get(role.role, ()) if each.platform != role.platform)
+        self._roles[role.role] = (*others, role)
+
+    def _all_of(self, roles: Iterable[AuditedRole]) -> GrantedTables:
+        tables = [each.tables for each in roles if each.tables is not None]
+        names = dict.fromkeys(name for each in tables for name in each.names)
+        return self._of(tuple(names), sum(each.left_out for each in tables))
 
     def _granted(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> AuditedRole:
         tables = tuple(each["table"] for each in data.get("tables", ()))

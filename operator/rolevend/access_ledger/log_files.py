@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from rolevend.access_ledger.positions import FIRST_LINE_BYTES, identity_of
 from rolevend.errors import InvalidInput
@@ -70,7 +70,7 @@ class LogFiles:
         """Return the log. Raises InvalidInput if a person named the file and it is no log; one in a folder is skipped with a note."""
         try:
             with _open(path) as stream:
-                head = stream.read(_HEAD_BYTES)
+                head = _head(stream)
         except UNREADABLE as error:
             if named and isinstance(error, OSError) and error.filename is not None:
                 raise InvalidInput(str(path), f"cannot be read: {error.strerror or error}") from error
@@ -87,11 +87,23 @@ class LogFiles:
                 raise InvalidInput(str(path), problem)
             self.notes.append(f"{path}: {problem}")
             return None
-        if first is lines[-1] and len(first) < FIRST_LINE_BYTES:
+        if first is lines[-1] and len(first) < FIRST_LINE_BYTES and len(head) < _HEAD_BYTES:
             self.notes.append(f"{path}: its first record is incomplete; a later run reads it")
             return None
         time = _TIME.search(first)
         return LogFile(path, log_format, identity_of(first), time[0] if time else b"")
+
+
+def _head(stream: Any) -> bytes:
+    """Return the beginning; of a gzip file that was cut off as much as there is."""
+    head = b""
+    try:
+        while len(head) < _HEAD_BYTES and (chunk := stream.read1(_HEAD_BYTES - len(head))):
+            head += chunk
+    except (EOFError, zlib.error):
+        if not head:
+            raise
+    return head
 
 
 def _open(path: Path) -> BinaryIO:

@@ -7,12 +7,12 @@ import re
 from typing import Any, Final
 
 from rolevend import __version__
-from rolevend.access_ledger.entry import LedgerEntry, time_text
+from rolevend.access_ledger.entry import LedgerEntry, json_name, time_text
 
 VERSION: Final = "1.8.0"
 CLASS_UID: Final = 6005
 _CATEGORY_UID: Final = 6
-_ACTIVITIES: Final = {
+ACTIVITIES: Final = {
     "SELECT": (4, "Query"),
     "DECLARE": (4, "Query"),
     "PREPARE": (4, "Query"),
@@ -25,11 +25,27 @@ _ACTIVITIES: Final = {
     "DELETE": (7, "Delete"),
 }
 _ENDPOINT: Final = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+)\]?:(?P<port>\d{1,5})")
-_MAPPED: Final = (
-    *("id", "time", "agent", "userIssuer", "userSubject", "role", "database", "session", "statement", "truncated", "error"),
-    *("policies", "platform", "command"),
-)
-"""Fields of the entry with a place of their own; the others are in `unmapped`."""
+PLACES: Final = {
+    "id": "metadata.uid",
+    "time": "time",
+    "role": "actor.user.account.name",
+    "agent": "actor.app_name",
+    "user_issuer": "actor.user.domain",
+    "user_subject": "actor.user.name",
+    "policies": "actor.authorizations",
+    "platform": "dst_endpoint.svc_name",
+    "request_uid": "metadata.correlation_uid",
+    "database": "database.name",
+    "session": "actor.session.uid",
+    "client": "src_endpoint",
+    "statement": "query_info.query_string",
+    "truncated": "metadata.is_truncated",
+    "duration_ms": "duration",
+    "error": "status_code",
+    "command": "activity_name",
+}
+"""Fields of the entry with a place of their own, and the place; the others are in `unmapped`."""
+_MAPPED: Final = frozenset(map(json_name, PLACES))
 
 
 def ocsf(entry: LedgerEntry) -> dict[str, Any]:
@@ -82,7 +98,7 @@ _OTHER: Final = (99, "Other")
 def _activity(entry: LedgerEntry) -> tuple[int, str]:
     if entry.command is None:
         return 0, "Unknown"
-    return _ACTIVITIES.get(entry.command.split()[0], (_OTHER[0], entry.command))
+    return ACTIVITIES.get(entry.command.split()[0], (_OTHER[0], entry.command))
 
 
 def _actor(entry: LedgerEntry) -> dict[str, Any]:

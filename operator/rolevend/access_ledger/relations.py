@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 
-MAX_PARSED: Final = 16 * 1024
+MAX_PARSED: Final = 8 * 1024
 """Characters beside literals and comments. A longer text is not parsed: an agent chooses it."""
 _MAX_DEPTH: Final = 200
 """Opening brackets: deeper texts would exhaust the parser's stack."""
@@ -35,6 +35,9 @@ _KEPT_AS_IT_IS = re.compile(r"\\|\$\w*\$")
 _NO_STATEMENT = (exp.Condition, exp.Alias)
 _VALUE = re.compile(r"""("[^"]*")|'[^']*'|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/|\b\d+(?:\.\d+)?\b""", re.DOTALL)
 """An identifier, which is kept; or a literal or a comment. Of nested comments the outer one remains."""
+
+_LIST = re.compile(r"(?<![\w'])(0|'0')(?:\s*,\s*(?:0|'0'))+(?![\w'])")
+"""Of replaced literals, as in `IN (…)`, whose length differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def _without_values(text: str) -> str:
     if _KEPT_AS_IT_IS.search(text):
         return text
     without = _VALUE.sub(_without_value, text)
-    return text if "/*" in without else without
+    return text if "/*" in without else _LIST.sub(r"\1", without)
 
 
 def _without_value(value: re.Match[str]) -> str:

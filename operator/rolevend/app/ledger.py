@@ -32,9 +32,9 @@ _MAX_UNKNOWN: Final = 10_000
 Save = Callable[[Positions], None]
 
 
-def audited_roles(files: Sequence[str]) -> AuditedRoles:
-    """Read the events of roles. Raises InvalidInput."""
-    roles = AuditedRoles()
+def audited_roles(files: Sequence[str], platform: str | None = None) -> AuditedRoles:
+    """Read the events of roles. `platform` is that of the logs. Raises InvalidInput."""
+    roles = AuditedRoles(platform)
     for event in events(files, PREFIX):
         roles.learn(event)
     return roles
@@ -65,6 +65,7 @@ class AccessLedger:
         self._finder = TableFinder()
         self._unknown: set[str] = set()
         self._left_out = 0
+        self._timeless = 0
         self._notes: list[str] = []
         if self._positions.pending is not None:
             self._restore(self._positions.pending)
@@ -85,6 +86,8 @@ class AccessLedger:
         if self._unknown:
             count = f"{len(self._unknown)} roles" if len(self._unknown) < _MAX_UNKNOWN else f"{_MAX_UNKNOWN} roles or more"
             notes.append(f"{count} in the logs are unknown to the audit events, such as {min(self._unknown)!r}: see --audit")
+        if self._timeless:
+            notes.append(f"{self._timeless} statements have no time that is one, and were skipped")
         if self._left_out:
             notes.append(f"{self._left_out} statements without --table may have read it: their text could not be parsed")
         return notes
@@ -113,7 +116,7 @@ class AccessLedger:
         try:
             time = self._clock.utc(statement.time)
         except ValueError:
-            self._notes.append(f"session {statement.session[:40]!r} has a statement at {statement.time[:40]!r}, which is no time: skipped")
+            self._timeless += 1
             return
         if not self._selection.in_time(time):
             return

@@ -53,7 +53,7 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
 @click.option("--agent", metavar="NAME", help="Only statements of this agent: namespace/name, name, or handle.")
 @click.option("--table", metavar="NAME", help="Only statements that touched this table: schema.table, or table.")
 @click.option("--unused", type=click.IntRange(min=1), metavar="DAYS", help="Instead list grants of the last DAYS days that nobody used.")
-@click.option("--platform", metavar="NAME", help="With --unused: only grants on this DataPlatform. Default: those with roles in the logs.")
+@click.option("--platform", metavar="NAME", help="The DataPlatform of the logs. Needed if roles are on several.")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -87,7 +87,7 @@ def ledger(
     from rolevend.app.ledger import AccessLedger, Continuation, UnusedGrants, audited_roles
     from rolevend.platforms.postgres.log_time import LogClock
 
-    roles, clock = audited_roles(audit_files), LogClock(log_timezone)
+    roles, clock = audited_roles(audit_files, platform), LogClock(log_timezone)
     if unused is not None:
         if state is not None or since is not None or table is not None or output == "ocsf":
             raise click.UsageError("--unused reads whole logs: leave out --state, --since, --table and -o ocsf")
@@ -96,8 +96,6 @@ def ledger(
         period = Selection(since=begin, until=end, user=user, agent=agent)
         _print_unused(UnusedGrants(AccessLedger(paths, roles, Selection(until=end), clock), roles, period, begin, platform), output)
         return
-    if platform is not None:
-        raise click.UsageError("--platform is for --unused")
     selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
     if state is None:
         _print(AccessLedger(paths, roles, selection, clock), output)

@@ -1,4 +1,4 @@
-"""Parse row filters. The only module that imports sqlglot.
+"""Parse row filters. One of the two modules that import sqlglot.
 
 A text passes three checks. `vocabulary`: every character belongs to an allowed word or is a space between two. `_Reader`: the syntax tree
 is walked against an allow-list, and every argument of a node is read. `assert_round_trip`: the names and literals of the text are those of

@@ -308,15 +308,18 @@ def test_damage_is_noted_with_its_file(encode: Encode, tmp_path: Path):
     written(tmp_path / f"a.{end}", good, long, odd, cut, good, good[:-9])
     whole = gzip.compress(good * 50_000)
     written(tmp_path / f"b.{end}.gz", whole[: len(whole) // 2])
+    short = gzip.compress(encode(*(record(f"duration: 1.0 ms  statement: {os.urandom(99).hex()}", session_id="short") for _ in range(50))))
+    written(tmp_path / f"g.{end}.gz", short[: len(short) * 3 // 4])
     written(tmp_path / f"c.{end}", b"no log\n")
     written(tmp_path / f"d.{end}", good[:20])
     written(tmp_path / f"e.{end}")
     written(tmp_path / "postgresql.log", b"other text")
 
     found = ledger(tmp_path)
-    entries = [each for each in found if each.session == "1"]
+    every = list(found)
+    entries = [each for each in every if each.session == "1"]
 
-    # copies of the first record are one file to the ledger, as far as it was read
+    assert len([each for each in every if each.session == "short"]) > 10
     assert {each.statement[:10] for each in entries} >= {"SELECT 1", "SELECT 'xx", "SELECT '\\x"}
     truncated = next(each for each in entries if each.truncated)
     assert (len(truncated.statement), truncated.tables_from) == (32_768, "unknown")
@@ -327,6 +330,7 @@ def test_damage_is_noted_with_its_file(encode: Encode, tmp_path: Path):
         f"a.{end}: 1 records have bytes that are not UTF-8",
         f"a.{end}: its last record is incomplete",
         f"b.{end}.gz: cannot be read further",
+        f"g.{end}.gz: cannot be read further",
         f"c.{end}: is neither csvlog nor jsonlog",
     ):
         assert expected in notes
@@ -429,6 +433,23 @@ def test_a_statement_that_was_not_understood_makes_an_unused_grant_uncertain(tmp
     assert rows == [("domain-claims/analysts", "claims.people", 1, False), ("anna", "claims.people", False)]
     assert any("the logs begin at 2026-11-24 12:00 UTC, after the period begins" in each for each in notes)
     assert any(each.startswith("2 tables of roles are not in their audit events") for each in notes)
+
+
+def test_a_role_on_several_platforms_is_that_of_the_platform_of_the_logs(tmp_path: Path):
+    events = granted(), granted(platform="lake", tables=("lake.trips",), profile="rv_p_2"), dropped(platform="lake")
+    log = written(tmp_path / "log", as_json(record("duration: 1.0 ms  statement: SELECT 1 FROM people, trips")))
+
+    def of(platform: str | None) -> LedgerEntry:
+        known = AuditedRoles(platform)
+        for each in events:
+            known.learn(each)
+        (entry,) = ledger(log, known=known)
+        return entry
+
+    assert (of(None).platform, of(None).user_subject, of(None).tables) == (None, "anna", ("claims.people", "lake.trips"))
+    assert (of("warehouse").platform, of("warehouse").tables) == ("warehouse", ("claims.people", "trips"))
+    assert (of("lake").profile, of("lake").tables) == ("rv_p_2", ("people", "lake.trips"))
+    assert not of("third").known
 
 
 def test_events_that_are_malformed_are_counted_and_two_of_a_role_are_one():

@@ -98,7 +98,6 @@ def test_a_role_without_an_event_is_told(log: Path):
         (("--log-timezone", "/etc/passwd"), "is no time zone"),
         (("--unused", "0"), "0 is not in the range"),
         (("--unused", "3", "--state", "x"), "--unused reads whole logs: leave out --state"),
-        (("--platform", "warehouse"), "--platform is for --unused"),
     ],
 )
 def test_a_mistake_is_named(log: Path, arguments: tuple[str, ...], said: str):

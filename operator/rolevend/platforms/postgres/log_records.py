@@ -49,7 +49,7 @@ class LogRecords:
         self.cut = 0
         """Records that were cut off or damaged."""
         self.long = 0
-        """Records of which only the beginning was kept."""
+        """Records that were too long: only their beginning was kept."""
         self.not_text = 0
         """Records with bytes that are not UTF-8."""
         self.open_end = False
