@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,7 @@ _QUESTIONS = (
 
 class _Measured(NamedTuple):
     seconds: float
+    processor_seconds: float
     entries: int
     peak_mb: float
 
@@ -46,7 +48,8 @@ def lines(count: int) -> Iterator[Line]:
         audit.write_text("".join(json.dumps(granted(role, requestUid=role)) + "\n" for role in map(_role, range(_ROLES))))
         for title, encode in (("csvlog", as_csv), ("jsonlog", as_json)):
             few, many = (_measure(_written(folder / f"{title}-{number}", number, encode), audit) for number in (count // 10, count))
-            yield reported(f"{title}: {count:,} lines, {many.entries:,} entries as NDJSON", f"{count / many.seconds:,.0f} lines a second")
+            rate = f"{count / many.seconds:,.0f} lines a second, {count / many.processor_seconds:,.0f} of processor time"
+            yield reported(f"{title}: {count:,} lines, {many.entries:,} entries as NDJSON", rate)
             ratio = many.peak_mb / few.peak_mb
             budget = f"at most {_MEMORY_RATIO:g}x of a tenth of the lines"
             peak = f"{many.peak_mb:.0f} MB, {ratio:.2f}x"
@@ -91,9 +94,11 @@ def _read(log: str, roles: AuditedRoles) -> int:
 def _child(log: str, audit: str) -> None:
     roles, counts = audited_roles([audit]), [0]
     gc.collect()
+    before = time.process_time()
     seconds = timed(lambda: counts.append(_read(log, roles)))
+    used = time.process_time() - before
     status = Path("/proc/self/status").read_text()
-    print(json.dumps([seconds, counts[-1], int(status.split("VmHWM:")[1].split()[0]) / 1024]))
+    print(json.dumps([seconds, used, counts[-1], int(status.split("VmHWM:")[1].split()[0]) / 1024]))
 
 
 def main() -> None:
