@@ -9,7 +9,7 @@ import enum
 import json
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from rolevend.naming import PREFIX
 from rolevend.platforms.postgres.session_statements import COLUMNS, Record, record_of_json
@@ -113,7 +113,7 @@ class LogRecords:
             return None
         return record if text.isascii() and "\\ud" not in text and "\\uD" not in text else self._escaped(record)
 
-    def _beginning_of_json(self, text: str) -> object:
+    def _beginning_of_json(self, text: str) -> Any:
         """Parse an object without its end: the last string ends where it was cut. Raises ValueError."""
         self.long += 1
         for shorter in range(_LONGEST_KEY):
