@@ -2,14 +2,17 @@
 
 import enum
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rolevend.model import Tag
+
+_PLAIN: Final = re.compile(r'[^".,\s]+')
 
 
 class Family(enum.StrEnum):
@@ -35,6 +38,18 @@ class TableId:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def quoted(self) -> str:
+        """The name as `--table` and `--tables` read it: a part with a dot, a comma, a space or a quote is in double quotes."""
+        return f"{_quoted(self.schema)}.{_quoted(self.name)}"
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 class TypeLimits(NamedTuple):

@@ -142,12 +142,13 @@ class DroppedEvent(AuditEvent):
     approval: RoleApproval | None = None
     expires_at: datetime | None = None
     message: str | None = None
-    """Why the role was revoked."""
+    """Why the role was revoked. For `rolevend revoke` in the words of that user."""
     profile: str | None = None
     ended: EndReason
     """Cause of the end: `Released`, `Expired`, `Revoked` or `Orphaned`."""
     ended_by: str | None = None
-    """The actor or rule that ended it, as `status.ended.by`, if the operator did it. For a release see the audit log of the API server."""
+    """The actor or rule that ended it, as `status.ended.by`: a code if the operator did it, `User` and the name of the Kubernetes user for
+    `rolevend revoke`. For a release see the audit log of the API server."""
     ended_at: datetime
     """When the operator verified that the role was gone; for an orphan when the platform dropped it, by the platform's clock."""
     sessions_ended: int | None = None

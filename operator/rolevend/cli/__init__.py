@@ -15,6 +15,7 @@ from rolevend.cli.platform import platform
 from rolevend.cli.policy import policy
 from rolevend.cli.receipt import receipt
 from rolevend.cli.record import audit, trace, who
+from rolevend.cli.revoke import revoke
 
 _FAILED = 1
 
@@ -29,7 +30,9 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, mcp, crds, who, trace, ledger, drain, audit, receipt, platform, policy, explain, requests, approve, deny):
+for command in (operator, api, mcp, crds, drain, platform, policy, explain):
+    cli.add_command(command)
+for command in (who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
     cli.add_command(command)
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from rolevend.errors import NotPermitted, PlatformBusy, RolevendError
+from rolevend.kinds.status import body as status_body
 from rolevend.kube.client import Body, ResourceConflict
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.platforms.protocol import EndReason, RecordedLease
 from rolevend.roles.objects import VendedRoleWriter, uid_of
 from rolevend.roles.record_writer import RecordDirectory, RecordWriter
 from rolevend.roles.recorded import projection_of
-from rolevend.roles.state import recorded_uid
+from rolevend.roles.state import for_report, recorded_uid
 from rolevend.roles.status import ended_status
 
 _WRITERS: Final = 4
@@ -199,7 +200,8 @@ class Projector:
         if recorded.lease.record is None or recorded.lease.record.name != name:
             return
         if recorded.closed_at is None:
-            ended = body.get("status", {}).get("ended") or ended_status(EndReason.RELEASED.value, _BY, _MESSAGE)["ended"]
-            await self._records.write_status(name, recorded.lease.uid, {"ended": ended})
+            ended = for_report(body).status.ended
+            status = ended_status(EndReason.RELEASED.value, _BY, _MESSAGE) if ended is None else {"ended": status_body(ended)}
+            await self._records.write_status(name, recorded.lease.uid, status)
         await self._records.delete(name, recorded.lease.uid)
         raise PlatformBusy(f"dropping {recorded.lease.role}: it is not gone yet")

@@ -95,6 +95,8 @@ Identifier = Annotated[
 """A name in a database, or a pattern of such names: any legal text between double quotes."""
 HeldName = Annotated[str, _text(255, IDENTIFIER_PATTERN)]
 """A name of an object on a platform, with the maximum length of any platform."""
+TableText = Annotated[str, StringConstraints(strict=True, max_length=1100)]
+"""`schema.table` as `catalog.TableId.quoted` writes it, with names of any platform."""
 ArgumentTypes = Annotated[str, _text(1024, ARGUMENTS_PATTERN, shortest=0)]
 Key = Annotated[str, _text(128, PLAIN_PATTERN)]
 """The key of an attribute or tag. It has no invisible characters."""

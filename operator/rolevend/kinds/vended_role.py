@@ -22,6 +22,7 @@ from rolevend.kinds.text import (
     Sentence,
     Sha256Text,
     Subject,
+    TableText,
     TaskIdText,
     Timestamp,
     UidText,
@@ -31,6 +32,10 @@ from rolevend.model import UserHandle
 
 MOST_PLATFORMS: Final = 8
 """In one VendedRole."""
+
+
+MOST_TABLES_LISTED: Final = 50
+"""In the status of one platform."""
 
 
 class AgentRef(Part):
@@ -182,6 +187,9 @@ class PlatformState(StatusPart):
     """The profile of the role, shared with every role of the same access."""
     table_count: Count | None = None
     """Number of tables that the role can read."""
+    tables: Annotated[tuple[TableText, ...], Field(max_length=MOST_TABLES_LISTED), Atomic()] = ()
+    """These tables, at most 50 of them: `claims.people`. A name with a dot, a comma, a space or a quote is in double quotes:
+    `claims."a.b"`. If `tableCount` is larger, the role reads others, too."""
     credential_secret_ref: SecretRef | None = None
     """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` if the platform has its own
     authority. It has the name of this object; on platforms after the first one it is `NAME-PLATFORM`. Deleted with this object. Absent
@@ -194,10 +202,10 @@ class Ended(StatusPart):
     """The reason of the end of the role. Written before the object is deleted."""
 
     reason: Literal["Released", "Revoked", "Expired"]
-    """`Released`: the agent released it. `Expired`: its lifetime ended. `Revoked`: a change of policy, or a manual change of the
-    platform, ended it."""
+    """`Released`: the agent released it. `Expired`: its lifetime ended. `Revoked`: a change of policy, a manual change of the platform,
+    or a person with `rolevend revoke` ended it."""
     by: Sentence | None = None
-    """The actor who ended it."""
+    """The actor who ended it: a code, or `User` and the name of the Kubernetes user who revoked it."""
     message: Sentence | None = None
     """The reason for people."""
 

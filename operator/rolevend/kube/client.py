@@ -62,6 +62,7 @@ VALIDATING_POLICIES = ResourcePath("/apis/admissionregistration.k8s.io/v1", "val
 VALIDATING_BINDINGS = ResourcePath("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
 EVENTS = ResourcePath("/api/v1", "events")
 TOKEN_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews")
+SELF_ACCESS_REVIEWS = ResourcePath("/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews")
 SELF_SUBJECT_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "selfsubjectreviews")
 PODS = ResourcePath("/api/v1", "pods")
 DEPLOYMENTS = ResourcePath("/apis/apps/v1", "deployments")

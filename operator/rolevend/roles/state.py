@@ -9,14 +9,15 @@ from rolevend.decision.outcome import Decision, Delivery, Granted, Request, with
 from rolevend.decision.proof import Proof
 from rolevend.errors import InvalidInput
 from rolevend.kinds import FINALIZER, REQUEST_ID, REQUESTED_BY, VendedRole, parse, shell, values
-from rolevend.kinds.shared import HANDLES, RECORD
-from rolevend.kinds.vended_role import PlatformState, proof_of, user_token
+from rolevend.kinds.shared import HANDLES, RECORD, REVOKED_BECAUSE, REVOKED_BY
+from rolevend.kinds.vended_role import Ended, PlatformState, proof_of, user_token
 from rolevend.kube.client import Body
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.plan import attribute_keys
 
 LONGEST_REQUEST_ID: Final = 128
+_LONGEST_SENTENCE: Final = 1024
 UNANSWERED: Final = "Unanswered"
 """The reason of Ready for a role that exists, and whose credential was not confirmed to be sent. Only a recorded role has it."""
 NOTHING_BEGUN: Final = "NothingBegun"
@@ -205,8 +206,30 @@ def revocation_reason(decision: Decision, state: RoleState) -> str | None:
 
 
 def for_deletion(body: Body) -> VendedRole:
-    """Parse only the fields that the end of the object needs. An unknown field of a newer version must not keep a role alive."""
-    return parse(VendedRole, body, unknown="ignore")
+    """Parse only the fields that the end of the object needs. An unknown field of a newer version must not keep a role alive.
+
+    If a person revoked the role, `status.ended` has them and their reason, also before the operator wrote it.
+    """
+    role = parse(VendedRole, body, unknown="ignore")
+    ended = _revocation(role)
+    return role if ended is None else role.model_copy(update={"status": role.status.model_copy(update={"ended": ended})})
+
+
+def _revocation(role: VendedRole) -> Ended | None:
+    """Return the end by a person who annotated and then deleted the object, or None if it ended otherwise."""
+    metadata, status = role.metadata, role.status
+    by, because = metadata.annotations.get(REVOKED_BY), metadata.annotations.get(REVOKED_BECAUSE)
+    deleted_at, expires_at = metadata.deletion_timestamp, status.expiration_timestamp
+    if status.ended is not None or deleted_at is None or not by or not because:
+        return None
+    if expires_at is not None and deleted_at >= expires_at:  # the person annotated it, and did not delete it
+        return None
+    return Ended(reason="Revoked", by=_on_one_line(f"User {by}"), message=_on_one_line(because))
+
+
+def _on_one_line(text: str) -> str:
+    """Return the text of an annotation. Admission refuses invisible characters; a cluster without it does not."""
+    return "".join(each if each.isprintable() else " " for each in text)[:_LONGEST_SENTENCE]
 
 
 def for_report(body: Body) -> VendedRole:

@@ -11,8 +11,10 @@ from rolevend.decision.outcome import Delivery, Denied, Granted, Pending, Reques
 from rolevend.decision.proof import Proof, Unproven, UserProof
 from rolevend.errors import PlatformDrifted, RolevendError
 from rolevend.kinds import VendedRole
+from rolevend.kinds.shared import REVOKED_BY
 from rolevend.kinds.status import ConditionUpdate, Truth, body, reported, shortened
 from rolevend.kinds.text import timestamp_text
+from rolevend.kinds.vended_role import MOST_TABLES_LISTED
 from rolevend.kube.client import Body
 from rolevend.kube.credentials import secret_name
 from rolevend.model import PlatformName, UserHandle
@@ -133,7 +135,7 @@ class StatusBuilder:
                     entry |= {"reason": reason, "message": message[:_MAX_MESSAGE]}
             platforms.append(entry)
         text = "; ".join(f"{reason}: {message}" for reason, message in failures.values())
-        return self._status([ConditionUpdate("Ready", "False", "Dropping", text)], platforms=platforms)
+        return self._status([ConditionUpdate("Ready", "False", "Dropping", text)], platforms=platforms, **self._revoked())
 
     def gone_status(self, message: str, finalizers: Iterable[str]) -> Body:
         """Return the status of an object whose role is gone, and that `finalizers` of others keep. `message` says where the role was,
@@ -143,7 +145,13 @@ class StatusBuilder:
             for each in self.role.status.platforms
         ]
         kept_by = f"finalizers of others keep this object: {', '.join(finalizers)}"
-        return self._status([ConditionUpdate("Ready", "False", "Gone", f"{message}; {kept_by}")], platforms=platforms)
+        gone = ConditionUpdate("Ready", "False", "Gone", f"{message}; {kept_by}")
+        return self._status([gone], platforms=platforms, **self._revoked())
+
+    def _revoked(self) -> Body:
+        """Return the end by a person, whose reason is in annotations until the operator writes it; empty for another end."""
+        ended = self.role.status.ended
+        return {"ended": body(ended)} if ended is not None and REVOKED_BY in self.role.metadata.annotations else {}
 
     def _status(self, conditions: list[ConditionUpdate], **fields: Any) -> Body:
         generation = self.role.metadata.generation
@@ -185,7 +193,8 @@ def granted_condition(role_decision: RoleDecision) -> tuple[Truth, str]:
 
 def skipped_platform(reason: str, message: str) -> Body:
     """Return the status of a platform on which nothing was created."""
-    return {"state": "LeftOut", "reason": reason, "message": message[:_MAX_MESSAGE], "profile": None, "credentialSecretRef": None}
+    absent = {"profile": None, "tableCount": None, "tables": None, "credentialSecretRef": None}
+    return {"state": "LeftOut", "reason": reason, "message": message[:_MAX_MESSAGE], **absent}
 
 
 def abandoned_platform(reason: str, message: str) -> Body:
@@ -277,7 +286,9 @@ def user_status(handle: UserHandle, proof: Proof | None) -> Body:
 def _platform(grant: PlatformGrant, state: str, receipts: Mapping[PlatformName, str | None]) -> Body:
     kept = {"credentialSecretRef": {"name": secret_name(grant.request)}} if grant.request.delivery is Delivery.SECRET else {}
     receipt = {"receiptDigest": receipts.get(grant.platform)} if grant.request.further else {}
-    shape = {"profile": grant.granted.profile.name, "tableCount": len(grant.granted.tables)}
+    tables = grant.granted.tables
+    listed = sorted(each.table.quoted for each in tables[:MOST_TABLES_LISTED])
+    shape = {"profile": grant.granted.profile.name, "tableCount": len(tables), "tables": listed}
     return {"name": grant.platform, "state": state, **shape, **kept, **receipt}
 
 
