@@ -39,6 +39,8 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     tracked = changed(role, "metadata.annotations", {"argocd.argoproj.io/tracking-id": "x"})
     eventually(lambda: "may not vend" in cluster.create(role, user=creator, dry_run=True).message)
     eventually(lambda: "Argo CD" in cluster.create(tracked, dry_run=True).message)
+    revoked = changed(role, "metadata.annotations", {"rolevend.dev/revoked-by": "probe"})
+    eventually(lambda: "not at its creation" in cluster.create(revoked, dry_run=True).message)
     answered = changed(changed(role, "spec.userTokenSecretRef", MISSING), "spec.delivery", "Response")
     eventually(lambda: "for the API alone" in cluster.create(answered, dry_run=True).message)
     eventually(lambda: cluster.create(role, dry_run=True).body["metadata"].get("finalizers"))

@@ -1,16 +1,19 @@
 """The texts that a responder reads before and after roles end. Names of agents and databases are quoted. Pure."""
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from rolevend.app.approver_commands.wording import about, name, names
+from rolevend.app.approver_commands.wording import about, names
 from rolevend.app.responder_commands.selection import RoleFilter, RoleSelection, SelectedRole
 from rolevend.model import ObjectName
 
 _HEADINGS: Final = ("ROLE", "AGENT", "USER", "PLATFORMS", "TABLES", "PURPOSE", "PROOF", "EXPIRES IN")
+_PLAIN: Final = re.compile(r"[^\s\"\\()]+")
 _MOST_TABLES: Final = 3
 MOST_ROWS: Final = 100
 _MOST_LEFT: Final = 20
@@ -84,7 +87,7 @@ def appeared(outcome: RevocationOutcome) -> Iterable[str]:
 
 
 def _row(role: SelectedRole, now: datetime) -> tuple[str, ...]:
-    user = name(role.subject)
+    user = _word(role.subject)
     left = "-" if role.expires_at is None else about((role.expires_at - now).total_seconds())
     return (
         str(role.name),
@@ -96,6 +99,11 @@ def _row(role: SelectedRole, now: datetime) -> tuple[str, ...]:
         role.proof or "-",
         "ending" if role.is_ending else left,
     )
+
+
+def _word(text: str) -> str:
+    """Return a subject as it is, such as an address, or quoted and with invisible characters escaped."""
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _tables(role: SelectedRole) -> str:

@@ -1,0 +1,39 @@
+"""`rolevend revoke` ends roles that a database records, by the VendedRoles that show them, and their record says who and why."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.calling import Caller
+from tests.support.recorded import Trail, lease, living, shown
+from tests.support.responding import RESPONDER, Responder
+from tests.support.site import AGENTS
+from tests.support.waiting import eventually
+
+WHY = "INC-4711: prompt injection"
+
+
+@pytest.fixture
+def responder(recorder: Caller, tmp_path: Path) -> Responder:
+    return Responder(recorder.proven.site, tmp_path)
+
+
+def test_a_role_that_is_shown_ends_and_its_record_says_who_and_why(recorder: Caller, trail: Trail, responder: Responder):
+    roles = [recorder.vended() for _ in range(3)]
+    eventually(lambda: {role["id"] for role in roles} <= shown(recorder).keys())
+    agent = f"{AGENTS}/{recorder.proven.tenant.name}"
+    assert [each["status"]["platforms"][0]["tables"] for each in shown(recorder).values()] == [["claims.people"]] * 3
+
+    done = responder.revoke("--agent", agent, "--table", "claims.people", "--because", WHY, "--yes")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "3 of 3 roles are gone"
+    assert "the database of DataPlatform warehouse records roles" in done.stderr
+    assert not living(recorder) & {role["roleName"] for role in roles}
+    for role in roles:
+        row = lease(recorder, role)
+        assert (row["reason"], row["ended_by"], row["ended_message"]) == ("Revoked", f"User {RESPONDER}", WHY)
+        (event,) = eventually(lambda role=role: trail.ends(role))
+        assert event.items() >= {"ended": "Revoked", "endedBy": f"User {RESPONDER}", "message": WHY}.items()
+    again = responder.revoke("--agent", agent, "--because", WHY, "--yes")
+    assert (again.returncode, again.stdout) == (0, f"no live role matches --agent {agent}: nothing to end\n")
