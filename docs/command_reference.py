@@ -14,7 +14,7 @@ def page() -> Iterator[str]:
     yield "# Command line"
     yield ""
     yield "An error that a person can fix is one line on standard error. Exit codes: 0 for success, 1 for such an error, 2 for a wrong"
-    yield "command line, 130 where the command was interrupted."
+    yield "command line, 130 where the command was interrupted; `rolevend revoke` has one more."
     yield from _command(cli, click.Context(cli, info_name="rolevend", help_option_names=cli.context_settings["help_option_names"]))
 
 

@@ -90,21 +90,21 @@ def revoke(
     if not yes and not dry_run and not sys.stdin.isatty():
         raise click.UsageError("standard input is no terminal, so nobody can confirm: add --yes")
     access = ClusterAccess(options.own(kubeconfig), context, namespace or (wanted.agent.namespace if wanted.agent else None))
-    survey = asyncio.run(ending.look(access, wanted))
-    roles = survey.selection.roles
-    printer.note(survey.notes)
+    plan = asyncio.run(ending.look(access, wanted))
+    roles = plan.selection.roles
+    printer.note(plan.notes)
     if not roles:
-        click.echo(texts.nothing(wanted, survey.selection, namespace))
+        click.echo(texts.nothing(wanted, plan.selection, namespace))
         return
-    click.echo(f"{texts.table(roles, survey.taken_at, None if dry_run else texts.MOST_ROWS)}\n\n{texts.counts(roles)}")
+    click.echo(f"{texts.table(roles, plan.taken_at, None if dry_run else texts.MOST_ROWS)}\n\n{texts.counts(roles)}")
     if dry_run:
-        printer.note(() if survey.missing is None else (f"without --dry-run this fails: {survey.missing}",))
+        printer.note(() if plan.missing is None else (f"without --dry-run this fails: {plan.missing}",))
         return
-    click.echo(f"\n{texts.intent(survey.selection, reason, survey.by)}\n")
-    if not yes and survey.missing is None and survey.selection.live and not click.confirm("End them?"):
+    click.echo(f"\n{texts.intent(plan.selection, reason, plan.by)}\n")
+    if not yes and plan.missing is None and plan.selection.live and not click.confirm("End them?"):
         click.echo("nothing is ended", err=True)
         sys.exit(1)
-    outcome = asyncio.run(ending.revoke(access, survey, wanted, reason, wait, lambda text: click.echo(text, err=True)))
+    outcome = asyncio.run(ending.revoke(access, plan, wanted, reason, wait, lambda text: click.echo(text, err=True)))
     click.echo(texts.result(outcome, wait))
     printer.note(texts.appeared(outcome))
     if outcome.left:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rolevend.app.responder_commands import texts
-from rolevend.app.responder_commands.ending import Revocation, Survey
+from rolevend.app.responder_commands.ending import Revocation, RevocationPlan
 from rolevend.app.responder_commands.selection import (
     RoleFilter,
     RoleSelection,
@@ -294,9 +294,9 @@ class Roles:
             self.calls["pause"] += 1
 
         run = Revocation(cast(KubeClient, self), "rita", "INC-1", said.append, pause)
-        survey = Survey(RoleSelection(roles), (None,), "rita", None, (), NOW)
-        await run.begin(survey.selection.live)
-        return await run.finish(survey, RoleFilter(), seconds), said
+        plan = RevocationPlan(RoleSelection(roles), (None,), "rita", None, (), NOW)
+        await run.begin(plan.selection.live)
+        return await run.finish(plan, RoleFilter(), seconds), said
 
 
 async def test_each_role_has_the_reason_before_it_is_deleted_and_all_are_waited_for():

@@ -15,8 +15,8 @@ from rolevend.kube.credentials import secret_name
 from rolevend.model import AgentHandle, Attributes, PlatformName, RoleName, Task, Uid, UserHandle
 from rolevend.naming import role_name
 from rolevend.roles.decision import RoleDecision
-from rolevend.roles.state import NOTHING_BEGUN, RoleState, revocation_reason, role_request, role_requests, role_states
-from rolevend.roles.status import StatusBuilder, abandoned_platform, granted_condition
+from rolevend.roles.state import NOTHING_BEGUN, RoleState, for_deletion, revocation_reason, role_request, role_requests, role_states
+from rolevend.roles.status import StatusBuilder, abandoned_platform, granted_condition, skipped_platform
 from rolevend.roles.store import RoleStore
 from tests.support import registered
 from tests.support.manifests import valid
@@ -273,3 +273,85 @@ def test_a_receipt_of_a_further_platform_is_beside_it():
     for status in (begun, live):
         assert status["receiptDigest"] == digests[PlatformName("warehouse")]
         assert [each.get("receiptDigest") for each in status["platforms"]] == [None, digests[ANNEX]]
+
+
+REVOKED = {"rolevend.dev/revoked-by": "rita@example.org", "rolevend.dev/revoked-because": "INC-4711"}
+
+
+def deleted(annotations: dict[str, str], status: dict[str, Any] | None = None, *, after: float = 60) -> VendedRole:
+    """The object as it is when its end is carried out, `after` so many seconds."""
+    body = valid("VendedRole", "ask")
+    metadata = {"uid": REQUEST.uid, "generation": 1, "creationTimestamp": NOW.isoformat(), "annotations": annotations}
+    body["metadata"] |= metadata | {"deletionTimestamp": (NOW + timedelta(seconds=after)).isoformat()}
+    return for_deletion(body | {"status": {"expirationTimestamp": (NOW + timedelta(minutes=15)).isoformat(), **(status or {})}})
+
+
+def test_the_end_of_a_role_that_a_person_revoked_is_in_its_annotations_until_the_operator_writes_it():
+    revoked = deleted(REVOKED)
+
+    assert revoked.status.ended is not None
+    assert (revoked.status.ended.reason, revoked.status.ended.by, revoked.status.ended.message) == (
+        "Revoked",
+        "User rita@example.org",
+        "INC-4711",
+    )
+    for status in (
+        StatusBuilder(revoked, NOW).dropping_status({None: ("PlatformUnavailable", "no answer")}),
+        StatusBuilder(revoked, NOW).gone_status("gone", ["example.org/hold"]),
+    ):
+        assert status["ended"] == {"reason": "Revoked", "by": "User rita@example.org", "message": "INC-4711"}
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        deleted({}),
+        deleted({"rolevend.dev/revoked-by": "rita@example.org"}),
+        deleted({"rolevend.dev/revoked-because": "INC-4711"}),
+        deleted(REVOKED, after=900),
+    ],
+    ids=["without annotations", "without a reason", "without an author", "expired after it was annotated"],
+)
+def test_another_end_is_no_revocation(role: VendedRole):
+    assert role.status.ended is None
+    assert "ended" not in StatusBuilder(role, NOW).dropping_status({})
+
+
+def test_a_live_role_with_a_reason_has_not_ended_and_the_end_that_the_operator_wrote_first_stays():
+    written = {"ended": {"reason": "Revoked", "by": "PolicyChanged", "message": "narrower"}}
+
+    assert role(annotations=REVOKED).status.ended is None
+    ended = deleted(REVOKED, written).status.ended
+    assert ended is not None
+    assert (ended.by, ended.message) == ("PolicyChanged", "narrower")
+
+
+def test_no_user_passes_for_a_code_and_no_text_breaks_the_line():
+    ended = deleted(
+        {"rolevend.dev/revoked-by": NOTHING_BEGUN, "rolevend.dev/revoked-because": f"two\nlines \u202e{'x' * 2000}"}
+    ).status.ended
+
+    assert ended is not None
+    assert ended.by == f"User {NOTHING_BEGUN}"
+    assert ended.message is not None
+    assert ended.message.startswith("two lines  xxx")
+    assert len(ended.message) == 1024
+
+
+@pytest.mark.parametrize(("count", "listed"), [(3, 3), (50, 50), (60, 50)])
+def test_the_status_lists_at_most_fifty_tables_and_counts_all(count: int, listed: int):
+    given = registered.granted()
+    first = given.profile.tables[0]
+    shapes = tuple(replace(first, table=TableId("claims", f"t{number:02}")) for number in reversed(range(count)))
+    role_decision = alone(replace(given, profile=replace(given.profile, tables=shapes), lease=replace(given.lease, resources=None)))
+
+    for status in (StatusBuilder(role(), NOW).pending_status(role_decision), StatusBuilder(role(), NOW).ready_status(role_decision)):
+        (platform,) = status["platforms"]
+        assert (platform["tableCount"], len(platform["tables"])) == (count, listed)
+        assert platform["tables"] == sorted(platform["tables"])
+
+
+def test_a_skipped_platform_lists_no_tables():
+    skipped = skipped_platform("Denied", "no")
+
+    assert (skipped["tableCount"], skipped["tables"]) == (None, None)

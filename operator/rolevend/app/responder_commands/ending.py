@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RevocationPlan:
     """The roles that match, and the rights of the caller."""
 
     selection: RoleSelection
@@ -45,26 +45,26 @@ class Survey:
     taken_at: datetime
 
 
-async def look(access: ClusterAccess, wanted: RoleFilter) -> Survey:
+async def look(access: ClusterAccess, wanted: RoleFilter) -> RevocationPlan:
     """Select the roles, and change nothing."""
     async with access.connected() as cluster:
         listing = await list_roles(cluster, access.namespace)
         selection = select(listing.items, wanted)
         by, notes = await caller_name(cluster), await unlisted_places(cluster)
         missing = await missing_rights(cluster, (each.name.namespace for each in selection.live))
-    return Survey(selection, listing.scopes, by, missing, (*listing.notes, *selection.notes, *notes), datetime.now(UTC))
+    return RevocationPlan(selection, listing.scopes, by, missing, (*listing.notes, *selection.notes, *notes), datetime.now(UTC))
 
 
 async def revoke(
-    access: ClusterAccess, survey: Survey, wanted: RoleFilter, because: str, seconds: float, report: Report
+    access: ClusterAccess, plan: RevocationPlan, wanted: RoleFilter, because: str, seconds: float, report: Report
 ) -> RevocationOutcome:
     """End the selected roles, and wait at most `seconds` until all are gone. Raises NotPermitted before it changes anything."""
-    if survey.missing is not None:
-        raise NotPermitted(f"nothing is ended: {survey.missing}")
+    if plan.missing is not None:
+        raise NotPermitted(f"nothing is ended: {plan.missing}")
     async with access.connected() as cluster:
-        revocation = Revocation(cluster, survey.by, because, report)
-        await revocation.begin(survey.selection.live)
-        return await revocation.finish(survey, wanted, seconds)
+        revocation = Revocation(cluster, plan.by, because, report)
+        await revocation.begin(plan.selection.live)
+        return await revocation.finish(plan, wanted, seconds)
 
 
 class Revocation:
@@ -84,19 +84,19 @@ class Revocation:
         """Delete the objects. A failure is kept for the result, because the others must end."""
         await asyncio.gather(*map(self._end, roles))
 
-    async def finish(self, survey: Survey, wanted: RoleFilter, seconds: float) -> RevocationOutcome:
+    async def finish(self, plan: RevocationPlan, wanted: RoleFilter, seconds: float) -> RevocationOutcome:
         """Wait until the roles are gone, or the time is over."""
-        roles, deadline = survey.selection.roles, time.monotonic() + seconds
+        roles, deadline = plan.selection.roles, time.monotonic() + seconds
         left = {each.uid: _NOT_BEGUN for each in roles}
         appeared = reported = 0
         while True:
             pause = _POLL_SECONDS
             try:
-                listing = await list_again(self._cluster, survey.scopes)
+                listing = await list_again(self._cluster, plan.scopes)
             except Unavailable as error:
                 self._report(f"cannot see which roles are left: {error}")
             else:
-                left, appeared = _still_there(listing, left), _appeared(listing, survey, wanted)
+                left, appeared = _still_there(listing, left), _appeared(listing, plan, wanted)
                 pause += _POLL_SECONDS_PER_THOUSAND * len(listing.items) / 1000
             if (gone := len(roles) - len(left)) != reported:
                 reported = gone
@@ -154,6 +154,6 @@ def _reason(body: Body) -> str:
     return f"it is being dropped: {ready['message']}"
 
 
-def _appeared(listing: RoleListing, survey: Survey, wanted: RoleFilter) -> int:
-    before = {each.uid for each in survey.selection.roles}
+def _appeared(listing: RoleListing, plan: RevocationPlan, wanted: RoleFilter) -> int:
+    before = {each.uid for each in plan.selection.roles}
     return sum(each.uid not in before for each in select(listing.items, wanted).live)

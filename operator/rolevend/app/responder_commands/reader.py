@@ -90,15 +90,13 @@ async def is_allowed(cluster: KubeClient, verb: str, namespace: str | None) -> b
 
 
 async def unlisted_places(cluster: KubeClient) -> tuple[str, ...]:
-    """Return a note for each DataPlatform whose database may record roles that no VendedRole shows yet, as far as the caller may read
-    them."""
+    """Return a note for each DataPlatform whose database may record roles that no VendedRole shows yet."""
     try:
         platforms, _ = await cluster.list(path_of(DataPlatform))
-    except RolevendError:
-        return ()
+    except RolevendError as error:
+        return (f"it is not known if a database records roles that no VendedRole shows: {error}",)
     names = sorted(each["metadata"]["name"] for each in platforms if is_or_was_ledger(each))
-    message = "the database of DataPlatform {} records roles: one that no VendedRole shows yet is not listed"
-    return tuple(message.format(name) for name in names)
+    return tuple(f"the database of DataPlatform {name} records roles: one that no VendedRole shows yet is not listed" for name in names)
 
 
 def _places(namespaces: Sequence[str]) -> str:
