@@ -93,6 +93,13 @@ class TestTheSelection:
 
         assert names(bodies, RoleFilter()) == ["begun", "new"]
 
+    def test_a_handle_is_known_before_the_status_of_a_role_of_the_api_is_written(self):
+        shown = role(status={}, annotations={"rolevend.dev/handles": "FINBOT_ANNA"})
+
+        assert names([shown], RoleFilter(user="ANNA")) == ["ask"]
+        assert names([shown], RoleFilter(user="FINBOT")) == []
+        assert names([role(status={})], RoleFilter(user="ANNA")) == []
+
     def test_a_role_that_is_ending_is_waited_for_but_not_ended_again(self):
         selection = select([role("a", deletionTimestamp=NOW.isoformat()), role("b")], RoleFilter())
 

@@ -12,6 +12,7 @@ from rolevend.app.approver_commands import narrowing
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.kinds import VendedRole
+from rolevend.kinds.shared import HANDLES
 from rolevend.kinds.values import resources
 from rolevend.kinds.vended_role import PlatformState
 from rolevend.kube.client import Body
@@ -55,7 +56,7 @@ class SelectedRole:
             uid=Uid(role.uid),
             agent=f"{role.namespace}/{role.spec.agent_ref.name}",
             subject=role.spec.user.subject,
-            handle=None if user is None else user.handle,
+            handle=_handle(role),
             platforms=_present(role),
             tables=tuple(dict.fromkeys(table for state in states if state is not None for table in state.tables)),
             table_count=None if None in counts else sum(each for each in counts if each is not None),
@@ -88,11 +89,9 @@ class RoleFilter:
         return self == RoleFilter()
 
     def matches(self, role: VendedRole) -> bool:
-        user, agent = role.status.user, ObjectName(role.namespace, role.spec.agent_ref.name)
-        names = {role.spec.user.subject, *(() if user is None else (user.handle,))}
         return (
-            self.agent in (None, agent)
-            and (self.user is None or self.user in names)
+            self.agent in (None, ObjectName(role.namespace, role.spec.agent_ref.name))
+            and (self.user is None or self.user in (role.spec.user.subject, _handle(role)))
             and self.purpose in (None, role.spec.purpose)
             and any(self._matches_on(role, platform) for platform in _present(role))
         )
@@ -175,6 +174,13 @@ def read_reason(text: str) -> str:
     if len(reason) > LONGEST_REASON:
         raise InvalidInput("--because", f"has {len(reason)} characters; write at most {LONGEST_REASON}, and the rest into the ticket")
     return reason
+
+
+def _handle(role: VendedRole) -> str | None:
+    """Return the handle of the user, which an object of the API has also before its status is written."""
+    if role.status.user is not None:
+        return role.status.user.handle
+    return role.metadata.annotations.get(HANDLES, "").partition("_")[2] or None
 
 
 def _present(role: VendedRole) -> tuple[str, ...]:
