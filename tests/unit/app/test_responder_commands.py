@@ -319,6 +319,15 @@ async def test_each_role_has_the_reason_before_it_is_deleted_and_all_are_waited_
     assert said == ["2 of 2 roles are gone"]
 
 
+async def test_the_progress_of_a_crowd_is_reported():
+    bodies = [role(f"r{number}") for number in range(250)]
+
+    outcome, said = await Roles(*bodies).revoke(chosen(*bodies))
+
+    assert outcome == RevocationOutcome(250)
+    assert said == ["100 of 250 roles are ending", "200 of 250 roles are ending", "250 of 250 roles are gone"]
+
+
 async def test_a_role_that_ended_meanwhile_or_has_another_uid_now_is_gone_and_left_alone():
     selected = chosen(role("gone"), role("ending"), role("replaced"))
     roles = Roles(role("ending", deletionTimestamp=NOW.isoformat()), role("replaced", uid="uid-of-another"))

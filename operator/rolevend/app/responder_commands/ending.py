@@ -23,6 +23,7 @@ from rolevend.snapshot.controller import ready_condition
 _AT_ONCE: Final = 16
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between attempts to end one role."""
+_REPORTED_EVERY: Final = 100
 _POLL_SECONDS: Final = 0.3
 _POLL_SECONDS_PER_THOUSAND: Final = 1.0
 """Additional seconds for each thousand listed objects."""
@@ -82,7 +83,11 @@ class Revocation:
 
     async def begin(self, roles: tuple[SelectedRole, ...]) -> None:
         """Delete the objects. A failure is kept for the result, because the others must end."""
-        await asyncio.gather(*map(self._end, roles))
+        ends = [asyncio.ensure_future(self._end(each)) for each in roles]
+        for count, each in enumerate(asyncio.as_completed(ends), 1):
+            await each
+            if count % _REPORTED_EVERY == 0:
+                self._report(f"{count} of {len(roles)} roles are ending")
 
     async def finish(self, plan: RevocationPlan, wanted: RoleFilter, seconds: float) -> RevocationOutcome:
         """Wait until the roles are gone, or the time is over."""
