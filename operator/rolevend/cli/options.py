@@ -20,6 +20,8 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 READABLE_FILE = click.Path(exists=True, dir_okay=False)
 
+_LIFETIME = click.IntRange(5, 86_400)
+
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +76,12 @@ def purpose(help_text: str) -> Option:
     return click.option("--purpose", default="", callback=_purpose, help=f"{help_text} Default: no purpose.")
 
 
-def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> str:
+def only_purpose(help_text: str) -> Option:
+    """Return the option that limits a comparison to one purpose. Without it the value is None."""
+    return click.option("--purpose", callback=_purpose, help=help_text)
+
+
+def _purpose(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value:
         from rolevend.kinds.text import LABEL_PATTERN, LONGEST_LABEL, MEANINGS
 
@@ -85,7 +92,12 @@ def _purpose(_context: click.Context, _option: click.Parameter, value: str) -> s
 
 def expiration_seconds(help_text: str) -> Option:
     """Return the option with the bounds and default of a VendedRole's spec."""
-    return click.option("--expiration-seconds", type=click.IntRange(5, 86_400), default=900, show_default=True, help=help_text)
+    return click.option("--expiration-seconds", type=_LIFETIME, default=900, show_default=True, help=help_text)
+
+
+def only_expiration_seconds(help_text: str) -> Option:
+    """Return the option that limits a comparison to one lifetime. Without it the value is None."""
+    return click.option("--expiration-seconds", type=_LIFETIME, help=help_text)
 
 
 def own(kubeconfig: str | None) -> str:

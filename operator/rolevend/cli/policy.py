@@ -94,26 +94,30 @@ _FOLDER = click.Path(exists=True, path_type=Path)
     metavar="PATH",
     help="Compare for the UserAttributes in these files and folders instead of those in OLD and NEW. Repeatable.",
 )
-@options.purpose("The purpose that agents state.")
-@options.expiration_seconds("The lifetime that agents request.")
+@options.only_purpose("Try only this purpose. Default: none, each one that something in OLD or NEW names, and any other.")
+@options.only_expiration_seconds("Try only this lifetime. Default: each one that a condition distinguishes.")
 @_CATALOGS
 @_TABLES
 def policy_diff(
     old: Path,
     new: Path,
     users: tuple[Path, ...],
-    purpose: str,
-    expiration_seconds: int,
+    purpose: str | None,
+    expiration_seconds: int | None,
     catalogs: tuple[Path, ...],
     output: str,
 ) -> None:
     """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD, and in sections of
     its own what users could get by asking for an offer, automatically or by people.
 
-    The command decides for each user through each Agent of the two folders; without any Agent, through one that may act for every user. An
-    object that is missing from OLD grants nothing there. Each platform that a policy names needs its catalog.
+    The command decides for each user through each Agent of the two folders; without any Agent, through one that may act for every user; and
+    through agents that no file has, for attributes that a DataPlatform can give them and that no Agent has. It tries each purpose and each
+    lifetime that something in the folders names. Notes say what it did not try: a statement that no tried request meets, values that no
+    user has, and all beyond its bounds. A purpose that nothing names is an error. An object that is missing from OLD grants nothing there.
+    Each platform that a policy names needs its catalog.
     """
-    from rolevend.policytools.diff import as_json, as_text, diff
+    from rolevend.policytools.diff import diff
+    from rolevend.policytools.diff_report import as_json, as_text
     from rolevend.policytools.folder import read_catalogs
 
     compared = diff(old, new, users, read_catalogs(catalogs), purpose, expiration_seconds)

@@ -70,12 +70,12 @@ def _policy(resource: spelled.AccessPolicy, schemas: frozenset[str], faults: Fau
     stated = Policy(
         id=object_name(resource),
         schemas=schemas,
-        users=_requirements((users and users.match_attributes) or ()),
+        users=requirements((users and users.match_attributes) or ()),
         tables=_tables(spec.tables),
         columns=_columns(spec.columns),
         row_filter=_predicate(spec.row_filter, "spec.rowFilter", faults),
         masks=masks(spec.masks or (), "spec.masks", faults),
-        agents=_requirements((agents and agents.match_attributes) or ()),
+        agents=requirements((agents and agents.match_attributes) or ()),
         conditions=(
             *admitted((users and users.match_conditions) or (), "spec.users", faults),
             *admitted((agents and agents.match_conditions) or (), "spec.agents", faults, of_agent=True),
@@ -173,12 +173,12 @@ def within(assignment: TagAssignment, schemas: frozenset[str]) -> list[TagAssign
 
 
 def _users(selector: UserSelector) -> tuple[Requirement, ...]:
-    return _requirements(selector.match_attributes)
+    return requirements(selector.match_attributes)
 
 
 def _tables(selector: spelled.TableSelector) -> TableSelector:
     names = tuple(TableId(pattern.schema_name, pattern.name) for pattern in selector.match_names or ())
-    return TableSelector(tags=_requirements(selector.match_tags or ()), names=names)
+    return TableSelector(tags=requirements(selector.match_tags or ()), names=names)
 
 
 def masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tuple[MaskRule, ...]:
@@ -188,10 +188,11 @@ def masks(rules: Iterable[spelled.MaskRule], field: str, faults: Faults) -> tupl
 
 
 def _columns(selector: SpelledColumns) -> ColumnSelector:
-    return ColumnSelector(tags=_requirements(selector.match_tags or ()), names=selector.match_names or ())
+    return ColumnSelector(tags=requirements(selector.match_tags or ()), names=selector.match_names or ())
 
 
-def _requirements(spelled_out: Iterable[AttributeRequirement | TagRequirement]) -> tuple[Requirement, ...]:
+def requirements(spelled_out: Iterable[AttributeRequirement | TagRequirement]) -> tuple[Requirement, ...]:
+    """Return the parsed requirements of a selector."""
     return tuple(
         Requirement(
             each.key,

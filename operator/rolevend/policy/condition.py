@@ -42,6 +42,10 @@ class MatchCondition:
     """The user attributes that it names."""
     agent_reads: frozenset[str]
     """The attributes of the agent that it names."""
+    members: frozenset[str] = field(compare=False, repr=False)
+    """The other facts that it reads: `request.purpose`."""
+    literals: frozenset[str] = field(compare=False, repr=False)
+    """Its texts, without quotes, and its numbers, as written."""
     program: cel.Program = field(compare=False, repr=False)
 
 
@@ -77,7 +81,7 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
     """
     source = Source(text, place)
     words = _words(source)
-    reads = _Reader(source, words, ("agent", "request") if of_agent else tuple(_MEMBERS)).read()
+    reads, members = _Reader(source, words, ("agent", "request") if of_agent else tuple(_MEMBERS)).read()
     try:
         program = cel.compile(text)
     except ValueError as error:
@@ -86,7 +90,8 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
         what = "this is the same for every request: it reads neither user nor agent nor request"
         raise source.fault(0, what, "test something of them, or leave the condition out")
     check_types(source, words, _MEMBERS)
-    return MatchCondition(name, text, reads["user"], reads["agent"], program)
+    literals = frozenset(word.text.strip("'\"") for word in words if word.kind in ("text", "number"))
+    return MatchCondition(name, text, reads["user"], reads["agent"], members, literals, program)
 
 
 def _words(source: Source) -> list[Token]:
@@ -108,15 +113,17 @@ class _Reader:
         self._words = words
         self._known = known
         self._reads: dict[str, set[str]] = {"user": set(), "agent": set()}
+        self._read_members: set[str] = set()
         self._variable: str | None = None
         self._loop_until: int | None = None
         self._lists_in_loop = 0
 
-    def read(self) -> dict[str, frozenset[str]]:
+    def read(self) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+        """Return the attributes by root, and the other members."""
         place = 0
         while place < len(self._words):
             place = self._name(place) if self._words[place].kind == "name" else self._member(place)
-        return {root: frozenset(keys) for root, keys in self._reads.items()}
+        return {root: frozenset(keys) for root, keys in self._reads.items()}, frozenset(self._read_members)
 
     def _name(self, place: int) -> int:
         word = self._words[place]
@@ -153,6 +160,7 @@ class _Reader:
         if self._text(place + 1) != "." or member not in _MEMBERS[root]:
             return self._refuse(place)
         if member != "attributes":
+            self._read_members.add(f"{root}.{member}")
             return place + 3
         if self._loop_until is not None and place < self._loop_until:
             self._lists_in_loop += 1

@@ -20,6 +20,7 @@ from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.kinds import NAME_LABEL
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Uid, User
+from rolevend.plan import TableShape
 from rolevend.policy.offer import Activation
 from rolevend.policy.request_context import Combination
 from rolevend.policy.vocabulary import near
@@ -31,7 +32,9 @@ _NOBODY = Uid("00000000-0000-0000-0000-000000000000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS: Final = 900
 """The default lifetime of a VendedRole."""
-_LONGEST_SECONDS = 86_400
+SHORTEST_SECONDS: Final = 5
+LONGEST_SECONDS: Final = 86_400
+"""The bounds of the lifetime of a VendedRole."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,10 +70,10 @@ def opened(
     """Return the snapshot with all agents admitted, and with `people`, if given, in place of its own. Unknown agents of `agents` may act
     for every user, with `combination`. If `agent_attributes` are given, they and `combination` as a bound replace all terms of platforms
     for agents. `purposes`, and those that offers ask for, may be stated everywhere."""
-    unknown = {name: _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination)) for name in [ANY_AGENT, *agents]}
+    unknown = {name: stand_in(name, combination) for name in [ANY_AGENT, *agents]}
     known = {name: _admitted(agent) for name, agent in snapshot.agents.items()}
     asked_for = (terms.purposes or frozenset() for terms in snapshot.offers.values())
-    anybody = AgentAdmission({}, True, _LONGEST_SECONDS, purposes=frozenset(purposes).union(*asked_for), widest=None)
+    anybody = AgentAdmission({}, True, LONGEST_SECONDS, purposes=frozenset(purposes).union(*asked_for), widest=None)
     if agent_attributes is None:
         platforms = {name: replace(terms, closed=None, agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
     else:
@@ -112,8 +115,13 @@ def without_labels(namespaces: Iterable[str]) -> list[str]:
     ]
 
 
+def stand_in(name: ObjectName, combination: Combination | None = None) -> Agent:
+    """Return an admitted agent that may act for every user."""
+    return _admitted(Agent(name, AgentHandle("ANY"), True, (), 0, combination=combination))
+
+
 def _admitted(agent: Agent) -> Agent:
-    return replace(agent, may_assert=True, longest_seconds=_LONGEST_SECONDS)
+    return replace(agent, may_assert=True, longest_seconds=LONGEST_SECONDS)
 
 
 def agents_of(*directories: Snapshot) -> list[ObjectName]:
@@ -141,9 +149,14 @@ def decide_approved(snapshot: Snapshot, who: Requester, asked: Activation, grant
 
 def given(snapshot: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
     """Return the tables that `who` may read. Raises InvalidInput if the files lack an input."""
+    return tables_of(given_shapes(snapshot, who))
+
+
+def given_shapes(snapshot: Snapshot, who: Requester) -> tuple[TableShape, ...]:
+    """Return the shapes of the tables of `given`. Users with the same access share one value."""
     match decide(snapshot, who):
         case Granted(tables=tables):
-            return tables_of(tables)
+            return tables
         case Pending(reason="AgentUnknown"):
             return ()
         case Pending(message=message):

@@ -1,28 +1,26 @@
 """`rolevend policy diff`: access that users gain and lose, or could get by asking, if one folder of objects replaces another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from rolevend.audit.access_diff import Change, compare
-from rolevend.audit.evidence import TableAccess
+from rolevend.decision.admission import AgentAdmission
 from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
 from rolevend.model import PlatformName
-from rolevend.policytools import offer_diff
-from rolevend.policytools.decisions import SECONDS, Requester, agents_of, given, opened, unlabelled, without_labels
+from rolevend.policy.vocabulary import closest
+from rolevend.policytools.carriers import uncarried
+from rolevend.policytools.circumstances import OTHER_PURPOSE, named_purposes
+from rolevend.policytools.comparison import Asked, Difference, Extent, compare_platform
+from rolevend.policytools.decisions import opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
-from rolevend.policytools.offer_diff import OfferDifference, offer_differences
-from rolevend.policytools.report import Form, noted, rendered
+from rolevend.policytools.offer_diff import OfferDifference
 
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    who: Requester
-    change: Change
+MOST_NOTES: Final = 50
+"""Of untried parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +31,26 @@ class Compared:
     """Parts that were not compared, and the reason."""
     by_asking: tuple[OfferDifference, ...] = ()
     """Of offers, in the same order."""
+    tried: tuple[Extent, ...] = ()
+    """By platform."""
 
 
-def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str = "", seconds: int = SECONDS) -> Compared:
-    """Compare access for every user of either folder, or only of `users` if given, with agents that state `purpose` and request a role
-    for `seconds`. A platform that `old` lacks gives nothing in `old`."""
-    people = [KnownUser(*values.known_user(each)) for each in Folder.sound(users).of(UserAttributes)] if users else None
+def diff(
+    old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpose: str | None = None, seconds: int | None = None
+) -> Compared:
+    """Compare access for every user of either folder, or only of `users` if given, and for every agent, purpose and lifetime that
+    something in the folders distinguishes, or only for `purpose` and `seconds` if given. A platform that `old` lacks gives nothing in
+    `old`."""
+    given = Folder.sound(users).of(UserAttributes) if users else None
+    people = None if given is None else [KnownUser(*values.known_user(each)) for each in given]
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
-    purposes = [purpose] if purpose else []
     built = [each.build(catalogs).snapshot for each in (is_there, comes)]
-    before, after = (opened(each, people, purposes=purposes) for each in built)
+    purposes = named_purposes(built, catalogs)
+    if purpose is not None and purpose not in purposes:
+        unknown = f"no DataPlatform, policy or offer in {old} and {new} names the purpose {purpose}"
+        raise InvalidInput("--purpose", unknown + closest(purpose, purposes))
+    before, after = (opened(each, people, purposes=[*purposes, OTHER_PURPOSE]) for each in built)
     if not before.people and not after.people:
         raise InvalidInput("--users", f"{old} and {new} hold no UserAttributes: name a file with some people who stand for many")
     for name in catalogs:
@@ -51,14 +58,23 @@ def diff(old: Path, new: Path, users: Sequence[Path], catalogs: Catalogs, purpos
             also = "" if name in before.platforms else f"{old} and in "
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
-    asked = [
-        Requester(user, agent, platform, purpose, seconds)
-        for user in sorted(before.people.keys() | after.people.keys())
-        for agent in agents_of(before, after)
-        for platform in sorted(catalogs)
-    ]
-    differences = (Difference(who, change) for who in asked for change in compare(_given(before, who), given(after, who)))
-    return Compared(tuple(differences), tuple(notes), tuple(each for who in asked for each in offer_differences(before, after, who)))
+    asked = Asked(purposes, purpose, seconds)
+    found = [compare_platform((before, after), _entries(built, name), name, asked) for name in sorted(catalogs)]
+    notes += _shortened([*(note for each in found for note in each.untried), *_uncarried(is_there, comes, given)])
+    differences = sorted((one for each in found for one in each.differences), key=lambda one: one.who)
+    by_asking = sorted((one for each in found for one in each.by_asking), key=lambda one: one.who)
+    return Compared(tuple(differences), tuple(notes), tuple(by_asking), tuple(each.extent for each in found))
+
+
+def _entries(built: Iterable[Snapshot], platform: PlatformName) -> list[AgentAdmission]:
+    """Return `spec.agents` of the platform in all of the snapshots."""
+    return [entry for each in built if platform in each.platforms for entry in each.platforms[platform].agents]
+
+
+def _shortened(notes: Iterable[str]) -> list[str]:
+    distinct = list(dict.fromkeys(notes))
+    more = len(distinct) - MOST_NOTES
+    return distinct if more <= 0 else [*distinct[:MOST_NOTES], f"and {more} more parts that were not tried"]
 
 
 def _uncompared(old: Folder, new: Folder, catalogs: Catalogs) -> Iterator[str]:
@@ -77,41 +93,11 @@ def _named(folder: Folder) -> set[PlatformName]:
     return {PlatformName(ref.name) for ref in [*refs, *(tool.platform_ref for agent in folder.of(Agent) for tool in agent.spec.tools)]}
 
 
-def _given(before: Snapshot, who: Requester) -> tuple[TableAccess, ...]:
-    return given(before, who) if who.platform in before.platforms else ()
-
-
-HEAD = ("User", "Agent", "Platform", "Change", "What", "Before", "After")
-
-
-def row(difference: Difference) -> tuple[str, ...]:
-    who, change = difference.who, difference.change
-    about = (who.user.subject, str(who.agent).removeprefix("/"), who.platform)
-    return (*about, change.direction, change.name, change.before or "", change.after or "")
-
-
-def as_text(compared: Compared, form: Form) -> str:
-    nobody = "nobody gains or loses anything" + (", as far as it was compared" if compared.notes else "")
-    text = rendered(HEAD, [row(each) for each in compared.differences], form) if compared.differences else nobody
-    return noted("\n\n".join([text, *offer_diff.as_text(compared.by_asking, form)]), compared.notes, form)
-
-
-def as_json(compared: Compared) -> dict[str, Any]:
-    return {"differences": _granted_json(compared), "byAsking": offer_diff.as_json(compared.by_asking)}
-
-
-def _granted_json(compared: Compared) -> list[dict[str, str | None]]:
-    return [
-        {
-            "issuer": each.who.user.issuer,
-            "subject": each.who.user.subject,
-            "agent": str(each.who.agent).removeprefix("/"),
-            "platform": each.who.platform,
-            "change": each.change.direction,
-            "what": each.change.what,
-            "name": each.change.name,
-            "before": each.change.before,
-            "after": each.change.after,
-        }
-        for each in compared.differences
-    ]
+def _uncarried(old: Folder, new: Folder, given: Sequence[UserAttributes] | None) -> Iterator[str]:
+    """Yield notes on the values that nobody has, of policies and guardrails that are new or were changed."""
+    before = {document.name: document.body.get("spec") for document, _ in old.found.values()}
+    people = [*old.of(UserAttributes), *new.of(UserAttributes)] if given is None else given
+    for each in uncarried(new, people):
+        document, _ = new.found[each.uid]
+        if before.get(document.name) != document.body.get("spec"):
+            yield f"{document.name}: {each.fault} ({document.place(each.fault.field)})"

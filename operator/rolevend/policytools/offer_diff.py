@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from rolevend.audit.access_diff import Direction, compare
-from rolevend.audit.evidence import TableAccess, tables_of
+from rolevend.audit.access_diff import Direction
 from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName
+from rolevend.plan import TableShape
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.offer_text import BY
+from rolevend.policytools.outcomes import ALWAYS, When, when_columns
 from rolevend.policytools.report import Form, rendered
+from rolevend.policytools.shape_comparer import ShapeComparer
 
 APPROVAL: Final = "approval"
 LIFETIME: Final = "lifetime"
@@ -30,9 +32,10 @@ class OfferDifference:
     """The offer, or as in `Change`."""
     before: str | None
     after: str | None
+    when: When = ALWAYS
 
 
-def offer_differences(before: Snapshot, after: Snapshot, who: Requester) -> Iterator[OfferDifference]:
+def offer_differences(before: Snapshot, after: Snapshot, who: Requester, comparer: ShapeComparer) -> Iterator[OfferDifference]:
     """Yield the differences by offer: first how it is approved and for how long, then its tables."""
     old, new = (
         {each.terms.offer: each for each in available_offers(snapshot, who.request, role_exists=True)} for snapshot in (before, after)
@@ -40,7 +43,7 @@ def offer_differences(before: Snapshot, after: Snapshot, who: Requester) -> Iter
     for offer in sorted(old.keys() | new.keys()):
         one, other = old.get(offer), new.get(offer)
         how = {**old, **new}[offer].how
-        for direction, what, name, was, is_now in (*_terms(one, other), *_tables(one, other)):
+        for direction, what, name, was, is_now in (*_terms(one, other), *_tables(one, other, comparer)):
             yield OfferDifference(who, offer, how, direction, what, name, was, is_now)
 
 
@@ -59,38 +62,40 @@ def _terms(old: AvailableOffer | None, new: AvailableOffer | None) -> Iterator[_
         yield direction, LIFETIME, name, f"{old.longest_seconds} seconds", f"{new.longest_seconds} seconds"
 
 
-def _tables(old: AvailableOffer | None, new: AvailableOffer | None) -> Iterator[_Row]:
-    for each in compare(_shown(old), _shown(new)):
+def _tables(old: AvailableOffer | None, new: AvailableOffer | None, comparer: ShapeComparer) -> Iterator[_Row]:
+    for each in comparer.changes(_shown(old), _shown(new)):
         yield each.direction, each.what, each.name, each.before, each.after
 
 
-def _shown(offer: AvailableOffer | None) -> tuple[TableAccess, ...]:
-    return () if offer is None else tables_of(offer.effect.profile.tables)
+def _shown(offer: AvailableOffer | None) -> tuple[TableShape, ...]:
+    return () if offer is None else offer.effect.profile.tables
 
 
-HEAD: Final = ("User", "Agent", "Platform", "Offer", "Change", "What", "Before", "After")
+_ABOUT: Final = ("User", "Agent", "Platform", "Offer")
+_CHANGE: Final = ("Change", "What", "Before", "After")
 
 
 def as_text(differences: Sequence[OfferDifference], form: Form) -> list[str]:
     """Return a section for each way of approval that has differences."""
     sections = []
     for how in ApprovedBy:
-        rows = [_row(each) for each in differences if each.how is how]
+        found = [each for each in differences if each.how is how]
+        columns = when_columns(each.when for each in found)
+        rows = [_row(each, tuple(column.text(each.when) for column in columns)) for each in found]
         title = f"could get by asking ({BY[how]}):"
         if rows:
-            sections.append(
-                f"**{title}**\n\n{rendered(HEAD, rows, form)}" if form == "markdown" else f"{title}\n{rendered(HEAD, rows, form)}"
-            )
+            table = rendered((*_ABOUT, *(column.name for column in columns), *_CHANGE), rows, form)
+            sections.append(f"**{title}**\n\n{table}" if form == "markdown" else f"{title}\n{table}")
     return sections
 
 
-def _row(each: OfferDifference) -> tuple[str, ...]:
+def _row(each: OfferDifference, when: tuple[str, ...]) -> tuple[str, ...]:
     about = (each.who.user.subject, str(each.who.agent).removeprefix("/"), each.who.platform, str(each.offer))
     name = each.what if each.name == str(each.offer) else each.name
-    return (*about, each.direction, name, each.before or "", each.after or "")
+    return (*about, *when, each.direction, name, each.before or "", each.after or "")
 
 
-def as_json(differences: Sequence[OfferDifference]) -> list[dict[str, str | None]]:
+def as_json(differences: Sequence[OfferDifference]) -> list[dict[str, Any]]:
     return [
         {
             "issuer": each.who.user.issuer,
@@ -98,6 +103,7 @@ def as_json(differences: Sequence[OfferDifference]) -> list[dict[str, str | None
             "agent": str(each.who.agent).removeprefix("/"),
             "platform": each.who.platform,
             "offer": str(each.offer),
+            **each.when.json,
             "how": each.how.value,
             "change": each.direction,
             "what": each.what,
