@@ -39,7 +39,8 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
     """Report each error in the objects of these files and folders, with its file, line and field.
 
     The checks are the operator's own. With a catalog they include the tables that policies match: unknown columns, literals of the wrong
-    type, selectors that select nothing. The command skips objects of other kinds. The exit status is 1 if there is an error.
+    type, selectors that select nothing. With UserAttributes they warn of attribute values that nobody has, and of policies that cover
+    nobody. The command skips objects of other kinds. The exit status is 1 if there is an error.
     """
     from rolevend.policytools.check import check
     from rolevend.policytools.folder import read_catalogs
@@ -62,7 +63,7 @@ def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str
     """Run the test cases in these files and folders: a user must see exactly the expected rows, with the expected masks, through an agent.
 
     The command starts a temporary PostgreSQL, inserts the rows of each file, and vends a role for each case. The exit status is 1 if a
-    case fails. Needs `pip install '.[policy-test]'`.
+    case fails. Notes on standard error name attribute values that nobody has. Needs `pip install '.[policy-test]'`.
     """
     from rolevend.policytools.case_runner import Tried, run
     from rolevend.policytools.folder import read_catalogs
@@ -71,7 +72,7 @@ def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str
         return "\n".join([f"{'FAILED' if each.failures else 'passed'}  {each.case}", *(f"        {why}" for why in each.failures)])
 
     tried = []
-    for each in run(paths, read_catalogs(catalogs)):
+    for each in run(paths, read_catalogs(catalogs), lambda doubt: printer.note([doubt])):
         tried.append(each)
         if output == "text":
             click.echo(line(each))

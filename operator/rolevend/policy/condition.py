@@ -44,8 +44,9 @@ class MatchCondition:
     """The attributes of the agent that it names."""
     members: frozenset[str] = field(compare=False, repr=False)
     """The other facts that it reads: `request.purpose`."""
-    literals: frozenset[str] = field(compare=False, repr=False)
-    """Its texts, without quotes, and its numbers, as written."""
+    texts: frozenset[str] = field(compare=False, repr=False)
+    """Its literal texts."""
+    numbers: frozenset[int] = field(compare=False, repr=False)
     program: cel.Program = field(compare=False, repr=False)
 
 
@@ -90,8 +91,9 @@ def admit(name: str, text: str, place: str, *, of_agent: bool = False) -> MatchC
         what = "this is the same for every request: it reads neither user nor agent nor request"
         raise source.fault(0, what, "test something of them, or leave the condition out")
     check_types(source, words, _MEMBERS)
-    literals = frozenset(word.text.strip("'\"") for word in words if word.kind in ("text", "number"))
-    return MatchCondition(name, text, reads["user"], reads["agent"], members, literals, program)
+    texts = frozenset(word.text[1:-1] for word in words if word.kind == "text")
+    numbers = frozenset(int(word.text) for word in words if word.kind == "number")
+    return MatchCondition(name, text, reads["user"], reads["agent"], members, texts, numbers, program)
 
 
 def _words(source: Source) -> list[Token]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rolevend.errors import InvalidInput
-from rolevend.kinds import AccessPolicy, DataPlatform, Guardrail, Resource, UserAttributes, statements, values
+from rolevend.kinds import AccessPolicy, DataPlatform, Guardrail, UserAttributes, statements, values
 from rolevend.kinds.shared import AttributeRequirement
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.policy.vocabulary import closest
@@ -30,21 +30,36 @@ class UncarriedValue:
     """Of the object among the files."""
     fault: InvalidInput
 
+    def told(self, folder: Folder) -> str:
+        """Return one sentence with the object and the place."""
+        document, _ = folder.found[self.uid]
+        return f"{document.name}: {self.fault} ({document.place(self.fault.field)})"
 
-def uncarried(folder: Folder, people: Sequence[UserAttributes] | None = None) -> Iterator[UncarriedValue]:
-    """Yield the findings of all policies and guardrails. Without UserAttributes nothing is said of users, and nothing of agents where a
-    DataPlatform is missing. `people` are the users instead of those of the folder."""
-    users = folder.of(UserAttributes) if people is None else people
+
+def uncarried(folder: Folder, users: Sequence[UserAttributes]) -> Iterator[UncarriedValue]:
+    """Yield the values that nobody has, of all policies and guardrails. Without `users` nothing is said of users, and nothing of agents
+    where a DataPlatform is missing."""
     carried = _carried((each.key, each.values) for person in users for each in person.spec.attributes)
     platforms = {each.name: each for each in folder.of(DataPlatform)}
-    selecting = [(uid, each) for uid, (_, each) in folder.found.items() if isinstance(each, AccessPolicy | Guardrail)]
-    census = _census(users, (each for _, each in selecting))
-    for uid, each in selecting:
-        if users:
-            yield from (UncarriedValue(uid, fault) for fault in _of_users(each, carried, census))
-        named = [platforms.get(ref.name) for ref in each.spec.platform_refs]
-        if isinstance(each, AccessPolicy) and None not in named:
-            yield from (UncarriedValue(uid, fault) for fault in _of_agents(each, [platform for platform in named if platform]))
+    for uid, (_, each) in folder.found.items():
+        if isinstance(each, AccessPolicy | Guardrail):
+            yield from (UncarriedValue(uid, fault) for fault in _of_users(each, carried))
+        if isinstance(each, AccessPolicy):
+            named = [platforms.get(ref.name) for ref in each.spec.platform_refs]
+            known = [platform for platform in named if platform is not None]
+            yield from (UncarriedValue(uid, fault) for fault in (_of_agents(each, known) if len(known) == len(named) else ()))
+
+
+def without_users(folder: Folder, users: Sequence[UserAttributes]) -> Iterator[UncarriedValue]:
+    """Yield the policies that cover none of `users`; nothing without any."""
+    policies = [(uid, each, _on_users(each)) for uid, (_, each) in folder.found.items() if isinstance(each, AccessPolicy)] if users else []
+    census = UserMatchCounter()
+    census.follow({user: attributes for user, _, attributes in map(values.known_user, users)})
+    census.ask(requirement for *_, required in policies for requirement in statements.requirements(required))
+    for uid, _, required in policies:
+        if required and not census.covered(statements.requirements(required)):
+            message = f"{NO_USERS}: no UserAttributes object meets all of it, so the policy covers nobody ({TOKENS})"
+            yield UncarriedValue(uid, InvalidInput(_USERS, message))
 
 
 def _carried(pairs: Iterable[tuple[str, Iterable[str]]]) -> _Carried:
@@ -54,25 +69,15 @@ def _carried(pairs: Iterable[tuple[str, Iterable[str]]]) -> _Carried:
     return {key: frozenset(given) for key, given in found.items()}
 
 
-def _census(users: Iterable[UserAttributes], selecting: Iterable[Resource]) -> UserMatchCounter:
-    census = UserMatchCounter()
-    census.follow({user: attributes for user, _, attributes in map(values.known_user, users)})
-    census.ask(requirement for each in selecting for requirement in statements.requirements(_on_users(each)))
-    return census
-
-
-def _on_users(resource: Resource) -> Sequence[AttributeRequirement]:
-    users = resource.spec.users if isinstance(resource, AccessPolicy | Guardrail) else None
+def _on_users(resource: AccessPolicy | Guardrail) -> Sequence[AttributeRequirement]:
+    users = resource.spec.users
     return (users and users.match_attributes) or ()
 
 
-def _of_users(resource: AccessPolicy | Guardrail, carried: _Carried, census: UserMatchCounter) -> Iterator[InvalidInput]:
-    required = _on_users(resource)
-    for field, requirement, value in _missing(_USERS, required, carried):
+def _of_users(resource: AccessPolicy | Guardrail, carried: _Carried) -> Iterator[InvalidInput]:
+    for field, requirement, value in _missing(_USERS, _on_users(resource), carried):
         found = closest(value, carried[requirement.key])
         yield InvalidInput(field, f"no UserAttributes object has {requirement.key}={value}{found} ({TOKENS})")
-    if isinstance(resource, AccessPolicy) and required and not census.covered(statements.requirements(required)):
-        yield InvalidInput(_USERS, f"{NO_USERS}: no UserAttributes object meets all of it, so the policy covers nobody ({TOKENS})")
 
 
 def _of_agents(policy: AccessPolicy, platforms: Sequence[DataPlatform]) -> Iterator[InvalidInput]:

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from rolevend.decision.offers import available_offers
 from rolevend.decision.outcome import Granted
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput
-from rolevend.kinds import values
+from rolevend.kinds import UserAttributes, values
 from rolevend.kinds.policy_test import Case, PolicyTest
 from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.naming import role_name
@@ -28,6 +28,7 @@ from rolevend.platforms.postgres import Passwords, PostgresInstallOptions, Postg
 from rolevend.platforms.postgres.types import type_name
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policy.literal import canonical
+from rolevend.policytools.carriers import uncarried, without_users
 from rolevend.policytools.cases import faults_of, granted, read_cases, requested
 from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, decide_approved, opened, unlabelled, without_labels
 from rolevend.policytools.embedded.connection import Connection
@@ -47,11 +48,15 @@ class Tried:
     """Differences between expected and actual rows; empty if the case passes."""
 
 
-def run(paths: Sequence[Path], catalogs: Catalogs) -> Iterator[Tried]:
-    """Run every case in `paths`, which also hold the objects. Raises InvalidInput if there is none."""
+def run(paths: Sequence[Path], catalogs: Catalogs, on_doubt: Callable[[str], None]) -> Iterator[Tried]:
+    """Run every case in `paths`, which also hold the objects. First call `on_doubt` for each value that nobody has, and each policy that
+    covers nobody. Raises InvalidInput if there is no case."""
     folder = Folder.sound(paths)
     built = folder.build(catalogs).snapshot
     tests = _tests(folder, built, catalogs)
+    users = folder.of(UserAttributes)
+    for doubt in (*uncarried(folder, users), *without_users(folder, users)):
+        on_doubt(doubt.told(folder))
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
     unlabelled_namespaces = unlabelled(built, built.agents)
     snapshot = opened(built, purposes=purposes)

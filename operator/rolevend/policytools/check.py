@@ -34,6 +34,7 @@ from rolevend.policy.index import Index
 from rolevend.policy.lookup import lookup_doubts
 from rolevend.policy.table_fit import MaskFallback, PolicyProblem
 from rolevend.policy.unresolved_names import unknown_attributes
+from rolevend.policytools.carriers import uncarried, without_users
 from rolevend.policytools.cases import doubts_of, faults_of, read_cases
 from rolevend.policytools.decisions import unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
@@ -89,6 +90,7 @@ def check(paths: Sequence[Path], catalogs: Catalogs) -> Checked:
         *_matched(folder, built),
         *_lookups(folder, built),
         *_offers(folder, built),
+        *_uncarried(folder),
         *_cases(folder, built, catalogs),
     }
     return Checked(folder.files, len(folder.found) + len(folder.refused), tuple(sorted(found)), tuple(_notes(folder, built, catalogs)))
@@ -183,6 +185,13 @@ def _offers(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:
     written = _written(folder)
     for found in offer_findings(folder.of(AccessPolicy), built.snapshot, _known_attributes(folder)):
         yield _diagnostic(written[found.offer], found.fault, found.level)
+
+
+def _uncarried(folder: Folder) -> Iterator[Diagnostic]:
+    """Yield the values that nobody has, and the policies that cover nobody."""
+    users = folder.of(UserAttributes)
+    for each in (*uncarried(folder, users), *without_users(folder, users)):
+        yield _diagnostic(folder.found[each.uid][0], each.fault, "warning")
 
 
 def _lookups(folder: Folder, built: SnapshotBuild) -> Iterator[Diagnostic]:

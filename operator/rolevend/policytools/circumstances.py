@@ -83,13 +83,13 @@ def named_purposes(snapshots: Iterable[Snapshot], platforms: Iterable[PlatformNa
     for snapshot in snapshots:
         found.update(*(each.purposes for terms in snapshot.platforms.values() for each in terms.agents))
         found.update(*(terms.purposes for terms in snapshot.offers.values() if terms.purposes is not None))
-        found.update(*(Distinctions(snapshot, name).literals(PURPOSE) for name in platforms))
+        found.update(*(Distinctions(snapshot, name).texts(PURPOSE) for name in platforms))
     return frozenset(each for each in found if len(each) <= LONGEST_LABEL and re.search(LABEL_PATTERN, each))
 
 
 def lifetimes(sides: Iterable[Distinctions]) -> list[Lifetime]:
     """Return the ranges between the numbers of conditions on the lifetime, and each number alone."""
-    numbers = {int(each) for side in sides for each in side.literals(LIFETIME) if each.isdecimal()}
+    numbers = {each for side in sides for each in side.numbers(LIFETIME)}
     edges = sorted({SHORTEST_SECONDS, LONGEST_SECONDS + 1}.union(*({each, each + 1} for each in numbers)))
     known = [each for each in edges if SHORTEST_SECONDS <= each <= LONGEST_SECONDS + 1]
     return [Lifetime(low, high - 1) for low, high in pairwise(known)]

@@ -26,7 +26,7 @@ from rolevend.policytools.shape_comparer import ShapeComparer
 from rolevend.policytools.stand_ins import MOST_ENTRIES, MOST_STAND_INS, added, stand_ins
 from rolevend.policytools.untried import Tried, untried
 
-MOST_CASES: Final = 100_000
+MOST_CASES: Final = 20_000
 """On each platform: users times circumstances, alike ones counted once."""
 _NOBODY: Final = User("", "")
 T = TypeVar("T")

@@ -75,7 +75,8 @@ def opened(
     asked_for = (terms.purposes or frozenset() for terms in snapshot.offers.values())
     anybody = AgentAdmission({}, True, LONGEST_SECONDS, purposes=frozenset(purposes).union(*asked_for), widest=None)
     if agent_attributes is None:
-        platforms = {name: replace(terms, closed=None, agents=(anybody, *terms.agents)) for name, terms in snapshot.platforms.items()}
+        admitting = {name: tuple(replace(each, may_assert=True) for each in terms.agents) for name, terms in snapshot.platforms.items()}
+        platforms = {name: replace(terms, closed=None, agents=(anybody, *admitting[name])) for name, terms in snapshot.platforms.items()}
     else:
         bound = combination or Combination.USER_CEILING
         known = {name: replace(agent, combination=narrower(agent.combination, bound)) for name, agent in known.items()}

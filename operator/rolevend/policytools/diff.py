@@ -100,4 +100,4 @@ def _uncarried(old: Folder, new: Folder, given: Sequence[UserAttributes] | None)
     for each in uncarried(new, people):
         document, _ = new.found[each.uid]
         if before.get(document.name) != document.body.get("spec"):
-            yield f"{document.name}: {each.fault} ({document.place(each.fault.field)})"
+            yield each.told(new)

@@ -71,9 +71,13 @@ class Distinctions:
     def grants_to_agents(self) -> bool:
         return any(policy.grants_to is GrantTarget.AGENTS for policy in self.policies)
 
-    def literals(self, member: str) -> frozenset[str]:
-        """Return the literals of all conditions that read the member."""
-        return frozenset[str]().union(*(condition.literals for condition in self.conditions if member in condition.members))
+    def texts(self, member: str) -> frozenset[str]:
+        """Return the texts in all conditions that read the member."""
+        return frozenset[str]().union(*(condition.texts for condition in self.conditions if member in condition.members))
+
+    def numbers(self, member: str) -> frozenset[int]:
+        """Return the numbers in all conditions that read the member."""
+        return frozenset[int]().union(*(condition.numbers for condition in self.conditions if member in condition.members))
 
     def agent_key(self, name: ObjectName) -> Hashable:
         """Return a key: agents with equal keys get equal access for each user, purpose and lifetime."""
@@ -152,9 +156,9 @@ class Distinctions:
         return self.snapshot.asking(who.request)
 
     def _answer(self, condition: MatchCondition, asking: RequestContext) -> Hashable:
-        """Return if the condition holds, or the facts that it reads if it reads the user, too."""
+        """Return if the condition holds. If it reads the user, too: the facts that it reads."""
         facts = (
-            *(_fact(asking, member) for member in sorted(condition.members)),
+            *(_fact(asking, member, condition) for member in sorted(condition.members)),
             *(asking.agent_attributes.values(key) for key in sorted(condition.agent_reads)),
         )
         if condition.reads or any(member.startswith("user.") for member in condition.members):
@@ -165,12 +169,14 @@ class Distinctions:
         return self._answers[key]
 
 
-def _fact(asking: RequestContext, member: str) -> Hashable:
+def _fact(asking: RequestContext, member: str, condition: MatchCondition) -> Hashable:
+    """Return a fact; of the lifetime, its place among the numbers of the condition."""
     match member:
         case "request.purpose":
             return asking.purpose
         case "request.expirationSeconds":
-            return asking.expiration_seconds
+            seconds = asking.expiration_seconds or 0
+            return tuple((each > seconds, each == seconds) for each in sorted(condition.numbers))
         case "agent.name":
             return asking.agent and asking.agent.name
         case "agent.namespace":

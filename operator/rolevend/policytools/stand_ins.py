@@ -56,7 +56,7 @@ def _namespaces(sides: Sequence[Distinctions]) -> dict[str, Mapping[str, str]]:
 def _named(sides: Sequence[Distinctions], spaces: Mapping[str, Mapping[str, str]]) -> Iterator[StandIn]:
     """Yield the agents and namespaces that conditions name."""
     names, namespaces = (
-        sorted(each for side in sides for each in side.literals(member) if re.search(LABEL_PATTERN, each))
+        sorted(each for side in sides for each in side.texts(member) if re.search(LABEL_PATTERN, each))
         for member in (AGENT_NAME, AGENT_NAMESPACE)
     )
     for namespace in dict.fromkeys([*namespaces, *(spaces if names else ())]):

@@ -149,7 +149,9 @@ def test_an_agent_whose_namespace_is_not_among_the_files_is_named_beneath_what_w
         first, *others = answers[form].stdout.splitlines()
         assert first == "nobody gains or loses anything, as far as it was compared"
         assert "put the manifest of the Namespace agents among the files" in others[-1]
-    assert json.loads(answers["json"].stdout) == {"differences": [], "byAsking": []}
+    found = json.loads(answers["json"].stdout)
+    assert (found["differences"], found["byAsking"]) == ([], [])
+    assert "Namespace agents" in found["notTried"][0]
     assert "Namespace agents" in answers["json"].stderr
 
 
@@ -162,12 +164,15 @@ def test_how_long_a_role_is_asked_for_counts_in_what_is_compared(tmp_path: Path)
     old, new = folder(tmp_path / "old", ANNA), folder(tmp_path / "new", brief(60), ANNA)
     asked = words("diff", str(old), str(new), tmp_path=tmp_path)
 
-    short, usual, odd = (
-        CliRunner().invoke(cli, [*asked, *more]) for more in (["--expiration-seconds", "60"], [], ["--expiration-seconds", "1"])
+    short, usual, every, odd = (
+        CliRunner().invoke(cli, [*asked, *more])
+        for more in (["--expiration-seconds", "60"], ["--expiration-seconds", "900"], [], ["--expiration-seconds", "1"])
     )
 
-    assert "gains" in short.stdout
-    assert usual.stdout == "nobody gains or loses anything\n"
+    assert {each.split()[3] for each in short.stdout.splitlines()[1:3]} == {"gains"}
+    assert usual.stdout.startswith("nobody gains or loses anything, as far as it was compared\n")
+    assert "note: not tried: lifetimes of 5-60 s; leave out --expiration-seconds to try all" in usual.stdout
+    assert {each.split()[3] for each in every.stdout.splitlines()} == {"LIFETIME", "5-60"}
     assert odd.exit_code == 2
 
 
@@ -182,10 +187,14 @@ def test_a_purpose_is_said_for_all_that_are_compared_and_must_be_one_that_could_
     held = write(tmp_path, "catalog.yaml", catalog_text(WAREHOUSE, CATALOGS[WAREHOUSE], "yaml"))
     words = ["policy", "diff", str(old), str(new), "--catalog", str(held)]
 
-    asked, silent, odd = (CliRunner().invoke(cli, [*words, *more]) for more in (["--purpose", "fraud-review"], [], ["--purpose", "x y"]))
+    asked, silent, other, odd = (
+        CliRunner().invoke(cli, [*words, *more])
+        for more in (["--purpose", "fraud-review"], [], ["--purpose", "reporting"], ["--purpose", "x y"])
+    )
 
-    assert "gains" in asked.stdout
-    assert silent.stdout == "nobody gains or loses anything\n"
+    assert {each.split()[3] for each in asked.stdout.splitlines()[1:3]} == {"gains"}
+    assert {tuple(each.split()[3:5]) for each in silent.stdout.splitlines()[1:]} == {("fraud-review", "gains")}
+    assert other.stdout.startswith("nobody gains or loses anything, as far as it was compared\n")
     assert odd.exit_code == 2
     assert "'--purpose': 'x y' must be lower-case letters" in odd.output
 
