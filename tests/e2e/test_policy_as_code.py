@@ -147,6 +147,23 @@ def test_a_case_that_does_not_hold_says_what_was_seen_instead(tmp_path: Path):
     assert last == "6 cases, 6 failed"
 
 
+def test_a_value_that_nobody_has_is_named_before_the_cases(tmp_path: Path):
+    there = tmp_path / "repository"
+    shutil.copytree(EXAMPLE, there)
+    policy, written = there / "domains" / "hr" / "managers.yaml", there / "cases" / "claims.yaml"
+    policy.write_text(policy.read_text().replace("values: [manager]", "values: [manger]"))
+    few, _, _ = written.read_text().partition("- name: an analyst sees claims")
+    written.write_text(few)
+
+    done = cases(there)
+
+    misspelt, nobody = done.stderr.splitlines()
+    assert misspelt.startswith("note: AccessPolicy domain-hr/managers: spec.users.matchAttributes[0].values[0]: no UserAttributes object has")
+    assert "job=manger; did you mean manager?" in misspelt
+    assert "NoUsers: no UserAttributes object meets all of it" in nobody
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 cases, 0 failed")
+
+
 def test_a_text_is_compared_as_it_is_written_and_a_role_is_asked_for_as_long_as_the_case_says(tmp_path: Path):
     there = tmp_path / "repository"
     shutil.copytree(EXAMPLE, there)
