@@ -158,8 +158,8 @@ def test_a_value_that_nobody_has_is_named_before_the_cases(tmp_path: Path):
     done = cases(there)
 
     misspelt, nobody = done.stderr.splitlines()
-    assert misspelt.startswith("note: AccessPolicy domain-hr/managers: spec.users.matchAttributes[0].values[0]: no UserAttributes object has")
-    assert "job=manger; did you mean manager?" in misspelt
+    assert misspelt.startswith("note: AccessPolicy domain-hr/managers: spec.users.matchAttributes[0].values[0]: ")
+    assert "no UserAttributes object has job=manger; did you mean manager?" in misspelt
     assert "NoUsers: no UserAttributes object meets all of it" in nobody
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 cases, 0 failed")
 

@@ -21,10 +21,10 @@ from rolevend.policytools.circumstances import (
 from rolevend.policytools.decisions import ANY_AGENT, Requester, agents_of, given_shapes
 from rolevend.policytools.distinctions import Distinctions
 from rolevend.policytools.offer_diff import OfferDifference, offer_differences
-from rolevend.policytools.outcomes import ALWAYS, Outcome, Ranges, When, outcomes
+from rolevend.policytools.outcomes import ALWAYS, DifferenceWhen, Ranges, When, outcomes
 from rolevend.policytools.shape_comparer import ShapeComparer
 from rolevend.policytools.stand_ins import MOST_ENTRIES, MOST_STAND_INS, added, stand_ins
-from rolevend.policytools.untried import Tried, untried
+from rolevend.policytools.untried import TriedRequests, untried
 
 MOST_CASES: Final = 20_000
 """On each platform: users times circumstances, alike ones counted once."""
@@ -41,7 +41,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Selection:
     """The purposes and lifetimes to try."""
 
     named: frozenset[str]
@@ -79,7 +79,7 @@ class PlatformCompared:
 
 
 def compare_platform(
-    sides: tuple[Snapshot, Snapshot], entries: Sequence[AgentAdmission], platform: PlatformName, asked: Asked
+    sides: tuple[Snapshot, Snapshot], entries: Sequence[AgentAdmission], platform: PlatformName, asked: Selection
 ) -> PlatformCompared:
     """Compare two snapshots, which are `opened` with all purposes of `asked`. `entries` are `spec.agents` of the platform on both sides."""
     agents = agents_of(*sides)
@@ -93,12 +93,12 @@ def compare_platform(
     return PlatformCompared(tuple(cases.differences()), tuple(cases.by_asking()), tuple(notes), cases.extent)
 
 
-def _selected(alike: Iterable[CircumstanceClass], asked: Asked) -> list[CircumstanceClass]:
+def _selected(alike: Iterable[CircumstanceClass], asked: Selection) -> list[CircumstanceClass]:
     kept = (CircumstanceClass(tuple(filter(asked.includes, each.members))) for each in alike)
     return [each for each in kept if each.members]
 
 
-def _unasked(alike: Iterable[CircumstanceClass], asked: Asked) -> Iterator[str]:
+def _unasked(alike: Iterable[CircumstanceClass], asked: Selection) -> Iterator[str]:
     """Yield notes on purposes and lifetimes that something distinguishes and that were not asked for."""
     dropped = [member for each in alike if not any(map(asked.includes, each.members)) for member in each.members]
     purposes = dict.fromkeys(each.purpose for each in dropped if asked.purpose not in (None, each.purpose))
@@ -147,7 +147,7 @@ class _Cases:
         """Return a sentence for each statement that may differ and that no case meets."""
         users = [each[0] for each in self._users]
         asked = [each.members[0].requester(user, self._platform) for user in users[:1] for each in self._classes]
-        before, after = (Tried(side, users, asked) for side in self._sides)
+        before, after = (TriedRequests(side, users, asked) for side in self._sides)
         return untried(before, after)
 
     def differences(self) -> Iterator[Difference]:
@@ -167,7 +167,7 @@ class _Cases:
         anybody = Requester(_NOBODY, ANY_AGENT, self._platform)
         return self._comparer.changes(was, given_shapes(after, who)), [replace(each, who=anybody) for each in offered]
 
-    def _outcomes(self, found: Sequence[Sequence[Sequence[T]]]) -> Iterator[tuple[Requester, Outcome[T]]]:
+    def _outcomes(self, found: Sequence[Sequence[Sequence[T]]]) -> Iterator[tuple[Requester, DifferenceWhen[T]]]:
         """Yield the differences for each user and agent. `found` are those of each group of users in each class."""
         tried = Ranges.of(member for each in self._classes for member in each.members)
         by_agents: dict[tuple[ObjectName, ...], dict[Circumstance, int]] = {}

@@ -144,7 +144,7 @@ class Distinctions:
 
     @cached_property
     def _values_read(self) -> frozenset[str]:
-        """The attributes of users of which each value counts."""
+        """The attributes of users whose values count one by one."""
         ties = {tie.attribute for policy in self.policies for grants in policy.grant_sets for tie in grants.ties}
         return frozenset(ties).union(*(condition.reads for condition in self.conditions))
 

@@ -54,7 +54,7 @@ def _lifetimes_text(when: When) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class DifferenceWhen(Generic[T]):
     """A difference, and when it holds."""
 
     difference: T
@@ -74,7 +74,7 @@ class Ranges:
         return cls(frozenset(each.purpose for each in found), frozenset(each.lifetime for each in found))
 
 
-def outcomes(found: Mapping[Circumstance, Sequence[T]], tried: Ranges) -> Iterator[Outcome[T]]:
+def outcomes(found: Mapping[Circumstance, Sequence[T]], tried: Ranges) -> Iterator[DifferenceWhen[T]]:
     """Yield the differences of one user through one agent, from those of each circumstance, which differ in purpose and lifetime alone."""
     where: dict[T, list[Circumstance]] = {}
     for circumstance, differences in found.items():
@@ -82,7 +82,7 @@ def outcomes(found: Mapping[Circumstance, Sequence[T]], tried: Ranges) -> Iterat
             where.setdefault(each, []).append(circumstance)
     for difference, circumstances in where.items():
         for when in _whens(circumstances, tried):
-            yield Outcome(difference, when)
+            yield DifferenceWhen(difference, when)
 
 
 def _whens(circumstances: Iterable[Circumstance], tried: Ranges) -> Iterator[When]:

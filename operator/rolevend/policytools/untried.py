@@ -23,7 +23,7 @@ _MOST_ATTEMPTS: Final = 10_000
 """For one statement. Beyond, it counts as untried."""
 
 
-class Tried:
+class TriedRequests:
     """The tried requests on one platform in one folder."""
 
     def __init__(self, side: Distinctions, users: Iterable[User], asked: Iterable[Requester]) -> None:
@@ -79,7 +79,7 @@ def _is_on(policy: CompiledPolicy, grants: GrantSet, user: Attributes) -> bool:
 class _Side:
     """The statements of one folder that differ from those of the other."""
 
-    def __init__(self, tried: Tried, other: Distinctions) -> None:
+    def __init__(self, tried: TriedRequests, other: Distinctions) -> None:
         self._tried = tried
         self._own = tried.side
         self._other = other
@@ -129,7 +129,7 @@ def _is_same(one: CompiledGuardrail, other: CompiledGuardrail | None) -> bool:
     return other is not None and (one.statement, one.restraint_sets) == (other.statement, other.restraint_sets)
 
 
-def untried(before: Tried, after: Tried) -> list[str]:
+def untried(before: TriedRequests, after: TriedRequests) -> list[str]:
     """Return a sentence for each statement of either folder whose change, if it has one, no tried request shows."""
     sides = _Side(before, after.side), _Side(after, before.side)
     touched = sides[0].touched | sides[1].touched

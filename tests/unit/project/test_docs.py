@@ -33,6 +33,7 @@ from rolevend.platforms.postgres.attest import CHECKS
 from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policy.refusal import Reason
+from rolevend.policytools.carriers import NO_USERS
 from rolevend.settings import ApiSettings, Settings
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import VendStep
@@ -230,7 +231,17 @@ def words_of_ours() -> frozenset[str]:
     kinds = {kind.name for kind in KINDS}.union(*(enums(structural(kind.model)) for kind in KINDS))
     edges = [str(each.relative_to(PACKAGE)) for folder in (*EDGES, "api") for each in (PACKAGE / folder).glob("*.py")]
     found = constants(*edges, "platforms/protocol.py")
-    others = {"IfNotPresent", "CertManager", "LeftOut", "AccessRequestDeleted", *rolevend_client.__all__, *dir(builtins), *CODES, *VendStep}
+    others = {
+        NO_USERS,
+        "IfNotPresent",
+        "CertManager",
+        "LeftOut",
+        "AccessRequestDeleted",
+        *rolevend_client.__all__,
+        *dir(builtins),
+        *CODES,
+        *VendStep,
+    }
     return frozenset(types | reasons | error_names() | kinds | found | others)
 
 
