@@ -328,13 +328,19 @@ def test_thousands_of_users_with_the_same_attributes_are_one_case(tmp_path: Path
     assert len({each.who.user for each in found.differences}) == 1_000
 
 
-def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path):
+@pytest.mark.parametrize("named", ["user.subject != 'anna'", "'boss' in user.attributes.job"])
+def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str):
     """The same as when each user, agent, purpose and lifetime is decided alone."""
     people = [
         ANNA,
-        person("beth", job=["analyst", "boss"], countries=["AT"], level=["3"]),
+        person("anne", job=["analyst"], countries=["DE"]),
+        person("beth", job=["analyst", "boss"], countries=["AT"], level=["3"], tier=["gold"]),
+        person("bert", job=["analyst", "boss"], countries=["AT"], level=["x"], tier=["gold"]),
+        person("bill", job=["boss"], countries=["AT"], level=["x"], tier=["gold"]),
         person("carl", job=["boss"], level=["x"], purposes=["reporting"]),
         person("dora"),
+        person("emil", job=["boss"], level=["x"], purposes=["fraud-review"]),
+        person("fred", job=["boss"], level=["y"], purposes=["fraud-review"]),
     ]
     agents = [
         agent("finbot"),
@@ -348,12 +354,12 @@ def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path):
     old = [
         analysts(("spec.rowFilter", "amount < user_attr('level')"), ("spec.tables.matchNames[0].name", "claims"), name="a"),
         where("request.purpose in user.attributes.purposes", name="b", more=[("spec.users.matchAttributes", MISSING)]),
-        where("user.subject != 'anna' || agent.name == 'taxbot'", name="c"),
+        where(f"{named} || agent.name == 'taxbot'", name="c"),
     ]
     new = [
         analysts(("spec.rowFilter", "amount < 3"), ("spec.tables.matchNames[0].name", "claims"), reviewed("2026"), name="a"),
         where("request.purpose == 'reporting' || request.expirationSeconds < 100", name="c"),
-        where("'boss' in user.attributes.job && agent.namespace != 'bots'", name="d"),
+        where("'gold' in user.attributes.tier && agent.namespace != 'bots'", name="d"),
     ]
     common = [entries, *people, *agents]
     found = compared(tmp_path, [*common, *old], [*common, *new])
