@@ -328,6 +328,10 @@ def test_thousands_of_users_with_the_same_attributes_are_one_case(tmp_path: Path
     assert len({each.who.user for each in found.differences}) == 1_000
 
 
+def only(table: str) -> tuple[str, Any]:
+    return "spec.tables.matchNames[0].name", table
+
+
 @pytest.mark.parametrize("named", ["user.subject != 'anna'", "'boss' in user.attributes.job"])
 def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str):
     """The same as when each user, agent, purpose and lifetime is decided alone."""
@@ -352,14 +356,14 @@ def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str
         {"namespace": "bots", "purposes": ["reporting"]},
     )
     old = [
-        analysts(("spec.rowFilter", "amount < user_attr('level')"), ("spec.tables.matchNames[0].name", "claims"), name="a"),
-        where("request.purpose in user.attributes.purposes", name="b", more=[("spec.users.matchAttributes", MISSING)]),
-        where(f"{named} || agent.name == 'taxbot'", name="c"),
+        analysts(("spec.rowFilter", "amount < user_attr('level')"), only("claims"), name="a"),
+        where("request.purpose in user.attributes.purposes", name="b", more=[("spec.users.matchAttributes", MISSING), only("people")]),
+        where(f"{named} || agent.name == 'taxbot'", name="c", more=[only("people")]),
     ]
     new = [
-        analysts(("spec.rowFilter", "amount < 3"), ("spec.tables.matchNames[0].name", "claims"), reviewed("2026"), name="a"),
-        where("request.purpose == 'reporting' || request.expirationSeconds < 100", name="c"),
-        where("'gold' in user.attributes.tier && agent.namespace != 'bots'", name="d"),
+        analysts(("spec.rowFilter", "amount < 3"), only("claims"), reviewed("2026"), name="a"),
+        where("request.purpose == 'reporting' || request.expirationSeconds < 100", name="c", more=[only("people")]),
+        where("'gold' in user.attributes.tier && agent.namespace != 'bots'", name="d", more=[only("people")]),
     ]
     common = [entries, *people, *agents]
     found = compared(tmp_path, [*common, *old], [*common, *new])
