@@ -356,7 +356,7 @@ def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str
         {"namespace": "bots", "purposes": ["reporting"]},
     )
     old = [
-        analysts(("spec.rowFilter", "amount < user_attr('level')"), only("claims"), name="a"),
+        analysts(("spec.rowFilter", "amount IN (user_attr('level'))"), only("claims"), name="a"),
         where("request.purpose in user.attributes.purposes", name="b", more=[("spec.users.matchAttributes", MISSING), only("people")]),
         where(f"{named} || agent.name == 'taxbot'", name="c", more=[only("people")]),
     ]
