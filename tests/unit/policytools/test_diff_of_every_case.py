@@ -332,7 +332,7 @@ def only(table: str) -> tuple[str, Any]:
     return "spec.tables.matchNames[0].name", table
 
 
-@pytest.mark.parametrize("named", ["user.subject != 'anna'", "'boss' in user.attributes.job"])
+@pytest.mark.parametrize("named", ["user.subject != 'anna'", "'gold' in user.attributes.tier"])
 def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str):
     """The same as when each user, agent, purpose and lifetime is decided alone."""
     people = [
