@@ -332,7 +332,7 @@ def only(table: str) -> tuple[str, Any]:
     return "spec.tables.matchNames[0].name", table
 
 
-@pytest.mark.parametrize("named", ["user.subject != 'anna'", "'gold' in user.attributes.tier"])
+@pytest.mark.parametrize("named", ["user.subject != 'anna' || agent.name == 'taxbot'", "'gold' in user.attributes.tier"])
 def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str):
     """The same as when each user, agent, purpose and lifetime is decided alone."""
     people = [
@@ -358,7 +358,7 @@ def test_alike_cases_get_what_each_of_them_gets_alone(tmp_path: Path, named: str
     old = [
         analysts(("spec.rowFilter", "amount IN (user_attr('level'))"), only("claims"), name="a"),
         where("request.purpose in user.attributes.purposes", name="b", more=[("spec.users.matchAttributes", MISSING), only("people")]),
-        where(f"{named} || agent.name == 'taxbot'", name="c", more=[only("people")]),
+        where(named, name="c", more=[only("people")]),
     ]
     new = [
         analysts(("spec.rowFilter", "amount < 3"), only("claims"), reviewed("2026"), name="a"),
