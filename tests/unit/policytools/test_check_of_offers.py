@@ -14,6 +14,10 @@ LIMITS = {"limits": {"perUserPerDay": 1}}
 TRUSTED = {"key": "trust", "operator": "Exists"}
 
 
+MANAGER = changed(changed(valid("UserAttributes", "mia"), "spec.user.subject", "mia"), "spec.handle", "MIA")
+MANAGER["spec"]["attributes"] = [{"key": "job", "values": ["manager"]}]
+
+
 def said(folder: Path, *bodies: Body) -> list[tuple[str, str, str, str]]:
     write(folder, "a.yaml", platform(), valid("UserAttributes"), *bodies)
     return [(each.level, each.object.rpartition("/")[2], each.field, each.message) for each in check([folder], CATALOGS).diagnostics]
@@ -109,7 +113,7 @@ class TestNobody:
     def test_counts_for_users_of_the_offer_only(self, tmp_path: Path, values: list[str]):
         of_job = {"matchAttributes": [{"key": "job", "operator": "In", "values": values}]}
 
-        found = said(tmp_path, offer(discoverable=True), guardrail(users=of_job, deny={"type": "Tables"}))
+        found = said(tmp_path, offer(discoverable=True), guardrail(users=of_job, deny={"type": "Tables"}), MANAGER)
 
         assert [each[0] for each in found] == (["error"] if values == ["analyst"] else [])
 
@@ -149,7 +153,7 @@ def test_an_offer_of_what_is_granted_already_is_named(tmp_path: Path, offered: l
     for path, value in standing:
         policy = changed(policy, path, value)
 
-    found = said(tmp_path, offer(*offered), policy)
+    found = said(tmp_path, offer(*offered), policy, MANAGER)
 
     message = "AccessPolicy domain-claims/analysts grants all its users the same on warehouse without asking"
     assert found == ([("warning", "countries", "spec", message)] if nothing_new else [])
