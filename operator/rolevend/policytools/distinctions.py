@@ -89,9 +89,9 @@ class Distinctions:
         return asking.agent_attributes.only(self.agent_reads), named, asking.combination, self.of_agent(name)
 
     def of_agent(self, name: ObjectName) -> Hashable:
-        """Return a key of the users and grants that only this Agent has."""
+        """Return a key of all that only this Agent says: its users, that it is suspended, and its own tables."""
         agent = self.snapshot.agents.get(name)
-        return agent and (agent.users, name if any(policy.agent == name for policy in self.policies) else None)
+        return agent and (agent.users, agent.suspended, name if any(policy.agent == name for policy in self.policies) else None)
 
     def request_key(self, who: Requester) -> Hashable:
         """Return a key: requests with equal keys and equal `of_agent` get equal access for each user."""

@@ -186,6 +186,15 @@ def test_an_agent_of_the_files_is_named_in_place_of_one_that_stands_for_it(tmp_p
     assert [each.cases for each in found.tried] == [1]
 
 
+def test_an_agent_that_is_suspended_is_not_judged_as_one_that_is_not(tmp_path: Path):
+    entries, bots = admitting({}), [agent("finbot"), agent("taxbot")]
+    suspended = changed(bots[1], "spec.suspend", True)
+
+    found = compared(tmp_path, [entries, ANNA, *bots, where()], [entries, ANNA, bots[0], suspended, where()])
+
+    assert gains(found) == {("agents/taxbot", "loses", None, None)}
+
+
 def test_attributes_of_several_entries_count_together(tmp_path: Path):
     both = [{"key": key, "operator": "In", "values": ["yes"]} for key in ("reviewed", "internal")]
     entries = [
