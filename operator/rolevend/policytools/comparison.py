@@ -41,7 +41,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class CaseSelection:
     """The purposes and lifetimes to try."""
 
     named: frozenset[str]
@@ -79,7 +79,7 @@ class PlatformCompared:
 
 
 def compare_platform(
-    sides: tuple[Snapshot, Snapshot], entries: Sequence[AgentAdmission], platform: PlatformName, asked: Selection
+    sides: tuple[Snapshot, Snapshot], entries: Sequence[AgentAdmission], platform: PlatformName, asked: CaseSelection
 ) -> PlatformCompared:
     """Compare two snapshots, which are `opened` with all purposes of `asked`. `entries` are `spec.agents` of the platform on both sides."""
     agents = agents_of(*sides)
@@ -93,12 +93,12 @@ def compare_platform(
     return PlatformCompared(tuple(cases.differences()), tuple(cases.by_asking()), tuple(notes), cases.extent)
 
 
-def _selected(alike: Iterable[CircumstanceClass], asked: Selection) -> list[CircumstanceClass]:
+def _selected(alike: Iterable[CircumstanceClass], asked: CaseSelection) -> list[CircumstanceClass]:
     kept = (CircumstanceClass(tuple(filter(asked.includes, each.members))) for each in alike)
     return [each for each in kept if each.members]
 
 
-def _unasked(alike: Iterable[CircumstanceClass], asked: Selection) -> Iterator[str]:
+def _unasked(alike: Iterable[CircumstanceClass], asked: CaseSelection) -> Iterator[str]:
     """Yield notes on purposes and lifetimes that something distinguishes and that were not asked for."""
     dropped = [member for each in alike if not any(map(asked.includes, each.members)) for member in each.members]
     purposes = dict.fromkeys(each.purpose for each in dropped if asked.purpose not in (None, each.purpose))

@@ -14,7 +14,7 @@ from rolevend.model import PlatformName
 from rolevend.policy.vocabulary import closest
 from rolevend.policytools.carriers import uncarried
 from rolevend.policytools.circumstances import OTHER_PURPOSE, named_purposes
-from rolevend.policytools.comparison import Difference, Extent, Selection, compare_platform
+from rolevend.policytools.comparison import CaseSelection, Difference, Extent, compare_platform
 from rolevend.policytools.decisions import opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.offer_diff import OfferDifference
@@ -58,7 +58,7 @@ def diff(
             also = "" if name in before.platforms else f"{old} and in "
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
-    asked = Selection(purposes, purpose, seconds)
+    asked = CaseSelection(purposes, purpose, seconds)
     found = [compare_platform((before, after), _entries(built, name), name, asked) for name in sorted(catalogs)]
     notes += _shortened([*(note for each in found for note in each.untried), *_uncarried(is_there, comes, given)])
     differences = sorted((one for each in found for one in each.differences), key=lambda one: one.who)
