@@ -2,6 +2,7 @@
 
 from rolevend.access_ledger.entry import LedgerEntry, time_text
 from rolevend.access_ledger.unused import UnusedGrant, UnusedPolicyTable
+from rolevend.platforms.statement import plain
 
 _STATEMENT = 120
 HEADER = f"{'TIME':<24}  {'AGENT':<24}  {'USER':<24}  {'TABLES':<32}  {'TOOK':>11}  {'ROLE':<58}  STATEMENT"
@@ -28,7 +29,3 @@ def unused_row(item: UnusedGrant | UnusedPolicyTable) -> str:
             return f"grant   {plain(table):<32}  {plain(role.agent):<24}  {plain(role.user_subject):<24}  {since}  {plain(role.role)}{mark}"
         case UnusedPolicyTable(policy, table, roles):
             return f"policy  {plain(table):<32}  {plain(policy):<50}  {roles} roles{mark}"
-
-
-def plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode() for letter in text)

@@ -13,7 +13,7 @@ from rolevend.naming import parse_role_name
 from rolevend.platforms.postgres.statement_log import StatementLog
 from rolevend.platforms.snowflake.connections import administrators_session
 from rolevend.platforms.snowflake.history import archived_statements_of, lease_of_role, statements_of
-from rolevend.platforms.statement import Statement
+from rolevend.platforms.statement import Statement, plain
 
 STANDARD_INPUT = "-"
 _NONE_RECENT = (
@@ -54,25 +54,21 @@ class Trace:
 
 def link_shown(link: ChainLink) -> str:
     """Return an audit event as text, on one line."""
-    return f"{link.time}  {link.event:<16}  {_plain(link.text)}"
+    return f"{link.time}  {link.event:<16}  {plain(link.text)}"
 
 
 def shown(statement: Statement) -> str:
     """Return a statement as text. Later lines are indented, and control characters escaped, so that it cannot imitate another statement."""
     took = "" if statement.milliseconds is None else f"{statement.milliseconds:.3f} ms"
     first, *later = statement.text.splitlines() or [""]
-    lines = [f"{statement.time}  {statement.database}  {took:>12}  {_plain(first)}", *(f"    | {_plain(line)}" for line in later)]
+    lines = [f"{statement.time}  {statement.database}  {took:>12}  {plain(first)}", *(f"    | {plain(line)}" for line in later)]
     if statement.parameters is not None:
-        lines.append(f"    with {_plain(statement.parameters)}")
+        lines.append(f"    with {plain(statement.parameters)}")
     if statement.relations:
-        lines.append(f"    on {_plain(', '.join(statement.relations))}")
+        lines.append(f"    on {plain(', '.join(statement.relations))}")
     if statement.error is not None:
-        lines.append(f"    failed: {_plain(statement.error)}")
+        lines.append(f"    failed: {plain(statement.error)}")
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _open(name: str) -> TextIO:

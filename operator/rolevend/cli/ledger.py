@@ -39,14 +39,7 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
-@click.option(
-    "--audit",
-    "audit_files",
-    multiple=True,
-    type=options.READABLE,
-    metavar="FILE",
-    help="Read agents, people and policies of the roles from this file of audit events. Repeatable; - is standard input.",
-)
+@options.audit_files("Read agents, people and policies of the roles from this file of audit events. Repeatable; - is standard input.")
 @click.option("--since", callback=_moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
 @click.option("--until", callback=_moment, metavar="TIME", help="Only statements before this time.")
 @click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")

@@ -129,15 +129,7 @@ def policy_diff(
 
 @policy.command("backtest")
 @_PATHS
-@click.option(
-    "--audit",
-    "audit_files",
-    multiple=True,
-    required=True,
-    type=options.READABLE,
-    metavar="FILE",
-    help="A file of the operator's audit events. Repeatable; - is standard input.",
-)
+@options.audit_files("A file of the operator's audit events. Repeatable; - is standard input.", required=True)
 @click.option("--since", metavar="TIME", help="30d, 12h or a date: only decisions since then. Default: all decisions in the files.")
 @_CATALOGS
 @_TABLES

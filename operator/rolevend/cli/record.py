@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 @click.argument("role_name")
 @options.kubeconfig()
 @options.namespace("The namespace of the records of handles.")
-@click.option(
-    "--audit",
-    "audit_files",
-    multiple=True,
-    type=options.READABLE,
-    metavar="FILE",
-    help="Also read this file of audit events. Repeatable; - is standard input.",
-)
+@options.audit_files("Also read this file of audit events. Repeatable; - is standard input.")
 @click.option(
     "--dsn",
     envvar="ROLEVEND_ADMIN_DSN",
@@ -66,14 +59,7 @@ def who(
 @options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of files.")
 @click.option("--user", metavar="NAME", help="With --connection: the agent's own user, if the role had no user of its name.")
 @click.option("--archive", is_flag=True, help="With --connection: the last year, up to 45 minutes ago. Default: seven days, up to now.")
-@click.option(
-    "--audit",
-    "audit_files",
-    multiple=True,
-    type=options.READABLE,
-    metavar="FILE",
-    help="First print the role's events in this file of audit events, and those of the approval that it used. Repeatable.",
-)
+@options.audit_files("First print the role's events in this file of audit events, and those of the approval that it used. Repeatable.")
 @options.output("text", "json", help_text="json: one object per line.")
 def trace(
     role_name: str,

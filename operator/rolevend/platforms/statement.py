@@ -24,3 +24,8 @@ class Statement:
     """The platform's code and message, if it failed."""
     relations: tuple[str, ...] = ()
     """`TABLE claims.people`: the relations that pgaudit saw it read, also through views."""
+
+
+def plain(text: str) -> str:
+    """Return the text with control characters and invisible ones escaped: a person reads it in a terminal."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,23 +14,9 @@ from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.text import row
 from rolevend.app.ledger import AccessLedger
 from rolevend.platforms.postgres.log_time import LogClock
-from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from tests.support.pglogs import granted
-from tests.support.server_log import Logging, logging_server
+from tests.support.server_log import Logging
 from tests.support.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def logging(postgres: DatabaseServer) -> Iterator[Logging]:
-    if not isinstance(postgres, PostgresServer):
-        pytest.skip("changes a whole server, and ROLEVEND_TEST_POSTGRES_DSN names one that is somebody's")
-    with logging_server(postgres) as found:
-        yield found
-
-
-@pytest.fixture(params=["csv", "json"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_every_statement_of_a_role_is_told_with_its_person_and_its_tables(logging: Logging, kind: str):

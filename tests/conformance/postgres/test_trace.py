@@ -4,7 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from rolevend.app.trace import Trace, shown
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name
 from rolevend.platforms.protocol import DropRequest, EndReason
-from rolevend.policytools.embedded.database import DatabaseServer, PostgresServer
 from tests.conformance.bench import PostgresSession, lease, profile, shape, vend
-from tests.support.server_log import Logging, logging_server
+from tests.support.server_log import Logging
 from tests.support.waiting import eventually
 
 HIDE = (
@@ -37,19 +35,6 @@ HIDE = (
     "ALTER ROLE CURRENT_USER SET log_statement = 'none'",
     "LOAD 'auto_explain'",
 )
-
-
-@pytest.fixture(scope="module")
-def logging(postgres: DatabaseServer) -> Iterator[Logging]:
-    if not isinstance(postgres, PostgresServer):
-        pytest.skip("changes a whole server, and ROLEVEND_TEST_POSTGRES_DSN names one that is somebody's")
-    with logging_server(postgres) as found:
-        yield found
-
-
-@pytest.fixture(params=["csv", "json"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def outcome(session: PostgresSession, statement: str) -> str:
