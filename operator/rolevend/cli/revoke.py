@@ -62,8 +62,8 @@ def revoke(
     """End live roles now: those that meet all filters, with their sessions and running statements.
 
     The command lists the roles and asks for a confirmation, deletes their VendedRoles, and waits until the roles are gone. The audit has
-    your name, as the API server knows you, and your reason. New roles are vended as before: revoke the source of them first. You need the
-    ClusterRole rolevend-responder.
+    your name, as the API server knows you, and your reason. New roles are vended as before: suspend the Agent, the DataPlatform or the
+    AccessPolicy first. You need the ClusterRole rolevend-responder.
 
     Exit codes: 0 if every selected role is gone, or none is selected; 3 if a role is left.
 

@@ -83,7 +83,7 @@ def result(outcome: RevocationOutcome, seconds: float) -> str:
 
 def appeared(outcome: RevocationOutcome) -> Iterable[str]:
     if outcome.appeared:
-        yield f"{_roles(outcome.appeared)} that match appeared meanwhile: run the command again, and close the source of new ones"
+        yield f"{_roles(outcome.appeared)} that match appeared meanwhile: suspend what they rest on, and run the command again"
 
 
 def _row(role: SelectedRole, now: datetime) -> tuple[str, ...]:
