@@ -8,26 +8,26 @@ from rolevend.audit.access_diff import Change
 from rolevend.decision.admission import AgentAdmission
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName, PlatformName, User
-from rolevend.policytools.circumstances import (
-    MOST_CIRCUMSTANCES,
-    Circumstance,
-    CircumstanceClass,
+from rolevend.policytools.decisions import ANY_AGENT, Requester, agents_of, given_shapes
+from rolevend.policytools.distinctions import Distinctions
+from rolevend.policytools.offer_diff import OfferDifference, offer_differences
+from rolevend.policytools.outcomes import ALWAYS, DifferenceWhen, Ranges, When, outcomes
+from rolevend.policytools.request_variants import (
+    MOST_VARIANTS,
     Lifetime,
+    RequestVariant,
+    VariantClass,
     candidates,
     classes,
     joined,
     purpose_text,
 )
-from rolevend.policytools.decisions import ANY_AGENT, Requester, agents_of, given_shapes
-from rolevend.policytools.distinctions import Distinctions
-from rolevend.policytools.offer_diff import OfferDifference, offer_differences
-from rolevend.policytools.outcomes import ALWAYS, DifferenceWhen, Ranges, When, outcomes
 from rolevend.policytools.shape_comparer import ShapeComparer
 from rolevend.policytools.stand_ins import MOST_ENTRIES, MOST_STAND_INS, added, stand_ins
 from rolevend.policytools.untried import TriedRequests, untried
 
 MOST_CASES: Final = 20_000
-"""On each platform: users times circumstances, alike ones counted once."""
+"""On each platform: users times variants, alike ones counted once."""
 _NOBODY: Final = User("", "")
 T = TypeVar("T")
 Sides = tuple[Distinctions, Distinctions]
@@ -51,9 +51,9 @@ class CaseSelection:
     seconds: int | None = None
     """The only lifetime; None: all."""
 
-    def includes(self, circumstance: Circumstance) -> bool:
-        is_asked = self.purpose in (None, circumstance.purpose)
-        return is_asked and (self.seconds is None or self.seconds in circumstance.lifetime)
+    def includes(self, variant: RequestVariant) -> bool:
+        is_asked = self.purpose in (None, variant.purpose)
+        return is_asked and (self.seconds is None or self.seconds in variant.lifetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ def compare_platform(
     return PlatformCompared(tuple(cases.differences()), tuple(cases.by_asking()), tuple(notes), cases.extent)
 
 
-def _selected(alike: Iterable[CircumstanceClass], asked: CaseSelection) -> list[CircumstanceClass]:
-    kept = (CircumstanceClass(tuple(filter(asked.includes, each.members))) for each in alike)
+def _selected(alike: Iterable[VariantClass], asked: CaseSelection) -> list[VariantClass]:
+    kept = (VariantClass(tuple(filter(asked.includes, each.members))) for each in alike)
     return [each for each in kept if each.members]
 
 
-def _unasked(alike: Iterable[CircumstanceClass], asked: CaseSelection) -> Iterator[str]:
+def _unasked(alike: Iterable[VariantClass], asked: CaseSelection) -> Iterator[str]:
     """Yield notes on purposes and lifetimes that something distinguishes and that were not asked for."""
     dropped = [member for each in alike if not any(map(asked.includes, each.members)) for member in each.members]
     purposes = dict.fromkeys(each.purpose for each in dropped if asked.purpose not in (None, each.purpose))
@@ -116,14 +116,14 @@ def _beyond(left_out: int, *, more_agents: bool) -> Iterator[str]:
             "spec.agents of the DataPlatform"
         )
     if left_out:
-        what = f"{left_out} combinations of agent, purpose and lifetime; at most {MOST_CIRCUMSTANCES} are"
+        what = f"{left_out} combinations of agent, purpose and lifetime; at most {MOST_VARIANTS} are"
         yield f"not tried: {what}; --purpose and --expiration-seconds choose others"
 
 
 class _Cases:
-    """The users of one platform, in groups that nothing distinguishes, times the circumstances."""
+    """The users of one platform, in groups that nothing distinguishes, times the variants."""
 
-    def __init__(self, sides: Sides, platform: PlatformName, asked: Sequence[CircumstanceClass]) -> None:
+    def __init__(self, sides: Sides, platform: PlatformName, asked: Sequence[VariantClass]) -> None:
         self._sides = sides
         self._platform = platform
         self._comparer = ShapeComparer()
@@ -160,8 +160,8 @@ class _Cases:
         for who, found in self._outcomes([[offered for _, offered in each] for each in self._found]):
             yield replace(found.difference, who=who, when=found.when)
 
-    def _compared(self, user: User, circumstance: Circumstance) -> tuple[Sequence[Change], Sequence[OfferDifference]]:
-        who, (before, after) = circumstance.requester(user, self._platform), (side.snapshot for side in self._sides)
+    def _compared(self, user: User, variant: RequestVariant) -> tuple[Sequence[Change], Sequence[OfferDifference]]:
+        who, (before, after) = variant.requester(user, self._platform), (side.snapshot for side in self._sides)
         was = given_shapes(before, who) if self._platform in before.platforms else ()
         offered = offer_differences(before, after, who, self._comparer)
         anybody = Requester(_NOBODY, ANY_AGENT, self._platform)
@@ -170,7 +170,7 @@ class _Cases:
     def _outcomes(self, found: Sequence[Sequence[Sequence[T]]]) -> Iterator[tuple[Requester, DifferenceWhen[T]]]:
         """Yield the differences for each user and agent. `found` are those of each group of users in each class."""
         tried = Ranges.of(member for each in self._classes for member in each.members)
-        by_agents: dict[tuple[ObjectName, ...], dict[Circumstance, int]] = {}
+        by_agents: dict[tuple[ObjectName, ...], dict[RequestVariant, int]] = {}
         for number, each in enumerate(self._classes):
             for member in each.members:
                 by_agents.setdefault(member.agents, {})[member] = number
@@ -183,11 +183,11 @@ class _Cases:
             yield from ((who, each) for each in held)
 
 
-def _too_many(users: int, circumstances: int) -> Iterator[str]:
+def _too_many(users: int, variants: int) -> Iterator[str]:
     for number, what, way_out in (
         (users, "users with attributes of their own", "--users names others"),
         (
-            circumstances,
+            variants,
             "combinations of agent, purpose and lifetime",
             "--users names fewer users, --purpose and --expiration-seconds choose others",
         ),

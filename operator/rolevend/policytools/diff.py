@@ -13,11 +13,11 @@ from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, va
 from rolevend.model import PlatformName
 from rolevend.policy.vocabulary import closest
 from rolevend.policytools.carriers import uncarried
-from rolevend.policytools.circumstances import OTHER_PURPOSE, named_purposes
 from rolevend.policytools.comparison import CaseSelection, Difference, Extent, compare_platform
 from rolevend.policytools.decisions import opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.offer_diff import OfferDifference
+from rolevend.policytools.request_variants import OTHER_PURPOSE, named_purposes
 
 MOST_NOTES: Final = 50
 """Of untried parts."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from rolevend.policytools.circumstances import Circumstance, Lifetime, joined, purpose_text
+from rolevend.policytools.request_variants import Lifetime, RequestVariant, joined, purpose_text
 
 T = TypeVar("T")
 ANY: Final = "any"
@@ -69,25 +69,25 @@ class Ranges:
     lifetimes: frozenset[Lifetime]
 
     @classmethod
-    def of(cls, circumstances: Iterable[Circumstance]) -> "Ranges":
-        found = list(circumstances)
+    def of(cls, variants: Iterable[RequestVariant]) -> "Ranges":
+        found = list(variants)
         return cls(frozenset(each.purpose for each in found), frozenset(each.lifetime for each in found))
 
 
-def outcomes(found: Mapping[Circumstance, Sequence[T]], tried: Ranges) -> Iterator[DifferenceWhen[T]]:
-    """Yield the differences of one user through one agent, from those of each circumstance, which differ in purpose and lifetime alone."""
-    where: dict[T, list[Circumstance]] = {}
-    for circumstance, differences in found.items():
+def outcomes(found: Mapping[RequestVariant, Sequence[T]], tried: Ranges) -> Iterator[DifferenceWhen[T]]:
+    """Yield the differences of one user through one agent, from those of each variant, which differ in purpose and lifetime alone."""
+    where: dict[T, list[RequestVariant]] = {}
+    for variant, differences in found.items():
         for each in differences:
-            where.setdefault(each, []).append(circumstance)
-    for difference, circumstances in where.items():
-        for when in _whens(circumstances, tried):
+            where.setdefault(each, []).append(variant)
+    for difference, variants in where.items():
+        for when in _whens(variants, tried):
             yield DifferenceWhen(difference, when)
 
 
-def _whens(circumstances: Iterable[Circumstance], tried: Ranges) -> Iterator[When]:
+def _whens(variants: Iterable[RequestVariant], tried: Ranges) -> Iterator[When]:
     by_purpose: dict[str, set[Lifetime]] = {}
-    for each in circumstances:
+    for each in variants:
         by_purpose.setdefault(each.purpose, set()).add(each.lifetime)
     alike: dict[frozenset[Lifetime], list[str]] = {}
     for purpose, ranges in by_purpose.items():

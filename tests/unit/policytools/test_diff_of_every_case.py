@@ -12,10 +12,10 @@ from rolevend.audit.access_diff import Change, compare
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, User
-from rolevend.policytools.circumstances import NO_PURPOSE, OTHER_PURPOSE
 from rolevend.policytools.decisions import Requester, given, opened
 from rolevend.policytools.diff import Compared, diff
 from rolevend.policytools.folder import Folder
+from rolevend.policytools.request_variants import NO_PURPOSE, OTHER_PURPOSE
 from tests.support.as_code import AUTOMATIC, CATALOGS, WAREHOUSE, analysts, offer, platform, write
 from tests.support.manifests import EVERY_ROW, MISSING, Body, changed, valid
 from tests.support.pages import ROOT

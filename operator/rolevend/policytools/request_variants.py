@@ -1,4 +1,4 @@
-"""The circumstances of requests that a comparison tries: each agent, purpose and lifetime that a statement distinguishes."""
+"""The variants of requests that a comparison tries: each agent, purpose and lifetime that a statement distinguishes."""
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from rolevend.policytools.distinctions import LIFETIME, PURPOSE, Distinctions
 NO_PURPOSE: Final = ""
 OTHER_PURPOSE: Final = "(any other)"
 """Stands for every purpose that nothing names. No purpose can have this name."""
-MOST_CIRCUMSTANCES: Final = 10_000
+MOST_VARIANTS: Final = 10_000
 """On each platform."""
 _NOBODY: Final = User("", "")
 _STAND_IN: Final = "stand-in"
@@ -59,7 +59,7 @@ def purpose_text(purpose: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstance:
+class RequestVariant:
     agents: tuple[ObjectName, ...]
     """Agents that nothing distinguishes, sorted."""
     purpose: str
@@ -70,10 +70,10 @@ class Circumstance:
 
 
 @dataclass(frozen=True, slots=True)
-class CircumstanceClass:
-    """Circumstances with equal access for each user. The first is tried."""
+class VariantClass:
+    """Variants with equal access for each user. The first is tried."""
 
-    members: tuple[Circumstance, ...]
+    members: tuple[RequestVariant, ...]
 
 
 def named_purposes(snapshots: Iterable[Snapshot], platforms: Iterable[PlatformName]) -> frozenset[str]:
@@ -97,8 +97,8 @@ def lifetimes(sides: Iterable[Distinctions]) -> list[Lifetime]:
 
 def candidates(
     sides: Sequence[Distinctions], agents: Iterable[ObjectName], stand_ins: Iterable[ObjectName], purposes: Iterable[str]
-) -> tuple[list[Circumstance], int]:
-    """Return the circumstances, and the number of those that are left out. `purposes` are the named ones."""
+) -> tuple[list[RequestVariant], int]:
+    """Return the variants, and the number of those that are left out. `purposes` are the named ones."""
     alike: dict[Hashable, list[ObjectName]] = {}
     for is_stand_in, names in ((False, agents), (True, stand_ins)):
         for name in names:
@@ -108,15 +108,15 @@ def candidates(
     ranges = lifetimes(sides)
     total = len(ranges) * len(stated) * len(groups)
     every = product(sorted(ranges, key=lambda each: SECONDS not in each), stated, groups)
-    found = [Circumstance(names, purpose, lifetime) for lifetime, purpose, names in islice(every, MOST_CIRCUMSTANCES)]
+    found = [RequestVariant(names, purpose, lifetime) for lifetime, purpose, names in islice(every, MOST_VARIANTS)]
     return found, total - len(found)
 
 
 def classes(
-    sides: Sequence[Distinctions], platform: PlatformName, found: Iterable[Circumstance], stand_ins: frozenset[ObjectName]
-) -> list[CircumstanceClass]:
+    sides: Sequence[Distinctions], platform: PlatformName, found: Iterable[RequestVariant], stand_ins: frozenset[ObjectName]
+) -> list[VariantClass]:
     """Return the classes. A stand-in counts only where no Agent meets the same statements."""
-    alike: dict[Hashable, dict[Hashable, list[Circumstance]]] = {}
+    alike: dict[Hashable, dict[Hashable, list[RequestVariant]]] = {}
     for each in sorted(found, key=lambda each: each.agents[0] in stand_ins):
         who = each.requester(_NOBODY, platform)
         groups = alike.setdefault(tuple(side.request_key(who) for side in sides), {})
@@ -124,4 +124,4 @@ def classes(
             groups.setdefault(tuple(side.of_agent(who.agent) for side in sides), []).append(each)
         elif not groups or _STAND_IN in groups:
             groups.setdefault(_STAND_IN, []).append(each)
-    return [CircumstanceClass(tuple(members)) for groups in alike.values() for members in groups.values()]
+    return [VariantClass(tuple(members)) for groups in alike.values() for members in groups.values()]
