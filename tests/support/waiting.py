@@ -12,14 +12,19 @@ Answer = TypeVar("Answer")
 
 
 def eventually(condition: Callable[[], Answer], *, within: float = DEADLINE) -> Answer:
-    """The first answer of `condition` that is true; an AssertionError (its own, or ours) if there is none in time."""
+    """Return the first true answer of `condition`.
+
+    A condition that raises AssertionError or LookupError is not met yet: it may look at a key that appears later.
+
+    Raises: the last error of the condition, or AssertionError, after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while True:
         try:
             if answer := condition():
                 return answer
-            problem: AssertionError = AssertionError(f"{condition} did not come true within {within:g} s")
-        except AssertionError as error:
+            problem: Exception = AssertionError(f"{condition} did not come true within {within:g} s")
+        except (AssertionError, LookupError) as error:
             problem = error
         if time.monotonic() > deadline:
             raise problem
