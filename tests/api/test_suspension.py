@@ -1,17 +1,51 @@
-"""A suspended Agent over HTTP: its roles end, also those that only a database records, and calls are refused until it is resumed."""
+"""A suspended Agent, and a suspended cluster, over HTTP: roles end, also those that only a database records, and calls are refused until
+it is resumed."""
+
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.site import AGENTS
+from tests.support.site import AGENTS, WAREHOUSE
+from tests.support.switch import Switch
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 def caller(proven: Proven, doors: Doors) -> Caller:
     return Caller(proven.ready_to_ask(), doors.first)
+
+
+@pytest.fixture
+def switch(proven: Proven) -> Iterator[Switch]:
+    switch = Switch(proven.site)
+    yield switch
+    switch.off()
+    proven.site.wait_for_platform(WAREHOUSE)
+
+
+@pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])
+def test_roles_of_a_suspended_cluster_end_and_calls_are_refused(record: str, request: pytest.FixtureRequest, switch: Switch):
+    caller: Caller = request.getfixturevalue(record)
+    role = caller.vended()
+
+    switch.set(suspend="TRUE ", because="INC-4711")
+
+    eventually(lambda: not caller.proven.site.warehouse.has(role["roleName"]))
+    refused = caller.vend()
+    assert (refused.status_code, refused.json()["code"], refused.json()["detail"]) == (403, "Suspended", "the whole cluster is suspended")
+
+    switch.off()
+
+    assert caller.proven.site.warehouse.has(eventually(lambda: vended(caller))["roleName"])
+
+
+def vended(caller: Caller) -> dict[str, str]:
+    answer = caller.vend()
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
 
 
 @pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])

@@ -1,11 +1,15 @@
-"""`spec.suspend` of an Agent, an AccessPolicy or a DataPlatform: nothing is vended, live roles end, and all of it goes on afterwards."""
+"""`spec.suspend` of an Agent, an AccessPolicy or a DataPlatform, and the switch of the whole cluster: nothing is vended, live roles end,
+and all of it goes on afterwards."""
 
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from rolevend.snapshot.suspension import SUSPENSION
+from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.switch import Switch
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -14,6 +18,15 @@ COUNT = "SELECT count(*) FROM people"
 
 def revoked(site: Site, reason: str, platform: str = WAREHOUSE) -> float:
     return site.metric("rolevend_revoked_roles_total", platform=platform, reason=reason)
+
+
+@pytest.fixture
+def switch(site: Site) -> Iterator[Switch]:
+    switch = Switch(site)
+    yield switch
+    switch.off()
+    site.wait_for_platform(WAREHOUSE)
+    site.wait_for_platform(ANNEX)
 
 
 @pytest.fixture
@@ -89,6 +102,51 @@ def test_a_suspended_platform_has_no_role_and_the_other_platform_goes_on(tenant:
     assert tenant.ask(platform=ANNEX).refused("Suspended", granted="False") == f"DataPlatform {ANNEX} is suspended"
     assert here.rows(COUNT) == [(2,)]
     assert tenant.ask().ready().rows(COUNT) == [(2,)]
+
+
+def test_the_suspended_cluster_has_no_role_until_it_is_resumed(tenant: Tenant, switch: Switch):
+    site = tenant.ready_to_ask(ANNEX).site
+    site.told(tenant.policy(f"{tenant.name}-warehouse"), "Ready", "True")
+    lives = [tenant.ask(platform=ANNEX).ready(), tenant.ask().ready()]
+
+    switch.set(suspend="true", because="INC-4711")
+
+    for live in lives:
+        live.gone()
+    assert site.warehouse.ended(lives[1].role) == "Revoked"
+    for name in (WAREHOUSE, ANNEX):
+        said = site.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", "False", "Suspended")
+        assert f"ConfigMap {NAMESPACE}/{SUSPENSION} suspends the whole cluster: INC-4711" in said
+    refused = tenant.ask()
+    assert refused.refused("Suspended", granted="False") == "the whole cluster is suspended"
+
+    switch.set(suspend="false")
+
+    refused.ready()
+
+
+def test_only_its_role_may_turn_the_switch(tenant: Tenant):
+    """Bound to the Role it can be written, and nothing else of the namespace can."""
+    site = tenant.site
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "suspenders", "namespace": NAMESPACE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "rolevend-suspender"},
+        "subjects": [{"kind": "User", "name": "rita", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+
+    def can(verb: str, name: str, user: str = "rita") -> bool:
+        of = {"namespace": NAMESPACE, "verb": verb, "resource": "configmaps", "name": name}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {"user": user, "resourceAttributes": of}}
+        return bool(site.cluster.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).body["status"]["allowed"])
+
+    assert site.cluster.call("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings", binding).ok
+    assert eventually(lambda: can("patch", SUSPENSION))
+    assert not can("patch", "rolevend-user-anna")
+    assert not can("delete", SUSPENSION)
+    for account in (SERVICE_ACCOUNT, API_SERVICE_ACCOUNT):
+        assert not can("patch", SUSPENSION, f"system:serviceaccount:{NAMESPACE}:{account}")
 
 
 def test_a_deployment_from_git_that_does_not_mention_it_leaves_it_alone(tenant: Tenant):

@@ -88,7 +88,7 @@ class Api:
         issuer_keys = KeyStore(fetcher.read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now, Reviews(TokenReviewer(cluster), time.monotonic))
         self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
-        sources = SnapshotSources(changed, handles.refused, self._issuers.states, as_attested)
+        sources = SnapshotSources(settings.namespace, changed, handles.refused, self._issuers.states, as_attested)
         self._observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, key), metrics, now, sources, reports=False)
         self._index = VendedRoleIndex(cluster, now)
         self._access_requests = AccessRequestStore(cluster, now)

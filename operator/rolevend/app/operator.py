@@ -192,7 +192,7 @@ class OperatorParts:
         issuer_keys = KeyStore(KeyFetcher(cluster=cluster.document).read, now, time.monotonic)
         check = TokenCheck(issuer_keys, now)
         self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
-        sources = SnapshotSources(changed, handles.refused, self._issuers.states)
+        sources = SnapshotSources(settings.namespace, changed, handles.refused, self._issuers.states)
         self.observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, sources)
         self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
         self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)

@@ -73,6 +73,8 @@ class Snapshot:
     """By issuer, for those whose people can log in on rolevend's own page."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccount tokens, or empty."""
+    suspended: bool = False
+    """True: nothing is vended in the whole cluster, and all roles end."""
     ledger: Ledger | None = None
     """None: Kubernetes keeps the records of used tokens. Valid only if nothing is `pending`."""
     pending: str | None = "nothing was read yet"
@@ -123,6 +125,8 @@ class Snapshot:
         """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
+        if self.suspended:
+            return _suspended("the whole cluster")
         agent = self.agents.get(request.agent)
         if agent is not None and agent.suspended:  # whatever is known of the platform
             return _suspended(f"Agent {request.agent}")

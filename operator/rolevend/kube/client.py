@@ -152,12 +152,14 @@ class KubeClient:
             except _TRANSPORT_ERRORS as error:
                 raise ClusterUnavailable(f"GET {path}: {_error_text(error)}") from error
 
-    async def pages(self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None) -> AsyncIterator[Body]:
+    async def pages(
+        self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None, *, name: str | None = None
+    ) -> AsyncIterator[Body]:
         """Yield the objects of one namespace, or of all, page by page, so that the caller need not keep them all in memory.
 
-        `selector` is a label selector.
+        `selector` is a label selector. With `name` only the object of this name: a right on that name is enough.
         """
-        query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+        query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {}), **_named(name)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             yield page
@@ -165,11 +167,11 @@ class KubeClient:
                 return
             query["continue"] = token
 
-    async def list(self, resource: ResourcePath, namespace: str | None = None) -> tuple[list[Body], str]:
-        """Return the objects of one namespace, or of all, and the version to watch from."""
+    async def list(self, resource: ResourcePath, namespace: str | None = None, *, name: str | None = None) -> tuple[list[Body], str]:
+        """Return the objects of one namespace, or of all, and the version to watch from. `name` as in `pages`."""
         items: list[Body] = []
         version = ""
-        async for page in self.pages(resource, namespace):
+        async for page in self.pages(resource, namespace, name=name):
             items += page["items"]
             version = str(page["metadata"]["resourceVersion"])
         return items, version
@@ -198,13 +200,14 @@ class KubeClient:
             return
 
     async def watch(
-        self, resource: ResourcePath, version: str, seconds: int, namespace: str | None = None
+        self, resource: ResourcePath, version: str, seconds: int, namespace: str | None = None, *, name: str | None = None
     ) -> AsyncIterator[tuple[str, Body]]:
-        """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`.
+        """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`. `name`
+        as in `pages`.
 
         Raises WatchExpired if `version` is too old, or if the server was silent for so long that the connection may be dead.
         """
-        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **_named(name)}
         timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
         response = await self._send("GET", resource.path(namespace), query, timeout=timeout)
         try:
@@ -259,6 +262,10 @@ class KubeClient:
 class _Connections(RESTClientObject):
     def _create_connector(self) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT_SECONDS)
+
+
+def _named(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"fieldSelector": f"metadata.name={name}"}
 
 
 def _error_text(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""An in-memory copy of all objects of one kind, by list and watch. Handlers must not rely on the order of events of different kinds."""
+"""An in-memory copy of all objects of one kind, or of one object, by list and watch.
+
+Handlers must not rely on the order of events of different kinds.
+"""
 
 import asyncio
 import logging
@@ -8,6 +11,7 @@ from datetime import datetime
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import Body, KubeClient, ResourcePath, WatchExpired
+from rolevend.model import ObjectName
 
 _WATCH_SECONDS = 240
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -18,7 +22,15 @@ _log = logging.getLogger(__name__)
 class Informer:
     """`objects` by (namespace, name). `changed` is called after every change, in the event loop, and must not block."""
 
-    def __init__(self, cluster: KubeClient, resource: ResourcePath, changed: Callable[[], None], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cluster: KubeClient,
+        resource: ResourcePath,
+        changed: Callable[[], None],
+        clock: Callable[[], datetime],
+        only: ObjectName | None = None,
+    ) -> None:
+        """With `only`, the one object of this name, if it exists."""
         self.resource = resource
         self.objects: dict[tuple[str, str], Body] = {}
         self.synced = False
@@ -28,6 +40,7 @@ class Informer:
         self._cluster = cluster
         self._changed = changed
         self._clock = clock
+        self._only = only
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,7 +59,7 @@ class Informer:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _relist(self) -> str:
-        items, version = await self._cluster.list(self.resource)
+        items, version = await self._cluster.list(self.resource, **self._selected())
         before = self._versions() if self.synced else None
         self.objects = {}
         self.on_reset()
@@ -58,11 +71,14 @@ class Informer:
             self._changed()
         return version
 
+    def _selected(self) -> dict[str, str]:
+        return {} if self._only is None else {"namespace": self._only.namespace, "name": self._only.name}
+
     def _versions(self) -> dict[tuple[str, str], str]:
         return {key: item["metadata"]["resourceVersion"] for key, item in self.objects.items()}
 
     async def _follow(self, version: str) -> None:
-        async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS):
+        async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS, **self._selected()):
             self._heard()
             if kind == "BOOKMARK":
                 continue

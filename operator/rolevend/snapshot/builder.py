@@ -71,6 +71,8 @@ class SnapshotInputs:
     """The state of the keys, by name of the IdentityProvider."""
     unreadable_claims: Sequence[LedgerClaim] = ()
     """The claims of unreadable DataPlatforms to be the ledger."""
+    suspension: str | None = None
+    """A sentence that says what suspends the whole cluster, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class SnapshotBuilder:
         ledger = find_ledger(objects.platforms, objects.unreadable_claims)
         platforms = [
             replace(each, findings=(*each.findings, *ledger_conditions(each.resource, ledger)))
-            for each in evaluate_platforms(objects.platforms, states)
+            for each in evaluate_platforms(objects.platforms, states, objects.suspension)
         ]
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
@@ -134,6 +136,7 @@ class SnapshotBuilder:
             logins=logins(self._providers.accepted),
             cluster_issuer=cluster_issuer(self._providers.accepted),
             ledger=ledger,
+            suspended=objects.suspension is not None,
             pending=pending,
         )
         evaluations = (*platforms, *agents, *self._people.evaluations, *self._providers.evaluations, *policy_evaluations)

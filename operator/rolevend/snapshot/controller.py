@@ -25,9 +25,9 @@ from rolevend.kinds import (
     values,
 )
 from rolevend.kinds.status import ConditionUpdate, body
-from rolevend.kube.client import NAMESPACES, Body, KubeClient, NotFound, path_of
+from rolevend.kube.client import CONFIG_MAPS, NAMESPACES, Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer
-from rolevend.model import Claim, PlatformName
+from rolevend.model import Claim, ObjectName, PlatformName
 from rolevend.platform_runtime.registry import ConnectedPlatform, PlatformRegistry
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
@@ -35,6 +35,7 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.ledger import unreadable_claim
 from rolevend.snapshot.identity_providers import KeysState
 from rolevend.snapshot.status import status_of
+from rolevend.snapshot.suspension import SUSPENSION, suspension_of
 from rolevend.telemetry.metrics import Metrics
 
 R = TypeVar("R", bound=Resource)
@@ -58,6 +59,8 @@ _RETRY_SECONDS = 2.0
 class SnapshotSources:
     """The inputs of a snapshot, besides the objects of the cluster."""
 
+    namespace: str
+    """The operator's, with the ConfigMap that suspends the cluster."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after each change of an object or of a source. The controller clears it before it builds the next snapshot."""
     refused_handles: Mapping[Claim, str] = field(default_factory=dict)
@@ -93,11 +96,12 @@ class SnapshotController:
         """The published evaluations, by uid: of ten thousand objects, one changes."""
         self._informers = {kind: Informer(cluster, path_of(kind), sources.changed.set, now) for kind in _KINDS}
         self._namespaces = Informer(cluster, NAMESPACES, sources.changed.set, now)
+        self._suspension = Informer(cluster, CONFIG_MAPS, sources.changed.set, now, only=ObjectName(sources.namespace, SUSPENSION))
         self.snapshot = builder.build(SnapshotInputs(), {}, "nothing was read yet").snapshot
 
     @property
     def informers(self) -> tuple[Informer, ...]:
-        return (*self._informers.values(), self._namespaces)
+        return (*self._informers.values(), self._namespaces, self._suspension)
 
     @property
     def pending(self) -> str | None:
@@ -152,6 +156,7 @@ class SnapshotController:
                 for name in _platforms_in_scope(raw, platforms)
             }
             | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
+            suspension=suspension_of(self._suspension.objects.values()),
             namespaces={name: _labels(raw) for (_, name), raw in self._namespaces.objects.items()},
             unreadable_claims=[
                 claim for raw, _ in unreadable[DataPlatform] if (claim := unreadable_claim(shell(DataPlatform, raw), raw)) is not None

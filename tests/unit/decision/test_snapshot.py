@@ -102,12 +102,21 @@ def test_what_is_refused_says_why_and_ends_what_lives(changes: dict[str, object]
     ],
     ids=lambda changes: " and ".join(changes) or "all is read",
 )
-def test_a_suspended_agent_loses_its_roles_whatever_else_is_read(changes: dict[str, object]):
-    verdict = a_snapshot(agents={AGENT.name: replace(AGENT, suspended=True)}, **changes).decide(REQUEST, role_exists=True)
+@pytest.mark.parametrize(
+    ("suspension", "what"),
+    [
+        ({"agents": {AGENT.name: replace(AGENT, suspended=True)}}, "Agent agents/finbot"),
+        ({"suspended": True}, "the whole cluster"),
+        ({"suspended": True, "agents": {}}, "the whole cluster"),
+    ],
+    ids=["the agent", "the cluster", "the cluster without the agent"],
+)
+def test_suspension_ends_roles_whatever_else_is_read(suspension: dict[str, object], what: str, changes: dict[str, object]):
+    verdict = a_snapshot(**suspension, **changes).decide(REQUEST, role_exists=True)
 
     assert isinstance(verdict, Denied)
     assert (verdict.reason, verdict.ended_by) == (SUSPENDED, SUSPENDED)
-    assert withdrawal_reason(verdict, granted()) == "Agent agents/finbot is suspended"
+    assert withdrawal_reason(verdict, granted()) == f"{what} is suspended"
 
 
 def test_where_several_terms_select_a_namespace_the_widest_holds_and_only_of_those_that_permit_the_assertion():

@@ -121,12 +121,12 @@ class ApiServer:
     def __init__(self, *bodies: Body) -> None:
         self.bodies = bodies
 
-    async def list(self, resource: ResourcePath) -> tuple[Sequence[Body], str]:
+    async def list(self, resource: ResourcePath, *_: object, **__: object) -> tuple[Sequence[Body], str]:
         if resource == NAMESPACES:
             return [{"metadata": {"uid": "namespace", "name": "agents", "labels": {"team": "claims"}, "resourceVersion": "1"}}], "1"
         return [each for each in self.bodies if kind_named(each["kind"]).plural == resource.plural], "1"
 
-    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: ResourcePath, version: str, seconds: int, *_: object, **__: object) -> AsyncIterator[tuple[str, Body]]:
         await asyncio.Event().wait()
         yield "BOOKMARK", {}
 
@@ -150,7 +150,8 @@ class OnePlatform:
 async def decided_of(*bindings: Body) -> Decision:
     """The verdict on the request in the first picture that shows everything, of an operator that watches."""
     server = ApiServer(raw_agent(), raw("DataPlatform", WAREHOUSE, ""), raw_policy(), raw_person(), *bindings)
-    observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW, SnapshotSources())
+    sources = SnapshotSources("rolevend-system")
+    observed = SnapshotController(cast(KubeClient, server), SnapshotBuilder(CLUSTER, KEY), Metrics(), lambda: NOW, sources)
     complete = asyncio.Event()
 
     def viewed() -> None:

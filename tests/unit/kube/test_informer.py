@@ -21,14 +21,14 @@ class ApiServer:
         self._listings = iter(listings)
         self.is_over = asyncio.Event()
 
-    async def list(self, resource: ResourcePath) -> tuple[list[Body], str]:
+    async def list(self, resource: ResourcePath, *_: object, **__: object) -> tuple[list[Body], str]:
         listing = next(self._listings, None)
         if listing is None:
             self.is_over.set()
             raise ClusterUnavailable("that was all")
         return listing, "1"
 
-    async def watch(self, resource: ResourcePath, version: str, seconds: int) -> AsyncIterator[tuple[str, Body]]:
+    async def watch(self, resource: ResourcePath, version: str, seconds: int, *_: object, **__: object) -> AsyncIterator[tuple[str, Body]]:
         for event in ():
             yield event
 

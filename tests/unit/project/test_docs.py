@@ -408,7 +408,7 @@ def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart()
         "api-vends",
     }
     named = {name for span in spans(text_of(REFERENCE / "rbac.md")) for name in re.findall(r"^rolevend-([a-z-]+)$", span)}
-    assert named - {"handle-key", "credential-key", "operator", "api"} == made
+    assert named - {"handle-key", "credential-key", "operator", "api", "suspension"} == made
 
 
 def test_every_annotation_label_finalizer_and_type_of_ours_is_in_the_reference():

@@ -15,12 +15,12 @@ from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.vocabulary import closest
-from rolevend.snapshot.conditions.common import StatusEvaluation, suspension
+from rolevend.snapshot.conditions.common import StatusEvaluation, suspended
 
 
 def suspended_agents(evaluations: Iterable[StatusEvaluation[Agent]]) -> list[StatusEvaluation[Agent]]:
     """Set suspended agents not ready. They remain accepted, so that each request gets the reason."""
-    ready = suspension("nothing is vended for it, and its roles end")
+    ready = suspended("spec.suspend is true", "nothing is vended for it, and its roles end")
     return [
         replace(each, findings=(each.findings[0], ready)) if each.resource.spec.suspend and each.accepted else each for each in evaluations
     ]

@@ -67,8 +67,9 @@ class StatusEvaluation(Generic[R]):
 
 
 def evaluate_platforms(
-    platforms: Sequence[DataPlatform], states: Mapping[PlatformName, PlatformState]
+    platforms: Sequence[DataPlatform], states: Mapping[PlatformName, PlatformState], suspension: str | None = None
 ) -> list[StatusEvaluation[DataPlatform]]:
+    """Evaluate all DataPlatforms. `suspension` says what suspends the whole cluster."""
     owners: dict[str, str] = {}
     evaluations = []
     for platform in sorted(platforms, key=by_age):
@@ -82,7 +83,7 @@ def evaluate_platforms(
         else:
             accepted = ConditionUpdate("Accepted", "False", "Conflict", _same_server(platform, owner))
         attested = _attested(platform, state)
-        ready = _ready(platform, accepted, state, attested)
+        ready = _ready(platform, accepted, state, attested, suspension)
         findings = (accepted, ready, _drift(state), attested, ownership_condition(platform), *isolation_conditions(platform))
         evaluations.append(StatusEvaluation(platform, findings, _platform_counts(state)))
     return evaluations
@@ -94,11 +95,14 @@ def _same_server(platform: DataPlatform, owner: str) -> str:
     return f"spec.postgres: this is the server of DataPlatform {owner}; roles belong to a server, so one is enough"
 
 
-def _ready(platform: DataPlatform, accepted: ConditionUpdate, state: PlatformState, attested: ConditionUpdate) -> ConditionUpdate:
+def _ready(
+    platform: DataPlatform, accepted: ConditionUpdate, state: PlatformState, attested: ConditionUpdate, suspension: str | None
+) -> ConditionUpdate:
     if accepted.status != "True":
         return ConditionUpdate("Ready", "False", accepted.reason, accepted.message)
-    if platform.spec.suspend:
-        return suspension("nothing is vended there, and the roles there end")
+    cause = "spec.suspend is true" if platform.spec.suspend else suspension
+    if cause is not None:
+        return suspended(cause, "nothing is vended there, and the roles there end")
     if state.problem is not None:
         return ConditionUpdate("Ready", "False", *state.problem)
     if state.drift:
@@ -220,7 +224,8 @@ def evaluate_policy(
         return StatusEvaluation(policy, (obstacle, not_ready(obstacle)), dict.fromkeys(_COUNTS, 0))
     accepted = obstacle or ConditionUpdate("Accepted", "True", "Valid", "the policy is well formed and reaches its platforms")
     if policy.spec.suspend:
-        return StatusEvaluation(policy, (accepted, suspension("it grants and offers nothing")), dict.fromkeys(_COUNTS, 0))
+        ready = suspended("spec.suspend is true", "it grants and offers nothing")
+        return StatusEvaluation(policy, (accepted, ready), dict.fromkeys(_COUNTS, 0))
     names = [PlatformName(ref.name) for ref in policy.spec.platform_refs]
     unread = [name for name in names if name not in shapes]
     if unread:
@@ -247,8 +252,8 @@ def evaluate_policy(
     return StatusEvaluation(policy, findings, counts)
 
 
-def suspension(effect: str) -> ConditionUpdate:
-    return ConditionUpdate("Ready", "False", SUSPENDED, f"spec.suspend is true: {effect}")
+def suspended(cause: str, effect: str) -> ConditionUpdate:
+    return ConditionUpdate("Ready", "False", SUSPENDED, f"{cause}: {effect}")
 
 
 def not_ready(obstacle: ConditionUpdate) -> ConditionUpdate:

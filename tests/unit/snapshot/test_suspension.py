@@ -1,0 +1,34 @@
+"""The ConfigMap that suspends the whole cluster."""
+
+import pytest
+
+from rolevend.snapshot.suspension import suspension_of
+
+SENTENCE = "ConfigMap rolevend-system/rolevend-suspension suspends the whole cluster"
+
+
+def suspension(data: dict[str, str] | None) -> str | None:
+    body = {"metadata": {"namespace": "rolevend-system", "name": "rolevend-suspension"}}
+    return suspension_of([body if data is None else {**body, "data": data}])
+
+
+@pytest.mark.parametrize("data", [None, {}, {"because": "INC-4711"}, {"suspend": "false"}, {"suspend": " False\n"}])
+def test_it_does_not_suspend(data: dict[str, str] | None):
+    assert suspension(data) is None
+
+
+def test_a_missing_one_does_not():
+    assert suspension_of([]) is None
+
+
+@pytest.mark.parametrize("value", ["true", "True", "yes", "tru", "", "1"])
+def test_every_other_value_suspends(value: str):
+    assert suspension({"suspend": value}) == SENTENCE
+
+
+def test_the_reason_is_one_bounded_line():
+    said = suspension({"suspend": "true", "because": "INC-4711\nprompt\tinjection " + "x" * 1000})
+
+    assert said is not None
+    assert said.startswith(f"{SENTENCE}: INC-4711 prompt injection xxx")
+    assert len(said) == len(SENTENCE) + 2 + 300
