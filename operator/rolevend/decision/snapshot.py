@@ -73,7 +73,7 @@ class Snapshot:
     """By issuer, for those whose people can log in on rolevend's own page."""
     cluster_issuer: str = ""
     """The issuer of ServiceAccount tokens, or empty."""
-    suspended: bool = False
+    cluster_suspended: bool = False
     """True: nothing is vended in the whole cluster, and all roles end."""
     ledger: Ledger | None = None
     """None: Kubernetes keeps the records of used tokens. Valid only if nothing is `pending`."""
@@ -125,7 +125,7 @@ class Snapshot:
         """Return the decision that does not depend on the user's grants, or None."""
         if self.pending:
             return Pending("Starting", self.pending)
-        if self.suspended:
+        if self.cluster_suspended:
             return _suspended("the whole cluster")
         agent = self.agents.get(request.agent)
         if agent is not None and agent.suspended:  # whatever is known of the platform

@@ -136,7 +136,7 @@ class SnapshotBuilder:
             logins=logins(self._providers.accepted),
             cluster_issuer=cluster_issuer(self._providers.accepted),
             ledger=ledger,
-            suspended=objects.suspension is not None,
+            cluster_suspended=objects.suspension is not None,
             pending=pending,
         )
         evaluations = (*platforms, *agents, *self._people.evaluations, *self._providers.evaluations, *policy_evaluations)

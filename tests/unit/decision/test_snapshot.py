@@ -106,8 +106,8 @@ def test_what_is_refused_says_why_and_ends_what_lives(changes: dict[str, object]
     ("suspension", "what"),
     [
         ({"agents": {AGENT.name: replace(AGENT, suspended=True)}}, "Agent agents/finbot"),
-        ({"suspended": True}, "the whole cluster"),
-        ({"suspended": True, "agents": {}}, "the whole cluster"),
+        ({"cluster_suspended": True}, "the whole cluster"),
+        ({"cluster_suspended": True, "agents": {}}, "the whole cluster"),
     ],
     ids=["the agent", "the cluster", "the cluster without the agent"],
 )
