@@ -1,5 +1,5 @@
-"""A suspended Agent, and a suspended cluster, over HTTP: roles end, also those that only a database records, and calls are refused until
-it is resumed."""
+"""A suspended Agent, user or cluster over HTTP: roles end, also those that only a database records, and calls are refused until it is
+resumed."""
 
 from collections.abc import Iterator
 
@@ -75,4 +75,29 @@ def test_its_roles_end_and_calls_are_refused_until_it_is_resumed(record: str, re
     site.patch(agent, {"suspend": False})
 
     site.told(agent, "Ready", "True")
+    assert site.warehouse.has(caller.vended()["roleName"])
+
+
+@pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])
+def test_a_suspended_user_has_no_role_whatever_their_token_says(record: str, request: pytest.FixtureRequest):
+    caller: Caller = request.getfixturevalue(record)
+    site, tenant = caller.proven.site, caller.proven.tenant
+    role, of_bob = caller.vended(), caller.vended("bob")
+
+    suspended = tenant.make("UserAttributes", {"user": caller.proven.user(), "suspend": True})
+
+    eventually(lambda: not site.warehouse.has(role["roleName"]))
+
+    def refused() -> dict[str, object]:
+        answer = caller.vend()
+        assert answer.status_code == 403, answer.text
+        return dict(answer.json())
+
+    problem = eventually(refused)
+    assert problem["code"] == "Suspended"
+    assert problem["detail"] == f"the user anna ({caller.proven.issuer}) is suspended"
+    assert site.warehouse.has(of_bob["roleName"])
+
+    site.patch(suspended, {"suspend": False})
+
     assert site.warehouse.has(caller.vended()["roleName"])

@@ -1,5 +1,5 @@
-"""`spec.suspend` of an Agent, an AccessPolicy or a DataPlatform, and the switch of the whole cluster: nothing is vended, live roles end,
-and all of it goes on afterwards."""
+"""`spec.suspend` of an Agent, UserAttributes, an AccessPolicy or a DataPlatform, and the switch of the whole cluster: nothing is vended,
+live roles end, and all of it goes on afterwards."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ import pytest
 
 from rolevend.snapshot.suspension import SUSPENSION
 from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
+from tests.support.proving import Proven
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.switch import Switch
 from tests.support.tenancy import Tenant
@@ -60,6 +61,43 @@ def test_a_suspended_agent_loses_its_roles_and_gets_none_until_it_is_resumed(ten
 
     site.told(agent, "Ready", "True")
     refused.ready()
+
+
+def test_a_suspended_user_loses_their_roles_and_others_keep_theirs(tenant: Tenant):
+    site, anna = tenant.ready_to_ask().site, tenant.described("UserAttributes", {}, f"anna.{tenant.name}")
+    tenant.person("bob")
+    live, of_bob = tenant.ask().ready(), eventually(lambda: tenant.ask("bob").ready())
+
+    site.patch(anna, {"suspend": True})
+
+    live.gone()
+    assert site.warehouse.ended(live.role) == "Revoked"
+    assert "their roles end" in site.told(anna, "Ready", "False", "Suspended")
+    refused = tenant.ask()
+    assert refused.refused("Suspended", granted="False").startswith(f"the user anna.{tenant.name} (")
+    assert of_bob.rows(COUNT) == [(2,)]
+
+    site.patch(anna, {"suspend": False})
+
+    refused.ready()
+
+
+@pytest.mark.parametrize("conflict", [False, True], ids=["accepted", "with an older object"])
+def test_tokens_do_not_help_a_suspended_user_until_the_object_is_gone(tenant: Tenant, conflict: bool):
+    proven = Proven(tenant).ready_to_ask()
+    live = proven.ask(proven.token()).ready()
+    spec = {"user": proven.user()}
+    if conflict:
+        tenant.make("UserAttributes", spec, f"older.{tenant.name}")
+
+    suspended = tenant.make("UserAttributes", {**spec, "suspend": True}, f"suspended.{tenant.name}")
+
+    live.gone()
+    assert "is suspended" in proven.ask(proven.token()).refused("Suspended", granted="False")
+
+    tenant.site.remove(suspended)
+
+    proven.ask(proven.token()).ready()
 
 
 def test_a_suspended_policy_grants_nothing_and_others_grant_what_they_did(tenant: Tenant):

@@ -13,7 +13,7 @@ from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
 
 SUSPENDED: Final = "Suspended"
-"""The reason of a denial, and the cause of an end, while `spec.suspend` of the agent or the platform is true."""
+"""The reason of a denial, and the cause of an end, while `spec.suspend` of the agent, the user or the platform is true."""
 
 
 class Delivery(enum.StrEnum):
@@ -94,7 +94,7 @@ class Denied:
     tables: tuple[TableId, ...] = field(default=(), compare=False)
     """The requested tables that are not granted, if only some are not, or that do not exist."""
     ended_by: str | None = field(default=None, compare=False)
-    """The code for the end of a role whose approval ended, or whose agent or platform is suspended. None: its policies changed."""
+    """The code for the end of a role whose approval ended, or whose agent, user or platform is suspended. None: its policies changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ class Snapshot:
     revoked, and approvals of effects with other digests superseded."""
     agents: Mapping[ObjectName, Agent] = field(default_factory=dict)
     people: Mapping[User, KnownUser] = field(default_factory=dict)
+    suspended_users: Collection[User] = frozenset()
+    """The users for whom nothing is vended, and whose roles end, whatever proves them."""
     platforms: Mapping[PlatformName, PlatformAdmission] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels by namespace."""
@@ -130,6 +132,8 @@ class Snapshot:
         agent = self.agents.get(request.agent)
         if agent is not None and agent.suspended:  # whatever is known of the platform
             return _suspended(f"Agent {request.agent}")
+        if request.user in self.suspended_users:
+            return _suspended(f"the user {request.user}")
         terms = self.platforms.get(request.platform)
         if terms is None:
             cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"

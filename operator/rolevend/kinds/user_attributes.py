@@ -19,6 +19,9 @@ class UserAttributesSpec(Part):
     platform can read it, so never use an e-mail address. Without it: an opaque one is derived."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=64), KeyedBy(("key",))] = ()
     """The attributes. A missing attribute grants nothing."""
+    suspend: bool = False
+    """`true`: no role is vended for the user, also if tokens prove who they are, and their roles end. This counts even if the object is
+    not accepted. Everything else stays, and vends go on when it is `false` again, or the object is deleted."""
 
 
 class UserAttributesStatus(Status):

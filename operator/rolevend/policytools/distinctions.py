@@ -113,7 +113,8 @@ class Distinctions:
         facts = facts_of(attributes)
         required = tuple((key in facts, values & facts.get(key, frozenset())) for key, values in self._required_values)
         fitting = tuple(met(demand, facts) for demand in self._demands)
-        return bool(facts), required, fitting, attributes.only(self._values_read), user if self._names_users else None
+        named = user if self._names_users else None
+        return user in self.snapshot.suspended_users, bool(facts), required, fitting, attributes.only(self._values_read), named
 
     @cached_property
     def _agent_requirements(self) -> Sequence[tuple[Requirement, ...]]:

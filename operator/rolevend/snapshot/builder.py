@@ -34,7 +34,7 @@ from rolevend.policy.statement import Guardrail as Restraining
 from rolevend.policy.statement import Policy
 from rolevend.policy.tags import AssignmentsBySource, tag_conflicts
 from rolevend.snapshot.caches import IndexCache, OfferCache, UserCache
-from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools, suspended_agents
+from rolevend.snapshot.conditions.agents import evaluate_combination, evaluate_tools
 from rolevend.snapshot.conditions.bindings import Disagreed, by_binding, evaluate_binding
 from rolevend.snapshot.conditions.common import (
     LEAK,
@@ -43,6 +43,7 @@ from rolevend.snapshot.conditions.common import (
     evaluate_policy,
     evaluate_unique,
     with_refusals,
+    with_suspension,
 )
 from rolevend.snapshot.conditions.guardrails import evaluate_guardrail
 from rolevend.snapshot.conditions.ledger import LedgerClaim, find_ledger, ledger_conditions
@@ -105,11 +106,13 @@ class SnapshotBuilder:
         ]
         terms = {name: _terms(each, states.get(name)) for each in platforms for name in (PlatformName(each.resource.name),)}
         refused = objects.refused_handles
-        agents = suspended_agents(
+        agents = with_suspension(
             with_refusals(
                 evaluate_unique(objects.agents, agent_claims),
                 lambda agent: refused.get(agent_claim(values.agent_handle(agent), values.object_name(agent))),
-            )
+            ),
+            lambda agent: agent.spec.suspend,
+            "nothing is vended for it, and its roles end",
         )
         self._people.update(objects.people, refused)
         self._providers.update(objects.providers, objects.key_states)
@@ -125,6 +128,7 @@ class SnapshotBuilder:
             handle_key=self._handle_key,
             agents=registered,
             people=self._people.known,
+            suspended_users=self._people.suspended,
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,

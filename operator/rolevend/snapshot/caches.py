@@ -14,7 +14,7 @@ from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, User, Use
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.user_match_counter import UserMatchCounter
-from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals
+from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals, with_suspension
 
 
 class UserCache:
@@ -24,6 +24,8 @@ class UserCache:
         self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
         self.known: Mapping[User, KnownUser] = {}
         """The accepted users."""
+        self.suspended: frozenset[User] = frozenset()
+        """The suspended users, also of objects that are not accepted."""
         self.census = UserMatchCounter()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
         self._read: dict[str, tuple[int, KnownUser]] = {}
@@ -34,7 +36,12 @@ class UserCache:
         if len(before) == len(resources) and all(map(is_, before, resources)) and refused_before == dict(refused):
             return
         self._made_of = (tuple(resources), dict(refused))
-        self.evaluations = with_refusals(evaluate_unique(resources, _keys), lambda person: _refused(person, refused))
+        self.evaluations = with_suspension(
+            with_refusals(evaluate_unique(resources, _keys), lambda person: _refused(person, refused)),
+            lambda person: person.spec.suspend,
+            "nothing is vended for the user, and their roles end",
+        )
+        self.suspended = frozenset(values.user(each.spec.user) for each in resources if each.spec.suspend)
         self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 

@@ -153,7 +153,7 @@ async def test_a_request_whose_token_is_not_there_waits_as_every_other():
     assert "user" not in status  # it has the attributes in the token, as soon as that is read
 
 
-@pytest.mark.parametrize("suspended", ["agents", "platforms"])
+@pytest.mark.parametrize("suspended", ["agents", "platforms", "users"])
 @pytest.mark.parametrize(
     "life",
     [
@@ -163,16 +163,21 @@ async def test_a_request_whose_token_is_not_there_waits_as_every_other():
     ],
     ids=["approved", "people decide", "new"],
 )
-async def test_a_suspended_agent_or_platform_ends_no_approval_and_no_request(suspended: str, life: Body):
+async def test_a_suspended_agent_user_or_platform_ends_no_approval_and_no_request(suspended: str, life: Body):
     offered = ObjectName("domain-claims", "ssn-clear")
     terms = replace(TERMS, offer=offered, uid=Uid("offer-uid"), generation=1)
     snapshot = replace(granting(WAREHOUSE), offers={offered: terms})
-    parts = {name: replace(part, suspended=True) for name, part in getattr(snapshot, suspended).items()}
     resource = parse(AccessRequest, request(("spec.userTokenSecretRef", MISSING), ("spec.purpose", MISSING), status=life))
+    asked = decision_request(resource)
+    if suspended == "users":
+        snapshot = replace(snapshot, suspended_users={asked.user})
+    else:
+        parts = {name: replace(part, suspended=True) for name, part in getattr(snapshot, suspended).items()}
+        snapshot = replace(snapshot, **{suspended: parts})
     kube = cast(KubeClient, None)
     reader = CircumstancesReader(AccessRequestStore(kube, lambda: NOW), Votes(kube, lambda: NOW, lambda _: None), RoleStore(), lambda: NOW)
 
-    now = await reader.read(resource, decision_request(resource), replace(snapshot, **{suspended: parts}))
+    now = await reader.read(resource, asked, snapshot)
 
     found = judge(requested_access(resource), recorded(resource), now)
     assert found.state.value == life.get("state", "Pending"), found

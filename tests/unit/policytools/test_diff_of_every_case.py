@@ -195,6 +195,14 @@ def test_an_agent_that_is_suspended_is_not_judged_as_one_that_is_not(tmp_path: P
     assert gains(found) == {("agents/taxbot", "loses", None, None)}
 
 
+def test_a_user_who_is_suspended_loses_what_others_keep(tmp_path: Path):
+    known = [admitting({}), agent("finbot"), where()]
+
+    found = compared(tmp_path, [*known, ANNA], [*known, changed(ANNA, "spec.suspend", True)])
+
+    assert gains(found) == {("agents/finbot", "loses", None, None)}
+
+
 def test_attributes_of_several_entries_count_together(tmp_path: Path):
     both = [{"key": key, "operator": "In", "values": ["yes"]} for key in ("reviewed", "internal")]
     entries = [

@@ -3,7 +3,7 @@
 A refused tool takes away nothing else: roles are vended without it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rolevend.decision.admission import Agent as RegisteredAgent
@@ -15,15 +15,7 @@ from rolevend.kinds.status import ConditionUpdate, shortened
 from rolevend.model import PlatformName
 from rolevend.policy.index import Index
 from rolevend.policy.vocabulary import closest
-from rolevend.snapshot.conditions.common import StatusEvaluation, suspended
-
-
-def suspended_agents(evaluations: Iterable[StatusEvaluation[Agent]]) -> list[StatusEvaluation[Agent]]:
-    """Set suspended agents not ready. They remain accepted, so that each request gets the reason."""
-    ready = suspended("spec.suspend is true", "nothing is vended for it, and its roles end")
-    return [
-        replace(each, findings=(each.findings[0], ready)) if each.resource.spec.suspend and each.accepted else each for each in evaluations
-    ]
+from rolevend.snapshot.conditions.common import StatusEvaluation
 
 
 def evaluate_combination(

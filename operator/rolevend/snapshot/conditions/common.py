@@ -208,6 +208,16 @@ def with_refusals(evaluations: Iterable[StatusEvaluation[R]], refusal: Callable[
     ]
 
 
+def with_suspension(
+    evaluations: Iterable[StatusEvaluation[R]], is_suspended: Callable[[R], bool], effect: str
+) -> list[StatusEvaluation[R]]:
+    """Set suspended objects not ready. They remain accepted, so that each request gets the reason."""
+    ready = suspended("spec.suspend is true", effect)
+    return [
+        replace(each, findings=(each.findings[0], ready)) if each.accepted and is_suspended(each.resource) else each for each in evaluations
+    ]
+
+
 def _both(status: Truth, reason: str, message: str) -> tuple[ConditionUpdate, ...]:
     return tuple(ConditionUpdate(type_, status, reason, message) for type_ in ("Accepted", "Ready"))
 
