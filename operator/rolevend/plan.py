@@ -149,6 +149,11 @@ def attribute_keys(profile: Profile) -> tuple[str, ...]:
     return tuple(sorted({key for condition in conditions.values() for key in condition.needs}))
 
 
+def keys_of(table: TableShape) -> frozenset[str]:
+    """Return the user attributes whose values decide which rows and cells of the table are visible."""
+    return frozenset(key for condition in _conditions(table) for key in condition.needs)
+
+
 def contains(new: Profile, old: Profile) -> bool:
     """True if `new` has all tables, columns, rows, masks, functions and tools of `old`, unchanged. `new` may have more, and fewer
     restrictions."""

@@ -25,6 +25,8 @@ class What(enum.StrEnum):
     COLUMN = "column"
     LOOKUP = "lookup"
     """Whether the column's values in hidden rows can be found out."""
+    ATTRIBUTE = "attribute"
+    """The user's values of an attribute that decides which rows or cells are visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Change:
     direction: Direction
     what: What
     name: str
-    """`schema.table`, or `schema.table.column`."""
+    """`schema.table`, `schema.table.column`, or `schema.table by user_attr('countries')`."""
     before: str | None
     """None if the agent could not read it."""
     after: str | None

@@ -129,7 +129,9 @@ class _Cases:
         self._comparer = ShapeComparer()
         alike: dict[Hashable, list[User]] = {}
         for user in sorted(sides[0].snapshot.people.keys() | sides[1].snapshot.people.keys()):
-            alike.setdefault(tuple(side.user_key(user) for side in sides), []).append(user)
+            was, is_now = (side.attributes(user) for side in sides)
+            changed = (was, is_now) if was != is_now else None
+            alike.setdefault((*(side.user_key(user) for side in sides), changed), []).append(user)
         self._users = list(alike.values())[:MOST_CASES]
         self._classes = asked[: max(1, MOST_CASES // max(1, len(self._users)))]
         self.left_out = list(_too_many(len(alike) - len(self._users), len(asked) - len(self._classes)))
@@ -165,7 +167,8 @@ class _Cases:
         was = given_shapes(before, who) if self._platform in before.platforms else ()
         offered = offer_differences(before, after, who, self._comparer)
         anybody = Requester(_NOBODY, ANY_AGENT, self._platform)
-        return self._comparer.changes(was, given_shapes(after, who)), [replace(each, who=anybody) for each in offered]
+        values = (side.attributes(user) for side in self._sides)
+        return self._comparer.changes(was, given_shapes(after, who), *values), [replace(each, who=anybody) for each in offered]
 
     def _outcomes(self, found: Sequence[Sequence[Sequence[T]]]) -> Iterator[tuple[Requester, DifferenceWhen[T]]]:
         """Yield the differences for each user and agent. `found` are those of each group of users in each class."""

@@ -108,13 +108,16 @@ class Distinctions:
 
     def user_key(self, user: User) -> Hashable:
         """Return a key: users with equal keys get equal access in each request."""
-        known = self.snapshot.people.get(user)
-        attributes = known.attributes if known else Attributes()
+        attributes = self.attributes(user)
         facts = facts_of(attributes)
         required = tuple((key in facts, values & facts.get(key, frozenset())) for key, values in self._required_values)
         fitting = tuple(met(demand, facts) for demand in self._demands)
         named = user if self._names_users else None
         return user in self.snapshot.suspended_users, bool(facts), required, fitting, attributes.only(self._values_read), named
+
+    def attributes(self, user: User) -> Attributes:
+        known = self.snapshot.people.get(user)
+        return known.attributes if known else Attributes()
 
     @cached_property
     def _agent_requirements(self) -> Sequence[tuple[Requirement, ...]]:

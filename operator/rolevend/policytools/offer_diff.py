@@ -7,7 +7,7 @@ from typing import Any, Final
 from rolevend.audit.access_diff import Direction
 from rolevend.decision.offers import ApprovedBy, AvailableOffer, available_offers
 from rolevend.decision.snapshot import Snapshot
-from rolevend.model import ObjectName
+from rolevend.model import Attributes, ObjectName
 from rolevend.plan import TableShape
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.offer_text import BY
@@ -63,7 +63,8 @@ def _terms(old: AvailableOffer | None, new: AvailableOffer | None) -> Iterator[_
 
 
 def _tables(old: AvailableOffer | None, new: AvailableOffer | None, comparer: ShapeComparer) -> Iterator[_Row]:
-    for each in comparer.changes(_shown(old), _shown(new)):
+    was, is_now = (Attributes() if each is None else each.effect.attributes for each in (old, new))
+    for each in comparer.changes(_shown(old), _shown(new), was, is_now):
         yield each.direction, each.what, each.name, each.before, each.after
 
 
