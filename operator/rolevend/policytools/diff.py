@@ -18,6 +18,7 @@ from rolevend.policytools.decisions import opened, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.offer_diff import OfferDifference
 from rolevend.policytools.request_variants import OTHER_PURPOSE, named_purposes
+from rolevend.policytools.uncompared import uncompared
 
 MOST_NOTES: Final = 50
 """Of untried parts."""
@@ -60,7 +61,13 @@ def diff(
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
     asked = CaseSelection(purposes, purpose, seconds)
     found = [compare_platform((before, after), _entries(built, name), name, asked) for name in sorted(catalogs)]
-    notes += _shortened([*(note for each in found for note in each.untried), *_uncarried(is_there, comes, given)])
+    notes += _shortened(
+        [
+            *(note for each in found for note in each.untried),
+            *uncompared(is_there, comes, users_given=bool(users)),
+            *_uncarried(is_there, comes, given),
+        ]
+    )
     differences = sorted((one for each in found for one in each.differences), key=lambda one: one.who)
     by_asking = sorted((one for each in found for one in each.by_asking), key=lambda one: one.who)
     return Compared(tuple(differences), tuple(notes), tuple(by_asking), tuple(each.extent for each in found))

@@ -6,6 +6,7 @@ from itertools import islice, product
 from typing import Final
 
 from rolevend.access_requests.terms import AutomaticRule
+from rolevend.decision.admission import Agent
 from rolevend.model import Attributes, User
 from rolevend.policy.bitmap import bits, union
 from rolevend.policy.condition import Answers
@@ -14,13 +15,16 @@ from rolevend.policy.guardrail_compiler import CompiledGuardrail, concerns
 from rolevend.policy.index import CompiledPolicy, GrantSet
 from rolevend.policy.refusal import bar, lack
 from rolevend.policy.request_context import GrantTarget, RequestContext
-from rolevend.policy.requirement import facts_of
+from rolevend.policy.requirement import facts_of, meets
 from rolevend.policytools.carriers import TOKENS
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.distinctions import Distinctions
 
 _MOST_ATTEMPTS: Final = 10_000
 """For one statement. Beyond, it counts as untried."""
+
+
+_Asking = tuple[Agent, RequestContext]
 
 
 class TriedRequests:
@@ -31,7 +35,9 @@ class TriedRequests:
         self.side = side
         people = (side.snapshot.people.get(user) for user in users)
         self._people = [each.attributes if each else Attributes() for each in people]
-        self._requests = [side.snapshot.asking(who.request) for who in asked if who.agent in side.snapshot.agents]
+        agents, terms = side.snapshot.agents, side.snapshot.platforms.get(side.platform)
+        acting = () if terms is None or terms.suspended else (who for who in asked if who.agent in agents)
+        self._requests = [(agents[who.agent], side.snapshot.asking(who.request)) for who in acting if not agents[who.agent].suspended]
 
     def unmet(self, policy: CompiledPolicy) -> str | None:
         """Return the reason why no tried request meets the policy, or None."""
@@ -41,9 +47,14 @@ class TriedRequests:
             if not people:
                 return f"no UserAttributes object meets its spec.users; {TOKENS}"
         else:
-            requests = [each for each in requests if policy.agent in (None, each.agent) and covers(policy, facts_of(each.agent_attributes))]
+            requests = [
+                (agent, each)
+                for agent, each in requests
+                if policy.agent in (None, each.agent) and covers(policy, facts_of(each.agent_attributes))
+            ]
         if not self._is_met(people, requests, lambda each, asking: self._barred(policy, each, asking)):
-            return "no tried agent, purpose and lifetime meet its spec.agents and its conditions"
+            unmet = "no tried agent, purpose and lifetime meet its spec.agents and its conditions"
+            return f"{unmet}; suspended agents, and those that may not act for its users, do not count"
         off = [each for each in policy.grant_sets if not any(_is_on(policy, each, person) for person in people)]
         if off:
             tables = union(each.tables for each in off).bit_count()
@@ -63,9 +74,10 @@ class TriedRequests:
         return any(concerns(guardrail, facts_of(each)) for each in self._people)
 
     def _is_met(
-        self, people: Sequence[Attributes], requests: Sequence[RequestContext], barred: Callable[[Attributes, RequestContext], bool]
+        self, people: Sequence[Attributes], requests: Sequence[_Asking], barred: Callable[[Attributes, RequestContext], bool]
     ) -> bool:
-        return any(not barred(person, asking) for person, asking in islice(product(people, requests), _MOST_ATTEMPTS))
+        pairs = islice(product(people, requests), _MOST_ATTEMPTS)
+        return any(_acts_for(agent, person) and not barred(person, asking) for person, (agent, asking) in pairs)
 
     def _barred(self, policy: CompiledPolicy, user: Attributes, asking: RequestContext) -> bool:
         return bar(policy, facts_of(asking.agent_attributes), Answers(user, asking)) is not None
@@ -74,6 +86,11 @@ class TriedRequests:
 def _is_on(policy: CompiledPolicy, grants: GrantSet, user: Attributes) -> bool:
     facts = facts_of(user)
     return lack(policy.id, grants, facts) is None and all(tie.values.isdisjoint(facts[tie.attribute]) != tie.among for tie in grants.ties)
+
+
+def _acts_for(agent: Agent, user: Attributes) -> bool:
+    facts = facts_of(user)
+    return all(meets(requirement, facts) for requirement in agent.users)
 
 
 class _Side:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rolevend.audit.access_diff import Change, compare
+from rolevend.audit.access_diff import Change, Direction, What, compare
 from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.model import ObjectName, User
@@ -319,6 +319,114 @@ def test_a_value_of_a_changed_policy_that_nobody_has_is_told(tmp_path: Path):
 
     (note,) = found.notes
     assert "spec.users.matchAttributes[0].values[1]: no UserAttributes object has job=actuary" in note
+
+
+def test_another_value_of_an_attribute_that_a_row_filter_reads_is_told(tmp_path: Path):
+    now_french = person("anna", job=["analyst"], countries=["DE", "FR"])
+    known = [platform(), analysts(), person("bob", job=["analyst"], countries=["DE"])]
+
+    found = compared(tmp_path, [*known, ANNA], [*known, now_french])
+
+    assert {(each.who.user.subject, each.change) for each in found.differences} == {
+        ("anna", Change(Direction.CHANGES, What.ATTRIBUTE, f"claims.{table} by user_attr('countries')", "DE", "DE, FR"))
+        for table in ("claims", "people")
+    }
+
+
+def test_another_value_counts_in_an_offer_as_well(tmp_path: Path):
+    by_country = offer(("spec.rowFilter", "country IN (user_attr('countries'))"), ("spec.rows", MISSING))
+
+    found = compared(tmp_path, [platform(), by_country, ANNA], [platform(), by_country, person("anna", job=["analyst"], countries=["FR"])])
+
+    assert {(each.what, each.name, each.before, each.after) for each in found.by_asking} == {
+        ("attribute", f"claims.{table} by user_attr('countries')", "DE", "FR") for table in ("claims", "people")
+    }
+
+
+PROVIDER = valid("IdentityProvider", "workforce")
+SPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "agents", "labels": {"team": "claims"}}}
+UNCOMPARED = {
+    "a purpose that agents may state": (
+        admitting({}),
+        admitting({"purposes": ["audit"]}),
+        "DataPlatform warehouse",
+        "spec.agents[0].purposes",
+    ),
+    "agents of another namespace": (admitting({}), admitting({}, {"namespace": "bots"}), "DataPlatform warehouse", "spec.agents"),
+    "another database": (
+        platform(),
+        changed(platform(), "spec.postgres.database", "hr"),
+        "DataPlatform warehouse",
+        "spec.postgres.database",
+    ),
+    "another proof of users": (
+        changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "Trusted"}),
+        changed(valid("Agent", "finbot"), "spec.onBehalfOf", {"assertion": "TokenRequired"}),
+        "Agent agents/finbot",
+        "spec.onBehalfOf.assertion",
+    ),
+    "tools": (
+        agent("finbot"),
+        changed(valid("Agent", "finbot"), "spec.tools[0].postgres.schemas", ["x"]),
+        "Agent agents/finbot",
+        "spec.tools",
+    ),
+    "another claim of tokens": (
+        PROVIDER,
+        changed(PROVIDER, "spec.claims.attributes[0].path", ["job"]),
+        "IdentityProvider workforce",
+        "spec.claims.attributes[0].path",
+    ),
+    "another issuer of tokens": (analysts(), PROVIDER, "IdentityProvider workforce", "spec"),
+    "more automatic approvals": (
+        offer(automatic=[AUTOMATIC]),
+        offer(automatic=[{**AUTOMATIC, "limits": {"perUserPerDay": 300}}]),
+        "AccessPolicy domain-claims/countries",
+        "spec.onRequest.automatic[0].limits.perUserPerDay",
+    ),
+    "labels of a namespace": (SPACE, changed(SPACE, "metadata.labels", {"team": "hr"}), "Namespace agents", "metadata.labels"),
+}
+
+
+@pytest.mark.parametrize("case", UNCOMPARED)
+def test_a_changed_field_that_is_not_compared_is_named(tmp_path: Path, case: str):
+    old, new, name, field = UNCOMPARED[case]
+    known = [] if name.startswith("DataPlatform") else [admitting({})]
+
+    found = compared(tmp_path, [*known, ANNA, old], [*known, ANNA, analysts(), new])
+
+    assert any(each.startswith(f"{name}: not compared in full: ") and field in each for each in found.notes), found.notes
+
+
+def test_fields_that_give_nobody_access_need_no_note(tmp_path: Path):
+    renamed = changed(agent("finbot"), "spec.handle", "OTHER")
+    known = [admitting({}), ANNA, offer()]
+
+    assert compared(tmp_path, [*known, agent("finbot")], [admitting({}), ANNA, offer(display="Another sentence"), renamed]).notes == ()
+
+
+@pytest.mark.parametrize("hidden_by", ["users", "suspend"])
+def test_a_changed_policy_behind_an_agent_that_asks_for_nobody_is_named(tmp_path: Path, hidden_by: str):
+    closed = {"users": {"matchAttributes": [{"key": "department", "operator": "In", "values": ["claims"]}]}, "suspend": True}[hidden_by]
+    path = {"users": "spec.onBehalfOf", "suspend": "spec.suspend"}[hidden_by]
+    bot = changed(agent("finbot"), path, {"assertion": "Trusted", "users": closed} if hidden_by == "users" else closed)
+    known = [admitting({}), ANNA, bot]
+
+    found = compared(tmp_path, [*known, analysts()], [*known, where()])
+
+    assert found.differences == ()
+    assert any(each.startswith("AccessPolicy domain-claims/analysts: no tried agent") for each in found.notes), found.notes
+
+
+def test_other_users_than_those_of_the_folders_hide_no_change_of_these(tmp_path: Path):
+    known = [platform(), analysts()]
+    given = write(tmp_path, "users.yaml", ANNA)
+    old, new = (folder(tmp_path / name, *known, each) for name, each in (("old", ANNA), ("new", person("anna", job=["boss"]))))
+
+    found = diff(old, new, [given], CATALOGS)
+
+    assert found.differences == ()
+    assert any(each.startswith("UserAttributes anna: not compared in full: spec.attributes") for each in found.notes), found.notes
 
 
 def test_combinations_beyond_the_bound_are_counted(tmp_path: Path):

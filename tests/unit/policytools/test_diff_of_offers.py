@@ -99,7 +99,7 @@ def test_it_is_a_section_of_its_own(tmp_path: Path, output: str):
         }
     elif output == "text":
         assert answer.stdout.splitlines() == [
-            "nobody gains or loses anything",
+            "nobody gains or loses anything, as far as it was compared",
             "",
             "could get by asking (automatically):",
             "USER  AGENT      PLATFORM   OFFER            CHANGE  WHAT      BEFORE        AFTER",
@@ -110,6 +110,7 @@ def test_it_is_a_section_of_its_own(tmp_path: Path, output: str):
             "USER  AGENT      PLATFORM   OFFER            CHANGE  WHAT           BEFORE  AFTER",
             "anna  any agent  warehouse  domain-claims/b  gains   claims.claims  -       every row: id, country, amount",
             "anna  any agent  warehouse  domain-claims/b  gains   claims.people  -       every row: full_name, birth_date, country",
+            "note: AccessPolicy domain-claims/a: not compared in full: spec.onRequest.automatic",
         ]
     else:
         assert "\n\n**could get by asking (by people):**\n\n| User |" in answer.stdout
