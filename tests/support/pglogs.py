@@ -12,7 +12,7 @@ TABLES = ("claims.people", "claims.claims")
 
 
 def record(message: str, **values: str) -> dict[str, str]:
-    known = {"timestamp": TIME, "user": ROLE, "dbname": "claims", "session_id": "1", "line_num": "1", "error_severity": "LOG"}
+    known = {"timestamp": TIME, "user": ROLE, "dbname": "claims", "pid": "7", "session_id": "1", "line_num": "1", "error_severity": "LOG"}
     return known | {"remote": "10.0.0.7:5123", "message": message} | values
 
 

@@ -1,7 +1,8 @@
 """Read the records of vended roles from a csvlog or jsonlog, in bounded memory and from any position. Pure: reads a stream of bytes.
 
 A record that is longer than the bound is kept with the beginning of its text. A statement cannot imitate a record: jsonlog escapes line
-ends, and in a field of csvlog every quote of a statement is doubled, so that no line of it has the single quote of `_BEGINNING`.
+ends, and in a field of csvlog every quote of a statement is doubled. A line of it has at most one single quote, the end of the field, and
+`_BEGINNING` has four, with a text between the last two.
 """
 
 import csv
@@ -15,8 +16,8 @@ from rolevend.naming import PREFIX
 from rolevend.platforms.postgres.session_statements import COLUMNS, Record, record_of_json
 
 MAX_RECORD_BYTES: Final = 1 << 20
-_BEGINNING = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},"[^"]')
-"""Of a record with a user."""
+_BEGINNING = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},"[^"\n](?:[^"\n]|"")*","[^"\n](?:[^"\n]|"")*",\d')
+"""Of a record with a user and a database."""
 _CSV = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},')
 _ROLE: Final = PREFIX.encode()
 _LONGEST_KEY = 40

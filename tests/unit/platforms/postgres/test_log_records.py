@@ -68,6 +68,18 @@ def test_a_statement_cannot_imitate_a_record_not_even_behind_one_that_was_cut_of
         assert OTHER_ROLE not in {each["user"] for each in reading(LogFormat.CSVLOG, forging[begin:])}
 
 
+@pytest.mark.parametrize("detail", ["", "parameters: $1 = 'x'", ',"y",12', ',"",12,', ",,12,", '"y",12'])
+def test_a_statement_that_ends_like_the_beginning_of_a_record_is_read(detail: str):
+    """The quote behind it ends the field, and is no quote of a user's name."""
+    hiding = record(f"statement: SELECT 1 /*\n{TIME},", detail=detail, application_name="psql", backend_type="client backend")
+    others = [record(f"statement: SELECT {number}", backend_type="client backend") for number in (2, 3)]
+
+    records = reading(LogFormat.CSVLOG, as_csv(hiding, *others))
+
+    assert messages(records) == [hiding["message"], *(each["message"] for each in others)]
+    assert records.cut == 0
+
+
 def test_of_a_very_long_record_the_beginning_is_kept_and_the_next_one_is_whole(log_format: LogFormat):
     long = "statement: SELECT '" + 'x"\n' * MAX_RECORD_BYTES + "'"
     raw = FORMATS[log_format](record(long), record("statement: SELECT 2"))
