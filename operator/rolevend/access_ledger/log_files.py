@@ -17,7 +17,8 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error)
 _GZIP = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 1 << 16
-_NAME = re.compile(r"(?P<stem>.*)\.(?P<format>csv|json)(?P<rest>(\.\d+)?(\.gz)?)")
+_NAME = re.compile(r"(?P<stem>.*)\.(?P<format>csv|json)(?P<rotated>([.-]\d+)*)(\.gz)?")
+_LIKE_A_LOG = re.compile(r".*\.(csv|json)\b.*")
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 
 
@@ -40,7 +41,7 @@ class LogFiles:
     """The logs among files and folders, oldest first. Iterate once; then `notes` names files that were skipped."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """A file in a folder is a log if its name ends as in `postgresql.csv`, `.json`, `.json.1` or `.json.gz`."""
+        """A file in a folder is a log if its name ends as in `postgresql.csv`, `.json`, `.json.1`, `.json-20261124` or `.json.gz`."""
         self._paths = list(map(Path, paths))
         self.notes: list[str] = []
 
@@ -54,10 +55,10 @@ class LogFiles:
             return
         names = {each.name: each for each in path.iterdir() if each.is_file()}
         matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
-        in_json = {match["stem"] for match in matches if match["format"] == "json"}
+        in_json = {(match["stem"], match["rotated"]) for match in matches if match["format"] == "json"}
         twice = 0
         for match in matches:
-            if match["format"] == "csv" and match["stem"] in in_json:
+            if match["format"] == "csv" and (match["stem"], match["rotated"]) in in_json:
                 twice += 1
             else:
                 yield names[match[0]]
@@ -65,6 +66,11 @@ class LogFiles:
             self.notes.append(f"{path}: {twice} csvlog files were skipped, because jsonlog files of the same name have the same records")
         if not matches:
             self.notes.append(f"{path}: holds no csvlog and no jsonlog; a log's name ends with .csv or .json, or these with .1 or .gz")
+        others = [name for name in sorted(names) if _LIKE_A_LOG.fullmatch(name) and not _NAME.fullmatch(name)]
+        if others:
+            self.notes.append(
+                f"{path}: {len(others)} files such as {others[0]!r} were skipped: name each of them, plain or compressed with gzip"
+            )
 
     def _log(self, path: Path, *, named: bool) -> LogFile | None:
         """Return the log. Raises InvalidInput if a person named the file and it is no log; one in a folder is skipped with a note."""
