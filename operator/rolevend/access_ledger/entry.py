@@ -13,8 +13,6 @@ from rolevend.access_ledger.relations import NamedTables, TableFinder
 from rolevend.platforms.postgres.session_statements import LoggedStatement
 
 MAX_GRANTED_TABLES: Final = 20
-_READS_NOTHING: Final = "42"
-"""The class of SQLSTATEs of a statement that was refused before it ran: no such table, no permission, syntax error."""
 _TABLE_KINDS: Final = ("TABLE", "FOREIGN TABLE", "MATERIALIZED VIEW")
 
 
@@ -80,6 +78,8 @@ class LedgerEntry:
     """The duration, if it was logged."""
     error: str | None
     """SQLSTATE and message, if the statement failed."""
+    refused: bool = False
+    """True if it failed before it ran: no such table, no permission, syntax error."""
     command: str | None
     """`SELECT`, `COPY` or another command: as pgaudit names it, or the first word of the text."""
     audit_class: str | None
@@ -88,12 +88,7 @@ class LedgerEntry:
     """The tables touched, as `schema.table`. A view of the role's profile is given as its table."""
     tables_from: str
     """`observed`: pgaudit saw them. `parsed`: the text names them. `unknown`: the text could not be parsed, is too long, or runs
-    a prepared statement, procedure or block; `tables` may be incomplete."""
-
-    @property
-    def may_have_read(self) -> bool:
-        """False if the server refused the statement before it ran."""
-        return self.error is None or not self.error.startswith(_READS_NOTHING)
+    a prepared statement, procedure, block or function that may read more; `tables` may be incomplete."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields in camel case; those without a value are left out."""
@@ -136,6 +131,7 @@ def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None,
         parameters=statement.parameters,
         duration_ms=statement.milliseconds,
         error=statement.error,
+        refused=statement.refused,
         command=statement.command or (named.command if named else None),
         audit_class=statement.audit_class,
         tables=tables,
@@ -147,9 +143,10 @@ def _touched(statement: LoggedStatement, role: AuditedRole | None, finder: Table
     observed = tuple(dict.fromkeys(_observed(statement.relations)))
     if observed:
         return tuple(dict.fromkeys(_as_granted(each, role) for each in observed)), "observed", None
-    named = finder.find(statement.prepared or statement.text)
-    tables = tuple(dict.fromkeys(_as_granted(each, role) for each in named.names))
-    return tables, "parsed" if named.understood else "unknown", named
+    named, *others = map(finder.find, (statement.prepared or statement.text, *statement.readings))
+    tables = tuple(dict.fromkeys(_as_granted(name, role) for each in (named, *others) for name in each.names))
+    tools = role.tools if role is not None else frozenset()
+    return tables, "parsed" if named.understood and not others and tools.isdisjoint(named.calls) else "unknown", named
 
 
 def _observed(relations: Iterable[str]) -> Iterator[str]:

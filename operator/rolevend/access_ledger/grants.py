@@ -44,6 +44,8 @@ class AuditedRole:
     profile: str | None
     tables: GrantedTables | None
     """None if the audit files have only the end of the role."""
+    tools: frozenset[str]
+    """The names of the functions that the role may call, without schemas."""
     granted_at: datetime | None
     expires_at: datetime | None
     ended_at: datetime | None = None
@@ -118,14 +120,15 @@ class AuditedRoles:
     def _granted(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> AuditedRole:
         tables = tuple(each["table"] for each in data.get("tables", ()))
         policies = tuple(self._shared(each["name"]) for each in data["objects"] if each["kind"] == "AccessPolicy")
-        role = self._role(data, policies, self._of(tables, data.get("tableCount", len(tables)) - len(tables)))
+        granted = self._of(tables, data.get("tableCount", len(tables)) - len(tables))
+        role = self._role(data, policies, granted, frozenset(map(_function_name, data.get("functions", ()))))
         return replace(role, granted_at=_time(event["time"]))
 
     def _ended_only(self, data: Mapping[str, Any]) -> AuditedRole | None:
         """The end of an orphan has no agent and no user."""
-        return self._role(data, (), None) if "agent" in data and "userSubject" in data else None
+        return self._role(data, (), None, frozenset()) if "agent" in data and "userSubject" in data else None
 
-    def _role(self, data: Mapping[str, Any], policies: tuple[str, ...], tables: GrantedTables | None) -> AuditedRole:
+    def _role(self, data: Mapping[str, Any], policies: tuple[str, ...], tables: GrantedTables | None, tools: frozenset[str]) -> AuditedRole:
         def text(name: str) -> str | None:
             value = data.get(name)
             return None if value is None else self._shared(str(value))
@@ -145,6 +148,7 @@ class AuditedRoles:
             approval=approval_sentence_of(data),
             profile=text("profile"),
             tables=tables,
+            tools=tools,
             granted_at=None,
             expires_at=_time(data["expiresAt"]) if "expiresAt" in data else None,
         )
@@ -156,6 +160,11 @@ class AuditedRoles:
 
     def _shared(self, text: str) -> str:
         return self._texts.setdefault(text, text)
+
+
+def _function_name(function: str) -> str:
+    """Return `risk` of `tools.risk(integer)`."""
+    return function.partition("(")[0].rpartition(".")[2].strip('"')
 
 
 @lru_cache(maxsize=4096)

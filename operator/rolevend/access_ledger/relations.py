@@ -6,7 +6,7 @@ The text says less than the server knows: the name of a view, no tables behind f
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ MAX_PARSED: Final = 8 * 1024
 _MAX_DEPTH: Final = 200
 """Opening brackets: deeper texts would exhaust the parser's stack."""
 _CACHED: Final = 4096
+_IDENTIFIER: Final = r'(?:"(?:[^"]|"")*"|[^\s("]+)'
 _BEFORE_QUERY = re.compile(
     r"\s*(?:EXPLAIN(?:\s*\([^)]*\)|(?:\s+(?:ANALYZE|ANALYSE|VERBOSE))*)\s*(?=\b)"
-    r"|PREPARE\s+[^\s(]+\s*(?:\([^)]*\))?\s*AS\b"
-    r"|DECLARE\s+\S+\s+[\sA-Z]*CURSOR\s+[\sA-Z]*?FOR\b)",
+    r"|PREPARE\s+" + _IDENTIFIER + r"\s*(?:\([^)]*\))?\s*AS\b"
+    r"|DECLARE\s+" + _IDENTIFIER + r"\s+[\sA-Z]*CURSOR\s+[\sA-Z]*?FOR\b)",
     re.IGNORECASE,
 )
 _NO_TABLES = re.compile(
@@ -32,6 +33,10 @@ _NO_TABLES = re.compile(
 )
 _KEPT_AS_IT_IS = re.compile(r"\\|\$\w*\$")
 """Other kinds of literals, in which a quote does not end a literal."""
+_AMBIGUOUS: Final = "\\'"
+"""A quote that ends a literal, or does not: this depends on the session's `standard_conforming_strings`."""
+_READS_A_TEXT = re.compile(r"(?:query|table|schema|database|cursor)_to_xml\w*|ts_stat|dblink\w*|crosstab\w*|connectby|xpath_table")
+"""Functions of PostgreSQL and its extensions that read a table or run a query which a literal names."""
 _NO_STATEMENT = (exp.Condition, exp.Alias)
 _VALUE = re.compile(r"""("[^"]*")|'[^']*'|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/|\b\d+(?:\.\d+)?\b""", re.DOTALL)
 """An identifier, which is kept; or a literal or a comment. Of nested comments the outer one remains."""
@@ -48,6 +53,8 @@ class NamedTables:
     """`SELECT`, `COPY` or another command; None if the text was not understood."""
     understood: bool = True
     """False if the statement may read tables that are not in `names`."""
+    calls: frozenset[str] = frozenset()
+    """The names of the functions that it calls, as far as the parser does not know them."""
 
 
 NOTHING: Final = NamedTables(understood=False)
@@ -88,16 +95,39 @@ def named_tables(text: str) -> NamedTables:
     if not trees:
         return NOTHING if before else NamedTables()
     names = dict.fromkeys(name for tree in trees for name in _tables(tree))
-    understood = not any(_is_opaque(tree) for tree in trees)
+    understood = _AMBIGUOUS not in text and not any(_is_opaque(tree) or _calls_a_reader(tree) for tree in trees)
     if any(isinstance(tree, _NO_STATEMENT) for tree in trees):
         return NOTHING
     command = (before[0] if before else text).split(None, 1)[0].upper()
-    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood)
+    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood, _calls(trees))
 
 
 def _is_opaque(tree: Any) -> bool:
     """True if it is a command that the parser does not know."""
     return isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this))
+
+
+def _calls(trees: Iterable[Any]) -> frozenset[str]:
+    return frozenset(str(call.name).lower() for tree in trees for call in tree.find_all(exp.Anonymous))
+
+
+def _calls_a_reader(tree: Any) -> bool:
+    """True if it calls a function that reads a table by its name, or one of another schema than PostgreSQL's own."""
+    return any(
+        _READS_A_TEXT.fullmatch(str(each.name).lower()) or _schema_of(each) not in (None, "pg_catalog") for each in tree.find_all(exp.Func)
+    )
+
+
+def _schema_of(call: Any) -> str | None:
+    parent = call.parent
+    if isinstance(parent, exp.Table) and parent.this is call:
+        schema = parent.args.get("db")
+        return None if schema is None else _name(schema)
+    return (
+        _name(parent.this)
+        if isinstance(parent, exp.Dot) and parent.expression is call and isinstance(parent.this, exp.Identifier)
+        else None
+    )
 
 
 def _without_values(text: str) -> str:

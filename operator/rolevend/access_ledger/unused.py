@@ -63,7 +63,7 @@ class TableUse:
         self.first = entry.time if self.first is None else min(self.first, entry.time)
         if entry.platform is not None:
             self.platforms.add(entry.platform)
-        if not entry.may_have_read:
+        if entry.refused:
             return
         self._touched.setdefault(entry.role, set()).update(entry.tables)
         if entry.tables_from == "unknown":

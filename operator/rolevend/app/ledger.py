@@ -128,7 +128,7 @@ class AccessLedger:
             return
         if self._selection.of_table(entry):
             yield entry
-        elif entry.tables_from == "unknown" and entry.may_have_read:
+        elif entry.tables_from == "unknown" and not entry.refused:
             self._left_out += 1
 
     def _at_the_end(self) -> Iterator[LoggedStatement]:

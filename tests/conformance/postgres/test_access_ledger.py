@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -54,7 +55,7 @@ def test_every_statement_of_a_role_is_told_with_its_person_and_its_tables(loggin
     assert row(hostile).isprintable()
     assert (prepared.parameters, prepared.command) == ("$1 = '3'", "SELECT")
     assert (refused.error or "").startswith(("42501", "42P01"))
-    assert not refused.may_have_read
+    assert refused.refused
     assert (copy.command, copy.tables) == ("COPY", (table,))
     assert len({each.id for each in found}) == 6
     assert all(each.duration_ms is not None for each in found if each.error is None)
@@ -90,3 +91,53 @@ def test_runs_with_a_state_tell_each_statement_once_also_over_a_rotation(logging
 
     assert told == ["SELECT 'before'", "SELECT 'between'", "SELECT 'after'"]
     assert new() == []
+
+
+HIDING = (
+    ("SET standard_conforming_strings = off", None),
+    ("SELECT 'a\\'' FROM people --'", "unknown"),
+    ("RESET standard_conforming_strings", None),
+    ('PREPARE "x AS SELECT 1 --" AS SELECT count(*) FROM people', "people"),
+    ('EXECUTE "x AS SELECT 1 --"', "people"),
+    ("SELECT * FROM ts_stat('SELECT to_tsvector(email) FROM people')", "unknown"),
+    ('SELECT * FROM U&"p\\0065ople"', "unknown"),
+    ("SELECT email, CASE WHEN id > 2 THEN current_setting('no.such') END FROM people", "people"),
+    ("SELECT email FROM people; SELECT nosuch FROM people", "people"),
+    ("SELECT email FROM people /*\n2026-11-24 12:00:00.000 UTC,", "refused"),
+    ("SELECT nosuch FROM people", "refused"),
+)
+"""Statements of an agent, and how the ledger must show its table: by name, or as one that may be read. A refused one reads nothing."""
+
+
+def test_a_statement_hides_neither_itself_nor_its_table(logging: Logging, kind: str):
+    role, session, of = logging.agent_of()
+    table = str(of.tables[0].table)
+    known = AuditedRoles()
+    known.learn(granted(role, tables=(table,), profile=of.name))
+    for text, _ in HIDING:
+        with suppress(psycopg.Error):
+            session.run(text)
+    client = session.connection.pgconn
+    for name in (b"a: SELECT 1 --", b"<unnamed>: SELECT 1 --"):
+        client.prepare(name, b"SELECT email FROM people")
+        assert client.exec_prepared(name, []).ntuples > 0
+
+    def entries() -> list[LedgerEntry]:
+        ledger = AccessLedger(logging.files(kind), known, Selection(), LogClock())
+        mine = [each for each in ledger if each.role == role]
+        assert len(mine) == len(HIDING) + 2, [each.statement for each in mine]
+        assert not [note for note in ledger.notes if "damaged" in note]
+        return mine
+
+    *found, one, other = eventually(entries)
+
+    assert [each.statement for each in found] == [text for text, _ in HIDING]
+    for entry, (_, shown) in zip(found, HIDING, strict=True):
+        expected = {
+            None: not entry.tables,
+            "people": entry.tables == (table,) and not entry.refused,
+            "unknown": entry.tables_from == "unknown" and not entry.refused,
+            "refused": entry.refused,
+        }
+        assert expected[shown], entry
+    assert {(each.tables, each.tables_from) for each in (one, other)} == {((table,), "unknown")}

@@ -115,6 +115,7 @@ def test_a_statement_is_joined_to_the_person_behind_its_role(encode: Encode, tmp
         "truncated": False,
         "parameters": "$1 = '42'",
         "durationMs": 1.25,
+        "refused": False,
         "command": "SELECT",
         "tables": ("claims.people",),
         "tablesFrom": "parsed",
@@ -365,6 +366,28 @@ def test_of_two_logs_with_the_same_records_one_is_read(tmp_path: Path):
     assert "1 csvlog files were skipped" in found.notes[0]
 
 
+def test_a_csvlog_of_another_time_than_the_jsonlog_of_its_name_is_read(tmp_path: Path):
+    for name, number in (("postgresql.csv.2", 2), ("postgresql.csv-20261123", 3), ("postgresql.csv.1", 1)):
+        written(tmp_path / name, as_csv(record(f"duration: 1.0 ms  statement: SELECT {number}", session_id=str(number))))
+    for name, number in (("postgresql.json.1.gz", 1), ("postgresql.json", 0)):
+        written(tmp_path / name, as_json(record(f"duration: 1.0 ms  statement: SELECT {number}", session_id=str(number))))
+
+    assert sorted(texts(ledger(tmp_path))) == ["SELECT 0", "SELECT 1", "SELECT 2", "SELECT 3"]
+
+
+def test_a_log_of_a_folder_whose_name_is_not_known_is_noted(tmp_path: Path):
+    written(tmp_path / "postgresql.csv", as_csv(record("statement: SELECT 1")))
+    written(tmp_path / "postgresql.csv.1.zst", b"(zstd")
+    written(tmp_path / "notes.txt", b"no log")
+
+    found = ledger(tmp_path)
+
+    assert texts(found) == ["SELECT 1"]
+    assert found.notes == [
+        f"{tmp_path}: 1 files such as 'postgresql.csv.1.zst' were skipped: name each of them, plain or compressed with gzip"
+    ]
+
+
 def test_sessions_without_an_end_do_not_pile_up(tmp_path: Path):
     many = [record("statement: SELECT '" + "x" * 40_000 + "'", session_id=str(number)) for number in range(1100)]
     written(tmp_path / "a.json", as_json(*many))
@@ -398,7 +421,9 @@ def unused(log: Path, *events: dict[str, Any], platform: str | None = None, **pe
 
 
 def test_grants_that_nobody_used_are_listed_by_role_and_by_policy(tmp_path: Path):
-    refused = record("permission denied", error_severity="ERROR", state_code="42501", statement="SELECT 1 FROM claims", session_id="3")
+    refused = record(
+        "permission denied for table claims", error_severity="ERROR", state_code="42501", statement="SELECT 1 FROM claims", session_id="3"
+    )
     log = written(
         tmp_path / "log",
         as_json(
@@ -423,6 +448,61 @@ def test_grants_that_nobody_used_are_listed_by_role_and_by_policy(tmp_path: Path
     assert [row for row in unused(log, granted(), other, elsewhere, user="bert")[0] if len(row) == 3] == [("bert", "claims.claims", True)]
     lake, _ = unused(log, elsewhere, platform="lake")
     assert ("carl", "claims.people", True) in lake
+
+
+RAN = {
+    "an error while it ran": ("SELECT a, current_setting('x') FROM claims", {"state_code": "42704"}),
+    "an error of a later statement": ("SELECT 1 FROM claims; SELECT b FROM c", {"state_code": "42703", "cursor_position": "29"}),
+    "an error that a function raised": ("SELECT f() FROM claims", {"state_code": "42501", "context": "PL/pgSQL function f()"}),
+    "a right that is checked while it runs": ("SELECT nextval('s') FROM claims", {"state_code": "42501"}),
+}
+
+
+@pytest.mark.parametrize("case", RAN)
+def test_a_statement_that_failed_while_it_ran_has_read_its_table(tmp_path: Path, case: str):
+    text, values = RAN[case]
+    log = written(tmp_path / "log", as_json(record("permission denied for sequence s", error_severity="ERROR", statement=text, **values)))
+
+    assert [each.refused for each in ledger(log)] == [False]
+    assert ("anna", "claims.claims", True) not in unused(log, granted())[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "values"),
+    [
+        ('column "b" does not exist', {"state_code": "42703", "cursor_position": "8"}),
+        ("permission denied for table claims", {"state_code": "42501"}),
+    ],
+)
+def test_a_statement_that_was_refused_before_it_ran_has_read_nothing(tmp_path: Path, message: str, values: dict[str, str]):
+    log = written(tmp_path / "log", as_json(record(message, error_severity="ERROR", statement="SELECT b FROM claims;", **values)))
+
+    assert [each.refused for each in ledger(log)] == [True]
+    assert ("anna", "claims.claims", True) in unused(log, granted())[0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "execute a: SELECT 1 --: SELECT full_name FROM people",
+        "execute <unnamed>: TABLE x; --: SELECT full_name FROM people",
+        "statement: SELECT tools.risk(1)",
+        "statement: SELECT RISK(1)",
+    ],
+)
+def test_a_statement_that_may_read_more_than_it_seems_makes_no_grant_unused_for_certain(tmp_path: Path, message: str):
+    log = written(tmp_path / "log", as_json(record(message)))
+
+    rows, _ = unused(log, granted(functions=["tools.risk(integer)"]))
+
+    assert [row for row in rows if row[-1]] == []
+    assert (("anna", "claims.people", False) in rows) == ("people" not in message)
+
+
+def test_a_colon_in_a_literal_makes_no_statement_doubtful(tmp_path: Path):
+    log = written(tmp_path / "log", as_json(record("""execute <unnamed>: SELECT '{"a": 1, "b": "Select"}', f(x) FROM people""")))
+
+    assert [(each.tables, each.tables_from) for each in ledger(log)] == [(("claims.people",), "parsed")]
 
 
 def test_a_statement_that_was_not_understood_makes_an_unused_grant_uncertain(tmp_path: Path):

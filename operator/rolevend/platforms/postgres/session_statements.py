@@ -6,6 +6,7 @@ Supports the English messages of PostgreSQL 16 to 18 (`lc_messages = 'C'`) and p
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from rolevend.platforms.postgres.pgaudit import PgauditLine, parse_pgaudit
@@ -18,10 +19,18 @@ COLUMNS: Final = (
 )
 """The columns of csvlog, with the names of jsonlog."""
 _EMPTY: Final = dict.fromkeys(COLUMNS, "")
+_MOST_READINGS: Final = 8
 _FAILED = ("ERROR", "FATAL", "PANIC")
 _DURATION = re.compile(r"duration: (?P<milliseconds>\d+\.\d+) ms(?:  (?P<rest>.*))?", re.DOTALL)
-_STATEMENT = re.compile(r"(?:statement|execute(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL)
-"""A prepared statement's name may contain a colon; the log does not mark its end."""
+_STATEMENT = re.compile(
+    r"(?:statement|(?P<executed>execute)(?: fetch from)? .*?): (?P<text>.*)|(?P<call>fastpath function call: .*)", re.DOTALL
+)
+"""A prepared statement's name may contain a colon; the log does not mark its end. See `readings`."""
+_OTHER_TEXT = re.compile(
+    r": (?=[\s(]*(?:--|/\*|(?:SELECT|WITH|TABLE|VALUES|COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|EXPLAIN|DECLARE|FETCH|EXECUTE|CALL|DO)\b))",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(r"42\w{3} permission denied for (?:table|view|materialized view|foreign table|schema|language) ")
 _PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECASE)
 _PREPARED = "prepare: "
 """The prefix of the statement that an EXECUTE runs, which pgaudit logs instead."""
@@ -52,6 +61,16 @@ class LoggedStatement(Statement):
     """pgaudit's command: `SELECT`, `COPY`."""
     prepared: str | None = None
     """The prepared statement that it executes: `PREPARE … AS SELECT …`."""
+    executed: bool = False
+    """True if the client executed it as a prepared statement of the protocol, whose name the log puts before the text."""
+    refused: bool = False
+    """True if the server refused it before it ran."""
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The other texts that it may be, if the name of the prepared statement ends later."""
+        ends = (each.end() for each in _OTHER_TEXT.finditer(self.text)) if self.executed else iter(())
+        return tuple(self.text[end:] for end in islice(ends, _MOST_READINGS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +121,7 @@ class SessionStatements:
         milliseconds = float(timed["milliseconds"]) if timed else None
         sent = _STATEMENT.fullmatch((timed["rest"] or "") if timed else message)
         if sent is not None:
-            yield from self._begin(record, sent["call"] or sent["text"] or "")
+            yield from self._begin(record, sent["call"] or sent["text"] or "", executed=sent["executed"] is not None)
             if milliseconds is not None:
                 yield from self._end(session, milliseconds=milliseconds)
         elif timed is not None and not timed["rest"]:
@@ -160,12 +179,12 @@ class SessionStatements:
             if audited is not None and audited.transaction != record["vxid"]:  # an earlier, successful run of the same text
                 yield from self.finish(session)
             yield from self._begin(record, text)
-        yield from self._end(session, error=error)
+        yield from self._end(session, error=error, refused=_is_refused(record, error))
 
-    def _begin(self, record: Record, text: str) -> Iterator[LoggedStatement]:
+    def _begin(self, record: Record, text: str, *, executed: bool = False) -> Iterator[LoggedStatement]:
         """Start a statement. The session's previous statement is complete."""
         session = record["session_id"]
-        begun = _Running(self._statement(record, text))
+        begun = _Running(replace(self._statement(record, text), executed=executed))
         audited = self._audited.get(session)
         if audited is not None and begun.includes(audited.first):
             del self._audited[session]
@@ -173,10 +192,12 @@ class SessionStatements:
         yield from self.finish(session)
         self._running[session] = begun
 
-    def _end(self, session: str, *, milliseconds: float | None = None, error: str | None = None) -> Iterator[LoggedStatement]:
+    def _end(
+        self, session: str, *, milliseconds: float | None = None, error: str | None = None, refused: bool = False
+    ) -> Iterator[LoggedStatement]:
         if (running := self._running.pop(session, None)) is not None:
             yield from self.finish(session)
-            yield replace(running.statement, milliseconds=milliseconds, error=error)
+            yield replace(running.statement, milliseconds=milliseconds, error=error, refused=refused)
 
     def _audit(self, record: Record, entry: PgauditLine) -> Iterator[LoggedStatement]:
         """Merge pgaudit's entry into the server's record, or start a statement from pgaudit alone."""
@@ -207,6 +228,14 @@ class SessionStatements:
             number=record["line_num"],
             prepared=detail.removeprefix(_PREPARED) if detail.startswith(_PREPARED) else None,
         )
+
+
+def _is_refused(record: Record, error: str) -> bool:
+    """True if the server refused the text before any of it ran: the text is one statement, and the error is of its analysis, which has a
+    position, or of the check of rights. While a statement runs, an agent can cause an error of the same class."""
+    if not record["state_code"].startswith("42") or record["context"] or ";" in record["statement"].rstrip("; \t\r\n"):
+        return False
+    return bool(record["cursor_position"]) or _REFUSED.match(error) is not None
 
 
 def _reading(statement: LoggedStatement, entry: PgauditLine) -> LoggedStatement:
