@@ -65,7 +65,7 @@ def revoke(
     your name, as the API server knows you, and your reason. New roles are vended as before: suspend the Agent, the DataPlatform or the
     AccessPolicy first. You need the ClusterRole rolevend-responder.
 
-    Exit codes: 0 if every selected role is gone, or none is selected; 3 if a role is left.
+    Exit codes: 0 if every selected role is gone, or none is selected; 3 if a role is left; 130 if you interrupted it.
 
     \b
     Examples:
@@ -104,9 +104,13 @@ def revoke(
     if not yes and plan.missing is None and plan.selection.live and not click.confirm("End them?"):
         click.echo("nothing is ended", err=True)
         sys.exit(1)
-    outcome = asyncio.run(ending.revoke(access, plan, wanted, reason, wait, lambda text: click.echo(text, err=True)))
+    try:
+        outcome = asyncio.run(ending.revoke(access, plan, wanted, reason, wait, lambda text: click.echo(text, err=True)))
+    except KeyboardInterrupt:
+        click.echo("interrupted: some of them end, and others live; run the same command again", err=True)
+        raise
     click.echo(texts.result(outcome, wait))
-    printer.note(texts.appeared(outcome))
+    printer.note(texts.notes(outcome))
     if outcome.left:
         sys.exit(_SOME_LEFT)
 

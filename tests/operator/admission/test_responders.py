@@ -1,6 +1,10 @@
 """`rolevend revoke` against a real API server, with the chart's rights and admission. The tests write the statuses, and remove the
 finalizer, as the operator does."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,11 +50,12 @@ class Incident:
         self.made: list[Body] = []
 
     def role(
-        self, name: str, *, namespace: str = AGENTS, agent: str = "", tables: tuple[str, ...] = ("claims.people",), **spec: Any
+        self, name: str, *, namespace: str = AGENTS, agent: str = "", tables: tuple[str, ...] = ("claims.people",), **more: Any
     ) -> Body:
         body = changed(valid("VendedRole", f"{self.agent}-{name}", namespace), "spec.agentRef.name", agent or self.agent)
         body = changed(body, "spec.resources", MISSING)
-        body["spec"].update(spec)
+        body["metadata"]["annotations"] = more.pop("annotations", {})
+        body["spec"].update(more)
         answer = self.cluster.create(body)
         assert answer.ok, answer.message
         self.made.append(body)
@@ -252,6 +257,30 @@ def test_a_responder_who_may_list_namespaces_sees_the_roles_of_those_that_are_th
     assert f"{AGENTS}/{incident.agent}-a" in done.stdout
     assert f"{ELSEWHERE}/{incident.agent}-b" not in done.stdout
     assert "note: you may list VendedRoles in 1 namespaces; the roles of" in done.stderr
+
+
+def test_an_agent_that_fills_the_annotations_of_its_role_does_not_keep_it(incident: Incident):
+    """The API server permits 256 KiB of annotations, and the reason is one."""
+    role = incident.role("a", annotations={"padding": "x" * (256 * 1024 - 120)})
+
+    with dropping(incident, role):
+        done = incident.run(*incident.mine, "--because", "INC-1", "--yes")
+
+    assert done.returncode == 0, done.stdout
+    assert f"note: {AGENTS}/{incident.agent}-a ends without your name and reason, which could not be written: " in done.stderr
+
+
+def test_an_interrupted_command_says_that_some_roles_end(incident: Incident):
+    role = incident.role("a")
+    command = [sys.executable, "-m", "rolevend", "revoke", *incident.mine, "--because", "INC-1", "--yes", "--wait", "600"]
+    environment = {**os.environ, "KUBECONFIG": incident.people[RITA]}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        eventually(lambda: (found := incident.now(role)) and "deletionTimestamp" in found["metadata"])
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+
+    assert running.returncode == 130
+    assert "interrupted: some of them end, and others live; run the same command again" in said
 
 
 class TestTheReason:

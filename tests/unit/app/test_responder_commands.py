@@ -20,7 +20,7 @@ from rolevend.app.responder_commands.selection import (
 )
 from rolevend.app.responder_commands.texts import RevocationOutcome, RoleLeft
 from rolevend.catalog import TableId
-from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted
+from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict
 from rolevend.model import ObjectName
 from tests.support.manifests import MISSING, changed, valid
@@ -249,8 +249,8 @@ class TestTexts:
         assert texts.result(RevocationOutcome(1), 60) == "1 of 1 role is gone"
 
     def test_roles_that_appeared_are_noted(self):
-        assert list(texts.appeared(RevocationOutcome(1))) == []
-        assert next(iter(texts.appeared(RevocationOutcome(1, appeared=2)))).startswith("2 roles that match appeared meanwhile")
+        assert list(texts.notes(RevocationOutcome(1))) == []
+        assert next(iter(texts.notes(RevocationOutcome(1, appeared=2)))).startswith("2 roles that match appeared meanwhile")
 
 
 class Roles:
@@ -352,12 +352,27 @@ async def test_an_api_server_that_does_not_answer_for_a_moment_is_asked_again(ve
 
 async def test_a_conflict_is_tried_again_and_a_refusal_is_the_reason_of_the_result_and_stops_no_other():
     roles = Roles(role("a"), role("b"))
-    roles.errors["patch"] = [ResourceConflict("changed"), NotPermitted("you may not patch it")]
+    refusal = NotPermitted("you may not delete it")
+    roles.errors["delete"] = [ResourceConflict("changed"), refusal, refusal]
 
     outcome, _ = await roles.revoke(chosen(role("a"), role("b")))
 
     assert outcome.gone == 1
-    assert [each.reason for each in outcome.left] == ["you may not patch it"]
+    assert [each.reason for each in outcome.left] == ["you may not delete it"]
+
+
+@pytest.mark.parametrize(
+    "error", [Rejected("annotations: Too long"), NotPermitted("a policy refuses it"), ClusterUnavailable("a webhook is down")]
+)
+async def test_a_role_whose_reason_cannot_be_written_ends_without_it_and_is_named(error: RolevendError):
+    roles = Roles(role("a"))
+    roles.errors["patch"] = [error] * 6
+
+    outcome, _ = await roles.revoke(chosen(role("a")))
+
+    assert (outcome.gone, outcome.left) == (1, ())
+    (note,) = texts.notes(outcome)
+    assert note.endswith(f"ends without your name and reason, which could not be written: {error}")
 
 
 async def test_roles_that_are_not_dropped_in_time_are_left_with_the_reason_of_the_operator():

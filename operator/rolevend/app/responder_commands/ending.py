@@ -69,7 +69,8 @@ async def revoke(
 
 
 class Revocation:
-    """Each role is annotated with who ends it and why, and then deleted. The finalizer keeps the object until the role is gone."""
+    """Each role is annotated with who ends it and why, and then deleted. The finalizer keeps the object until the role is gone. A role
+    whose object cannot be annotated is deleted all the same: an agent fills the annotations of its object, for example."""
 
     def __init__(
         self, cluster: KubeClient, by: str, because: str, report: Report, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -80,6 +81,7 @@ class Revocation:
         self._sleep = sleep
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._failures: dict[Uid, str] = {}
+        self._unexplained: list[RoleLeft] = []
 
     async def begin(self, roles: tuple[SelectedRole, ...]) -> None:
         """Delete the objects. A failure is kept for the result, because the others must end."""
@@ -111,7 +113,7 @@ class Revocation:
                 break
             await self._sleep(min(pause, over))
         lost = tuple(RoleLeft(each.name, self._failures.get(each.uid, left[each.uid])) for each in roles if each.uid in left)
-        return RevocationOutcome(len(roles) - len(lost), lost, appeared)
+        return RevocationOutcome(len(roles) - len(lost), lost, appeared, tuple(self._unexplained))
 
     async def _end(self, role: SelectedRole) -> None:
         async with self._turns:
@@ -120,7 +122,7 @@ class Revocation:
                     await self._delete(role)
                 except RolevendError as error:
                     if pause is None or not isinstance(error, Unavailable | ResourceConflict):
-                        self._failures[role.uid] = str(error)
+                        await self._delete_unexplained(role, str(error))
                         return
                     await self._sleep(pause)
                 else:
@@ -137,6 +139,14 @@ class Revocation:
                 raise
         else:
             await self._cluster.delete(VENDED_ROLES, name, role.uid, namespace)
+
+    async def _delete_unexplained(self, role: SelectedRole, reason: str) -> None:
+        try:
+            await self._cluster.delete(VENDED_ROLES, role.name.name, role.uid, role.name.namespace)
+        except RolevendError as error:
+            self._failures[role.uid] = str(error)
+        else:
+            self._unexplained.append(RoleLeft(role.name, reason))
 
     async def _is_live(self, role: SelectedRole) -> bool:
         """True unless the object is being deleted, is gone, or is another one of the same name."""

@@ -11,6 +11,7 @@ from typing import Final
 from rolevend.app.approver_commands.wording import about, names
 from rolevend.app.responder_commands.selection import RoleFilter, RoleSelection, SelectedRole
 from rolevend.model import ObjectName
+from rolevend.platforms.statement import plain
 
 _HEADINGS: Final = ("ROLE", "AGENT", "USER", "PLATFORMS", "TABLES", "PURPOSE", "PROOF", "EXPIRES IN")
 _PLAIN: Final = re.compile(r"[^\s\"\\()]+")
@@ -33,6 +34,8 @@ class RevocationOutcome:
     left: tuple[RoleLeft, ...] = ()
     appeared: int = 0
     """Roles that match, and that were vended or shown after the selection."""
+    unexplained: tuple[RoleLeft, ...] = ()
+    """Roles that end without the reason, which could not be written."""
 
 
 def table(roles: Sequence[SelectedRole], now: datetime, most: int | None = MOST_ROWS) -> str:
@@ -74,14 +77,18 @@ def result(outcome: RevocationOutcome, seconds: float) -> str:
     lines = [f"{outcome.gone} of {_roles(total)} {'is' if total == 1 else 'are'} gone"]
     if outcome.left:
         lines[0] += f"; after {seconds:g} s {len(outcome.left)} {'is' if len(outcome.left) == 1 else 'are'} left:"
-        lines += [f"left: {each.name}: {each.reason}" for each in outcome.left[:_MOST_LEFT]]
+        lines += [f"left: {each.name}: {plain(each.reason)}" for each in outcome.left[:_MOST_LEFT]]
         others = Counter(each.reason for each in outcome.left[_MOST_LEFT:])
-        lines += [f"left: {count} more: {reason}" for reason, count in others.most_common(_MOST_LEFT)]
+        lines += [f"left: {count} more: {plain(reason)}" for reason, count in others.most_common(_MOST_LEFT)]
         lines.append("The operator continues to drop them. Run the command again to wait for them.")
     return "\n".join(lines)
 
 
-def appeared(outcome: RevocationOutcome) -> Iterable[str]:
+def notes(outcome: RevocationOutcome) -> Iterable[str]:
+    for each in outcome.unexplained[:_MOST_LEFT]:
+        yield f"{each.name} ends without your name and reason, which could not be written: {plain(each.reason)}"
+    if len(outcome.unexplained) > _MOST_LEFT:
+        yield f"{len(outcome.unexplained) - _MOST_LEFT} more end without your name and reason"
     if outcome.appeared:
         yield f"{_roles(outcome.appeared)} that match appeared meanwhile: suspend what they rest on, and run the command again"
 
@@ -112,7 +119,7 @@ def _tables(role: SelectedRole) -> str:
         return "not decided"
     if not shown:
         return f"{count}, not listed"
-    return f"{', '.join(shown)}{f' +{count - len(shown)}' if count > len(shown) else ''}"
+    return f"{', '.join(map(plain, shown))}{f' +{count - len(shown)}' if count > len(shown) else ''}"
 
 
 def _users(roles: Iterable[SelectedRole], agent: str | None = None) -> str:
