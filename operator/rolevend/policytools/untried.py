@@ -33,7 +33,7 @@ class TriedRequests:
     def __init__(self, side: Distinctions, users: Iterable[User], asked: Iterable[Requester]) -> None:
         """`users` and `asked` represent all others."""
         self.side = side
-        people = (side.snapshot.people.get(user) for user in users)
+        people = (side.snapshot.people.get(user) for user in users if user not in side.snapshot.suspended_users)
         self._people = [each.attributes if each else Attributes() for each in people]
         agents, terms = side.snapshot.agents, side.snapshot.platforms.get(side.platform)
         acting = () if terms is None or terms.suspended else (who for who in asked if who.agent in agents)
@@ -45,7 +45,8 @@ class TriedRequests:
         if policy.grants_to is GrantTarget.USERS:
             people = [each for each in people if covers(policy, facts_of(each))]
             if not people:
-                return f"no UserAttributes object meets its spec.users; {TOKENS}"
+                apart = ", and suspended ones do not count" if self.side.snapshot.suspended_users else ""
+                return f"no UserAttributes object meets its spec.users{apart}; {TOKENS}"
         else:
             requests = [
                 (agent, each)

@@ -418,6 +418,17 @@ def test_a_changed_policy_behind_an_agent_that_asks_for_nobody_is_named(tmp_path
     assert any(each.startswith("AccessPolicy domain-claims/analysts: no tried agent") for each in found.notes), found.notes
 
 
+def test_a_changed_policy_for_people_who_are_suspended_is_named(tmp_path: Path):
+    known = [platform(), changed(ANNA, "spec.suspend", True)]
+
+    found = compared(tmp_path, [*known, analysts()], [*known, where()])
+
+    assert found.differences == ()
+    assert any("no UserAttributes object meets its spec.users, and suspended ones do not count" in each for each in found.notes), (
+        found.notes
+    )
+
+
 def test_other_users_than_those_of_the_folders_hide_no_change_of_these(tmp_path: Path):
     known = [platform(), analysts()]
     given = write(tmp_path, "users.yaml", ANNA)

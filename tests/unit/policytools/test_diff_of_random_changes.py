@@ -71,6 +71,8 @@ def edit(bodies: list[Body], chance: random.Random) -> None:
             spec[member] = value
         case "Guardrail":
             spec["rowRestriction"] = chance.choice(FILTERS)
+        case "UserAttributes" if chance.random() < 0.3:
+            spec["suspend"] = not spec.get("suspend", False)
         case "UserAttributes":
             chance.choice(spec["attributes"])["values"].append(chance.choice(VALUES))
         case "TagBinding":
