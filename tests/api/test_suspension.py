@@ -1,7 +1,9 @@
 """A suspended Agent, user or cluster over HTTP: roles end, also those that only a database records, and calls are refused until it is
 resumed."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -76,6 +78,24 @@ def test_its_roles_end_and_calls_are_refused_until_it_is_resumed(record: str, re
 
     site.told(agent, "Ready", "True")
     assert site.warehouse.has(caller.vended()["roleName"])
+
+
+@pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])
+def test_roles_of_revoked_sessions_end_and_their_tokens_prove_nothing(record: str, request: pytest.FixtureRequest):
+    caller: Caller = request.getfixturevalue(record)
+    site, proven = caller.proven.site, caller.proven
+    role, of_bob, old = caller.vended(), caller.vended("bob"), proven.token()
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+
+    proven.tenant.make("UserAttributes", {"user": proven.user(), "notBefore": until.isoformat()})
+
+    eventually(lambda: not site.warehouse.has(role["roleName"]))
+    eventually(lambda: datetime.now(UTC) > until)
+    refused = caller.vend(userToken=old)
+    assert (refused.status_code, refused.json()["code"]) == (403, "SessionRevoked")
+    assert "the user has to log in again" in refused.json()["detail"]
+    assert site.warehouse.has(caller.vended(userToken=proven.token(iat=int(time.time())))["roleName"])
+    assert site.warehouse.has(of_bob["roleName"])
 
 
 @pytest.mark.parametrize("record", ["caller", "recorder"], ids=["an object", "the database"])

@@ -1,7 +1,9 @@
 """`spec.suspend` of an Agent, UserAttributes, an AccessPolicy or a DataPlatform, and the switch of the whole cluster: nothing is vended,
 live roles end, and all of it goes on afterwards."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -98,6 +100,42 @@ def test_tokens_do_not_help_a_suspended_user_until_the_object_is_gone(tenant: Te
     tenant.site.remove(suspended)
 
     proven.ask(proven.token()).ready()
+
+
+def test_roles_of_revoked_sessions_end_and_later_ones_are_vended(tenant: Tenant):
+    site, anna = tenant.ready_to_ask().site, tenant.described("UserAttributes", {}, f"anna.{tenant.name}")
+    tenant.person("bob")
+    live, of_bob = tenant.ask().ready(), eventually(lambda: tenant.ask("bob").ready())
+    before = revoked(site, "SessionRevoked")
+
+    until = revoke_sessions(site, anna)
+
+    live.gone()
+    assert site.warehouse.ended(live.role) == "Revoked"
+    assert revoked(site, "SessionRevoked") == before + 1
+    eventually(lambda: datetime.now(UTC) > until)
+    assert tenant.ask().ready().rows(COUNT) == of_bob.rows(COUNT) == [(2,)]
+
+
+def test_a_token_of_a_revoked_session_proves_nothing(tenant: Tenant):
+    proven = Proven(tenant).ready_to_ask()
+    old, live = proven.token(), proven.ask(proven.token()).ready()
+
+    until = revoke_sessions(tenant.site, tenant.make("UserAttributes", {"user": proven.user()}))
+
+    live.gone()
+    eventually(lambda: datetime.now(UTC) > until)
+    assert "the user has to log in again" in proven.ask(old).refused("SessionRevoked", granted="False")
+    undated = proven.token(without=("iat",))
+    assert proven.ask(undated).refused("SessionRevoked", granted="False")
+    proven.ask(proven.token(iat=int(time.time()))).ready()
+
+
+def revoke_sessions(site: Site, person: Body) -> datetime:
+    """All until the next full second, because Kubernetes states the time of a request in seconds."""
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    site.patch(person, {"notBefore": until.isoformat()})
+    return until
 
 
 def test_a_suspended_policy_grants_nothing_and_others_grant_what_they_did(tenant: Tenant):

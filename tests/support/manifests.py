@@ -169,6 +169,8 @@ _SPECS: Final[Mapping[str, Body]] = {
         "user": _USER,
         "handle": "ANNA",
         "attributes": [{"key": "countries", "values": ["DE", "AT"]}, {"key": "job", "values": ["analyst"]}],
+        "suspend": False,
+        "notBefore": "2001-01-01T00:00:00Z",
     },
     "VendedRole": {
         "agentRef": {"name": "finbot"},
@@ -457,7 +459,8 @@ SPOILED: Final = (
     Spoiled("Agent", "spec.onBehalfOf.assertion", "TokenWanted"),
     Spoiled("DataPlatform", "spec.agents[0].assertions[1]", "TokenWanted"),
     *(Spoiled(kind, path, "Widest") for kind, path in _COMBINATIONS),
-    *(Spoiled(kind, "spec.suspend", "perhaps") for kind in ("AccessPolicy", "Agent", "DataPlatform")),
+    *(Spoiled(kind, "spec.suspend", "perhaps") for kind in ("AccessPolicy", "Agent", "DataPlatform", "UserAttributes")),
+    *(Spoiled("UserAttributes", "spec.notBefore", text) for text in ("yesterday", "2026-11-29", "2026-11-29T10:00:00")),
     Spoiled("AccessPolicy", "spec.grantsTo", "Everybody"),
     Spoiled("AccessPolicy", "spec.masks[0].type", "Scramble"),
     Spoiled("AccessPolicy", "spec.masks[2].dateTrunc.unit", "Day"),

@@ -48,7 +48,7 @@ class CircumstancesReader:
             terms=None if terms is None else _with_readable_rules(terms, person),
             digest=snapshot.digest(request.user, effect) if isinstance(effect, OfferEffect) else None,
             unknown=effect.message if isinstance(effect, Pending) or (isinstance(effect, Denied) and effect.reason == SUSPENDED) else None,
-            user_is_active=request.token is not None or request.user in snapshot.people,
+            user_is_active=(request.token is not None or request.user in snapshot.people) and not snapshot.has_revoked_session(request),
             attributes=person.attributes,
             agent_attributes=snapshot.asking(request).agent_attributes,
             votes=tuple(each for each in votes if each is not None),

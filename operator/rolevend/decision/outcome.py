@@ -15,6 +15,9 @@ from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
 SUSPENDED: Final = "Suspended"
 """The reason of a denial, and the cause of an end, while `spec.suspend` of the agent, the user or the platform is true."""
 
+SESSION_REVOKED: Final = "SessionRevoked"
+"""The reason of a denial, and the cause of an end, for a request or a token from before `spec.notBefore` of the user."""
+
 
 class Delivery(enum.StrEnum):
     """How the agent receives the credential, and which process creates the role."""

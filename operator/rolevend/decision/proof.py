@@ -103,6 +103,8 @@ class Proof:
     """When the user logged in; None: the token does not state it."""
     acr: str | None = None
     """The class of the login; None: the token does not state it."""
+    issued_at: datetime | None = None
+    """When the token was issued; None: it does not state it, or `basis` is None."""
 
     def only(self, keys: Collection[str]) -> "Proof":
         """Return the proof without the values of other attributes. Their keys become unreadable."""

@@ -27,7 +27,7 @@ from rolevend.decision.admission import (
 )
 from rolevend.decision.approval import ActiveApproval, ApprovalRef, UnusableApproval
 from rolevend.decision.effect_digest import effect_digest
-from rolevend.decision.outcome import SUSPENDED, Decision, Denied, Granted, Pending, Request
+from rolevend.decision.outcome import SESSION_REVOKED, SUSPENDED, Decision, Denied, Granted, Pending, Request
 from rolevend.decision.person_login import PersonLogin
 from rolevend.decision.profile_cache import OfferEffect, ProfileCache, ResolvedProfile
 from rolevend.decision.proof import ClientIdentity, Presented, Proof, ProofContext, ServiceAccountIdentity, Unproven
@@ -57,6 +57,8 @@ class Snapshot:
     people: Mapping[User, KnownUser] = field(default_factory=dict)
     suspended_users: Collection[User] = frozenset()
     """The users for whom nothing is vended, and whose roles end, whatever proves them."""
+    not_before: Mapping[User, datetime] = field(default_factory=dict)
+    """The users whose sessions were revoked, each with the time until which they were."""
     platforms: Mapping[PlatformName, PlatformAdmission] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels by namespace."""
@@ -134,6 +136,9 @@ class Snapshot:
             return _suspended(f"Agent {request.agent}")
         if request.user in self.suspended_users:
             return _suspended(f"the user {request.user}")
+        if self.has_revoked_session(request):
+            cause = f"the sessions of {request.user} until {self.not_before[request.user].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} were revoked"
+            return Denied(SESSION_REVOKED, f"{cause}: the user has to log in again", ended_by=SESSION_REVOKED)
         terms = self.platforms.get(request.platform)
         if terms is None:
             cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
@@ -165,6 +170,15 @@ class Snapshot:
             case UnusableApproval(code=code, message=message, ended_by=ended_by):
                 return Denied(code, f"spec.approvalRef: {message}", ended_by=ended_by)
         return None
+
+    def has_revoked_session(self, request: Request) -> bool:
+        """Return True if the request, or the token of its user, is from before the time until which the user's sessions were revoked. A
+        token that does not state when it was issued may be."""
+        until, proof = self.not_before.get(request.user), request.proof
+        if until is None:
+            return False
+        is_old = isinstance(proof, Proof) and proof.basis is not None and (proof.issued_at is None or proof.issued_at < until)
+        return request.created_at < until or is_old
 
     def _access(self, request: Request) -> "_Access | Denied | Pending":
         """Return what the request gives access to. `request` is of `of_person`; the answer is kept as long as the snapshot."""

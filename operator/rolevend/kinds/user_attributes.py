@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rolevend.kinds.part import KeyedBy, Part
 from rolevend.kinds.shared import Attribute, Resource, Status, UserName
-from rolevend.kinds.text import UserHandleText
+from rolevend.kinds.text import Timestamp, UserHandleText
 
 
 class UserAttributesSpec(Part):
@@ -22,6 +22,10 @@ class UserAttributesSpec(Part):
     suspend: bool = False
     """`true`: no role is vended for the user, also if tokens prove who they are, and their roles end. This counts even if the object is
     not accepted. Everything else stays, and vends go on when it is `false` again, or the object is deleted."""
+
+    not_before: Timestamp | None = None
+    """The user's sessions until then are revoked: roles and approvals that were requested before end, and tokens that were issued before
+    prove nothing. This counts even if the object is not accepted."""
 
 
 class UserAttributesStatus(Status):

@@ -29,7 +29,8 @@ from rolevend.policytools.folder import asks_more
 ANY_AGENT: Final = ObjectName("", "any agent")
 """A placeholder for agents that are in no file."""
 _NOBODY = Uid("00000000-0000-0000-0000-000000000000")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CREATED_AT = datetime(9000, 1, 1, tzinfo=UTC)
+"""Of each request: later than `notBefore` of every user, which ends what was before and says nothing about new requests."""
 SECONDS: Final = 900
 """The default lifetime of a VendedRole."""
 SHORTEST_SECONDS: Final = 5
@@ -55,7 +56,7 @@ class Requester:
     @property
     def request(self) -> Request:
         name, purpose = self.agent, self.purpose or None
-        asked = Request(name, _NOBODY, self.agent, self.user, self.platform, _EPOCH, self.seconds, purpose, self.resources)
+        asked = Request(name, _NOBODY, self.agent, self.user, self.platform, _CREATED_AT, self.seconds, purpose, self.resources)
         return replace(asked, token=self.token, proof=self.proof)
 
 
@@ -142,7 +143,7 @@ def decide_approved(snapshot: Snapshot, who: Requester, asked: Activation, grant
         return replace(effect, message=f"the approval would show nothing: {effect.message}")
     if isinstance(effect, Pending):
         return effect
-    ends_by = _EPOCH + timedelta(seconds=who.seconds)
+    ends_by = _CREATED_AT + timedelta(seconds=who.seconds)
     digest = snapshot.digest(who.request.user, effect)  # with no installation's key: it is compared here alone, and never shown
     approval = ActiveApproval(ObjectName("", "any request"), _NOBODY, asked, granted, digest, ends_by)
     return snapshot.decide(replace(who.request, approval=approval), role_exists=True)

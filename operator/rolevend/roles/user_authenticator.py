@@ -146,6 +146,7 @@ def proof_of(proven: ProvenUser, basis: ProofContext) -> Proof:
         basis=basis,
         authenticated_at=token.authenticated_at,
         acr=token.acr,
+        issued_at=token.issued_at,
     )
 
 

@@ -129,6 +129,7 @@ class SnapshotBuilder:
             agents=registered,
             people=self._people.known,
             suspended_users=self._people.suspended,
+            not_before=self._people.not_before,
             platforms=terms,
             namespaces=objects.namespaces,
             shapes=shapes,

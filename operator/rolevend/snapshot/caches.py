@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import is_
 
 from rolevend.access_requests.terms import OfferTerms
@@ -26,6 +27,8 @@ class UserCache:
         """The accepted users."""
         self.suspended: frozenset[User] = frozenset()
         """The suspended users, also of objects that are not accepted."""
+        self.not_before: Mapping[User, datetime] = {}
+        """The users whose sessions were revoked, also by objects that are not accepted."""
         self.census = UserMatchCounter()
         self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
         self._read: dict[str, tuple[int, KnownUser]] = {}
@@ -42,6 +45,8 @@ class UserCache:
             "nothing is vended for the user, and their roles end",
         )
         self.suspended = frozenset(values.user(each.spec.user) for each in resources if each.spec.suspend)
+        marks = sorted((each.spec.not_before, values.user(each.spec.user)) for each in resources if each.spec.not_before is not None)
+        self.not_before = {user: until for until, user in marks}  # of several, the latest
         self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 

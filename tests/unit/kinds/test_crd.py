@@ -22,6 +22,7 @@ UNBOUNDED_ON_PURPOSE = {
     "expirationTimestamp",
     "at",
     "decidedAt",
+    "notBefore",
     "claimUntil",
     "stateSince",
     "authTime",

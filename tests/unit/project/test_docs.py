@@ -22,7 +22,7 @@ from rolevend.access_requests.use import UseRefusal
 from rolevend.api.problems import CODES
 from rolevend.catalog import Family
 from rolevend.cli import cli
-from rolevend.decision.outcome import SUSPENDED
+from rolevend.decision.outcome import SESSION_REVOKED, SUSPENDED
 from rolevend.decision.snapshot import TOKEN_UNREAD
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.refusal import Code
@@ -179,7 +179,7 @@ def constants(*names: str) -> set[str]:
 
 def reported() -> tuple[set[str], set[str]]:
     """The condition types and the reasons that the operator writes, where they stand as texts."""
-    types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD, SUSPENDED}
+    types, reasons = set(), {each.value for each in Reason} | {each.value for each in Code} | {TOKEN_UNREAD, SUSPENDED, SESSION_REVOKED}
     reasons |= {each.value for each in (*RequestReason, *UseRefusal)}
     place = {"ConditionUpdate": 2, "_both": 1, "Pending": 0, "Denied": 0, "ToolRefusal": 0}
     for path in [path for folder in (*EDGES, "decision") for path in (PACKAGE / folder).glob("*.py")]:
