@@ -42,10 +42,11 @@ class TableId:
     @property
     def quoted(self) -> str:
         """The name as `--table` and `--tables` read it: a part with a dot, a comma, a space or a quote is in double quotes."""
-        return f"{_quoted(self.schema)}.{_quoted(self.name)}"
+        return f"{quoted_name(self.schema)}.{quoted_name(self.name)}"
 
 
-def _quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
+    """Return a name as it is, or in double quotes if it has a dot, a comma, a space or a quote."""
     if _PLAIN.fullmatch(name):
         return name
     doubled = name.replace('"', '""')

@@ -5,6 +5,7 @@ import sys
 import click
 
 from rolevend import __version__
+from rolevend.cli.access import access
 from rolevend.cli.approvals import approve, deny, requests
 from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
@@ -32,7 +33,7 @@ def cli() -> None:
 
 for command in (operator, api, mcp, crds, drain, platform, policy, explain):
     cli.add_command(command)
-for command in (who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
+for command in (access, who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
     cli.add_command(command)
 
 

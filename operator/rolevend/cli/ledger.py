@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from rolevend.app.ledger import AccessLedger, UnusedGrants
 
 
-def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
-    """Parse a day or a time; without a zone it is in UTC."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no time: write 2026-11-24, 2026-11-24T18:00 or 2026-11-24T18:00:00+01:00") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
 def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> tzinfo | None:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -40,8 +29,8 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
 @options.audit_files("Read agents, people and policies of the roles from this file of audit events. Repeatable; - is standard input.")
-@click.option("--since", callback=_moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
-@click.option("--until", callback=_moment, metavar="TIME", help="Only statements before this time.")
+@click.option("--since", callback=options.moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
+@click.option("--until", callback=options.moment, metavar="TIME", help="Only statements before this time.")
 @click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")
 @click.option("--agent", metavar="NAME", help="Only statements of this agent: namespace/name, name, or handle.")
 @click.option("--table", metavar="NAME", help="Only statements that touched this table: schema.table, or table.")

@@ -1,15 +1,40 @@
 """The objects of a cluster, as a `Folder`."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rolevend.decision.outcome import Request
 from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, KubeClient, path_of
+from rolevend.model import ClusterId
 from rolevend.policytools.decisions import Requester
-from rolevend.policytools.folder import Folder
+from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
 from rolevend.policytools.manifests import documents_in
 from rolevend.roles.state import role_requests
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterObjects:
+    """All objects that decisions depend on."""
+
+    folder: Folder
+    cluster: ClusterId
+    """With it, profiles have the names that the operator gives them."""
+
+
+async def objects_of(cluster: KubeClient) -> ClusterObjects:
+    """Raises NotPermitted if the caller may not list a kind."""
+    namespaces, _ = await cluster.list(NAMESPACES)
+    items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in namespaces]
+    for kind in KINDS:
+        if kind.model not in (AccessDecision, AccessRequest, VendedRole):
+            found, _ = await cluster.list(path_of(kind.model))
+            items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
+    uids = {each["metadata"]["name"]: ClusterId(each["metadata"]["uid"]) for each in namespaces}
+    folder = Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items})))
+    return ClusterObjects(folder, uids.get("kube-system", CLUSTER))
 
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:
@@ -17,23 +42,26 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
     condition."""
     cluster = await KubeClient.connect(kubeconfig)
     try:
-        items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in (await cluster.list(NAMESPACES))[0]]
-        for kind in KINDS:
-            if kind.model not in (AccessDecision, AccessRequest, VendedRole):
-                found, _ = await cluster.list(path_of(kind.model))
-                items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
+        objects = await objects_of(cluster)
         asked: tuple[Requester, ...] = ()
         condition = ""
         if vended_role is not None:
             namespace, name = vended_role
             role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            asked, condition = tuple(map(_who, role_requests(role))), _condition_text(role)
-        return Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items}))), asked, condition
+            asked, condition = tuple(map(requester, role_requests(role))), _condition_text(role)
+        return objects.folder, asked, condition
     finally:
         await cluster.close()
 
 
-def _who(request: Request) -> Requester:
+async def catalogs(cluster: KubeClient | None, files: Iterable[Path]) -> Catalogs:
+    """Return the catalogs of these files. `cluster` is None offline."""
+    del cluster  # it publishes no catalogs yet
+    return read_catalogs(files)
+
+
+def requester(request: Request) -> Requester:
+    """Return the request of a VendedRole, with the token and the proof of its user."""
     who = Requester(request.user, request.agent, request.platform, request.purpose or "", request.expiration_seconds, request.resources)
     return replace(who, token=request.token, proof=request.proof)
 

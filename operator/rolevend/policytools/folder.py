@@ -130,9 +130,9 @@ class Folder:
             namespaces=self.labels,
         )
 
-    def build(self, catalogs: Catalogs) -> SnapshotBuild:
+    def build(self, catalogs: Catalogs, cluster: ClusterId = CLUSTER) -> SnapshotBuild:
         states = {name: known(name, catalog) for name, catalog in catalogs.items()}
-        return SnapshotBuilder(CLUSTER, _NO_SECRET).build(self.objects, states, "")
+        return SnapshotBuilder(cluster, _NO_SECRET).build(self.objects, states, "")
 
 
 def asks_more(labels: Mapping[str, str], namespace: str) -> bool:

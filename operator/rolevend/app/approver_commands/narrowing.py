@@ -24,9 +24,9 @@ FOR, TABLES, MASK = "--for", "--tables", "--mask"
 _SHORTEST: Final = 5
 _SPAN: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?")
 _SECONDS: Final = (86_400, 3_600, 60, 1)
-_PART: Final = r'(?:"(?:[^"]|"")+"|[^".,\s]+)'
-_TABLE: Final = re.compile(rf"\s*({_PART})\.({_PART})\s*")
-_LIST: Final = re.compile(rf"\s*{_PART}\.{_PART}\s*(?:,\s*{_PART}\.{_PART}\s*)*")
+NAME_PART: Final = r'(?:"(?:[^"]|"")+"|[^".,\s]+)'
+_TABLE: Final = re.compile(rf"\s*({NAME_PART})\.({NAME_PART})\s*")
+_LIST: Final = re.compile(rf"\s*{NAME_PART}\.{NAME_PART}\s*(?:,\s*{NAME_PART}\.{NAME_PART}\s*)*")
 _PARAMETERS: Final = {
     "Partial": ("partial", "keepLast", "the number of characters to keep, as in Partial(4)"),
     "Round": ("round", "step", "the step, as in Round(100)"),
@@ -64,7 +64,7 @@ def read_tables(text: str) -> tuple[TableName, ...]:
     if _LIST.fullmatch(text) is None:
         raise InvalidInput(TABLES, f"{text!r} names no tables; write schema.table, with a comma between two")
     try:
-        found = [parse_part(TableName, {"schema": _unquoted(schema), "table": _unquoted(table)}) for schema, table in _TABLE.findall(text)]
+        found = [parse_part(TableName, {"schema": unquoted(schema), "table": unquoted(table)}) for schema, table in _TABLE.findall(text)]
     except InvalidInput as error:
         raise InvalidInput(TABLES, f"{text}: {error}") from error
     return tuple(dict.fromkeys(found))
@@ -82,7 +82,7 @@ def read_mask(text: str, number: int) -> MaskRule:
     if kind is None:
         known = ", ".join(_PARAMETERS)
         raise InvalidInput(MASK, f"{found['type']} is no type of mask; there are {known}{closest(found['type'], _PARAMETERS)}")
-    body = {"name": f"mask-{number}", "columns": {"matchNames": [_unquoted(found["column"])]}, "type": kind}
+    body = {"name": f"mask-{number}", "columns": {"matchNames": [unquoted(found["column"])]}, "type": kind}
     try:
         return parse_part(MaskRule, {**body, **_parameter(kind, found["value"])})
     except InvalidInput as error:
@@ -107,7 +107,7 @@ def _parameter(kind: str, value: str | None) -> dict[str, Any]:
     return {part: {member: value}}
 
 
-def _unquoted(part: str) -> str:
+def unquoted(part: str) -> str:
     if len(part) > 1 and part[0] == part[-1] == '"':
         return part[1:-1].replace('""', '"')
     return part

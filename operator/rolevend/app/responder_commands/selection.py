@@ -48,7 +48,7 @@ class SelectedRole:
 
     @classmethod
     def of(cls, role: VendedRole) -> Self:
-        states = [state_on(role, PlatformName(each)) for each in _present(role)]
+        states = [state_on(role, PlatformName(each)) for each in present_on(role)]
         counts = [None if state is None else state.table_count for state in states]
         user = role.status.user
         return cls(
@@ -56,8 +56,8 @@ class SelectedRole:
             uid=Uid(role.uid),
             agent=f"{role.namespace}/{role.spec.agent_ref.name}",
             subject=role.spec.user.subject,
-            handle=_handle(role),
-            platforms=_present(role),
+            handle=handle_of(role),
+            platforms=present_on(role),
             tables=tuple(dict.fromkeys(table for state in states if state is not None for table in state.tables)),
             table_count=None if None in counts else sum(each for each in counts if each is not None),
             purpose=role.spec.purpose,
@@ -91,14 +91,14 @@ class RoleFilter:
     def matches(self, role: VendedRole) -> bool:
         return (
             self.agent in (None, ObjectName(role.namespace, role.spec.agent_ref.name))
-            and (self.user is None or self.user in (role.spec.user.subject, _handle(role)))
+            and (self.user is None or self.user in (role.spec.user.subject, handle_of(role)))
             and self.purpose in (None, role.spec.purpose)
-            and any(self._matches_on(role, platform) for platform in _present(role))
+            and any(self._matches_on(role, platform) for platform in present_on(role))
         )
 
     def _matches_on(self, role: VendedRole, platform: str) -> bool:
         return self.platform in (None, platform) and (
-            self.table is None or _may_read(role, state_on(role, PlatformName(platform)), self.table)
+            self.table is None or may_read(role, state_on(role, PlatformName(platform)), self.table)
         )
 
 
@@ -133,7 +133,7 @@ def select(bodies: Iterable[Body], wanted: RoleFilter) -> RoleSelection:
             else:
                 notes.append(f"VendedRole {unread.name} cannot be read, so it may match: {error}")
             continue
-        if _may_live(role):
+        if may_live(role):
             living.append(SelectedRole.of(role))
             selected += living[-1:] if wanted.matches(role) else ()
     if wanted.table is not None:
@@ -176,14 +176,14 @@ def read_reason(text: str) -> str:
     return reason
 
 
-def _handle(role: VendedRole) -> str | None:
+def handle_of(role: VendedRole) -> str | None:
     """Return the handle of the user, which an object of the API has also before its status is written."""
     if role.status.user is not None:
         return role.status.user.handle
     return role.metadata.annotations.get(HANDLES, "").partition("_")[2] or None
 
 
-def _present(role: VendedRole) -> tuple[str, ...]:
+def present_on(role: VendedRole) -> tuple[str, ...]:
     """Return the platforms on which the role is, or may be."""
     return tuple(
         each.name
@@ -192,13 +192,13 @@ def _present(role: VendedRole) -> tuple[str, ...]:
     )
 
 
-def _may_live(role: VendedRole) -> bool:
+def may_live(role: VendedRole) -> bool:
     """True unless the request is denied, and nothing was begun for it."""
     granted = role.status.condition("Granted")
     return assigned_role_name(role) is not None or granted is None or granted.status != "False"
 
 
-def _may_read(role: VendedRole, state: PlatformState | None, table: TableId) -> bool:
+def may_read(role: VendedRole, state: PlatformState | None, table: TableId) -> bool:
     """True if the role reads the table on a platform of this state, or if the object does not say."""
     asked = resources(role)
     if state is not None and table.quoted in state.tables:

@@ -1,0 +1,6 @@
+"""`rolevend access`: who reads a table or a column now, who did, and who could.
+
+Pure: `target` (the table or column, and the filters), `answer` (the values), `live`, `audited`, `possible` (one for each question),
+`strangers` (people who stand for those that no object names), `names` (misspelled ones), `text` (table and JSON).
+I/O: `reader` (reads a cluster as the caller may).
+"""

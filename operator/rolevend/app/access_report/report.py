@@ -1,0 +1,116 @@
+"""One report for each question: the entries, the text, and notes on what is not known or was not tried. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rolevend.access_ledger.selection import Selection
+from rolevend.app.access_report import audited as audit
+from rolevend.app.access_report import text
+from rolevend.app.access_report.answer import distinct
+from rolevend.app.access_report.audited import AuditedAccess
+from rolevend.app.access_report.live import LiveAccess
+from rolevend.app.access_report.names import check_names
+from rolevend.app.access_report.possible import PossibleReaders
+from rolevend.app.access_report.reader import AccessSources, known_names
+from rolevend.app.access_report.target import AccessTarget
+from rolevend.errors import InvalidInput
+from rolevend.policytools.decisions import unlabelled, without_labels
+
+_STAND_INS = (
+    "users that begin with `anyone` stand for people whom no UserAttributes names: their tokens may give other values than those that "
+    "policies name"
+)
+_LIMITS = "limits, precedents, tickets and the age of a login were not tried; an approval needs them"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    target: AccessTarget
+    selection: Selection
+    platform: str | None = None
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReport:
+    text: str
+    json: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def live_report(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess, now: datetime) -> AccessReport:
+    """Report the live roles that read the table. Raises InvalidInput for a misspelled name."""
+    target, snapshot = question.target, sources.snapshot
+    notes = _checked(question, sources, audited)
+    live = LiveAccess(target, snapshot, sources.approvals, audited)
+    found = sorted(
+        live.of(sources.roles, question.selection, question.platform, question.purpose),
+        key=lambda each: (each.acting.agent, each.acting.user_subject, each.object or "", each.platform),
+    )
+    notes += [*sources.notes, *live.notes]
+    entries = [text.role_json(target, each) for each in found]
+    return _report(question, "now", text.live_text(target, found, now), entries, notes)
+
+
+def ended_report(question: AccessQuestion, audited: AuditedAccess) -> AccessReport:
+    """Report the roles of audit events that read the table and lived in the period. Raises InvalidInput for a misspelled name."""
+    target, sources = question.target, AccessSources({})
+    notes = _checked(question, sources, audited)
+    found = sorted(
+        audited.ended(question.selection, question.platform, question.purpose),
+        key=lambda each: (each.begin is not None and each.begin.timestamp(), each.role or "", each.platform),
+    )
+    notes += audit.notes_of(found, audited)
+    entries = [text.role_json(target, each) for each in found]
+    return _report(question, "ended", text.ended_text(target, found), entries, notes)
+
+
+def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessReport:
+    """Report the people and agents whom policies would grant the table. Raises InvalidInput without a catalog, and for a misspelled
+    name."""
+    target, snapshot = question.target, sources.snapshot
+    if snapshot is None:
+        raise InvalidInput("", f"--could judges policies, which you may not read: {'; '.join(sources.notes)}")
+    notes = _checked(question, sources, AuditedAccess(target))
+    wanted = [name for name in sorted(snapshot.platforms) if question.platform in (None, name)]
+    readable = [name for name in wanted if name in snapshot.shapes]
+    if not readable:
+        names = ", ".join(wanted) or "any"
+        raise InvalidInput("--catalog", f"what DataPlatform {names} holds is not known: give the file that rolevend platform catalog wrote")
+    notes += [f"not tried: DataPlatform {name}, whose catalog is not known" for name in wanted if name not in readable]
+    notes += [*sources.notes, *without_labels(unlabelled(snapshot, snapshot.agents))]
+    notes += [f"Agent {name} is suspended, so it reads nothing now" for name, agent in sorted(snapshot.agents.items()) if agent.suspended]
+    notes += [f"DataPlatform {name} is suspended, so nothing is vended there" for name in readable if snapshot.platforms[name].suspended]
+    found = []
+    for name in readable:
+        readers = PossibleReaders(snapshot, name, target, question.selection, question.purpose, sources.issuers)
+        found += list(readers)
+        notes += readers.notes
+    if question.selection.user is None:
+        notes.append(_STAND_INS)
+    if any(each.how is not None for each in found):
+        notes.append(_LIMITS)
+    found.sort(key=lambda each: each.order)
+    entries = [text.possible_json(target, each) for each in found]
+    return _report(question, "could", text.possible_text(target, found), entries, notes)
+
+
+def _checked(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess) -> list[str]:
+    known = known_names(sources, sources.snapshot, audited)
+    return check_names(known, question.target, sources.catalogs, question.selection, question.purpose, question.platform)
+
+
+def _report(question: AccessQuestion, kind: str, shown: str, entries: Sequence[dict[str, Any]], notes: Sequence[str]) -> AccessReport:
+    said = tuple(distinct(notes))
+    target = question.target
+    value = {
+        "question": kind,
+        "schema": target.table.schema,
+        "table": target.table.name,
+        "column": target.column,
+        "entries": list(entries),
+        "notes": list(said),
+    }
+    return AccessReport(shown, value, said)

@@ -1,0 +1,93 @@
+"""People who stand for those whom no UserAttributes names: one without attributes, and one for each policy that grants the table, whose
+token gives what the policy asks for. Pure.
+
+No one knows which values tokens will have. So a stand-in has attributes only of those keys that its identity provider maps, and values
+that the policy names.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.catalog import Family, TableId
+from rolevend.decision.proof import Claimed
+from rolevend.model import Attributes, User
+from rolevend.policy.bitmap import places
+from rolevend.policy.explanation import requirement_text
+from rolevend.policy.index import CompiledPolicy, GrantSet, Index
+from rolevend.policy.request_context import GrantTarget
+from rolevend.policy.requirement import RequirementOperator, facts_of, meets
+
+ANYONE: Final = "anyone"
+_SOME: Final = "some value"
+_FITTING: Final[Mapping[Family, str]] = {
+    Family.INTEGER: "1",
+    Family.NUMERIC: "1",
+    Family.FLOAT: "1",
+    Family.BOOLEAN: "true",
+    Family.DATE: "2000-01-01",
+    Family.TIMESTAMP: "2000-01-01T00:00:00",
+    Family.TIMESTAMP_TZ: "2000-01-01T00:00:00Z",
+    Family.UUID: "00000000-0000-0000-0000-000000000000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """People whom no UserAttributes names."""
+
+    user: User
+    """The subject says for whom it stands."""
+    attributes: Attributes
+    proven: bool
+    """True if a token proves them; False if a trusted agent names them."""
+
+    @property
+    def claimed(self) -> tuple[Claimed, ...]:
+        return tuple(Claimed(key, values, "claim") for key, values in self.attributes)
+
+
+def strangers(index: Index, table: TableId, issuers: Mapping[str, frozenset[str]]) -> tuple[list[Stranger], list[str]]:
+    """Return the stand-ins, and a note for each policy that none could be made for. `issuers` are the accepted ones, with the keys of the
+    attributes that their tokens give."""
+    found = [Stranger(User("", ANYONE), Attributes(), proven=False)]
+    found += [Stranger(User(issuer, ANYONE), Attributes(), proven=True) for issuer in sorted(issuers)]
+    notes: list[str] = []
+    for policy, grants in _granting(index, table):
+        attributes = _attributes(policy, grants)
+        if not attributes.items:
+            continue  # it covers those without attributes
+        if not all(meets(each, facts_of(attributes)) for each in policy.users):
+            notes.append(
+                f"people whom no UserAttributes names were not tried for AccessPolicy {policy.id}: see what its spec.users asks for"
+            )
+            continue
+        name = f"{ANYONE} with {' and '.join(_texts(policy, attributes))}"
+        keys = {key for key, _ in attributes}
+        found += [Stranger(User(issuer, name), attributes, proven=True) for issuer, given in sorted(issuers.items()) if keys <= given]
+    return list({each.user: each for each in found}.values()), notes
+
+
+def _granting(index: Index, table: TableId) -> Iterator[tuple[CompiledPolicy, GrantSet]]:
+    """Yield the policies and offers that grant the table to users."""
+    for policy in (*index.policies, *index.offers):
+        for grants in policy.grant_sets if policy.grants_to is GrantTarget.USERS else ():
+            if any(index.tables[place].id == table for place in places(grants.tables)):
+                yield policy, grants
+
+
+def _attributes(policy: CompiledPolicy, grants: GrantSet) -> Attributes:
+    found: dict[str, str] = {each.attribute: _FITTING.get(each.family, _SOME) for each in grants.demands}
+    for tie in grants.ties:
+        found[tie.attribute] = min(tie.values, default=_SOME) if tie.among else _SOME
+    for each in policy.users:
+        if each.operator is RequirementOperator.IN:
+            found[each.key] = min(each.values, default=_SOME)
+        elif each.operator is not RequirementOperator.DOES_NOT_EXIST:
+            found.setdefault(each.key, _SOME)
+    return Attributes.of((key, (value,)) for key, value in found.items())
+
+
+def _texts(policy: CompiledPolicy, attributes: Attributes) -> list[str]:
+    asked = {each.key for each in policy.users}
+    return [*map(requirement_text, policy.users), *(f"{key} Exists" for key, _ in attributes if key not in asked)]

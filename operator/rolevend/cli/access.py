@@ -1,0 +1,163 @@
+"""`rolevend access`: who reads a table or a column now, who did, and who could."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from rolevend.cli import options, printer
+from rolevend.cli.options import needs
+
+if TYPE_CHECKING:
+    from rolevend.app.access_report.reader import AccessSources
+    from rolevend.app.access_report.report import AccessQuestion, AccessReport
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.argument("target", metavar="TABLE[.COLUMN]")
+@click.option("--now", is_flag=True, help="The live roles that read it. This is the default.")
+@click.option("--could", is_flag=True, help="Instead the people and agents whom policies would grant it, also by asking.")
+@click.option(
+    "--since", callback=options.moment, metavar="TIME", help="Instead the roles of --audit that lived since then, ended ones too."
+)
+@click.option("--until", callback=options.moment, metavar="TIME", help="Instead the roles of --audit that lived before this time.")
+@click.option("--user", metavar="NAME", help="Only this user: subject, 'subject (issuer)', or handle.")
+@click.option("--agent", metavar="NAME", help="Only this agent: namespace/name, name, or handle.")
+@click.option("--platform", metavar="NAME", help="Only on this DataPlatform.")
+@click.option("--purpose", metavar="PURPOSE", help="Only for this purpose.")
+@options.audit_files(
+    "Read this file of audit events: for --since and --until, and for what live roles show. Repeatable; - is standard input."
+)
+@click.option(
+    "--catalog",
+    "catalogs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
+)
+@click.option(
+    "--files",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="With --could: read objects from these files and folders instead of the cluster. Repeatable.",
+)
+@click.option("-n", "--namespace", help="Only live roles in this namespace. Default: all namespaces, or those in which you may list roles.")
+@options.kubeconfig()
+@options.CONTEXT
+@options.output("text", "json", "yaml", help_text="json, yaml: for programs, with all there is.")
+@needs("operator")
+def access(
+    target: str,
+    since: datetime | None,
+    until: datetime | None,
+    user: str | None,
+    agent: str | None,
+    platform: str | None,
+    purpose: str | None,
+    audit_files: tuple[str, ...],
+    catalogs: tuple[Path, ...],
+    files: tuple[Path, ...],
+    namespace: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+    output: str,
+    *,
+    now: bool,
+    could: bool,
+) -> None:
+    """Report who reads a table or a column now, who did, or who could.
+
+    TABLE is SCHEMA.TABLE; a name with a dot, a comma or a space is in double quotes. For each role: agent, user, purpose, proof, policies,
+    row filter, and the mask of the column. A column that is masked in every row is reported with its mask. Roles are reported by what they
+    may read; `rolevend ledger` shows the statements that they ran.
+
+    \b
+    Examples:
+        rolevend access claims.people.ssn --catalog catalog.yaml
+        rolevend access claims.people.ssn --since 2026-11-22 --audit audit.ndjson
+        rolevend access claims.people.ssn --could --user bob --catalog catalog.yaml
+    """
+    from rolevend.access_ledger.selection import Selection
+    from rolevend.app.access_report.report import AccessQuestion
+    from rolevend.app.access_report.target import read_target
+
+    in_the_past = since is not None or until is not None
+    if now + could + in_the_past > 1:
+        raise click.UsageError("--now, --could, and --since with --until are three questions: ask one")
+    if in_the_past and not audit_files:
+        raise click.UsageError("--since and --until are answered from audit events: name the files with --audit")
+    if files and not could:
+        raise click.UsageError("--files is for --could: files hold no roles")
+    if could and audit_files:
+        raise click.UsageError("--audit is of roles: leave it out, or leave out --could")
+    question = AccessQuestion(
+        _read(lambda: read_target(target)), Selection(since=since, until=until, user=user, agent=agent), platform, purpose
+    )
+    if in_the_past:
+        report = _ended(question, audit_files)
+    elif could:
+        report = _possible(question, _sources(kubeconfig, context, None, catalogs, files, with_roles=False))
+    else:
+        report = _live(question, _sources(kubeconfig, context, namespace, catalogs, (), with_roles=True), audit_files)
+    printer.show(output, lambda: report.json, text=lambda: report.text)
+    printer.note(report.notes)
+
+
+def _live(question: "AccessQuestion", sources: "AccessSources", audit_files: tuple[str, ...]) -> "AccessReport":
+    from datetime import UTC
+
+    from rolevend.app.access_report.reader import read_events
+    from rolevend.app.access_report.report import live_report
+
+    audited = read_events(question.target, audit_files)
+    return _read(lambda: live_report(question, sources, audited, datetime.now(UTC)))
+
+
+def _ended(question: "AccessQuestion", audit_files: tuple[str, ...]) -> "AccessReport":
+    from rolevend.app.access_report.reader import read_events
+    from rolevend.app.access_report.report import ended_report
+
+    audited = read_events(question.target, audit_files)
+    return _read(lambda: ended_report(question, audited))
+
+
+def _possible(question: "AccessQuestion", sources: "AccessSources") -> "AccessReport":
+    from rolevend.app.access_report.report import possible_report
+
+    with options.uncollected():
+        return _read(lambda: possible_report(question, sources))
+
+
+def _sources(
+    kubeconfig: str | None,
+    context: str | None,
+    namespace: str | None,
+    catalogs: tuple[Path, ...],
+    files: tuple[Path, ...],
+    *,
+    with_roles: bool,
+) -> "AccessSources":
+    import asyncio
+
+    from rolevend.app.access_report.reader import read_files, read_sources
+    from rolevend.app.approver_commands.reader import ClusterAccess
+
+    if files:
+        return asyncio.run(read_files(files, catalogs))
+    return asyncio.run(read_sources(ClusterAccess(options.own(kubeconfig), context, namespace), catalogs, with_roles=with_roles))
+
+
+def _read(read: Callable[[], T]) -> T:
+    """Return the value, or raise the error of a wrong command line."""
+    from rolevend.errors import InvalidInput
+
+    try:
+        return read()
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from error
