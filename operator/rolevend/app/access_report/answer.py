@@ -1,14 +1,17 @@
 """The answers: roles that read a table, and people and agents who could. Values."""
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from rolevend.app.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess
 from rolevend.catalog import TableId
 from rolevend.decision.offers import ApprovedBy
+from rolevend.model import ObjectName
 from rolevend.plan import Profile
+from rolevend.policy.index import Index
 from rolevend.policytools.outcomes import When
 
 
@@ -89,6 +92,19 @@ class PossibleAccess:
 def tools_on(profile: Profile, table: TableId) -> tuple[str, ...]:
     """Return the tools of a profile that read the table, or show a copy of a column."""
     return tuple(str(each) for each in profile.tools if table in each.tables)
+
+
+def policies_on(index: Index, names: Collection[ObjectName], target: AccessTarget) -> tuple[str, ...]:
+    """Return those of these policies, which grant the table, that grant the column."""
+    place = next((place for place, each in enumerate(index.tables) if each.id == target.table), None)
+    if place is None or target.column is None:
+        return tuple(map(str, names))
+    granting = {
+        each.id
+        for each in (*index.policies, *index.offers)
+        if each.id in names and target.column in dict(each.grant(index.tables[place]).masks)
+    }
+    return tuple(str(each) for each in names if each in granting)
 
 
 def distinct(notes: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from rolevend.access_ledger.grants import handles_of
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_objects.use import approved_by
-from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess, tools_on
+from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
 from rolevend.app.access_report.audited import AuditedAccess
 from rolevend.app.access_report.target import AccessTarget
 from rolevend.app.responder_commands.selection import handle_of, may_live, may_read, present_on
@@ -104,22 +104,24 @@ class LiveAccess:
     def _entry(self, role: VendedRole, request: Request) -> RoleAccess | None:
         state = state_on(role, request.platform)
         name = assigned_role_name(role)
-        blank = _blank(role, request, state)
+        blank = replace(_blank(role, request, state), approval=self._approval(request))
         granted = self._decided(request, state)
         if granted is not None:
-            found = tables_of(each for each in granted.tables if each.table == self.target.table)
-            if not found or not self.target.is_shown_by(found[0]):
-                return None
-            policies = tuple(map(str, granted.granted_by.get(self.target.table, ())))
-            tools = tools_on(granted.profile, self.target.table)
-            return replace(blank, basis=Basis.DECISION, access=found[0], policies=policies, tools=tools, approval=self._approval(request))
+            return self._by_decision(granted, blank)
         event = None if name is None or state is None else self.audited.find(name, request.platform, state.profile)
         if event is not None and (event.access is not None or event.is_complete):
-            if event.access is None or not self.target.is_shown_by(event.access):
-                return None
-            approval = self._approval(request)
-            return replace(blank, basis=Basis.AUDIT_EVENT, access=event.access, policies=event.policies, approval=approval)
-        return self._by_status(role, state, replace(blank, approval=self._approval(request)))
+            is_shown = event.access is not None and self.target.is_shown_by(event.access)
+            return replace(blank, basis=Basis.AUDIT_EVENT, access=event.access, policies=event.policies) if is_shown else None
+        return self._by_status(role, state, blank)
+
+    def _by_decision(self, granted: Granted, blank: RoleAccess) -> RoleAccess | None:
+        found = tables_of(each for each in granted.tables if each.table == self.target.table)
+        if self.snapshot is None or not found or not self.target.is_shown_by(found[0]):
+            return None
+        index = self.snapshot.shapes[PlatformName(blank.platform)].index
+        policies = policies_on(index, granted.granted_by.get(self.target.table, ()), self.target)
+        tools = tools_on(granted.profile, self.target.table)
+        return replace(blank, basis=Basis.DECISION, access=found[0], policies=policies, tools=tools)
 
     def _by_status(self, role: VendedRole, state: PlatformState | None, blank: RoleAccess) -> RoleAccess | None:
         if not may_read(role, state, self.target.table):

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report.answer import ActingNames, PossibleAccess
+from rolevend.app.access_report.answer import ActingNames, PossibleAccess, policies_on
 from rolevend.app.access_report.strangers import Stranger, strangers
 from rolevend.app.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess, tables_of
@@ -54,6 +54,7 @@ class PossibleReaders:
         others, notes = ([], []) if selection.user is not None else strangers(index, target.table, issuers)
         self._strangers = {each.user: each for each in others}
         known = {each.user: KnownUser(each.user, None, each.attributes) for each in others}
+        self._index = index
         self._snapshot = replace(snapshot, people={**known, **snapshot.people})
         self._side = Distinctions(self._snapshot, platform)
         self._platform, self._target, self._purpose = platform, target, purpose
@@ -126,7 +127,7 @@ class PossibleReaders:
         table, found = self._target.table, []
         decision = self._snapshot.decide(request, role_exists=True)
         if isinstance(decision, Granted):
-            policies = tuple(map(str, decision.granted_by.get(table, ())))
+            policies = policies_on(self._index, decision.granted_by.get(table, ()), self._target)
             found += [_Found(None, policies, each) for each in tables_of(each for each in decision.tables if each.table == table)]
         for offer in available_offers(self._snapshot, request, role_exists=True):
             if offer.purpose == request.purpose:  # others are found with the purpose that they need

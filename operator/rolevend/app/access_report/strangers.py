@@ -1,13 +1,12 @@
-"""People who stand for those whom no UserAttributes names: one without attributes, and one for each policy that grants the table, whose
-token gives what the policy asks for. Pure.
+"""People who stand for those whom no UserAttributes names: one without attributes, and two for each policy that grants the table: their
+token gives what the policy asks for, and for the second one also what keeps guardrails away. Pure.
 
-No one knows which values tokens will have. So a stand-in has attributes only of those keys that its identity provider maps, and values
-that the policy names.
+No one knows which values tokens will have. So a stand-in has attributes only of those keys that its identity provider maps.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
 from rolevend.catalog import Family, TableId
 from rolevend.decision.proof import Claimed
@@ -16,7 +15,7 @@ from rolevend.policy.bitmap import places
 from rolevend.policy.explanation import requirement_text
 from rolevend.policy.index import CompiledPolicy, GrantSet, Index
 from rolevend.policy.request_context import GrantTarget
-from rolevend.policy.requirement import RequirementOperator, facts_of, meets
+from rolevend.policy.requirement import Requirement, RequirementOperator, facts_of, meets
 
 ANYONE: Final = "anyone"
 _SOME: Final = "some value"
@@ -55,16 +54,13 @@ def strangers(index: Index, table: TableId, issuers: Mapping[str, frozenset[str]
     notes: list[str] = []
     for policy, grants in _granting(index, table):
         attributes = _attributes(policy, grants)
-        if not attributes.items:
-            continue  # it covers those without attributes
-        if not all(meets(each, facts_of(attributes)) for each in policy.users):
-            notes.append(
-                f"people whom no UserAttributes names were not tried for AccessPolicy {policy.id}: see what its spec.users asks for"
-            )
+        if attributes and not all(meets(each, facts_of(_values(attributes))) for each in policy.users):
+            notes.append(f"not tried: people whom no UserAttributes names, for AccessPolicy {policy.id}; see its spec.users")
             continue
-        name = f"{ANYONE} with {' and '.join(_texts(policy, attributes))}"
-        keys = {key for key, _ in attributes}
-        found += [Stranger(User(issuer, name), attributes, proven=True) for issuer, given in sorted(issuers.items()) if keys <= given]
+        for issuer, given in sorted(issuers.items()):
+            if attributes.keys() <= given:
+                free = {key: test for key, test in _free_of_guardrails(index) if key in given and key not in attributes}
+                found += [_stranger(issuer, policy, attributes, {}), _stranger(issuer, policy, attributes, free)]
     return list({each.user: each for each in found}.values()), notes
 
 
@@ -76,7 +72,7 @@ def _granting(index: Index, table: TableId) -> Iterator[tuple[CompiledPolicy, Gr
                 yield policy, grants
 
 
-def _attributes(policy: CompiledPolicy, grants: GrantSet) -> Attributes:
+def _attributes(policy: CompiledPolicy, grants: GrantSet) -> dict[str, str]:
     found: dict[str, str] = {each.attribute: _FITTING.get(each.family, _SOME) for each in grants.demands}
     for tie in grants.ties:
         found[tie.attribute] = min(tie.values, default=_SOME) if tie.among else _SOME
@@ -85,9 +81,36 @@ def _attributes(policy: CompiledPolicy, grants: GrantSet) -> Attributes:
             found[each.key] = min(each.values, default=_SOME)
         elif each.operator is not RequirementOperator.DOES_NOT_EXIST:
             found.setdefault(each.key, _SOME)
-    return Attributes.of((key, (value,)) for key, value in found.items())
+    return found
 
 
-def _texts(policy: CompiledPolicy, attributes: Attributes) -> list[str]:
+def _free_of_guardrails(index: Index) -> Iterator[tuple[str, Requirement]]:
+    """Yield attributes of users whom guardrails do not concern."""
+    for each in (requirement for guardrail in index.guardrails for requirement in guardrail.users):
+        match each.operator:
+            case RequirementOperator.IN:
+                yield each.key, replace(each, operator=RequirementOperator.NOT_IN)
+            case RequirementOperator.NOT_IN:
+                yield each.key, replace(each, operator=RequirementOperator.IN)
+            case RequirementOperator.DOES_NOT_EXIST:
+                yield each.key, replace(each, operator=RequirementOperator.EXISTS)
+            case RequirementOperator.EXISTS:
+                pass  # nobody knows that an attribute is absent
+            case _:
+                assert_never(each.operator)
+
+
+def _stranger(issuer: str, policy: CompiledPolicy, attributes: Mapping[str, str], free: Mapping[str, Requirement]) -> Stranger:
     asked = {each.key for each in policy.users}
-    return [*map(requirement_text, policy.users), *(f"{key} Exists" for key, _ in attributes if key not in asked)]
+    others = [f"{key} Exists" for key in sorted(attributes) if key not in asked]
+    texts = [*map(requirement_text, policy.users), *others, *map(requirement_text, free.values())]
+    held = {**attributes, **{key: _value(test) for key, test in free.items()}}
+    return Stranger(User(issuer, f"{ANYONE} with {' and '.join(texts)}" if texts else ANYONE), _values(held), proven=True)
+
+
+def _value(test: Requirement) -> str:
+    return min(test.values, default=_SOME) if test.operator is RequirementOperator.IN else _SOME
+
+
+def _values(attributes: Mapping[str, str]) -> Attributes:
+    return Attributes.of((key, (value,)) for key, value in attributes.items())
