@@ -1,16 +1,14 @@
 """The objects of a cluster, as a `Folder`."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rolevend.decision.outcome import Request
 from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, VendedRole, parse
 from rolevend.kube.client import NAMESPACES, KubeClient, path_of
 from rolevend.model import ClusterId
 from rolevend.policytools.decisions import Requester
-from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
+from rolevend.policytools.folder import CLUSTER, Folder
 from rolevend.policytools.manifests import documents_in
 from rolevend.roles.state import role_requests
 
@@ -52,12 +50,6 @@ async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> 
         return objects.folder, asked, condition
     finally:
         await cluster.close()
-
-
-async def catalogs(cluster: KubeClient | None, files: Iterable[Path]) -> Catalogs:
-    """Return the catalogs of these files. `cluster` is None offline."""
-    del cluster  # it publishes no catalogs yet
-    return read_catalogs(files)
 
 
 def requester(request: Request) -> Requester:

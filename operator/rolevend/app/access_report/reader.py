@@ -19,8 +19,8 @@ from rolevend.kinds import AccessRequest, IdentityProvider, parse, values
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
 from rolevend.naming import PREFIX
-from rolevend.policytools.cluster import ClusterObjects, catalogs, objects_of
-from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
+from rolevend.policytools.cluster import ClusterObjects, objects_of
+from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
 from rolevend.policytools.request_variants import named_purposes
 
 
@@ -60,7 +60,8 @@ async def read_sources(access: ClusterAccess, files: Iterable[Path], *, with_rol
         listing = await list_roles(cluster, access.namespace) if with_roles else None
         roles = LiveRoles() if listing is None else LiveRoles.of(listing.items)
         notes += () if listing is None else (*listing.notes, *roles.unreadable, *await unlisted_places(cluster))
-        found = await catalogs(cluster, files)
+        found, hints = await catalogs(cluster, files)
+        notes += hints
         objects = await _objects(cluster, notes)
         requests = await _requests(cluster, notes) if any(each.spec.approval_ref for each in roles.roles) else ()
         return AccessSources(found, roles, objects, requests, tuple(notes))
@@ -68,7 +69,13 @@ async def read_sources(access: ClusterAccess, files: Iterable[Path], *, with_rol
 
 async def read_files(paths: Sequence[Path], files: Iterable[Path]) -> AccessSources:
     """Read objects from files instead of a cluster."""
-    return AccessSources(await catalogs(None, files), objects=ClusterObjects(Folder.sound(paths), CLUSTER))
+    found, notes = await catalogs(None, files)
+    return AccessSources(found, objects=ClusterObjects(Folder.sound(paths), CLUSTER), notes=notes)
+
+
+async def catalogs(_cluster: KubeClient | None, files: Iterable[Path]) -> tuple[Catalogs, tuple[str, ...]]:
+    """Return the catalogs of these files, and notes on missing ones. The cluster, which is None for files, publishes none yet."""
+    return read_catalogs(files), ()
 
 
 def read_events(target: AccessTarget, files: Sequence[str]) -> AuditedAccess:

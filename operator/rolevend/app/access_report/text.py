@@ -173,9 +173,8 @@ def _shown(target: AccessTarget, access: TableAccess | None) -> str:
 
 
 def _policies(each: RoleAccess) -> str:
-    if each.policies is None:
-        return _NOT_KNOWN
-    return ", ".join([*each.policies, *(f"{tool} too" for tool in each.tools), *([each.approval] if each.approval else [])])
+    policies = (_NOT_KNOWN,) if each.policies is None else each.policies
+    return ", ".join([*policies, *(f"{tool} too" for tool in each.tools), *([each.approval] if each.approval else [])])
 
 
 def _rows(access: TableAccess | None) -> str:
