@@ -80,7 +80,7 @@ def test_a_role_that_outlives_a_wider_policy_is_shown_by_its_status_then_by_its_
     assert asked.is_ready()
     assert (by_object(by_status)[asked.name]["source"], by_object(by_status)[newer.name]["source"]) == ("Status", "Decision")
     assert "vended when the objects or the catalog were others" in notes
-    assert (by_object(by_audit)[asked.name]["source"], by_object(by_audit)[asked.name]["shows"]) == ("AuditEvent", "Nullify")
+    assert (by_object(by_audit)[asked.name]["source"], by_object(by_audit)[asked.name]["shows"]) == ("Audit", "Nullify")
 
 
 def test_a_responder_who_may_list_roles_alone_gets_the_answer_of_their_status(site: Site, tenant: Tenant, catalog: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""`rolevend access`: who reads a table or a column now, who did, and who could."""
+"""`rolevend access`: who can read a table or a column now, could in the past, or could by the policies."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -71,7 +71,7 @@ def access(
     now: bool,
     could: bool,
 ) -> None:
-    """Report who reads a table or a column now, who did, or who could.
+    """Report who can read a table or a column now, who could in the past, or who could by the policies.
 
     TABLE is SCHEMA.TABLE; a name with a dot, a comma or a space is in double quotes. For each role: agent, user, purpose, proof, policies,
     row filter, and the mask of the column. A column that is masked in every row is reported with its mask. Roles are reported by what they
@@ -105,7 +105,7 @@ def access(
         report = _possible(question, _sources(kubeconfig, context, None, catalogs, files, with_roles=False))
     else:
         report = _live(question, _sources(kubeconfig, context, namespace, catalogs, (), with_roles=True), audit_files)
-    printer.show(output, lambda: report.json, text=lambda: report.text)
+    printer.show(output, report.json, text=report.text)
     printer.note(report.notes)
 
 

@@ -20,7 +20,7 @@ class Basis(enum.StrEnum):
 
     DECISION = "Decision"
     """The objects and the catalog. They give exactly the profile of the role."""
-    AUDIT_EVENT = "AuditEvent"
+    AUDIT_EVENT = "Audit"
     """The audit event `granted` of the role."""
     STATUS = "Status"
     """The status of the VendedRole, which lists the table. Rows and masks are not known."""

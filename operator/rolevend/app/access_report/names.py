@@ -13,7 +13,7 @@ from rolevend.policytools.folder import Catalogs
 
 @dataclass(slots=True)
 class KnownNames:
-    """The names in objects, catalogs and audit events. `complete` has the options of which every possible name is known."""
+    """The names in objects, catalogs and audit events. `complete` has the options whose possible names are all known."""
 
     tables: set[str] = field(default_factory=set)
     """Quoted."""

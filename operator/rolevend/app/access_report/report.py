@@ -1,6 +1,6 @@
 """One report for each question: the entries, the text, and notes on what is not known or was not tried. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,8 +35,8 @@ class AccessQuestion:
 
 @dataclass(frozen=True, slots=True)
 class AccessReport:
-    text: str
-    json: dict[str, Any]
+    text: Callable[[], str]
+    json: Callable[[], dict[str, Any]]
     notes: tuple[str, ...]
 
 
@@ -50,8 +50,8 @@ def live_report(question: AccessQuestion, sources: AccessSources, audited: Audit
         key=lambda each: (each.acting.agent, each.acting.user_subject, each.object or "", each.platform),
     )
     notes += [*sources.notes, *live.notes]
-    entries = [text.role_json(target, each) for each in found]
-    return _report(question, "now", text.live_text(target, found, now), entries, notes)
+    entries = (text.role_json(target, each) for each in found)
+    return _report(question, "now", lambda: text.live_text(target, found, now), entries, notes)
 
 
 def ended_report(question: AccessQuestion, audited: AuditedAccess) -> AccessReport:
@@ -63,8 +63,8 @@ def ended_report(question: AccessQuestion, audited: AuditedAccess) -> AccessRepo
         key=lambda each: (each.begin is not None and each.begin.timestamp(), each.role or "", each.platform),
     )
     notes += audit.notes_of(found, audited)
-    entries = [text.role_json(target, each) for each in found]
-    return _report(question, "ended", text.ended_text(target, found), entries, notes)
+    entries = (text.role_json(target, each) for each in found)
+    return _report(question, "ended", lambda: text.ended_text(target, found), entries, notes)
 
 
 def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessReport:
@@ -93,8 +93,8 @@ def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessR
     if any(each.how is not None for each in found):
         notes.append(_LIMITS)
     found.sort(key=lambda each: each.order)
-    entries = [text.possible_json(target, each) for each in found]
-    return _report(question, "could", text.possible_text(target, found), entries, notes)
+    entries = (text.possible_json(target, each) for each in found)
+    return _report(question, "could", lambda: text.possible_text(target, found), entries, notes)
 
 
 def _checked(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess) -> list[str]:
@@ -102,15 +102,13 @@ def _checked(question: AccessQuestion, sources: AccessSources, audited: AuditedA
     return check_names(known, question.target, sources.catalogs, question.selection, question.purpose, question.platform)
 
 
-def _report(question: AccessQuestion, kind: str, shown: str, entries: Sequence[dict[str, Any]], notes: Sequence[str]) -> AccessReport:
-    said = tuple(distinct(notes))
-    target = question.target
-    value = {
-        "question": kind,
-        "schema": target.table.schema,
-        "table": target.table.name,
-        "column": target.column,
-        "entries": list(entries),
-        "notes": list(said),
-    }
+def _report(
+    question: AccessQuestion, kind: str, shown: Callable[[], str], entries: Iterable[dict[str, Any]], notes: Iterable[str]
+) -> AccessReport:
+    target, said = question.target, tuple(distinct(notes))
+
+    def value() -> dict[str, Any]:
+        named = {"schema": target.table.schema, "table": target.table.name, "column": target.column}
+        return {"question": kind, **named, "entries": list(entries), "notes": list(said)}
+
     return AccessReport(shown, value, said)
