@@ -33,7 +33,7 @@ from rolevend.model import ObjectName, User
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.request_variants import joined
 from rolevend.roles.state import role_requests
-from tests.support.as_code import WAREHOUSE
+from tests.support.as_code import WAREHOUSE, write
 from tests.support.pglogs import OTHER_ROLE, ROLE, dropped, granted
 from tests.support.reading_world import ISSUER, cluster_objects, person, policy, snapshot_of, write_catalog
 
@@ -357,6 +357,25 @@ class TestTheCommand:
 
         assert answer.exit_code == 2, answer.output
         assert message in answer.output
+
+    def test_objects_for_which_nothing_is_vended_now_are_named(self, tmp_path: Path):
+        condition = {
+            "type": "Ready",
+            "status": "False",
+            "reason": "Drift",
+            "message": "a view was changed",
+            "lastTransitionTime": NOW.isoformat(),
+        }
+        held = cluster_objects(tmp_path)
+        bodies = [document.body for document, _ in held.folder.found.values()]
+        bodies[0]["status"] = {"conditions": [condition]}
+        write(tmp_path, "objects/all.yaml", *bodies)
+        words = ("access", "claims.people", "--could", "--files", str(tmp_path / "objects"), "--catalog", str(write_catalog(tmp_path)))
+
+        answer = CliRunner().invoke(cli, words)
+
+        assert "DataPlatform warehouse: the operator vends nothing there or for it now: Drift: a view was changed" in answer.stderr
+        assert "Agent idle: the operator vends nothing there or for it now: spec.suspend is true" in answer.stderr
 
     def test_without_a_catalog_could_says_what_to_do(self, tmp_path: Path):
         cluster_objects(tmp_path, person("olga"))

@@ -1,6 +1,6 @@
 """Read what the answers rest on: roles, objects and catalogs of a cluster as the caller may, or of files, and audit events. I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from rolevend.app.responder_commands.selection import handle_of
 from rolevend.audit.event_files import events
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput, NotPermitted
-from rolevend.kinds import AccessRequest, IdentityProvider, parse, values
+from rolevend.kinds import AccessRequest, Agent, DataPlatform, IdentityProvider, UserAttributes, parse, values
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
 from rolevend.naming import PREFIX
@@ -47,6 +47,16 @@ class AccessSources:
         providers = () if self.objects is None else self.objects.folder.of(IdentityProvider)
         keys = {each.spec.issuer: frozenset(one.key for one in each.spec.claims.attributes) for each in providers}
         return {issuer: keys.get(issuer, frozenset()) for issuer in accepted}
+
+    @property
+    def unready(self) -> Iterator[str]:
+        """A note for each kind of which the operator vends nothing for some objects, by their status or because they are suspended."""
+        for kind in () if self.objects is None else (DataPlatform, Agent, UserAttributes):
+            found = {each.name: reason for each in self.objects.folder.of(kind) if (reason := _unready(each)) is not None}
+            if found:
+                name, reason = min(found.items())
+                more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+                yield f"{kind.__name__} {name}{more}: the operator vends nothing there or for it now: {reason}"
 
     @property
     def approvals(self) -> dict[ObjectName, AccessRequest]:
@@ -109,6 +119,14 @@ def known_names(sources: AccessSources, snapshot: Snapshot | None, audited: Audi
         known.complete |= {"--agent", "--platform", "--purpose"}
         known.complete |= {TABLE} if sources.catalogs.keys() >= snapshot.platforms.keys() else set()
     return known
+
+
+def _unready(resource: DataPlatform | Agent | UserAttributes) -> str | None:
+    """Return the reason why the object is not ready, or None."""
+    ready = resource.status.condition("Ready")
+    if resource.spec.suspend:
+        return "spec.suspend is true"
+    return None if ready is None or ready.status == "True" else f"{ready.reason}: {ready.message}"
 
 
 async def _objects(cluster: KubeClient, notes: list[str]) -> ClusterObjects | None:

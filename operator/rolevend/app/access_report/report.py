@@ -81,8 +81,7 @@ def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessR
         raise InvalidInput("--catalog", f"what DataPlatform {names} holds is not known: give the file that rolevend platform catalog wrote")
     notes += [f"not tried: DataPlatform {name}, whose catalog is not known" for name in wanted if name not in readable]
     notes += [*sources.notes, *without_labels(unlabelled(snapshot, snapshot.agents))]
-    notes += [f"Agent {name} is suspended, so it reads nothing now" for name, agent in sorted(snapshot.agents.items()) if agent.suspended]
-    notes += [f"DataPlatform {name} is suspended, so nothing is vended there" for name in readable if snapshot.platforms[name].suspended]
+    notes += sources.unready
     found = []
     for name in readable:
         readers = PossibleReaders(snapshot, name, target, question.selection, question.purpose, sources.issuers)
