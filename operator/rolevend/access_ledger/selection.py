@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rolevend.access_ledger.entry import LedgerEntry
+if TYPE_CHECKING:  # `rolevend access` selects without the packages that read logs
+    from rolevend.access_ledger.entry import LedgerEntry
 
 
 class ActingPair(Protocol):
@@ -45,7 +46,7 @@ class Selection:
         user = f"{acting.user_subject} ({acting.user_issuer})"
         return self.user is None or self.user in (acting.user_subject, user, acting.user_handle)
 
-    def of_table(self, entry: LedgerEntry) -> bool:
+    def of_table(self, entry: "LedgerEntry") -> bool:
         if self.table is None:
             return True
         return any(self.table in (each, each.rpartition(".")[2]) for each in entry.tables)

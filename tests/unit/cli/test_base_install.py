@@ -66,6 +66,7 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("trace", ROLE, "EVENTS"), "postgres"),
         (("ledger", "EVENTS"), "postgres"),
         (("explain", "some-role", *CATALOG), "operator"),
+        (("access", "claims.people"), "operator"),
         (("policy", "test", str(EXAMPLE), *CATALOG), "policy-test"),
         (("platform", "plan", "-f", PLATFORM, "--dsn", "x"), "postgres"),
         (("platform", "install", "-f", PLATFORM, "--dsn", "x", "--accept", "x"), "postgres"),

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rolevend.access_ledger.entry import time_text
 from rolevend.app.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
 from rolevend.app.access_report.target import AccessTarget
-from rolevend.app.approver_commands.wording import about
+from rolevend.app.approver_commands.wording import about, moment
 from rolevend.audit.evidence import TableAccess
 from rolevend.platforms.statement import plain
 from rolevend.policy.explanation import EVERY_ROW
@@ -55,8 +54,8 @@ def ended_text(target: AccessTarget, found: Sequence[RoleAccess]) -> str:
     head = ("From", "Until", "Role", "Agent", "User", "Platform", "Purpose", "Proof", *_access_head(target), "Policies", "Source", "Rows")
     rows = [
         (
-            "" if each.begin is None else time_text(each.begin),
-            "" if each.end is None else time_text(each.end),
+            "" if each.begin is None else moment(each.begin),
+            "" if each.end is None else moment(each.end),
             each.role or "",
             *_role_cells(each),
             _shown(target, each.access),
