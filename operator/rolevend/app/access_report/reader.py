@@ -50,7 +50,7 @@ class AccessSources:
 
     @property
     def unready(self) -> Iterator[str]:
-        """A note for each kind of which the operator vends nothing for some objects, by their status or because they are suspended."""
+        """A note for each kind with objects that are suspended, or not ready by their status: the operator vends nothing for them."""
         for kind in () if self.objects is None else (DataPlatform, Agent, UserAttributes):
             found = {each.name: reason for each in self.objects.folder.of(kind) if (reason := _unready(each)) is not None}
             if found:
