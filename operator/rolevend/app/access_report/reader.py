@@ -51,12 +51,19 @@ class AccessSources:
     @property
     def unready(self) -> Iterator[str]:
         """A note for each kind with objects that are suspended, or not ready by their status: the operator vends nothing for them."""
-        for kind in () if self.objects is None else (DataPlatform, Agent, UserAttributes):
-            found = {each.name: reason for each in self.objects.folder.of(kind) if (reason := _unready(each)) is not None}
+        if self.objects is None:
+            return
+        folder = self.objects.folder
+        for kind, objects in (
+            ("DataPlatform", folder.of(DataPlatform)),
+            ("Agent", folder.of(Agent)),
+            ("UserAttributes", folder.of(UserAttributes)),
+        ):
+            found = {each.name: reason for each in objects if (reason := _unready(each)) is not None}
             if found:
                 name, reason = min(found.items())
                 more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-                yield f"{kind.__name__} {name}{more}: the operator vends nothing there or for it now: {reason}"
+                yield f"{kind} {name}{more}: the operator vends nothing there or for it now: {reason}"
 
     @property
     def approvals(self) -> dict[ObjectName, AccessRequest]:
