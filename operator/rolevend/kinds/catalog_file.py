@@ -142,15 +142,20 @@ def parse_catalog(body: Mapping[str, Any]) -> tuple[PlatformName, Catalog]:
     return PlatformName(file.platform), Catalog.of(map(_table, file.tables), map(_function, file.functions), map(_tool, file.tools))
 
 
-def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
-    """Return the text of a catalog. `parse_catalog` reads it, parsed as YAML or JSON."""
-    members: dict[str, Any] = {
+def catalog_members(platform: PlatformName, catalog: Catalog) -> dict[str, Any]:
+    """Return the members of a catalog's file. `parse_catalog` reads them."""
+    return {
         "format": FORMAT,
         "platform": str(platform),
         "tables": [_dump_table(table) for _, table in sorted(catalog.tables.items())],
         **({"functions": [_dump_function(each) for each in catalog.functions]} if catalog.functions else {}),
         **({"tools": [_dump_tool(each) for each in catalog.tools]} if catalog.tools else {}),
     }
+
+
+def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml", "json"]) -> str:
+    """Return the text of a catalog. `parse_catalog` reads it, parsed as YAML or JSON."""
+    members = catalog_members(platform, catalog)
     if form == "json":
         return json.dumps(members, indent=1, ensure_ascii=False) + "\n"
     return yaml.dump(members, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=140)

@@ -1,0 +1,181 @@
+"""The catalogs of all platforms as the operator publishes them: one compressed text, cut into ConfigMaps with fixed names. Pure.
+
+Each line of the text is the catalog of one platform. Every part names the digest of the whole text, so that a reader recognizes a set of
+which only some parts are written. Equal catalogs are equal bytes.
+"""
+
+import base64
+import binascii
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from rolevend.catalog import Catalog
+from rolevend.errors import InvalidInput
+from rolevend.kinds.catalog_file import catalog_members, parse_catalog
+from rolevend.model import PlatformName
+
+Body = Mapping[str, Any]
+
+FORMAT: Final = "rolevend.dev/published-catalogs/v1"
+MOST_PARTS: Final = 16
+PART_NAMES: Final = tuple(f"rolevend-catalogs-{number}" for number in range(MOST_PARTS))
+"""The chart grants rights on these names alone, so their number is fixed."""
+PART_BYTES: Final = 900_000
+"""A ConfigMap holds at most 1 MiB."""
+_TEXT_BYTES: Final = 512 * 1024 * 1024
+_PART: Final = "part"
+"""The key of the bytes in a ConfigMap."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCatalog:
+    """The catalog of one platform."""
+
+    platform: PlatformName
+    changed: datetime
+    """When the operator first read this content."""
+    catalog: Catalog | None
+    """None: it is too large to be published."""
+    left_out: int = 0
+    """The number of tables and other objects that a catalog's file cannot hold, such as one with a control character in its name."""
+
+
+class TornSet(InvalidInput):
+    """The parts belong to different sets: the operator is writing, or was interrupted."""
+
+
+def publishable(platform: PlatformName, catalog: Catalog) -> tuple[Catalog, int]:
+    """Return the part of a catalog that its file can hold, and the number of objects that are left out. One hostile name must not hide all
+    other tables."""
+    if _is_readable(platform, catalog):
+        return catalog, 0
+    held = Catalog.of(
+        (each for each in catalog.tables.values() if _is_readable(platform, Catalog.of([each]))),
+        (each for each in catalog.functions if _is_readable(platform, Catalog.of([], [each]))),
+        (each for each in catalog.tools if _is_readable(platform, Catalog.of([], [], [each]))),
+    )
+    return held, sum(len(one) - len(other) for one, other in zip(_objects(catalog), _objects(held), strict=True))
+
+
+def encoded(published: PublishedCatalog) -> bytes:
+    """Return the compressed line of one platform."""
+    members = None if published.catalog is None else catalog_members(published.platform, published.catalog)
+    line = {
+        "platform": str(published.platform),
+        "changed": published.changed.isoformat(),
+        "leftOut": published.left_out,
+        "catalog": members,
+    }
+    return gzip.compress(json.dumps(line, separators=(",", ":")).encode() + b"\n", mtime=0)
+
+
+def fitting(
+    published: Mapping[PlatformName, tuple[PublishedCatalog, bytes]], most: int = MOST_PARTS * PART_BYTES
+) -> tuple[bytes, tuple[PlatformName, ...]]:
+    """Return the text of all platforms, sorted by name, and the platforms whose catalogs are left out because the text would have more than
+    `most` bytes: the largest first."""
+    lines = {name: line for name, (_, line) in sorted(published.items())}
+    left_out: list[PlatformName] = []
+    while sum(map(len, lines.values())) > most and len(left_out) < len(lines):
+        largest = max(lines.keys() - set(left_out), key=lambda name: (len(lines[name]), name))
+        lines[largest] = encoded(PublishedCatalog(largest, published[largest][0].changed, None))
+        left_out.append(largest)
+    return b"".join(lines.values()), tuple(left_out)
+
+
+def parts_of(text: bytes, part_bytes: int = PART_BYTES) -> tuple[Body, ...]:
+    """Return `data` and `binaryData` of each ConfigMap of the set."""
+    digest = f"sha256:{sha256(text).hexdigest()}"
+    pieces = [text[start : start + part_bytes] for start in range(0, len(text), part_bytes)]
+    return tuple(
+        {
+            "data": {"format": FORMAT, "digest": digest, "part": str(number), "parts": str(len(pieces))},
+            "binaryData": {_PART: base64.b64encode(piece).decode()},
+        }
+        for number, piece in enumerate(pieces)
+    )
+
+
+def count_of(first: Body) -> int:
+    """Return the number of parts, from part 0. Raises InvalidInput if the ConfigMap is no part of a set of this version."""
+    held = first.get("data") or {}
+    if held.get("format") != FORMAT:
+        raise InvalidInput(
+            "data.format",
+            f"is {str(held.get('format'))[:60]!r}, and must be {FORMAT}: use the rolevend of the operator's version, or --catalog",
+        )
+    count = str(held.get("parts"))
+    if count not in map(str, range(1, MOST_PARTS + 1)):
+        raise InvalidInput("data.parts", f"is {count[:20]!r}, and must be a number from 1 to {MOST_PARTS}: rolevend did not write it")
+    return int(count)
+
+
+def text_of(parts: Sequence[Body]) -> bytes:
+    """Return the text of the whole set. Raises TornSet if the parts are no whole set, and InvalidInput if one is unreadable."""
+    digest = (parts[0].get("data") or {}).get("digest")
+    pieces = []
+    for number, part in enumerate(parts):
+        held = part.get("data") or {}
+        if count_of(part) != len(parts) or held.get("part") != str(number) or held.get("digest") != digest:
+            raise TornSet("data.digest", f"part {number} is of another set than part 0: the operator is writing them; try again")
+        try:
+            pieces.append(base64.b64decode((part.get("binaryData") or {}).get(_PART) or "", validate=True))
+        except (binascii.Error, TypeError) as error:
+            raise InvalidInput(f"binaryData.{_PART}", f"of part {number} is no base64: rolevend did not write it") from error
+    text = b"".join(pieces)
+    if f"sha256:{sha256(text).hexdigest()}" != digest:
+        raise TornSet(
+            "data.digest", "is not the digest of the parts: the operator is writing them, or somebody else changed one; try again"
+        )
+    return text
+
+
+def published_in(text: bytes, most: int = _TEXT_BYTES) -> tuple[PublishedCatalog, ...]:
+    """Return the catalogs in the text of a set. Raises InvalidInput if it is not one, or has more than `most` bytes uncompressed."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(text)) as compressed:
+            plain = compressed.read(most + 1)
+        if len(plain) > most:
+            raise InvalidInput(f"binaryData.{_PART}", f"holds more than {most} bytes: rolevend did not write it")
+        return tuple(_published(json.loads(line)) for line in plain.splitlines())
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"binaryData.{_PART}", f"cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def same_content(one: Body, other: Body) -> bool:
+    return all((one.get(key) or {}) == (other.get(key) or {}) for key in ("data", "binaryData"))
+
+
+def by_platform(published: Iterable[PublishedCatalog]) -> dict[PlatformName, PublishedCatalog]:
+    return {each.platform: each for each in published}
+
+
+def _published(line: Body) -> PublishedCatalog:
+    platform, changed = PlatformName(str(line["platform"])), datetime.fromisoformat(line["changed"])
+    if changed.tzinfo is None:
+        raise ValueError("a time has no time zone")
+    if line["catalog"] is None:
+        return PublishedCatalog(platform, changed, None, int(line["leftOut"]))
+    named, catalog = parse_catalog(line["catalog"])
+    if named != platform:
+        raise ValueError(f"the catalog of {named} is in the place of that of {platform}")
+    return PublishedCatalog(platform, changed, catalog, int(line["leftOut"]))
+
+
+def _is_readable(platform: PlatformName, catalog: Catalog) -> bool:
+    try:
+        parse_catalog(catalog_members(platform, catalog))
+    except InvalidInput:
+        return False
+    return True
+
+
+def _objects(catalog: Catalog) -> tuple[Collection[object], ...]:
+    return catalog.tables, catalog.functions, catalog.tools
