@@ -127,6 +127,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 '[' + request.userInfo.?groups.orValue([]).map(group, '"' + group.replace('\\', '\\\\').replace('"', '\\"') + '"').join(', ') + ']'
 {{- end -}}
 
+{{/* The ConfigMaps of the published catalogs, as a JSON list. Their number is fixed, because RBAC knows whole names alone. */}}
+{{- define "rolevend.catalogs" -}}
+{{- $names := list -}}
+{{- range until 16 }}{{ $names = append $names (printf "rolevend-catalogs-%d" .) }}{{ end -}}
+{{- $names | toJson -}}
+{{- end -}}
+
 {{/* The host name of the API for agents in the cluster, which is in its certificate. */}}
 {{- define "rolevend.apiHost" -}}
 {{- printf "%s-api.%s.svc" (include "rolevend.name" .) .Release.Namespace -}}

@@ -27,6 +27,7 @@ from rolevend.controllers.access_request_collector import AccessRequestCollector
 from rolevend.controllers.access_request_controller import AccessRequestController
 from rolevend.controllers.api_vends import ApiVendSupervisor
 from rolevend.controllers.attestation import AttestationController
+from rolevend.controllers.catalog_publisher import CatalogPublisher
 from rolevend.controllers.effect_previewer import EffectPreviewer
 from rolevend.controllers.handlers import registry, run_kopf
 from rolevend.controllers.limit_enforcer import LimitEnforcer
@@ -197,6 +198,7 @@ class OperatorParts:
         self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
         self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)
         self._holding = PlatformFinalizer(cluster, self._in_use)
+        self._publishing = CatalogPublisher(cluster, settings.namespace, self._platforms, now)
         audit_key = read_key(settings.audit_key_file) if settings.audit_key_file else None
         source = f"/rolevend/clusters/{cluster_id}"
         self._journal = Journal(settings.audit_file, source, now, lambda: secrets.token_hex(8), metrics, audit_key)
@@ -290,6 +292,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._previewing.run()))
                 tasks.append(parts.create_task(self._collecting.run(self._settings.sweep_seconds)))
                 tasks.append(parts.create_task(self._notifying.run()))
+                tasks.append(parts.create_task(self._publishing.run()))
                 freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rolevend.cli import options, printer
+from rolevend.cli.catalogs import CatalogSource, catalog_options
 
 if TYPE_CHECKING:
     from rolevend.model import User
@@ -28,16 +29,7 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Read objects from these files and folders instead of the cluster. Repeatable.",
 )
-@click.option(
-    "--catalog",
-    "catalogs",
-    multiple=True,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
-)
-@options.kubeconfig()
+@catalog_options()
 @options.OUTPUT
 def explain(
     vended_role: str | None,
@@ -49,27 +41,27 @@ def explain(
     purpose: str,
     expiration_seconds: int,
     files: tuple[Path, ...],
-    catalogs: tuple[Path, ...],
-    kubeconfig: str | None,
+    catalogs: CatalogSource,
     output: str,
 ) -> None:
     """Explain the access that an agent gets for a user: each policy with its conditions, grants and masks, what is missing, the agent's
     tools, and the offers that it may ask for.
 
     Explain a VendedRole on each of its platforms, whether it was granted or denied, or a --user and an --agent before any request. The
-    objects come from the cluster, which needs the right to list them, or from --files. The output shows the attribute values that policies
-    require, and not the values that the user has.
+    objects come from the cluster, which needs the right to list them, or from --files. The catalogs come from the cluster, too, which needs
+    the Role rolevend-catalog-reader, or from --catalog: with both options no cluster is called. The output shows the attribute values that
+    policies require, and not the values that the user has. Notes on standard error say how old the published catalogs are.
     """
     import asyncio
 
     from rolevend.model import ObjectName, PlatformName
     from rolevend.policytools.decisions import ANY_AGENT, Requester
     from rolevend.policytools.explain import all_explained, as_json, as_text, explained
-    from rolevend.policytools.folder import Folder, read_catalogs
+    from rolevend.policytools.folder import Folder
 
-    held = read_catalogs(catalogs)
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
+    held = catalogs.read(files)
     asked: tuple[Requester, ...] = ()
     condition = ""
     if files:
@@ -78,7 +70,7 @@ def explain(
         from rolevend.policytools.cluster import read_cluster
 
         named = None if vended_role is None else (namespace, vended_role)
-        folder, asked, condition = asyncio.run(read_cluster(options.own(kubeconfig), named))
+        folder, asked, condition = asyncio.run(read_cluster(options.own(catalogs.kubeconfig), named))
     if asked:
         found = all_explained(folder, asked, held, condition)
     else:

@@ -5,37 +5,23 @@ from pathlib import Path
 import click
 
 from rolevend.cli import options, printer
+from rolevend.cli.catalogs import CatalogSource, catalog_options
 from rolevend.cli.options import needs
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 
 
-def _catalogs(*, required: bool) -> options.Option:
-    return click.option(
-        "--catalog",
-        "catalogs",
-        multiple=True,
-        required=required,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
-    )
-
-
-_CATALOGS = _catalogs(required=True)
-"""Required, because a missing catalog would look like no difference."""
-
-
 @click.group()
 def policy() -> None:
-    """Check, test and compare policies in files, before they are merged. No cluster is needed."""
+    """Check, test and compare policies in files, before they are merged. With --catalog no cluster is needed."""
 
 
 @policy.command("check")
 @_PATHS
-@_catalogs(required=False)
+@catalog_options("none, unless --published is set")
+@click.option("--published", is_flag=True, help="Check with the catalogs that the operator publishes in the cluster.")
 @options.output("text", "json", "github", help_text="github: annotations at the lines of a pull request.")
-def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
+def policy_check(paths: tuple[Path, ...], catalogs: CatalogSource, output: str, *, published: bool) -> None:
     """Report each error in the objects of these files and folders, with its file, line and field.
 
     The checks are the operator's own. With a catalog they include the tables that policies match: unknown columns, literals of the wrong
@@ -43,11 +29,12 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
     nobody. The command skips objects of other kinds. The exit status is 1 if there is an error.
     """
     from rolevend.policytools.check import check
-    from rolevend.policytools.folder import read_catalogs
     from rolevend.policytools.report import as_github, as_json, as_text
 
+    if published and catalogs.files:
+        raise click.UsageError("name --published or --catalog, not both")
     with options.uncollected():
-        checked = check(paths, read_catalogs(catalogs))
+        checked = check(paths, catalogs.read(paths) if published or catalogs.files else {})
     printer.show(output, lambda: as_json(checked), text=lambda: as_text(checked), github=lambda: as_github(checked))
     if output == "text":
         printer.note(checked.notes)
@@ -56,23 +43,22 @@ def policy_check(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: st
 
 @policy.command("test")
 @_PATHS
-@_CATALOGS
+@catalog_options()
 @options.OUTPUT
 @needs("policy-test")
-def policy_test(paths: tuple[Path, ...], catalogs: tuple[Path, ...], output: str) -> None:
+def policy_test(paths: tuple[Path, ...], catalogs: CatalogSource, output: str) -> None:
     """Run the test cases in these files and folders: a user must see exactly the expected rows, with the expected masks, through an agent.
 
     The command starts a temporary PostgreSQL, inserts the rows of each file, and vends a role for each case. The exit status is 1 if a
     case fails. Notes on standard error name attribute values that nobody has. Needs `pip install '.[policy-test]'`.
     """
     from rolevend.policytools.case_runner import Tried, run
-    from rolevend.policytools.folder import read_catalogs
 
     def line(each: Tried) -> str:
         return "\n".join([f"{'FAILED' if each.failures else 'passed'}  {each.case}", *(f"        {why}" for why in each.failures)])
 
     tried = []
-    for each in run(paths, read_catalogs(catalogs), lambda doubt: printer.note([doubt])):
+    for each in run(paths, catalogs.read(paths), lambda doubt: printer.note([doubt])):
         tried.append(each)
         if output == "text":
             click.echo(line(each))
@@ -97,7 +83,7 @@ _FOLDER = click.Path(exists=True, path_type=Path)
 )
 @options.only_purpose("Try only this purpose. Default: none, each one that something in OLD or NEW names, and any other.")
 @options.only_expiration_seconds("Try only this lifetime. Default: each one that a condition distinguishes.")
-@_CATALOGS
+@catalog_options()
 @_TABLES
 def policy_diff(
     old: Path,
@@ -105,7 +91,7 @@ def policy_diff(
     users: tuple[Path, ...],
     purpose: str | None,
     expiration_seconds: int | None,
-    catalogs: tuple[Path, ...],
+    catalogs: CatalogSource,
     output: str,
 ) -> None:
     """Report which user gains or loses which table, rows or column if the objects of NEW replace the objects of OLD, and in sections of
@@ -119,9 +105,8 @@ def policy_diff(
     """
     from rolevend.policytools.diff import diff
     from rolevend.policytools.diff_report import as_json, as_text
-    from rolevend.policytools.folder import read_catalogs
 
-    compared = diff(old, new, users, read_catalogs(catalogs), purpose, expiration_seconds)
+    compared = diff(old, new, users, catalogs.read([old, new]), purpose, expiration_seconds)
     printer.show(output, lambda: as_json(compared), text=lambda: as_text(compared, "text"), markdown=lambda: as_text(compared, "markdown"))
     if output == "json":
         printer.note(compared.notes)
@@ -131,11 +116,9 @@ def policy_diff(
 @_PATHS
 @options.audit_files("A file of the operator's audit events. Repeatable; - is standard input.", required=True)
 @click.option("--since", metavar="TIME", help="30d, 12h or a date: only decisions since then. Default: all decisions in the files.")
-@_CATALOGS
+@catalog_options()
 @_TABLES
-def policy_backtest(
-    paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: tuple[Path, ...], output: str
-) -> None:
+def policy_backtest(paths: tuple[Path, ...], audit_files: tuple[str, ...], since: str | None, catalogs: CatalogSource, output: str) -> None:
     """Report what the requests in these audit files would gain or lose with the policies in these files and folders, and how many denied
     requests could have been asked for, by offer.
 
@@ -145,9 +128,8 @@ def policy_backtest(
     from datetime import UTC, datetime
 
     from rolevend.policytools.backtest import as_json, as_text, backtest, moment
-    from rolevend.policytools.folder import read_catalogs
 
     begin = None if since is None else moment(since, datetime.now(UTC))
-    found = backtest(paths, audit_files, begin, read_catalogs(catalogs))
+    found = backtest(paths, audit_files, begin, catalogs.read(paths))
     printer.show(output, lambda: as_json(found), text=lambda: as_text(found, "text"), markdown=lambda: as_text(found, "markdown"))
     printer.exit_if(found.failed)

@@ -30,7 +30,7 @@ PART_NAMES: Final = tuple(f"rolevend-catalogs-{number}" for number in range(MOST
 PART_BYTES: Final = 900_000
 """A ConfigMap holds at most 1 MiB."""
 _TEXT_BYTES: Final = 512 * 1024 * 1024
-_PART: Final = "part"
+_BYTES: Final = "catalogs"
 """The key of the bytes in a ConfigMap."""
 
 
@@ -97,7 +97,7 @@ def parts_of(text: bytes, part_bytes: int = PART_BYTES) -> tuple[Body, ...]:
     return tuple(
         {
             "data": {"format": FORMAT, "digest": digest, "part": str(number), "parts": str(len(pieces))},
-            "binaryData": {_PART: base64.b64encode(piece).decode()},
+            "binaryData": {_BYTES: base64.b64encode(piece).decode()},
         }
         for number, piece in enumerate(pieces)
     )
@@ -126,9 +126,9 @@ def text_of(parts: Sequence[Body]) -> bytes:
         if count_of(part) != len(parts) or held.get("part") != str(number) or held.get("digest") != digest:
             raise TornSet("data.digest", f"part {number} is of another set than part 0: the operator is writing them; try again")
         try:
-            pieces.append(base64.b64decode((part.get("binaryData") or {}).get(_PART) or "", validate=True))
+            pieces.append(base64.b64decode((part.get("binaryData") or {}).get(_BYTES) or "", validate=True))
         except (binascii.Error, TypeError) as error:
-            raise InvalidInput(f"binaryData.{_PART}", f"of part {number} is no base64: rolevend did not write it") from error
+            raise InvalidInput(f"binaryData.{_BYTES}", f"of part {number} is no base64: rolevend did not write it") from error
     text = b"".join(pieces)
     if f"sha256:{sha256(text).hexdigest()}" != digest:
         raise TornSet(
@@ -143,10 +143,10 @@ def published_in(text: bytes, most: int = _TEXT_BYTES) -> tuple[PublishedCatalog
         with gzip.GzipFile(fileobj=io.BytesIO(text)) as compressed:
             plain = compressed.read(most + 1)
         if len(plain) > most:
-            raise InvalidInput(f"binaryData.{_PART}", f"holds more than {most} bytes: rolevend did not write it")
+            raise InvalidInput(f"binaryData.{_BYTES}", f"holds more than {most} bytes: rolevend did not write it")
         return tuple(_published(json.loads(line)) for line in plain.splitlines())
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidInput(f"binaryData.{_PART}", f"cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise InvalidInput(f"binaryData.{_BYTES}", f"cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
 def same_content(one: Body, other: Body) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +14,7 @@ from rolevend.kinds.published_catalogs import PART_NAMES, PublishedCatalog, Torn
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import CONFIG_MAPS, NAMESPACES, Body, KubeClient, NotFound, path_of
 from rolevend.kube.election import LEASE, LEASES
-from rolevend.model import ClusterId
+from rolevend.model import ClusterId, PlatformName
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder
 from rolevend.policytools.manifests import documents_in
@@ -35,21 +35,33 @@ class PublishedCatalogs:
     """How old each is, and why one is missing."""
 
 
-async def published_catalogs(cluster: KubeClient, namespace: str, now: datetime) -> PublishedCatalogs:
-    """Return the catalogs that the operator in `namespace` publishes. Raises Rejected with the reason and a way out if it can return none:
-    nothing is published, the caller may not read it, or it is not readable."""
-    published = await _published(cluster, namespace)
+async def published_catalogs(
+    cluster: KubeClient, namespace: str, now: datetime, platforms: Collection[PlatformName] | None = None
+) -> PublishedCatalogs:
+    """Return the catalogs that the operator in `namespace` publishes; with `platforms`, those of these platforms.
+
+    Raises RolevendError with the reason and a way out if it can return none: nothing is published, the caller may not read it, or it is not
+    readable.
+    """
+    every = await _published(cluster, namespace)
+    published = [each for each in every if platforms is None or each.platform in platforms]
     catalogs = {each.platform: each.catalog for each in published if each.catalog is not None}
+    if not catalogs:
+        known = ", ".join(each.platform for each in every if each.catalog is not None) or "none"
+        wanted = f"of DataPlatform {', '.join(sorted(platforms))} " if platforms else ""
+        raise Rejected(f"no catalog {wanted}is published, of all DataPlatforms {known}; name a file with --catalog")
     conditions = await _ready_conditions(cluster)
     notes = (_note(each, conditions.get(each.platform), now) for each in published)
     return PublishedCatalogs(catalogs, (*notes, *await _silence(cluster, namespace, now)))
 
 
-async def read_published_catalogs(kubeconfig: str, namespace: str, now: datetime) -> PublishedCatalogs:
+async def read_published_catalogs(
+    kubeconfig: str, namespace: str, now: datetime, platforms: Collection[PlatformName] | None = None
+) -> PublishedCatalogs:
     """As `published_catalogs`, with the credentials of a kubeconfig."""
     cluster = await KubeClient.connect(kubeconfig)
     try:
-        return await published_catalogs(cluster, namespace, now)
+        return await published_catalogs(cluster, namespace, now, platforms)
     finally:
         await cluster.close()
 

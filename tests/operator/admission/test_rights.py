@@ -3,6 +3,7 @@
 import pytest
 
 from rolevend.kinds import KINDS
+from rolevend.kinds.published_catalogs import MOST_PARTS, PART_NAMES
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
 from tests.support.installed import AGENTS, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
@@ -100,6 +101,23 @@ def test_the_operator_writes_records_of_handles_once_and_only_in_its_own_namespa
     assert {verb for verb in verbs if cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM)} == {"get", "list", "create"}
     for namespace in (AGENTS, ELSEWHERE, "kube-system"):
         assert not any(cluster.may(OPERATOR, verb, "configmaps", namespace=namespace) for verb in verbs)
+
+
+def test_the_operator_changes_the_published_catalogs_and_no_other_config_map(cluster: Cluster):
+    for verb in ("patch", "delete"):
+        assert all(cluster.may(OPERATOR, verb, "configmaps", namespace=SYSTEM, name=name) for name in PART_NAMES)
+        for namespace, name in ((SYSTEM, "rolevend-user-anna"), (SYSTEM, f"rolevend-catalogs-{MOST_PARTS}"), (ELSEWHERE, PART_NAMES[0])):
+            assert not cluster.may(OPERATOR, verb, "configmaps", namespace=namespace, name=name)
+
+
+def test_a_responder_of_the_whole_cluster_reads_the_published_catalogs(cluster: Cluster):
+    cluster.bind("rita", "rolevend-responder")
+    cluster.bind("vera", "rolevend-viewer")
+
+    assert all(cluster.may("rita", "get", "configmaps", namespace=SYSTEM, name=name) for name in PART_NAMES)
+    assert not cluster.may("rita", "get", "configmaps", namespace=SYSTEM, name="rolevend-user-anna")
+    assert not cluster.may("rita", "list", "configmaps", namespace=SYSTEM)
+    assert not cluster.may("vera", "get", "configmaps", namespace=SYSTEM, name=PART_NAMES[0]), "names of tables are confidential"
 
 
 def test_the_operator_is_really_refused_a_secret_elsewhere(cluster: Cluster):

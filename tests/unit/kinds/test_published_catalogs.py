@@ -53,7 +53,7 @@ def whole() -> list[dict[str, Any]]:
 def set_of(text: bytes) -> list[dict[str, Any]]:
     """A set whose digest is right, of any bytes."""
     held = {"format": FORMAT, "digest": f"sha256:{sha256(text).hexdigest()}", "part": "0", "parts": "1"}
-    return [{"data": held, "binaryData": {"part": base64.b64encode(text).decode()}}]
+    return [{"data": held, "binaryData": {"catalogs": base64.b64encode(text).decode()}}]
 
 
 def test_a_set_is_read_as_it_was_written_with_names_of_every_kind():
@@ -118,7 +118,7 @@ def test_a_set_that_is_not_whole_is_never_read(spoil: str):
         case "swapped":
             parts[1], parts[2] = parts[2], parts[1]
         case "changed":
-            parts[1]["binaryData"]["part"] = base64.b64encode(b"other bytes").decode()
+            parts[1]["binaryData"]["catalogs"] = base64.b64encode(b"other bytes").decode()
         case "emptied":
             parts[2] = {"data": parts[2]["data"]}
 
@@ -180,7 +180,7 @@ def test_a_bomb_is_refused_before_it_fills_the_memory():
 
 def test_bytes_that_are_no_base64_are_refused():
     parts = set_of(b"")
-    parts[0]["binaryData"]["part"] = "no base64!"
+    parts[0]["binaryData"]["catalogs"] = "no base64!"
 
     with pytest.raises(InvalidInput, match="of part 0 is no base64"):
         text_of(parts)

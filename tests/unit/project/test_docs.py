@@ -398,6 +398,7 @@ def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart()
         "test",
         "dashboard",
         "records",
+        "catalogs",
         "leader",
         "notifications",
         "api",
