@@ -97,6 +97,7 @@ SCENES: Mapping[str, Scene] = {
             counter("rolevend_revoked_roles_total", 0, 1, reason="Drift", **WAREHOUSE),
             counter("rolevend_revoked_roles_total", 1, 1, reason="PolicyChanged", **WAREHOUSE),
             gauge("rolevend_platform_condition", 1, 0, condition="InSync", **WAREHOUSE),
+            gauge("rolevend_platform_condition", 0, 0, condition="Ready", platform="crm"),  # not reached: without InSync
         ]
     ),
     "RolevendCanaryLeak": Scene([counter("rolevend_canary_leaks_total", 0, 1, **WAREHOUSE)]),

@@ -44,6 +44,22 @@ def test_it_says_what_it_found(site: Site):
     assert status["installMode"] == "Superuser"
 
 
+def test_a_platform_that_was_never_reached_is_unknown_and_no_alert_of_a_changed_table_fires(site: Site):
+    never = data_platform("never", site.warehouse)
+    never["spec"]["postgres"]["port"] = 9  # the port "discard"
+    site.apply(never)
+
+    site.told(never, "InSync", "Unknown", "NotReached")
+
+    site.told(never, "Ready", "False")
+    ready = 'rolevend_platform_condition{condition="Ready",platform="never"} 0.0'
+    shown = eventually(lambda: [line for line in site.operator.probe("/metrics")[1].splitlines() if 'platform="never"' in line])
+    assert [line for line in shown if line.startswith("rolevend_platform_condition")].count(ready) == 1
+    assert not [line for line in shown if "InSync" in line], "0 fires RolevendGovernedTableChanged at once"
+    site.remove(never)
+    eventually(lambda: site.cluster.read(never).status == 404)
+
+
 def test_it_says_when_there_is_no_superuser_and_what_that_leaves_open(site: Site, annex: Body):
     status = site.cluster.read(annex).body["status"]
 

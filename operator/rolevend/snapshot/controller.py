@@ -188,6 +188,8 @@ class SnapshotController:
             by_kind[evaluation.resource.kind] += not evaluation.accepted
             if isinstance(evaluation.resource, DataPlatform):
                 for finding in evaluation.findings:
+                    if (finding.type, finding.status) == ("InSync", "Unknown"):
+                        continue  # a 0 means that somebody changed a table, and alerts at once
                     self._metrics.platform_condition.labels(evaluation.resource.name, finding.type).set(finding.status == "True")
             patch = None if self._is_published(evaluation) else self._patch(evaluation)
             if patch is None:

@@ -131,7 +131,9 @@ class Metrics:
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
         self.platform_up = self._of_platform("rolevend_platform_up", "1 if the platform answered with both credentials, otherwise 0")
         self.platform_condition = self._of_platform(
-            "rolevend_platform_condition", "1 if the condition of the DataPlatform is True, otherwise 0", "condition"
+            "rolevend_platform_condition",
+            "1 if the condition of the DataPlatform is True, otherwise 0. InSync is absent while it is Unknown",
+            "condition",
         )
         self.api_ready = Gauge("rolevend_api_ready", "1 in a replica of the HTTP API that answers calls", registry=self.registry)
         self.calls = Counter("rolevend_calls", "Calls of the HTTP API that were answered", ["call", "status"], registry=self.registry)

@@ -119,6 +119,17 @@ def test_a_platform_that_does_not_answer_keeps_its_catalog_and_says_what_is_wron
     assert WAREHOUSE in built.snapshot.shapes, "an outage is no reason to end a role"
 
 
+def test_nothing_is_known_of_row_policies_before_the_platform_was_reached():
+    never = PlatformState(("PlatformUnavailable", "no route"))
+
+    built = paint(states={**STATES, WAREHOUSE: never})
+
+    assert said(built, WAREHOUSE, "InSync") == ("Unknown", "NotReached")
+    assert said(built, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
+    down = replace(STATES[WAREHOUSE], problem=("PlatformUnavailable", "no route"))
+    assert said(paint(states={**STATES, WAREHOUSE: down}), WAREHOUSE, "InSync") == ("True", "AsProgrammed"), "as it was last read"
+
+
 def test_drift_is_told_with_the_table_and_more_than_five_are_counted():
     drifts = [Drift(TABLES[0].id, f"finding {number}", ()) for number in range(7)]
 

@@ -162,6 +162,11 @@ def attested_server(platform: DataPlatform, attestation: Attestation) -> str:
 
 
 def _drift(state: PlatformState) -> ConditionUpdate:
+    """Return the condition InSync. During an outage it is that of the last answer."""
+    if state.facts is None:
+        return ConditionUpdate(
+            "InSync", "Unknown", "NotReached", "row policies were not read yet: the platform has not answered this operator"
+        )
     if not state.drift:
         return ConditionUpdate("InSync", "True", "AsProgrammed", "row policies on the platform are unchanged")
     shown = shortened([f"{each.table}: {each.finding}" for each in state.drift])
