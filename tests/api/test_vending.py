@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
-from tests.support.site import WAREHOUSE
+from tests.support.site import AGENTS, WAREHOUSE
 from tests.support.waiting import eventually
 
 
@@ -32,6 +32,21 @@ def test_a_call_gives_a_role_that_reads_the_users_rows_and_a_release_takes_it_aw
 
     assert not caller.proven.site.warehouse.has(role["roleName"])
     assert caller.stored(role) is None
+
+
+def test_a_role_is_selected_by_the_labels_of_its_object(caller: Caller):
+    role = caller.vended()
+    tenant = caller.proven.tenant
+
+    def selected(selector: str) -> list[str]:
+        listed = tenant.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles?labelSelector={selector}")
+        return [each["metadata"]["name"] for each in listed.body["items"]]
+
+    assert selected(f"rolevend.dev/agent={tenant.name},platform.rolevend.dev/{WAREHOUSE}") == [role["id"]]
+    assert selected(f"rolevend.dev/agent={tenant.name},platform.rolevend.dev/annex") == []
+    labels = caller.stored(role)["metadata"]["labels"]
+    assert labels["rolevend.dev/user-handle"] == role["user"]["handle"]
+    assert "anna" not in labels.values()
 
 
 def test_the_credential_is_told_once_and_is_nowhere_else(caller: Caller):

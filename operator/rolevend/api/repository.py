@@ -31,7 +31,7 @@ from rolevend.plan import TokenUse
 from rolevend.platforms.protocol import EndReason
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.door import LeaseRecorder
-from rolevend.roles.objects import VendedRoleWriter, is_ending
+from rolevend.roles.objects import VendedRoleWriter, is_ending, role_labels
 from rolevend.roles.protocols import ApprovalUses
 from rolevend.roles.quota import within_quota
 from rolevend.roles.state import NOTHING_BEGUN, for_deletion, recorded_uid, role_request, role_requests
@@ -223,8 +223,10 @@ class VendedRoleRepository:
 
     async def _create_or_find(self, grants: Sequence[PlatformGrant], digest: str) -> tuple[VendedRole, bool]:
         name = grants[0].request.name
+        body = body_of(grants, digest)
+        body["metadata"]["labels"] = role_labels(body)
         try:
-            return parse(VendedRole, await self._objects.create(body_of(grants, digest), name.namespace)), True
+            return parse(VendedRole, await self._objects.create(body, name.namespace)), True
         except ResourceConflict:
             pass
         try:

@@ -1,15 +1,20 @@
 """All reads and writes of VendedRole objects, except those of kopf and of watches."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from rolevend.decision.outcome import Request
 from rolevend.kinds import VendedRole
-from rolevend.kinds.shared import RECONSIDERED
+from rolevend.kinds.shared import AGENT_LABEL, HANDLES, PLATFORM_LABELS, PURPOSE_LABEL, RECONSIDERED, USER_LABEL
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
 from rolevend.model import ObjectName, PlatformName, RoleName, Uid
 from rolevend.roles.state import is_let_go, recorded_uid
 from rolevend.roles.status import StatusBuilder
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+"""A value of a label, and the part of a key after its prefix."""
 
 
 class VendedRoleWriter:
@@ -61,6 +66,20 @@ class VendedRoleWriter:
         """Make kopf reconcile the object again, by an update that a restarted operator also sees."""
         patch = {"metadata": {"uid": request.uid, "annotations": {RECONSIDERED: f"{self.now().isoformat()} {reason}"}}}
         await self._cluster.merge(VENDED_ROLES, request.name.name, patch, request.name.namespace)
+
+
+def role_labels(body: Body) -> dict[str, str]:
+    """Return the labels of a VendedRole of the API, which has the handles of agent and user as an annotation. A name that is too long for a
+    label has none.
+
+    They are for selectors of people and their tools. No decision reads them, because who may patch an object may write any; and none holds
+    a subject, which may be an e-mail address.
+    """
+    spec, annotations = body["spec"], body["metadata"].get("annotations", {})
+    _, _, user_handle = annotations.get(HANDLES, "").partition("_")
+    labels = {AGENT_LABEL: spec["agentRef"]["name"], USER_LABEL: user_handle, PURPOSE_LABEL: spec.get("purpose") or ""}
+    platforms = {f"{PLATFORM_LABELS}{name}": "" for each in spec["platformRefs"] if _LABEL.fullmatch(name := each["name"])}
+    return {key: value for key, value in labels.items() if _LABEL.fullmatch(value)} | platforms
 
 
 def is_ending(body: Body) -> bool:

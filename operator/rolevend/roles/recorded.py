@@ -12,6 +12,7 @@ from rolevend.kinds.shared import RECORD
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import Body
 from rolevend.platforms.protocol import EndReason, RecordedLease
+from rolevend.roles.objects import role_labels
 from rolevend.roles.state import UNANSWERED
 
 DRAINED_BY: Final = "rolevend drain"
@@ -57,7 +58,7 @@ def projection_of(recorded: RecordedLease) -> tuple[Body, Body]:
         "metadata": {
             "name": metadata["name"],
             "namespace": metadata["namespace"],
-            "labels": {RECORD: recorded.lease.uid},
+            "labels": {RECORD: recorded.lease.uid, **role_labels(body)},
             "annotations": metadata.get("annotations", {}),
             "finalizers": [FINALIZER],
         },

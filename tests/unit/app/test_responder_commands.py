@@ -82,6 +82,19 @@ class TestTheSelection:
     def test_all_filters_must_match(self, wanted: RoleFilter, matches: bool):
         assert bool(names([role()], wanted)) is matches
 
+    def test_labels_that_say_otherwise_let_no_role_escape(self):
+        forged = {
+            "rolevend.dev/agent": "other",
+            "rolevend.dev/user-handle": "BOB",
+            "rolevend.dev/purpose": "reporting",
+            "platform.rolevend.dev/annex": "",
+        }
+        wanted = RoleFilter(ObjectName("agents", "finbot"), "ANNA", "warehouse", PEOPLE, "fraud-review")
+
+        assert names([role("forged", labels=forged), role("without")], wanted) == ["forged", "without"]
+        assert names([role(labels=forged)], RoleFilter(user="BOB")) == []
+        assert names([role(labels=forged)], RoleFilter(agent=ObjectName("agents", "other"))) == []
+
     def test_a_role_that_may_come_to_life_is_selected_and_one_that_is_denied_or_gone_is_not(self):
         denied = {"conditions": [condition("Granted", "False")]}
         bodies = [

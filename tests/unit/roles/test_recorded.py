@@ -17,6 +17,7 @@ from rolevend.model import Attributes, ObjectName, PlatformName, ProfileName, Ui
 from rolevend.plan import Lease, LeaseRecord, RoleLimits, TokenUse
 from rolevend.platforms.protocol import EndReason, RecordedLease
 from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.objects import role_labels
 from rolevend.roles.recorded import answered_body, projection_of, vended_role_body
 from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.state import is_ready, recorded_uid, role_requests, role_states
@@ -130,7 +131,9 @@ def test_a_projection_says_whose_role_it_shows_and_has_no_fields_of_the_api_serv
     body, status = projection_of(recorded())
 
     assert recorded_uid(body) == REQUEST.uid
-    assert body["metadata"]["labels"] == {RECORD: REQUEST.uid}
+    assert body["metadata"]["labels"][RECORD] == REQUEST.uid
+    assert body["metadata"]["labels"] == {RECORD: REQUEST.uid, **role_labels(body)}
+    assert len(body["metadata"]["labels"]) > 1
     assert body["metadata"]["finalizers"] == [FINALIZER]
     assert {"uid", "creationTimestamp", "resourceVersion", "generation"}.isdisjoint(body["metadata"])
     assert status["roleName"] == GRANT.granted.lease.role
