@@ -32,6 +32,8 @@ DEPLOYER = "gitops"
 class Answer:
     status: int
     body: Body
+    warnings: tuple[str, ...] = ()
+    """What kubectl prints as `Warning: …`."""
 
     @property
     def ok(self) -> bool:
@@ -102,7 +104,7 @@ class Cluster:
             self._connection.close()  # the server has hung up, for nobody asked for a while; the next request connects anew
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read()))
+        return Answer(response.status, json.loads(response.read()), tuple(response.headers.get_all("Warning", [])))
 
     def service_account(self, name: str, *rules: Mapping[str, list[str]], namespace: str = AGENTS) -> str:
         """The user name of a ServiceAccount with a Role of these rules, which hold already."""
