@@ -1,12 +1,14 @@
 """What people write by mistake, on a real API server: each is told where it stands, and what is sound beside it goes on."""
 
 import json
+from functools import partial
 
 import pytest
 
 from tests.support.governed import SCHEMA
 from tests.support.site import DOMAIN, WAREHOUSE, Body
 from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
 
 EVERYTHING = {"rowFilter": "person_id > -1", "masks": []}
 """Wider than what the sound policy of a tenant shows."""
@@ -51,6 +53,9 @@ def test_bad_policies_are_told_one_by_one_and_change_nothing_for_whom_a_sound_on
 
     for name, (_, (type_, reason, message)) in WRONG.items():
         assert message in tenant.site.told(made[name], type_, "False", reason), name
+        if type_ != "NamesKnown":
+            events = partial(tenant.site.events, DOMAIN, f"{tenant.name}-{name}")
+            eventually(lambda events=events, reason=reason: reason in {told for told, _ in events()})
     asked = tenant.ask().ready()
     assert asked.rows("SELECT DISTINCT ssn FROM people") == [(None,)]
 

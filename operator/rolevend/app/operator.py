@@ -73,6 +73,7 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 from rolevend.roles.vender import Vender
 from rolevend.settings import Settings
 from rolevend.snapshot.builder import SnapshotBuilder
+from rolevend.snapshot.condition_events import ConditionEvents
 from rolevend.snapshot.controller import SnapshotController, SnapshotSources
 from rolevend.snapshot.issuer_controller import IssuerController
 from rolevend.telemetry.metrics import Metrics
@@ -195,6 +196,7 @@ class OperatorParts:
         self._issuers = IssuerController(cluster, settings.namespace, check, issuer_keys, changed.set, now)
         sources = SnapshotSources(settings.namespace, changed, handles.refused, self._issuers.states)
         self.observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, sources)
+        self._events = ConditionEvents(cluster, now)
         self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
         self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)
         self._holding = PlatformFinalizer(cluster, self._in_use)
@@ -277,7 +279,7 @@ class OperatorParts:
     async def _lead(self) -> None:
         try:
             async with asyncio.TaskGroup() as parts:
-                tasks = [parts.create_task(self.observed.run(self._platforms, self._on_snapshot))]
+                tasks = [parts.create_task(self.observed.run(self._platforms, self._on_snapshot, self._events.on_published))]
                 tasks.append(parts.create_task(self._expiry.run(self._watcher.expire)))
                 tasks.append(parts.create_task(self._reevaluator.run()))
                 tasks.append(parts.create_task(self._issuers.run()))
@@ -293,6 +295,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._collecting.run(self._settings.sweep_seconds)))
                 tasks.append(parts.create_task(self._notifying.run()))
                 tasks.append(parts.create_task(self._publishing.run()))
+                tasks.append(parts.create_task(self._events.run()))
                 freeze_gc()
                 await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
                 for task in tasks:

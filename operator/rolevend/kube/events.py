@@ -5,6 +5,7 @@ from typing import Literal
 
 from rolevend.errors import RolevendError
 from rolevend.kube.client import EVENTS, KubeClient
+from rolevend.kube.kubeconfig import DEFAULT_NAMESPACE
 from rolevend.model import ObjectName, Uid
 
 _LONGEST_MESSAGE = 1024
@@ -22,16 +23,20 @@ async def emit_event(
     *,
     kind: str = "VendedRole",
 ) -> str | None:
-    """Create an Event about an object of ours. Returns the failure instead of raising it, or None: no work waits for an Event."""
+    """Create an Event about an object of ours; for a cluster-scoped one, whose name has no namespace, in the namespace `default`.
+
+    Returns the failure instead of raising it, or None: no work waits for an Event.
+    """
+    namespace = name.namespace or DEFAULT_NAMESPACE
     at = now.isoformat()
     body = {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{_COMPONENT}-", "namespace": name.namespace},
+        "metadata": {"generateName": f"{_COMPONENT}-", "namespace": namespace},
         "involvedObject": {
             "apiVersion": "rolevend.dev/v1alpha1",
             "kind": kind,
-            "namespace": name.namespace,
+            **({"namespace": name.namespace} if name.namespace else {}),
             "name": name.name,
             "uid": uid,
         },
@@ -45,7 +50,7 @@ async def emit_event(
         "reportingComponent": _COMPONENT,
     }
     try:
-        await cluster.create(EVENTS, body, name.namespace)
+        await cluster.create(EVENTS, body, namespace)
     except RolevendError as error:
         return str(error)
     return None

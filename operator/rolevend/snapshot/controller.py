@@ -46,6 +46,10 @@ _DEBOUNCE_SECONDS = 0.02
 _log = logging.getLogger(__name__)
 
 
+def _noop(_: StatusEvaluation[Resource]) -> None:
+    """The default of `on_published`."""
+
+
 def ready_condition(raw: Body) -> Body | None:
     """Return the condition Ready of an object that is not parsed; None if no operator has evaluated it."""
     return next((each for each in raw.get("status", {}).get("conditions", []) if each["type"] == "Ready"), None)
@@ -108,8 +112,14 @@ class SnapshotController:
         missing = [informer.resource.plural for informer in self.informers if not informer.synced]
         return f"the operator has not listed all {', '.join(missing)} yet" if missing else None
 
-    async def run(self, platforms: PlatformRegistry, on_snapshot: Callable[[], None]) -> None:
-        """Rebuild after every change, until cancelled. `on_snapshot` is called after each build, and must not block."""
+    async def run(
+        self,
+        platforms: PlatformRegistry,
+        on_snapshot: Callable[[], None],
+        on_published: Callable[[StatusEvaluation[Resource]], None] = _noop,
+    ) -> None:
+        """Rebuild after every change, until cancelled. `on_snapshot` is called after each build, and `on_published` after each written
+        status. Neither must block."""
         while True:
             await self._sources.changed.wait()
             await asyncio.sleep(_DEBOUNCE_SECONDS)
@@ -120,7 +130,7 @@ class SnapshotController:
             self.snapshot, self.providers = built.snapshot, built.providers
             on_snapshot()
             if self._reports:
-                await self._publish_status([*built.evaluations, *refused])
+                await self._publish_status([*built.evaluations, *refused], on_published)
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
         """Return the readable objects, the evaluations of the others, and all DataPlatforms, each as far as roles can be dropped on it."""
@@ -180,7 +190,9 @@ class SnapshotController:
             self._parsed[metadata["uid"]] = known
         return cast("R | InvalidInput", known[1])
 
-    async def _publish_status(self, evaluations: Iterable[StatusEvaluation[Resource]]) -> None:
+    async def _publish_status(
+        self, evaluations: Iterable[StatusEvaluation[Resource]], on_published: Callable[[StatusEvaluation[Resource]], None]
+    ) -> None:
         by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
         patches, settled = [], {}
         self._metrics.platform_condition.clear()
@@ -195,7 +207,7 @@ class SnapshotController:
             if patch is None:
                 settled[evaluation.resource.uid] = evaluation
             else:
-                patches.append(self._patch_status(evaluation.resource, patch))
+                patches.append(self._patch_status(evaluation, patch, on_published))
         self._published = settled
         for kind, count in by_kind.items():
             self._metrics.policy_errors.labels(kind).set(count)
@@ -217,7 +229,10 @@ class SnapshotController:
         now = body(evaluation.resource.status)  # type: ignore[attr-defined]
         return None if all(now.get(key) == value for key, value in wanted.items()) else wanted
 
-    async def _patch_status(self, resource: Resource, status: Body) -> bool:
+    async def _patch_status(
+        self, evaluation: StatusEvaluation[Resource], status: Body, on_published: Callable[[StatusEvaluation[Resource]], None]
+    ) -> bool:
+        resource = evaluation.resource
         patch = {"metadata": {"uid": resource.uid}, "status": status}
         try:
             await self._cluster.merge(path_of(type(resource)), resource.name, patch, resource.namespace or None, "status")
@@ -226,6 +241,7 @@ class SnapshotController:
         except RolevendError as error:
             _log.warning("cannot write the status of %s %s: %s", resource.kind, resource.name, error)
             return False
+        on_published(evaluation)
         return True
 
 
