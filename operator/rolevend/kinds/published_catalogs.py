@@ -10,17 +10,18 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from rolevend.catalog import Catalog
+from rolevend.catalog import Catalog, Table
 from rolevend.errors import InvalidInput
 from rolevend.kinds.catalog_file import catalog_members, parse_catalog
 from rolevend.model import PlatformName
 
+T = TypeVar("T")
 Body = Mapping[str, Any]
 
 FORMAT: Final = "rolevend.dev/published-catalogs/v1"
@@ -30,6 +31,7 @@ PART_NAMES: Final = tuple(f"rolevend-catalogs-{number}" for number in range(MOST
 PART_BYTES: Final = 900_000
 """A ConfigMap holds at most 1 MiB."""
 _TEXT_BYTES: Final = 512 * 1024 * 1024
+_CHUNK: Final = 50
 _BYTES: Final = "catalogs"
 """The key of the bytes in a ConfigMap."""
 
@@ -54,10 +56,11 @@ class TornSet(InvalidInput):
 def publishable(platform: PlatformName, catalog: Catalog) -> tuple[Catalog, int]:
     """Return the part of a catalog that its file can hold, and the number of objects that are left out. One hostile name must not hide all
     other tables."""
-    if _is_readable(platform, catalog):
+    tables = [table for chunk in _chunks(list(catalog.tables.values())) for table in _readable_tables(platform, chunk)]
+    if len(tables) == len(catalog.tables) and _is_readable(platform, Catalog.of([], catalog.functions, catalog.tools)):
         return catalog, 0
     held = Catalog.of(
-        (each for each in catalog.tables.values() if _is_readable(platform, Catalog.of([each]))),
+        tables,
         (each for each in catalog.functions if _is_readable(platform, Catalog.of([], [each]))),
         (each for each in catalog.tools if _is_readable(platform, Catalog.of([], [], [each]))),
     )
@@ -163,10 +166,31 @@ def _published(line: Body) -> PublishedCatalog:
         raise ValueError("a time has no time zone")
     if line["catalog"] is None:
         return PublishedCatalog(platform, changed, None, int(line["leftOut"]))
-    named, catalog = parse_catalog(line["catalog"])
+    named, catalog = _parsed(dict(line["catalog"]))
     if named != platform:
         raise ValueError(f"the catalog of {named} is in the place of that of {platform}")
     return PublishedCatalog(platform, changed, catalog, int(line["leftOut"]))
+
+
+def _chunks(tables: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the tables in parts: the check of ten thousand at once would stop all other threads for seconds."""
+    return (tables[start : start + _CHUNK] for start in range(0, len(tables), _CHUNK))
+
+
+def _readable_tables(platform: PlatformName, tables: Sequence[Table]) -> Sequence[Table]:
+    if _is_readable(platform, Catalog.of(tables)):
+        return tables
+    return [each for each in tables if _is_readable(platform, Catalog.of([each]))]
+
+
+def _parsed(members: dict[str, Any]) -> tuple[PlatformName, Catalog]:
+    tables = members.get("tables", [])
+    if not isinstance(tables, list):
+        return parse_catalog(members)
+    platform, others = parse_catalog({**members, "tables": []})
+    head = {key: members[key] for key in ("format", "platform")}
+    found = [table for chunk in _chunks(tables) for table in parse_catalog({**head, "tables": chunk})[1].tables.values()]
+    return platform, Catalog.of(found, others.functions, others.tools)
 
 
 def _is_readable(platform: PlatformName, catalog: Catalog) -> bool:
