@@ -1,13 +1,14 @@
 """`rolevend access`: who can read a table or a column now, could in the past, or could by the policies."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from rolevend.cli import options, printer
+from rolevend.cli.catalogs import OPERATOR_NAMESPACE
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ T = TypeVar("T")
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform.",
+    help="A catalog that `rolevend platform catalog` wrote. Repeat it for each platform. Default: those that the operator publishes.",
 )
+@OPERATOR_NAMESPACE
 @click.option(
     "--files",
     multiple=True,
@@ -62,6 +64,7 @@ def access(
     purpose: str | None,
     audit_files: tuple[str, ...],
     catalogs: tuple[Path, ...],
+    operator_namespace: str,
     files: tuple[Path, ...],
     namespace: str | None,
     kubeconfig: str | None,
@@ -79,9 +82,10 @@ def access(
 
     \b
     Examples:
-        rolevend access claims.people.ssn --catalog catalog.yaml
+        rolevend access claims.people.ssn
         rolevend access claims.people.ssn --since 2026-11-22 --audit audit.ndjson
-        rolevend access claims.people.ssn --could --user bob --catalog catalog.yaml
+        rolevend access claims.people.ssn --could --user bob
+        rolevend access claims.people.ssn --could --files policies --catalog catalog.yaml
     """
     from rolevend.access_ledger.selection import Selection
     from rolevend.app.access_report.report import AccessQuestion
@@ -102,16 +106,14 @@ def access(
     if in_the_past:
         report = _ended(question, audit_files)
     elif could:
-        report = _possible(question, _sources(kubeconfig, context, None, catalogs, files, with_roles=False))
+        report = _possible(question, _sources(kubeconfig, context, None, catalogs, operator_namespace, files, with_roles=False))
     else:
-        report = _live(question, _sources(kubeconfig, context, namespace, catalogs, (), with_roles=True), audit_files)
+        report = _live(question, _sources(kubeconfig, context, namespace, catalogs, operator_namespace, (), with_roles=True), audit_files)
     printer.show(output, report.json, text=report.text)
     printer.note(report.notes)
 
 
 def _live(question: "AccessQuestion", sources: "AccessSources", audit_files: tuple[str, ...]) -> "AccessReport":
-    from datetime import UTC
-
     from rolevend.app.access_report.reader import read_events
     from rolevend.app.access_report.report import live_report
 
@@ -139,6 +141,7 @@ def _sources(
     context: str | None,
     namespace: str | None,
     catalogs: tuple[Path, ...],
+    operator_namespace: str,
     files: tuple[Path, ...],
     *,
     with_roles: bool,
@@ -149,8 +152,9 @@ def _sources(
     from rolevend.app.approver_commands.reader import ClusterAccess
 
     if files:
-        return asyncio.run(read_files(files, catalogs))
-    return asyncio.run(read_sources(ClusterAccess(options.own(kubeconfig), context, namespace), catalogs, with_roles=with_roles))
+        return read_files(files, catalogs)
+    access = ClusterAccess(options.own(kubeconfig), context, namespace)
+    return asyncio.run(read_sources(access, catalogs, operator_namespace, datetime.now(UTC), with_roles=with_roles))
 
 
 def _read(read: Callable[[], T]) -> T:

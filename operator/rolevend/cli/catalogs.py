@@ -14,7 +14,7 @@ from rolevend.cli.options import needs
 if TYPE_CHECKING:
     from rolevend.policytools.folder import Catalogs
 
-_OPERATOR_NAMESPACE = click.option(
+OPERATOR_NAMESPACE = click.option(
     "--operator-namespace",
     envvar="ROLEVEND_NAMESPACE",
     default="rolevend-system",
@@ -50,8 +50,8 @@ class CatalogSource:
         from rolevend.errors import Rejected
         from rolevend.kinds import DataPlatform
         from rolevend.model import PlatformName
-        from rolevend.policytools.cluster import read_published_catalogs
         from rolevend.policytools.folder import Folder
+        from rolevend.policytools.published_catalogs import read_published_catalogs
 
         where = options.own(self.kubeconfig)
         if not any(Path(each).expanduser().is_file() for each in where.split(":")):
@@ -74,7 +74,7 @@ def catalog_options(default: str = "the catalogs that the operator publishes in 
             metavar="FILE",
             help=f"A catalog that `rolevend platform catalog` wrote. Repeat it for each platform. Default: {default}.",
         )
-        @_OPERATOR_NAMESPACE
+        @OPERATOR_NAMESPACE
         @options.kubeconfig()
         @wraps(command)
         def run(*arguments: Any, catalogs: tuple[Path, ...], operator_namespace: str, kubeconfig: str | None, **others: Any) -> Any:

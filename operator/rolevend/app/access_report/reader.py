@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from rolevend.app.responder_commands.reader import list_roles, unlisted_places
 from rolevend.app.responder_commands.selection import handle_of
 from rolevend.audit.event_files import events
 from rolevend.decision.snapshot import Snapshot
-from rolevend.errors import InvalidInput, NotPermitted
+from rolevend.errors import InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import AccessRequest, Agent, DataPlatform, IdentityProvider, UserAttributes, parse, values
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
 from rolevend.naming import PREFIX
 from rolevend.policytools.cluster import ClusterObjects, objects_of
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
+from rolevend.policytools.published_catalogs import published_catalogs
 from rolevend.policytools.request_variants import named_purposes
 
 
@@ -70,29 +72,35 @@ class AccessSources:
         return {values.object_name(each): each for each in self.requests}
 
 
-async def read_sources(access: ClusterAccess, files: Iterable[Path], *, with_roles: bool) -> AccessSources:
-    """Read a cluster. Objects that the caller may not read become a note. Raises NotPermitted if those are the roles."""
+async def read_sources(
+    access: ClusterAccess, files: Sequence[Path], operator_namespace: str, now: datetime, *, with_roles: bool
+) -> AccessSources:
+    """Read a cluster, and the catalogs in `files`; without any, those that the operator publishes. Objects that the caller may not read
+    become a note. Raises NotPermitted if those are the roles."""
     async with access.connected() as cluster:
         notes: list[str] = []
         listing = await list_roles(cluster, access.namespace) if with_roles else None
         roles = LiveRoles() if listing is None else LiveRoles.of(listing.items)
         notes += () if listing is None else (*listing.notes, *roles.unreadable, *await unlisted_places(cluster))
-        found, hints = await catalogs(cluster, files)
+        found, hints = (read_catalogs(files), ()) if files else await _published(cluster, operator_namespace, now)
         notes += hints
         objects = await _objects(cluster, notes)
         requests = await _requests(cluster, notes) if any(each.spec.approval_ref for each in roles.roles) else ()
         return AccessSources(found, roles, objects, requests, tuple(notes))
 
 
-async def read_files(paths: Sequence[Path], files: Iterable[Path]) -> AccessSources:
+def read_files(paths: Sequence[Path], files: Iterable[Path]) -> AccessSources:
     """Read objects from files instead of a cluster."""
-    found, notes = await catalogs(None, files)
-    return AccessSources(found, objects=ClusterObjects(Folder.sound(paths), CLUSTER), notes=notes)
+    return AccessSources(read_catalogs(files), objects=ClusterObjects(Folder.sound(paths), CLUSTER))
 
 
-async def catalogs(_cluster: KubeClient | None, files: Iterable[Path]) -> tuple[Catalogs, tuple[str, ...]]:
-    """Return the catalogs of these files, and notes on missing ones. The cluster, which is None for files, publishes none yet."""
-    return read_catalogs(files), ()
+async def _published(cluster: KubeClient, namespace: str, now: datetime) -> tuple[Catalogs, tuple[str, ...]]:
+    """Return the published catalogs, and notes on their age, or on why there are none."""
+    try:
+        published = await published_catalogs(cluster, namespace, now)
+    except RolevendError as error:
+        return {}, (str(error),)
+    return published.catalogs, published.notes
 
 
 def read_events(target: AccessTarget, files: Sequence[str]) -> AuditedAccess:
