@@ -113,6 +113,9 @@ class ApiSettings(Settings):
         description="Where roles are recorded while a DataPlatform is the ledger. Kubernetes: each is a VendedRole. Used tokens stay in the"
         " ledger.",
     )
+    api_scim: bool = Field(
+        False, description="Accept users and groups by SCIM from each IdentityProvider with `spec.scim`, under `/scim/v2`."
+    )
     api_unreachable_cluster_seconds: float = Field(
         0,
         ge=0,

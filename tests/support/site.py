@@ -48,11 +48,16 @@ SETTINGS: Final = {
 
 _OF_PEOPLE: Final = ("people-ca", "people-login")
 """Of an identity provider at which people log in: its authority, and the secret of our client."""
+SCIM_SECRET: Final = "scim-of-people"
+"""The Secret with the tokens of an identity provider that pushes users."""
 _WITH_THE_API: Final = {
     "api.enabled": "true",
     "api.tls.mode": "Generated",
+    "api.scim": "true",
     "api.secretNames": "{"
-    + ",".join([*(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca")), *_OF_PEOPLE])
+    + ",".join(
+        [SCIM_SECRET, *(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca")), *_OF_PEOPLE]
+    )
     + "}",
 }
 """Its rights alone matter here, since no pod runs."""

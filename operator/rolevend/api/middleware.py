@@ -5,8 +5,9 @@ Plain ASGI, and the outermost layer: the answer to an unexpected error also has 
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from logging import getLogger
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -36,11 +37,19 @@ def noop(_call: str, _status: int, _seconds: float) -> None:
 
 
 class Tracing:
-    def __init__(self, application: Application, randomness: Randomness, on_answer: Callable[[str, int, float], None] = noop) -> None:
-        """`on_answer` receives each answered call: its name, status and seconds."""
+    def __init__(
+        self,
+        application: Application,
+        randomness: Randomness,
+        on_answer: Callable[[str, int, float], None] = noop,
+        longer_bodies: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """`on_answer` receives each answered call: its name, status and seconds. `longer_bodies` are other limits of bodies, by the prefix
+        of the path: such a call authenticates before it reads the body."""
         self._application = application
         self._randomness = randomness
         self._on_answer = on_answer
+        self._longer_bodies = longer_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,10 +71,13 @@ class Tracing:
 
         with of_a_call() as taken:
             try:
-                await self._application(scope, _bounded(receive), answer)
+                await self._application(scope, _bounded(receive, self._longest(scope["path"])), answer)
             finally:
                 if scope["path"] not in _QUIET:
                     self._log_call(scope, status, time.perf_counter() - started, taken)
+
+    def _longest(self, path: str) -> int:
+        return next((most for prefix, most in self._longer_bodies.items() if path.startswith(prefix)), LONGEST_BODY)
 
     def _log_call(self, scope: Scope, status: int, seconds: float, taken: Taken) -> None:
         if status:  # no status: the client is gone
@@ -98,14 +110,14 @@ class TooLong(HTTPException):
         super().__init__(413)  # FastAPI turns any other error into an unreadable body
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, longest: int) -> Receive:
     taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > LONGEST_BODY:
+        if taken > longest:
             raise TooLong()
         return message
 

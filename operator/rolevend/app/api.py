@@ -10,6 +10,8 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
+from fastapi import FastAPI
+
 from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_objects.use import Approvals
 from rolevend.api.access.service import AccessService
@@ -27,6 +29,7 @@ from rolevend.api.refusals import RefusalLog
 from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
+from rolevend.api.scim.calls import LONGEST_SCIM_BODY, SCIM
 from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
@@ -34,10 +37,12 @@ from rolevend.app.http_server import Serving
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
+from rolevend.audit.scim_events import ScimChange, scim_changed
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.login_client import LoginClient
 from rolevend.identity.token_check import Reviews, TokenCheck
+from rolevend.kinds import UserAttributes
 from rolevend.kube.client import KubeClient
 from rolevend.kube.handles import HandleRegistry
 from rolevend.kube.operator_keys import operator_key
@@ -125,12 +130,30 @@ class Api:
         pages = ConfirmPages(answers, logins, seals, self._observed)
         routes = application(service, roles, access, authenticator, self._observed)
         pages.add_to(routes)
-        self._application = Tracing(routes, secrets.token_bytes, metrics.answered)
+        if settings.api_scim:
+            self._add_scim(routes, settings, cluster, check)
+        longer_bodies = {f"{SCIM}/": LONGEST_SCIM_BODY} if settings.api_scim else {}
+        self._application = Tracing(routes, secrets.token_bytes, metrics.answered, longer_bodies)
         metrics.answer(CALLS)
         self._probes = ProbeServer(
             settings.probe_host, settings.probe_port, metrics.registry, lambda: None, self._unready, lambda: "ok", self._measure
         )
         self._metrics = metrics
+
+    def _add_scim(self, routes: FastAPI, settings: ApiSettings, cluster: KubeClient, check: TokenCheck) -> None:
+        from rolevend.api.scim.authentication import ScimAuthenticator  # scim2-models takes most of a second to import
+        from rolevend.api.scim.directory import ScimDirectory
+        from rolevend.api.scim.groups import ScimGroups
+        from rolevend.api.scim.routes import ScimRoutes
+        from rolevend.api.scim.users import ScimUsers
+
+        async def record(change: ScimChange) -> None:
+            await self._journal.record(scim_changed(change, now()))
+
+        directory = ScimDirectory(cluster, settings.namespace, self._observed.informer(UserAttributes), time.monotonic)
+        users = ScimUsers(directory, record, now)
+        authenticator = ScimAuthenticator(check, cluster, settings.namespace, self._observed, self._refusals, time.monotonic)
+        ScimRoutes(authenticator, directory, users, ScimGroups(directory, users, record, now)).add_to(routes)
 
     async def run(self) -> None:
         try:

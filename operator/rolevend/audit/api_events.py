@@ -18,6 +18,8 @@ class Bearer(enum.StrEnum):
 
     AGENT = "Agent"
     USER = "User"
+    SCIM = "SCIM"
+    """Of an identity provider that pushes users."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class EventType(enum.StrEnum):
     ACCESS_REQUESTED = "dev.rolevend.access-requested"
     ACCESS_ANSWERED = "dev.rolevend.access-answered"
     ACCESS_DECIDED = "dev.rolevend.access-decided"
+    SCIM_CHANGED = "dev.rolevend.scim-changed"
     STARTED = "dev.rolevend.audit.started"
     STOPPED = "dev.rolevend.audit.stopped"
 
@@ -43,7 +44,7 @@ class AuditEvent:
     """Follows from the request's uid, the platform and the content: a step that runs twice writes the same event twice."""
     subject: str
     """The role's name; for a denial the VendedRole; for a refusal the agent that was proven, or `api`; for the events of an AccessRequest
-    the object; for the chain's own the host."""
+    the object; for a change by SCIM kind and name of the object; for the chain's own the host."""
     time: datetime
 
     def envelope(self, source: str) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class RefusedEvent(AuditEvent):
     token_digest: str | None = None
     request_id: str | None = None
     bearer: str
-    """Whose token it was expected to be: `Agent` or `User`."""
+    """Whose token it was expected to be: `Agent`, `User` or `SCIM`."""
     refusals_left_out: int | None = None
     """With the reason `LeftOut`: how many refusals since the last written event have no event of their own. A replica of the API writes at
     most 120 in a minute, and 600 at once, for each agent and for all callers that are no agent."""
@@ -275,6 +276,21 @@ class AccessDecidedEvent(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScimChangedEvent(AuditEvent):
+    """An identity provider creates, changes or deletes a user or a group by SCIM. Written before the object, whose write may still fail."""
+
+    type = EventType.SCIM_CHANGED
+
+    identity_provider: str
+    change: str
+    """`Created`, `Changed`, `Activated`, `Deactivated` or `Deleted`."""
+    user: RequestUser | None = None
+    members: tuple[str, ...] | None = None
+    """Names of the SCIM attributes that change, without their values."""
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartedEvent(AuditEvent):
     """The first event of a chain. `previoushash` is the hash of the last event that the file held before, or zeros."""
 
@@ -302,6 +318,7 @@ EVENTS = (
     AccessRequestedEvent,
     AccessAnsweredEvent,
     AccessDecidedEvent,
+    ScimChangedEvent,
     StartedEvent,
     StoppedEvent,
 )

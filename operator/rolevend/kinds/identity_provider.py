@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
+from rolevend.kinds.scim import Scim
 from rolevend.kinds.shared import Resource, SecretKeyRef, Status
 from rolevend.kinds.text import (
     ClaimName,
@@ -194,6 +195,8 @@ class IdentityProviderSpec(Part):
     login: PersonLogin | None = None
     """The login of people, who then confirm on rolevend's page what an agent asks for. Without it: offers that ask for a justification of
     the user are refused."""
+    scim: Scim | None = None
+    """Users and groups that the identity provider pushes, where `api.scim` of the chart is `true`. Without it: none are accepted."""
 
 
 class IdentityProviderStatus(Status):

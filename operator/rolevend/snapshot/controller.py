@@ -107,6 +107,10 @@ class SnapshotController:
     def informers(self) -> tuple[Informer, ...]:
         return (*self._informers.values(), self._namespaces, self._suspension)
 
+    def informer(self, kind: type[Resource]) -> Informer:
+        """Return the watch of one kind of rolevend."""
+        return self._informers[kind]
+
     @property
     def pending(self) -> str | None:
         missing = [informer.resource.plural for informer in self.informers if not informer.synced]
