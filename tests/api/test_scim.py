@@ -402,3 +402,26 @@ def test_while_the_api_server_is_away_it_says_when_to_try_again_and_nothing_is_l
         replica.api.stop()
     finally:
         proxy.close()
+
+
+def test_what_one_replica_wrote_another_one_takes_back_at_once(pusher: Pusher, doors: Doors):
+    second = Pusher(pusher.tenant, doors.open({"API_SCIM": "true"}))
+    second.api.wait_until_ready()
+    anna = pusher.pushed()
+    eventually(lambda: second.ok(second.call("GET", f"/Users/{anna['id']}")))
+    group = pusher.group("Analysts")
+    member = {"op": "add", "path": "members", "value": [{"value": anna["id"]}]}
+    takes_back = (
+        {"op": "remove", "path": f'members[value eq "{anna["id"]}"]'},
+        {"op": "remove", "path": "members"},
+        replace("members", []),
+    )
+    for operation in takes_back * 3:
+        pusher.ok(pusher.patch(group, member))
+        second.ok(second.patch(group, operation))
+        assert "groups" not in pusher.attributes(anna), operation
+
+    pusher.ok(pusher.patch(group, member))
+    assert second.call("DELETE", f"/Groups/{group['id']}").status_code == 204
+    assert "groups" not in pusher.attributes(anna)
+    assert second.call("POST", "/Users", second.user()).status_code == 409

@@ -44,7 +44,7 @@ ScimAttributeName = Literal[
 SCIM_MANAGER: Final = "rolevend-scim"
 """The value of the label `app.kubernetes.io/managed-by` of objects that SCIM made. It changes no others."""
 SCIM_ANNOTATION: Final = "rolevend.dev/scim"
-"""What SCIM knows of a user or a group besides its spec, as JSON. Written by the API only."""
+"""The attributes of a user or a group in SCIM, as JSON. Written by the API only."""
 
 
 class ScimTokenRef(Part):

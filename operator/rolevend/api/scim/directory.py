@@ -30,7 +30,7 @@ class ScimDirectory:
         """Names by provider, attribute and value; also by provider, `group` and the id of the group."""
 
     def owners(self, issuer: str, subject: str) -> set[str]:
-        """Return the names of the objects that describe the user, whoever made them."""
+        """Return the names of the objects that describe the user, also those that SCIM did not make."""
         self._sync()
         return self._owners.get((issuer, subject), set())
 
@@ -45,6 +45,14 @@ class ScimDirectory:
         names = [value] if attribute == "id" else sorted(self._by_value.get((provider, attribute, _key(attribute, value)), ()))
         found = (self._records[name] for name in names if name in self._records)
         return [record for record in found if record.provider == provider and not record.deleted]
+
+    async def members(self, group: str) -> set[str]:
+        """Return the names of the users in the group as it is now, also of those that another replica put there just now."""
+        found = set()
+        async for page in self._cluster.pages(USERS, selector=SELECTOR):
+            records = (user_record(body) for body in page["items"])
+            found |= {record.name for record in records if record is not None and group in record.groups}
+        return found
 
     async def user(self, name: str) -> ScimUserRecord | None:
         """Return the user, also a tombstone, as it is now."""

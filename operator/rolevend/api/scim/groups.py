@@ -2,7 +2,7 @@
 fits. Members change first and the group last, so a call that stops in the middle is done by the same call again."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,7 +27,23 @@ class _Edited:
     """A group, and the ids of its members, while operations are applied."""
 
     record: ScimGroupRecord
-    members: set[str]
+    joining: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
+    only: set[str] | None = None
+    """All members; None: those of before, without `leaving`, and `joining`."""
+
+    def add(self, ids: set[str]) -> None:
+        if self.only is not None:
+            self.only |= ids
+        self.joining, self.leaving = self.joining | ids, self.leaving - ids
+
+    def remove(self, ids: set[str]) -> None:
+        if self.only is not None:
+            self.only -= ids
+        self.joining, self.leaving = self.joining - ids, self.leaving | ids
+
+    def replace(self, ids: set[str]) -> None:
+        self.joining, self.leaving, self.only = set(), set(), ids
 
 
 class ScimGroups:
@@ -71,31 +87,35 @@ class ScimGroups:
         before = await self.get(caller, name)
         wanted, members = self._read(caller, body)
         after = replace(before, display_name=wanted.display_name, external_id=wanted.external_id)
-        return await self._apply(caller, before, _Edited(after, set(members)))
+        return await self._apply(caller, before, _Edited(after, only=set(members)))
 
     async def patch(self, caller: ScimCaller, name: str, body: Document) -> ScimGroupRecord:
         before = await self.get(caller, name)
         operations = body.get("Operations", body.get("operations"))
         if not isinstance(operations, list) or not operations:
             raise ScimRefusal(400, "Operations: must be a list of operations", "invalidSyntax")
-        edited = _Edited(before, set(self.members(caller, name)))
+        edited = _Edited(before)
         for each in operations:
             _operate(edited, each)
         return await self._apply(caller, before, edited)
 
     async def delete(self, caller: ScimCaller, name: str) -> None:
         record = await self.get(caller, name)
-        await self._users.join(caller, name, None, self.members(caller, name))
+        await self._users.join(caller, name, None, await self._directory.members(name))
         await self._tell(caller, record, "Deleted")
         await self._directory.delete_group(record)
 
     async def _apply(self, caller: ScimCaller, before: ScimGroupRecord, edited: _Edited) -> ScimGroupRecord:
-        after, now = edited.record, set(self.members(caller, before.name))
+        after, renamed = edited.record, edited.record.display_name != before.display_name
         if comparable(after.display_name) != comparable(before.display_name):
             await self._require_unique(caller, after.display_name, before.name)
-        await self._require_users(caller, edited.members - now)
-        await self._users.join(caller, before.name, None, now - edited.members)
-        joining = edited.members if after.display_name != before.display_name else edited.members - now
+        joining, leaving = edited.joining, edited.leaving
+        if edited.only is not None or renamed:
+            now = await self._directory.members(before.name)
+            wanted = (now - leaving) | joining if edited.only is None else edited.only
+            joining, leaving = wanted if renamed else wanted - now, now - wanted
+        await self._require_users(caller, joining)
+        await self._users.join(caller, before.name, None, leaving)
         await self._users.join(caller, before.name, after.display_name, joining)
         if after == before:
             return before
@@ -115,7 +135,7 @@ class ScimGroups:
             scim_policy=TOLERANT,
         )
         display = _display_name(group.display_name)
-        name = name_of("group", caller.provider, display)
+        name = name_of("group", caller.provider, comparable(display))
         return ScimGroupRecord(name, caller.provider, display, group.external_id), _ids(named.get("members") or [])
 
     async def _require_unique(self, caller: ScimCaller, display: str, own: str) -> None:
@@ -163,7 +183,7 @@ def _operate(edited: _Edited, operation: Any) -> None:
         ):
             if kind != "remove":
                 raise ScimRefusal(400, "path: a member is added with the path members", "invalidPath")
-            edited.members.discard(member)
+            edited.remove({member})
         case _:
             raise ScimRefusal(400, 'path: members are selected with members[value eq "ID"] alone', "invalidPath")
 
@@ -172,10 +192,12 @@ def _set(edited: _Edited, kind: str, name: str, value: Any) -> None:
     match name.lower():
         case "members":
             ids = set(_ids(value)) if value is not None else None
-            if kind == "remove":
-                edited.members = set() if ids is None else edited.members - ids
+            if kind == "add":
+                edited.add(ids or set())
+            elif kind == "remove" and ids is not None:
+                edited.remove(ids)
             else:
-                edited.members = (edited.members if kind == "add" else set()) | (ids or set())
+                edited.replace(ids if ids is not None and kind == "replace" else set())
         case "displayname":
             if kind == "remove":
                 raise ScimRefusal(400, "displayName: a group must have it", "mutability")

@@ -62,7 +62,7 @@ def comparable(text: str) -> str:
 
 def name_of(what: str, provider: str, text: str, attempt: int = 0) -> str:
     """Return the name of the object of a user or group. Two replicas that create the same one choose the same name."""
-    digest = sha256(json.dumps([what, provider, comparable(text), attempt]).encode()).hexdigest()
+    digest = sha256(json.dumps([what, provider, text, attempt]).encode()).hexdigest()
     return f"scim-{what}-{digest[:32]}"
 
 

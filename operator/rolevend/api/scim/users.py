@@ -59,7 +59,7 @@ class ScimUsers:
                 raise _taken(caller, subject, owner, by_scim=tombstone is not None)
             return await self._write(caller, replace(wanted, name=owner), tombstone)
         for attempt in range(_ATTEMPTS):
-            name = name_of("user", caller.provider, user["userName"], attempt)
+            name = name_of("user", caller.provider, comparable(user["userName"]), attempt)
             try:
                 return await self._write(caller, replace(wanted, name=name), None)
             except ResourceConflict:
