@@ -10,7 +10,8 @@ import pytest
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
-from testbed.installation import ApiProcess
+from rolevend.snapshot.suspension import SUSPENSION
+from testbed.installation import NAMESPACE, ApiProcess
 from tests.support.calling import Doors
 from tests.support.installed import API
 from tests.support.provisioning import ENTERPRISE, GROUP, PATCH, USER, Pusher
@@ -381,6 +382,10 @@ def test_the_api_may_write_no_user_that_scim_did_not_make(pusher: Pusher, site: 
     assert "SCIM did not make it" in site.cluster.patch(mine, {"metadata": {"labels": {LABEL: "rolevend-scim"}}}, user=API).message
     assert site.cluster.patch(pusher.kept(anna), change, user=API).ok
     assert not site.cluster.delete(pusher.kept(anna), user=API).ok
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{SUSPENSION}"
+    switched = site.cluster.call("PATCH", path, {"data": {"suspend": "false"}}, user=API, content_type="application/merge-patch+json")
+    assert "SCIM did not make it" in switched.message
+    assert "SCIM did not make it" in site.cluster.call("DELETE", path, user=API).message
 
 
 def test_while_the_api_server_is_away_it_says_when_to_try_again_and_nothing_is_lost(pusher: Pusher, doors: Doors, site: Site):

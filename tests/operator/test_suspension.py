@@ -222,7 +222,9 @@ def test_only_its_role_may_turn_the_switch(tenant: Tenant):
     assert not can("patch", "rolevend-user-anna")
     assert not can("delete", SUSPENSION)
     for account in (SERVICE_ACCOUNT, API_SERVICE_ACCOUNT):
-        assert not can("patch", SUSPENSION, f"system:serviceaccount:{NAMESPACE}:{account}")
+        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{SUSPENSION}?dryRun=All"
+        user, change = f"system:serviceaccount:{NAMESPACE}:{account}", {"data": {"suspend": "false"}}
+        assert site.cluster.call("PATCH", path, change, user=user, content_type="application/merge-patch+json").status == 403
 
 
 def test_a_deployment_from_git_that_does_not_mention_it_leaves_it_alone(tenant: Tenant):

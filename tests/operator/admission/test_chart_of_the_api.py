@@ -344,3 +344,26 @@ def test_the_api_server_takes_it(cluster: Cluster, api: Api, kind: str):
         taken = cluster.call("POST", f"/{place}/namespaces/{ELSEWHERE}/{plural}?dryRun=All&fieldValidation=Strict", body)
 
         assert taken.ok, taken.message
+
+
+def test_it_may_write_users_only_with_scim(api: Api):
+    def rights(documents: list[Document]) -> dict[str, set[str]]:
+        rules = [rule for each in documents if each["metadata"]["name"] == "rolevend-api" for rule in each.get("rules", ())]
+        found: dict[str, set[str]] = {}
+        for rule in rules:
+            for resource in rule.get("resources", ()):
+                found.setdefault(resource, set()).update(rule["verbs"])
+        return found
+
+    def policies(documents: list[Document]) -> set[str]:
+        return {each["metadata"]["name"] for each in documents if each["kind"] == "ValidatingAdmissionPolicyBinding"}
+
+    without, with_scim = api(), api({"scim": True})
+
+    assert rights(without)["userattributes"] == {"get", "list", "watch"}
+    assert not rights(without)["configmaps"] & {"patch", "update", "delete"}
+    assert "ROLEVEND_API_SCIM" not in environment(without)
+    assert rights(with_scim)["userattributes"] == {"get", "list", "watch", "create", "patch"}
+    assert rights(with_scim)["configmaps"] >= {"patch", "delete"}
+    assert ApiSettings.from_environment(environment(with_scim) | {"ROLEVEND_NAMESPACE": SYSTEM}).api_scim
+    assert policies(with_scim) - policies(without) == {"rolevend-scim"}

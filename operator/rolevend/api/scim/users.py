@@ -149,7 +149,7 @@ class ScimUsers:
     async def _write(self, caller: ScimCaller, record: ScimUserRecord, before: ScimUserRecord | None) -> ScimUserRecord:
         record = replace(record, modified=timestamp_text(self._now()))
         body = user_object(record, caller.issuer, caller.kept, before)
-        await self._record(_change(caller, record, before))
+        await self._record(change_of(caller, record, before))
         found = await (self._directory.create_user(body) if before is None else self._directory.change_user(body))
         assert found is not None  # noqa: S101 - this process wrote it
         return found
@@ -166,7 +166,8 @@ class ScimUsers:
             raise _duplicate(user["userName"])
 
 
-def _change(caller: ScimCaller, record: ScimUserRecord, before: ScimUserRecord | None) -> ScimChange:
+def change_of(caller: ScimCaller, record: ScimUserRecord, before: ScimUserRecord | None) -> ScimChange:
+    """Return what the audit event of a write says. `before` is None for a new object."""
     old = {} if before is None else {**before.user, "groups": before.groups}
     new = {**record.user, "groups": record.groups}
     if before is None or before.deleted:

@@ -1,0 +1,163 @@
+"""SCIM without a cluster: what is kept of a user, which operations concern it, and the index of users."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from rolevend.api.scim.directory import ScimDirectory
+from rolevend.api.scim.records import MANAGED_BY, ScimUserRecord
+from rolevend.api.scim.schemas import ENTERPRISE_SCHEMA, USER_SCHEMA, Kept
+from rolevend.api.scim.users import ScimCaller, change_of
+from rolevend.audit.scim_events import scim_changed
+from rolevend.kinds.scim import SCIM_ANNOTATION, SCIM_MANAGER, Scim
+from rolevend.kube.client import KubeClient
+from rolevend.kube.informer import Informer
+
+KEPT = Kept(
+    Scim.model_validate(
+        {
+            "tokenSecretRef": {"name": "okta"},
+            "attributes": [
+                {"key": "department", "attribute": "department"},
+                {"key": "mail", "attribute": "emails", "type": "work"},
+                {"key": "roles", "attribute": "roles"},
+            ],
+        }
+    )
+)
+
+
+def test_a_process_without_scim_does_not_import_its_library():
+    code = "import sys, rolevend.app.api; sys.exit('scim2_models' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_keeps_what_the_mapping_names_in_any_spelling():
+    sent = {
+        "USERNAME": "anna",
+        "nickName": "An",
+        "name": {"givenName": "Anna"},
+        "password": "geheim",
+        ENTERPRISE_SCHEMA.upper(): {"Department": "claims", "manager": {"value": "x"}},
+        "urn:x": {"department": "other"},
+    }
+    assert KEPT.cut(sent) == {"userName": "anna", ENTERPRISE_SCHEMA: {"department": "claims"}}
+
+
+def test_it_keeps_only_the_entries_of_a_type_that_it_names():
+    work, home = {"value": "a@x.org", "type": "Work", "display": "A"}, {"value": "a@home.org", "type": "home"}
+    user = KEPT.entries({"emails": [work, home], "roles": [{"value": "lead"}]})
+    assert user == {"emails": [{"value": "a@x.org", "type": "Work"}], "roles": [{"value": "lead"}]}
+    assert dict(KEPT.values(user)) == {"mail": ["a@x.org"], "roles": ["lead"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "concerns"),
+    [
+        ("active", True),
+        ("ACTIVE", True),
+        ('emails[type eq "work"].value', True),
+        ("emails.value", True),
+        (f"{ENTERPRISE_SCHEMA}:department", True),
+        (f"{ENTERPRISE_SCHEMA}:manager", False),
+        (f"{ENTERPRISE_SCHEMA}", True),
+        (f"{USER_SCHEMA}:userName", True),
+        ("name.givenName", False),
+        ('addresses[type eq "work"].country', False),
+        ("bogus", True),  # the library refuses it, or drops it
+    ],
+)
+def test_operations_on_attributes_that_are_not_kept_are_left_out(path: str, concerns: bool):
+    assert KEPT.concerns(path) is concerns
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def put(self, name: str, user: str, version: int, *, groups: tuple[str, ...] = ()) -> dict[str, Any]:
+        known = json.dumps({"provider": "okta", "user": {"userName": user}, "groups": dict.fromkeys(groups, "G")})
+        metadata = {
+            "name": name,
+            "resourceVersion": str(version),
+            "labels": {MANAGED_BY: SCIM_MANAGER},
+            "annotations": {SCIM_ANNOTATION: known},
+        }
+        body = {"metadata": metadata, "spec": {"user": {"issuer": "i", "subject": user}}}
+        self.objects["", name] = body
+        return body
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def directory(watch: Watch, clock: list[float]) -> ScimDirectory:
+    return ScimDirectory(cast(KubeClient, None), "ns", cast(Informer, watch), lambda: clock[0])
+
+
+def names(found: ScimDirectory, attribute: str, value: str) -> list[str]:
+    return [each.name for each in found.find("okta", attribute, value)]
+
+
+def test_the_index_follows_the_watch(watch: Watch):
+    found = directory(watch, [0.0])
+    watch.put("a", "Anna", 1, groups=("g",))
+    assert (names(found, "userName", "ANNA"), names(found, "group", "g"), found.owners("i", "Anna")) == (["a"], ["a"], {"a"})
+
+    watch.put("a", "Berta", 2)
+    assert (names(found, "userName", "anna"), names(found, "userName", "berta"), names(found, "group", "g")) == ([], ["a"], [])
+    assert not found.owners("i", "Anna")
+
+    del watch.objects["", "a"]
+    assert not names(found, "userName", "berta")
+    assert not found.owners("i", "Berta")
+
+
+def test_its_own_write_counts_until_the_watch_shows_it(watch: Watch):
+    clock = [0.0]
+    found, written = directory(watch, clock), Watch().put("a", "Anna", 5)
+    found._keep(written)
+    assert names(found, "userName", "anna") == ["a"]
+
+    watch.put("a", "Old", 4)
+    assert names(found, "userName", "anna") == ["a"]
+
+    watch.put("a", "Newer", 6)
+    assert names(found, "userName", "newer") == ["a"]
+
+
+def test_a_write_that_the_watch_never_shows_is_forgotten(watch: Watch):
+    clock = [0.0]
+    found = directory(watch, clock)
+    found._keep(Watch().put("a", "Anna", 5))
+    assert names(found, "id", "a") == ["a"]
+
+    clock[0] = 60.0
+    assert not names(found, "id", "a")
+
+
+def test_the_event_of_a_change_has_names_and_no_values():
+    caller = ScimCaller("okta", "https://okta.example.org", KEPT, "request-1")
+    before = ScimUserRecord("scim-user-1", "okta", {"userName": "anna", "active": True}, subject="anna")
+    after = replace(before, user={"userName": "anna", "active": False, "emails": [{"value": "a@x.org"}]}, groups={"g": "Analysts"})
+
+    event = scim_changed(change_of(caller, after, before), datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert (event.subject, event.change, event.members) == ("UserAttributes scim-user-1", "Deactivated", ("active", "emails", "groups"))
+    assert event.data["userSubject"] == "anna"
+    assert not [each for each in ("a@x.org", "Analysts") if each in event.data_text]
+    for record, known, change in (
+        (before, None, "Created"),
+        (before, replace(before, user={}, deleted=True), "Created"),
+        (replace(before, user={}, deleted=True), before, "Deleted"),
+        (before, replace(before, user={"userName": "anna", "active": False}), "Activated"),
+        (replace(before, groups={"g": "G"}), before, "Changed"),
+    ):
+        assert change_of(caller, record, known).change == change
