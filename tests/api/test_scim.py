@@ -16,7 +16,7 @@ from tests.support.calling import Doors
 from tests.support.installed import API
 from tests.support.provisioning import ENTERPRISE, GROUP, PATCH, USER, Pusher
 from tests.support.proxies import ApiProxy
-from tests.support.site import Body, Site
+from tests.support.site import SCIM_SECRET, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -363,6 +363,20 @@ def test_each_provider_sees_its_own_users(pusher: Pusher, api: ApiProcess, site:
         assert neighbour.call("GET", f"/Users/{anna['id']}").status_code == 404
         assert neighbour.call("DELETE", f"/Users/{anna['id']}").status_code == 404
         assert neighbour.pushed()["id"] != anna["id"]
+    finally:
+        other.leave()
+
+
+@pytest.mark.parametrize("secret", [SCIM_SECRET, "not-listed"])
+def test_a_provider_whose_tokens_cannot_be_read_holds_up_no_other(pusher: Pusher, site: Site, secret: str):
+    other = Tenant(site)
+    try:
+        unreadable = Pusher(other, pusher.api).proven.provider(scim={"tokenSecretRef": {"name": secret, "key": "scim-token.none"}})
+        site.told(unreadable, "Ready", "True")
+
+        for _ in range(3):
+            pusher.ok(pusher.call("GET", "/Users"))
+            assert pusher.call("GET", "/Users", token="").status_code == 401
     finally:
         other.leave()
 

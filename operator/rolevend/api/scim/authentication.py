@@ -1,6 +1,7 @@
 """Authenticate the identity provider that pushes: by the bearer token in a Secret, or by an access token of a client that it names."""
 
 import hmac
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +14,7 @@ from rolevend.api.scim.schemas import Kept
 from rolevend.api.scim.users import ScimCaller
 from rolevend.audit.api_events import Bearer, RefusedCall
 from rolevend.decision.snapshot import Snapshot
-from rolevend.errors import IdentityProviderUnavailable, InvalidInput
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted
 from rolevend.identity.compact import digest
 from rolevend.identity.proven import AgentWanted, OwnSubject, Party
 from rolevend.identity.refusal import Code, TokenRefused
@@ -30,6 +31,8 @@ _MOST_TOKENS: Final = 2
 _SECONDS: Final = 5.0
 """A changed Secret counts after this time."""
 _FIELD: Final = "spec.scim.tokenSecretRef"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ class ScimAuthenticator:
         if known is None or known.at + _SECONDS <= self._moment():
             try:
                 text = text_of(await read_secret(self._cluster, self._namespace, ref.name, _FIELD), ref.key) or ""
-            except InvalidInput:  # without the Secret no token counts
+            except (InvalidInput, NotPermitted) as error:  # no token of this provider counts; those of others do
+                _log.warning("cannot read the tokens of SCIM: %s", error)
                 text = ""
             lines = [line.strip() for line in text.splitlines() if len(line.strip()) >= _SHORTEST][:_MOST_TOKENS]
             known = self._tokens[ref] = _Read(self._moment(), tuple(sha256(line.encode()).digest() for line in lines))
