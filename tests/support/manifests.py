@@ -159,6 +159,13 @@ _SPECS: Final[Mapping[str, Body]] = {
             "clientID": "rolevend-page",
             "clientSecretRef": {"name": "idp-login", "key": "client-secret"},
         },
+        "scim": {
+            "tokenSecretRef": {"name": "idp-scim", "key": "scim-token"},
+            "clients": [{"clientID": "pusher"}],
+            "attributes": [{"key": "department", "attribute": "department"}, {"key": "mail", "attribute": "emails", "type": "work"}],
+            "groups": {"key": "groups"},
+            "subject": "userName",
+        },
     },
     "TagBinding": {
         "platformRefs": _PLATFORM,
@@ -507,6 +514,14 @@ SPOILED: Final = (
     Spoiled("UserAttributes", "spec.attributes[0].values", [str(number) for number in range(257)]),
     Spoiled("DataPlatform", "spec.domains[1].namespace", "domain-claims", "spec.domains"),
     Spoiled("IdentityProvider", "spec.claims.attributes[1].key", "department", "spec.claims.attributes"),
+    Spoiled("IdentityProvider", "spec.scim.attributes[1].key", "department", "spec.scim.attributes"),
+    Spoiled("IdentityProvider", "spec.scim.attributes[0].type", "work"),
+    Spoiled("IdentityProvider", "spec.scim.attributes[0].attribute", "password"),
+    Spoiled("IdentityProvider", "spec.scim.groups.key", "department", "spec.scim.groups"),
+    Spoiled("IdentityProvider", "spec.scim.tokenSecretRef.key", "username"),
+    Spoiled("IdentityProvider", "spec.scim.clients", []),
+    Spoiled("IdentityProvider", "spec.scim", {"subject": "externalId"}),
+    Spoiled("IdentityProvider", "spec.scim.subject", "id"),
     *(Spoiled("IdentityProvider", f"spec.{name}", []) for name in ("audiences", "algorithms", "accepts")),
     # Identity providers
     *(Spoiled("IdentityProvider", f"spec.{name}", MISSING) for name in ("issuer", "keys", "audiences")),
