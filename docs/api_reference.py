@@ -24,8 +24,8 @@ does not know is refused, and so is one that stands twice in its object.
 `/confirm/…` is [a page for people](../how-to/let-people-confirm.md), with HTML and cookies. It is no part of the document, and reads no
 token of an agent.
 
-Where the chart says `api.scim: true`, an identity provider calls `/scim/v2/…` with a token of its own: [SCIM 2.0](../how-to/scim.md) has its
-own documents there, and is no part of this one.
+Where the chart says `api.scim: true`, an identity provider calls `/scim/v2/…` with a token of its own: [SCIM 2.0](../how-to/scim.md) has
+its own documents there, and is no part of this one.
 
 ## OpenID AuthZEN
 
