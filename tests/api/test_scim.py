@@ -285,7 +285,8 @@ def test_bad_input_names_the_fault_and_leaves_nothing(pusher: Pusher):
         if answer.status_code != status or document["status"] != str(status) or len(document["detail"]) < 5:
             wrong.append(f"{name}: {answer.status_code} {answer.text[:200]}")
     assert not wrong, "\n".join(wrong)
-    assert pusher.kept(anna)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    after = pusher.kept(anna)
+    assert (after["spec"], after["metadata"]["annotations"]) == (before["spec"], before["metadata"]["annotations"])
     assert pusher.ok(pusher.call("GET", "/Users"))["totalResults"] == 1
     assert pusher.ok(pusher.call("GET", "/Groups"))["totalResults"] == 0
 
