@@ -39,7 +39,7 @@ _API_SERVER_HOSTS = (HOST, "localhost", "kubernetes", "kubernetes.default", "kub
 _LIFETIME = datetime.timedelta(days=30)
 _TOKEN_SECONDS = 24 * 3600
 """No kubelet renews tokens: an interactive session should last for a day, and a run of all tests for its duration."""
-_READY_TIMEOUT = 60.0
+_READY_TIMEOUT = 180.0
 _STOP_GRACE = 10.0
 
 
@@ -74,7 +74,7 @@ class ControlPlane:
         self.server = Server(HOST, port, self._authority.certificate)
 
     def start(self) -> Self:
-        """Return when `/readyz` succeeds and the controllers work. Raises `PartFailed` after a minute each."""
+        """Return when `/readyz` succeeds and the controllers work. Raises `PartFailed` after three minutes each."""
         if self._binaries is None:
             self._binaries = obtain(progress=self._progress)
         # Known before it is there, so that an interrupt in between leaves nothing.

@@ -25,7 +25,7 @@ NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
 API_SERVICE_ACCOUNT = "rolevend-api"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 60.0
 
 
 def checkout() -> Path:
@@ -73,7 +73,7 @@ class Installation:
         chart = checkout() / "charts" / "rolevend"
         command = (str(helm), "upgrade", "--install", "rolevend", str(chart), "--namespace", NAMESPACE, "--create-namespace", *settings)
         log = self._directory / "helm.log"
-        Program("helm", command, log, environment={**self._control_plane.environment(), "HOME": str(self._directory)}).run(120)
+        Program("helm", command, log, environment={**self._control_plane.environment(), "HOME": str(self._directory)}).run(300)
 
     def platform(self, manifest: Path, administrator: Connection) -> None:
         """Plan, accept and install, and give the two logins and the server's authority to the operator. `manifest` has the right address
@@ -125,17 +125,17 @@ class OperatorProcess:
         self.log = log
         self.process: Process = Program(f"rolevend {self.subcommand}", command, log, environment=environment).start()
 
-    def wait_until_ready(self, timeout: float = 60.0) -> None:
+    def wait_until_ready(self, timeout: float = 180.0) -> None:
         self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout)
 
     def probe(self, path: str) -> tuple[int, str]:
         """Return status and text of `/healthz`, `/readyz` or `/metrics`; status 0 without a listener."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, ""
         finally:
             connection.close()

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from tests.support.waiting import PROGRAM
+
 HEAVY = ("aiohttp", "cryptography", "kopf", "kubernetes", "prometheus_client", "psycopg", "pydantic", "rich", "sqlglot", "yaml")
 
 
 def run(code: str, *arguments: str, **environment: str) -> str:
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=PROGRAM).stdout
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.e2e.command import ROOT
+from tests.support.waiting import PROGRAM
 
 EXAMPLES = ROOT / "examples"
 BASE = [f"01-first-role/manifests/{name}.yaml" for name in ("1-namespaces", "2-platform", "3-agent", "4-tags", "6-people")]
@@ -25,7 +26,7 @@ def test_the_cases_of_an_offer_pass(example: str):
     files = [str(EXAMPLES / each) for each in FILES[example]]
 
     done = subprocess.run(
-        [sys.executable, "-m", "rolevend", "policy", "test", *files, *used], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "rolevend", "policy", "test", *files, *used], capture_output=True, text=True, check=False, timeout=PROGRAM
     )
 
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -268,8 +268,8 @@ def test_what_agents_are_granted_themselves_is_what_their_roles_read(binaries: B
         who.install(example / "platform.yaml", "agents")
         for file in sorted(example.glob("*.yaml")):
             who.cluster.kubectl("apply", "--filename", str(file))
-        who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "dataplatform/warehouse")
-        who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "domain-claims", "accesspolicy", "--all")
+        who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=300s", "dataplatform/warehouse")
+        who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=300s", "--namespace", "domain-claims", "accesspolicy", "--all")
         seen = {}
         standing = [case for case in cases["cases"] if "approved" not in case]
         for agent in dict.fromkeys(case["agent"]["name"] for case in standing):
@@ -305,7 +305,7 @@ def vend(who: Reader, agent: str, user: dict[str, str]) -> None:
         return True
 
     eventually(made)
-    who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "agents", f"vendedrole/{agent}")
+    who.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=300s", "--namespace", "agents", f"vendedrole/{agent}")
 
 
 def told(row: dict[str, Any]) -> list[tuple[str, str]]:

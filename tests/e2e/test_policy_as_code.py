@@ -16,6 +16,7 @@ from rolevend.platforms.protocol import InstallMode
 from tests.support.governed import DATABASE, OWNER, Governed
 from tests.support.manifests import changed, valid
 from tests.support.pages import with_rolevend
+from tests.support.waiting import PROGRAM
 
 
 @pytest.fixture(scope="module", params=[InstallMode.SUPERUSER, pytest.param(InstallMode.MANAGED, marks=pytest.mark.long)])
@@ -35,7 +36,7 @@ def manifest(governed: Governed, tmp_path: Path) -> Path:
 def catalog(manifest: Path, dsn: str, target: Path) -> str:
     """As a person writes it."""
     command = [sys.executable, "-m", "rolevend", "platform", "catalog", "-f", str(manifest), "--dsn", dsn, "-o", str(target)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PROGRAM)
     return target.read_text()
 
 
@@ -68,7 +69,7 @@ def test_logins_that_cannot_be_written_after_all_are_not_lost(governed: Governed
 
     def typed(target: str) -> "subprocess.CompletedProcess[str]":
         words = ("platform", "install", "-f", str(manifest), "--dsn", dsn, "--accept", plan(manifest, dsn).digest, "--secrets", target)
-        return subprocess.run([sys.executable, "-m", "rolevend", *words], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([sys.executable, "-m", "rolevend", *words], capture_output=True, text=True, timeout=PROGRAM, check=False)
 
     full, kept = typed("/dev/full"), tmp_path / "secrets.yaml"
     kept.write_text("# longer than what comes\n" * 1000)
@@ -94,7 +95,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "judge-policies.md"
 
 def cases(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rolevend", "policy", "test", ".", "--catalog", "catalog/warehouse.yaml"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PROGRAM, check=False)
 
 
 def test_the_cases_of_the_example_hold_as_the_guide_says():

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Collection, Mapping
 
+from tests.support.waiting import PROGRAM
+
 _CODE = """
 import sys
 
@@ -48,6 +50,6 @@ def run_without(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PROGRAM,
         stdin=subprocess.DEVNULL,
     )

@@ -12,6 +12,7 @@ from rolevend.policytools.embedded.connection import Connection, logged_in
 from rolevend.policytools.embedded.database import PostgresServer
 
 DATABASE, SCHEMA, OWNER = "claims", "claims", "app_owner"
+_CONNECT_SECONDS = 30
 
 _TABLES = """
 CREATE SCHEMA claims;
@@ -73,7 +74,7 @@ class Governed:
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """As the superuser. An AssertionError where the server does not answer, so that one can wait until it does."""
         try:
-            with psycopg.connect(self.superuser.dsn, autocommit=True, connect_timeout=5) as connection:
+            with psycopg.connect(self.superuser.dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS) as connection:
                 cursor = connection.execute(query, values or None)
                 return cursor.fetchall() if cursor.description else []
         except psycopg.OperationalError as error:
@@ -92,9 +93,9 @@ class Governed:
         return str(rows[0][0]) if rows else None
 
     @contextlib.contextmanager
-    def session(self, login: dict[str, str]) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-        """As a vended role, by the keys of its Secret."""
-        connection = logged_in(login, connect_timeout=5)
+    def session(self, login: dict[str, str], seconds: int = _CONNECT_SECONDS) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+        """As a vended role, by the keys of its Secret, if it gets in within so many seconds."""
+        connection = logged_in(login, connect_timeout=seconds)
         try:
             yield connection
         finally:
@@ -103,7 +104,7 @@ class Governed:
     def refuses(self, login: dict[str, str]) -> bool:
         """Whether nobody gets in with this login any more."""
         try:
-            with self.session(login):
+            with self.session(login, seconds=10):  # who waits for a locked catalog is not in, either
                 return False
         except psycopg.OperationalError:
             return True

@@ -13,7 +13,7 @@ from typing import Any
 
 from rolevend.kinds import API_VERSION, kind_named
 from testbed.controlplane import ControlPlane
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 Body = dict[str, Any]
 
@@ -57,7 +57,7 @@ class Cluster:
         self._control_plane = control_plane
         self._token = ""
         tls = ssl.create_default_context(cadata=control_plane.server.authority.decode())
-        self._connection = http.client.HTTPSConnection(control_plane.server.host, control_plane.server.port, timeout=30, context=tls)
+        self._connection = http.client.HTTPSConnection(control_plane.server.host, control_plane.server.port, timeout=DEADLINE, context=tls)
 
     def create(self, body: Body, *, user: str | None = None, group: str | None = None, dry_run: bool = False) -> Answer:
         query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")

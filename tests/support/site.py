@@ -230,7 +230,7 @@ class Site:
 
     def wait_for_platform(self, name: str, status: str = "True", reason: str = "") -> str:
         """For long: an attestation comes before the first vend, and takes its time on a busy machine."""
-        return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason, within=120)
+        return self.told({"kind": "DataPlatform", "metadata": {"name": name}}, "Ready", status, reason, within=300)
 
     def annex_in_order(self) -> Iterator[Governed]:
         """For a fixture: the platform for faults, in order before the test, and in order again after it."""
@@ -267,17 +267,29 @@ class Site:
         eventually(self._finalizers_are_stamped)
 
     def metric(self, name: str, **labels: str) -> float:
-        """0 where it was not counted yet."""
+        """0 where it was not counted yet. Waits for an operator that does not answer: no answer would look like 0."""
+
+        def answered() -> str:
+            status, text = self.operator.probe("/metrics")
+            assert status == 200, f"no metrics: {status} {text}"
+            return text
+
         wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in self.operator.probe("/metrics")[1].splitlines():
+        for line in eventually(answered).splitlines():
             sample, _, value = line.rpartition(" ")
             metric, _, text = sample.partition("{")
             if metric == name and wanted <= set(text.rstrip("}").split(",")):
                 return float(value)
         return 0.0
 
+    def is_healthy(self) -> bool:
+        """What the kubelet would act on: a busy machine may make it False for a moment."""
+        return self.operator.probe("/healthz") == (200, "ok")
+
     def log_lines(self) -> list[Body]:
-        return [json.loads(line) for log in self.logs for line in log.read_text().splitlines()]
+        """Those that are whole: an operator may be writing one, or was killed while it did."""
+        lines = (line for log in self.logs for line in log.read_text().splitlines(keepends=True))
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def _install(self) -> None:
         for name, labels in (
@@ -291,7 +303,7 @@ class Site:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
             assert self.cluster.call("POST", "/api/v1/namespaces", namespace).ok
         self._installation.chart([AGENTS, DOOMED, UNADMITTED, BOUNDED], _WITH_THE_API)
-        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(self._prepare, (WAREHOUSE, ANNEX)))
         for name in (WAREHOUSE, ANNEX):

@@ -16,6 +16,7 @@ from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.controlplane import ControlPlane
 from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from testbed.kubeconfig import Server
+from tests.support.waiting import DEADLINE
 
 _NOT_PASSED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-encoding"})
 
@@ -46,7 +47,7 @@ class Troubled:
 
     def __enter__(self) -> "Troubled":
         self._thread.start()
-        assert self._up.wait(10)
+        assert self._up.wait(DEADLINE)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,8 @@ from typing import Final, TypeVar
 
 DEADLINE: Final = 90.0
 """Seconds that a test waits for a condition before it fails. Generous, because a test that passes does not wait for it."""
+PROGRAM: Final = 300.0
+"""Seconds that a program has to end which a test starts and awaits. It bounds a program that hangs, and not one on a slow machine."""
 _POLL = 0.05
 
 Answer = TypeVar("Answer")

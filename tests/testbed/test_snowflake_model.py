@@ -13,6 +13,7 @@ import snowflake.connector
 from rolevend.policytools.embedded.errors import PartFailed, Unusable
 from testbed.installation import checkout
 from testbed.snowflake_model import CONNECTION, SnowflakeModel
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_what_ended_by_itself_is_told_and_what_is_closed_listens_no_more(tmp_pat
     try:
         model.check()
         model.process.send(signal.SIGTERM)
-        assert model.process.wait(10.0)
+        assert model.process.wait(DEADLINE)
         with pytest.raises(PartFailed, match="the model of Snowflake ended by itself"):
             model.check()
     finally:

@@ -10,6 +10,7 @@ from typing import Final
 from rolevend.policytools.embedded.progress import StepProgress
 from testbed.binaries import obtain
 from testbed.gobuild import Module
+from tests.support.waiting import PROGRAM
 
 STEP: Final = 30
 """Seconds between two scrapes, and between two looks at an alert: what the chart asks for."""
@@ -41,6 +42,6 @@ class Engine:
             "Steps": steps,
             "Series": [{"Labels": dict(each.labels), "Values": list(each.values)} for each in series],
         }
-        done = subprocess.run([self._program], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([self._program], input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=PROGRAM)
         assert done.returncode == 0, f"{expression}: {done.stderr}"
         return [[each["labels"] for each in step] for step in json.loads(done.stdout)]

@@ -21,7 +21,7 @@ def cluster(binaries: Binaries) -> Iterator[Cluster]:
         values = flags({"agentNamespaces": [AGENTS], "api": API_ON})
         installed = cluster.helm("install", "rolevend", str(CHART), "--namespace", SYSTEM, "--create-namespace", *values)
         assert installed.returncode == 0, installed.stderr
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
         _wait_until_admission_works(cluster)
         yield cluster
         cluster.close()
