@@ -312,7 +312,7 @@ class PostgresBench:
                 user=user,
                 password=password,
                 autocommit=True,
-                connect_timeout=10,
+                connect_timeout=60,
                 **{**self.trust.parameters(), **options},
             )
         )

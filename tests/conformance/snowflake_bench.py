@@ -227,7 +227,7 @@ def connected(snowflake: StandIn, user: str, private_key: bytes, **options: Any)
         user=user,
         private_key=private_key,
         authenticator="SNOWFLAKE_JWT",
-        login_timeout=10,
+        login_timeout=60,
         enable_server_session_keep_alive_auto_detection=False,
         **options,
     )

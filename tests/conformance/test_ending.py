@@ -12,7 +12,7 @@ from rolevend.model import Uid
 from rolevend.platforms.protocol import DropRequest, EndReason, InstallMode
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, profile, shape, vended
 from tests.conformance.protocol import Bench
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.both_installs
 
@@ -63,16 +63,16 @@ def test_sessions_and_running_statements_and_cursors_end(bench: PostgresBench):
 
     def run() -> None:
         try:
-            running.rows("SELECT pg_sleep(60)")
+            running.rows("SELECT pg_sleep(600)")
         except psycopg.Error as error:
             ended.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)'") == 1)
+    eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)'") == 1)
     (answer,) = bench.platform.drop([ending(made)])
     assert (answer.error, len(answer.sessions)) == (None, 3)
-    thread.join(10)
+    thread.join(DEADLINE)
     assert len(ended) == 1
     for session, statement in ((idle, "SELECT 1"), (reading, "FETCH 1 FROM c")):
         with pytest.raises(psycopg.OperationalError):

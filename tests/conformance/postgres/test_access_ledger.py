@@ -17,7 +17,7 @@ from rolevend.app.ledger import AccessLedger
 from rolevend.platforms.postgres.log_time import LogClock
 from tests.support.pglogs import granted
 from tests.support.server_log import Logging
-from tests.support.waiting import eventually
+from tests.support.waiting import PROGRAM, eventually
 
 
 def test_every_statement_of_a_role_is_told_with_its_person_and_its_tables(logging: Logging, kind: str):
@@ -71,7 +71,7 @@ def test_runs_with_a_state_tell_each_statement_once_also_over_a_rotation(logging
     def new() -> list[str]:
         paths = logging.files("csv") if kind == "csv" else [str(folder)]
         words = [word for each in command for word in (paths if each == "LOGS" else [each])]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PROGRAM)
         objects = [json.loads(line) for line in done.stdout.splitlines()]
         return [each["statement"] for each in objects if each["role"] == role]
 

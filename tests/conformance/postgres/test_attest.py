@@ -544,7 +544,7 @@ def test_a_platform_in_order_passes_and_nothing_is_left_there(bench: PostgresBen
     results = bench.platform.attest(mode, secrets.token_bytes, alone=True)
     assert [result for result in results if result.outcome is Outcome.FAILED] == []
     assert {result.check for result in results} == NAMES
-    assert left(bench) == []
+    eventually(lambda: not left(bench))  # a session is listed for a moment after its end
 
 
 def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, ground: PostgresAttestEnvironment):
@@ -554,7 +554,7 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, g
     canaries.ends.close()  # as the end of the process does: connections go, and nothing is tidied
     assert len(left(bench)) > 5
     attest(ground, InstallMode.SUPERUSER, ())
-    assert left(bench) == []
+    eventually(lambda: not left(bench))  # a session is listed for a moment after its end
 
 
 def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else_attests(
@@ -573,7 +573,7 @@ def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else
     for session in (canaries.programmer, canaries.session):
         with pytest.raises(psycopg.OperationalError):
             session.rows(psycopg.sql.SQL("SELECT 1"))
-    assert left(bench) == []
+    eventually(lambda: not left(bench))  # a session is listed for a moment after its end
     canaries.ends.close()
 
 
@@ -585,7 +585,7 @@ def test_one_that_is_not_wanted_any_more_is_cut_short_and_leaves_nothing(
     left_to_do = iter(range(steps))
     with pytest.raises(Unavailable, match="the attestation was cut short"):
         attest(replace(ground, wanted=lambda: next(left_to_do, None) is not None), InstallMode.SUPERUSER, CHECKS[:5])
-    assert left(bench) == []
+    eventually(lambda: not left(bench))  # a session is listed for a moment after its end
 
 
 def test_functions_in_a_schema_named_as_a_login_are_not_called_by_it(bench: PostgresBench, ground: PostgresAttestEnvironment):
@@ -660,6 +660,6 @@ def test_a_right_that_the_operator_lost_is_named_and_is_no_failure_of_a_promise(
 def test_a_server_that_goes_away_in_between_is_no_failure_of_a_promise(bench: PostgresBench, ground: PostgresAttestEnvironment):
     with deployed_canaries(ground) as canaries:
         canaries.session.rows(psycopg.sql.SQL("SELECT 1"))
-        bench.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{canaries.eve.lease.role}'")
+        bench.run(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = '{canaries.eve.lease.role}'")
         with pytest.raises(Unavailable):
             examine([check for check in CHECKS if check.name == "read exactly the permitted rows"], canaries, InstallMode.SUPERUSER)

@@ -31,7 +31,7 @@ from tests.conformance.bench import (
     vend,
     vended,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.both_installs
 
@@ -106,7 +106,7 @@ class TestAnEnd:
 
     def test_is_not_held_up_by_who_gives_anew_as_fast_as_it_can(self, bench: PostgresBench, eve, victim):
         with insisting(bench, eve[1], gives_to(victim[0].role), sessions=6):
-            eventually(lambda: drop(bench, victim[0]).error is None, within=10)
+            eventually(lambda: drop(bench, victim[0]).error is None)
 
     def test_closes_at_once_where_the_role_changes_itself(self, bench: PostgresBench, victim):
         """The transaction that closes would wait for it, and is not seen before it commits."""
@@ -188,7 +188,7 @@ class TestABuild:
             bench.platform.ensure(of)
             seconds = time.monotonic() - started
 
-        assert seconds < 20, "82 s and more before"
+        assert seconds < 60, "82 s and more before, on a machine that did nothing else"
         assert bench.log_in(vended(bench.platform, of)[1]).rows("SELECT id FROM people") == [(3,)]
 
     @pytest.mark.parametrize("what", ["EXECUTE ON FUNCTION {}.tool()", "USAGE ON SCHEMA {}"])
@@ -316,7 +316,7 @@ def overlapping(bench: PostgresBench, credential: Credential) -> Iterator[None]:
         thread.start()
     try:
         for _ in threads:
-            assert begun.acquire(timeout=30)
+            assert begun.acquire(timeout=DEADLINE)
         yield
     finally:
         done.set()

@@ -21,7 +21,7 @@ from rolevend.platforms.postgres.records import MOST_NAMED, PAGE
 from rolevend.platforms.protocol import CreatedRole, Credential, DropRequest, EndReason, InstallMode, LiveRole, Platform
 from tests.conformance.bench import CLUSTER, OTHER_CLUSTER, PostgresBench, lease, moved, own, profile, refused, shape
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.both_installs
 
@@ -249,7 +249,7 @@ class TestTokens:
         batches = [[recorded(people, token=token) for token in order] for order in (tokens, tokens[::-1])]
 
         def run(number: int) -> Sequence[CreatedRole]:
-            start.wait(10)
+            start.wait(DEADLINE)
             return answers(drivers[number], batches[number])
 
         with ThreadPoolExecutor(2) as threads:
@@ -318,7 +318,7 @@ class TestMaximum:
         def run(driver: PostgresPlatform) -> Sequence[CreatedRole]:
             driver.ensure(people)
             wanted = [recorded(people, most_live=10, agent=agent) for agent in ("one", "two") for _ in range(8)]
-            start.wait(10)
+            start.wait(DEADLINE)
             return answers(driver, wanted)
 
         with ThreadPoolExecutor(len(drivers)) as threads:

@@ -16,7 +16,7 @@ from rolevend.naming import parse_role_name
 from rolevend.platforms.protocol import DropRequest, EndReason
 from tests.conformance.bench import PostgresSession, lease, profile, shape, vend
 from tests.support.server_log import Logging
-from tests.support.waiting import eventually
+from tests.support.waiting import PROGRAM, eventually
 
 HIDE = (
     "SET log_statement = 'none'",
@@ -166,7 +166,7 @@ def test_files_that_were_rotated_and_compressed_and_a_pipe_are_read_as_one(loggi
 
     command = [sys.executable, "-m", "rolevend", "trace", role, *compressed, "-", "-o", "json"]
     with Path(newest).open("rb") as pipe:
-        done = subprocess.run(command, stdin=pipe, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, stdin=pipe, capture_output=True, text=True, check=True, timeout=PROGRAM)
 
     assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["SELECT 'before'", "SELECT 'after'"]
 
