@@ -14,14 +14,14 @@ from tests.support.obstacles import OBSTACLES, Obstacle
 from tests.support.site import AGENTS, ANNEX, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 CROWD, BUSY = by_tier((40, 20), (200, 40))
 
 
 def all_ready(crowd: Sequence[Asked]) -> None:
     for asked in crowd:
-        asked.ready(within=120)
+        asked.ready(within=300)
 
 
 def names_left(site: Site, crowd: Sequence[Asked]) -> set[str]:
@@ -30,7 +30,7 @@ def names_left(site: Site, crowd: Sequence[Asked]) -> set[str]:
 
 
 def all_gone(site: Site, crowd: Sequence[Asked]) -> None:
-    eventually(lambda: not names_left(site, crowd), within=60)
+    eventually(lambda: not names_left(site, crowd))
     assert not site.database(crowd[0].platform).roles() & {asked.role for asked in crowd}
 
 
@@ -45,7 +45,8 @@ def patience(tenant: Tenant) -> float:
 def test_many_roles_that_expire_in_one_second_are_all_ended_while_vends_go_on(site: Site, tenant: Tenant):
     soon = patience(tenant.ready_to_ask())
 
-    def all_live(seconds: int) -> list[Asked]:
+    def all_live(seconds: int) -> tuple[list[Asked], float]:
+        counted = site.metric("rolevend_expiry_lateness_seconds_count")
         over_at = time.time() + seconds
         crowd = [tenant.ask(seconds=max(5, round(over_at - time.time()))) for _ in range(CROWD)]
         try:
@@ -55,24 +56,22 @@ def test_many_roles_that_expire_in_one_second_are_all_ended_while_vends_go_on(si
                 asked.delete()
             all_gone(site, crowd)
             raise
-        return crowd
+        return crowd, counted
 
-    crowd = in_time(all_live, 20)
-    counted = site.metric("rolevend_expiry_lateness_seconds_count")
+    crowd, counted = in_time(all_live, 20)
 
     asked_meanwhile = []
-    eventually(lambda: len(names_left(site, crowd)) < CROWD, within=max(asked.seconds_left for asked in crowd) + 60)
-    while names_left(site, crowd):
+    eventually(lambda: min(asked.seconds_left for asked in crowd) < 1, within=max(asked.seconds_left for asked in crowd) + DEADLINE)
+    while names_left(site, crowd) or not asked_meanwhile:
         one = tenant.ask().ready(within=soon)
         assert one.rows("SELECT count(*) FROM people") == [(2,)]
         asked_meanwhile.append(one)
 
     all_gone(site, crowd)
-    assert asked_meanwhile
     assert all(one.has_role() for one in asked_meanwhile)
     assert {site.warehouse.ended(asked.role) for asked in crowd} == {"Expired"}
     # Once each; a role that another test left may have ended with them.
-    assert CROWD <= site.metric("rolevend_expiry_lateness_seconds_count") - counted < 1.2 * CROWD
+    eventually(lambda: CROWD <= site.metric("rolevend_expiry_lateness_seconds_count") - counted < 1.2 * CROWD)
 
 
 @pytest.fixture
@@ -110,15 +109,27 @@ def no_turn(crowd: Sequence[Asked]) -> Iterator[None]:
 @pytest.mark.usefixtures("_annex")
 def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_had_its_turn(site: Site, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
-    over_at = time.time() + 60
-    crowd = [tenant.ask(platform=ANNEX, seconds=max(5, round(over_at - time.time()))) for _ in range(BUSY)]
-    all_ready(crowd)
     ended = partial(site.metric, "rolevend_curbed_total", platform=ANNEX, act="Expired")
-    before = ended()
+    with contextlib.ExitStack() as held:
 
-    with endless(crowd), no_turn(crowd):
-        assert time.time() < over_at, "the machine is too slow for this test"
-        eventually(lambda: not at_work(crowd), within=60 + 15)
+        def at_its_work(seconds: int) -> tuple[list[Asked], float]:
+            before, over_at = ended(), time.time() + seconds
+            crowd = [tenant.ask(platform=ANNEX, seconds=max(5, round(over_at - time.time()))) for _ in range(BUSY)]
+            try:
+                all_ready(crowd)
+                held.enter_context(endless(crowd))
+                held.enter_context(no_turn(crowd))
+                assert len(at_work(crowd)) == BUSY
+            except (AssertionError, psycopg.Error):
+                held.close()
+                for asked in crowd:
+                    asked.delete()
+                all_gone(site, crowd)
+                raise
+            return crowd, before
+
+        crowd, before = in_time(at_its_work, 60)
+        eventually(lambda: not at_work(crowd), within=max(asked.seconds_left for asked in crowd) + 30)
         eventually(lambda: ended() - before == BUSY)
         assert site.annex.roles() >= {asked.role for asked in crowd}
 
@@ -146,7 +157,7 @@ def test_many_roles_that_cannot_be_dropped_are_locked_out_delay_none_elsewhere_a
         for asked in stuck:
             asked.delete()
         for asked in (stuck[0], stuck[-1]):
-            eventually(lambda asked=asked: said in asked.refused("Dropping"), within=90)
+            eventually(lambda asked=asked: said in asked.refused("Dropping"))
         for asked in elsewhere:
             asked.delete()
             asked.gone(within=soon)
@@ -159,4 +170,4 @@ def test_many_roles_that_cannot_be_dropped_are_locked_out_delay_none_elsewhere_a
         assert not any(asked.is_gone() for asked in stuck)
 
     all_gone(site, stuck)
-    assert site.annex.roles() == set()
+    eventually(lambda: site.annex.roles() == set())
