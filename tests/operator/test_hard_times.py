@@ -48,7 +48,7 @@ def test_a_certificate_of_another_host_is_named_and_vends_and_drops_wait_for_the
     assert "spec.postgres.host" in message
     leaving.delete()
     waiting = tenant.ask(platform=ANNEX)
-    assert "UntrustedServer" in leaving.refused("Dropping")
+    eventually(lambda: "UntrustedServer" in leaving.refused("Dropping"))
     waiting.refused("UntrustedServer")
     assert staying.is_ready(), "a certificate is no reason to end a role"
     site.annex.server.certify(authority.issue("postgres", hosts=HERE))
@@ -56,7 +56,7 @@ def test_a_certificate_of_another_host_is_named_and_vends_and_drops_wait_for_the
     site.wait_for_platform(ANNEX)
     leaving.gone()
     waiting.ready()
-    assert site.annex.roles() == {staying.role, waiting.role}
+    eventually(lambda: site.annex.roles() == {staying.role, waiting.role})
 
 
 @pytest.mark.parametrize(
@@ -168,5 +168,5 @@ def test_a_policy_and_a_namespace_with_as_many_annotations_do_not_deafen_the_ope
     tenant.person("bob", countries=["US"])
 
     eventually(lambda: tenant.ask("bob").ready().rows("SELECT count(*) FROM people") == [(1,)])
-    assert site.operator.probe("/healthz") == (200, "ok")
+    eventually(site.is_healthy)
     assert site.cluster.call("PATCH", namespace, {"metadata": {"annotations": {"notes": None}}}, content_type=merge).ok

@@ -10,6 +10,7 @@ from tests.support.ledger import PLATFORM, become, has_lease
 from tests.support.proving import Proven
 from tests.support.site import WAREHOUSE, Site
 from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -68,9 +69,9 @@ def test_a_token_without_a_ledger_that_answers_waits_and_leaves_no_lease(proven:
     try:
         site.wait_for_platform(WAREHOUSE, "False")
         asked = proven.ask(proven.token(jti=token_id))
-        assert "the ledger of used tokens, is not connected" in asked.refused("PlatformUnavailable")
+        eventually(lambda: "the ledger of used tokens, is not connected" in asked.refused("PlatformUnavailable"))
         assert not has_lease(proven, token_id)
     finally:
         site.put_secret(NAMESPACE, vendor, **login)
-    assert asked.ready(within=60).rows("SELECT person_id FROM people ORDER BY 1") == [(1,), (2,)]
+    assert asked.ready().rows("SELECT person_id FROM people ORDER BY 1") == [(1,), (2,)]
     assert not has_lease(proven, token_id)

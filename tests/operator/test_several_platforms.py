@@ -92,7 +92,7 @@ def test_while_the_second_is_away_it_is_not_ready_and_it_comes_when_that_is_back
     eventually(lambda: tenant.site.told(asked.body, "Ready", "False"))
     annex.server.start()
 
-    assert states(asked.ready(within=60)) == {WAREHOUSE: "Live", ANNEX: "Live"}
+    assert states(asked.ready()) == {WAREHOUSE: "Live", ANNEX: "Live"}
 
 
 def test_what_can_never_be_on_the_second_ends_it_on_the_first_and_says_why(tenant: Tenant, annex: Governed):
@@ -147,7 +147,7 @@ def test_where_less_is_allowed_it_does_not_wait_for_a_platform_that_is_away(tena
     asked.delete()
     eventually(lambda: not tenant.site.warehouse.has(asked.role))
     annex.server.start()
-    asked.gone(within=60)
+    asked.gone()
     assert not annex.has(asked.role)
 
 
@@ -159,11 +159,11 @@ def test_a_platform_that_is_away_keeps_its_own_part_alone(tenant: Tenant, annex:
 
     eventually(lambda: states(asked) == {WAREHOUSE: "Gone", ANNEX: "Dropping"})
     assert not tenant.site.warehouse.has(asked.role)
-    assert on(asked)[ANNEX]["reason"] == "PlatformUnavailable"
+    eventually(lambda: on(asked)[ANNEX].get("reason") == "PlatformUnavailable")
     tenant.site.operator.kill()
     tenant.site.start_operator(wait=False)
     annex.server.start()
-    asked.gone(within=60)
+    asked.gone()
     assert not annex.has(asked.role)
 
 
@@ -188,7 +188,7 @@ def test_killed_between_the_two_it_is_made_on_both_when_the_operator_is_back(ten
         assert not asked.is_ready()
     site.start_operator()
 
-    assert states(asked.ready(within=60)) == {WAREHOUSE: "Live", ANNEX: "Live"}
+    assert states(asked.ready()) == {WAREHOUSE: "Live", ANNEX: "Live"}
     assert rows(asked, WAREHOUSE) == rows(asked, ANNEX) == [(1,), (2,)]
     asked.delete()
     asked.gone()
