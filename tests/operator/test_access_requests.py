@@ -3,10 +3,11 @@
 import psycopg
 import pytest
 
+from testbed.brief import in_time
 from tests.support.proving import Proven
 from tests.support.requesting import ALICE, BOB, AccessRequested, Requester
 from tests.support.site import DOMAIN, Body
-from tests.support.tenancy import Tenant
+from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
 SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
@@ -187,12 +188,21 @@ class TestTheEnd:
 
     def test_the_role_ends_with_the_time_that_was_approved(self, requester: Requester):
         requester.ready()
-        request = requester.approved(expirationSeconds=5)
 
-        role = requester.role(request)
+        def vended(seconds: int) -> tuple[AccessRequested, Asked]:
+            request = requester.approved({"justification": {"text": f"for {seconds} s"}}, expirationSeconds=seconds)
+            role = requester.role(request)
+            try:
+                return request, role.ready()
+            except AssertionError:
+                role.gone()
+                raise
+
+        request, role = in_time(vended, 5)
 
         role.gone()
-        eventually(lambda: request.status["state"] == "Spent")
+        assert role.database.ended(role.role) == "Expired"
+        request.is_now("Spent")
 
 
 class TestRules:

@@ -1,5 +1,6 @@
 """`rolevend revoke` with a running operator: the roles and their sessions end, and the audit says who ended them and why."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,9 @@ def test_a_crowd_ends_in_one_call_and_other_agents_keep_theirs(site: Site, tenan
     crowd = [tenant.ask() for _ in range(CROWD)]
     other = tenant.ask(agent=f"{tenant.name}-other").ready()
     for asked in crowd:
-        asked.ready(within=120)
+        asked.ready(within=300)
 
-    done = responder.revoke(*of(tenant), "--because", WHY, "--yes", "--wait", "120")
+    done = responder.revoke(*of(tenant), "--because", WHY, "--yes", "--wait", "300")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"{CROWD} of {CROWD} roles are gone"
@@ -107,15 +108,20 @@ def test_a_role_on_a_platform_that_does_not_answer_is_left_with_the_reason_and_k
     site.wait_for_platform(ANNEX)
     asked = tenant.ready_to_ask(platform=ANNEX).ask(platform=ANNEX).ready()
     site.annex.server.stop()
-    try:
+
+    def revoked() -> "subprocess.CompletedProcess[str]":
         done = responder.revoke(*of(tenant), "--because", WHY, "--yes", "--wait", "5")
+        assert f"left: {AGENTS}/{asked.name}: it is being dropped: PlatformUnavailable" in done.stdout, done.stdout
+        return done
+
+    try:
+        done = eventually(revoked)  # the operator may take longer to find out why
         ended = eventually(lambda: asked.status.get("ended"))
     finally:
         site.annex.server.start()
 
     assert done.returncode == 3, done.stderr
     assert "0 of 1 role is gone; after 5 s 1 is left:" in done.stdout
-    assert f"left: {AGENTS}/{asked.name}: it is being dropped: PlatformUnavailable" in done.stdout
     assert ended == {"reason": EndReason.REVOKED.value, "by": f"User {RESPONDER}", "message": WHY}
     again = responder.revoke(*of(tenant), "--because", "another reason", "--yes")
     assert again.returncode == 0, again.stdout
