@@ -45,7 +45,7 @@ def test_an_attestation_that_cannot_be_repeated_stands_for_a_while_and_then_clos
     site.start_operator({"ATTEST_SECONDS": "6"})
     try:
         # It is overdue a moment before the first try has told why.
-        eventually(lambda: "permission denied for database" in site.told(annex, "Attested", "Unknown", "Overdue", within=60))
+        eventually(lambda: "permission denied for database" in site.told(annex, "Attested", "Unknown", "Overdue"))
         site.wait_for_platform(ANNEX, "False", "NotAttested")
         waiting = tenant.ask(platform=ANNEX)
         waiting.refused("NotAttested", granted="Unknown")

@@ -165,7 +165,7 @@ class Life:
         assert self.role is not None
         if self.role.is_gone() or "deletionTimestamp" in (self.role.now() or {"metadata": {}})["metadata"]:
             return None
-        self.role.ready(within=60)
+        self.role.ready()
         session = self.session()
         assert session.execute("SELECT count(*) FROM people").fetchone() == (2,)
         self.role.delete()
@@ -212,7 +212,7 @@ def has_begun(life: Life, effect: Effect) -> None:
     if effect is Effect.RECONSIDERED and life.role is not None:
         life.role.refused("")
     elif life.role is not None:
-        life.role.ready(within=60)
+        life.role.ready()
 
 
 def reach(life: Life, effect: Effect, moment: Moment) -> None:
@@ -265,14 +265,14 @@ def go_on(world: World, lives: Mapping[Effect, Life]) -> None:
         if life.request is not None:
             eventually(life.is_notified)
         if effect in ENDING and life.role is not None:
-            life.role.gone(within=60)
+            life.role.gone()
     sessions = [life.ends() for life in lives.values()]
     for life in lives.values():
-        eventually(life.has_ended, within=60)
+        eventually(life.has_ended)
     for session in filter(None, sessions):
         with contextlib.closing(session), pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
-    assert world.sessions() == 0
+    eventually(lambda: world.sessions() == 0)
     for life in lives.values():
         life.tenant.leave()
 

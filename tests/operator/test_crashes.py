@@ -6,7 +6,7 @@ import pytest
 from tests.support.site import AGENTS, SETTINGS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 BURST = 20
 
@@ -74,7 +74,7 @@ def test_what_expired_while_it_was_down_goes_when_it_is_back_and_its_login_was_d
     asked, login = tenant.ask_briefly(lambda asked: asked.ready().login())
     site.operator.kill()
 
-    eventually(lambda: site.warehouse.refuses(login), within=asked.seconds_left + 30)  # the platform keeps the time itself
+    eventually(lambda: site.warehouse.refuses(login), within=asked.seconds_left + DEADLINE)  # the platform keeps the time itself
     assert asked.has_role()
     site.start_operator()
 
@@ -212,7 +212,7 @@ def test_a_watch_that_went_deaf_is_noticed_and_a_restart_mends_it(tenant: Tenant
     site.operator.kill()  # as the kubelet would
     site.start_operator()
     unheard.ready()
-    assert site.operator.probe("/healthz")[0] == 200
+    eventually(site.is_healthy)
 
 
 def unhealthy(site: Site) -> tuple[int, str] | None:

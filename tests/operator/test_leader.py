@@ -15,7 +15,7 @@ from tests.support.gateway import Gateway
 from tests.support.installed import MERGE_PATCH
 from tests.support.site import Site
 from tests.support.tenancy import Asked, Tenant
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 from tests.support.wall_clock import WallClock
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
@@ -134,7 +134,7 @@ def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pa
     unheard = tenant.ask()
     live.delete()
 
-    eventually(lambda: pair.other.leads, within=60)
+    eventually(lambda: pair.other.leads)
     unheard.ready()
     live.gone()
     expiring.expired()
@@ -161,7 +161,7 @@ def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenan
 
     eventually(lambda: pair.leader.leads)
     vended_by(pair.leader, tenant)
-    assert pair.other.stands_by_for(pair.leader)
+    eventually(lambda: pair.other.stands_by_for(pair.leader))
     again.stop()
 
 
@@ -173,7 +173,7 @@ def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tena
     pair.leader.process.process.send(signal.SIGSTOP)
     leaving.delete()
 
-    eventually(lambda: pair.other.leads, within=60)
+    eventually(lambda: pair.other.leads)
     burst[0].delete()
     burst[0].gone()
     pair.leader.process.process.send(signal.SIGCONT)
@@ -191,7 +191,7 @@ def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tena
 
     pair.leader.gateway.block()
 
-    eventually(lambda: pair.other.leads, within=60)
+    eventually(lambda: pair.other.leads)
     assert not pair.leader.running
     assert pair.leader.process.process.exit_code == 1
     vended_by(pair.other, tenant)
@@ -222,7 +222,7 @@ def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again
     assert tenant.site.cluster.call("PATCH", LEASE_PATH, body, content_type=MERGE_PATCH).ok
     renewed = {lease(tenant.site)["renewTime"]}
 
-    eventually(lambda: renewed.add(lease(tenant.site)["renewTime"]) or len(renewed) > 2, within=60)
+    eventually(lambda: renewed.add(lease(tenant.site)["renewTime"]) or len(renewed) > 2)
 
     assert pair.leader.leads
     assert pair.other.stands_by_for(pair.leader)
@@ -255,7 +255,7 @@ def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, cl
     expiring, login = tenant.ask_briefly(lambda asked: asked.ready().login())
     warehouse = tenant.site.warehouse
 
-    eventually(lambda: warehouse.refuses(login), within=expiring.seconds_left + 30)
+    eventually(lambda: warehouse.refuses(login), within=expiring.seconds_left + DEADLINE)
     assert not expiring.is_gone()
     warehouse.ask("CALL rolevend.sweep()")
 

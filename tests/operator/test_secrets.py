@@ -25,7 +25,7 @@ def test_a_secret_of_somebody_else_is_left_alone_and_stands_in_the_way_until_it_
     assert asked.status["roleName"] not in tenant.site.warehouse.roles()
     assert tenant.site.secret(AGENTS, tenant.name).body == theirs
     tenant.site.cluster.call("DELETE", f"/api/v1/namespaces/{AGENTS}/secrets/{tenant.name}")
-    assert asked.ready(within=60).login()["username"] == asked.role
+    assert asked.ready().login()["username"] == asked.role
 
 
 def test_a_secret_that_claims_our_type_but_belongs_to_nobody_is_not_taken_for_ours(tenant: Tenant):
@@ -124,7 +124,7 @@ def test_the_secret_is_gone_when_its_object_is_however_that_was_deleted(tenant: 
     for how in ("background", "foreground", "orphan"):
         asked = tenant.ask(name=tenant.name).ready()
 
-        tenant.site.cluster.kubectl("delete", "vr", asked.name, "--namespace", AGENTS, f"--cascade={how}", "--timeout=60s")
+        tenant.site.cluster.kubectl("delete", "vr", asked.name, "--namespace", AGENTS, f"--cascade={how}", "--timeout=300s")
 
         assert not tenant.site.secret(AGENTS, asked.name).ok, how
 

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
-from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, SYSTEM, Cluster
+from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
@@ -50,6 +50,16 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     vote = valid("AccessDecision", "probe")
     eventually(lambda: "vote of its creator" in cluster.create(changed(vote, "spec.by", "somebody"), dry_run=True).message)
     eventually(lambda: cluster.create(vote, dry_run=True).body["metadata"].get("annotations"))
+    credential = {"metadata": {"name": "probe"}, "type": "rolevend.dev/credential", "stringData": {"a": "b"}}
+    secrets = f"/api/v1/namespaces/{AGENTS}/secrets"
+    eventually(lambda: "written by rolevend alone" in cluster.call("POST", f"{secrets}?dryRun=All", credential).message)
+    assert cluster.call("POST", secrets, {**credential, "type": "Opaque"}).ok
+    eventually(lambda: "is no credential" in cluster.call("DELETE", f"{secrets}/probe?dryRun=All", user=OPERATOR).message)
+    assert cluster.call("DELETE", f"{secrets}/probe").ok
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
+    assert cluster.call("POST", leases, {"metadata": {"name": "probe"}}).ok
+    eventually(lambda: "is no record of a token" in cluster.call("DELETE", f"{leases}/probe?dryRun=All", user=OPERATOR).message)
+    assert cluster.call("DELETE", f"{leases}/probe").ok
     held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
     assert cluster.create(held).ok
     cluster.bind("stranger", "rolevend-platform-admin")
