@@ -33,7 +33,7 @@ ANNA = Person("anna", {"department": "claims", "employee_number": "E10442", "gro
 BEN = Person("ben", {"department": "claims", "employee_number": "E10517", "groups": ["country-FR", "everybody"]})
 _LIFETIME = datetime.timedelta(days=7)
 """The lifetime of the certificate."""
-_READY_TIMEOUT = 30.0
+_READY_TIMEOUT = 180.0
 _STOP_GRACE = 5.0
 
 

@@ -18,7 +18,7 @@ from rolevend.policytools.embedded.certificates import KeyPair
 from rolevend.policytools.embedded.errors import PartFailed
 
 Json = dict[str, Any]
-_TIMEOUT = 30.0
+_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from testbed.kubeconfig import write_private
 
 CONNECTION = "administrator"
 """The name in `connections.toml`."""
-_START_SECONDS = 30.0
-_LOGIN_SECONDS = 10
+_START_SECONDS = 180.0
+_LOGIN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from testbed.oidc.names import (
 from testbed.oidc.refusal import GrantRefused
 from testbed.oidc.registry import Client
 
-_TIMEOUT = 30.0
+_TIMEOUT = 60.0
 
 Json = dict[str, Any]
 

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from testbed.kubeconfig import Server
+from tests.support.waiting import DEADLINE
 
 _MOST_HELD = 64
 
@@ -117,7 +118,7 @@ class ApiProxy(Proxy):
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_MOST_HELD))
         self._transports: set[asyncio.BaseTransport] = set()
-        self.port = asyncio.run_coroutine_threadsafe(self._start(), self._started()).result(10)
+        self.port = asyncio.run_coroutine_threadsafe(self._start(), self._started()).result(DEADLINE)
 
     @property
     def url(self) -> str:
@@ -129,7 +130,7 @@ class ApiProxy(Proxy):
 
     def close(self) -> None:
         self.cut()
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(DEADLINE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

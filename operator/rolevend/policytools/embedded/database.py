@@ -32,7 +32,7 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = MappingProxyType(
     {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_TIMEOUT = 60.0
+_TIMEOUT = 180.0
 _LIFETIME = datetime.timedelta(days=7)
 """Lifetime of a certificate."""
 _TLS_ONLY = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n"
@@ -151,7 +151,7 @@ class PostgresServer:
         return self.directory / "postgres.log"
 
     def start(self) -> Self:
-        """Start it, and wait until it accepts connections. Raises PartFailed after a minute. Idempotent."""
+        """Start it, and wait until it accepts connections. Raises PartFailed after three minutes. Idempotent."""
         if self.running:
             return self
         with self._progress.step(f"starting PostgreSQL {self._version}"):
@@ -167,7 +167,7 @@ class PostgresServer:
     def stop(self, mode: StopMode = "fast") -> None:
         """Stop as ``pg_ctl stop`` does: wait for sessions, or end them, or leave recovery to the next start.
 
-        After a minute it is killed. No error if it does not run.
+        After three minutes it is killed. No error if it does not run.
         """
         if self._process is not None:
             self._process.stop(_SIGNALS[mode], grace=_TIMEOUT)
