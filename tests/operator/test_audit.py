@@ -345,7 +345,7 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
 def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.operator.stop()
-    leadership = {"LEADERSHIP_SECONDS": "15"}  # over within the test, and longer than a busy machine stalls
+    leadership = {"LEADERSHIP_SECONDS": "30"}  # over within the test, and longer than a busy machine stalls
     trail.start(**leadership)
     first = tenant.ask().ready()
     replica, _ = site.start_replica("second", {**trail.settings, **leadership})

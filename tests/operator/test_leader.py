@@ -19,7 +19,7 @@ from tests.support.waiting import DEADLINE, eventually
 from tests.support.wall_clock import WallClock
 
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
-SOON, LATER, NEVER = 15, 30, 600
+SOON, LATER, NEVER = 30, 60, 600
 """Seconds that a silent leader keeps its place: two that are over within a test, the second for a machine that stalls; or more than any
 test waits."""
 
