@@ -8,7 +8,7 @@ import pytest
 from rolevend.errors import PlatformBusy
 from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import DropRequest, EndReason
-from tests.conformance.bench import CLUSTER, equal, lease, profile, reads, shape, vend, vended
+from tests.conformance.bench import CLUSTER, ensure, equal, lease, profile, reads, shape, vend, vended
 from tests.conformance.protocol import Bench
 
 pytestmark = pytest.mark.both_installs
@@ -22,7 +22,7 @@ def test_two_operators_build_one_profile_at_once(bench: Bench):
     wanted = [profile(*(shape(table, view=f"v{number}") for number, table in enumerate(tables))) for _ in range(2)]
     operators = [bench.platform_of(CLUSTER) for _ in range(2)]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda pair: pair[0].ensure(pair[1]), [(operator, each) for each in wanted for operator in operators]))
+        list(pool.map(lambda pair: ensure(*pair), [(operator, each) for each in wanted for operator in operators]))
     for each in wanted:
         _, credential = vended(bench.platform, each)
         assert len(bench.log_in(credential).rows("SELECT * FROM v2")) == 6

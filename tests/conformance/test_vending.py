@@ -9,9 +9,10 @@ import pytest
 from rolevend.catalog import TableId
 from rolevend.errors import Conflict, InvalidInput, ProfileNotBuilt
 from rolevend.model import ProfileName
-from rolevend.plan import Cell, Profile
+from rolevend.plan import Cell, Lease, Profile
+from rolevend.platforms.protocol import Credential
 from rolevend.policy.mask import Clear, Constant, Nullify
-from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, equal, lease, moved, own, profile, shape, vend, vended
+from tests.conformance.bench import OTHER_CLUSTER, PostgresBench, ensure, equal, lease, moved, own, profile, shape, vend, vended
 from tests.conformance.protocol import Bench
 from tests.support.waiting import eventually
 
@@ -145,8 +146,13 @@ def test_a_role_cannot_be_vended_before_its_profile_is_whole(bench: Bench):
 def test_threads_may_build_and_vend_the_same_shape_at_once(bench: Bench):
     wanted = profile(*(shape(bench.people(), view=f"v{number}") for number in range(3)))
     others = [bench.platform, bench.platform_of(lease(wanted).cluster)]
+
+    def made_by(number: int) -> tuple[Lease, Credential]:
+        ensure(others[number % 2], wanted)
+        return vended(others[number % 2], wanted)
+
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda number: vended(others[number % 2], wanted), range(16)))
+        made = list(pool.map(made_by, range(16)))
     assert len(bench.platform.live()) == 16
     assert bench.log_in(made[0][1]).rows("SELECT count(*) FROM v2") == [(6,)]
 

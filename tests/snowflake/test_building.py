@@ -17,6 +17,7 @@ from tests.conformance.bench import CLUSTER, own, profile, shape, vended
 from tests.conformance.snowflake_bench import DATABASE, SnowflakeBench, installed
 from tests.support.snowflake import Fault, Harm, StandIn
 from tests.support.snowflake.wire import Asked
+from tests.support.waiting import DEADLINE
 
 TABLES = TOGETHER + 10
 WALL, VIEW = "ADD ROW ACCESS POLICY", "CREATE OR REPLACE SECURE VIEW"
@@ -79,7 +80,7 @@ class Meeting(list[Asked]):
     def append(self, asked: Asked) -> None:
         super().append(asked)
         if VIEW in asked.sql:
-            self._both.wait(30)
+            self._both.wait(DEADLINE)
 
 
 def test_views_of_many_tables_are_made_in_several_sessions_at_once(
@@ -138,7 +139,7 @@ def test_who_builds_on_the_same_tables_at_the_same_time_finds_the_walls_there(be
     begin = threading.Barrier(len(wanted))
 
     def build(place: int) -> None:
-        begin.wait(30)
+        begin.wait(DEADLINE)
         drivers[place % processes].ensure(wanted[place])
 
     asked = sent(bench, lambda: run_all(build, range(len(wanted))))

@@ -21,7 +21,7 @@ from rolevend.platforms.postgres.connections import connected
 from rolevend.platforms.progress import BuildProgress
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
 from rolevend.policytools.embedded.database import PostgresServer
-from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, equal, installed, lease, own, profile, shape, vend, vended
+from tests.conformance.bench import CLUSTER, IN_CLEAR, PostgresBench, ensure, equal, installed, lease, own, profile, shape, vend, vended
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -216,7 +216,7 @@ def test_builds_that_hold_every_connection_do_not_wait_for_each_others(bench: Po
     wanted = [profile(*(shape(bench.people(), view=f"v{place}") for place in range(30))) for _ in range(4)]
     platform = bench.platform_of(CLUSTER, PostgresLimits(programmer_connections=2))
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(platform.ensure, wanted))
+        list(pool.map(lambda of: ensure(platform, of), wanted))
     for of in wanted:
         assert bench.log_in(vended(platform, of)[1]).rows("SELECT count(*) FROM v29") == [(6,)]
 
@@ -263,7 +263,7 @@ def test_two_operators_build_one_profile_at_once(bench: PostgresBench):
     of = [profile(*(shape(table, view=f"v{number}") for number, table in enumerate(tables))) for _ in range(3)]
     operators = [bench.platform_of(CLUSTER) for _ in range(4)]
     with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda pair: pair[0].ensure(pair[1]), [(operator, each) for each in of for operator in operators]))
+        list(pool.map(lambda pair: ensure(*pair), [(operator, each) for each in of for operator in operators]))
     for each in of:
         _, credential = vended(bench.platform, each)
         assert bench.log_in(credential).rows("SELECT count(*) FROM v7") == [(6,)]
