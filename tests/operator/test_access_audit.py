@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -269,9 +269,15 @@ class TestWhatPeopleSee:
 
 
 class TestOldRequests:
-    def test_an_ended_request_goes_with_its_votes_and_one_that_a_limit_counts_stays(self, site: Site, requester: Requester):
+    @pytest.fixture(autouse=True)
+    def forgetful(self, site: Site) -> Iterator[None]:
+        """An operator of this test alone."""
         site.operator.stop()
         site.start_operator({"ACCESS_REQUEST_KEPT_SECONDS": "1"})
+        yield
+        site.operator.stop()
+
+    def test_an_ended_request_goes_with_its_votes_and_one_that_a_limit_counts_stays(self, site: Site, requester: Requester):
         superseded, denied = requester.ready({"approval": {"required": 2}}).ask(), requester.ask(columns=["ssn"])
         superseded.is_now("Pending")
         denied.is_now("Pending")
@@ -284,4 +290,3 @@ class TestOldRequests:
         eventually(lambda: site.cluster.read(vote).status == 404)
         assert denied.is_now("Denied")
         assert site.cluster.read(no).ok
-        site.operator.stop()
