@@ -1,9 +1,11 @@
 """The Python client and a model's tools ask for an offer, wait for a person, and read its rows: against the API itself."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage
 
 from rolevend_client import Denied, Rolevend
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
@@ -34,6 +36,7 @@ def offer_of(requester: ApiRequester) -> str:
 
 def test_a_client_asks_waits_for_a_person_and_reads_in_clear_until_the_yes_is_deleted(client: Rolevend, requester: ApiRequester):
     token = requester.caller.proven.token
+    eventually(lambda: client.decide(token(), platform=WAREHOUSE).explanation.offers)  # the replica has read the newest policy
     with client.vend(token(), platform=WAREHOUSE) as role:
         assert role.connect().execute(SSN).fetchall() == HIDDEN
         assert [each.name for each in role.explanation.offers] == [offer_of(requester)]
@@ -57,15 +60,21 @@ def test_a_client_asks_waits_for_a_person_and_reads_in_clear_until_the_yes_is_de
         pass
 
 
+def waits(messages: list[BaseMessage]) -> AIMessage:
+    """Wait for the request that the last tool named: it may be judged after that answer."""
+    (name,) = re.findall(r"Request (ar-\S+) ", str(messages[-1].content))
+    return calls(("access_status", {"request": name, "wait_seconds": 60}))
+
+
 def test_a_models_tools_ask_and_go_on_with_the_approved_role(client: Rolevend, requester: ApiRequester):
     rule = {"name": "small", "limits": {"perUserPerDay": 5}}
     requester.offers.site.patch(requester.offers.offer, {"onRequest": {"automatic": [rule]}})
     eventually(lambda: requester.asked("Approved", columns=["ssn"]))
-    script = [queries(SSN), calls(("request_access", {"offer": offer_of(requester), "why": "asked"})), queries(SSN), DONE]
+    script = [queries(SSN), calls(("request_access", {"offer": offer_of(requester), "why": "asked"})), waits, queries(SSN), DONE]
     config = {"configurable": {"user_token": lambda: UserToken(requester.caller.proven.token())}}
 
     agent = sql_agent(Scripted(script=script), RolevendToolkit(client=client, platform=WAREHOUSE))
-    hidden, asked, shown = told(agent.invoke({"messages": [("user", "Which SSNs?")]}, config))
+    hidden, _, asked, shown = told(agent.invoke({"messages": [("user", "Which SSNs?")]}, config))
 
     assert "900-01-0001" not in str(hidden.content)
     assert "is approved by rule small" in str(asked.content)

@@ -32,7 +32,7 @@ def test_a_role_over_http_uses_a_request_that_was_made_with_kubectl(requester: A
     role = requester.vended(request)
 
     assert requester.caller.rows(role, SSN) == CLEAR
-    assert requester.get(request)["state"] == "Used"
+    eventually(lambda: requester.get(request)["state"] == "Used")  # by the operator, behind the use
     (use,) = requester.offers.found(request["id"]).status["uses"]
     assert use["roleName"] == role["id"]
     again = requester.vend(request)
@@ -54,7 +54,7 @@ def test_a_role_with_kubectl_uses_a_request_that_was_made_over_http(requester: A
     role = proven.ask(proven.token(), wanted={"approvalRef": {"name": request["id"]}}).ready()
 
     assert role.rows(SSN) == CLEAR
-    assert requester.get(request)["state"] == "Used"
+    eventually(lambda: requester.get(request)["state"] == "Used")
 
 
 def test_an_agent_that_asserts_the_user_cannot_use_what_a_token_asked_for(requester: ApiRequester):

@@ -1,5 +1,7 @@
 """A role that the platform's database records uses an approval like any other."""
 
+import itertools
+
 from tests.support.calling import Caller
 from tests.support.recorded import lease
 from tests.support.requesting import ApiRequester
@@ -12,9 +14,11 @@ RULE = {"name": "small", "limits": {"perUserPerDay": 50}}
 def test_a_recorded_role_shows_the_offer_and_is_one_use(recorder: Caller):
     requester = ApiRequester(recorder).offering({"automatic": [RULE]})
 
+    tickets = itertools.count()
+
     def recorded() -> tuple[dict[str, object], dict[str, object]] | None:
         """The first roles are objects: the operator builds their profile."""
-        request = requester.asked("Approved")
+        request = requester.asked("Approved", ticket=f"T-{next(tickets)}")  # or one whose use the operator has not seen is found
         role = requester.vended(request)
         if lease(recorder, role)["record"] is not None:
             return request, role

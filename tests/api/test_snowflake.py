@@ -77,6 +77,7 @@ def test_a_role_with_an_approval_waits_for_its_profile_without_using_it_up_and_e
     try:
         yes = offers.vote(asked)
         asked.is_now("Approved")
+        requester.usable(request, platforms=["lake"])
 
         early = requester.vend(request, platforms=["lake"])
 

@@ -103,7 +103,7 @@ class Requester:
             "offerRef": {"name": self.offer_name},
             "by": by,
             "verdict": verdict,
-            "digest": request.status["offer"]["digest"],
+            "digest": eventually(lambda: request.status["offer"]["digest"]),  # by the first judgement
             **wanted,
         }
         return self.tenant.described("AccessDecision", spec, f"{request.name}-{by.split('@')[0].rsplit(':')[-1]}", DOMAIN)
@@ -146,8 +146,21 @@ class ApiRequester:
 
     def offering(self, on_request: Body | None = None, **policy: Any) -> "ApiRequester":
         self.offers.offering(on_request, **policy)
-        eventually(lambda: self.caller.call("POST", "/v1/decisions", self.caller.question()).json().get("granted"))
+        return self.known()
+
+    def known(self) -> "ApiRequester":
+        """Return when the replica knows the agent, its user and what they are granted without an approval."""
+        self._wait_until_granted()
         return self
+
+    def usable(self, request: Body, subject: str = "anna", **wanted: Any) -> Body:
+        """Return the request when the replica would vend a role with it: it knows the offer, and that it is approved."""
+        self._wait_until_granted(subject, approval={"id": request["id"]}, **wanted)
+        return request
+
+    def _wait_until_granted(self, subject: str = "anna", **wanted: Any) -> None:
+        """A decision takes no token, and uses no approval."""
+        eventually(lambda: self.caller.call("POST", "/v1/decisions", self.caller.question(subject, **wanted)).json().get("granted"))
 
     def trusted(self) -> None:
         """Let the agent assert its users, too."""
@@ -171,12 +184,26 @@ class ApiRequester:
         return self.caller.call("POST", REQUESTS, self.body(subject, **wanted))
 
     def asked(self, state: str, subject: str = "anna", **wanted: Any) -> Body:
-        """Ask, and return the answer, which has this state."""
+        """Ask, and return the request, which has this state as soon as it is judged. The call itself waits for that for two seconds."""
         answer = self.ask(subject, **wanted)
-        assert answer.status_code == {"Approved": 201, "Pending": 202}[state], answer.text
-        self.offers.found(answer.json()["id"])
-        assert answer.json()["state"] == state
-        return dict(answer.json())
+        assert answer.status_code in (201, 202), answer.text
+        request = dict(answer.json())
+        assert answer.status_code == {"Approved": 201, "Pending": 202}[request["state"]], answer.text
+        self.offers.found(request["id"])
+        if not _is_judged(request):
+            request = dict(eventually(lambda: found if _is_judged(found := self.get(request)) else None))
+        assert request["state"] == state, request
+        return request
+
+    def refused(self, status: int, code: str, subject: str = "anna", **wanted: Any) -> httpx.Response:
+        """Ask until the answer is this refusal: the request may be judged after an answer, and then it is found by the next call."""
+
+        def refusal() -> httpx.Response:
+            answer = self.ask(subject, **wanted)
+            assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+            return answer
+
+        return eventually(refusal)
 
     def get(self, request: Body, **headers: str) -> Body:
         answer = self.caller.call("GET", f"{REQUESTS}/{request['id']}", **headers)
@@ -203,3 +230,8 @@ class ApiRequester:
         found = self.get(request, Prefer="wait=30")
         assert found["state"] == "Approved", found
         return found
+
+
+def _is_judged(request: Body) -> bool:
+    """True if the operator has looked at it: somebody else decides now, or nobody any more."""
+    return request["state"] != "Pending" or request.get("reason") in ("PeopleDecide", "UserConfirms")
