@@ -117,11 +117,13 @@ class TestLinks:
         assert "Location" not in answer.headers
 
     def test_a_flood_of_visits_is_bounded_and_bounds_no_other_request(self, requester: Confirmed, request_: Body, browser: Browser):
-        url = f"{link(request_)}"
-        answers = [browser.http.post(url).status_code for _ in range(70)]
+        answers = [browser.http.post(link(request_)) for _ in range(70)]
+        while answers[-1].status_code != 429:  # every second makes room for another visit
+            assert len(answers) < 1000
+            answers.append(browser.http.post(link(request_)))
 
-        assert set(answers) == {401, 429}
-        assert int(browser.http.post(url).headers["Retry-After"]) >= 1
+        assert {each.status_code for each in answers} == {401, 429}
+        assert int(answers[-1].headers["Retry-After"]) >= 1
         assert browser.http.get(link(requester.waiting("bert"))).status_code == 303
 
 
@@ -235,11 +237,12 @@ class TestForgedForms:
     def test_a_page_from_before_the_withdrawal_changes_nothing(self, requester: Confirmed, request_: Body, browser: Browser):
         page = browser.get(link(request_))
         assert requester.asking.caller.call("DELETE", f"/access/v1/requests/{request_['id']}").status_code == 204
+        eventually(lambda: requester.found(request_)["state"] == "Cancelled")
 
         browser.submit(page, "confirm", WHY)
 
         assert browser.answer.status_code == 409
-        assert requester.found(request_)["state"] == "Cancelled"
+        assert "confirmation" not in requester.status(request_)
 
 
 class TestHostileTexts:
@@ -272,6 +275,11 @@ class TestHostileTexts:
         installed.tenant.site.patch(offer, {"rowFilter": "country = 'AT'"})
         eventually(lambda: requester.found(request)["state"] == "Superseded")
 
-        emil.submit(page, "confirm", WHY)
-        assert emil.answer.status_code == 409
+        def is_refused() -> bool:
+            """A replica that knows the new offer and the old request asks to read the page again."""
+            emil.submit(page, "confirm", WHY)
+            assert emil.answer.status_code in (409, 503), emil.answer.text
+            return emil.answer.status_code == 409
+
+        eventually(is_refused)
         assert "confirmation" not in requester.status(request)

@@ -6,7 +6,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.support.confirming import BRIEF, PAGE_CLIENT, PEOPLE_DECIDE, STRONG, TWO_FACTORS, Confirmed, Installed, Seen, query_of
+from testbed.brief import in_time
+from tests.support.confirming import PAGE_CLIENT, PEOPLE_DECIDE, STRONG, TWO_FACTORS, Confirmed, Installed, Seen, query_of
 from tests.support.requesting import REQUESTS, ApiRequester
 from tests.support.site import Body
 from tests.support.waiting import eventually
@@ -31,7 +32,7 @@ class TestTheAnswer:
         after = browser.submit(page, "confirm", WHY)
 
         assert "You confirmed this request" in after.text
-        found = requester.found(request, Prefer="wait=30")
+        found = requester.decided(request)
         assert (found["state"], found["reason"], found.get("confirm")) == ("Approved", "ApprovedByRule", None)
         assert requester.asking.caller.rows(requester.asking.vended(request), SSN) == CLEAR
         answer = requester.status(request)["confirmation"]
@@ -54,7 +55,7 @@ class TestTheAnswer:
         assert "confirm" not in found
         eventually(lambda: requester.found(request)["reason"] == "PeopleDecide")
         requester.asking.offers.vote(requester.asking.offers.found(request["id"]))
-        assert requester.found(request, Prefer="wait=30")["state"] == "Approved"
+        assert requester.decided(request)["state"] == "Approved"
 
     def test_a_no_ends_the_request_and_starts_a_cool_down(self, installed: Installed, requester: Confirmed):
         request = requester.waiting("carl")
@@ -63,10 +64,9 @@ class TestTheAnswer:
         after = browser.submit(browser.get(request["confirm"]["url"]), "refuse")
 
         assert "You refused this request" in after.text
-        found = requester.found(request, Prefer="wait=30")
+        found = requester.decided(request)
         assert (found["state"], found["reason"]) == ("Cancelled", "RefusedByUser")
-        again = requester.asking.ask("carl", ticket="again")
-        assert (again.status_code, again.json()["code"]) == (403, "CoolDown")
+        requester.asking.refused(403, "CoolDown", "carl", ticket="again")
 
     def test_words_are_needed_and_an_error_is_beside_the_field(self, installed: Installed, requester: Confirmed):
         request = requester.waiting()
@@ -95,12 +95,18 @@ class TestTheAnswer:
         assert listed["confirm"] == request["confirm"]
 
     def test_a_request_that_nobody_answers_expires_with_its_link(self, installed: Installed):
-        requester = installed.requester(BRIEF)
-        request = requester.waiting()
         browser = installed.browser()
-        page = browser.get(request["confirm"]["url"])
 
-        found = requester.found(request, Prefer="wait=60")
+        def seen(seconds: int) -> tuple[Confirmed, Body, Seen]:
+            requester = installed.brief(seconds)
+            request = requester.waiting()
+            page = browser.get(request["confirm"]["url"])
+            assert page.fields, page.text
+            return requester, request, page
+
+        requester, request, page = in_time(seen, 8)
+
+        found = requester.decided(request)
 
         assert (found["state"], found["reason"]) == ("Expired", "NotConfirmed")
         late = browser.submit(page, "confirm", WHY)
@@ -180,7 +186,7 @@ class TestTheLogin:
         asked = query_of(next(each for each in browser.way if "/authorize?" in each))
         assert (asked["acr_values"], asked["max_age"]) == (TWO_FACTORS, "900")
         assert "You confirmed this request" in after.text
-        assert strong.found(request, Prefer="wait=30")["state"] == "Approved"
+        assert strong.decided(request)["state"] == "Approved"
         login = strong.status(request)["confirmation"]["login"]
         assert login["acr"] == TWO_FACTORS
         assert "authTime" in login
@@ -256,7 +262,7 @@ class TestTheRecord:
         request = requester.waiting()
         browser = installed.browser()
         browser.submit(browser.get(request["confirm"]["url"]), "confirm", "not for the record 4711")
-        assert requester.found(request, Prefer="wait=30")["state"] == "Approved"
+        assert requester.decided(request)["state"] == "Approved"
         uid = requester.asking.offers.found(request["id"]).uid
 
         def told() -> list[str]:
@@ -277,9 +283,8 @@ def test_without_a_login_the_offer_cannot_be_met_and_the_answer_says_why(request
 
     other = ApiRequester(Caller(proven, doors.first)).ready({"asks": {"justification": "User"}})
 
-    refused = other.ask()
+    refused = other.refused(403, "AskIncomplete")
 
-    assert (refused.status_code, refused.json()["code"]) == (403, "AskIncomplete")
     assert "spec.login" in refused.json()["detail"]
 
 

@@ -19,9 +19,10 @@ from rolevend_client.mcp.tools import Caller, add_tools
 from rolevend_client.sessions import Bounds
 from rolevend_client.values import UserToken
 from tests.client.serving_mcp import Told, ask
-from tests.support.confirming import Confirmed, Installed
+from tests.support.confirming import Browser, Confirmed, Installed, Seen
 from tests.support.requesting import REQUESTS
 from tests.support.site import DOMAIN, WAREHOUSE
+from tests.support.waiting import DEADLINE, eventually
 
 SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
 CLEAR = "person_id,ssn\n1,900-01-0001\n2,900-01-0002\n(2 rows)"
@@ -46,7 +47,7 @@ async def client(requester: Confirmed, person: str, mode: str, answering: Answer
     async def proof() -> UserToken:
         return UserToken(await asyncio.to_thread(caller.proven.token, person))
 
-    async def asked(_: Any, question: Any) -> ElicitResult:
+    async def elicited(_: Any, question: Any) -> ElicitResult:
         assert answering is not None
         assert isinstance(question, ElicitRequestURLParams)
         return ElicitResult(action=await asyncio.to_thread(answering, question.url))
@@ -56,7 +57,7 @@ async def client(requester: Confirmed, person: str, mode: str, answering: Answer
     access = ClientAccess(AsyncRolevend(caller.api.url, token=lambda: caller.token), settings)
     async with Conversations(access, idle_seconds=None) as conversations:
         add_tools(server, conversations, lambda _: Caller(Key(Person(caller.proven.issuer, person), "editor", None), proof), settings)
-        async with Client(server, mode=mode, elicitation_callback=None if answering is None else asked) as opened:
+        async with Client(server, mode=mode, elicitation_callback=None if answering is None else elicited) as opened:
             yield opened
 
 
@@ -69,9 +70,23 @@ def open_requests(requester: Confirmed) -> list[str]:
     return [each["id"] for each in listed if each["state"] == "Pending"]
 
 
+async def asked(mcp: Client, requester: Confirmed, ticket: str) -> Told:
+    """Asked until the operator has judged the request: a call waits for that for two seconds. The same is found again."""
+    async with asyncio.timeout(DEADLINE):
+        while "waits for the decision of people" in (told := await ask(mcp, "request_access", **wanted(requester, ticket))).text:
+            await asyncio.sleep(0.2)
+    return told
+
+
+def opened(installed: Installed, browser: Browser, url: str) -> Seen:
+    """The page, as soon as the replicas that show it know the request."""
+    eventually(lambda: installed.shows(url))
+    return browser.get(url)
+
+
 async def rows(mcp: Client) -> str:
     """Asked until the operator has built the profile of the offer."""
-    async with asyncio.timeout(60.0):
+    async with asyncio.timeout(DEADLINE):
         while (told := await ask(mcp, "query", statement=SSN)).failed:
             await asyncio.sleep(0.2)
     return told.text
@@ -82,11 +97,11 @@ async def test_the_call_goes_on_when_the_person_has_confirmed_on_the_page(instal
     browser = installed.browser("anna")
 
     def confirms(url: str) -> str:
-        browser.submit(browser.get(url), "confirm", WHY)
+        browser.submit(opened(installed, browser, url), "confirm", WHY)
         return "accept"
 
     async with client(requester, "anna", mode, confirms) as mcp:
-        answer = await ask(mcp, "request_access", **wanted(requester, f"yes-{mode}"))
+        answer = await asked(mcp, requester, f"yes-{mode}")
         assert "is approved by rule small" in answer.text, answer.text
         assert await rows(mcp) == CLEAR
         await ask(mcp, "release")
@@ -95,11 +110,11 @@ async def test_the_call_goes_on_when_the_person_has_confirmed_on_the_page(instal
 @MODES
 async def test_the_model_hears_that_the_person_declined_and_nothing_waits(requester: Confirmed, mode: str):
     async with client(requester, "bert", mode, lambda _: "decline") as mcp:
-        answer = await ask(mcp, "request_access", **wanted(requester, f"no-{mode}"))
+        answer = await asked(mcp, requester, f"no-{mode}")
 
     assert "The person declined the request" in answer.text
     assert not answer.failed
-    assert open_requests(requester) == []
+    await asyncio.to_thread(eventually, lambda: open_requests(requester) == [])  # a withdrawal waits for two seconds
 
 
 @MODES
@@ -107,12 +122,12 @@ async def test_a_client_that_can_ask_nobody_gives_the_link_as_text_and_waits(ins
     browser = installed.browser("anna")
 
     async with client(requester, "anna", mode, None) as mcp:
-        answer = await ask(mcp, "request_access", **wanted(requester, f"text-{mode}"))
+        answer = await asked(mcp, requester, f"text-{mode}")
         assert "waits until the person confirms it on this page: https://" in answer.text
         (url,) = (word for word in answer.text.split() if word.startswith("https://"))
         (name,) = open_requests(requester)
         waiting = asyncio.create_task(ask(mcp, "access_status", request=name, wait_seconds=60))
-        await asyncio.to_thread(lambda: browser.submit(browser.get(url), "confirm", WHY))
+        await asyncio.to_thread(lambda: browser.submit(opened(installed, browser, url), "confirm", WHY))
         assert "is approved by rule small" in (await waiting).text
 
 
@@ -122,11 +137,11 @@ async def test_a_no_on_the_page_is_told(installed: Installed, requester: Confirm
     browser = installed.browser(person)
 
     def refuses(url: str) -> str:
-        browser.submit(browser.get(url), "refuse")
+        browser.submit(opened(installed, browser, url), "refuse")
         return "accept"
 
     async with client(requester, person, mode, refuses) as mcp:
-        answer = await ask(mcp, "request_access", **wanted(requester, f"page-no-{mode}"))
+        answer = await asked(mcp, requester, f"page-no-{mode}")
 
     assert "is cancelled (RefusedByUser)" in answer.text
     assert answer == Told(answer.text, failed=False)

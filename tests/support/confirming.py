@@ -25,11 +25,11 @@ from tests.support.recorded import Trail
 from tests.support.requesting import REQUESTS, ApiRequester
 from tests.support.site import Body
 from tests.support.tenancy import Tenant
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 PEOPLE = ("anna", "bert", "carl", "dora", "emil", "fred")
-RULE_DECIDES, PEOPLE_DECIDE, BRIEF, STRONG = "rule", "people", "brief", "strong"
-"""Offers: a rule approves, people approve, a rule approves within some seconds, and a rule approves after a strong login."""
+RULE_DECIDES, PEOPLE_DECIDE, STRONG = "rule", "people", "strong"
+"""Offers: a rule approves, people approve, and a rule approves after a strong login."""
 TWO_FACTORS = "mfa"
 """The `acr` of a strong login."""
 _ASKS: Body = {"asks": {"justification": "User"}}
@@ -37,7 +37,6 @@ _RULE: Body = {"automatic": [{"name": "small", "limits": {"perUserPerDay": 1000}
 _OFFERS: Mapping[str, Body] = {
     RULE_DECIDES: _ASKS | _RULE,
     PEOPLE_DECIDE: _ASKS,
-    BRIEF: _ASKS | _RULE | {"pendingSeconds": 8},
     STRONG: _ASKS | _RULE | {"proof": {"acr": [TWO_FACTORS], "maxAuthAgeSeconds": 900}},
 }
 _numbers = itertools.count(1)
@@ -106,7 +105,13 @@ class Installed:
         return ProvenByProvider(self.tenant, self.provider)
 
     def requester(self, offer: str = RULE_DECIDES, api: ApiProcess | None = None) -> "Confirmed":
-        return Confirmed(ApiRequester(Caller(self.proven, api or self.doors.first)), offer)
+        return Confirmed(self, ApiRequester(Caller(self.proven, api or self.doors.first)), offer)
+
+    def brief(self, seconds: int) -> "Confirmed":
+        """Requests for an offer of its own, which wait for so long."""
+        requester = self.requester(f"brief-{seconds}")
+        requester.asking.offering(_ASKS | _RULE | {"pendingSeconds": seconds})
+        return requester
 
     @contextmanager
     def running(self) -> Iterator["Installed"]:
@@ -131,11 +136,16 @@ class Installed:
             yield self
 
     def settle(self) -> None:
-        """Withdraw the open requests of the agent, which may have 20."""
+        """Withdraw the open requests of the agent, which may have 20, and return when they are over: a deletion waits for two seconds."""
         call = self.requester().asking.caller.call
-        for each in call("GET", REQUESTS).json()["items"]:
-            if each["state"] in ("Pending", "Approved"):
-                assert call("DELETE", f"{REQUESTS}/{each['id']}").status_code == 204
+
+        def are_over() -> bool:
+            left = [each["id"] for each in call("GET", REQUESTS).json()["items"] if each["state"] in ("Pending", "Approved")]
+            for each in left:
+                assert call("DELETE", f"{REQUESTS}/{each}").status_code == 204
+            return not left
+
+        eventually(are_over)
 
     @property
     def trail(self) -> Trail:
@@ -143,23 +153,36 @@ class Installed:
         trail.more = [each.log for each in self.replicas]
         return trail
 
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self._authority.certificate.decode() + self.provider.authorities)
+
+    def shows(self, link: str) -> bool:
+        """True if each replica asks a visitor of the page to log in: it knows the request, its offer and the identity provider."""
+        links = [link.replace(self.urls[0], url) for url in self.urls]
+        return all(httpx.get(each, verify=self._trust, trust_env=False, timeout=DEADLINE).status_code == 303 for each in links)
+
     def browser(self, person: str = "anna") -> "Browser":
-        trust = ssl.create_default_context(cadata=self._authority.certificate.decode() + self.provider.authorities)
-        return Browser(self, person, self._browsers.enter_context(httpx.Client(verify=trust, trust_env=False, timeout=DEADLINE)))
+        return Browser(self, person, self._browsers.enter_context(httpx.Client(verify=self._trust, trust_env=False, timeout=DEADLINE)))
 
 
 class Confirmed:
     """Requests of the agent for one of the offers that ask for a justification of the user."""
 
-    def __init__(self, asking: ApiRequester, offer: str) -> None:
+    def __init__(self, installed: Installed, asking: ApiRequester, offer: str) -> None:
+        self.installed = installed
         self.asking = asking
         self.asking.offers.offer_name = f"{asking.offers.tenant.name}-{offer}"
 
     def waiting(self, person: str = "anna", **wanted: Any) -> Body:
-        """A new request of the agent, which waits for the answer of its user."""
+        """A new request of the agent, which waits for the answer of its user on a page that each replica shows."""
         request = self.asking.asked("Pending", person, **{"ticket": f"T-{next(_numbers)}", **wanted})
         assert request["reason"] == "UserConfirms", request
-        return request
+        return dict(eventually(lambda: found if self.installed.shows((found := self.found(request))["confirm"]["url"]) else None))
+
+    def decided(self, request: Body) -> Body:
+        """The request as soon as nobody decides any more: a wait ends when the answer of its user is there, and not judged yet."""
+        return dict(eventually(lambda: found if (found := self.found(request, Prefer="wait=30"))["state"] != "Pending" else None))
 
     def found(self, request: Body, **headers: str) -> Body:
         return self.asking.get(request, **headers)
