@@ -18,7 +18,7 @@ from tests.support.proving import Proven
 from tests.support.registered import AGENT
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 ROUNDS = 12
 
@@ -54,7 +54,7 @@ def test_at_both_replicas_at_once_it_is_one_role_with_one_credential(first: Call
             question, together = first.question(), Barrier(4)
 
             def ask(caller: Caller, question: Body = question, together: Barrier = together, key: str = f"round-{round_number}"):
-                together.wait(10)
+                together.wait(DEADLINE)
                 return call(caller, question, key)
 
             answers = list(threads.map(ask, (first, second, first, second)))

@@ -12,6 +12,7 @@ from tests.support.attacking import ROLES, Arena, Tried, overhearing
 from tests.support.calling import Doors
 from tests.support.site import WAREHOUSE, Site
 from tests.support.tenancy import Tenant
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +192,7 @@ def bytes_of(arena: Arena, *headers: str, body: str = "") -> bytes:
     """What the first replica answers to a call that is written as it stands."""
     address = urlsplit(arena.doors.first.url)
     lines = (f"POST {ROLES} HTTP/1.1", f"Host: {address.netloc}", f"Authorization: Bearer {arena.bearer}", *headers, "", body)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=DEADLINE) as connection:
         connection.sendall("\r\n".join(lines).encode())
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))

@@ -13,7 +13,7 @@ from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.flooding import MOST_MIB, Target, alive, endless, halves, many, seconds_until_closed, send_without_end
 from tests.support.proving import Proven
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 ROLES = "/v1/vended-roles"
 READ_SECONDS = 2
@@ -64,7 +64,7 @@ def target_of(replica: ApiProcess, tls: ssl.SSLContext | None = None) -> Target:
 @contextmanager
 def client_of(target: Target) -> Iterator[httpx.Client]:
     url = f"http{'s' if target.tls else ''}://{target.host}:{target.port}"
-    with httpx.Client(base_url=url, verify=target.tls or False, timeout=5, trust_env=False) as client:
+    with httpx.Client(base_url=url, verify=target.tls or False, timeout=DEADLINE, trust_env=False) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from tests.client.serving_mcp import ask, served
 from tests.support.calling import Doors
 from tests.support.proving import Proven
 from tests.support.site import WAREHOUSE
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 PEOPLE = "SELECT person_id, ssn FROM people ORDER BY 1"
 
@@ -38,7 +38,7 @@ async def test_a_person_queries_by_an_exchanged_token_and_nothing_is_left(proven
 
 async def rows(client: Client) -> str:
     """Asked until what is new to the API is known to it."""
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(DEADLINE):
         while (told := await ask(client, "query", statement=PEOPLE)).failed:
             await asyncio.sleep(0.2)
     return told.text

@@ -22,7 +22,7 @@ from tests.support.proving import Proven
 from tests.support.site import WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 load_all_checks()
 CONFORMING: Final[list[CheckFunction]] = CHECKS.get_by_names(
@@ -89,7 +89,7 @@ def made_up(document: Body, method: str, path: str, mode: GenerationMode) -> Any
 
 
 def test_a_replica_serves_it_to_everybody(doors: Doors, document: Body):
-    answer = httpx.get(f"{doors.first.url}/openapi.json", trust_env=False)
+    answer = httpx.get(f"{doors.first.url}/openapi.json", trust_env=False, timeout=DEADLINE)
 
     assert answer.status_code == 200
     assert answer.json() == document
@@ -131,7 +131,7 @@ def test_its_examples_are_what_the_code_reads_and_writes(document: Body):
 
 def conforms(case: Case, caller: Caller) -> int:
     """The status of the answer."""
-    answer = case.call(base_url=caller.api.url, headers={"Authorization": f"Bearer {caller.token}"})
+    answer = case.call(base_url=caller.api.url, headers={"Authorization": f"Bearer {caller.token}"}, timeout=DEADLINE)
     assert answer.status_code < 500 or (answer.status_code == 503 and answer.json()["code"] != "InternalError"), answer.text
     case.validate_response(answer, checks=CONFORMING)
     return int(answer.status_code)

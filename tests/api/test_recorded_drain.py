@@ -50,7 +50,7 @@ def test_roles_that_nothing_shows_end_and_are_audited(site: Site, proven: Proven
             dropped = [line for line in site.logs[-1].read_text().splitlines() if '"type":"dev.rolevend.dropped"' in line]
             assert sum(role["roleName"] in line for line in dropped) == 1
         assert "drainRequested" not in site.cluster.call("GET", "/apis/rolevend.dev/v1alpha1/dataplatforms/warehouse").body["status"]
-        assert caller.vend().status_code == 503  # vending is closed
+        eventually(lambda: caller.vend().status_code == 503)  # vending is closed
     finally:
         site.operator.stop()
         site.start_operator()
@@ -59,7 +59,7 @@ def test_roles_that_nothing_shows_end_and_are_audited(site: Site, proven: Proven
 def test_a_platform_that_may_record_roles_and_does_not_answer_is_named(site: Site, on_record: None, opened_again: None):
     site.annex.server.stop()
     try:
-        done = drain(site, "--timeout", "5")
+        done = drain(site, "--timeout", "15")
     finally:
         site.annex.server.start()
 

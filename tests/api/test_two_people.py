@@ -13,7 +13,7 @@ from tests.support.proving import Proven
 from tests.support.site import AGENTS, WAREHOUSE, Body
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 VENDS = by_tier(100, 1000)
 AT_ONCE = 16
@@ -24,7 +24,7 @@ COUNTRIES = {"anna": "DE", "boris": "US"}
 ROWS = {"DE": {1}, "US": {3}}
 """By the keys of `people`."""
 _READ = "SELECT country, person_id FROM people"
-_LINGER = "SELECT country, person_id FROM people, pg_sleep(5)"
+_LINGER = "SELECT country, person_id FROM people, pg_sleep(60)"
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Agent:
 
 
 async def _all_vends(proven: Proven, doors: Doors) -> Seen:
-    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=DEADLINE, trust_env=False) as http:
         agent = Agent(proven, doors, http)
         people = itertools.islice(itertools.cycle(COUNTRIES), VENDS)
         async with asyncio.TaskGroup() as calls:
@@ -130,7 +130,7 @@ def test_of_two_people_behind_one_agent_neither_ever_sees_a_row_of_the_other(ten
 def _is_granted(proven: Proven, url: str) -> bool:
     question = {"userToken": proven.token(), "platforms": [WAREHOUSE]}
     headers = {"Authorization": f"Bearer {proven.token(proven.client)}"}
-    answer = httpx.post(f"{url}/v1/decisions", json=question, headers=headers, timeout=30, trust_env=False)
+    answer = httpx.post(f"{url}/v1/decisions", json=question, headers=headers, timeout=DEADLINE, trust_env=False)
     return bool(answer.json().get("granted"))
 
 

@@ -19,7 +19,7 @@ from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
 from tests.support.requesting import REQUESTS, AccessRequested, ApiRequester
 from tests.support.site import DOMAIN, WAREHOUSE
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
 HIDDEN, CLEAR = "person_id,ssn\n1,NULL\n2,NULL\n(2 rows)", "person_id,ssn\n1,900-01-0001\n2,900-01-0002\n(2 rows)"
@@ -123,7 +123,7 @@ async def test_an_mcp_client_goes_on_with_the_approval_of_one_person_and_without
 
 async def rows(client: Client, wanted: str = "") -> str:
     """Asked until what is new to the API is known to it, and until the answer ends with `wanted`."""
-    async with asyncio.timeout(60.0):
+    async with asyncio.timeout(DEADLINE):
         while (told := await ask(client, "query", statement=SSN)).failed or not told.text.endswith(wanted):
             await asyncio.sleep(0.2)
     return wanted or told.text
