@@ -54,7 +54,6 @@ class ApprovalArena:
         """Of the agent: it may ask, and somebody gave it more than it needs."""
         self.caller = ApiRequester(Caller(Proven(Tenant(site)), api)).ready()
         self.two = self.offer("two", {"approval": {"required": 2}})
-        self.brief = self.offer("brief", {"pendingSeconds": 5})
         self._made: list[Body] = []
         self._bindings: list[tuple[str, str]] = []
         self._give_rights()

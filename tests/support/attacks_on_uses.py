@@ -47,8 +47,7 @@ def after_its_release(*, under_its_name: bool) -> Attack:
         first.gone()
         second = arena.role(request, **({"name": first.name} if under_its_name else {}))
         message = second.refused("", granted="False")
-        assert request.status["state"] in ("Used", "Spent")
-        return Came(message, request, request.status["state"], vend="")
+        return Came(message, request, "Spent", vend="")
 
     return attack
 

@@ -1,13 +1,16 @@
 """Attacks by votes that should not count, and by statuses that nobody may write."""
 
+import itertools
 from dataclasses import replace
 
+from testbed.brief import in_time
 from tests.support.approval_arena import ADMIN, ASKER, GROUPS, NEIGHBOUR, STAMP, STRANGER, VOTER, ZEROS, ApprovalArena, Attack, Came
 from tests.support.installed import API
-from tests.support.requesting import ALICE, BOB, AccessRequested
+from tests.support.requesting import ALICE, BOB, AccessRequested, Requester
 from tests.support.site import AGENTS, DOMAIN, NOBODY, Body
 from tests.support.waiting import eventually
 
+_numbers = itertools.count(1)
 EXCLUDED = "none of them approves"
 NO_RIGHT = "cannot create resource"
 APPROVAL = {
@@ -125,7 +128,7 @@ def beside_a_no(arena: ApprovalArena) -> Came:
     """Of another approver, in one second: whichever is seen first."""
 
     def opposite() -> AccessRequested | None:
-        request = arena.pending()
+        request = arena.pending(ticket=f"T-{next(_numbers)}")  # or the no of a try before it starts a cool-down
         votes = [arena.cast(request, BOB), arena.cast(request, ALICE, verdict="Deny")]
         return request if len({each.body["metadata"]["creationTimestamp"] for each in votes}) == 1 else None
 
@@ -145,8 +148,15 @@ def given_again(arena: ApprovalArena) -> Came:
 
 
 def too_late(arena: ApprovalArena) -> Came:
-    brief = arena.brief
-    request = arena.pending(brief)
+    def judged(seconds: int) -> tuple[Requester, AccessRequested]:
+        """Before its time is over: the vote names what the author saw."""
+        brief = arena.fresh_offer({"pendingSeconds": seconds})
+        request = arena.ask(brief)
+        eventually(lambda: request.status["state"])
+        assert request.status["offer"]["digest"]
+        return brief, request
+
+    brief, request = in_time(judged, 5)
     request.is_now("Expired")
     return Came(arena.voted(request, ALICE, of=brief).said, request, "Expired")
 
