@@ -50,13 +50,14 @@ class Tried:
 class Tail:
     """A log that is written to, each part of it read once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, from_now: bool = False) -> None:
+        """`from_now`: without what was written before."""
         self._path = path
-        self._read = 0
+        self._read = path.stat().st_size if from_now else 0
         self.text = ""
 
     def follow(self) -> str:
-        """All of it, as of now."""
+        """As of now."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             raw = file.read()
@@ -92,7 +93,7 @@ class Arena:
         keys = {"inline": tokens.OTHER_KEYS.decode()}
         self.site.told(self.proven.provider(f"{tenant.name}-partner", issuer=self.partner, keys=keys), "Ready", "True")
         self._statements = Tail(self.site.warehouse.server.log)
-        self._logs = [Tail(each.log) for each in (doors.first, doors.second)]
+        self._logs = [Tail(each.log, from_now=True) for each in (doors.first, doors.second)]
         self._before: set[str] = set()
         """Roles that were vended before the attack."""
         for each in (doors.first, doors.second):
