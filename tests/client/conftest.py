@@ -5,6 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client.warehouse import Warehouse, open_warehouse
+from tests.support.waiting import DEADLINE
+
+
+@pytest.fixture
+def patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of MCP gives a server that it started time to end. After two seconds it would kill a slow one, whose role would stay."""
+    for name in ("PROCESS_TERMINATION_TIMEOUT", "FORCE_KILL_TIMEOUT"):
+        monkeypatch.setattr(f"mcp.client.stdio.{name}", DEADLINE)
 
 
 @pytest.fixture(scope="package")

@@ -18,6 +18,7 @@ from rolevend.policytools.embedded.ports import HOST, free_ports
 from rolevend.policytools.embedded.process import Process, Program
 from testbed.identity_provider import AUDIENCE, IdentityProvider
 from tests.client.identity import EDITOR, SERVER, provider
+from tests.support.waiting import DEADLINE
 
 CLIENTS = Path(__file__).parents[2] / "clients" / "python"
 METADATA = "/.well-known/oauth-protected-resource"
@@ -78,7 +79,7 @@ class Served:
         )
         command = (sys.executable, "-m", "rolevend_client.mcp", "http")
         self.process = Program("the MCP server", command, self.folder / "mcp.log", given).start()
-        self.process.wait_until(self._answers, 30.0)
+        self.process.wait_until(self._answers, DEADLINE)
 
     def token(self, person: str, *, client: str = EDITOR, audience: str | None = None) -> str:
         return self.issuer.tokens.tokens_of(person, client=client, audience=audience or self.url).access_token
@@ -87,7 +88,7 @@ class Served:
     async def client(self, token: str, mode: str = "legacy") -> AsyncIterator[Client]:
         """One session of one person: legacy is what has sessions, auto the newest that both know."""
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30.0) as http,
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE) as http,
             Client(streamable_http_client(self.url, http_client=http), mode=mode) as client,
         ):
             yield client
@@ -97,7 +98,11 @@ class Served:
         headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Mcp-Session-Id": session} if session else {}
-        return httpx.post(self.url, json={"jsonrpc": "2.0", "id": 1, **message}, headers=headers, timeout=30.0)
+        return httpx.post(self.url, json={"jsonrpc": "2.0", "id": 1, **message}, headers=headers, timeout=DEADLINE)
+
+    def delete(self, token: str, session: str) -> httpx.Response:
+        """End the session."""
+        return httpx.delete(self.url, headers={"Authorization": f"Bearer {token}", "Mcp-Session-Id": session}, timeout=DEADLINE)
 
     def session(self, token: str) -> str:
         """Its id, of one that was opened by hand."""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.client.answers import PASSWORD, role
 from tests.client.speaking import SpeakingServer
+from tests.support.waiting import DEADLINE
 
 CLIENT = Path(__file__).parents[2] / "clients" / "python"
 SYNC = """
@@ -66,7 +67,7 @@ def ended(process: subprocess.Popen[str], number: int | None) -> tuple[int, str,
     """How it ended after the signal, or, of None, after it went on."""
     if number is not None:
         process.send_signal(number)
-    output, errors = process.communicate(input=None if number is not None else "go on\n", timeout=30)
+    output, errors = process.communicate(input=None if number is not None else "go on\n", timeout=DEADLINE)
     return process.returncode, output, errors
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.client.identity import OTHER, SERVER, Believing, provider
 from tests.client.serving_mcp import Served, ask, served
 from tests.client.warehouse import Warehouse, sessions
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 WHO = "SELECT current_user AS me, id, region, ssn FROM people ORDER BY id"
 CALL = {"method": "tools/call", "params": {"name": "query", "arguments": {"statement": WHO}}}
@@ -84,7 +84,7 @@ def test_who_brings_no_token_is_told_where_to_get_one(server: Served):
     answer = server.post(None, method="tools/list")
     assert answer.status_code == 401
     assert f'resource_metadata="{server.metadata_url}"' in answer.headers["www-authenticate"]
-    metadata = httpx.get(server.metadata_url).json()
+    metadata = httpx.get(server.metadata_url, timeout=DEADLINE).json()
     assert metadata["resource"] == server.url
     assert metadata["authorization_servers"] == [server.issuer.issuer]
 
@@ -121,14 +121,13 @@ def test_a_session_is_its_own_persons_and_clients(warehouse: Warehouse, server: 
         answer = server.post(stranger, session, **CALL)
         assert answer.status_code == 404
         assert "EU" not in answer.text
-        gone = httpx.delete(server.url, headers={"Authorization": f"Bearer {stranger}", "Mcp-Session-Id": session})
-        assert gone.status_code == 404
+        assert server.delete(stranger, session).status_code == 404
     assert server.post(None, session, **CALL).status_code == 401
     assert len(roles(warehouse)) == 1
 
     assert ",EU," in server.post(server.token("anna"), session, **CALL).text  # hers, a newer one
     assert len(warehouse.api.bodies) == 1
-    httpx.delete(server.url, headers={"Authorization": f"Bearer {token}", "Mcp-Session-Id": session})
+    server.delete(token, session)
     assert roles(warehouse) == []
 
 
@@ -139,7 +138,7 @@ async def test_a_call_of_a_newer_protocol_gets_no_role_of_a_session_that_it_name
     async with server.client(server.token("bob"), mode) as client:
         assert ",US," in (await ask(client, "query", statement=WHO)).text
         await ask(client, "release")
-    httpx.delete(server.url, headers={"Authorization": f"Bearer {token}", "Mcp-Session-Id": session})
+    server.delete(token, session)
 
 
 async def test_no_role_is_made_before_one_is_needed_and_none_outlives_its_session(warehouse: Warehouse, server: Served):
@@ -151,7 +150,7 @@ async def test_no_role_is_made_before_one_is_needed_and_none_outlives_its_sessio
         (role,) = roles(warehouse)
         assert sessions(warehouse) == 1
     assert not warehouse.exists(role)
-    assert sessions(warehouse) == 0
+    assert await asyncio.to_thread(eventually, lambda: sessions(warehouse) == 0)
 
 
 async def test_release_ends_the_role_and_the_next_call_has_another_one(warehouse: Warehouse, server: Served):
@@ -195,7 +194,7 @@ async def test_answers_are_bounded_in_rows_and_in_time_whatever_the_session_says
         await ask(client, "query", statement="SET statement_timeout = 0")
         began = time.monotonic()
         told = await ask(client, "query", statement="SELECT pg_sleep(60)")
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 50
         assert told.failed
         assert "It took too long" in told.text
         assert ",EU," in (await ask(client, "query", statement=WHO)).text
@@ -234,5 +233,5 @@ def test_a_server_that_is_told_to_stop_leaves_no_role(warehouse: Warehouse, anot
         another.post(token, another.session(token), **CALL)
     assert len(roles(warehouse)) == 2
     another.process.send(signal.SIGTERM)
-    assert another.process.wait(30.0)
+    assert another.process.wait(DEADLINE)
     assert roles(warehouse) == []

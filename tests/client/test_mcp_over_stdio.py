@@ -15,6 +15,8 @@ from tests.client.serving_mcp import ask, local
 from tests.client.test_mcp_over_http import WHO, roles
 from tests.client.warehouse import Warehouse
 
+pytestmark = pytest.mark.usefixtures("patient_clients")
+
 ISSUER = "https://idp.example.org"
 
 

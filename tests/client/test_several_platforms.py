@@ -237,6 +237,7 @@ def test_a_graphs_tools_take_several_platforms(crm: Crm):
     assert list(query.args) == ["statement", "platform"]
 
 
+@pytest.mark.usefixtures("patient_clients")
 async def test_a_session_of_the_mcp_server_asks_both(crm: Crm, tmp_path: Path):
     token = tmp_path / "persons-token"
     token.write_text("e30.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlLm9yZyIsInN1YiI6ImFubmEifQ.c2ln")
