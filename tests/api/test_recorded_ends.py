@@ -16,7 +16,7 @@ from testbed.installation import ApiProcess
 from tests.support.calling import Caller, Doors
 from tests.support.gateway import Gateway
 from tests.support.ledger import become
-from tests.support.recorded import Trail, is_empty, lease, living, reads, recording, shown
+from tests.support.recorded import Trail, is_empty, lease, living, patience, reads, recording, shown
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.tiers import by_tier
 from tests.support.waiting import eventually
@@ -96,17 +96,17 @@ def test_of_a_crowd_that_the_api_releases_while_the_operator_looks_each_end_is_t
 
 
 def test_an_answer_that_was_not_confirmed_is_taken_back_in_ten_seconds(recorder: Caller, trail: Trail):
-    warehouse = recorder.proven.site.warehouse
+    warehouse, soon = recorder.proven.site.warehouse, patience(recorder)
     with confirming_nothing(recorder):
         role = recorder.vended()
         assert reads(recorder, role)
 
-        eventually(lambda: lease(recorder, role)["revoked_at"], within=30)
+        eventually(lambda: lease(recorder, role)["revoked_at"])
 
         ((lived,),) = warehouse.ask(
             "SELECT extract(epoch FROM revoked_at - issued_at) FROM rolevend.lease WHERE role = %s", role["roleName"]
         )
-        assert 8 < lived < 13
+        assert 8 < lived < 10 + soon
     told_once(recorder, trail, role, ended="Revoked", endedBy="Unanswered")
     eventually(lambda: is_empty(recorder))
 
@@ -128,9 +128,11 @@ def test_without_the_operator_roles_expire_and_are_released_and_it_tells_each_on
     released, staying = recorder.vended(), recorder.vended()
     eventually(lambda: lease(recorder, staying)["confirmed_at"])
     site.operator.kill()
+    tried: list[Body] = []
 
     def refused_at_its_expiry(seconds: int) -> Body:
         role = recorder.vended(expirationSeconds=seconds)
+        tried.append(role)
         with recorder.session(role) as session:
             session.execute("SELECT count(*) FROM people")
 
@@ -148,7 +150,7 @@ def test_without_the_operator_roles_expire_and_are_released_and_it_tells_each_on
     expired = in_time(refused_at_its_expiry, 5)
     with sessions(recorder, released, 2):
         assert recorder.release(released).status_code == 204
-    assert living(recorder) == {expired["roleName"], staying["roleName"]}
+    assert living(recorder) == {each["roleName"] for each in (*tried, staying)}
     later = recorder.vended()
     assert reads(recorder, later)
     assert recorder.release(later).status_code == 204
@@ -189,19 +191,12 @@ class Flood:
         self._threads.shutdown()
 
 
-def patience(caller: Caller) -> float:
-    """Two seconds, or twenty times what a vend takes here."""
-    start = time.monotonic()
-    caller.release(caller.vended())
-    return max(2.0, 20 * (time.monotonic() - start))
-
-
 def test_of_a_crowd_in_flight_none_reads_by_the_old_policy_soon_after_the_operator_has_the_new_one(recorder: Caller, doors: Doors):
     site, policy = recorder.proven.site, policy_of(recorder)
-    soon = patience(recorder)
     old = lease(recorder, recorder.vended())["record_profile"]
     flood = Flood([recorder, Caller(recorder.proven, doors.second)])
     eventually(lambda: len(flood.roles) >= IN_FLIGHT)
+    soon = patience(recorder)
 
     site.patch(policy, {"rowFilter": "country IN (user_attr('countries')) AND country = 'DE'"})
     site.told(policy, "Ready", "True")
@@ -252,7 +247,7 @@ def test_what_a_replica_with_an_old_snapshot_vends_ends_soon(
 
     with contextlib.nullcontext() if confirmed else confirming_nothing(recorder):
         role = there.vended()
-        eventually(lambda: lease(recorder, role)["revoked_at"], within=30)
+        eventually(lambda: lease(recorder, role)["revoked_at"])
 
     query = "SELECT extract(epoch FROM revoked_at - issued_at) FROM rolevend.lease WHERE role = %s"
     ((lived,),) = site.warehouse.ask(query, role["roleName"])
@@ -291,17 +286,23 @@ def test_without_the_api_server_vends_end_after_three_seconds_and_releases_go_on
     recorder: Caller, doors: Doors, gateway: Gateway, trail: Trail
 ):
     there, api = replica(recorder, doors, gateway, trail)
-    role = there.vended()
-    gateway.block()
-    blocked_at = time.monotonic()
 
-    last, refused, roles = until_refused(there)
+    def blocked() -> tuple[float, httpx.Response, list[Body]]:
+        """Seconds from then to the last call that was answered, the refusal, and the roles. A busy machine may answer none in time."""
+        gateway.unblock()
+        before = there.vended()
+        gateway.block()
+        blocked_at = time.monotonic()
+        last, refused, roles = until_refused(there)
+        for each in (before, *roles):
+            assert there.release(each).status_code == 204
+        assert roles
+        return last - blocked_at, refused, roles
+
+    lasted, refused, _ = eventually(blocked)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "ClusterUnavailable"), refused.text
-    assert last - blocked_at < 3.5
-    assert roles
-    for each in (role, *roles):
-        assert there.release(each).status_code == 204
+    assert lasted < 3.5
     assert not living(recorder)
     gateway.unblock()
     eventually(lambda: there.vend().status_code == 201)
@@ -405,11 +406,11 @@ def test_a_policy_of_others_about_a_purpose_refuses_that_purpose_alone(recorder:
     body["spec"]["purpose"] = "fraud-review"
     with denying(site, "fraud-review"):
         eventually(lambda: not site.cluster.create(body, dry_run=True, user=API).ok)
-        known_at = time.monotonic()
+        last = began = known_at = time.monotonic()
         while (answer := recorder.vend(purpose="fraud-review")).status_code == 201:
-            assert time.monotonic() - known_at < 10
             assert recorder.vend(purpose="reporting").status_code == 201
-        assert time.monotonic() - known_at < 4.5
+            last, began = began, time.monotonic()
+        assert last - known_at < 3.5, "when the last call that was granted began"
         assert "nobody may vend for fraud-review" in answer.json()["detail"]
 
         codes = {(purpose, recorder.vend(purpose=purpose).status_code) for _ in range(10) for purpose in ("reporting", "fraud-review")}
@@ -500,14 +501,15 @@ def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(
             return recorded == [None, None]
 
         eventually(is_an_object)
-        for each in (recorder, there):
-            assert {one["id"] for one in each.call("GET", ROLES).json()["items"]} == {keyed["id"], released["id"], narrowed["id"]}
+        recorded = {keyed["id"], released["id"], narrowed["id"]}
+        for each in (recorder, there):  # an object that the other replica released goes from the list a moment later
+            eventually(lambda each=each: {one["id"] for one in each.call("GET", ROLES).json()["items"]} == recorded)  # type: ignore[misc]
         again = there.call("POST", ROLES, question, **{"Idempotency-Key": "before"})
         assert (again.status_code, again.json().get("roleName")) == (201, keyed["roleName"]), again.text
         assert reads(recorder, again.json())
         with sessions(recorder, released, 1):
             assert there.release(released).status_code == 204
-        assert len(living(recorder)) == 2
+        eventually(lambda: len(living(recorder)) == 2)
 
         become(site, "Disabled")
         site.patch(policy_of(recorder), {"rowFilter": "country = 'DE'"})

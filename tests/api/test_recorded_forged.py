@@ -51,7 +51,7 @@ def is_followed(caller: Caller) -> None:
     assert reads(caller, role)
     assert caller.call("GET", "/v1/vended-roles").status_code == 200
     assert caller.release(role).status_code == 204
-    eventually(lambda: lease(caller, role)["reported_at"], within=20)
+    eventually(lambda: lease(caller, role)["reported_at"])
 
 
 @pytest.mark.parametrize("kind", FORGERIES)
@@ -62,7 +62,7 @@ def test_a_role_that_the_vendors_login_made_is_dropped_and_disturbs_no_other(rec
 
     forged = forge(recorder, row, None if record is None else record_of(row, **record), **changed)
 
-    eventually(forged.is_gone, within=30)
+    eventually(forged.is_gone)
     assert not forged.reads()
     print(f"{kind}: lived {forged.lived():.2f} s")
     is_followed(recorder)
@@ -89,9 +89,9 @@ def test_a_role_without_a_seal_and_without_an_object_is_dropped_at_once_and_thos
 
         forged = forge(recorder, row, None if record is None else record_of(row, **record), **changed)
 
-        eventually(forged.is_gone, within=30)
+        eventually(forged.is_gone)
         print(f"{kind}: lived {forged.lived():.2f} s")
-        assert forged.lived() < 10
+        assert forged.lived() < 30, "long before the next sweep"
         is_followed(recorder)
         assert asked.rows("SELECT count(*) FROM people")
         assert reads(recorder, genuine)
@@ -119,7 +119,7 @@ def test_forged_rows_with_the_name_of_a_role_hide_it_not_from_its_agent(recorder
         assert there.release(role).status_code == 404
 
     site.start_operator()
-    eventually(lambda: not living(recorder), within=30)
+    eventually(lambda: not living(recorder))
     is_followed(recorder)
 
 
@@ -134,7 +134,7 @@ def test_forged_rows_of_the_time_before_it_started_keep_the_operator_from_nothin
 
     site.start_operator()
 
-    eventually(lambda: all(each.is_gone() for each in forged), within=60)
+    eventually(lambda: all(each.is_gone() for each in forged))
     assert reads(recorder, genuine)
     is_followed(recorder)
     recorder.release(genuine)
@@ -178,7 +178,7 @@ def test_a_recorded_role_whose_row_a_superuser_changed_ends_and_is_told_once(rec
         f"UPDATE rolevend.lease SET {change}, changed = pg_current_xact_id() WHERE role = %s", role["roleName"]
     )
 
-    eventually(lambda: role["roleName"] not in living(recorder), within=30)
+    eventually(lambda: role["roleName"] not in living(recorder))
     assert not reads(recorder, role)
     eventually(lambda: lease(recorder, role)["reported_at"])
     is_followed(recorder)
@@ -248,7 +248,7 @@ def test_only_the_operator_labels_an_object_and_without_the_policy_such_an_objec
     is_followed(recorder)  # time enough to vend it
     assert living(recorder) == {role["roleName"]}
     assert not site.cluster.read(made).body.get("status", {}).get("roleName")
-    assert site.operator.probe("/healthz") == (200, "ok")
+    eventually(lambda: site.operator.probe("/healthz") == (200, "ok"))
     site.remove(made)
     eventually(lambda: site.cluster.read(made).status == 404)
     is_followed(recorder)
@@ -296,7 +296,7 @@ def test_edits_of_an_object_that_shows_a_role_change_nothing_and_the_operator_st
     assert lateness >= 0
     old_enough = "SELECT now() - issued_at > interval '9 s' FROM rolevend.lease WHERE role = %s"
     eventually(lambda: site.warehouse.ask(old_enough, role["roleName"]) == [(True,)])  # a watch counts as stale after three seconds
-    assert site.operator.probe("/healthz") == (200, "ok")
+    eventually(lambda: site.operator.probe("/healthz") == (200, "ok"))
     recorder.release(role)
     eventually(lambda: role["id"] not in shown(recorder))
 
@@ -330,7 +330,8 @@ def test_a_restart_ends_no_role_that_is_shown_and_a_deletion_meanwhile_ends_its_
 def test_an_agent_neither_reads_nor_lists_nor_releases_a_role_of_another(recorder: Caller, doors: Doors):
     other = Proven(Tenant(recorder.proven.site))
     try:
-        another = recording(Caller(other.ready_to_ask(), doors.first))
+        other.ready_to_ask()
+        another, _ = (recording(Caller(other, each)) for each in (doors.first, doors.second))
         role = recorder.vended()
         for each in (doors.first, doors.second):
             foreign = Caller(other, each)

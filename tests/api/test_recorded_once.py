@@ -17,7 +17,7 @@ import pytest
 from tests.support.calling import Caller, Doors
 from tests.support.governed import Governed
 from tests.support.proving import Proven
-from tests.support.recorded import Trail, at_once, is_empty, lease, living, reads, shown
+from tests.support.recorded import Trail, at_once, is_empty, lease, living, patience, reads, shown
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body
 from tests.support.tiers import with_the_rest_long
 from tests.support.waiting import eventually
@@ -155,11 +155,18 @@ def test_a_key_whose_first_call_met_a_profile_that_is_not_built_goes_on_with_its
     proven.site.patch(policy, {"rowFilter": "country IN (user_attr('countries')) AND person_id < 4711"})
     proven.site.told(policy, "Ready", "True")
     here, there = both(recorder, doors)
+    for each in (here, there):
+        eventually(lambda each=each: "4711" in each.call("POST", "/v1/decisions", each.question()).text)  # type: ignore[misc]
+
+    def first_of(question: Body, key: str) -> httpx.Response:
+        """Its first answer: the operator may build the profile for longer than a call waits."""
+        answer = asked(here, question, key)
+        assert answer.status_code == 201, answer.text
+        return answer
 
     def made(number: int) -> Body:
         question = recorder.question()
-        first = asked(here, question, f"unbuilt-{number}")
-        assert first.status_code == 201, first.text
+        first = eventually(partial(first_of, question, f"unbuilt-{number}"))
         second = asked(there, question, f"unbuilt-{number}")
         assert second.status_code == 201, second.text
         assert second.json()["roleName"] == first.json()["roleName"]
@@ -205,33 +212,34 @@ def test_a_key_of_a_recorded_role_makes_no_second_one_when_its_profile_is_not_th
 
     answers = [asked(caller, question, "asserted") for _ in range(3)]
 
-    assert {code(each) for each in answers} <= {(409, "Ended"), (503, "ProfileNotBuilt"), (201, "")}, [each.text for each in answers]
+    assert {code(each) for each in answers} <= {(409, "Ended"), (503, "ProfileBuilding"), (201, "")}, [each.text for each in answers]
     assert living(caller) <= {role["roleName"]}
     eventually(lambda: not reads(caller, role))
     release_all(caller)
 
 
-def on_two_platforms(caller: Caller) -> None:
-    """Return when the roles of both platforms are recorded."""
+def on_two_platforms(caller: Caller, doors: Doors) -> None:
+    """Return when the roles of both platforms are recorded, by both replicas."""
     proven = caller.proven
     policy = proven.tenant.described("AccessPolicy", {}, proven.tenant.name, "domain-claims")
     proven.site.patch(policy, {"platformRefs": [{"name": WAREHOUSE}, {"name": ANNEX}]})
     proven.site.told(policy, "Ready", "True")
 
-    def is_recorded(platform: str) -> bool:
-        role = caller.vended(platforms=[platform])
-        recorded: Any = lease(caller, role, proven.site.database(platform))["record"]
-        caller.release(role)
+    def is_recorded(one: Caller, platform: str) -> bool:
+        role = one.vended(platforms=[platform])
+        recorded: Any = lease(one, role, proven.site.database(platform))["record"]
+        one.release(role)
         return recorded is not None
 
     for platform in (WAREHOUSE, ANNEX):
-        eventually(partial(is_recorded, platform))
+        for each in both(caller, doors):
+            eventually(partial(is_recorded, each, platform))
 
 
 def test_one_key_on_two_platforms_is_a_conflict_and_hides_no_role_from_the_operator(recorder: Caller, doors: Doors):
     """By one uid on two platforms the operator would follow one of the roles alone."""
     proven = recorder.proven
-    on_two_platforms(recorder)
+    on_two_platforms(recorder, doors)
     here, there = both(recorder, doors)
     questions = [recorder.question(platforms=[platform]) for platform in (WAREHOUSE, ANNEX)]
     assert asked(here, questions[0], "one").status_code == 201
@@ -244,8 +252,8 @@ def test_one_key_on_two_platforms_is_a_conflict_and_hides_no_role_from_the_opera
     policy = proven.tenant.described("AccessPolicy", {}, proven.tenant.name, "domain-claims")
     proven.site.patch(policy, {"rowFilter": "country = 'DE'"})
 
-    eventually(lambda: not living(recorder), within=30)
-    eventually(lambda: not living(recorder, proven.site.annex), within=30)
+    eventually(lambda: not living(recorder))
+    eventually(lambda: not living(recorder, proven.site.annex))
 
 
 def test_a_key_of_a_call_that_allows_less_is_the_same_recorded_role_also_when_more_is_granted(recorder: Caller, doors: Doors):
@@ -265,7 +273,7 @@ def test_a_key_of_a_call_that_allows_less_is_the_same_recorded_role_also_when_mo
     assert reads(recorder, again.json())
     assert code(asked(here, recorder.question(platforms=[WAREHOUSE]), "less")) == (409, "IdempotencyConflict")
 
-    on_two_platforms(recorder)
+    on_two_platforms(recorder, doors)
     answer = eventually(lambda: more if "LeftOut" in (more := asked(there, question, "less")).text else None)
 
     assert (answer.json()["id"], answer.json()["roleName"]) == (role["id"], role["roleName"])
@@ -300,7 +308,8 @@ def hanging(database: Governed) -> Iterator[None]:
 
 def test_a_platform_that_hangs_during_keyed_calls_holds_up_no_other_call_and_no_confirmation(recorder: Caller, doors: Doors):
     site = recorder.proven.site
-    on_two_platforms(recorder)
+    on_two_platforms(recorder, doors)
+    soon = patience(recorder, least=2.0)
     here, there = both(recorder, doors)
     questions = [recorder.question(platforms=[WAREHOUSE, ANNEX], allowPartial=True) for _ in range(8)]
     with hanging(site.annex), ThreadPoolExecutor(16) as threads:
@@ -313,13 +322,14 @@ def test_a_platform_that_hangs_during_keyed_calls_holds_up_no_other_call_and_no_
                 took.append((key, round(time.monotonic() - began, 2)))
                 assert answer.status_code == 201, answer.text
                 role = answer.json()
-                eventually(lambda role=role: lease(recorder, role)["confirmed_at"], within=5)  # type: ignore[misc]
+                eventually(lambda role=role: lease(recorder, role)["confirmed_at"])  # type: ignore[misc]
                 assert reads(recorder, role)
                 began = time.monotonic()
                 assert there.release(role).status_code == 204
                 took.append(("release", round(time.monotonic() - began, 2)))
         # The first one waits for the number of roles on the annex, and those with a key ask if it is that of a role there: 3 s.
-        for what, longest, exceptions in (("", 2.0, 1), ("release", 2.0, 0), ("alone", 5.0, 0)):
+        # One more may meet a machine that is busy for a moment.
+        for what, longest, exceptions in (("", soon, 2), ("release", soon, 1), ("alone", 3 + soon, 1)):
             assert sum(seconds > longest for key, seconds in took if key.partition("-")[0] == what) <= exceptions, took
         assert {code(each.result()) for each in hung} == {(503, "PlatformUnavailable")}
     site.wait_for_platform(ANNEX)
@@ -387,7 +397,7 @@ def test_records_and_objects_count_together_at_both_doors(recorder: Caller, door
 
 def test_roles_in_two_databases_count_together(recorder: Caller, doors: Doors):
     annex = recorder.proven.site.annex
-    on_two_platforms(recorder)
+    on_two_platforms(recorder, doors)
 
     def vended(platform: str) -> tuple[int, str]:
         return code(recorder.vend(platforms=[platform]))

@@ -48,7 +48,7 @@ def test_the_cluster_shows_the_role_and_its_deletion_ends_it(caller: Caller):
     assert answer.ok, answer.message
     eventually(lambda: role["id"] not in shown(caller))
     assert leases(caller, role) == [(True, False)]
-    assert caller.call("GET", f"/v1/vended-roles/{role['id']}").status_code == 404
+    eventually(lambda: caller.call("GET", f"/v1/vended-roles/{role['id']}").status_code == 404)
 
 
 def test_a_released_role_is_not_shown_any_more(caller: Caller):

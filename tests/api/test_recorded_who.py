@@ -57,7 +57,7 @@ def test_a_record_that_somebody_changed_is_said_to_contradict_and_stops_no_answe
 def test_a_role_that_a_vendedrole_shows_is_found_by_it(site: Site, proven: Proven, doors: Doors, on_record: None):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)
-    eventually(lambda: role["id"] in shown(caller))
+    eventually(lambda: shown(caller)[role["id"]]["status"])  # which is written after its creation
 
     asked = who(site, role["roleName"])
 

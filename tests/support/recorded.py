@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,13 @@ def at_once(calls: Sequence[Callable[[], httpx.Response]], threads: int = 16) ->
     """The answers, in the order of the calls."""
     with ThreadPoolExecutor(threads) as pool:
         return [each.result() for each in [pool.submit(call) for call in calls]]
+
+
+def patience(caller: Caller, least: float = 5.0) -> float:
+    """So many seconds, or twenty times what a vend takes here and now."""
+    start = time.monotonic()
+    caller.release(caller.vended())
+    return max(least, 20 * (time.monotonic() - start))
 
 
 def reads(caller: Caller, role: Body) -> bool:
