@@ -68,8 +68,8 @@ def test_told_to_stop_it_answers_every_call_and_takes_no_new_one(caller: Caller,
 
         replica.process.send(signal.SIGTERM)
 
-        eventually(lambda: replica.probe("/readyz") == (503, "this process is ending"), within=5)
-        eventually(lambda: not takes_calls(there), within=5)
+        eventually(lambda: replica.probe("/readyz") == (503, "this process is ending"))
+        eventually(lambda: not takes_calls(there))
         for each in traps[:2]:
             each.pass_on()
         answers = sorted((call.result(30) for call in calls), key=lambda answer: answer.status_code)
@@ -78,7 +78,7 @@ def test_told_to_stop_it_answers_every_call_and_takes_no_new_one(caller: Caller,
     assert replica.process.wait(30)
     assert replica.process.exit_code == 0
     given = {answer.json()["roleName"] for answer in answers[:2]}
-    eventually(lambda: caller.proven.tenant.roles() == given, within=60)
+    eventually(lambda: caller.proven.tenant.roles() == given)
     for answer in answers[:2]:
         assert caller.rows(answer.json(), "SELECT count(*) FROM people") == [(2,)]
         assert caller.release(answer.json()).status_code == 204
@@ -120,7 +120,7 @@ def test_a_policy_that_is_taken_away_in_the_middle_of_a_call_leaves_no_role(
         held.pass_on()
         answer = call.result(30)
     if effect is CallEffect.TOKEN_TAKEN:
-        assert (answer.status_code, answer.json()["code"]) in ((403, "PolicyChanged"), (409, "Ended")), answer.text
+        assert (answer.status_code, answer.json()["code"]) in ((403, "PolicyChanged"), (409, "Ended"), (503, "TooSlow")), answer.text
     eventually(lambda: caller.proven.tenant.roles() == set())
     eventually(lambda: caller.call("GET", "/v1/vended-roles").json() == {"items": []})
 
@@ -132,8 +132,13 @@ def test_an_agent_that_is_taken_away_loses_its_roles_and_is_let_in_no_more(calle
 
     eventually(lambda: caller.stored(role) is None)
     assert caller.proven.tenant.roles() == set()
-    answer = caller.vend()
-    assert (answer.status_code, answer.json()["code"]) == (403, "AgentUnknown")
+
+    def is_unknown() -> bool:
+        """To the replica, too, which hears of it by a watch of its own."""
+        answer = caller.vend()
+        return (answer.status_code, answer.json().get("code")) == (403, "AgentUnknown")
+
+    eventually(is_unknown)
 
 
 def test_a_role_ends_with_its_users_token(caller: Caller):

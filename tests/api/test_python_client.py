@@ -23,8 +23,8 @@ def caller(proven: Proven, doors: Doors) -> Caller:
     """One whose policies both replicas know."""
     made = Caller(proven.ready_to_ask(), doors.first)
     for door in (doors.first, doors.second):
-        client = Rolevend(door.url, token=lambda: made.token)
-        eventually(lambda client=client: client.decide(proven.token(), platform=WAREHOUSE).granted)
+        there = Caller(proven, door)
+        eventually(lambda there=there: there.call("POST", "/v1/decisions", there.question()).json().get("granted"))
     return made
 
 
@@ -49,6 +49,7 @@ def test_a_block_reads_the_persons_rows_and_leaves_nothing(client: Rolevend, cal
         looked = client.get(role.id)
         assert (looked.role_name, looked.state, looked.platforms[0].credential) == (role.name, "Live", None)
     assert gone(caller)
+    assert eventually(lambda: not client.list())
     with pytest.raises(NotFound):
         client.get(role.id)
     with pytest.raises(NotFound):
@@ -107,7 +108,8 @@ def test_a_vend_whose_answer_is_lost_leaves_no_role(caller: Caller, lost: type[B
                 raise lost("lost")
             return answer
 
-    client = Rolevend(caller.api.url, token=lambda: caller.token, transport=Losing(), patience=20)
+    caller.release(caller.vended())  # from now on its profile is built
+    client = Rolevend(caller.api.url, token=lambda: caller.token, transport=Losing(), patience=60)
     entered = False
     try:
         with client.vend(caller.proven.token(), platform=WAREHOUSE) as role:

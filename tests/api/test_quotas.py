@@ -57,7 +57,13 @@ def test_so_many_decisions_a_minute(proven: Proven, doors: Doors):
 def test_so_many_roles_at_once_and_a_call_again_is_no_other_role(proven: Proven, doors: Doors):
     caller = limited(proven, doors, maxLiveRoles=1)
     question = caller.question()
-    role = eventually(lambda: caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"}).json())
+
+    def made() -> Body:
+        answer = caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    role = eventually(made)
     problem = refused(caller, "TooManyRoles")
     assert "maximum of 1" in problem["detail"]
 
