@@ -10,6 +10,7 @@ import yaml
 from rolevend import __version__
 from rolevend.cli import cli
 from rolevend.settings import Settings
+from rolevend.snapshot.suspension import SUSPENSION
 from tests.support.installed import CHART, Cluster
 from tests.support.rendered import ALL_ON, API_ON, Document, Helm, hooks, only, pods
 
@@ -328,7 +329,8 @@ def test_the_mutation_is_there_only_where_the_cluster_serves_it(render: Render):
 
 
 def test_monitoring_is_there_when_asked_for(render: Render):
-    assert not {"ServiceMonitor", "PrometheusRule", "ConfigMap"} & {each["kind"] for each in render()}
+    assert not {"ServiceMonitor", "PrometheusRule"} & {each["kind"] for each in render()}
+    assert [each["metadata"]["name"] for each in render() if each["kind"] == "ConfigMap"] == [SUSPENSION]
     monitor = only(render({"serviceMonitor": {"enabled": True}}), "ServiceMonitor")
     service = only(render(), "Service")
     assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
@@ -358,7 +360,7 @@ def test_nobody_is_alarmed_by_an_api_that_nobody_wants(render: Render):
 
 
 def test_the_dashboard_is_found_by_grafana(render: Render):
-    found = only(render({"grafanaDashboard": {"enabled": True}}), "ConfigMap")
+    found = only(render({"grafanaDashboard": {"enabled": True}}), "ConfigMap", "rolevend-dashboard")
 
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(found["data"]["rolevend.json"]) == json.loads((CHART / "dashboard.json").read_text())

@@ -45,7 +45,7 @@ def test_the_operator_gets_the_files_that_it_reads(helm: Helm, tmp_path: Path):
     (mount,) = spec["containers"][0]["volumeMounts"]
     environment = {each["name"]: each.get("value") for each in spec["containers"][0]["env"]}
 
-    project(volume, only(documents, "ConfigMap"), tmp_path)
+    project(volume, only(documents, "ConfigMap", "rolevend-notifications"), tmp_path)
 
     assert environment["ROLEVEND_NOTIFICATIONS_FOLDER"] == mount["mountPath"]
     assert mount["readOnly"]

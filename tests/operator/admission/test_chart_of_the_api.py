@@ -182,10 +182,10 @@ class TestItsCertificate:
     @pytest.mark.parametrize("tls", [ISSUED, {"mode": "Secret", "secretName": "from-our-pki"}], ids=["CertManager", "Secret"])
     def test_is_signed_by_whom_the_values_name_in_each_namespace_of_agents(self, api: Api, tls: dict):
         told = api({"tls": tls | {"caCertificates": PEM}}, agentNamespaces=["one", "two"])
-        given = {each["metadata"]["namespace"]: each["data"]["ca.crt"] for each in told if each["kind"] == "ConfigMap"}
+        given = {each["metadata"]["namespace"]: each["data"]["ca.crt"] for each in told if each["metadata"]["name"] == "rolevend-api-ca"}
 
         assert {key: value.strip() for key, value in given.items()} == dict.fromkeys([SYSTEM, "one", "two"], PEM.strip())
-        assert "ConfigMap" not in {each["kind"] for each in api({"tls": tls})}
+        assert "rolevend-api-ca" not in {each["metadata"]["name"] for each in api({"tls": tls})}
 
     def test_is_seen_by_helm_test_but_its_key_is_not(self, api: Api):
         made, issued = (only(api({"tls": tls}), "Pod", "rolevend-api-test")["spec"] for tls in (API_ON["tls"], ISSUED))
