@@ -60,6 +60,8 @@ class SnapshotInputs:
     policies: Sequence[AccessPolicy] = ()
     bindings: Sequence[TagBinding] = ()
     people: Sequence[UserAttributes] = ()
+    unreadable_people: Sequence[UserAttributes] = ()
+    """Unreadable ones with the fields that stop their users, and nothing else."""
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refused_handles: Mapping[Claim, str] = field(default_factory=dict)
     """Claims of handles that belong to another agent or user, each with the owner. Found when a role was to be created."""
@@ -114,7 +116,7 @@ class SnapshotBuilder:
             lambda agent: agent.spec.suspend,
             "nothing is vended for it, and its roles end",
         )
-        self._people.update(objects.people, refused)
+        self._people.update(objects.people, refused, objects.unreadable_people)
         self._providers.update(objects.providers, objects.key_states)
         registered = {each.name: each for each in (_agent(evaluation.resource) for evaluation in agents if evaluation.accepted)}
         shapes, policy_evaluations = self._compile(objects, registered, terms, states)

@@ -26,26 +26,28 @@ class UserCache:
         self.known: Mapping[User, KnownUser] = {}
         """The accepted users."""
         self.suspended: frozenset[User] = frozenset()
-        """The suspended users, also of objects that are not accepted."""
+        """The suspended users, also of objects that are not accepted or not readable."""
         self.not_before: Mapping[User, datetime] = {}
-        """The users whose sessions were revoked, also by objects that are not accepted."""
+        """The users whose sessions were revoked, also by objects that are not accepted or not readable."""
         self.census = UserMatchCounter()
-        self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str]] = ((), {})
+        self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str], Sequence[UserAttributes]] = ((), {}, ())
         self._read: dict[str, tuple[int, KnownUser]] = {}
 
-    def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str]) -> None:
-        """Evaluate all objects. `refused` are handles that belong to another user, each with the owner."""
-        before, refused_before = self._made_of
-        if len(before) == len(resources) and all(map(is_, before, resources)) and refused_before == dict(refused):
+    def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str], unreadable: Sequence[UserAttributes] = ()) -> None:
+        """Evaluate all objects. `refused` are handles that belong to another user, each with the owner. Of `unreadable` only
+        `spec.suspend` and `spec.notBefore` count."""
+        before, *others_before = self._made_of
+        if len(before) == len(resources) and all(map(is_, before, resources)) and others_before == [dict(refused), list(unreadable)]:
             return
-        self._made_of = (tuple(resources), dict(refused))
+        self._made_of = (tuple(resources), dict(refused), list(unreadable))
+        stops = [each for each in (*resources, *unreadable) if each.spec.suspend or each.spec.not_before is not None]
         self.evaluations = with_suspension(
             with_refusals(evaluate_unique(resources, _keys), lambda person: _refused(person, refused)),
             lambda person: person.spec.suspend,
             "nothing is vended for the user, and their roles end",
         )
-        self.suspended = frozenset(values.user(each.spec.user) for each in resources if each.spec.suspend)
-        marks = sorted((each.spec.not_before, values.user(each.spec.user)) for each in resources if each.spec.not_before is not None)
+        self.suspended = frozenset(values.user(each.spec.user) for each in stops if each.spec.suspend)
+        marks = sorted((each.spec.not_before, values.user(each.spec.user)) for each in stops if each.spec.not_before is not None)
         self.not_before = {user: until for until, user in marks}  # of several, the latest
         self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})

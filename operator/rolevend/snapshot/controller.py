@@ -4,6 +4,7 @@ kopf: a snapshot depends only on the current objects, not on the order of events
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -160,6 +161,7 @@ class SnapshotController:
             bindings=bindings,
             guardrails=guardrails,
             people=_not_deleting(all_of(UserAttributes)),
+            unreadable_people=[stop for raw, _ in unreadable[UserAttributes] if (stop := _for_stops(raw)) is not None],
             refused_handles=self._sources.refused_handles,
             providers=_not_deleting(all_of(IdentityProvider)),
             key_states=dict(self._sources.key_states),
@@ -280,6 +282,19 @@ def _for_drops(raw: Body) -> DataPlatform | None:
         return parse(DataPlatform, {**raw, "spec": known})
     except InvalidInput:
         return None
+
+
+def _for_stops(raw: Body) -> UserAttributes | None:
+    """Return the fields of an unreadable UserAttributes that stop its user. If it is unreadable when, it is at once. None if it stops
+    nobody, or if nobody knows whom."""
+    spec = raw.get("spec")
+    if not isinstance(spec, dict) or raw["metadata"].get("deletionTimestamp") or not ("notBefore" in spec or spec.get("suspend")):
+        return None
+    known = {key: spec[key] for key in ("user", "suspend", "notBefore") if key in spec}
+    for stop in (known, {"user": spec.get("user"), "suspend": True}):
+        with suppress(InvalidInput):
+            return parse(UserAttributes, {**raw, "spec": stop}, unknown="ignore")
+    return None
 
 
 def _named(raw: Body) -> str:

@@ -1,5 +1,5 @@
 """A TagBinding or a Guardrail that cannot be read may hide a mask: its platforms decide nothing until it can be, and no other platform
-minds."""
+minds. A UserAttributes that cannot be read stops its user all the same."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 import pytest
 
-from rolevend.decision.outcome import Decision, Granted, Pending
+from rolevend.decision.outcome import Decision, Denied, Granted, Pending
 from rolevend.kinds import DataPlatform, kind_named
 from rolevend.kube.client import NAMESPACES, KubeClient, ResourcePath
 from rolevend.model import PlatformName
@@ -113,6 +113,33 @@ class TestAGuardrailThatCannotBeRead:
         elsewhere = raw("Guardrail", "limits", "", ("spec.platformRefs", [{"name": "crm"}]), ("spec.tables", {}))
 
         assert isinstance(await decided_of(elsewhere), Granted)
+
+
+class TestAUserAttributesThatCannotBeRead:
+    """Of the same user as another one, which grants: that one suspends or revokes all the same."""
+
+    @staticmethod
+    def stopping(*changes: tuple[str, object]) -> Body:
+        user = ("spec.user", {"issuer": "idp", "subject": "anna"})
+        return raw("UserAttributes", "stopping", "", user, ("spec.handle", "ANN2"), ("spec.colour", "red"), *changes)
+
+    @pytest.mark.parametrize(
+        ("stop", "code"),
+        [
+            (("spec.suspend", True), "Suspended"),
+            (("spec.notBefore", "2999-01-01T00:00:00Z"), "SessionRevoked"),
+            (("spec.notBefore", "0000-01-01T00:00:00Z"), "Suspended"),  # the API server takes it
+        ],
+    )
+    async def test_that_suspends_or_revokes_does_so_all_the_same(self, stop: tuple[str, object], code: str):
+        decided = await decided_of(raw_binding(), self.stopping(stop))
+
+        assert isinstance(decided, Denied)
+        assert decided.reason == code
+
+    @pytest.mark.parametrize("changes", [(), (("spec.suspend", False),), (("spec.user", None), ("spec.suspend", True)), (("spec", None),)])
+    async def test_stops_nobody_otherwise(self, changes: tuple[tuple[str, object], ...]):
+        assert isinstance(await decided_of(raw_binding(), self.stopping(*changes)), Granted)
 
 
 class ApiServer:
