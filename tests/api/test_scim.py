@@ -445,3 +445,71 @@ def test_what_one_replica_wrote_another_one_takes_back_at_once(pusher: Pusher, d
     assert second.call("DELETE", f"/Groups/{group['id']}").status_code == 204
     assert "groups" not in pusher.attributes(anna)
     assert second.call("POST", "/Users", second.user()).status_code == 409
+
+
+def test_a_subject_that_is_left_a_second_time_is_suspended_again(pusher: Pusher):
+    anna = pusher.pushed()
+    pusher.ok(pusher.patch(anna, replace("userName", "anna.smith")))
+    again = pusher.pushed()
+    pusher.caller.vended()
+
+    pusher.ok(pusher.patch(again, replace("userName", "anna.jones")))
+
+    assert refused(pusher)["code"] == "Suspended"
+    pusher.caller.vended("anna.jones")
+
+
+def test_a_deleted_user_is_suspended_also_if_a_responder_ended_the_suspension(pusher: Pusher):
+    anna = pusher.pushed()
+    pusher.ok(pusher.patch(anna, replace("active", False)))
+    pusher.site.patch({"kind": "UserAttributes", "metadata": {"name": anna["id"]}}, {"suspend": False})
+
+    assert pusher.call("DELETE", f"/Users/{anna['id']}").status_code == 204
+
+    assert pusher.kept(anna)["spec"]["suspend"] is True
+
+
+def test_nothing_about_a_user_keeps_a_deactivation_from_them(tenant: Tenant, api: ApiProcess, site: Site):
+    """Neither a userName that two replicas gave twice, nor a changed mapping that does not fit the user."""
+    pusher = Pusher(tenant, api).ready(subject="externalId")
+    anna, bob = pusher.pushed(), pusher.pushed("bob")
+    long = pusher.pushed("c" * 300, externalId="id-long")
+    known = json.loads(pusher.kept(bob)["metadata"]["annotations"]["rolevend.dev/scim"])
+    known["user"]["userName"] = anna["userName"]
+    answer = site.cluster.patch(pusher.kept(bob), {"metadata": {"annotations": {"rolevend.dev/scim": json.dumps(known)}}})
+    assert answer.ok, answer.message
+
+    pusher.ok(pusher.patch(bob, replace("active", False)))
+
+    mapping = [*pusher.scim["attributes"], {"key": "name", "attribute": "userName"}]
+    site.patch({"kind": "IdentityProvider", "metadata": {"name": tenant.name}}, {"scim": {"attributes": mapping}})
+
+    def mapped() -> bool:
+        for active in (False, True):
+            pusher.ok(pusher.patch(anna, replace("active", active)))
+        return "name" in pusher.attributes(anna)
+
+    eventually(mapped)
+    pusher.ok(pusher.patch(long, replace("active", False)))
+
+    for each in (bob, long):
+        assert pusher.kept(each)["spec"]["suspend"] is True
+
+
+def test_a_provider_with_another_issuer_leaves_its_users_of_the_old_one_suspended(pusher: Pusher):
+    anna, bob = pusher.pushed(), pusher.pushed("bob")
+    before = pusher.proven.issuer
+    pusher.site.patch({"kind": "IdentityProvider", "metadata": {"name": pusher.tenant.name}}, {"issuer": f"{before}/moved"})
+
+    def moved() -> bool:
+        for title in ("Lead", "Head"):
+            pusher.ok(pusher.patch(anna, replace("title", title)))
+        return bool(pusher.kept(anna)["spec"]["user"]["issuer"] == f"{before}/moved")
+
+    eventually(moved)
+    assert pusher.call("DELETE", f"/Users/{bob['id']}").status_code == 204
+
+    assert pusher.kept(bob)["spec"]["user"]["issuer"] == f"{before}/moved"
+    answer = pusher.site.cluster.call("GET", "/apis/rolevend.dev/v1alpha1/userattributes")
+    left = [each["spec"] for each in answer.body["items"] if each["spec"]["user"]["issuer"] == before]
+    assert sorted((each["user"]["subject"], each["suspend"]) for each in left) == [("anna", True), ("bob", True)]

@@ -145,7 +145,7 @@ def test_a_write_that_the_watch_never_shows_is_forgotten(watch: Watch):
 
 def test_the_event_of_a_change_has_names_and_no_values():
     caller = ScimCaller("okta", "https://okta.example.org", KEPT, "request-1")
-    before = ScimUserRecord("scim-user-1", "okta", {"userName": "anna", "active": True}, subject="anna")
+    before = ScimUserRecord("scim-user-1", "okta", {"userName": "anna", "active": True}, issuer=caller.issuer, subject="anna")
     after = replace(before, user={"userName": "anna", "active": False, "emails": [{"value": "a@x.org"}]}, groups={"g": "Analysts"})
 
     event = scim_changed(change_of(caller, after, before), datetime(2026, 1, 1, tzinfo=UTC))

@@ -30,6 +30,7 @@ class ScimUserRecord:
     """The kept attributes."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """Display names by id."""
+    issuer: str = ""
     subject: str = ""
     deleted: bool = False
     """True: a tombstone. It stays suspended, so that tokens of the user do not count again."""
@@ -77,6 +78,7 @@ def user_record(body: Body) -> ScimUserRecord | None:
         provider=str(known.get("provider")),
         user=known.get("user") or {},
         groups=known.get("groups") or {},
+        issuer=body["spec"]["user"]["issuer"],
         subject=body["spec"]["user"]["subject"],
         deleted=known.get("deleted") is True,
         modified=str(known.get("modified", "")),
@@ -102,20 +104,24 @@ def group_record(body: Body) -> ScimGroupRecord | None:
     )
 
 
-def user_object(record: ScimUserRecord, issuer: str, kept: Kept, before: ScimUserRecord | None) -> Body:
+def user_object(record: ScimUserRecord, kept: Kept, before: ScimUserRecord | None) -> Body:
     """Return the object, or the patch of it if `before` is what it keeps now. `spec.suspend` is in a patch only if the user was activated,
     deactivated or deleted: a responder's own suspension stays. Raises InvalidInput."""
     known: Body = {"provider": record.provider, "modified": record.modified}
     known |= {"deleted": True} if record.deleted else {"user": record.user, "groups": dict(record.groups)}
-    suspend = {} if before is not None and before.active == record.active else {"suspend": not record.active}
-    spec = {"user": {"issuer": issuer, "subject": record.subject}, "attributes": _attributes(record, kept), **suspend}
+    stays = before is not None and before.active == record.active and not record.deleted
+    suspend = {} if stays else {"suspend": not record.active}
+    attributes = _attributes(record, kept)
+    spec = {"user": {"issuer": record.issuer, "subject": record.subject}, "attributes": attributes, **suspend}
     body = _object(
         {"apiVersion": API_VERSION, "kind": "UserAttributes"}, record.name, known, None if before is None else before.version
     ) | {"spec": spec}
     try:
         parse(UserAttributes, {**body, "metadata": {"name": record.name}})
     except InvalidInput as error:
-        raise InvalidInput("", f"the user cannot be kept: {error}; see spec.scim of IdentityProvider {record.provider}") from error
+        if record.active or not attributes:
+            raise InvalidInput("", f"the user cannot be kept: {error}; see spec.scim of IdentityProvider {record.provider}") from error
+        return {**body, "spec": {**spec, "attributes": []}}  # a deactivation is not refused for what else is known of the user
     return body
 
 

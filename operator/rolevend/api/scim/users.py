@@ -52,7 +52,7 @@ class ScimUsers:
         user = {**user, "active": user.get("active", True)}
         subject = _subject(caller, user)
         self._require_unique(caller, user, "")
-        wanted = ScimUserRecord("", caller.provider, user, subject=subject)
+        wanted = ScimUserRecord("", caller.provider, user, issuer=caller.issuer, subject=subject)
         for owner in self._directory.owners(caller.issuer, subject):
             tombstone = await self._directory.user(owner)
             if tombstone is None or not tombstone.deleted or tombstone.provider != caller.provider:
@@ -123,12 +123,9 @@ class ScimUsers:
             after = edit(before)
             if after == before:
                 return before
-            if not after.deleted:
-                subject = _subject(caller, after.user)
+            if not after.deleted and not _is_named(before, after.user["userName"]):
                 self._require_unique(caller, after.user, name)
-                if subject != before.subject:
-                    await self._leave(caller, before, subject)
-                    after = replace(after, subject=subject)
+            after = await self._moved(caller, before, after)
             try:
                 return await self._write(caller, after, before)
             except ResourceConflict:
@@ -136,19 +133,38 @@ class ScimUsers:
                     raise
         raise AssertionError
 
+    async def _moved(self, caller: ScimCaller, before: ScimUserRecord, after: ScimUserRecord) -> ScimUserRecord:
+        """Return the user under the issuer and subject of now. One that cannot get these is deactivated, deleted or taken out of a group
+        all the same."""
+        try:
+            subject = before.subject if after.deleted else _subject(caller, after.user)
+            if (caller.issuer, subject) != (before.issuer, before.subject):
+                await self._leave(caller, before, subject)
+        except ScimRefusal:
+            if after.active and after.user != before.user:
+                raise
+            return after
+        return replace(after, issuer=caller.issuer, subject=subject)
+
     async def _leave(self, caller: ScimCaller, before: ScimUserRecord, subject: str) -> None:
         """Before a user gets another subject: suspend the old one, so that tokens of it do not count without the object."""
         owners = self._directory.owners(caller.issuer, subject)
         if owners:
             raise _taken(caller, subject, min(owners), by_scim=False)
-        name = name_of("subject", caller.provider, before.subject)
-        tombstone = ScimUserRecord(name, caller.provider, {}, subject=before.subject, deleted=True)
-        if await self._directory.user(name) is None:
-            await self._write(caller, tombstone, None)
+        for attempt in range(_ATTEMPTS):
+            name = name_of("subject", caller.provider, before.subject, attempt)
+            there = await self._directory.user(name)
+            if there is None:
+                tombstone = ScimUserRecord(name, caller.provider, {}, issuer=before.issuer, subject=before.subject, deleted=True)
+                await self._write(caller, tombstone, None)
+                return
+            if there.deleted and (there.issuer, there.subject) == (before.issuer, before.subject):
+                return
+        raise ScimRefusal(409, f"{caller.kept.scim.subject}: too many users had the subject {before.subject}", "uniqueness")
 
     async def _write(self, caller: ScimCaller, record: ScimUserRecord, before: ScimUserRecord | None) -> ScimUserRecord:
         record = replace(record, modified=timestamp_text(self._now()))
-        body = user_object(record, caller.issuer, caller.kept, before)
+        body = user_object(record, caller.kept, before)
         await self._record(change_of(caller, record, before))
         found = await (self._directory.create_user(body) if before is None else self._directory.change_user(body))
         assert found is not None  # noqa: S101 - this process wrote it
@@ -179,7 +195,7 @@ def change_of(caller: ScimCaller, record: ScimUserRecord, before: ScimUserRecord
     else:
         change = "Changed"
     members = tuple(sorted(name for name in old.keys() | new.keys() if (old.get(name) or None) != (new.get(name) or None)))
-    user = User(caller.issuer, record.subject)
+    user = User(record.issuer, record.subject)
     return ScimChange(caller.provider, f"UserAttributes {record.name}", change, user, members, caller.request_id)
 
 
