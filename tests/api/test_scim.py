@@ -403,6 +403,23 @@ def test_the_api_may_write_no_user_that_scim_did_not_make(pusher: Pusher, site: 
     assert "SCIM did not make it" in site.cluster.call("DELETE", path, user=API).message
 
 
+def test_the_api_may_change_nothing_under_a_name_that_scim_does_not_give(pusher: Pusher, site: Site):
+    """An API that is taken over may create a ConfigMap, so it could be there before a switch or a record of others."""
+    labelled = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"of-{pusher.tenant.name}", "labels": {LABEL: "rolevend-scim"}},
+    }
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    assert site.cluster.call("POST", path, labelled, user=API).ok
+
+    named = f"{path}/of-{pusher.tenant.name}"
+    changed = site.cluster.call("PATCH", named, {"data": {"suspend": "false"}}, user=API, content_type="application/merge-patch+json")
+    assert "SCIM did not make it" in changed.message
+    assert "SCIM did not make it" in site.cluster.call("DELETE", named, user=API).message
+    assert site.cluster.call("DELETE", named).ok
+
+
 def test_while_the_api_server_is_away_it_says_when_to_try_again_and_nothing_is_lost(pusher: Pusher, doors: Doors, site: Site):
     anna, proxy = pusher.pushed(), ApiProxy(site.control_plane.server)
     try:
