@@ -134,6 +134,16 @@ class TestWhoCould:
         assert list(readers)
         assert [note for note in readers.notes if "AccessPolicy domain-claims/odd" in note]
 
+    @pytest.mark.parametrize(
+        ("user", "note"),
+        [("anna", f"countries, employment, job, which tokens of {ISSUER} may give"), ("eve", "a user whom no UserAttributes names")],
+    )
+    def test_what_the_token_of_a_chosen_user_may_add_is_named(self, snapshot: Snapshot, user: str, note: str):
+        readers = PossibleReaders(snapshot, WAREHOUSE, SSN, Selection(user=user), None, ISSUERS)
+
+        assert [each for each in readers.notes if each.startswith("not tried") and note in each]
+        assert not PossibleReaders(snapshot, WAREHOUSE, SSN, Selection(user=user), None, {}).notes
+
 
 def role(snapshot: Snapshot, name: str = "ask", user: str = "anna", agent: str = "finbot", state: str = "Live", **changes: Any) -> Body:
     """A VendedRole as the operator leaves it, with the profile that it decided."""

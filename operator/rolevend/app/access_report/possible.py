@@ -61,7 +61,7 @@ class PossibleReaders:
         self._agents = [each for each in sorted(snapshot.agents) if replace(selection, user=None).of_people(_names(snapshot, each))]
         chosen = replace(selection, agent=None)
         self._people = [each for each in sorted(snapshot.people) if chosen.of_people(_names(snapshot, user=each))]
-        self.notes = notes
+        self.notes = [*notes, *self._untried_tokens(issuers, is_named=selection.user is not None)]
 
     def __iter__(self) -> Iterator[PossibleAccess]:
         variants = list(islice(self._variants(), MOST_VARIANTS + 1))
@@ -79,6 +79,15 @@ class PossibleReaders:
                 return
             found = {member: self._found(group[0], each.members[0]) for each in alike for member in each.members}
             yield from self._entries(group, found)
+
+    def _untried_tokens(self, issuers: Mapping[str, frozenset[str]], *, is_named: bool) -> Iterator[str]:
+        """Yield a note for what the tokens of the chosen people could give them."""
+        reads = self._snapshot.shapes[self._platform].reads
+        for issuer in sorted({each.issuer for each in self._people}.intersection(issuers)):
+            if given := sorted(issuers[issuer] & reads):
+                yield f"not tried: other values of {', '.join(given)}, which tokens of {issuer} may give to people with UserAttributes"
+        if is_named and issuers and not self._people:
+            yield "not tried: a user whom no UserAttributes names; without --user, those that begin with `anyone` stand for them"
 
     def _groups(self) -> list[list[User]]:
         """Return the users that get equal access in each request, and whose tokens are accepted alike."""
