@@ -17,7 +17,7 @@ def suspension_of(config_maps: Iterable[Body]) -> str | None:
     """
     for each in config_maps:
         data = each.get("data") or {}
-        if data.get("suspend", "false").strip().lower() != "false":
+        if data.get("suspend", "false").strip().lower() != "false" or "suspend" in (each.get("binaryData") or {}):
             named = f"ConfigMap {each['metadata']['namespace']}/{each['metadata']['name']} suspends the whole cluster"
             because = " ".join(data.get("because", "").split())[:_MAX_LENGTH]
             return f"{named}: {because}" if because else named

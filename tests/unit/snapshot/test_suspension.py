@@ -32,3 +32,9 @@ def test_the_reason_is_one_bounded_line():
     assert said is not None
     assert said.startswith(f"{SENTENCE}: INC-4711 prompt injection xxx")
     assert len(said) == len(SENTENCE) + 2 + 300
+
+
+def test_it_suspends_if_the_value_is_no_text():
+    """kubectl keeps a file that is not UTF-8, as some editors write it, as bytes."""
+    name = {"namespace": "rolevend-system", "name": "rolevend-suspension"}
+    assert suspension_of([{"metadata": name, "binaryData": {"suspend": "//50AHIAdQBlAA=="}}]) == SENTENCE
