@@ -48,6 +48,7 @@ def refused(pusher: Pusher, subject: str = "anna") -> Body:
     def answered() -> Body:
         answer = pusher.caller.vend(subject)
         assert answer.status_code == 403, answer.text
+        assert answer.json()["code"] != "PolicyChanged", "the change overtook this vend"
         return dict(answer.json())
 
     return dict(eventually(answered))
