@@ -143,6 +143,15 @@ def test_a_write_that_the_watch_never_shows_is_forgotten(watch: Watch):
     assert not names(found, "id", "a")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "anna", "rolevend-suspension"])
+async def test_a_name_that_scim_does_not_give_is_not_asked_for(watch: Watch, name: str):
+    """`..` would be another path of the API server, whose answer is no object."""
+    found = directory(watch, [0.0])  # without a cluster
+
+    assert await found.user(name) is None
+    assert await found.group(name) is None
+
+
 def test_the_event_of_a_change_has_names_and_no_values():
     caller = ScimCaller("okta", "https://okta.example.org", KEPT, "request-1")
     before = ScimUserRecord("scim-user-1", "okta", {"userName": "anna", "active": True}, issuer=caller.issuer, subject="anna")

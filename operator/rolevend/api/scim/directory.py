@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rolevend.api.scim.records import SELECTOR, ScimGroupRecord, ScimUserRecord, comparable, group_object, group_record, user_record
+from rolevend.api.scim.records import PREFIX, SELECTOR, ScimGroupRecord, ScimUserRecord, comparable, group_object, group_record, user_record
 from rolevend.kinds import UserAttributes
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer
@@ -56,6 +56,8 @@ class ScimDirectory:
 
     async def user(self, name: str) -> ScimUserRecord | None:
         """Return the user, also a tombstone, as it is now."""
+        if not name.startswith(PREFIX):
+            return None
         try:
             return user_record(await self._cluster.get(USERS, name))
         except NotFound:
@@ -75,6 +77,8 @@ class ScimDirectory:
         return found
 
     async def group(self, name: str) -> ScimGroupRecord | None:
+        if not name.startswith(PREFIX):
+            return None
         try:
             return group_record(await self._cluster.get(CONFIG_MAPS, name, self._namespace))
         except NotFound:

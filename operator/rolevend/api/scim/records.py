@@ -16,6 +16,8 @@ from rolevend.kube.client import Body
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 SELECTOR: Final = f"{MANAGED_BY}={SCIM_MANAGER}"
+PREFIX: Final = "scim-"
+"""Of all names that SCIM gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def comparable(text: str) -> str:
 def name_of(what: str, provider: str, text: str, attempt: int = 0) -> str:
     """Return the name of the object of a user or group. Two replicas that create the same one choose the same name."""
     digest = sha256(json.dumps([what, provider, text, attempt]).encode()).hexdigest()
-    return f"scim-{what}-{digest[:32]}"
+    return f"{PREFIX}{what}-{digest[:32]}"
 
 
 def user_record(body: Body) -> ScimUserRecord | None:
