@@ -28,7 +28,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 BROUGHT_BY: Final = {
     **dict.fromkeys(("aiohttp", "kopf", "joserfc", "kubernetes", "prometheus_client", "pythonjsonlogger"), "operator"),
-    **dict.fromkeys(("fastapi", "httptools", "jinja2", "uvicorn"), "api"),
+    **dict.fromkeys(("fastapi", "httptools", "jinja2", "scim2_models", "uvicorn"), "api"),
     **dict.fromkeys(("psycopg", "psycopg_pool"), "postgres"),
     **dict.fromkeys(("cryptography", "snowflake"), "snowflake"),
 }
