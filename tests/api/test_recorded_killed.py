@@ -28,8 +28,8 @@ pytestmark = pytest.mark.long
 PLATFORM = "proxied"
 THERE: Body = {"kind": "DataPlatform", "metadata": {"name": PLATFORM}}
 ROLES = "/v1/vended-roles"
-GIVEN_UP_WITHIN = 10 + 5
-"""Seconds from a vend that nobody confirms until its role is locked out."""
+GIVEN_UP_WITHIN = 10 + 60
+"""Seconds from a vend that nobody confirms until its role is locked out: long before its expiry, also on a busy machine."""
 
 
 class World:
@@ -104,6 +104,10 @@ class Life:
 
     def release(self, role: Body, api: ApiProcess | None = None) -> httpx.Response:
         return replace_api(self.caller, api or self.world.victim).release(role)
+
+    def released(self, role: Body) -> None:
+        """By the replica that was killed and runs again. It refuses until it has connected to its platforms."""
+        eventually(lambda: self.release(role).status_code == 204)
 
     def living(self) -> set[str]:
         return living(self.caller, self.world.database)
@@ -205,7 +209,7 @@ def test_killed_before_the_transaction_there_is_no_role_and_the_token_is_unused(
     again = life.call("", question, life.world.doors.first)
     assert again.status_code == 201, again.text
     assert life.reads(again.json())
-    life.release(again.json())
+    life.released(again.json())
 
 
 @pytest.mark.parametrize("again", with_the_rest_long(False, True), ids=["left alone", "called again"])
@@ -226,7 +230,7 @@ def test_killed_after_the_transaction_the_role_is_given_up_or_its_calls_again(li
         eventually(lambda: life.lease({"roleName": name})["confirmed_at"])
         life.release(answer.json(), first)
         return
-    eventually(lambda: life.lease({"roleName": name})["revoked_at"], within=30)
+    eventually(lambda: life.lease({"roleName": name})["revoked_at"])
     given_up(life, name)
     other = life.call("once", question, first)
     assert (other.status_code, other.json()["code"]) == (409, "Ended")
@@ -243,7 +247,7 @@ def test_killed_between_the_answer_and_its_confirmation_the_role_is_given_up(lif
 
     role = call.result().json()
     assert life.lease(role)["confirmed_at"] is None
-    eventually(lambda: life.lease(role)["revoked_at"], within=30)
+    eventually(lambda: life.lease(role)["revoked_at"])
     given_up(life, role["roleName"])
     assert not life.reads(role)
 
@@ -254,7 +258,7 @@ def test_killed_after_the_confirmation_the_role_lives(life: Life):
     role = call.result().json()
     assert life.reads(role)
     assert life.lease(role)["revoked_at"] is None
-    assert life.release(role).status_code == 204
+    life.released(role)
 
 
 @pytest.mark.parametrize("statement", ["close_many", "finish_many"])
@@ -267,7 +271,7 @@ def test_killed_while_it_releases_the_operator_ends_what_was_closed(life: Life, 
 
     if (statement, moment) == ("close_many", Moment.BEFORE):
         assert life.reads(role)
-        eventually(lambda: life.release(role).status_code == 204)  # a new replica connects to its platforms
+        life.released(role)
     eventually(lambda: life.is_over())
     assert life.release(role, life.world.doors.first).status_code == 404
     assert {end["ended"] for end in life.world.trail.ends(role)} == {"Released"}
@@ -343,7 +347,7 @@ def test_killed_again_and_again_while_many_vend_and_release_every_role_is_told_a
             call.result()
 
     for role in made:
-        life.release(role)
+        life.release(role, life.world.doors.first)
     eventually(life.is_over)
     life.told()
     ids = [{end["ended"] for end in life.world.trail.ends(role)} for role in made]
