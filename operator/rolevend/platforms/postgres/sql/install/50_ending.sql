@@ -276,29 +276,26 @@ BEGIN
 END
 $$;
 
--- finish() for up to 60 closed roles: all their sessions are asked to end before the first one is waited for. Two callers may finish a
--- role at once. The end is told as soon as one of them dropped it, so only one that holds the lease asks: it keeps whom it asked, too.
+-- finish() for up to 60 closed roles: all their sessions are asked to end before the first one is waited for.
 CREATE OR REPLACE FUNCTION rolevend.finish_many(p_roles text[]) RETURNS TABLE (role text, state text, ended integer[])
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     asked jsonb := '{}';
-    held text[];
 BEGIN
     IF (cardinality(p_roles) BETWEEN 1 AND 60) IS NOT TRUE THEN
         RAISE EXCEPTION 'between 1 and 60 roles a call' USING ERRCODE = '22023';
     END IF;
     PERFORM rolevend.share_patience(cardinality(p_roles));
-    held := ARRAY(SELECT l.role FROM rolevend.lease AS l WHERE l.role = ANY (p_roles) ORDER BY l.role FOR UPDATE SKIP LOCKED);
     BEGIN
         PERFORM rolevend.act_for(closed.role)
            FROM (SELECT l.role FROM rolevend.lease AS l JOIN pg_roles AS r ON r.oid = l.role_oid AND r.rolname = l.role
-                  WHERE l.role = ANY (held) AND l.revoked_at IS NOT NULL ORDER BY l.role) AS closed;
+                  WHERE l.role = ANY (p_roles) AND l.revoked_at IS NOT NULL ORDER BY l.role) AS closed;
     EXCEPTION WHEN OTHERS THEN
         NULL;   -- one of them is locked: then each tries for itself, and says what is in its way
     END;
     BEGIN
-        FOR role IN SELECT r FROM unnest(held) AS r ORDER BY r LOOP
+        FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
             asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
         END LOOP;
     EXCEPTION WHEN lock_not_available THEN
@@ -306,9 +303,6 @@ BEGIN
     END;
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         SELECT f.state, f.ended INTO state, ended FROM rolevend.finish(role) AS f;
-        IF state LIKE 'blocked: 55P03 %' AND role <> ALL (held) THEN    -- whoever has its lease locked may not end them
-            ended := ARRAY(SELECT unnest(ended) UNION SELECT unnest(rolevend.end_sessions(role)));
-        END IF;
         ended := ARRAY(SELECT unnest(ended) UNION SELECT x::integer FROM jsonb_array_elements_text(asked -> role) AS x);
         IF ended <> '{}' THEN
             PERFORM rolevend.keep_ended(role, ended);
