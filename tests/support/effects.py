@@ -54,6 +54,7 @@ _CALLS = {
 _BESIDE = (
     r"GET ",
     r"(PATCH|DELETE) /apis/coordination\.k8s\.io/",
+    r"(PATCH|DELETE) /api/v1/namespaces/[^/]+/configmaps/rolevend-catalogs-\d+\n",
     r"POST /apis/authorization\.k8s\.io/v1/subjectaccessreviews\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/(?!.*vendedroles/).*/status\n",
     r"PATCH /apis/rolevend\.dev/v1alpha1/dataplatforms/[^/]+\n",
