@@ -1,28 +1,14 @@
 """The part `scim` of the kind IdentityProvider: who pushes users and groups by SCIM, and which attributes rolevend keeps of them."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
 
 from rolevend.kinds.part import Atomic, KeyedBy, Part, Rule, at_least_one
 from rolevend.kinds.text import Key, ObjectReferenceName, SecretKey, Subject, Value
 
-SINGLE_VALUED: Final = (
-    "userName",
-    "externalId",
-    "displayName",
-    "title",
-    "userType",
-    "preferredLanguage",
-    "locale",
-    "timezone",
-    "employeeNumber",
-    "costCenter",
-    "organization",
-    "division",
-    "department",
-)
-MULTI_VALUED: Final = ("emails", "roles", "entitlements")
+MultiValuedName = Literal["emails", "roles", "entitlements"]
+MULTI_VALUED: Final[tuple[str, ...]] = get_args(MultiValuedName)
 ScimAttributeName = Literal[
     "userName",
     "externalId",
@@ -37,9 +23,7 @@ ScimAttributeName = Literal[
     "organization",
     "division",
     "department",
-    "emails",
-    "roles",
-    "entitlements",
+    MultiValuedName,
 ]
 SCIM_MANAGER: Final = "rolevend-scim"
 """The value of the label `app.kubernetes.io/managed-by` of objects that SCIM made. It changes no others."""

@@ -11,7 +11,7 @@ _MAX_LENGTH: Final = 300
 
 
 def suspension_of(config_maps: Iterable[Body]) -> str | None:
-    """Return a sentence for operators that says who suspends the cluster and why, or None.
+    """Return a sentence that names the ConfigMap and its reason, or None if the cluster is not suspended.
 
     Every value of `suspend` but `false` suspends, so that a misspelled `true` does, too.
     """
