@@ -23,7 +23,7 @@ class ClusterObjects:
 
 
 async def objects_of(cluster: KubeClient) -> ClusterObjects:
-    """Raises NotPermitted if the caller may not list a kind."""
+    """Return the objects of a cluster. Raises NotPermitted if the caller may not list a kind."""
     namespaces, _ = await cluster.list(NAMESPACES)
     items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in namespaces]
     for kind in KINDS:
