@@ -121,12 +121,11 @@ def test_a_user_with_another_subject_leaves_the_old_one_suspended(pusher: Pusher
 
 
 def test_a_user_whom_people_describe_is_left_alone(pusher: Pusher):
-    mine = pusher.tenant.make("UserAttributes", {"user": pusher.proven.user(), "attributes": [{"key": "tenant", "values": ["x"]}]})
+    attributes = [{"key": "tenant", "values": ["x"]}]
+    mine = pusher.tenant.make("UserAttributes", {"user": pusher.proven.user(), "attributes": attributes, "suspend": True})
+    eventually(lambda: refused(pusher)["code"] == "Suspended")  # the API has seen the object
 
-    def answered() -> Body:
-        return pusher.ok(pusher.call("POST", "/Users", pusher.user()), 409)
-
-    problem = eventually(answered)
+    problem = pusher.ok(pusher.call("POST", "/Users", pusher.user()), 409)
 
     assert problem["scimType"] == "uniqueness"
     assert f"UserAttributes {mine['metadata']['name']} describes this user" in problem["detail"]

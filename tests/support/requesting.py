@@ -33,11 +33,12 @@ class AccessRequested:
         return dict(self.site.cluster.read(self.body).body.get("status", {}))
 
     def is_now(self, state: str) -> Body:
-        """Wait until its state is this one, and return its status."""
+        """Wait until its state is this one, and return its status. A role that waits for an approval may use it at once."""
+        states = ("Approved", "Used") if state == "Approved" else (state,)
 
         def found() -> Body:
             status = self.status
-            assert status.get("state") == state, status
+            assert status.get("state") in states, status
             return status
 
         return dict(eventually(found))
