@@ -25,6 +25,7 @@ PARTS = (
     "bench.ending",
     "bench.asking",
     "bench.narrowing",
+    "bench.suspending",
     "bench.scale",
     "bench.recorded",
     "bench.soak",

@@ -155,6 +155,15 @@ class Asker:
     tenant: Tenant
     subject: str = "anna"
     platform: str = WAREHOUSE
+    user: Body | None = None
+    """Instead of the tenant's user `subject`."""
+    agent: Body | None = None
+    """Instead of the tenant's agent."""
+
+    @property
+    def handle(self) -> str:
+        """Of the agent."""
+        return str(self.agent["spec"]["handle"]) if self.agent else self.tenant.handle
 
 
 class Fleet:
@@ -187,8 +196,8 @@ class Fleet:
     ) -> None:
         by = asker or Asker(self.tenant)
         spec = {
-            "agentRef": {"name": by.tenant.name},
-            "user": by.tenant.user(by.subject),
+            "agentRef": {"name": by.agent["metadata"]["name"] if by.agent else by.tenant.name},
+            "user": by.user or by.tenant.user(by.subject),
             "platformRefs": [{"name": by.platform}],
             "expirationSeconds": seconds,
         }

@@ -113,15 +113,15 @@ def storm(fleet: Fleet, size: Size) -> Iterator[Line]:
     during = asking(fleet, watch, "during", lambda _: going.on)
     seconds = going.ended_at - started
     left = [role for role in fleet.site.warehouse.roles() if role]
-    yield from meanwhile(f"vends while {size.storm} roles expire at once", during, before, size)
+    yield from meanwhile(f"vends while {size.storm} roles expire at once", during, before, size is FULL)
     yield Line(f"{size.storm} expired: all gone", f"in {seconds:.1f} s, {size.storm / seconds:.0f}/s", "all, no orphan", len(left) == 0)
     watch.close()
 
 
-def meanwhile(what: str, during: Sequence[float], before: Sequence[float], size: Size) -> Iterator[Line]:
+def meanwhile(what: str, during: Sequence[float], before: Sequence[float], full: bool) -> Iterator[Line]:
     ours, idle = percentile(during, 99), percentile(before, 99)
     measured = f"{ms(ours)} against {ms(idle)}: {ours / idle:.2f}x of {len(during)}"
-    yield Line(f"{what}, p99, against vends before", measured, "<= 2x", ours <= TWO * idle).judged_if(size is FULL)
+    yield Line(f"{what}, p99, against vends before", measured, "<= 2x", ours <= TWO * idle).judged_if(full)
     yield reported("  the same, p50", f"{ms(p50(during))} against {ms(p50(before))}: {p50(during) / p50(before):.2f}x")
 
 
@@ -142,7 +142,7 @@ def stuck(fleet: Fleet, size: Size) -> Iterator[Line]:
             math.inf if left else gone / SOON,
         )
         yield paced(after.judged_if(size is FULL or left > 0), pace)
-        yield from meanwhile("  vends on another platform meanwhile", during, before, size)
+        yield from meanwhile("  vends on another platform meanwhile", during, before, size is FULL)
     watch.close()
 
 
