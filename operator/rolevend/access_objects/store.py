@@ -119,7 +119,7 @@ class _Requests(Informer):
         self.parsed: dict[tuple[str, str], AccessRequest] = {}
         self.by_offer: dict[ObjectName, dict[tuple[str, str], OtherRequest]] = defaultdict(dict)
         self.by_agent: dict[ObjectName, dict[tuple[str, str], OtherRequest]] = defaultdict(dict)
-        self.dirty: set[tuple[str, str]] = set()
+        self.dirty = self.changed_keys()
         """The keys of objects that changed since `take_changed`."""
 
     def on_upsert(self, item: Body) -> None:
@@ -127,7 +127,6 @@ class _Requests(Informer):
         if self._is_older(item, key):
             return
         super().on_upsert(item)
-        self.dirty.add(key)
         self._forget(key)
         try:
             found = parse(AccessRequest, item)
@@ -142,7 +141,6 @@ class _Requests(Informer):
     def drop(self, item: Body) -> None:
         super().drop(item)
         self._forget(key_of(item))
-        self.dirty.add(key_of(item))
 
     def on_reset(self) -> None:
         for known in (self.parsed, self.by_offer, self.by_agent):

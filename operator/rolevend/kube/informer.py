@@ -41,6 +41,13 @@ class Informer:
         self._changed = changed
         self._clock = clock
         self._only = only
+        self._followers: list[set[tuple[str, str]]] = []
+
+    def changed_keys(self) -> set[tuple[str, str]]:
+        """Return a set of all keys, to which the key of each object is added that changes or is deleted. The caller empties it."""
+        keys = set(self.objects)
+        self._followers.append(keys)
+        return keys
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,6 +68,8 @@ class Informer:
     async def _relist(self) -> str:
         items, version = await self._cluster.list(self.resource, **self._selected())
         before = self._versions() if self.synced else None
+        for keys in self._followers:
+            keys.update(self.objects)
         self.objects = {}
         self.on_reset()
         for item in items:
@@ -91,12 +100,18 @@ class Informer:
     def on_upsert(self, item: Body) -> None:
         """Handle an object that was created or changed, or that a list returned."""
         self.objects[key_of(item)] = item
+        self._tell(key_of(item))
 
     def drop(self, item: Body) -> None:
         self.objects.pop(key_of(item), None)
+        self._tell(key_of(item))
 
     def on_reset(self) -> None:
         """Handle the start of a new list: `on_upsert` follows for every object."""
+
+    def _tell(self, key: tuple[str, str]) -> None:
+        for keys in self._followers:
+            keys.add(key)
 
     def _heard(self) -> None:
         self.heard_at = self._clock()

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.api.scim.directory import ScimDirectory
+from rolevend.api.scim.directory import USERS, ScimDirectory
 from rolevend.api.scim.records import MANAGED_BY, ScimUserRecord
 from rolevend.api.scim.schemas import ENTERPRISE_SCHEMA, USER_SCHEMA, Kept
 from rolevend.api.scim.users import ScimCaller, change_of
@@ -76,9 +76,11 @@ def test_operations_on_attributes_that_are_not_kept_are_left_out(path: str, conc
     assert KEPT.concerns(path) is concerns
 
 
-class Watch:
+class Watch(Informer):
+    """Without a cluster."""
+
     def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        super().__init__(cast(KubeClient, None), USERS, lambda: None, lambda: datetime.now(UTC))
 
     def put(self, name: str, user: str, version: int, *, groups: tuple[str, ...] = ()) -> dict[str, Any]:
         known = json.dumps({"provider": "okta", "user": {"userName": user}, "groups": dict.fromkeys(groups, "G")})
@@ -89,7 +91,7 @@ class Watch:
             "annotations": {SCIM_ANNOTATION: known},
         }
         body = {"metadata": metadata, "spec": {"user": {"issuer": "i", "subject": user}}}
-        self.objects["", name] = body
+        self.on_upsert(body)
         return body
 
 
@@ -99,7 +101,7 @@ def watch() -> Watch:
 
 
 def directory(watch: Watch, clock: list[float]) -> ScimDirectory:
-    return ScimDirectory(cast(KubeClient, None), "ns", cast(Informer, watch), lambda: clock[0])
+    return ScimDirectory(cast(KubeClient, None), "ns", watch, lambda: clock[0])
 
 
 def names(found: ScimDirectory, attribute: str, value: str) -> list[str]:
@@ -111,11 +113,11 @@ def test_the_index_follows_the_watch(watch: Watch):
     watch.put("a", "Anna", 1, groups=("g",))
     assert (names(found, "userName", "ANNA"), names(found, "group", "g"), found.owners("i", "Anna")) == (["a"], ["a"], {"a"})
 
-    watch.put("a", "Berta", 2)
+    berta = watch.put("a", "Berta", 2)
     assert (names(found, "userName", "anna"), names(found, "userName", "berta"), names(found, "group", "g")) == ([], ["a"], [])
     assert not found.owners("i", "Anna")
 
-    del watch.objects["", "a"]
+    watch.drop(berta)
     assert not names(found, "userName", "berta")
     assert not found.owners("i", "Berta")
 

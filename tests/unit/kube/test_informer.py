@@ -62,3 +62,24 @@ async def test_what_came_went_or_changed_while_nobody_watched_is_told():
     listings = [first], [first, second], [second], [namespace("tools", 3)]
 
     assert await told(*listings) == [["agents"], ["agents", "tools"], ["tools"], ["tools"]]
+
+
+async def test_the_keys_of_what_came_went_or_changed_are_collected():
+    first, second, third = namespace("agents", 1), namespace("tools", 2), namespace("people", 3)
+    server = ApiServer([first, second], [second, third])
+    informer = Informer(cast(KubeClient, server), NAMESPACES, lambda: None, lambda: datetime.now(UTC))
+    informer.on_upsert(first)
+    keys = informer.changed_keys()
+    assert keys == {("", "agents")}
+    keys.clear()
+
+    running = asyncio.create_task(informer.run())
+    async with asyncio.timeout(5):
+        await server.is_over.wait()
+    running.cancel()
+
+    assert keys == {("", "agents"), ("", "tools"), ("", "people")}
+    keys.clear()
+    informer.drop(second)
+    informer.on_upsert(namespace("people", 4))
+    assert keys == {("", "tools"), ("", "people")}

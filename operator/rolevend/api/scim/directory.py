@@ -21,6 +21,7 @@ class ScimDirectory:
         self._cluster = cluster
         self._namespace = namespace
         self._informer = informer
+        self._changed = informer.changed_keys()
         self._moment = moment
         self._written: dict[str, tuple[float, Body]] = {}
         self._seen: dict[str, Body] = {}
@@ -94,26 +95,23 @@ class ScimDirectory:
         await self._cluster.delete(CONFIG_MAPS, record.name, record.uid, self._namespace)
 
     def _keep(self, body: Body) -> ScimUserRecord | None:
-        self._written[body["metadata"]["name"]] = (self._moment(), body)
+        name = body["metadata"]["name"]
+        self._written[name] = (self._moment(), body)
+        self._changed.add(("", name))
         return user_record(body)
 
     def _sync(self) -> None:
-        """Index what changed. Cheap: an object that did not change is the same one."""
+        """Index what changed since the last call."""
         objects = self._informer.objects
         oldest = self._moment() - _KEPT_SECONDS
         for name, (at, body) in list(self._written.items()):
             known = objects.get(("", name))
             if at < oldest or (known is not None and _version(known) >= _version(body)):
                 del self._written[name]
-        for (_, name), body in objects.items():
-            if name not in self._written and self._seen.get(name) is not body:
-                self._replace(name, body)
-        for name, (_, body) in self._written.items():
-            if self._seen.get(name) is not body:
-                self._replace(name, body)
-        if len(self._seen) > len(objects):
-            for name in [each for each in self._seen if ("", each) not in objects and each not in self._written]:
-                self._replace(name, None)
+                self._changed.add(("", name))
+        while self._changed:
+            key = self._changed.pop()
+            self._replace(key[1], self._written[key[1]][1] if key[1] in self._written else objects.get(key))
 
     def _replace(self, name: str, body: Body | None) -> None:
         before, record = self._seen.pop(name, None), self._records.pop(name, None)
