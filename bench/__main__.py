@@ -28,6 +28,7 @@ PARTS = (
     "bench.suspending",
     "bench.scale",
     "bench.recorded",
+    "bench.pushing",
     "bench.soak",
 )
 """Those that take seconds first."""

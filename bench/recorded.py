@@ -100,12 +100,12 @@ class Recorded:
 
     def _memory(self, live: int, when: str) -> Iterator[Line]:
         for name, process in (("operator", self._site.operator.process.pid), ("API", self._api.process.pid)):
-            resident, peak, most = *_megabytes(process), MEMORY.get(live)
+            resident, peak, most = *megabytes(process), MEMORY.get(live)
             what, measured = f"{name}'s memory with {live:,} recorded roles{when}", f"{resident:.0f} MB, peak {peak:.0f} MB"
             yield reported(what, measured) if most is None else Line(what, measured, f"<= {most} MB", resident <= most)
 
 
-def _megabytes(process: int) -> tuple[float, float]:
+def megabytes(process: int) -> tuple[float, float]:
     """Return what the process has, and what it had at most."""
     status = Path(f"/proc/{process}/status").read_text()
     resident, peak = (int(status.split(f"{name}:")[1].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
