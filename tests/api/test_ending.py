@@ -58,6 +58,7 @@ def agent_of(caller: Caller) -> Body:
     return caller.proven.tenant.described("Agent", {}, caller.proven.tenant.name, AGENTS)
 
 
+@pytest.mark.long
 def test_told_to_stop_it_answers_every_call_and_takes_no_new_one(caller: Caller, replica: ApiProcess, proxy: ApiProxy):
     there = Caller(caller.proven, replica)
     traps = [trap(proxy, CallEffect.TOKEN_TAKEN) for _ in range(3)]

@@ -22,6 +22,8 @@ from tests.support.tenancy import Tenant
 from tests.support.tiers import with_the_rest_long
 from tests.support.waiting import DEADLINE, eventually
 
+pytestmark = pytest.mark.long
+
 PLATFORM = "proxied"
 SETTINGS = {"UNANSWERED_SECONDS": "40"}
 """Long enough for a test to hold a dozen calls, and to make some of them again."""

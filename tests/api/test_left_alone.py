@@ -182,6 +182,7 @@ def without_operator(site: Site) -> Iterator[None]:
         site.start_operator()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("without_operator")
 def test_while_the_operator_is_away_what_is_built_goes_on_and_what_is_not_has_to_wait(caller: Caller, site: Site):
     site.operator.stop()

@@ -71,6 +71,7 @@ def test_a_role_that_the_api_makes_and_the_operator_drops_has_one_receipt(trails
     assert asked["requestId"] != whole.beginning.said["requestId"]
 
 
+@pytest.mark.long
 def test_a_call_that_is_made_twice_with_one_key_has_one_receipt(trails: Trails):
     question = eventually(lambda: trails.caller.question() if trails.caller.vended() else None)
     made = [trails.caller.call("POST", "/v1/vended-roles", question, **{"Idempotency-Key": "once"}) for _ in range(2)]

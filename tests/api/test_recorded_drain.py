@@ -13,6 +13,8 @@ from tests.support.recorded import first_recorded, shown
 from tests.support.site import Site
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 POLICY = "rolevend-closed"
 
 

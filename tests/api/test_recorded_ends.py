@@ -79,6 +79,7 @@ def test_each_end_is_told_once_with_its_sessions(recorder: Caller, trail: Trail)
     told_once(recorder, trail, in_time(expired, 5), ended="Expired", sessionsEnded=1)
 
 
+@pytest.mark.long
 def test_of_a_crowd_that_the_api_releases_while_the_operator_looks_each_end_is_told_once_with_its_session(recorder: Caller, trail: Trail):
     roles = [recorder.vended() for _ in range(by_tier(40, 200))]
     for first in range(0, len(roles), 20):
@@ -95,6 +96,7 @@ def test_of_a_crowd_that_the_api_releases_while_the_operator_looks_each_end_is_t
     assert {(end["ended"], end["sessionsEnded"]) for (end,) in told} == {("Released", 1)}
 
 
+@pytest.mark.long
 def test_an_answer_that_was_not_confirmed_is_taken_back_in_ten_seconds(recorder: Caller, trail: Trail):
     warehouse, soon = recorder.proven.site.warehouse, patience(recorder)
     with confirming_nothing(recorder):
@@ -123,6 +125,7 @@ def confirming_nothing(caller: Caller) -> Iterator[None]:
         warehouse.ask(f'GRANT EXECUTE ON FUNCTION {signature} TO "{login}"')
 
 
+@pytest.mark.long
 def test_without_the_operator_roles_expire_and_are_released_and_it_tells_each_once(recorder: Caller, trail: Trail):
     site = recorder.proven.site
     released, staying = recorder.vended(), recorder.vended()
@@ -233,6 +236,7 @@ def replica(caller: Caller, doors: Doors, gateway: Gateway, trail: Trail, **sett
     return recording(Caller(caller.proven, api)), api
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "not confirmed"])
 def test_what_a_replica_with_an_old_snapshot_vends_ends_soon(
     recorder: Caller, doors: Doors, gateway: Gateway, trail: Trail, confirmed: bool
@@ -282,6 +286,7 @@ def until_refused(caller: Caller) -> tuple[float, httpx.Response, list[Body]]:
         roles.append(answer.json())
 
 
+@pytest.mark.long
 def test_without_the_api_server_vends_end_after_three_seconds_and_releases_go_on(
     recorder: Caller, doors: Doors, gateway: Gateway, trail: Trail
 ):
@@ -311,6 +316,7 @@ def test_without_the_api_server_vends_end_after_three_seconds_and_releases_go_on
         recorder.release(each)
 
 
+@pytest.mark.long
 def test_vends_go_on_for_as_long_as_the_administrator_says(recorder: Caller, doors: Doors, gateway: Gateway, trail: Trail):
     there, api = replica(recorder, doors, gateway, trail, API_UNREACHABLE_CLUSTER_SECONDS="600")
     gateway.block()
@@ -484,6 +490,7 @@ def test_another_clusters_role_in_the_same_database_is_left_alone(recorder: Call
     warehouse.ask(f'DROP ROLE "{other}"')
 
 
+@pytest.mark.long
 def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(recorder: Caller, doors: Doors, trail: Trail):
     site = recorder.proven.site
     there = Caller(recorder.proven, doors.second)

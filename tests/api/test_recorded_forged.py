@@ -123,6 +123,7 @@ def test_forged_rows_with_the_name_of_a_role_hide_it_not_from_its_agent(recorder
     is_followed(recorder)
 
 
+@pytest.mark.long
 def test_forged_rows_of_the_time_before_it_started_keep_the_operator_from_nothing(recorder: Caller):
     site = recorder.proven.site
     genuine = recorder.vended()
@@ -277,6 +278,7 @@ def test_an_object_with_the_name_of_a_recorded_role_is_another_one_and_its_end_e
     assert trail.kinds(role) == {"granted": 1, "dropped": 1}
 
 
+@pytest.mark.long
 def test_edits_of_an_object_that_shows_a_role_change_nothing_and_the_operator_stays_well(recorder: Caller):
     site = recorder.proven.site
     role = recorder.vended()
@@ -301,6 +303,7 @@ def test_edits_of_an_object_that_shows_a_role_change_nothing_and_the_operator_st
     eventually(lambda: role["id"] not in shown(recorder))
 
 
+@pytest.mark.long
 def test_a_restart_ends_no_role_that_is_shown_and_a_deletion_meanwhile_ends_its_role(recorder: Caller, trail: Trail):
     site = recorder.proven.site
     staying, leaving = recorder.vended(), recorder.vended()

@@ -133,6 +133,7 @@ def test_one_key_at_both_replicas_at_once_is_one_role(recorder: Caller, doors: D
         release_all(recorder)
 
 
+@pytest.mark.long
 def test_one_key_with_two_bodies_at_once_ends_no_role_that_was_answered(recorder: Caller, doors: Doors):
     """The one that comes second must not undo the role of the first."""
     here, there = both(recorder, doors)
@@ -306,6 +307,7 @@ def hanging(database: Governed) -> Iterator[None]:
                 os.kill(process, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_a_platform_that_hangs_during_keyed_calls_holds_up_no_other_call_and_no_confirmation(recorder: Caller, doors: Doors):
     site = recorder.proven.site
     on_two_platforms(recorder, doors)
@@ -352,6 +354,7 @@ def limited(caller: Caller, doors: Doors, limit: int) -> None:
     release_all(caller)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rounds", with_the_rest_long(2, 10))
 def test_calls_at_once_at_two_replicas_are_not_more_than_the_agents_limit(recorder: Caller, doors: Doors, rounds: int):
     limited(recorder, doors, 4)
@@ -363,6 +366,7 @@ def test_calls_at_once_at_two_replicas_are_not_more_than_the_agents_limit(record
         release_all(recorder)
 
 
+@pytest.mark.long
 def test_records_and_objects_count_together_at_both_doors(recorder: Caller, doors: Doors):
     limited(recorder, doors, 3)
     proven = recorder.proven
@@ -395,6 +399,7 @@ def test_records_and_objects_count_together_at_both_doors(recorder: Caller, door
     release_all(recorder)
 
 
+@pytest.mark.long
 def test_roles_in_two_databases_count_together(recorder: Caller, doors: Doors):
     annex = recorder.proven.site.annex
     on_two_platforms(recorder, doors)

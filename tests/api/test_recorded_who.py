@@ -11,6 +11,8 @@ from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.waiting import eventually
 from tests.support.who import who
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def unshown(site: Site) -> Iterator[None]:

@@ -215,6 +215,7 @@ def another(warehouse: Warehouse, tmp_path: Path) -> Iterator[Served]:
         warehouse.believes = str
 
 
+@pytest.mark.long
 async def test_a_role_that_nobody_uses_is_released(warehouse: Warehouse, another: Served):
     another.start(warehouse.api.url, IDLE_SECONDS="1")
     for mode in ("legacy", "auto"):

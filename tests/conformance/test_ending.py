@@ -207,6 +207,7 @@ def test_roles_that_are_locked_use_up_the_time_of_no_other_and_are_dropped_once_
     assert [answer.error for answer in bench.platform.drop([ending(each) for each in leases])] == [None] * 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("catalog", ["pg_authid", "pg_auth_members"])
 def test_a_locked_catalog_delays_the_drop_but_not_the_end_of_reading_and_who_holds_it_is_named(bench: PostgresBench, catalog: str):
     made, credential = vended(bench.platform, profile(shape(bench.people())))

@@ -19,6 +19,8 @@ from testbed.binaries import Binaries
 from tests.e2e.command import ROOT, fences, rolevend, section, shows
 from tests.support.tiers import with_the_rest_long
 
+pytestmark = pytest.mark.long
+
 MAIN_LINES = (
     "1. The agent finbot asks the same question for two people who have no account on the database",
     "✓ after … s two roles are in PostgreSQL, until … UTC; all they can do is read",
@@ -114,7 +116,6 @@ def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, bro
         assert demo.remains() == []
 
 
-@pytest.mark.long
 def test_it_fails_at_the_check_that_names_what_is_broken_on_the_second_platform(binaries: Binaries) -> None:
     """Both on one stage. A view that was replaced stays so, and is therefore the last."""
     told = io.StringIO()

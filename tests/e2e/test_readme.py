@@ -56,6 +56,7 @@ def dev(binaries: Binaries) -> Iterator[str]:
         assert dev.remains() == []
 
 
+@pytest.mark.long
 def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(dev: str) -> None:
     first, *commands = typed(section("Try it by hand"))
     assert first.command == "make dev"

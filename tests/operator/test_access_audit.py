@@ -102,6 +102,7 @@ class TestTheChain:
         assert eventually(lambda: kinds(events_of(trail, revoked))[3:]) == ["Revoked"]
         assert eventually(lambda: kinds(events_of(trail, withdrawn))[2:]) == ["Cancelled"]
 
+    @pytest.mark.long
     def test_an_operator_that_was_killed_tells_nothing_twice(self, trail: Trail, requester: Requester):
         request = requester.ready().approved()
         before = kinds(events_of(trail, request))
@@ -209,6 +210,7 @@ class Ending:
 
 
 class TestWho:
+    @pytest.mark.long
     def test_it_names_the_approver_from_the_cluster_and_from_the_audit_file(self, trail: Trail, requester: Requester):
         role = requester.role(requester.ready().approved()).ready()
         approved = f"approved by {ALICE} ({requester.offer_name})"
@@ -277,6 +279,7 @@ class TestOldRequests:
         yield
         site.operator.stop()
 
+    @pytest.mark.long
     def test_an_ended_request_goes_with_its_votes_and_one_that_a_limit_counts_stays(self, site: Site, requester: Requester):
         superseded, denied = requester.ready({"approval": {"required": 2}}).ask(), requester.ask(columns=["ssn"])
         superseded.is_now("Pending")

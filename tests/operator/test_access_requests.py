@@ -186,6 +186,7 @@ class TestTheEnd:
         assert eventually(lambda: waiting.status.get("state")) == "Pending"
         return requester.approved(narrowed | {"columns": ["ssn", "country"]}), waiting
 
+    @pytest.mark.long
     def test_the_role_ends_with_the_time_that_was_approved(self, requester: Requester):
         requester.ready()
 

@@ -35,6 +35,7 @@ def test_each_platform_was_attested_before_anything_was_vended(site: Site):
     eventually(lambda: site.metric("rolevend_attested_timestamp_seconds", platform=WAREHOUSE) > 0)
 
 
+@pytest.mark.long
 def test_an_attestation_that_cannot_be_repeated_stands_for_a_while_and_then_closes_vending(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     live = tenant.ask(platform=ANNEX).ready()

@@ -221,6 +221,7 @@ def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant)
     assert ends[expired]["lateSeconds"] < 300
 
 
+@pytest.mark.long
 def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
@@ -235,6 +236,7 @@ def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
     assert trail.of(asked)[-1]["data"].items() >= {"ended": "Orphaned", "endedBy": "Sweep", "platform": WAREHOUSE}.items()
 
 
+@pytest.mark.long
 def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(trail: Trail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
@@ -256,6 +258,7 @@ def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(tr
     site.warehouse.ask("DROP DATABASE elsewhere WITH (FORCE)")
 
 
+@pytest.mark.long
 def test_an_orphan_is_told_by_the_next_process_where_the_one_that_dropped_it_died_before_it_could(trail: Trail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
@@ -342,6 +345,7 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
     assert all(receipts[each.uid].beginning is not None for each in asked), "every end names a beginning that is there"
 
 
+@pytest.mark.long
 def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.operator.stop()
@@ -390,6 +394,7 @@ def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_sam
     assert verify([str(trail.file.with_suffix(".1")), str(trail.file)]).problems == []
 
 
+@pytest.mark.long
 def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_person_is_gone(trail: Trail, tenant: Tenant):
     site, handle = tenant.site, f"H{tenant.handle}"
     person, agent = tenant.person("anna", handle=handle), tenant.agent()
@@ -415,6 +420,7 @@ def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_p
     site.told(other, "Ready", "True")
 
 
+@pytest.mark.long
 def test_an_agent_with_the_handle_of_one_that_is_gone_says_so_until_it_has_another(tenant: Tenant):
     site = tenant.site
     tenant.person()
@@ -451,6 +457,7 @@ def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):
     assert refused.status == 422, "not even the administrator"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("configured", [True, False], ids=["a-handle", "an-opaque-handle"])
 def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: Trail, tenant: Tenant, configured: bool):
     """As a year later: no VendedRole, no Agent, no UserAttributes, no audit file, no lease."""
@@ -475,6 +482,7 @@ def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: 
     assert answer["notes"] == ""
 
 
+@pytest.mark.long
 def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tenant: Tenant):
     site = tenant.site
     tenant.person(handle=f"Q{tenant.handle}")
@@ -499,6 +507,7 @@ def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tena
     assert answer["tables"] == "claims.people"
 
 
+@pytest.mark.long
 def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail: Trail, tenant: Tenant, tmp_path: Path):
     site = tenant.ready_to_ask().site
     asked = tenant.ask().ready()

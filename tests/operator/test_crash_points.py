@@ -25,6 +25,8 @@ from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
 from tests.support.waiting import DEADLINE, eventually
 
+pytestmark = pytest.mark.long
+
 PLATFORM = "proxied"
 SETTINGS = {"PROFILE_UNUSED_SECONDS": "1"}
 TOGETHER = (

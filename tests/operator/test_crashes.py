@@ -83,6 +83,7 @@ def test_what_expired_while_it_was_down_goes_when_it_is_back_and_its_login_was_d
     assert site.warehouse.ended(asked.role) == "Expired"
 
 
+@pytest.mark.long
 def test_a_finalizer_that_was_stripped_by_hand_leaves_an_orphan_that_the_sweep_drops(tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
@@ -124,6 +125,7 @@ def foreign_role(site: Site, tenant: Tenant) -> str:
     return name
 
 
+@pytest.mark.long
 def test_roles_of_another_cluster_on_the_same_server_are_never_touched(tenant: Tenant):
     site = tenant.ready_to_ask().site
     foreign = foreign_role(site, tenant)
@@ -152,6 +154,7 @@ def test_a_role_that_somebody_dropped_by_hand_ends_its_object(tenant: Tenant):
     assert other.is_ready()
 
 
+@pytest.mark.long
 def test_an_operator_that_was_down_takes_up_a_policy_change_when_it_is_back(tenant: Tenant):
     site = tenant.site
     tenant.agent()
@@ -199,6 +202,7 @@ def test_the_api_server_may_go_and_come_back(tenant: Tenant):
     assert later.has_role()
 
 
+@pytest.mark.long
 def test_a_watch_that_went_deaf_is_noticed_and_a_restart_mends_it(tenant: Tenant):
     site = tenant.ready_to_ask().site
     tenant.ask().ready()

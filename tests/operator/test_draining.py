@@ -78,6 +78,7 @@ def test_more_than_the_api_server_lists_at_once_are_ended_with_the_live_ones_amo
     assert not any(each.has_role() for each in live)
 
 
+@pytest.mark.long
 def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Tenant) -> None:
     tenant.ready_to_ask(ANNEX)
     asked = tenant.ask(platform=ANNEX).ready()
@@ -99,6 +100,7 @@ def test_what_is_left_is_named_and_requests_stay_refused(site: Site, tenant: Ten
     assert not asked.has_role()
 
 
+@pytest.mark.long
 def test_the_api_stops_first_and_runs_again_where_something_is_left(site: Site, tenant: Tenant) -> None:
     def scale() -> tuple[int, int]:
         """How many pods there are to be, and how many there are."""
@@ -131,6 +133,7 @@ def test_the_api_stops_first_and_runs_again_where_something_is_left(site: Site, 
         site.cluster.kubectl("scale", f"deployment/{API}", "--namespace", SYSTEM, "--replicas=2")
 
 
+@pytest.mark.long
 def test_an_api_that_is_not_there_keeps_nobody(site: Site, tenant: Tenant) -> None:
     asked = tenant.ready_to_ask().ask().ready()
 
@@ -140,6 +143,7 @@ def test_an_api_that_is_not_there_keeps_nobody(site: Site, tenant: Tenant) -> No
     assert not asked.has_role()
 
 
+@pytest.mark.long
 def test_one_that_only_somebody_elses_finalizer_keeps_is_named_and_not_waited_for(site: Site, tenant: Tenant) -> None:
     asked = tenant.ready_to_ask().ask(finalizers=["rolevend.dev/drop", "example.org/hold"]).ready()
     try:
@@ -154,6 +158,7 @@ def test_one_that_only_somebody_elses_finalizer_keeps_is_named_and_not_waited_fo
         asked.gone()
 
 
+@pytest.mark.long
 def test_without_the_charts_policy_nothing_is_ended(site: Site, tenant: Tenant) -> None:
     asked = tenant.ready_to_ask().ask().ready()
 

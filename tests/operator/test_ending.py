@@ -210,6 +210,7 @@ def test_an_agent_that_may_no_longer_act_for_a_person_loses_their_roles(tenant: 
     assert tenant.site.warehouse.ended(asked.role) == "Revoked"
 
 
+@pytest.mark.long
 def test_a_namespace_can_be_deleted_with_live_roles_in_it_and_none_of_them_remains(tenant: Tenant):
     tenant.ready_to_ask(namespace=DOOMED)
     roles = [tenant.ask(namespace=DOOMED) for _ in range(5)]

@@ -122,6 +122,7 @@ def test_anybody_is_explained_before_they_ask_and_for_programs_as_json(tenant: T
     assert [each["table"] for policy in told["policies"] for each in policy["grants"]] == ["claims.people"]
 
 
+@pytest.mark.long
 def test_what_cannot_be_explained_is_told_in_one_line(site: Site, catalog: Path):
     absent = rolevend(site, "explain", "absent", "--namespace", AGENTS, "--catalog", str(catalog))
     nobody = rolevend(site, "explain", "--user", "nobody", "--catalog", str(catalog))

@@ -15,6 +15,8 @@ from tests.support.standby import has_caught_up
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 PLATFORM = "moving"
 PEOPLE = "SELECT count(*) FROM people"
 
@@ -84,7 +86,6 @@ def test_what_lives_lives_on_and_what_waits_for_the_promotion_is_done_then(site:
     assert not moving.left()
 
 
-@pytest.mark.long
 def test_the_address_of_the_promoted_standby_is_one_of_the_same_platform(site: Site, moving: Moving, tenant: Tenant):
     tenant.ready_to_ask(PLATFORM)
     before = tenant.ask(platform=PLATFORM).ready()

@@ -142,6 +142,7 @@ def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pa
     assert tenant.site.warehouse.roles() & {live.role, expiring.role, unheard.role} == {unheard.role}
 
 
+@pytest.mark.long
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(tenant: Tenant, pair: Pair):
     live = tenant.ask().ready()
 
@@ -153,6 +154,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(tenant: Tenant, pair: 
     live.gone()
 
 
+@pytest.mark.long
 def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenant, pair: Pair):
     pair.leader.process.kill()
 
@@ -165,6 +167,7 @@ def test_a_container_that_starts_again_in_its_pod_leads_on_at_once(tenant: Tenan
     again.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tenant: Tenant, pair: Pair):
     staying, leaving = tenant.ask().ready(), tenant.ask().ready()
@@ -185,6 +188,7 @@ def test_a_leader_that_sleeps_finds_itself_replaced_ends_and_leaves_nothing(tena
         assert asked.rows("SELECT count(*) FROM people") == [(2,)], "the password in the Secret is the role's"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tenant, pair: Pair):
     live = tenant.ask().ready()
@@ -199,6 +203,7 @@ def test_a_leader_that_hears_nothing_is_gone_before_the_other_leads(tenant: Tena
     live.gone()
 
 
+@pytest.mark.long
 def test_a_leader_whose_place_somebody_else_took_ends(tenant: Tenant, pair: Pair):
     spec = {"holderIdentity": f"{pair.other.pod}_somebody"}
     assert tenant.site.cluster.call("PATCH", LEASE_PATH, {"spec": spec}, content_type=MERGE_PATCH).ok
@@ -208,6 +213,7 @@ def test_a_leader_whose_place_somebody_else_took_ends(tenant: Tenant, pair: Pair
     eventually(lambda: pair.other.leads)
 
 
+@pytest.mark.long
 def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pair: Pair):
     assert tenant.site.cluster.call("DELETE", LEASE_PATH).ok
 
@@ -217,6 +223,7 @@ def test_a_lease_that_somebody_deleted_stays_with_its_leader(tenant: Tenant, pai
     assert pair.other.stands_by_for(pair.leader)
 
 
+@pytest.mark.long
 def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again(tenant: Tenant, pair: Pair):
     body = {"metadata": {"annotations": {"seen-by": "a person"}}}
     assert tenant.site.cluster.call("PATCH", LEASE_PATH, body, content_type=MERGE_PATCH).ok
@@ -249,6 +256,7 @@ def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair,
     assert lease(tenant.site)["leaseTransitions"] == before["leaseTransitions"]
 
 
+@pytest.mark.long
 def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, clocked: Pair):
     """The platform judges, and its own scheduler ends what the operator takes for young."""
     clocked.clock.jump(-3)
@@ -264,6 +272,7 @@ def test_a_wall_clock_that_is_behind_lets_no_role_live_longer(tenant: Tenant, cl
     vended_by(clocked.leader, tenant)
 
 
+@pytest.mark.long
 def test_a_wall_clock_that_is_ahead_ends_roles_early_and_vends_again_when_it_is_right(tenant: Tenant, clocked: Pair):
     live = tenant.ask().ready()
 

@@ -125,6 +125,7 @@ def test_a_serviceaccount_acts_for_whom_an_exchanged_token_names_it(proven: Prov
     assert told(site, asked)[0]["actors"][0] == f"{act['sub']} ({CLUSTER})"
 
 
+@pytest.mark.long
 def test_who_says_what_proved_the_user_also_from_the_record_when_the_role_is_gone(proven: Proven):
     site, issuer = proven.ready_to_ask().site, proven.issuer
     text = tokens.token(proven.claims(act={"sub": proven.client, "act": {"sub": "orchestrator"}}, without=("client_id",)))
@@ -280,6 +281,7 @@ def test_a_token_without_an_id_is_taken_once_as_a_whole(proven: Proven):
     proven.ask(text).refused("TokenReplayed", granted="False")
 
 
+@pytest.mark.long
 def test_the_role_ends_with_the_token_that_proved_its_user(proven: Proven):
     proven.ready_to_ask()
     expires = int(time.time()) + 40
@@ -394,6 +396,7 @@ def test_keys_that_cannot_be_read_are_waited_for_and_said_with_the_way_out(prove
     assert asked.ready().rows("SELECT count(*) FROM people") == [(2,)]
 
 
+@pytest.mark.long
 def test_a_request_that_waits_for_a_policy_ends_with_its_token(proven: Proven):
     proven.site.told(proven.provider(), "Ready", "True")
     proven.agent()

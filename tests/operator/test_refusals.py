@@ -186,6 +186,7 @@ def test_the_second_description_of_a_person_changes_nothing_and_says_so(tenant: 
     assert asked.is_ready()
 
 
+@pytest.mark.long
 def test_all_orders_in_which_the_objects_can_come_end_in_the_same_role(tenant: Tenant):
     """One VendedRole per order, step by step side by side, so that each order is seen at each step."""
     orders = list(itertools.permutations(["agent", "person", "policy", "ask"]))

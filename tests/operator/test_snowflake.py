@@ -275,6 +275,7 @@ class TestWhatIsWrongWithAnAccount:
             lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
         eventually(lambda: lake.status.get("limitations", []) == [])
 
+    @pytest.mark.long
     def test_a_schema_that_vanishes_ends_the_roles_that_read_it_and_is_named(self, site: Site, lake: Lake, tenant: Tenant):
         schema = lake.bench.schema("PASSING")
         lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
@@ -294,6 +295,7 @@ class TestWhatIsWrongWithAnAccount:
             site.told(policy, "Ready", "False", "NotGranted")
             tenant.ask(platform="lake").refused("NoTable", granted="False")
 
+    @pytest.mark.long
     def test_a_warehouse_that_is_not_there_is_named_by_its_field(self, site: Site, lake: Lake):
         with lake.changed(snowflake={"warehouse": "MISSPELLED"}):
             message = site.wait_for_platform("lake", "False", "PlatformUnavailable")

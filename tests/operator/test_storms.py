@@ -106,6 +106,7 @@ def no_turn(crowd: Sequence[Asked]) -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_annex")
 def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_had_its_turn(site: Site, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
@@ -138,6 +139,7 @@ def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_
     assert not any("SessionEnded" in reason for asked in crowd for reason, _ in asked.events())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_annex")
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
 def test_many_roles_that_cannot_be_dropped_are_locked_out_delay_none_elsewhere_and_go_when_they_can(

@@ -9,6 +9,8 @@ from tests.support.site import ANNEX, Site, data_platform
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 RENAMED = "annex-renamed"
 
 

@@ -281,6 +281,7 @@ async def test_who_may_not_ask_proves_nobody_and_is_told_the_right_that_is_missi
         await cluster.close()
 
 
+@pytest.mark.long
 async def test_while_the_api_server_is_down_nothing_is_known_of_a_token(another: ControlPlane):
     kubeconfig = another.service_account_kubeconfig(NAMESPACE, REVIEWER)
     text = another.service_account_token(NAMESPACE, "stranger", audiences=(AUDIENCE,))

@@ -26,6 +26,7 @@ def records(tenant: Tenant) -> list[Body]:
     return list(tenant.site.cluster.call("GET", path).body["items"])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("few")
 def test_users_that_an_agent_makes_up_leave_a_bounded_number_of_records_and_known_ones_go_on(tenant: Tenant):
     site = tenant.site

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER, Tenant
 from tests.support.waiting import eventually
@@ -131,6 +133,7 @@ def test_who_says_which_agent_acted_for_whom_and_still_does_when_the_role_is_gon
     assert "no VendedRole has its uid" in gone["state"]
 
 
+@pytest.mark.long
 def test_who_says_offline_what_the_name_says(tenant: Tenant):
     asked = tenant.ready_to_ask().ask().ready()
 
@@ -141,6 +144,7 @@ def test_who_says_offline_what_the_name_says(tenant: Tenant):
     assert "state" not in answer
 
 
+@pytest.mark.long
 def test_who_refuses_what_is_no_vended_role_in_one_line(site: Site):
     answer = who(site, "postgres")
 

@@ -165,6 +165,7 @@ def attestation(answer: Result) -> dict[str, CheckResult]:
     return {result.check: result for result in results}
 
 
+@pytest.mark.long
 def test_the_command_says_which_account_it_was(account: SnowflakeBench, answer: Result):
     told = json.loads(answer.stdout)
     assert (answer.exit_code, told["edition"], told["serverVersion"]) == (0, "Enterprise or higher", account.platform.facts().version)
@@ -301,6 +302,7 @@ def test_a_check_of_the_model_that_is_broken_is_found_by_name(hatched_canaries: 
 # What goes wrong
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alone", [False, True])
 def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_else_attests_or_when_its_time_is_over(alone: bool):
     with StandIn() as snowflake, installed(snowflake) as bench:
@@ -394,6 +396,7 @@ def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account
             examine([BY_NAME["read exactly the permitted rows"]], canaries)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("check", "statement", "ahead"),
     [

@@ -48,6 +48,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(int(each[1]), each[2]) for each in found if each]
 
 
+@pytest.mark.long
 def test_a_build_that_is_cut_short_tells_how_far_it_is_and_goes_on_with_what_is_missing(
     bench: SnowflakeBench, tables: list[Table], caplog: pytest.LogCaptureFixture
 ):
@@ -131,6 +132,7 @@ def test_a_table_that_cannot_be_governed_is_found_before_another_one_is_touched(
     assert "CREATE ROLE" not in asked
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 2])
 def test_who_builds_on_the_same_tables_at_the_same_time_finds_the_walls_there(bench: SnowflakeBench, processes: int):
     mine = bench.tables(12)

@@ -131,6 +131,7 @@ def test_no_probe_finds_out_a_hidden_row_however_the_table_is_stored_and_whateve
     assert differences(probing, list(probes(VIEW, 160, settings={**SETTINGS, **turned}))) == {}
 
 
+@pytest.mark.long
 def test_probes_find_out_hidden_rows_where_there_is_no_fence(bench: PostgresBench):
     """By each thing that tells, and of every type whose comparison PostgreSQL takes for leakproof."""
     table, other = laid_out(bench)
@@ -156,6 +157,7 @@ def test_probes_find_out_hidden_rows_where_there_is_no_fence(bench: PostgresBenc
     assert len(found) > 60
 
 
+@pytest.mark.long
 def test_a_lookup_column_tells_of_itself_and_of_no_other_column(bench: PostgresBench):
     table, other = laid_out(bench)
     lookups = {"id", "c1", "c8"}

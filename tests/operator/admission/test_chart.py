@@ -234,6 +234,7 @@ def test_a_drain_of_a_node_takes_one_operator_at_a_time(render: Render):
     assert all(each["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items() for each in spread)
 
 
+@pytest.mark.long
 def test_before_it_is_uninstalled_all_roles_end(render: Render):
     documents = render()
     before = hooks(documents, "pre-delete")

@@ -133,6 +133,7 @@ async def test_where_none_is_to_be_shown_none_waits():
     assert showing.waiting == 0
 
 
+@pytest.mark.long
 async def test_while_vending_is_closed_one_warning_is_logged_and_roles_are_shown_when_it_opens(caplog: pytest.LogCaptureFixture):
     cluster = Cluster(closed=True)
     showing = projector(cluster)
