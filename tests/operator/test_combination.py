@@ -12,7 +12,7 @@ PEOPLE = "SELECT person_id, full_name, ssn FROM people ORDER BY 1"
 def both_granted(tenant: Tenant, combination: str) -> Body:
     """The user reads people of DE and AT without the ssn, and the agent itself those above the first, and half of their names."""
     agent = tenant.agent(combination=combination)
-    tenant.person()
+    tenant.site.told(tenant.person(), "Ready", "True")
     names = {"name": "names", "columns": {"matchNames": ["full_name"]}, "type": "Partial", "partial": {"keepLast": 2}}
     tenant.site.told(tenant.policy(), "Ready", "True")
     granted = tenant.grant_to_agent(
@@ -65,7 +65,7 @@ def test_a_combination_that_gets_narrower_ends_the_live_roles_of_its_agent_and_n
 
 def test_what_was_granted_to_the_agent_and_is_taken_away_ends_its_live_roles(tenant: Tenant):
     tenant.agent(combination="Union")
-    tenant.person(countries=[])
+    tenant.site.told(tenant.person(countries=[]), "Ready", "True")
     granted = tenant.grant_to_agent("payments")
     tenant.site.told(granted, "Ready", "True")
     asked = tenant.ask().ready()
@@ -78,7 +78,7 @@ def test_what_was_granted_to_the_agent_and_is_taken_away_ends_its_live_roles(ten
 
 def test_a_combination_that_the_platform_does_not_permit_is_refused_and_named(tenant: Tenant):
     agent = tenant.agent(namespace=BOUNDED, combination="Union")
-    tenant.person()
+    tenant.site.told(tenant.person(), "Ready", "True")
     tenant.site.told(tenant.policy(), "Ready", "True")
     told = tenant.site.told(agent, "Ready", "False", "NotPermitted")
     assert told.startswith(f"spec.combination: Union of Agent {tenant.name} is wider than UserCeiling")
@@ -90,7 +90,7 @@ def test_a_combination_that_the_platform_does_not_permit_is_refused_and_named(te
 
 def test_an_agent_that_is_granted_nothing_itself_reads_nothing_in_an_intersection(tenant: Tenant):
     tenant.agent(combination="Intersection")
-    tenant.person()
+    tenant.site.told(tenant.person(), "Ready", "True")
     tenant.site.told(tenant.policy(), "Ready", "True")
 
     tenant.ask().refused("AgentNotGranted", granted="False")

@@ -97,7 +97,8 @@ def test_of_a_request_that_ended_nothing_is_counted(requester: Requester):
     requester.vote(request, "Deny")
     request.is_now("Denied")
 
-    assert preview(requester, request) == {**preview(requester, request), "unknown": f"AccessRequest {AGENTS}/{request.name} is Denied"}
+    effect = preview(requester, request)
+    assert (effect["unknown"], effect.get("tables")) == (f"AccessRequest {AGENTS}/{request.name} is Denied", None)
 
 
 def test_neither_the_agent_nor_a_stranger_can_ask_for_the_numbers_or_read_them(requester: Requester):

@@ -81,8 +81,8 @@ class TestTools:
     ):
         good = {**MOST, "semanticViews": [PEOPLE_VIEW, CLAIMS_VIEW], "procedures": [AS_CALLER]}
         agent = tenant.agent(tools=lake.asking(**good))
-        tenant.person(countries=["EU"], desk=["pricing"])
-        tenant.person("bob", countries=["US"])
+        site.told(tenant.person(countries=["EU"], desk=["pricing"]), "Ready", "True")
+        site.told(tenant.person("bob", countries=["US"]), "Ready", "True")
         lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS)
         pricing = {"key": "desk", "operator": "In", "values": ["pricing"]}
         mine = {"key": "tenant", "operator": "In", "values": [tenant.name]}
@@ -115,7 +115,7 @@ class TestTools:
     ):
         wanted = {"warehouses": ["EXTRA_WH", WAREHOUSE], "semanticViews": [GONE_VIEW], "procedures": [AS_OWNER]}
         agent = tenant.agent(tools=lake.asking(**wanted))
-        tenant.person()
+        site.told(tenant.person(), "Ready", "True")
         lake.grant(tenant, "PRICES")
 
         told = site.told(agent, "Ready", "False", "NotPermitted")
@@ -129,7 +129,7 @@ class TestTools:
 class TestWhatAToolSeesLessOf:
     def test_it_is_told_of_the_policy_and_of_the_role_until_the_policy_is_mended(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent(tools=lake.asking(semanticViews=[PEOPLE_VIEW]))
-        tenant.person(countries=["EU"])
+        site.told(tenant.person(countries=["EU"]), "Ready", "True")
         policy = lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[{**REGIONS, "type": "Hash"}])
         why = f"{SCHEMA}.PEOPLE shows no row to tools: its rows are filtered by REGION, which is masked or not granted"
 
@@ -148,7 +148,7 @@ class TestWhatAToolSeesLessOf:
 
     def test_it_is_not_told_of_a_role_that_has_no_such_tool(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent()
-        tenant.person(countries=["EU"])
+        site.told(tenant.person(countries=["EU"]), "Ready", "True")
         policy = lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[{**REGIONS, "type": "Hash"}])
 
         asked = tenant.ask(platform="lake").ready()
@@ -199,7 +199,7 @@ def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]
 class TestWithAnApproval:
     def test_one_role_shows_the_offer_until_the_yes_is_deleted_and_others_show_nothing_of_it(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent()
-        tenant.person(countries=["EU"])
+        site.told(tenant.person(countries=["EU"]), "Ready", "True")
         hidden = {"name": "ids", "columns": {"matchNames": ["SSN"]}, "type": "Nullify"}
         lake.grant(tenant, "PEOPLE", rowFilter=OWN_REGIONS, masks=[hidden])
         requester = Requester(tenant, "lake")
@@ -228,7 +228,7 @@ class TestWithAnApproval:
 class TestWhatIsWrongWithAnAccount:
     def test_a_table_with_somebody_elses_policy_is_named_and_nobody_is_granted_it(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent()
-        tenant.person()
+        site.told(tenant.person(), "Ready", "True")
         spec = tenant.policy_spec(
             platform="lake", tables={"matchNames": [{"schema": SCHEMA, "name": "TAKEN"}]}, masks=[], rowFilter='"ID" = 1'
         )
@@ -244,7 +244,7 @@ class TestWhatIsWrongWithAnAccount:
         self, site: Site, lake: Lake, tenant: Tenant
     ):
         tenant.agent()
-        tenant.person()
+        site.told(tenant.person(), "Ready", "True")
         lake.grant(tenant, "PRICES")
         tenant.ask(platform="lake").ready()  # its profile is built
 
@@ -280,7 +280,7 @@ class TestWhatIsWrongWithAnAccount:
         schema = lake.bench.schema("PASSING")
         lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
         tenant.agent()
-        tenant.person()
+        site.told(tenant.person(), "Ready", "True")
         (domain,) = lake.body["spec"]["domains"]
         with lake.changed(domains=[{**domain, "schemas": [SCHEMA, schema]}]):
             policy = lake.grant(tenant, "T", schema=schema)

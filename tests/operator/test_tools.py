@@ -48,7 +48,7 @@ def tooled(tenant: Tenant, platform: str) -> Iterator[Tenant]:
 @BOTH
 def test_a_role_has_the_tools_of_its_agent_beside_what_policies_grant_and_no_other_agents_role_has_them(tooled: Tenant, platform: str):
     mine = tooled.agent(tools=tools(platform, ("shout",), ("notes",)))
-    tooled.person()
+    tooled.site.told(tooled.person(), "Ready", "True")
     tooled.agent(f"{tooled.name}-other", handle=f"{tooled.handle}O")
     tooled.site.told(tooled.policy(platform=platform), "Ready", "True")
     eventually(lambda: "notes.everybody is a view" in tooled.site.told(mine, "Ready", "False", "ToolRefused"))
@@ -68,7 +68,7 @@ def test_a_role_has_the_tools_of_its_agent_beside_what_policies_grant_and_no_oth
 @BOTH
 def test_a_tool_that_an_agent_may_not_have_is_named_and_takes_nothing_else_from_it(tooled: Tenant, platform: str):
     agent = tooled.agent(tools=tools(platform, ("shout", "leak", "gone"), ("claims",)))
-    tooled.person()
+    tooled.site.told(tooled.person(), "Ready", "True")
     tooled.site.told(tooled.policy(platform=platform), "Ready", "True")
 
     leaks = "function tools.leak() acts with the rights of app_owner, and so reads around policies"
@@ -86,7 +86,7 @@ def test_a_tool_that_an_agent_may_not_have_is_named_and_takes_nothing_else_from_
 def test_a_function_that_reads_with_its_owners_rights_now_ends_the_roles_that_have_it_and_no_others(tooled: Tenant, platform: str):
     agent = tooled.agent(tools=tools(platform, ("shout",)))
     tooled.agent(f"{tooled.name}-other", handle=f"{tooled.handle}O")
-    tooled.person()
+    tooled.site.told(tooled.person(), "Ready", "True")
     tooled.site.told(tooled.policy(platform=platform), "Ready", "True")
     tooled.site.told(agent, "Ready", "True")
     asked, other = tooled.ask(platform=platform).ready(), tooled.ask(platform=platform, agent=f"{tooled.name}-other").ready()
@@ -115,7 +115,7 @@ def test_a_function_that_reads_with_its_owners_rights_now_ends_the_roles_that_ha
 @pytest.mark.parametrize("platform", [WAREHOUSE])
 def test_a_tool_that_is_taken_away_ends_the_roles_that_have_it_and_one_more_ends_none(tooled: Tenant, platform: str):
     agent = tooled.agent(tools=tools(platform, ("shout",)))
-    tooled.person()
+    tooled.site.told(tooled.person(), "Ready", "True")
     tooled.site.told(tooled.policy(platform=platform), "Ready", "True")
     tooled.site.told(agent, "Ready", "True")
     asked = tooled.ask().ready()
@@ -136,7 +136,7 @@ def test_a_tool_that_is_taken_away_ends_the_roles_that_have_it_and_one_more_ends
 @pytest.mark.parametrize("platform", [WAREHOUSE])
 def test_the_record_of_a_role_tells_its_tools(tooled: Tenant, platform: str):
     agent = tooled.agent(tools=tools(platform, ("shout",), ("notes",)))
-    tooled.person()
+    tooled.site.told(tooled.person(), "Ready", "True")
     tooled.site.told(tooled.policy(platform=platform), "Ready", "True")
     tooled.site.told(agent, "Ready", "False", "ToolRefused")
     asked = tooled.ask().ready()
