@@ -73,7 +73,7 @@ def open_requests(requester: Confirmed) -> list[str]:
 async def asked(mcp: Client, requester: Confirmed, ticket: str) -> Told:
     """Asked until the operator has judged the request: a call waits for that for two seconds. The same is found again."""
     async with asyncio.timeout(DEADLINE):
-        while "waits for the decision of people" in (told := await ask(mcp, "request_access", **wanted(requester, ticket))).text:
+        while "is not decided yet" in (told := await ask(mcp, "request_access", **wanted(requester, ticket))).text:
             await asyncio.sleep(0.2)
     return told
 

@@ -173,6 +173,15 @@ async def test_a_no_ends_the_question(tools: LangChain | Mcp):
     assert refused.text.startswith("The request failed (CoolDown): it was denied lately. Tell the person. Do not ask again")
 
 
+async def test_a_request_that_nobody_has_judged_yet_does_not_wait_for_people(tools: LangChain | Mcp):
+    api = Api(requested(status=202, reason="", message=""), requested(status=202, reason="Starting", message="the operator starts."))
+
+    first, second = await tools.run(api, ("request_access", {"offer": NAME}), ("request_access", {"offer": NAME}))
+
+    assert first.text == PENDING.replace("waits for the decision of people", "is not decided yet")
+    assert second.text == PENDING.replace("waits for the decision of people", "is not decided yet: the operator starts")
+
+
 async def test_an_offer_that_asks_for_another_login_says_which_one_and_what_to_do(tools: LangChain | Mcp):
     challenge = 'Bearer error="insufficient_user_authentication", acr_values="mfa phr", max_age="900"'
     weak = problem(401, "ProofNotMet", "the offer asks for a login with mfa", {"WWW-Authenticate": challenge}, field="userToken")

@@ -45,8 +45,9 @@ def stated(request: AccessRequest) -> str:
             "that ends without an answer is no error. Do not ask again meanwhile."
         )
     if request.state == "Pending":
+        waits = "waits for the decision of people" if request.reason == "PeopleDecide" else f"is not decided yet{_because(request.message)}"
         return _line(
-            f"Request {request.id} for offer {request.offer} waits for the decision of people. Tell the person, then call access_status "
+            f"Request {request.id} for offer {request.offer} {waits}. Tell the person, then call access_status "
             f"with request {request.id}; a wait that ends without a decision is no error. Do not ask again meanwhile, and do not try other "
             "tables for the same values."
         )
@@ -60,6 +61,10 @@ def stated(request: AccessRequest) -> str:
     return _line(
         f"Request {request.id} for offer {request.offer} is {request.state.lower()}{reason}: {_bare(request.message)}. {_NOT_AGAIN}"
     )
+
+
+def _because(message: str) -> str:
+    return f": {_bare(message)}" if message else ""
 
 
 def to_confirm(request: AccessRequest) -> str:
