@@ -58,6 +58,7 @@ def test_the_log_and_the_metrics_say_where_the_time_of_a_vend_went(caller: Calle
 
 
 def test_a_call_that_gives_no_role_says_what_it_tried(caller: Caller):
+    caller.vended()  # the replica knows the agent
     question = {**caller.question(), "userToken": caller.proven.token(tenant="another")}
 
     assert caller.call("POST", "/v1/vended-roles", question, **{"X-Request-Id": "tried-in-vain"}).status_code == 403

@@ -174,9 +174,9 @@ async def test_a_no_ends_the_question(tools: LangChain | Mcp):
 
 
 async def test_a_request_that_nobody_has_judged_yet_does_not_wait_for_people(tools: LangChain | Mcp):
-    api = Api(requested(status=202, reason="", message=""), requested(status=202, reason="Starting", message="the operator starts."))
+    unjudged = requested(status=202, reason="", message=""), requested(status=202, reason="Starting", message="the operator starts.")
 
-    first, second = await tools.run(api, ("request_access", {"offer": NAME}), ("request_access", {"offer": NAME}))
+    _, first, second = await tools.run(Api(role(), *unjudged), LIST, *[("request_access", {"offer": NAME})] * 2)
 
     assert first.text == PENDING.replace("waits for the decision of people", "is not decided yet")
     assert second.text == PENDING.replace("waits for the decision of people", "is not decided yet: the operator starts")
