@@ -113,6 +113,13 @@ class TestTheSelection:
         assert names([shown], RoleFilter(user="FINBOT")) == []
         assert names([role(status={})], RoleFilter(user="ANNA")) == []
 
+    def test_a_role_whose_handle_is_not_known_yet_is_noted_unless_its_subject_matches(self):
+        new = role("new", status={})
+
+        assert [note[:14] for note in select([new, role()], RoleFilter(user="ANNA")).notes] == ["1 VendedRoles "]
+        assert select([new, role()], RoleFilter(user="anna")).notes == ()
+        assert select([new, role()], RoleFilter(agent=ObjectName("agents", "finbot"))).notes == ()
+
     def test_a_role_that_is_ending_is_waited_for_but_not_ended_again(self):
         selection = select([role("a", deletionTimestamp=NOW.isoformat()), role("b")], RoleFilter())
 

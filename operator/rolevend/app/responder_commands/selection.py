@@ -138,6 +138,8 @@ def select(bodies: Iterable[Body], wanted: RoleFilter) -> RoleSelection:
             selected += living[-1:] if wanted.matches(role) else ()
     if wanted.table is not None:
         notes += _uncertain(selected, wanted.table)
+    if wanted.user is not None:
+        notes += _without_handle(role for role in living if role not in selected)
     ordered = sorted(selected, key=lambda role: (role.agent, role.subject, str(role.name)))
     return RoleSelection(tuple(ordered), tuple(notes), "" if selected else _hint(living, wanted))
 
@@ -229,3 +231,9 @@ def _unread(body: Body) -> SelectedRole:
     metadata = body["metadata"]
     name = ObjectName(metadata["namespace"], metadata["name"])
     return SelectedRole(name, uid_of(body), f"{name.namespace}/?", "?", None, is_ending="deletionTimestamp" in metadata)
+
+
+def _without_handle(roles: Iterable[SelectedRole]) -> Iterator[str]:
+    count = sum(each.handle is None for each in roles)
+    if count:
+        yield f"{count} VendedRoles of other subjects have no handle yet: if --user is a handle, run the command again, or name the subject of the user"
