@@ -236,4 +236,4 @@ def _unread(body: Body) -> SelectedRole:
 def _without_handle(roles: Iterable[SelectedRole]) -> Iterator[str]:
     count = sum(each.handle is None for each in roles)
     if count:
-        yield f"{count} VendedRoles of other subjects have no handle yet: if --user is a handle, run the command again, or name the subject of the user"
+        yield f"{count} VendedRoles of other users have no handle yet: if --user is a handle, run it again, or name the subject"
