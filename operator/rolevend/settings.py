@@ -116,6 +116,11 @@ class ApiSettings(Settings):
     api_scim: bool = Field(
         False, description="Accept users and groups by SCIM from each IdentityProvider with `spec.scim`, under `/scim/v2`."
     )
+    api_signals: bool = Field(
+        False,
+        description="Accept security event tokens (Shared Signals, CAEP, RISC) from each IdentityProvider with `spec.signals`, at"
+        " `/ssf/v1/events`.",
+    )
     api_unreachable_cluster_seconds: float = Field(
         0,
         ge=0,

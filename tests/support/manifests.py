@@ -166,6 +166,7 @@ _SPECS: Final[Mapping[str, Body]] = {
             "groups": {"key": "groups"},
             "subject": "userName",
         },
+        "signals": {"audience": "https://rolevend.example.org/ssf/v1/events", "userIssuer": "https://login.example.org"},
     },
     "TagBinding": {
         "platformRefs": _PLATFORM,
@@ -522,6 +523,9 @@ SPOILED: Final = (
     Spoiled("IdentityProvider", "spec.scim.clients", []),
     Spoiled("IdentityProvider", "spec.scim", {"subject": "externalId"}),
     Spoiled("IdentityProvider", "spec.scim.subject", "id"),
+    Spoiled("IdentityProvider", "spec.signals", {}, "spec.signals.audience"),
+    *(Spoiled("IdentityProvider", "spec.signals.audience", text) for text in HOSTILE),
+    *(Spoiled("IdentityProvider", "spec.signals.userIssuer", text) for text in HOSTILE),
     *(Spoiled("IdentityProvider", f"spec.{name}", []) for name in ("audiences", "algorithms", "accepts")),
     # Identity providers
     *(Spoiled("IdentityProvider", f"spec.{name}", MISSING) for name in ("issuer", "keys", "audiences")),

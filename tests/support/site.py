@@ -54,6 +54,7 @@ _WITH_THE_API: Final = {
     "api.enabled": "true",
     "api.tls.mode": "Generated",
     "api.scim": "true",
+    "api.signals": "true",
     "api.secretNames": "{"
     + ",".join(
         [SCIM_SECRET, *(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca")), *_OF_PEOPLE]

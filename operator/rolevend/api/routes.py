@@ -29,6 +29,7 @@ from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
 from rolevend.api.role_service import RoleService
 from rolevend.api.schemas import Decision, ProblemShown, VendedRoleShown, VendedRolesShown, VendRequest
 from rolevend.api.scim.calls import SCIM_CALLS
+from rolevend.api.signals.calls import SIGNAL_CALLS
 from rolevend.api.vend_service import VendService
 from rolevend.decision.admission import Agent
 from rolevend.errors import RolevendError
@@ -36,7 +37,10 @@ from rolevend.kinds.text import SUBDOMAIN_PATTERN
 from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
-CALLS: Final = ("vend", "list", "get", "release", "decide", *ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS, *CONFIRM_CALLS, *SCIM_CALLS)
+CALLS: Final = (
+    *("vend", "list", "get", "release", "decide"),
+    *(*ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS, *CONFIRM_CALLS, *SCIM_CALLS, *SIGNAL_CALLS),
+)
 """Operation ids, also the names of the calls in metrics."""
 
 _log = logging.getLogger(__name__)

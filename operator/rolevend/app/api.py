@@ -30,6 +30,8 @@ from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
 from rolevend.api.scim.calls import LONGEST_SCIM_BODY, SCIM
+from rolevend.api.signals.receiver import SignalReceiver
+from rolevend.api.signals.routes import SignalRoutes
 from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
@@ -38,6 +40,7 @@ from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
 from rolevend.audit.scim_events import ScimChange, scim_changed
+from rolevend.audit.signal_events import ReceivedSignal, signal_received
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.login_client import LoginClient
@@ -132,6 +135,8 @@ class Api:
         pages.add_to(routes)
         if settings.api_scim:
             self._add_scim(routes, settings, cluster, check)
+        if settings.api_signals:
+            self._add_signals(routes, cluster, check, metrics)
         longer_bodies = {f"{SCIM}/": LONGEST_SCIM_BODY} if settings.api_scim else {}
         self._application = Tracing(routes, secrets.token_bytes, metrics.answered, longer_bodies)
         metrics.answer(CALLS)
@@ -154,6 +159,13 @@ class Api:
         users = ScimUsers(directory, record, now)
         authenticator = ScimAuthenticator(check, cluster, settings.namespace, self._observed, self._refusals, time.monotonic)
         ScimRoutes(authenticator, directory, users, ScimGroups(directory, users, record, now)).add_to(routes)
+
+    def _add_signals(self, routes: FastAPI, cluster: KubeClient, check: TokenCheck, metrics: Metrics) -> None:
+        async def record(signal: ReceivedSignal) -> None:
+            await self._journal.record(signal_received(signal, now()))
+
+        receiver = SignalReceiver(cluster, record, now, metrics.received)
+        SignalRoutes(check, receiver, self._observed, self._refusals, metrics.received).add_to(routes)
 
     async def run(self) -> None:
         try:

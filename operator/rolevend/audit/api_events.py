@@ -20,6 +20,8 @@ class Bearer(enum.StrEnum):
     USER = "User"
     SCIM = "SCIM"
     """Of an identity provider that pushes users."""
+    SIGNAL = "Signal"
+    """Of an identity provider that sends security event tokens."""
 
 
 @dataclass(frozen=True, slots=True)

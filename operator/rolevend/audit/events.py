@@ -30,6 +30,7 @@ class EventType(enum.StrEnum):
     ACCESS_ANSWERED = "dev.rolevend.access-answered"
     ACCESS_DECIDED = "dev.rolevend.access-decided"
     SCIM_CHANGED = "dev.rolevend.scim-changed"
+    SIGNAL_RECEIVED = "dev.rolevend.signal-received"
     STARTED = "dev.rolevend.audit.started"
     STOPPED = "dev.rolevend.audit.stopped"
 
@@ -44,7 +45,7 @@ class AuditEvent:
     """Follows from the request's uid, the platform and the content: a step that runs twice writes the same event twice."""
     subject: str
     """The role's name; for a denial the VendedRole; for a refusal the agent that was proven, or `api`; for the events of an AccessRequest
-    the object; for a change by SCIM kind and name of the object; for the chain's own the host."""
+    the object; for a change by SCIM kind and name of the object; for a signal its IdentityProvider; for the chain's own the host."""
     time: datetime
 
     def envelope(self, source: str) -> dict[str, Any]:
@@ -174,7 +175,7 @@ class RefusedEvent(AuditEvent):
     token_digest: str | None = None
     request_id: str | None = None
     bearer: str
-    """Whose token it was expected to be: `Agent`, `User` or `SCIM`."""
+    """Whose token it was expected to be: `Agent`, `User`, `SCIM` or `Signal`."""
     refusals_left_out: int | None = None
     """With the reason `LeftOut`: how many refusals since the last written event have no event of their own. A replica of the API writes at
     most 120 in a minute, and 600 at once, for each agent and for all callers that are no agent."""
@@ -291,6 +292,28 @@ class ScimChangedEvent(AuditEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceivedEvent(AuditEvent):
+    """An identity provider sent an event in a security event token. Written before its effect, whose write may still fail. An event that
+    comes again and changes nothing has no other one."""
+
+    type = EventType.SIGNAL_RECEIVED
+
+    identity_provider: str
+    event: str
+    """The URI of the event's type."""
+    change: str
+    """`SessionsRevoked`, `Suspended` or `Resumed`; for a signal `Unchanged`, if an earlier one had the effect already, or `Ignored`, if the
+    type has none."""
+    user: RequestUser | None = None
+    happened_at: datetime
+    """When it happened, as the identity provider says."""
+    token_id: str
+    """The `jti` of the token."""
+    token_digest: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartedEvent(AuditEvent):
     """The first event of a chain. `previoushash` is the hash of the last event that the file held before, or zeros."""
 
@@ -319,6 +342,7 @@ EVENTS = (
     AccessAnsweredEvent,
     AccessDecidedEvent,
     ScimChangedEvent,
+    SignalReceivedEvent,
     StartedEvent,
     StoppedEvent,
 )

@@ -96,6 +96,13 @@ class KeyStore:
         await self.refresh(issuer)
         return True
 
+    def is_current(self, issuer: str, since: datetime) -> bool:
+        """True if the issuer can have no other keys than the known ones: they are inline, or were read after this time."""
+        provider, known = self._providers.get(issuer), self.known.get(issuer)
+        if provider is None or known is None:
+            return False
+        return isinstance(provider.keys, InlineKeys) or (known.read_at is not None and known.read_at >= since)
+
     def _looking(self, issuer: str) -> asyncio.Task[None]:
         """Return the running read, or start one."""
         if issuer not in self._under_way:

@@ -77,6 +77,16 @@ KeySource = InlineKeys | KeysUrl | Discovery | ClusterKeys
 
 
 @dataclass(frozen=True, slots=True)
+class SignalTerms:
+    """The security event tokens that are accepted from an issuer."""
+
+    audience: str
+    """The audience of rolevend's stream: `aud` of a security event token must have it."""
+    user_issuer: str
+    """The issuer of the tokens of the users whom the events are about."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     name: str
     issuer: str
@@ -92,6 +102,8 @@ class Provider:
     """Maximum age of a token since it was issued, even if it has not expired."""
     keys_maximum_age: timedelta = timedelta(hours=24)
     """Maximum time since the last successful read of the keys. Older keys verify nothing."""
+    signals: SignalTerms | None = None
+    """None: security event tokens of the issuer are refused."""
 
 
 def admit(provider: Provider, field: str = "spec") -> Provider:

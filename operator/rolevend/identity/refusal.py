@@ -64,6 +64,8 @@ class Code(enum.StrEnum):
     """`azp` or `client_id` is not a client of the agent."""
     ANOTHER_PERSON = "AnotherPerson"
     """Valid, but for another user than the request."""
+    ANOTHER_ISSUERS_USER = "AnotherIssuersUser"
+    """A valid security event token, about a user of another issuer."""
     REPLAYED = "TokenReplayed"
     """It was redeemed for another request: each request needs its own token."""
     ACTOR_MISSING = "ActorMissing"
@@ -84,6 +86,7 @@ _NOT_ALLOWED = frozenset(
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
         Code.ANOTHER_PERSON,
+        Code.ANOTHER_ISSUERS_USER,
         Code.REPLAYED,
         Code.ACTOR_MISSING,
         Code.ACTOR_IS_ANOTHER,

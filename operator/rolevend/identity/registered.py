@@ -38,14 +38,14 @@ def issuer(claims: dict[str, Any]) -> str:
 
 def registered(claims: dict[str, Any], provider: Provider, now: datetime) -> Registered:
     """Read the claims after the signature was verified. Raises TokenRefused, also if the token is not valid now."""
-    expires, not_before, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
+    expires, not_before, issued = (seconds(claims, name) for name in ("exp", "nbf", "iat"))
     if expires is None:
         raise TokenRefused(Code.MISSING_CLAIM, "the token has no exp: a token without an expiry is not accepted")
     _in_time(provider, now.timestamp(), expires, not_before, issued)
     return Registered(
         issuer=provider.issuer,
         subject=required_text(claims, "sub", MAXIMUM_SUBJECT_LENGTH),
-        audiences=_audiences(claims),
+        audiences=audiences(claims),
         expires_at=datetime.fromtimestamp(expires, UTC),
         issued_at=None if issued is None else datetime.fromtimestamp(issued, UTC),
         token_id=text(claims, "jti", MAXIMUM_TOKEN_ID_LENGTH),
@@ -79,8 +79,8 @@ def required_text(claims: dict[str, Any], name: str, longest: int) -> str:
     return value
 
 
-def _time(claims: dict[str, Any], name: str) -> int | None:
-    """Return whole seconds, because parsers round floats differently."""
+def seconds(claims: dict[str, Any], name: str) -> int | None:
+    """Return the time of a claim in whole seconds, because parsers round floats differently."""
     if name not in claims:
         return None
     value = claims[name]
@@ -108,7 +108,7 @@ def _young_enough(longest: float, now: float, issued: int | None) -> None:
         raise TokenRefused(Code.TOO_OLD, "the token was issued too long ago; get a new one")
 
 
-def _audiences(claims: dict[str, Any]) -> frozenset[str]:
+def audiences(claims: dict[str, Any]) -> frozenset[str]:
     """Return the audiences, at least one."""
     if "aud" not in claims:
         raise TokenRefused(Code.MISSING_CLAIM, "the token has no aud: a token without an audience is not accepted")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, overload
 
+from rolevend.errors import IdentityProviderUnavailable
 from rolevend.identity import compact
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.proven import AgentWanted, LoginWanted, Proven, ProvenAgent, ProvenLogin, ProvenUser, UserWanted, Wanting
 from rolevend.identity.provider import Provider
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.registered import issuer
+from rolevend.identity.security_event import SecurityEvents, verify_events
 from rolevend.identity.service_account import Review, require_agreement
 from rolevend.identity.signature_cache import SignatureCache
 from rolevend.identity.verification import verify, verify_login
@@ -114,6 +116,17 @@ class TokenCheck:
     async def login(self, text: str, wanting: LoginWanted) -> ProvenLogin:
         """Return the person of an ID token. Raises TokenRefused."""
         return await self._with_keys(text, lambda: verify_login(text, self._providers, self._keys.known, self._clock(), wanting))
+
+    async def events(self, text: str) -> SecurityEvents:
+        """Return the events of a security event token. Raises TokenRefused; IdentityProviderUnavailable if its issuer's keys were not read
+        since its arrival, and may be newer: its sender repeats no token that is refused."""
+        since = self._clock()
+        try:
+            return await self._with_keys(text, lambda: verify_events(text, self._providers, self._keys.known, self._clock()))
+        except TokenRefused as error:
+            if error.code in _WORTH_A_LOOK and not self._keys.is_current(issuer(compact.read(text).claims), since):
+                raise IdentityProviderUnavailable(str(error)) from error
+            raise
 
     @overload
     async def _verified(self, text: str, wanting: AgentWanted) -> ProvenAgent: ...

@@ -145,6 +145,14 @@ def verify_login(
     return ProvenLogin(User(claimed.issuer, _subject(token.claims, provider)), _facts(TokenType.ID_TOKEN, provider, token, claimed))
 
 
+def signed(text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime) -> tuple[Compact, Provider]:
+    """Return the token and the provider that signed it. No claim but `iss` is verified. Arguments as of `verify`. Raises TokenRefused."""
+    token = compact.read(text)
+    provider = _provider(token, providers)
+    _require_signature(token, _current_keys(token, provider, keys.get(provider.issuer), now))
+    return token, provider
+
+
 def _facts(kind: TokenType, provider: Provider, token: Compact, claimed: Registered) -> TokenFacts:
     return TokenFacts(
         kind,

@@ -8,6 +8,7 @@ from pydantic import Field
 from rolevend.kinds.part import Atomic, Distinct, KeyedBy, Part, Rule, exactly_one
 from rolevend.kinds.scim import Scim
 from rolevend.kinds.shared import Resource, SecretKeyRef, Status
+from rolevend.kinds.signals import Signals
 from rolevend.kinds.text import (
     ClaimName,
     Condition,
@@ -173,6 +174,12 @@ class IdentityProviderSpec(Part):
             holds=lambda spec: spec.login is None or spec.keys.discovery == "OpenIDConnect",
             field="login",
         ),
+        Rule(
+            cel="!has(self.signals) || !('ServiceAccount' in self.accepts)",
+            message="a cluster sends no signals: remove signals",
+            holds=lambda spec: spec.signals is None or "ServiceAccount" not in spec.accepts,
+            field="signals",
+        ),
     )
 
     issuer: Issuer
@@ -197,6 +204,8 @@ class IdentityProviderSpec(Part):
     the user are refused."""
     scim: Scim | None = None
     """Users and groups that the identity provider pushes, where `api.scim` of the chart is `true`. Without it: none are accepted."""
+    signals: Signals | None = None
+    """Security events that end roles, where `api.signals` of the chart is `true`. Without it: none are accepted."""
 
 
 class IdentityProviderStatus(Status):

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import is_
+from typing import Final
 
 from rolevend.access_requests.terms import OfferTerms
 from rolevend.catalog import Catalog, TagAssignment
@@ -11,11 +12,17 @@ from rolevend.decision.profile_cache import ProfileCache
 from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.kinds import AccessPolicy, UserAttributes, values
 from rolevend.kinds.offer_terms import offer_terms
+from rolevend.kinds.signals import is_made_by_signals
+from rolevend.kinds.status import ConditionUpdate
 from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, User, UserHandle, user_claim
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.user_match_counter import UserMatchCounter
 from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_unique, with_refusals, with_suspension
+
+_SIGNALS: Final = tuple(
+    ConditionUpdate(type_, "True", "Signals", "its suspend and notBefore count; it describes nobody") for type_ in ("Accepted", "Ready")
+)
 
 
 class UserCache:
@@ -40,16 +47,19 @@ class UserCache:
         if len(before) == len(resources) and all(map(is_, before, resources)) and others_before == [dict(refused), list(unreadable)]:
             return
         self._made_of = (tuple(resources), dict(refused), list(unreadable))
+        signals = [each for each in resources if is_made_by_signals(each.metadata.labels)]
+        described = [each for each in resources if not is_made_by_signals(each.metadata.labels)] if signals else resources
         stops = [each for each in (*resources, *unreadable) if each.spec.suspend or each.spec.not_before is not None]
+        people = with_refusals(evaluate_unique(described, _keys), lambda person: _refused(person, refused))
         self.evaluations = with_suspension(
-            with_refusals(evaluate_unique(resources, _keys), lambda person: _refused(person, refused)),
+            [*people, *(StatusEvaluation(each, _SIGNALS) for each in signals)],
             lambda person: person.spec.suspend,
             "nothing is vended for the user, and their roles end",
         )
         self.suspended = frozenset(values.user(each.spec.user) for each in stops if each.spec.suspend)
         marks = sorted((each.spec.not_before, values.user(each.spec.user)) for each in stops if each.spec.not_before is not None)
         self.not_before = {user: until for until, user in marks}  # of several, the latest
-        self.known = {person.user: person for person in self._all(each.resource for each in self.evaluations if each.accepted)}
+        self.known = {person.user: person for person in self._all(each.resource for each in people if each.accepted)}
         self.census.follow({user: person.attributes for user, person in self.known.items()})
 
     def _all(self, accepted: Iterable[UserAttributes]) -> list[KnownUser]:

@@ -1,6 +1,6 @@
 """Parse IdentityProviders once, compare them, and build the providers for the token check. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -10,9 +10,21 @@ from rolevend.decision.snapshot_inputs import KubernetesUsername
 from rolevend.errors import InvalidInput
 from rolevend.identity import claim_expression
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath, ClaimSource
-from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeySource, KeysUrl, Provider, TokenType, admit
+from rolevend.identity.provider import (
+    Algorithm,
+    ClusterKeys,
+    Discovery,
+    InlineKeys,
+    KeySource,
+    KeysUrl,
+    Provider,
+    SignalTerms,
+    TokenType,
+    admit,
+)
 from rolevend.kinds import IdentityProvider
 from rolevend.kinds import identity_provider as spelled
+from rolevend.kinds.signals import Signals
 from rolevend.kinds.status import ConditionUpdate
 from rolevend.snapshot.conditions.common import StatusEvaluation, by_age
 
@@ -49,7 +61,7 @@ class IdentityProviderCache:
     def update(self, resources: Iterable[IdentityProvider], states: Mapping[str, KeysState]) -> None:
         """Evaluate all objects. `states` are by name of the object."""
         accepted: dict[str, tuple[IdentityProvider, Provider]] = {}
-        evaluations, read = [], {}
+        judged, read = [], {}
         for resource in sorted(resources, key=by_age):
             known = self._read.get(resource.uid)
             if known is None or known[0] != resource.generation:
@@ -59,8 +71,9 @@ class IdentityProviderCache:
             refusal = _invalid(provider) if isinstance(provider, InvalidInput) else _clash(provider, accepted)
             if refusal is None and isinstance(provider, Provider):
                 accepted[provider.issuer] = (resource, provider)
-            evaluations.append(_evaluated(resource, refusal, states.get(resource.name, KeysState())))
-        self.evaluations, self.accepted, self._read = evaluations, accepted, read
+            judged.append((resource, refusal))
+        self.evaluations = [_evaluated(each, refusal, states.get(each.name, KeysState()), accepted) for each, refusal in judged]
+        self.accepted, self._read = accepted, read
 
 
 def provider_of(resource: IdentityProvider, authorities: str | None = None) -> Provider:
@@ -81,6 +94,7 @@ def provider_of(resource: IdentityProvider, authorities: str | None = None) -> P
             keys=_keys(spec.keys, authorities),
             mapping=_mapping(spec.claims),
             maximum_life=None if longest is None else timedelta(seconds=longest),
+            signals=None if spec.signals is None else SignalTerms(spec.signals.audience, spec.signals.user_issuer or spec.issuer),
         )
     )
 
@@ -156,11 +170,23 @@ def _login(login: spelled.PersonLogin) -> PersonLogin:
     return PersonLogin(login.url, login.client_id, None if secret is None else (secret.name, secret.key))
 
 
-def _evaluated(resource: IdentityProvider, refusal: ConditionUpdate | None, state: KeysState) -> StatusEvaluation[IdentityProvider]:
+def _evaluated(
+    resource: IdentityProvider, refusal: ConditionUpdate | None, state: KeysState, issuers: Container[str]
+) -> StatusEvaluation[IdentityProvider]:
     if refusal is not None:
         return StatusEvaluation(resource, (refusal, ConditionUpdate("Ready", "False", refusal.reason, refusal.message)), {"keyCount": 0})
     accepted = ConditionUpdate("Accepted", "True", "Valid", "tokens of this issuer are checked")
-    return StatusEvaluation(resource, (accepted, _ready(state, resource.spec.keys)), {"keyCount": state.count})
+    findings = (accepted, _ready(state, resource.spec.keys), *_receives_signals(resource.spec.signals, issuers))
+    return StatusEvaluation(resource, findings, {"keyCount": state.count})
+
+
+def _receives_signals(signals: Signals | None, issuers: Container[str]) -> tuple[ConditionUpdate, ...]:
+    if signals is None:
+        return ()
+    if signals.user_issuer is not None and signals.user_issuer not in issuers:
+        cause = "no accepted IdentityProvider has this issuer, so events end nothing of users whom tokens prove; compare the two"
+        return (ConditionUpdate("ReceivesSignals", "False", "UserIssuerUnknown", f"spec.signals.userIssuer: {cause}"),)
+    return (ConditionUpdate("ReceivesSignals", "True", "Valid", "security events end roles, where api.signals of the chart is true"),)
 
 
 def _ready(state: KeysState, keys: spelled.IssuerKeys) -> ConditionUpdate:

@@ -137,6 +137,13 @@ class Metrics:
         )
         self.api_ready = Gauge("rolevend_api_ready", "1 in a replica of the HTTP API that answers calls", registry=self.registry)
         self.calls = Counter("rolevend_calls", "Calls of the HTTP API that were answered", ["call", "status"], registry=self.registry)
+        self.signals = Counter(
+            "rolevend_signals",
+            "Security events of identity providers, by outcome: changed, unchanged, ignored or refused. A token that is refused is of the"
+            " event none",
+            ["event", "outcome"],
+            registry=self.registry,
+        )
         self.call_seconds = Histogram(
             "rolevend_call_seconds",
             "Seconds of successful calls of the HTTP API",
@@ -186,6 +193,9 @@ class Metrics:
         self.calls.labels(call, status).inc()
         if status < 300:
             self.call_seconds.labels(call).observe(seconds)
+
+    def received(self, event: str, outcome: str) -> None:
+        self.signals.labels(event, outcome).inc()
 
     def follow_providers(self, up: Mapping[str, bool]) -> None:
         """Set the gauges, by name of the existing IdentityProviders."""

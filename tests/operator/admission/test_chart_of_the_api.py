@@ -346,7 +346,7 @@ def test_the_api_server_takes_it(cluster: Cluster, api: Api, kind: str):
         assert taken.ok, taken.message
 
 
-def test_it_may_write_users_only_with_scim(api: Api):
+def test_it_may_write_users_only_with_scim_or_signals(api: Api):
     def rights(documents: list[Document]) -> dict[str, set[str]]:
         rules = [rule for each in documents if each["metadata"]["name"] == "rolevend-api" for rule in each.get("rules", ())]
         found: dict[str, set[str]] = {}
@@ -367,3 +367,11 @@ def test_it_may_write_users_only_with_scim(api: Api):
     assert rights(with_scim)["configmaps"] >= {"patch", "delete"}
     assert ApiSettings.from_environment(environment(with_scim) | {"ROLEVEND_NAMESPACE": SYSTEM}).api_scim
     assert policies(with_scim) - policies(without) == {"rolevend-scim"}
+
+    with_signals = api({"signals": True})
+    assert "ROLEVEND_API_SIGNALS" not in environment(without)
+    assert rights(with_signals)["userattributes"] == {"get", "list", "watch", "create", "patch"}
+    assert rights(with_signals)["configmaps"] == rights(without)["configmaps"]
+    assert ApiSettings.from_environment(environment(with_signals) | {"ROLEVEND_NAMESPACE": SYSTEM}).api_signals
+    assert policies(with_signals) - policies(without) == {"rolevend-signals"}
+    assert policies(api({"scim": True, "signals": True})) - policies(without) == {"rolevend-scim", "rolevend-signals"}

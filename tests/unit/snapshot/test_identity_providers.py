@@ -14,7 +14,7 @@ from rolevend.decision.snapshot_inputs import KubernetesUsername
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.key_store import KeyStore
-from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, TokenType
+from rolevend.identity.provider import Algorithm, ClusterKeys, Discovery, InlineKeys, KeysUrl, Provider, SignalTerms, TokenType
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import IdentityProvider
 from rolevend.snapshot.builder import SnapshotBuild
@@ -28,7 +28,7 @@ READ = KeysState(2)
 
 def provider(name: str = "workforce", age: int = 0, **spec: object) -> IdentityProvider:
     keys = {"url": "https://idp.example.org/keys", "caSecretRef": {"name": "idp-ca", "key": "ca.crt"}}
-    found: IdentityProvider = made(IdentityProvider, name, age=age, **{"keys": keys, "login": None, **spec})
+    found: IdentityProvider = made(IdentityProvider, name, age=age, **{"keys": keys, "login": None, "signals": None, **spec})
     return found
 
 
@@ -245,3 +245,19 @@ async def test_nobody_is_asked_before_the_authorities_that_the_object_names_are_
 
     assert keys.asked == []
     assert "idp-ca holds no certificates in PEM" in controller.states["workforce"].problem
+
+
+def test_it_says_if_signals_are_about_users_of_nobody():
+    audience = "https://rolevend.example.org/ssf/v1/events"
+    users = provider("users", issuer="https://users.example.org")
+    sender = provider("sender", signals={"audience": audience, "userIssuer": "https://users.example.org"})
+    alone = provider("alone", issuer="https://alone.example.org", signals={"audience": audience})
+
+    assert said(painted(sender, users), "sender", "ReceivesSignals") == ("True", "Valid")
+    assert said(painted(alone), "alone", "ReceivesSignals") == ("True", "Valid")
+    assert said(painted(sender), "sender", "ReceivesSignals") == ("False", "UserIssuerUnknown")
+    assert message(painted(sender), "sender", "ReceivesSignals").startswith(
+        "spec.signals.userIssuer: no accepted IdentityProvider has this issuer"
+    )
+    assert provider_of(sender).signals == SignalTerms(audience, "https://users.example.org")
+    assert provider_of(alone).signals == SignalTerms(audience, "https://alone.example.org")

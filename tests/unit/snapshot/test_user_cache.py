@@ -1,6 +1,7 @@
 """A policy and a guardrail say how many people they are about, of those whose UserAttributes are accepted."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -101,3 +102,37 @@ def test_a_handle_that_is_refused_meanwhile_is_told_though_nobody_changed():
 
     assert said(first, "anna", "Ready") == ("True", "Valid")
     assert said(painter.build(everything, STATES, ""), "anna", "Ready") == ("False", "Conflict")
+
+
+def signals(name: str, subject: str, **spec: Any) -> UserAttributes:
+    """What signals say of a user. It is older than every other object."""
+    found: UserAttributes = made(
+        UserAttributes,
+        name,
+        age=1_000,
+        user={"issuer": "idp", "subject": subject},
+        handle=None,
+        attributes=[],
+        **{"notBefore": None, **spec},
+    )
+    labels = {"app.kubernetes.io/managed-by": "rolevend-signals"}
+    return found.model_copy(update={"metadata": found.metadata.model_copy(update={"labels": labels})})
+
+
+def test_a_signal_stops_its_user_and_describes_nobody():
+    until = "2026-11-25T12:00:00Z"
+    people = [*PEOPLE, signals("signal-1", "anna", notBefore=until), signals("signal-2", "zoe", suspend=True)]
+
+    built = SnapshotBuilder(CLUSTER, KEY).build(objects(people), STATES, "")
+
+    assert built.snapshot.people.keys() == {User("idp", each.name) for each in PEOPLE}
+    assert built.snapshot.not_before[User("idp", "anna")] == datetime(2026, 11, 25, 12, tzinfo=UTC)
+    assert User("idp", "zoe") not in built.snapshot.not_before
+    assert built.snapshot.suspended_users == {User("idp", "zoe")}
+    assert [said(built, name, type_) for name in ("anna", "signal-1") for type_ in ("Accepted", "Ready")] == [
+        ("True", "Valid"),
+        ("True", "Valid"),
+        ("True", "Signals"),
+        ("True", "Signals"),
+    ]
+    assert said(built, "signal-2", "Ready") == ("False", "Suspended")

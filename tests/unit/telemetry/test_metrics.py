@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from rolevend.api.confirm.routes import CONFIRM_CALLS
 from rolevend.api.routes import CALLS, application
 from rolevend.api.scim.calls import SCIM_CALLS
+from rolevend.api.signals.calls import SIGNAL_CALLS
 from rolevend.model import PlatformName
 from rolevend.telemetry.metrics import Metrics
 
@@ -83,7 +84,7 @@ def test_calls_are_counted_by_the_ids_that_the_document_gives_them():
     document = application(nothing, nothing, nothing, nothing, nothing).openapi()
 
     named = {each["operationId"] for methods in document["paths"].values() for each in methods.values()}
-    assert named == set(CALLS) - set(CONFIRM_CALLS) - set(SCIM_CALLS)
+    assert named == set(CALLS) - set(CONFIRM_CALLS) - set(SCIM_CALLS) - set(SIGNAL_CALLS)
 
 
 def test_a_call_that_failed_fast_is_counted_and_makes_no_other_look_faster():

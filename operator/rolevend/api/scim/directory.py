@@ -7,6 +7,7 @@ from typing import Final
 
 from rolevend.api.scim.records import PREFIX, SELECTOR, ScimGroupRecord, ScimUserRecord, comparable, group_object, group_record, user_record
 from rolevend.kinds import UserAttributes
+from rolevend.kinds.signals import is_made_by_signals
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, path_of
 from rolevend.kube.informer import Informer
 
@@ -31,7 +32,7 @@ class ScimDirectory:
         """Names by provider, attribute and value; also by provider, `group` and the id of the group."""
 
     def owners(self, issuer: str, subject: str) -> set[str]:
-        """Return the names of the objects that describe the user, also those that SCIM did not make."""
+        """Return the names of the objects that describe the user, also those that SCIM did not make. Signals describe nobody."""
         self._sync()
         return self._owners.get((issuer, subject), set())
 
@@ -123,7 +124,8 @@ class ScimDirectory:
         if body is None:
             return
         self._seen[name] = body
-        self._owners[_user(body)].add(name)
+        if not is_made_by_signals(body["metadata"].get("labels") or {}):
+            self._owners[_user(body)].add(name)
         if (found := user_record(body)) is not None:
             self._records[name] = found
             for key in _keys(found):

@@ -12,9 +12,9 @@ from rolevend.errors import InvalidInput
 from rolevend.kinds import API_VERSION, UserAttributes
 from rolevend.kinds.parse import parse
 from rolevend.kinds.scim import SCIM_ANNOTATION, SCIM_MANAGER
+from rolevend.kinds.shared import MANAGED_BY
 from rolevend.kube.client import Body
 
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 SELECTOR: Final = f"{MANAGED_BY}={SCIM_MANAGER}"
 PREFIX: Final = "scim-"
 """Of all names that SCIM gives."""
