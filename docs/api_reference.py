@@ -25,7 +25,8 @@ does not know is refused, and so is one that stands twice in its object.
 token of an agent.
 
 Where the chart says `api.scim: true`, an identity provider calls `/scim/v2/…` with a token of its own: [SCIM 2.0](../how-to/scim.md) has
-its own documents there, and is no part of this one.
+its own documents there, and is no part of this one. Where it says `api.signals: true`, an identity provider sends security event tokens
+to `/ssf/v1/events`: [Shared Signals](../how-to/shared-signals.md).
 
 ## OpenID AuthZEN
 

@@ -117,7 +117,7 @@ def test_who_sent_what_is_on_record(transmitter: Transmitter):
 
     found = eventually(recorded)
     assert [(each["event"], each["change"], each.get("userSubject")) for each in found] == [
-        (REVOKED, "SessionsRevoked", "anna"),
+        (REVOKED, "SessionRevoked", "anna"),
         (REVOKED, "Unchanged", "anna"),
         (f"{CAEP}session-established", "Ignored", None),
     ]

@@ -302,8 +302,7 @@ class SignalReceivedEvent(AuditEvent):
     event: str
     """The URI of the event's type."""
     change: str
-    """`SessionsRevoked`, `Suspended` or `Resumed`; for a signal `Unchanged`, if an earlier one had the effect already, or `Ignored`, if the
-    type has none."""
+    """`SessionRevoked`, `Suspended` or `Resumed`; `Unchanged`: an earlier event had the effect; `Ignored`: the type has none."""
     user: RequestUser | None = None
     happened_at: datetime
     """When it happened, as the identity provider says."""

@@ -31,7 +31,7 @@ _MILLISECONDS: Final = 100_000_000_000
 
 
 class SignalEffect(enum.Enum):
-    """What an event means for its user."""
+    """The effect of an event on its user."""
 
     END_SESSIONS = "EndSessions"
     """Sessions and tokens until then are void."""

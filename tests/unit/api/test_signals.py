@@ -242,12 +242,12 @@ def test_each_signal_is_on_record_before_its_write_and_a_repeat_is_not_written_a
         receiver.receive(signal(END))
     receiver.receive(signal(END), digest="2")
 
-    assert receiver.changes == ["SessionsRevoked", "Unchanged", "Unchanged"]
+    assert receiver.changes == ["SessionRevoked", "Unchanged", "Unchanged"]
     assert receiver.cluster.objects[name_of(ANNA)]["metadata"]["resourceVersion"] == "1"
 
 
 def test_the_event_says_who_what_and_when():
-    received = ReceivedSignal("okta", f"{CAEP}session-revoked", "SessionsRevoked", ANNA, NOW, "jti-1", "0" * 64, "request-1")
+    received = ReceivedSignal("okta", f"{CAEP}session-revoked", "SessionRevoked", ANNA, NOW, "jti-1", "0" * 64, "request-1")
 
     event = signal_received(received, NOW)
 
@@ -255,7 +255,7 @@ def test_the_event_says_who_what_and_when():
     assert event.data == {
         "identityProvider": "okta",
         "event": f"{CAEP}session-revoked",
-        "change": "SessionsRevoked",
+        "change": "SessionRevoked",
         "userIssuer": ISSUER,
         "userSubject": "anna",
         "happenedAt": "2026-11-25T12:00:00.000Z",

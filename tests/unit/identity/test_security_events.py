@@ -1,17 +1,24 @@
 """Security event tokens: which are verified, whom they are about, and that they and tokens of people never pose as each other."""
 
+import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
 from rolevend.identity.provider import SignalTerms, TokenType, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.security_event import MAXIMUM_AGE, Signal, SignalEffect, verify_events
+from rolevend.kinds import IdentityProvider
+from rolevend.kinds.parse import parse
 from rolevend.model import User
+from rolevend.snapshot.identity_providers import provider_of
 from tests.support import tokens
+from tests.support.pages import ROOT
 from tests.support.signalling import CAEP, RISC, SSF, event_claims
 from tests.support.tokens import ISSUER, KNOWN, MOMENT, NOW, OTHER, OTHER_ISSUER, PROVIDER, Body
 
@@ -263,3 +270,20 @@ def test_events_of_one_token_are_read_one_by_one():
         ("account-disabled", SignalEffect.DISABLE),
         ("other", SignalEffect.NONE),
     ]
+
+
+def test_the_page_shows_a_token_that_its_manifests_accept():
+    """The two manifests, and the payload, with keys of the test."""
+    text = (ROOT / "docs" / "how-to" / "shared-signals.md").read_text()
+    blocks = {language: re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE) for language in ("yaml", "json")}
+    resources = [parse(IdentityProvider, yaml.safe_load(block)) for block in blocks["yaml"]]
+    providers = by_issuer(replace(provider_of(each), keys=PROVIDER.keys) for each in resources)
+    keycloak, okta = providers.values()
+    (payload,) = map(json.loads, blocks["json"])
+    known = {issuer: KNOWN[ISSUER] for issuer in providers}
+
+    (signal,) = verify_events(tokens.token(payload, head()), providers, known, datetime.fromtimestamp(payload["iat"], UTC)).signals
+
+    assert (signal.effect, signal.user) == (SignalEffect.END_SESSIONS, User(keycloak.issuer, "anna"))
+    assert okta.signals is not None
+    assert okta.signals.user_issuer.startswith(okta.issuer)

@@ -28,7 +28,7 @@ _STATES: Final = (ENABLED, DISABLED, PURGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountState:
     """The state of the account by the newest event that states one."""
 
     state: str
@@ -46,13 +46,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SignalRecord:
-    """What signals said of a user, with the version of the object that keeps it."""
+    """The effects of signals on a user, with the version of the object that keeps it."""
 
     user: User
     not_before: datetime | None = None
     ended_at: datetime | None = None
     """The time of the newest event that ended sessions. Without it, an event that comes again could move `not_before`."""
-    account: Account | None = None
+    account: AccountState | None = None
     version: str | None = field(default=None, compare=False)
     """None: there is no object yet."""
 
@@ -75,11 +75,11 @@ def after(before: SignalRecord, signal: Signal, now: datetime) -> SignalRecord:
         case SignalEffect.END_SESSIONS:
             return _ended(before, signal.at, now)
         case SignalEffect.DISABLE:
-            return _ended(_in_state(before, Account(DISABLED, signal.at)), signal.at, now)
+            return _ended(_in_state(before, AccountState(DISABLED, signal.at)), signal.at, now)
         case SignalEffect.PURGE:
-            return _ended(_in_state(before, Account(PURGED, signal.at)), signal.at, now)
+            return _ended(_in_state(before, AccountState(PURGED, signal.at)), signal.at, now)
         case SignalEffect.ENABLE:
-            return _in_state(before, Account(ENABLED, signal.at))
+            return _in_state(before, AccountState(ENABLED, signal.at))
     assert_never(signal.effect)
 
 
@@ -96,7 +96,7 @@ def _ended(before: SignalRecord, at: datetime, now: datetime) -> SignalRecord:
     return replace(before, ended_at=at, not_before=until if before.not_before is None else max(until, before.not_before))
 
 
-def _in_state(before: SignalRecord, account: Account) -> SignalRecord:
+def _in_state(before: SignalRecord, account: AccountState) -> SignalRecord:
     """Return the record with the newer of two states. At the same time, the one that stops more wins; a purged account stays purged."""
     known = before.account
     if known is not None and account.rank <= known.rank:
@@ -108,7 +108,7 @@ def change_of(record: SignalRecord, before: SignalRecord) -> str:
     """Return what the audit event says of the change."""
     if (suspend := _suspension(record, before)) is not None:
         return "Suspended" if suspend else "Resumed"
-    return "SessionsRevoked" if record.ended_at != before.ended_at else "Unchanged"
+    return "SessionRevoked" if record.ended_at != before.ended_at else "Unchanged"
 
 
 def _suspension(record: SignalRecord, before: SignalRecord) -> bool | None:
@@ -153,12 +153,12 @@ def _known(annotations: dict[str, str]) -> Body:
     return known if isinstance(known, dict) else {}
 
 
-def _account(known: Body) -> Account | None:
+def _account(known: Body) -> AccountState | None:
     account = known.get("account")
     if not isinstance(account, dict) or account.get("state") not in _STATES:
         return None
     at = _time(account.get("at"))
-    return None if at is None else Account(account["state"], at)
+    return None if at is None else AccountState(account["state"], at)
 
 
 def _time(text: object) -> datetime | None:
