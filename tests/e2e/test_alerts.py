@@ -65,6 +65,14 @@ SCENES: Mapping[str, Scene] = {
             counter("rolevend_calls_total", 9, 9, call="vend", status="201"),
             counter("rolevend_calls_total", 9, 9, call="vend", status="403"),
             counter("rolevend_calls_total", 0.5, 2, call="vend", status="503"),
+            counter("rolevend_calls_total", 99, 99, call="signals", status="503"),  # which anybody may cause
+        ]
+    ),
+    "RolevendSignalsFail": Scene(
+        [
+            counter("rolevend_signals_total", 0, 1, event="none", outcome="failed"),
+            counter("rolevend_signals_total", 9, 9, event="none", outcome="refused"),
+            counter("rolevend_signals_total", 9, 9, event="session-revoked", outcome="changed"),
         ]
     ),
     "RolevendCallsSlow": Scene(

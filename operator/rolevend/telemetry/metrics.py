@@ -1,6 +1,7 @@
 """All metrics; their help texts describe them. One registry per process, so that tests can run several operators."""
 
 from collections.abc import Iterable, Mapping, Set
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -12,6 +13,8 @@ _FASTEST = (0.0001, 0.00025, 0.0005)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (30, 60, 300, 900, 1800, 3600, 14_400, 86_400)
 """Seconds that people take."""
+NO_EVENT: Final = "none"
+"""The event of a security event token of which no single one is counted."""
 
 
 class Metrics:
@@ -139,8 +142,8 @@ class Metrics:
         self.calls = Counter("rolevend_calls", "Calls of the HTTP API that were answered", ["call", "status"], registry=self.registry)
         self.signals = Counter(
             "rolevend_signals",
-            "Security events of identity providers, by outcome: changed, unchanged, ignored or refused. A token that is refused is of the"
-            " event none",
+            "Security events of identity providers, by outcome: changed, unchanged, ignored, refused or failed. A token that is refused, or"
+            " whose effects could not be written, is of the event none",
             ["event", "outcome"],
             registry=self.registry,
         )
@@ -183,6 +186,7 @@ class Metrics:
             self.call_seconds.labels(call)
             for status in (500, 503):
                 self.calls.labels(call, status)
+        self.signals.labels(NO_EVENT, "failed")
 
     def notify(self, receivers: Iterable[str]) -> None:
         """Start the counters of alerts at 0 for these receivers."""

@@ -280,7 +280,7 @@ def test_the_page_shows_a_token_that_its_manifests_accept():
     providers = by_issuer(replace(provider_of(each), keys=PROVIDER.keys) for each in resources)
     keycloak, okta = providers.values()
     (payload,) = map(json.loads, blocks["json"])
-    known = {issuer: KNOWN[ISSUER] for issuer in providers}
+    known = dict.fromkeys(providers, KNOWN[ISSUER])
 
     (signal,) = verify_events(tokens.token(payload, head()), providers, known, datetime.fromtimestamp(payload["iat"], UTC)).signals
 

@@ -13,11 +13,12 @@ from rolevend.api.signals.calls import EVENTS, SIGNAL_CALLS
 from rolevend.api.signals.failures import MalformedCall, failed
 from rolevend.api.signals.receiver import OnSignal, SignalReceiver
 from rolevend.audit.api_events import Bearer, RefusedCall
-from rolevend.errors import Unavailable
+from rolevend.errors import InvalidInput, Unavailable
 from rolevend.identity.compact import digest
 from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.roles.protocols import Snapshots
+from rolevend.telemetry.metrics import NO_EVENT
 
 _MEDIA_TYPE: Final = "application/secevent+jwt"
 
@@ -53,11 +54,15 @@ class SignalRoutes:
         try:
             events = await self._check.events(text)
         except TokenRefused as error:
-            self._on_signal("none", "refused")
+            self._on_signal(NO_EVENT, "refused")
             await self._refusals.refused(RefusedCall(Bearer.SIGNAL, error.code, str(error), digest(text), None, request_id))
             raise
         token_is_valid()
-        await self._receiver.receive(events, request_id)
+        try:
+            await self._receiver.receive(events, request_id)
+        except Exception as error:
+            self._on_signal(NO_EVENT, "refused" if isinstance(error, InvalidInput) else "failed")
+            raise
 
 
 async def _token(request: Request) -> str:
