@@ -306,6 +306,7 @@ def test_while_the_api_server_is_away_it_says_when_to_try_again_and_nothing_is_l
         assert (answer.status_code, answer.content) == (503, b""), answer.text
         assert int(answer.headers["retry-after"]) > 0
         assert transmitter.kept() is None
+        assert eventually(lambda: 'rolevend_signals_total{event="none",outcome="failed"}' in transmitter.api.probe("/metrics")[1])
     finally:
         proxy.restore()
 

@@ -86,7 +86,6 @@ _NOT_ALLOWED = frozenset(
         Code.NOT_A_PERSONS,
         Code.ISSUED_TO_ANOTHER,
         Code.ANOTHER_PERSON,
-        Code.ANOTHER_ISSUERS_USER,
         Code.REPLAYED,
         Code.ACTOR_MISSING,
         Code.ACTOR_IS_ANOTHER,

@@ -61,6 +61,11 @@ def test_sessions_end_that_began_before_the_event_by_either_clock(happened: floa
     assert applied(signal(END, happened), seconds=received).not_before == NOW + timedelta(seconds=until)
 
 
+def test_a_later_time_that_a_person_set_stays():
+    by_hand = replace(NOTHING, not_before=NOW + timedelta(hours=1))
+    assert applied(signal(END), before=by_hand).not_before == by_hand.not_before
+
+
 SIGNALS = some.builds(signal, some.sampled_from(list(NAMES)), some.integers(-3600, 30))
 
 
