@@ -4,16 +4,18 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from rolevend.api.signals.failures import failed
 from rolevend.api.signals.receiver import SignalReceiver
 from rolevend.api.signals.records import SignalRecord, after, change_of, name_of, object_of, record_of
 from rolevend.audit.signal_events import ReceivedSignal, signal_received
-from rolevend.errors import ClusterUnavailable, IdentityProviderUnavailable
+from rolevend.errors import AuditUnavailable, ClusterUnavailable, Conflict, IdentityProviderUnavailable, NotPermitted
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import LEEWAY, Discovery, InlineKeys, Provider, SignalTerms, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
@@ -349,3 +351,24 @@ def test_keys_of_the_object_itself_are_all_that_there_are():
         assert error.value.code is Code.UNKNOWN_KEY
 
     asyncio.run(told())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "seconds"),
+    [
+        (ClusterUnavailable("away"), 503, "2"),
+        (IdentityProviderUnavailable("away"), 503, "30"),
+        (AuditUnavailable("full"), 503, "2"),
+        (ResourceConflict("changed"), 503, "2"),
+        (NotPermitted("no right"), 503, "2"),
+        (Conflict("of another"), 503, "2"),
+        (RuntimeError("a bug"), 500, None),
+    ],
+)
+def test_a_failure_of_ours_is_never_answered_as_the_senders(error: Exception, status: int, seconds: str | None):
+    """A sender repeats no token that is answered with 400."""
+    request: Any = SimpleNamespace(state=SimpleNamespace(request_id="request-1"))
+
+    answer = failed(error, request)
+
+    assert (answer.status_code, answer.headers.get("retry-after"), answer.body) == (status, seconds, b"")

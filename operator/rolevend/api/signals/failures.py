@@ -10,7 +10,8 @@ from starlette.responses import Response
 from rolevend.api.json_body import WrittenJson
 from rolevend.api.middleware import TooLong
 from rolevend.api.problems import RETRY_SECONDS
-from rolevend.errors import InvalidInput, RolevendError, Unavailable
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, RolevendError, Unavailable
+from rolevend.identity.key_store import COOL_DOWN_SECONDS
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.kube.client import ResourceConflict
 
@@ -45,7 +46,8 @@ def failed(error: Exception, request: Request) -> Response:
         case RolevendError() | ResourceConflict():
             extra = {"request_id": request.state.request_id}
             _log.log(logging.WARNING if isinstance(error, Unavailable) else logging.ERROR, "a signal was not taken: %s", error, extra=extra)
-            return Response(status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
+            seconds = COOL_DOWN_SECONDS if isinstance(error, IdentityProviderUnavailable) else RETRY_SECONDS
+            return Response(status_code=503, headers={"Retry-After": f"{seconds:.0f}"})
         case _:
             _log.error("a signal was not taken", exc_info=error, extra={"request_id": request.state.request_id})
             return Response(status_code=500)
