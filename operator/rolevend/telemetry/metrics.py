@@ -14,7 +14,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (30, 60, 300, 900, 1800, 3600, 14_400, 86_400)
 """Seconds that people take."""
 NO_EVENT: Final = "none"
-"""The event of a security event token of which no single one is counted."""
+"""Counts a whole security event token instead of one of its events."""
 
 
 class Metrics:
