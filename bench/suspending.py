@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bench.cluster import Asker, Fleet, Watch, fresh_site
-from bench.ending import Working, asking, meanwhile
+from bench.ending import Going, Working, asking, meanwhile
 from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, reported, table
 from rolevend.kinds import API_VERSION
 from rolevend.naming import PREFIX
@@ -65,7 +65,7 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
         measured = f"p50 {ms(p50(sessions))}, p99 {ms(worst)} of {len(sessions)}"
         yield paced(absolute(what, measured, f"p99 <= {TWO:g} s", worst / TWO).judged_if(size is FULL), pace)
         yield reported("  the last of the roles", f"{max(roles):.2f} s")
-        yield from meanwhile("  vends meanwhile", vends, idle, size is FULL)
+        yield from meanwhile("  vends until the last of the objects is gone", vends, idle, size is FULL)
     untouched = len(site.warehouse.roles())
     yield Line("roles of other people", f"{untouched} of {len(others)} live on", "all", untouched == len(others))
     watch.close()
@@ -83,8 +83,8 @@ def suspended(
     with ThreadPoolExecutor(1) as threads:
         started = time.perf_counter()
         suspension.event()
-        end = threads.submit(ended, fleet.site, suspension.asker)
-        during = asking(fleet, watch, f"during-{names[0]}", lambda _: not end.done())
+        end, going = threads.submit(ended, fleet.site, suspension.asker), Going(fleet.watch, names)
+        during = asking(fleet, watch, f"during-{names[0]}", lambda _: going.on)
         return [session.ended() - started for session in working], end.result() - started, during
 
 
