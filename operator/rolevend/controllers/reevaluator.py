@@ -22,8 +22,9 @@ from rolevend.roles.state import RoleState, revocation_reason
 from rolevend.roles.status import granted_condition
 from rolevend.roles.store import RoleStore
 
-_MAX_PARALLEL = 16
-"""Revocations that are written concurrently. Their drops on the platform all start at once."""
+_MAX_PARALLEL = 4
+"""Revocations that are written concurrently: each takes time of the API server from vends of others, and no role lives longer, because all
+drops on the platform start at once."""
 _YIELD_EVERY = 50
 """Decisions before other tasks of the event loop get their turn."""
 
