@@ -16,6 +16,8 @@ from rolevend.errors import InvalidInput
 from rolevend.model import AgentHandle, RoleName, Uid, User, UserHandle
 
 PREFIX: Final = "IMMUTA_VENDED_"
+CANARY_HANDLE: Final = AgentHandle("CANARY")
+"""The agent of the roles of an attestation, which have no audit event."""
 MAXIMUM_BYTES: Final = 63
 MINIMUM_KEY_BYTES: Final = 32
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from rolevend.audit.access import approval_sentence_of
 from rolevend.audit.events import EventType
@@ -12,6 +12,8 @@ from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.naming import parse_role_name
 from rolevend.plan import view_names
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,12 @@ class AuditedRoles:
         except (KeyError, TypeError, ValueError, AttributeError):
             self.malformed += 1
 
+    def forget(self, before: datetime) -> None:
+        """Drop the roles whose end was before this time, and the texts that roles shared."""
+        self._roles = {name: found for name, found in self._roles.items() if any(_ends(each) >= before for each in found)}
+        self._tables.clear()
+        self._texts.clear()
+
     def get(self, role: str) -> AuditedRole | None:
         """Return the role; one on several platforms without a platform and with the tables of all, unless the platform of the logs is
         known."""
@@ -160,6 +168,10 @@ class AuditedRoles:
 
     def _shared(self, text: str) -> str:
         return self._texts.setdefault(text, text)
+
+
+def _ends(role: AuditedRole) -> datetime:
+    return min((each for each in (role.ended_at, role.expires_at) if each is not None), default=_NEVER)
 
 
 def _function_name(function: str) -> str:

@@ -14,6 +14,10 @@ from rolevend.platforms.postgres.log_records import LogFormat, format_of
 
 UNREADABLE: Final = (OSError, EOFError, zlib.error)
 """Errors while a file is read. A gzip file that was cut off raises EOFError."""
+Version = tuple[int, int, int]
+"""Inode, size and time of the last change of a file."""
+ReadVersions = dict[str, Version]
+"""The version of each file that was read to its end, by path."""
 _GZIP = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 1 << 16
@@ -29,6 +33,8 @@ class LogFile:
     identity: str
     begins: bytes
     """The time of the first record."""
+    version: Version
+    """Before it was opened."""
 
     def open(self, position: int) -> BinaryIO:
         """Open the file at this position of its content. Raises one of `UNREADABLE`."""
@@ -40,14 +46,32 @@ class LogFile:
 class LogFiles:
     """The logs among files and folders, oldest first. Iterate once; then `notes` names files that were skipped."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        """A file in a folder is a log if its name ends as in `postgresql.csv`, `.json`, `.json.1`, `.json-20261124` or `.json.gz`."""
+    def __init__(self, paths: Iterable[str], read: ReadVersions | None = None) -> None:
+        """A file in a folder is a log if its name ends as in `postgresql.csv`, `.json`, `.json.1`, `.json-20261124` or `.json.gz`. Files
+        in `read` are left out until they change; `finished` adds to it."""
         self._paths = list(map(Path, paths))
+        self._read = read
         self.notes: list[str] = []
+        self.incomplete: list[str] = []
+        """Notes on files that a later run reads."""
+        self.unreadable = 0
+        """Files that could not be opened as a log."""
 
     def __iter__(self) -> Iterator[LogFile]:
-        found = [log for path in self._paths for each in self._in(path) if (log := self._log(each, named=each == path)) is not None]
+        files = [(each, each == path) for path in self._paths for each in self._in(path)]
+        if self._read is not None:
+            for gone in self._read.keys() - {str(each) for each, _ in files}:
+                del self._read[gone]
+        found = [log for each, named in files if (log := self._log(each, named=named)) is not None]
         yield from sorted(found, key=lambda log: (log.begins, str(log.path)))
+
+    def finished(self, log: LogFile) -> None:
+        """The log was read to its end, or to a damaged place."""
+        self._skip(log.path, log.version)
+
+    def _skip(self, path: Path, version: Version) -> None:
+        if self._read is not None:
+            self._read[str(path)] = version
 
     def _in(self, path: Path) -> Iterator[Path]:
         if not path.is_dir():
@@ -75,9 +99,17 @@ class LogFiles:
     def _log(self, path: Path, *, named: bool) -> LogFile | None:
         """Return the log. Raises InvalidInput if a person named the file and it is no log; one in a folder is skipped with a note."""
         try:
+            version = _version(path)
+            if self._read is not None and self._read.get(str(path)) == version:
+                return None
             with _open(path) as stream:
                 head = _head(stream)
         except UNREADABLE as error:
+            if not named and isinstance(error, FileNotFoundError):
+                return None  # renamed since the folder was listed
+            self.unreadable += 1
+            if is_damage(error):
+                self._skip(path, version)
             if named and isinstance(error, OSError) and error.filename is not None:
                 raise InvalidInput(str(path), f"cannot be read: {error.strerror or error}") from error
             self.notes.append(f"{path}: cannot be read: {error}")
@@ -92,12 +124,24 @@ class LogFiles:
             if named:
                 raise InvalidInput(str(path), problem)
             self.notes.append(f"{path}: {problem}")
+            self.unreadable += 1
+            self._skip(path, version)
             return None
         if first is lines[-1] and len(first) < FIRST_LINE_BYTES and len(head) < _HEAD_BYTES:
-            self.notes.append(f"{path}: its first record is incomplete; a later run reads it")
+            self.incomplete.append(f"{path}: its first record is incomplete; a later run reads it")
             return None
         time = _TIME.search(first)
-        return LogFile(path, log_format, identity_of(first), time[0] if time else b"")
+        return LogFile(path, log_format, identity_of(first), time[0] if time else b"", version)
+
+
+def is_damage(error: Exception) -> bool:
+    """True if the content of the file is damaged: another attempt fails at the same place."""
+    return isinstance(error, EOFError | zlib.error | gzip.BadGzipFile)
+
+
+def _version(path: Path) -> Version:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _head(stream: Any) -> bytes:

@@ -1,14 +1,17 @@
-"""Keep the positions in a file: one run at a time, each state whole."""
+"""Keep the state of a source in a file: one run at a time, each state whole."""
 
 import fcntl
 import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
-from rolevend.access_ledger.positions import Positions, positions_of
 from rolevend.errors import Conflict, InvalidInput
+
+
+class SavedState(Protocol):
+    def as_json(self) -> dict[str, Any]: ...
 
 
 class PositionFile:
@@ -18,6 +21,7 @@ class PositionFile:
         self._path = path
         self._new = path.with_name(f"{path.name}.new")
         self._lock: int | None = None
+        self._saved: str | None = None
 
     def __enter__(self) -> Self:
         self._lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -33,25 +37,32 @@ class PositionFile:
             os.close(self._lock)
             self._lock = None
 
-    def load(self) -> Positions:
-        """Return the saved positions, or none if there is no file. Raises InvalidInput."""
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    def load(self) -> Any:
+        """Return the saved state as JSON, or None if there is no file. Raises InvalidInput."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
-            return Positions()
+            return None
         except OSError as error:
             raise InvalidInput(str(self._path), f"cannot be read: {error.strerror or error}") from error
         try:
-            value = json.loads(text)
+            return json.loads(text)
         except ValueError as error:
             raise InvalidInput(str(self._path), "is not JSON; name another file to read the logs from their start") from error
-        return positions_of(value, str(self._path))
 
-    def save(self, positions: Positions) -> None:
-        """Replace the file. Atomic and durable: after a crash it holds the old state or the new one."""
+    def save(self, state: SavedState) -> None:
+        """Replace the file, unless this object wrote the same state before. Atomic and durable: after a crash it holds the old state or
+        the new one."""
+        text = json.dumps(state.as_json())
+        if text == self._saved:
+            return
         descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
-            json.dump(positions.as_json(), file)
+            file.write(text)
             file.flush()
             os.fsync(descriptor)
         self._new.replace(self._path)
@@ -60,3 +71,4 @@ class PositionFile:
             os.fsync(folder)
         finally:
             os.close(folder)
+        self._saved = text

@@ -39,7 +39,9 @@ class Positions:
 
 
 def positions_of(value: Any, name: str) -> Positions:
-    """Parse what `as_json` returned. Raises InvalidInput."""
+    """Parse what `as_json` returned; None is a new state. Raises InvalidInput."""
+    if value is None:
+        return Positions()
     if not isinstance(value, dict) or value.get("version") != _VERSION or not isinstance(value.get("files"), dict):
         raise InvalidInput(
             name, "is not a state of rolevend ledger, or of another version; name another file to read the logs from their start"

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from rolevend.access_ledger.audit_tail import audit_paths
 from rolevend.access_ledger.entry import LedgerEntry, joined
 from rolevend.access_ledger.grants import AuditedRole, AuditedRoles
-from rolevend.access_ledger.log_files import UNREADABLE, LogFile, LogFiles
+from rolevend.access_ledger.ledger_run import LedgerCounts, LedgerRun
+from rolevend.access_ledger.log_files import UNREADABLE, LogFile, LogFiles, ReadVersions, is_damage
 from rolevend.access_ledger.positions import Positions
 from rolevend.access_ledger.relations import TableFinder
 from rolevend.access_ledger.selection import Selection
+from rolevend.access_ledger.selector import EntrySelector, KnownRoles
 from rolevend.access_ledger.unused import TableUse, UnusedGrant, UnusedPolicyTable
 from rolevend.audit.event_files import events
 from rolevend.errors import InvalidInput
@@ -27,15 +30,14 @@ _WAITS: Final = timedelta(seconds=60)
 """How long a statement waits for its outcome, from one run to a later one."""
 _SAVED_AFTER: Final = 100_000
 """Records."""
-_MAX_UNKNOWN: Final = 10_000
 
 Save = Callable[[Positions], None]
 
 
 def audited_roles(files: Sequence[str], platform: str | None = None) -> AuditedRoles:
-    """Read the events of roles. `platform` is that of the logs. Raises InvalidInput."""
+    """Read the events of roles in these files and folders. `platform` is that of the logs. Raises InvalidInput."""
     roles = AuditedRoles(platform)
-    for event in events(files, PREFIX):
+    for event in events(list(audit_paths(files)), PREFIX):
         roles.learn(event)
     return roles
 
@@ -47,26 +49,27 @@ class Continuation:
     positions: Positions
     save: Save
     now: datetime
+    read: ReadVersions | None = None
+    """The files that earlier runs of this process read to their end."""
 
 
 class AccessLedger:
     """Yields the selected entries. Iterate once; afterwards `notes` says what was skipped or damaged."""
 
     def __init__(
-        self, paths: Sequence[str], roles: AuditedRoles, selection: Selection, clock: LogClock, continuation: Continuation | None = None
+        self, paths: Sequence[str], roles: KnownRoles, selection: Selection, clock: LogClock, continuation: Continuation | None = None
     ) -> None:
-        self._logs = LogFiles(paths)
-        self._roles = roles
-        self._selection = selection
+        self.counts = LedgerCounts()
+        self._logs = LogFiles(paths, continuation.read if continuation else None)
+        self._selector = EntrySelector(roles, selection, self.counts)
         self._clock = clock
         self._continuation = continuation
         self._positions = continuation.positions if continuation else Positions()
         self._statements = SessionStatements(max_sessions=_MAX_SESSIONS, max_text=MAX_TEXT)
         self._finder = TableFinder()
-        self._unknown: set[str] = set()
-        self._left_out = 0
         self._timeless = 0
         self._notes: list[str] = []
+        self._incomplete: list[str] = []
         if self._positions.pending is not None:
             self._restore(self._positions.pending)
 
@@ -74,23 +77,20 @@ class AccessLedger:
         for log in self._logs:
             yield from self._read(log)
             self._save()
+        self.counts.unreadable_files += self._logs.unreadable
         for statement in self._at_the_end():
             yield from self._selected(statement)
         self._save()
 
     @property
+    def problems(self) -> list[str]:
+        """What was skipped or is not known, without records that a later run reads."""
+        timeless = [f"{self._timeless} statements have no time that is one, and were skipped"] if self._timeless else []
+        return [*self._logs.notes, *self._notes, *self._selector.notes, *timeless]
+
+    @property
     def notes(self) -> list[str]:
-        notes = [*self._logs.notes, *self._notes]
-        if self._roles.malformed:
-            notes.append(f"{self._roles.malformed} audit events are not as rolevend writes them, and were skipped")
-        if self._unknown:
-            count = f"{len(self._unknown)} roles" if len(self._unknown) < _MAX_UNKNOWN else f"{_MAX_UNKNOWN} roles or more"
-            notes.append(f"{count} in the logs are unknown to the audit events, such as {min(self._unknown)!r}: see --audit")
-        if self._timeless:
-            notes.append(f"{self._timeless} statements have no time that is one, and were skipped")
-        if self._left_out:
-            notes.append(f"{self._left_out} statements without --table may have read it: their text could not be parsed")
-        return notes
+        return [*self.problems, *self._logs.incomplete, *self._incomplete]
 
     def _read(self, log: LogFile) -> Iterator[LedgerEntry]:
         try:
@@ -101,8 +101,12 @@ class AccessLedger:
                 finally:
                     self._positions.advance(log.identity, records.position)
                     self._note(log, records)
+            self._logs.finished(log)
         except UNREADABLE as error:
+            self.counts.unreadable_files += 1
             self._notes.append(f"{log.path}: cannot be read further: {error}")
+            if is_damage(error):
+                self._logs.finished(log)
 
     def _entries(self, log: LogFile, records: LogRecords) -> Iterator[LedgerEntry]:
         for number, record in enumerate(records, 1):
@@ -117,19 +121,9 @@ class AccessLedger:
             time = self._clock.utc(statement.time)
         except ValueError:
             self._timeless += 1
+            self.counts.damaged_records += 1
             return
-        if not self._selection.in_time(time):
-            return
-        role = self._roles.get(statement.role)
-        if role is None and len(self._unknown) < _MAX_UNKNOWN:
-            self._unknown.add(statement.role)
-        entry = joined(statement, time, role, self._finder, MAX_TEXT)
-        if not self._selection.of_people(entry):
-            return
-        if self._selection.of_table(entry):
-            yield entry
-        elif entry.tables_from == "unknown" and not entry.refused:
-            self._left_out += 1
+        yield from self._selector.selected(statement.role, time, lambda role: joined(statement, time, role, self._finder, MAX_TEXT))
 
     def _at_the_end(self) -> Iterator[LoggedStatement]:
         """Yield the statements without an outcome: of a run that is continued later, those that waited long enough."""
@@ -157,6 +151,9 @@ class AccessLedger:
             raise InvalidInput("--state", "its unfinished statements are malformed; name another file") from error
 
     def _note(self, log: LogFile, records: LogRecords) -> None:
+        self.counts.lines += records.lines
+        self.counts.damaged_records += records.cut
+        self.counts.truncated_records += records.long
         for count, text in (
             (records.cut, "records are cut off or damaged, and were skipped"),
             (records.long, f"records are longer than {MAX_RECORD_BYTES} bytes: only their beginning was read"),
@@ -165,13 +162,13 @@ class AccessLedger:
             if count:
                 self._notes.append(f"{log.path}: {count} {text}")
         if records.open_end:
-            self._notes.append(f"{log.path}: its last record is incomplete; a later run reads it")
+            self._incomplete.append(f"{log.path}: its last record is incomplete; a later run reads it")
 
 
 class UnusedGrants:
     """Yields the grants of a period that no statement used. Iterate once; afterwards `notes` says what is not certain."""
 
-    def __init__(self, ledger: AccessLedger, roles: AuditedRoles, period: Selection, since: datetime, platform: str | None = None) -> None:
+    def __init__(self, ledger: LedgerRun, roles: AuditedRoles, period: Selection, since: datetime, platform: str | None = None) -> None:
         """`ledger` selects nothing: statements before `since` show that the logs are complete. `period` selects roles by their people and
         the time of their grant. `platform` limits the report; by default it covers the platforms of the roles in the logs."""
         self._ledger = ledger

@@ -47,14 +47,17 @@ def events(files: Sequence[str], containing: str = "") -> Iterator[dict[str, Any
     `containing` limits the events to lines with this text, before they are parsed.
     """
     for line in lines_of(files):
-        if containing.encode() not in line.text:
-            continue
-        try:
-            event = json.loads(line.text)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and isinstance(event.get("data"), dict) and "id" in event:
+        if containing.encode() in line.text and (event := event_of(line.text)) is not None:
             yield event
+
+
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """Return the event of a line, or None if the line is none."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("data"), dict) and "id" in event else None
 
 
 def events_of(request_uid: str, files: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
-"""`rolevend ledger`: which agent read which table for which person, from a platform's own log."""
+"""`rolevend ledger`: which agent read which table for which person, from a platform's own record of statements."""
 
+import json
 import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -13,8 +14,15 @@ from rolevend.cli import options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.access_ledger.positions import Positions
-    from rolevend.app.ledger import AccessLedger, UnusedGrants
+    from rolevend.access_ledger.entry import LedgerEntry
+    from rolevend.access_ledger.ledger_run import LedgerRun
+    from rolevend.access_ledger.selection import Selection
+    from rolevend.app.ledger import UnusedGrants
+    from rolevend.app.ledger_follower import FollowSettings
+    from rolevend.app.ledger_sources import LedgerSource
+
+_PAUSE: Final = 5.0
+"""Seconds between two reads of logs."""
 
 
 def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> tzinfo | None:
@@ -26,9 +34,22 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
         raise click.BadParameter(f"{value!r} is no time zone; one is Europe/Berlin") from error
 
 
+def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 0xFFFF:
+        raise click.BadParameter(f"{value!r} is no address; one is 0.0.0.0:8080")
+    return host.strip("[]"), int(port)
+
+
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
-@options.audit_files("Read agents, people and policies of the roles from this file of audit events. Repeatable; - is standard input.")
+@options.audit_files(
+    "Read agents, people and policies of the roles from this file of audit events, or from a folder of them. Repeatable; - is standard"
+    " input.",
+    folders=True,
+)
 @click.option("--since", callback=options.moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
 @click.option("--until", callback=options.moment, metavar="TIME", help="Only statements before this time.")
 @click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")
@@ -43,6 +64,17 @@ def _zone(_context: click.Context, _option: click.Parameter, value: str | None) 
     help="Print only what is new since the last run with this file, and keep the positions in it.",
 )
 @click.option("--log-timezone", callback=_zone, metavar="ZONE", help="The server's log_timezone, if the log has times such as CET.")
+@click.option("--follow", is_flag=True, help="Go on until a signal: print what is new. Takes --state, --platform, and -o json or ocsf.")
+@click.option(
+    "--write",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --follow: append to this file instead of standard output. To rotate it, rename it.",
+)
+@click.option("--pause", type=click.FloatRange(min=0.1), metavar="SECONDS", help="With --follow: time between two reads. Default: 5.")
+@click.option(
+    "--probes", callback=_address, metavar="HOST:PORT", help="With --follow: serve /healthz, /readyz and /metrics here, over plain HTTP."
+)
 @options.output("text", "json", "ocsf", help_text="json: one object per line. ocsf: one event of OCSF per line (Datastore Activity, 6005).")
 @needs("postgres")
 def ledger(
@@ -57,7 +89,12 @@ def ledger(
     platform: str | None,
     state: Path | None,
     log_timezone: tzinfo | None,
+    write: Path | None,
+    pause: float | None,
+    probes: tuple[str, int] | None,
     output: str,
+    *,
+    follow: bool,
 ) -> None:
     """Print which statements agents ran for which people, from PostgreSQL's logs.
 
@@ -66,33 +103,77 @@ def ledger(
     """
     from rolevend.access_ledger.position_file import PositionFile
     from rolevend.access_ledger.selection import Selection
-    from rolevend.app.ledger import AccessLedger, Continuation, UnusedGrants, audited_roles
+    from rolevend.app.ledger import UnusedGrants, audited_roles
+    from rolevend.app.ledger_sources import LogSource, SavedRun
     from rolevend.platforms.postgres.log_time import LogClock
 
-    roles, clock = audited_roles(audit_files, platform), LogClock(log_timezone)
+    selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
+    source = LogSource(paths, LogClock(log_timezone))
+    if follow:
+        if state is None or platform is None or not audit_files or output == "text" or unused is not None or until is not None:
+            raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --unused and --until")
+        if "-" in audit_files:
+            raise click.UsageError("--follow reads audit events again and again: name files or folders with --audit, not -")
+        from rolevend.app.ledger_follower import FollowSettings
+
+        settings = FollowSettings(pause or _PAUSE, probes)
+        _follow(_Followed(source, selection, platform, audit_files), state, write, output, settings)
+        return
+    if write is not None or pause is not None or probes is not None:
+        raise click.UsageError("--write, --pause and --probes are for --follow")
+    roles = audited_roles(audit_files, platform)
     if unused is not None:
         if state is not None or since is not None or table is not None or output == "ocsf":
             raise click.UsageError("--unused reads whole logs: leave out --state, --since, --table and -o ocsf")
         end = until or datetime.now(UTC)
         begin = end - timedelta(days=unused)
         period = Selection(since=begin, until=end, user=user, agent=agent)
-        _print_unused(UnusedGrants(AccessLedger(paths, roles, Selection(until=end), clock), roles, period, begin, platform), output)
+        _print_unused(UnusedGrants(source.whole(roles, Selection(until=end)), roles, period, begin, platform), output)
         return
-    selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
     if state is None:
-        _print(AccessLedger(paths, roles, selection, clock), output)
+        _print(source.whole(roles, selection), output)
         return
+    with PositionFile(state) as file:
+        _print(source.continued(roles, selection, SavedRun(file, _written, datetime.now(UTC))), output)
 
+
+class _Followed(NamedTuple):
+    source: "LedgerSource"
+    selection: "Selection"
+    platform: str
+    audit_files: tuple[str, ...]
+
+
+def _follow(followed: _Followed, state: Path, write: Path | None, output: str, settings: "FollowSettings") -> None:
+    import asyncio
+
+    from rolevend.access_ledger.audit_tail import FollowedRoles
+    from rolevend.access_ledger.entry_file import EntryFile
+    from rolevend.access_ledger.ocsf import ocsf
+    from rolevend.access_ledger.position_file import PositionFile
+    from rolevend.app.bootstrap import now
+    from rolevend.app.ledger_follower import LedgerFollower, follow
+    from rolevend.app.ledger_sources import SavedRun
+    from rolevend.telemetry.ledger_metrics import LedgerMetrics
+    from rolevend.telemetry.logs import configure
+
+    configure("INFO")
+    roles = FollowedRoles(followed.audit_files, followed.platform, now)
+    metrics = LedgerMetrics(followed.platform)
+    out = EntryFile(write)
     with PositionFile(state) as file:
 
-        def save(positions: "Positions") -> None:
-            _written()
-            file.save(positions)
+        def start() -> "LedgerRun":
+            out.drop()  # of a cycle that failed: they are repeated
+            return followed.source.continued(roles, followed.selection, SavedRun(file, out.sync, now()))
 
-        _print(AccessLedger(paths, roles, selection, clock, Continuation(file.load(), save, datetime.now(UTC))), output)
+        def put(entry: "LedgerEntry") -> None:
+            out.write(json.dumps(ocsf(entry) if output == "ocsf" else entry.as_json()))
+
+        asyncio.run(follow(LedgerFollower(start, put, roles, metrics, now), metrics, settings))
 
 
-def _print(entries: "AccessLedger", output: str) -> None:
+def _print(entries: "LedgerRun", output: str) -> None:
     from rolevend.access_ledger.ocsf import ocsf
     from rolevend.access_ledger.text import HEADER, LEGEND, row
 

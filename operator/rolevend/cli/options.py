@@ -54,9 +54,10 @@ def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUB
     return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)
 
 
-def audit_files(help_text: str, *, required: bool = False) -> Option:
-    """Return the option that names files of audit events."""
-    return click.option("--audit", "audit_files", multiple=True, required=required, type=READABLE, metavar="FILE", help=help_text)
+def audit_files(help_text: str, *, required: bool = False, folders: bool = False) -> Option:
+    """Return the option that names files of audit events. With `folders` it also names folders."""
+    kind = click.Path(exists=True, allow_dash=True) if folders else READABLE
+    return click.option("--audit", "audit_files", multiple=True, required=required, type=kind, metavar="FILE", help=help_text)
 
 
 CONTEXT = click.option("--context", metavar="NAME", help="The context of the kubeconfig. Default: its current one.")

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +17,7 @@ from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.text import row
 from rolevend.app.ledger import AccessLedger
 from rolevend.platforms.postgres.log_time import LogClock
+from rolevend.policytools.embedded.ports import free_ports
 from tests.support.pglogs import granted
 from tests.support.server_log import Logging
 from tests.support.waiting import PROGRAM, eventually
@@ -141,3 +144,57 @@ def test_a_statement_hides_neither_itself_nor_its_table(logging: Logging, kind: 
         }
         assert expected[shown], entry
     assert {(each.tables, each.tables_from) for each in (one, other)} == {((table,), "unknown")}
+
+
+class Followed:
+    """`rolevend ledger --follow` over the server's logs, as a process of its own."""
+
+    def __init__(self, logs: str, audit: Path, folder: Path) -> None:
+        self.out = folder / "out.ndjson"
+        (self._port,) = free_ports(1)
+        words = ["ledger", logs, "--audit", str(audit), "--state", str(folder / "state"), "--write", str(self.out), "-o", "json"]
+        probes = ("--probes", f"127.0.0.1:{self._port}")
+        self._command = [sys.executable, "-m", "rolevend", *words, "--platform", "warehouse", "--follow", "--pause", "0.1", *probes]
+
+    def __enter__(self) -> "Followed":
+        self.process = subprocess.Popen(self._command, stderr=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def written(self, role: str) -> list[dict[str, Any]]:
+        lines = self.out.read_bytes().splitlines() if self.out.exists() else []
+        return [each for each in map(json.loads, lines) if each["role"] == role]
+
+    def asked(self, path: str) -> str:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=PROGRAM) as answer:
+            return str(answer.read().decode())
+        return ""
+
+
+def test_a_process_follows_the_logs_over_kills_and_rotations(logging: Logging, tmp_path: Path):
+    role, session = logging.agent()
+    logs = str(Path(logging.files("json")[0]).parent)
+    audit = tmp_path / "audit.ndjson"
+    audit.write_text("")
+    with Followed(logs, audit, tmp_path) as ledger:
+        eventually(lambda: ledger.asked("/readyz") == "ok")
+        with audit.open("a") as file:
+            file.write(json.dumps(granted(role)) + "\n")
+        session.run("SELECT 'first'")
+        eventually(lambda: len(ledger.written(role)) == 1)
+        session.run("SELECT 'second'")
+    logging.rotate()
+    session.run("SELECT 'third'")
+    with Followed(logs, audit, tmp_path) as ledger:
+        eventually(lambda: {each["statement"] for each in ledger.written(role)} >= {"SELECT 'second'", "SELECT 'third'"})
+        told = ledger.written(role)
+        eventually(lambda: 'role="known"} ' in ledger.asked("/metrics"))
+        ledger.process.terminate()
+        assert ledger.process.wait(PROGRAM) == 0
+
+    by_id = {each["id"]: each["statement"] for each in told}
+    assert sorted(by_id.values()) == ["SELECT 'first'", "SELECT 'second'", "SELECT 'third'"]
+    assert {each["userSubject"] for each in told} == {"anna"}

@@ -15,6 +15,7 @@ import pytest
 from rolevend.access_ledger.entry import LedgerEntry
 from rolevend.access_ledger.grants import AuditedRoles
 from rolevend.access_ledger.position_file import PositionFile
+from rolevend.access_ledger.positions import positions_of
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.unused import UnusedGrant, UnusedPolicyTable
 from rolevend.app.ledger import AccessLedger, Continuation, UnusedGrants
@@ -52,6 +53,11 @@ def written(path: Path, *parts: bytes) -> Path:
     return path
 
 
+def run_of(folder: Path, file: PositionFile, now: datetime) -> AccessLedger:
+    continuation = Continuation(positions_of(file.load(), file.name), file.save, now)
+    return AccessLedger([str(folder)], roles(), Selection(), LogClock(), continuation)
+
+
 class Runs:
     """Runs with one state, as a person starts them again and again."""
 
@@ -61,7 +67,9 @@ class Runs:
 
     def __call__(self, now: datetime = LATER) -> list[LedgerEntry]:
         with PositionFile(self.state) as file:
-            found = AccessLedger([str(self.folder)], roles(), Selection(), LogClock(), Continuation(file.load(), file.save, now))
+            found = AccessLedger(
+                [str(self.folder)], roles(), Selection(), LogClock(), Continuation(positions_of(file.load(), file.name), file.save, now)
+            )
             entries = list(found)
             self.notes = found.notes
             return entries
@@ -265,7 +273,9 @@ def test_a_statement_waits_for_its_outcome_in_a_later_run_and_not_for_ever(encod
 def test_a_crash_repeats_entries_and_loses_none(runs: Runs):
     written(runs.folder / "a.json", as_json(*(record(f"duration: 1.0 ms  statement: SELECT {number}") for number in range(3))))
     with PositionFile(runs.state) as file:
-        crashed = AccessLedger([str(runs.folder)], roles(), Selection(), LogClock(), Continuation(file.load(), file.save, LATER))
+        crashed = AccessLedger(
+            [str(runs.folder)], roles(), Selection(), LogClock(), Continuation(positions_of(file.load(), file.name), file.save, LATER)
+        )
         assert next(iter(crashed)).statement == "SELECT 0"
         del crashed
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 from uuid import UUID
 
-from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, RoleName, Uid, User, UserHandle
-from rolevend.naming import role_name
+from rolevend.model import Attributes, ClusterId, ObjectName, RoleName, Uid, User, UserHandle
+from rolevend.naming import CANARY_HANDLE, role_name
 from rolevend.plan import Lease, Profile
 from rolevend.platforms.attestation.tables import Profiles
 from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, Platform, Randomness
@@ -238,14 +238,13 @@ def _lease(
     randomness: Randomness,
 ) -> Lease:
     uid = Uid(str(UUID(bytes=randomness(16))))
-    handle = AgentHandle("CANARY")
     return Lease(
-        role=role_name(handle, UserHandle(user), uid),
+        role=role_name(CANARY_HANDLE, UserHandle(user), uid),
         cluster=cluster,
         uid=uid,
         profile=profile.name,
         agent=ObjectName("rolevend", "canary"),
-        agent_handle=handle,
+        agent_handle=CANARY_HANDLE,
         user=User("rolevend:attestation", user.lower()),
         attributes=Attributes.of(attributes.items()),
         expires_at=expires_at,

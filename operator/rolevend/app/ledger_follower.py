@@ -1,0 +1,153 @@
+"""`rolevend ledger --follow`: reads what is new again and again, and writes it, until the process gets a signal to stop.
+
+One cycle is one run of `rolevend ledger --state`: it starts from the saved state, so an error or a kill at any place repeats entries and
+loses none. The process needs no cluster: its roles are those of the audit files.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from rolevend.access_ledger.audit_tail import FollowedRoles
+from rolevend.access_ledger.entry import LedgerEntry
+from rolevend.access_ledger.ledger_run import LedgerRun
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.telemetry.ledger_metrics import LedgerMetrics
+from rolevend.telemetry.probes import ProbeServer
+
+_SLOWEST: Final = 60.0
+"""Seconds to the next attempt after a failure, at most."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """The process shall end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings:
+    pause: float
+    """Seconds between two cycles."""
+    probes: tuple[str, int] | None = None
+    """Host and port of probes and metrics."""
+
+
+class LedgerFollower:
+    """Runs cycles. `start` begins a run from the saved state; `write` takes an entry."""
+
+    def __init__(
+        self,
+        start: Callable[[], LedgerRun],
+        write: Callable[[LedgerEntry], None],
+        roles: FollowedRoles,
+        metrics: LedgerMetrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._start = start
+        self._write = write
+        self._roles = roles
+        self._metrics = metrics
+        self._now = now
+        self._complete_at = now()
+        """All that the source had then is written; at first, the start of the process."""
+        self._newest: datetime | None = None
+        self._problems: frozenset[str] = frozenset()
+        self._has_read = False
+        self._failure: str | None = None
+        self._stop = threading.Event()
+
+    def cycle(self) -> bool:
+        """Write what is new. Returns False if an error stopped it, which is logged. The next cycle repeats what is not saved."""
+        begun = self._now()
+        run: LedgerRun | None = None
+        try:
+            self._roles.refresh()
+            run = self._start()
+            for entry in run:
+                if self._stop.is_set():
+                    raise _Stopped
+                self._write(entry)
+        except _Stopped:
+            return True
+        except (RolevendError, OSError) as error:
+            self._failure = f"cannot read what is new: {error}"
+            _log.error("ledger cycle failed", extra={"error": str(error)})
+            self._metrics.failed()
+            return False
+        finally:
+            if run is not None:
+                self._count(run)
+        self._complete_at, self._failure, self._has_read = begun, None, True
+        return True
+
+    def stop(self) -> None:
+        """End the running cycle at its next entry."""
+        self._stop.set()
+
+    def ready(self) -> str | None:
+        """Return the problem, or None. Ready from the end of the first cycle on: before, the process catches up."""
+        return self._failure or (None if self._has_read else "reading what was written before the start")
+
+    def measure(self) -> None:
+        self._metrics.measure(
+            lag_seconds=(self._now() - self._complete_at).total_seconds(),
+            roles=len(self._roles),
+            newest=None if self._newest is None else self._newest.timestamp(),
+        )
+
+    def _count(self, run: LedgerRun) -> None:
+        counts = run.counts
+        self._metrics.read(lines=counts.lines, known=counts.known, canary=counts.canary, unknown=counts.unknown)
+        self._metrics.could_not_read(damaged=counts.damaged_records, truncated=counts.truncated_records, files=counts.unreadable_files)
+        if counts.newest is not None:
+            self._newest = counts.newest if self._newest is None else max(self._newest, counts.newest)
+        problems = frozenset(run.problems)
+        for problem in sorted(problems - self._problems):
+            _log.warning("ledger problem", extra={"problem": problem})
+        self._problems = problems
+
+
+async def follow(follower: LedgerFollower, metrics: LedgerMetrics, settings: FollowSettings) -> None:
+    """Run cycles until SIGTERM or SIGINT. Raises InvalidInput if the address of the probes is in use."""
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        follower.stop()
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    probes = await _probes(follower, metrics, *settings.probes) if settings.probes is not None else None
+    _log.info("ledger started")
+    failures = 0
+    try:
+        while not stopped.is_set():
+            worked = await asyncio.to_thread(follower.cycle)
+            failures = 0 if worked else failures + 1
+            pause = settings.pause if worked else max(settings.pause, min(_SLOWEST, 2.0 ** min(failures, 6)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stopped.wait()
+    finally:
+        if probes is not None:
+            await probes.stop()
+
+
+async def _probes(follower: LedgerFollower, metrics: LedgerMetrics, host: str, port: int) -> ProbeServer:
+    probes = ProbeServer(host, port, metrics.registry, _healthy, follower.ready, lambda: "ok", follower.measure)
+    try:
+        await probes.start()
+    except InvalidInput as error:
+        raise InvalidInput("--probes", error.message) from error
+    return probes
+
+
+def _healthy() -> None:
+    """Return no problem: a restart mends nothing that the next cycle does not."""
