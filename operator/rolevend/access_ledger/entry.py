@@ -11,6 +11,7 @@ from typing import Any, Final
 from rolevend.access_ledger.grants import AuditedRole, handles_of
 from rolevend.access_ledger.relations import NamedTables, TableFinder
 from rolevend.platforms.postgres.session_statements import LoggedStatement
+from rolevend.platforms.statement import Statement
 
 MAX_GRANTED_TABLES: Final = 20
 _TABLE_KINDS: Final = ("TABLE", "FOREIGN TABLE", "MATERIALIZED VIEW")
@@ -21,7 +22,10 @@ class LedgerEntry:
     """One statement."""
 
     id: str
-    """Session and number of the first record of the statement: unique on a server. A repeated entry has the same id."""
+    """PostgreSQL: session and number of the first record of the statement, unique on a server. Snowflake: the id of the query. A repeated
+    entry has the same id."""
+    source: str
+    """`PostgreSQL` or `Snowflake`."""
     time: datetime
     """When the statement began, in UTC; its end, if only `log_min_duration_statement` logged it."""
     role: str
@@ -63,11 +67,11 @@ class LedgerEntry:
     database: str
     """The database of the session."""
     session: str
-    """PostgreSQL's id of the session."""
+    """The platform's id of the session."""
     client: str
-    """Address and port of the client, or `[local]`."""
+    """Address and port of the client, or `[local]`. Snowflake: empty."""
     application: str
-    """The session's `application_name`, which the client chooses."""
+    """The session's `application_name` or QUERY_TAG, which the client chooses."""
     statement: str
     """The text, at most 32,768 characters."""
     truncated: bool
@@ -81,30 +85,66 @@ class LedgerEntry:
     refused: bool = False
     """True if it failed before it ran: no such table, no permission, syntax error."""
     command: str | None
-    """`SELECT`, `COPY` or another command: as pgaudit names it, or the first word of the text."""
+    """`SELECT`, `COPY` or another command: as pgaudit or the query history names it, or the first word of the text."""
     audit_class: str | None
     """pgaudit's class: `READ`, `WRITE`, `DDL`, `MISC` or another one."""
     tables: tuple[str, ...]
-    """The tables touched, as `schema.table`. A view of the role's profile is given as its table."""
+    """The tables touched, as `schema.table`. A view of the role's profile is given as its table. Snowflake: other tables have their
+    database before them."""
     tables_from: str
-    """`observed`: pgaudit saw them. `parsed`: the text names them. `unknown`: the text could not be parsed, is too long, or runs
-    a prepared statement, procedure, block or function that may read more; `tables` may be incomplete."""
+    """`observed`: pgaudit or ACCESS_HISTORY saw them. `parsed`: the text names them. `unknown`: the text could not be parsed, is too long,
+    or runs a prepared statement, procedure, block or function that may read more; `tables` may be incomplete."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields in camel case; those without a value are left out."""
         return {json_name(each.name): _as_json(value) for each in fields(self) if (value := getattr(self, each.name)) not in (None, ())}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a statement is beside its text, in the words of the ledger."""
+
+    id: str
+    time: datetime
+    role: str
+    source: str
+    command: str | None
+    audit_class: str | None = None
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    tables: tuple[str, ...]
+    source: str
+    """`observed`, `parsed` or `unknown`."""
+
+
 def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None, finder: TableFinder, max_text: int) -> LedgerEntry:
+    """Join a statement of PostgreSQL's log."""
     tables, source, named = _touched(statement, role, finder)
-    agent_handle, user_handle = handles_of(statement.role)
+    ran = Ran(
+        id=f"{statement.session}/{statement.number}",
+        time=time,
+        role=statement.role,
+        source="PostgreSQL",
+        command=statement.command or (named.command if named else None),
+        audit_class=statement.audit_class,
+        refused=statement.refused,
+    )
+    return entry_of(statement, ran, role, Touched(tables, source), max_text)
+
+
+def entry_of(statement: Statement, ran: Ran, role: AuditedRole | None, touched: Touched, max_text: int) -> LedgerEntry:
+    agent_handle, user_handle = handles_of(ran.role)
     granted = role.tables if role is not None else None
     shown = granted.names[:MAX_GRANTED_TABLES] if granted else ()
     left_out = len(granted.names) - len(shown) + granted.left_out if granted else 0
     return LedgerEntry(
-        id=f"{statement.session}/{statement.number}",
-        time=time,
-        role=statement.role,
+        id=ran.id,
+        source=ran.source,
+        time=ran.time,
+        role=ran.role,
         known=role is not None,
         agent=role.agent if role else None,
         agent_handle=agent_handle,
@@ -131,11 +171,11 @@ def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None,
         parameters=statement.parameters,
         duration_ms=statement.milliseconds,
         error=statement.error,
-        refused=statement.refused,
-        command=statement.command or (named.command if named else None),
-        audit_class=statement.audit_class,
-        tables=tables,
-        tables_from=source,
+        refused=ran.refused,
+        command=ran.command,
+        audit_class=ran.audit_class,
+        tables=touched.tables,
+        tables_from=touched.source,
     )
 
 

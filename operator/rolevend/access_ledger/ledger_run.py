@@ -45,6 +45,10 @@ class LedgerRun(Protocol):
     counts: LedgerCounts
 
     @property
+    def is_complete(self) -> bool:
+        """True if everything that the source had was yielded."""
+
+    @property
     def problems(self) -> list[str]:
         """What was skipped or is not known."""
 

@@ -27,6 +27,7 @@ ACTIVITIES: Final = {
 _ENDPOINT: Final = re.compile(r"\[?(?P<ip>[0-9a-fA-F.:]+)\]?:(?P<port>\d{1,5})")
 PLACES: Final = {
     "id": "metadata.uid",
+    "source": "metadata.log_provider",
     "time": "time",
     "role": "actor.user.account.name",
     "agent": "actor.app_name",
@@ -78,7 +79,7 @@ def ocsf(entry: LedgerEntry) -> dict[str, Any]:
             "uid": entry.id,
             "correlation_uid": entry.request_uid,
             "original_time": time_text(entry.time),
-            "log_provider": "PostgreSQL",
+            "log_provider": entry.source,
             "is_truncated": entry.truncated,
         },
         "actor": _actor(entry),
@@ -109,7 +110,7 @@ def _actor(entry: LedgerEntry) -> dict[str, Any]:
             "domain": entry.user_issuer,
             "type_id": 1,
             "type": "User",
-            "account": {"name": entry.role, "type_id": 99, "type": "PostgreSQL role"},
+            "account": {"name": entry.role, "type_id": 99, "type": f"{entry.source} role"},
         },
         "session": {"uid": entry.session},
         "authorizations": [{"decision": "granted", "policy": {"name": each}} for each in entry.policies] or None,

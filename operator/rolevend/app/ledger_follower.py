@@ -84,7 +84,9 @@ class LedgerFollower:
         finally:
             if run is not None:
                 self._count(run)
-        self._complete_at, self._failure, self._has_read = begun, None, True
+        self._failure, self._has_read = None, True
+        if run.is_complete:
+            self._complete_at = begun
         return True
 
     def stop(self) -> None:

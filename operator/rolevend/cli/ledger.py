@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from rolevend.app.ledger_follower import FollowSettings
     from rolevend.app.ledger_sources import LedgerSource
 
-_PAUSE: Final = 5.0
+_LOGS_PAUSE: Final = 5.0
 """Seconds between two reads of logs."""
+_HISTORY_PAUSE: Final = 900.0
+"""Seconds between two reads of a query history, which wake a warehouse up."""
 
 
 def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> tzinfo | None:
@@ -44,7 +46,8 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True), metavar="[PATH...]")
+@options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of logs.")
 @options.audit_files(
     "Read agents, people and policies of the roles from this file of audit events, or from a folder of them. Repeatable; - is standard"
     " input.",
@@ -71,7 +74,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     metavar="FILE",
     help="With --follow: append to this file instead of standard output. To rotate it, rename it.",
 )
-@click.option("--pause", type=click.FloatRange(min=0.1), metavar="SECONDS", help="With --follow: time between two reads. Default: 5.")
+@click.option("--pause", type=click.FloatRange(min=0.1), metavar="SECONDS", help="With --follow: between two reads. Default: 5, or 900.")
 @click.option(
     "--probes", callback=_address, metavar="HOST:PORT", help="With --follow: serve /healthz, /readyz and /metrics here, over plain HTTP."
 )
@@ -79,6 +82,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @needs("postgres")
 def ledger(
     paths: tuple[str, ...],
+    connection: str | None,
     audit_files: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
@@ -96,7 +100,7 @@ def ledger(
     *,
     follow: bool,
 ) -> None:
-    """Print which statements agents ran for which people, from PostgreSQL's logs.
+    """Print which statements agents ran for which people, from PostgreSQL's logs or Snowflake's query history.
 
     PATH is a csvlog or jsonlog, also compressed with gzip, or a folder with logs. Every statement of a vended role is one line; its agent,
     user, purpose and policies are from the audit events. See docs/how-to/see-what-agents-read.md.
@@ -104,11 +108,10 @@ def ledger(
     from rolevend.access_ledger.position_file import PositionFile
     from rolevend.access_ledger.selection import Selection
     from rolevend.app.ledger import UnusedGrants, audited_roles
-    from rolevend.app.ledger_sources import LogSource, SavedRun
-    from rolevend.platforms.postgres.log_time import LogClock
+    from rolevend.app.ledger_sources import SavedRun
 
     selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
-    source = LogSource(paths, LogClock(log_timezone))
+    source = _source(paths, connection, log_timezone)
     if follow:
         if state is None or platform is None or not audit_files or output == "text" or unused is not None or until is not None:
             raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --unused and --until")
@@ -116,7 +119,7 @@ def ledger(
             raise click.UsageError("--follow reads audit events again and again: name files or folders with --audit, not -")
         from rolevend.app.ledger_follower import FollowSettings
 
-        settings = FollowSettings(pause or _PAUSE, probes)
+        settings = FollowSettings(pause or (_LOGS_PAUSE if paths else _HISTORY_PAUSE), probes)
         _follow(_Followed(source, selection, platform, audit_files), state, write, output, settings)
         return
     if write is not None or pause is not None or probes is not None:
@@ -135,6 +138,19 @@ def ledger(
         return
     with PositionFile(state) as file:
         _print(source.continued(roles, selection, SavedRun(file, _written, datetime.now(UTC))), output)
+
+
+def _source(paths: tuple[str, ...], connection: str | None, log_timezone: tzinfo | None) -> "LedgerSource":
+    if bool(paths) == bool(connection):
+        raise click.UsageError("name either PATHs of PostgreSQL's logs, or with --connection how to ask Snowflake")
+    from rolevend.app.ledger_sources import HistorySource, LogSource
+    from rolevend.platforms.postgres.log_time import LogClock
+
+    if connection is None:
+        return LogSource(paths, LogClock(log_timezone))
+    if log_timezone is not None:
+        raise click.UsageError("--log-timezone is for PostgreSQL's logs")
+    return HistorySource(connection)
 
 
 class _Followed(NamedTuple):

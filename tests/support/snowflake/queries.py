@@ -47,6 +47,8 @@ def _compiled(work: Work, tree: exp.Query) -> str:
     rewriter.query(tree)
     if rewriter.reads:
         use_warehouse(work)
+    work.running.named |= rewriter.named
+    work.running.read |= {name for name in rewriter.reads if (thing := work.catalog.find("TABLE", name)) and thing.kind == "TABLE"}
     return _duckdb(work, tree)
 
 

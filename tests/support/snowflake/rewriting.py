@@ -19,6 +19,8 @@ class Rewriter:
         self._members = members
         self._invoker = invoker or work.access.role
         self.reads: set[Name] = set() if reads is None else reads
+        self.named: set[Name] = set()
+        """What the query itself names, of `reads`."""
 
     def query(self, tree: exp.Expression) -> None:
         """Every table in it, in place; names of common table expressions are none."""
@@ -62,6 +64,7 @@ class Rewriter:
                 raise refusals.missing("TABLE", shown(whole))
             thing = found
         self.reads.add(thing.name)
+        self.named.add(thing.name)
         return thing
 
     def _seen(self, name: Name) -> exp.Query:

@@ -7,7 +7,7 @@ from threading import Event
 
 import duckdb
 
-from tests.support.snowflake.reader import Value
+from tests.support.snowflake.reader import Name, Value
 from tests.support.snowflake.results import Result
 
 _REMEMBERED = 20
@@ -38,6 +38,10 @@ class Running:
     ended: datetime | None = None
     warehouse: str | None = None
     """The warehouse that it ran on, if it needed one."""
+    named: set[Name] = field(default_factory=set)
+    """The tables and views that its text names."""
+    read: set[Name] = field(default_factory=set)
+    """The tables that it read, also behind views and in policies."""
 
 
 @dataclass(eq=False, slots=True)

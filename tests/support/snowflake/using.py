@@ -70,25 +70,31 @@ def connect(stand_in: StandIn, user: str, key: KeyPair, **more: Any) -> Any:
 
 def administrators_connection(stand_in: StandIn, folder: Path, warehouse: str) -> str:
     """The name of a connection in a new `connections.toml`, in a folder that SNOWFLAKE_HOME must name."""
-    key = folder / "admin.p8"
-    private = serialization.load_der_private_key(stand_in.administrator.private, None)
+    return add_connection(stand_in, folder, "admin", "ADMIN", stand_in.administrator, warehouse=f'"{warehouse}"')
+
+
+def add_connection(stand_in: StandIn, folder: Path, name: str, user: str, key: KeyPair, **more: str) -> str:
+    """One more connection in the `connections.toml` of that folder."""
+    file = folder / f"{name}.p8"
+    private = serialization.load_der_private_key(key.private, None)
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     lines = {
         "account": stand_in.account.name,
         "host": "127.0.0.1",
         "port": stand_in.port,
         "protocol": "http",
-        "user": "ADMIN",
+        "user": user,
         "authenticator": "SNOWFLAKE_JWT",
-        "private_key_file": str(key),
-        "warehouse": f'"{warehouse}"',
+        "private_key_file": str(file),
+        **more,
     }
+    file.write_bytes(private.private_bytes(*form))
     written = folder / "connections.toml"
-    key.write_bytes(private.private_bytes(*form))
-    written.write_text("[admin]\n" + "".join(f"{name} = {value!r}\n" for name, value in lines.items()))
-    for each in (key, written):
+    with written.open("a") as out:
+        out.write(f"[{name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in lines.items()))
+    for each in (file, written):
         each.chmod(0o600)
-    return "admin"
+    return name
 
 
 def _close(connection: Any) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 from sqlglot import exp
 
 from tests.support.snowflake import history, refusals
-from tests.support.snowflake.catalog import Thing
+from tests.support.snowflake.catalog import Member, Thing
 from tests.support.snowflake.engine import Work
 from tests.support.snowflake.functions import duck
 from tests.support.snowflake.reader import Name, Reader
 
+_GOVERNANCE_VIEWER = Member("DATABASE ROLE", "SNOWFLAKE.GOVERNANCE_VIEWER")
+_OF_GOVERNANCE_VIEWER = ("QUERY_HISTORY", "ACCESS_HISTORY", "TAG_REFERENCES", "POLICY_REFERENCES")
 Rows = Iterable[Sequence[Any]]
 
 
@@ -21,7 +23,7 @@ def is_virtual(name: Name) -> bool:
 def view(work: Work, name: Name, alias: str) -> exp.Expression:
     database = name[0] if len(name) == 3 else work.session.database
     if name[0] == "SNOWFLAKE":
-        if not work.access.admin:
+        if not (work.access.admin or (name[-1] in _OF_GOVERNANCE_VIEWER and _GOVERNANCE_VIEWER in work.access.active)):
             raise refusals.missing("TABLE", ".".join(name))
         database = None
     match name[-1]:
@@ -42,6 +44,8 @@ def view(work: Work, name: Name, alias: str) -> exp.Expression:
             return _relation(alias, _POLICIES, [row for one in _visible(work, None) for row in _policies(one)])
         case "QUERY_HISTORY" if name[0] == "SNOWFLAKE":
             return _relation(alias, history.COLUMNS, history.archived(work))
+        case "ACCESS_HISTORY" if name[0] == "SNOWFLAKE" and work.edition != "STANDARD":
+            return _relation(alias, history.ACCESS_COLUMNS, history.accessed(work))
     raise refusals.Unknown(f"the view {'.'.join(name)}")
 
 
@@ -160,7 +164,7 @@ def _policy_references(work: Work, node: exp.Expression) -> Rows:
 
 
 _KINDS = {
-    **dict.fromkeys(("START_TIME", "END_TIME", "CREATED_ON"), "TIMESTAMPTZ"),
+    **dict.fromkeys(("START_TIME", "END_TIME", "CREATED_ON", "QUERY_START_TIME"), "TIMESTAMPTZ"),
     "TOTAL_ELAPSED_TIME": "BIGINT",
     **dict.fromkeys(
         (

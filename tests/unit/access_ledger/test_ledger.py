@@ -98,6 +98,7 @@ def test_a_statement_is_joined_to_the_person_behind_its_role(encode: Encode, tmp
 
     assert entry.as_json() == {
         "id": "1/7",
+        "source": "PostgreSQL",
         "time": "2026-11-24T12:00:00.000Z",
         "role": ROLE,
         "known": True,

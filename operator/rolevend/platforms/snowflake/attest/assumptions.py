@@ -235,7 +235,11 @@ UNTRIED = (
     Untried("a statement ends when its warehouse says so", ("W12",), "it would take longer than the timeout of the warehouse"),
     Untried("a login from an address that is not let in", ("W13",), "it needs a second address"),
     Untried("a role is granted to a user that somebody else owns", ("R29",), "an attestation creates only users of its own"),
-    Untried("the history of a user that is gone", ("D12", "D13", "D14"), "it needs rights that neither login of the operator has"),
+    Untried(
+        "the history of a user that is gone",
+        ("D12", "D13", "D14", "D17", "D18", "D19"),
+        "it needs rights that neither login of the operator has",
+    ),
     Untried("a session is renewed after an hour", ("W5",), "it takes hours"),
     Untried("a request that comes again is done once", ("W6",), "only the connector repeats a request, after a lost answer"),
     Untried("a statement that takes long is asked for again", ("W7",), _RESTS),
