@@ -11,6 +11,7 @@ import yaml
 from tables import code, table
 
 from rolevend.settings import PREFIX, ApiSettings, Settings
+from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 
 _CHART = Path(__file__).resolve().parents[1] / "charts" / "rolevend"
@@ -29,14 +30,21 @@ _SET_BY_THE_CHART = {
 
 
 def metrics() -> Iterator[str]:
-    metrics = Metrics()
-    labels = {collector._name: collector._labelnames for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
     yield "# Metrics"
     yield ""
     yield "The operator, and each replica of the API, serves them at `/metrics`, in the text format of OpenMetrics. No label holds a user,"
     yield "a role, an agent or a policy. Those of calls and steps are the API's, most others the operator's; vends and denials are of both."
     yield "How to use them: [monitor](../how-to/monitor.md)."
     yield ""
+    yield from _metrics(Metrics())
+    yield from ("", "## Of the access ledger", "")
+    yield "Each process of the [access ledger](../how-to/see-what-agents-read.md#run-it-in-the-cluster) serves these."
+    yield ""
+    yield from _metrics(LedgerMetrics(""))
+
+
+def _metrics(metrics: Metrics | LedgerMetrics) -> Iterator[str]:
+    labels = {collector._name: collector._labelnames for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
     yield from table(
         ("Metric", "Type", "Labels", "What it is"),
         (

@@ -30,6 +30,11 @@ def at_each_step(name: str, value: Told, **labels: str) -> Series:
     return Series({"__name__": name, "pod": "a", **labels}, [value(BEGINS <= step < ENDS, step) for step in range(STEPS)])
 
 
+def unseen(name: str, **labels: str) -> Series:
+    """In trouble nothing was scraped. Prometheus takes the last value for five minutes more."""
+    return Series({"__name__": name, **labels}, [None if BEGINS <= step < ENDS else 0.0 for step in range(STEPS)])
+
+
 def counter(name: str, well: float, in_trouble: float, **labels: str) -> Series:
     """So much more with each step."""
     total, values = 0.0, []
@@ -147,6 +152,21 @@ SCENES: Mapping[str, Scene] = {
         ]
     ),
     "RolevendObjectNotAccepted": Scene([gauge("rolevend_policy_errors", 0, 2, kind="AccessPolicy")]),
+    "RolevendAccessLedgerAbsent": Scene([unseen("rolevend_access_ledger_lag_seconds", **WAREHOUSE)], seconds=5 * 60),
+    "RolevendAccessLedgerBehind": Scene([gauge("rolevend_access_ledger_lag_seconds", 900, 4000, **WAREHOUSE)]),
+    "RolevendAccessLedgerUnreadable": Scene(
+        [
+            counter("rolevend_access_ledger_unreadable_total", 0, 1, what="damaged", **WAREHOUSE),
+            counter("rolevend_access_ledger_unreadable_total", 1, 1, what="truncated", **WAREHOUSE),  # an agent's own statements
+        ]
+    ),
+    "RolevendAccessLedgerUnknownRole": Scene(
+        [
+            counter("rolevend_access_ledger_statements_total", 0, 1, role="unknown", **WAREHOUSE),
+            counter("rolevend_access_ledger_statements_total", 9, 9, role="known", **WAREHOUSE),
+            counter("rolevend_access_ledger_statements_total", 1, 1, role="canary", **WAREHOUSE),
+        ]
+    ),
 }
 
 
@@ -191,7 +211,7 @@ def test_it_fires_while_what_it_is_about_lasts_and_neither_before_nor_long_after
     assert fires[-1] <= ENDS + looks_back // STEP
 
 
-@pytest.mark.parametrize("name", ["RolevendAbsent", "RolevendApiAbsent"])
+@pytest.mark.parametrize("name", ["RolevendAbsent", "RolevendApiAbsent", "RolevendAccessLedgerAbsent"])
 def test_who_is_not_even_there_is_missed(engine: Engine, name: str):
     assert firing(engine, ALERTS[name], []) == list(range(seconds(ALERTS[name]["for"]) // STEP, STEPS))
 

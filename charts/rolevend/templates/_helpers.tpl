@@ -25,6 +25,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: mcp
 {{- end -}}
 
+{{- define "rolevend.accessLedgerSelectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: access-ledger
+{{- end -}}
+
 {{/* The security contexts of a pod and a container that the standard "restricted" requires. */}}
 {{- define "rolevend.podSecurity" -}}
 runAsNonRoot: true

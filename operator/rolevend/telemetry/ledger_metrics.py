@@ -17,31 +17,38 @@ class LedgerMetrics:
         self._platform = platform
         self.registry = CollectorRegistry()
         self.lines = Counter(
-            "rolevend_ledger_lines", "Lines of logs that the ledger read, or rows of a query history", _LABELS, registry=self.registry
+            "rolevend_access_ledger_lines",
+            "Lines of logs or rows of a query history that were read",
+            _LABELS,
+            registry=self.registry,
         )
         self.statements = Counter(
-            "rolevend_ledger_statements",
+            "rolevend_access_ledger_statements",
             "Statements of vended roles, by role: known to the audit events, canary of an attestation, or unknown",
             [*_LABELS, "role"],
             registry=self.registry,
         )
         self.unreadable = Counter(
-            "rolevend_ledger_unreadable",
+            "rolevend_access_ledger_unreadable",
             "Records that were damaged, or truncated because they are too long, and log files (file) that could not be read to their end",
             [*_LABELS, "what"],
             registry=self.registry,
         )
         self.failures = Counter(
-            "rolevend_ledger_failures", "Attempts to read what is new that failed; they are repeated", _LABELS, registry=self.registry
+            "rolevend_access_ledger_failures",
+            "Reads of what is new that failed; they are repeated",
+            _LABELS,
+            registry=self.registry,
         )
         self.lag_seconds = self._gauge(
-            "rolevend_ledger_lag_seconds",
+            "rolevend_access_ledger_lag_seconds",
             "Age of the last moment up to which everything that the source had was read and written",
         )
         self.newest_statement = self._gauge(
-            "rolevend_ledger_newest_statement_timestamp_seconds", "Time of the newest statement of a vended role, in seconds since 1970"
+            "rolevend_access_ledger_newest_statement_timestamp_seconds",
+            "Time of the newest statement, in seconds since 1970",
         )
-        self.roles = self._gauge("rolevend_ledger_roles", "Roles of audit events that the process remembers")
+        self.roles = self._gauge("rolevend_access_ledger_roles", "Roles of audit events that the process remembers")
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)
         for counter in (self.lines, self.failures):
             counter.labels(platform)

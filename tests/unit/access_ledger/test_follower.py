@@ -67,7 +67,7 @@ class Process:
 
     def value(self, name: str, **labels: str) -> float | None:
         self.follower.measure()
-        return self.metrics.registry.get_sample_value(f"rolevend_ledger_{name}", {"platform": "warehouse", **labels})
+        return self.metrics.registry.get_sample_value(f"rolevend_access_ledger_{name}", {"platform": "warehouse", **labels})
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Parti
 from rolevend.policy.refusal import Reason
 from rolevend.policytools.carriers import NO_USERS
 from rolevend.settings import ApiSettings, Settings
+from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import VendStep
 from tests.support.attacks_on_calls import CALLS
@@ -289,8 +290,8 @@ def grouped(expression: str) -> set[str]:
 
 
 def test_alerts_and_the_dashboard_read_series_that_exist():
-    metrics = Metrics()
-    labels = {collector._name: set(collector._labelnames) for collector in vars(metrics).values() if hasattr(collector, "_labelnames")}
+    collectors = [*vars(Metrics()).values(), *vars(LedgerMetrics("warehouse")).values()]
+    labels = {each._name: set(each._labelnames) for each in collectors if hasattr(each, "_labelnames")}
     labels["rolevend_build_info"] = {"version"}
     known = {f"{name}{suffix}": of for name, of in labels.items() for suffix in ("", "_total", "_bucket", "_count", "_sum")}
     dashboard = yaml.safe_load(text_of(CHART / "dashboard.json"))

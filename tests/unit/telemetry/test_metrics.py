@@ -13,13 +13,14 @@ from rolevend.api.routes import CALLS, application
 from rolevend.api.scim.calls import SCIM_CALLS
 from rolevend.api.signals.calls import SIGNAL_CALLS
 from rolevend.model import PlatformName
+from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 
 ALERTS = yaml.safe_load((Path(__file__).parents[3] / "charts" / "rolevend" / "alerts.yaml").read_text(encoding="utf-8"))
 WAREHOUSE, CRM = PlatformName("warehouse"), PlatformName("crm")
 
 
-def samples(metrics: Metrics) -> list[tuple[str, dict[str, str], float]]:
+def samples(metrics: Metrics | LedgerMetrics) -> list[tuple[str, dict[str, str], float]]:
     return [(sample.name, sample.labels, sample.value) for family in metrics.registry.collect() for sample in family.samples]
 
 
@@ -37,7 +38,8 @@ def test_what_an_alert_sees_growing_is_there_before_its_first_event(name: str, s
     metrics.answer(CALLS)
     metrics.notify({"oncall"})
 
-    there = [(labels, value) for each, labels, value in samples(metrics) if each == name and selected.items() <= labels.items()]
+    both = [*samples(metrics), *samples(LedgerMetrics(WAREHOUSE))]
+    there = [(labels, value) for each, labels, value in both if each == name and selected.items() <= labels.items()]
     assert there
     assert {value for _, value in there} == {0}
     assert {labels.get("platform", WAREHOUSE) for labels, _ in there} == {WAREHOUSE}
