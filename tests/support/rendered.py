@@ -32,7 +32,17 @@ MCP_ON = {
     "tlsSecretName": "mcp-tls",
 }
 """The value `mcp` with all that it needs."""
-ALL_ON = {"agentNamespaces": [AGENTS], "api": API_ON, "mcp": MCP_ON}
+ACCESS_LEDGER_ON = {
+    "enabled": True,
+    "volume": {"persistentVolumeClaim": {"claimName": "rolevend-access-ledger"}},
+    "sources": [
+        {"name": "warehouse", "platform": "warehouse", "logs": {"volume": {"persistentVolumeClaim": {"claimName": "warehouse-log"}}}},
+        {"name": "lake", "platform": "lake", "snowflake": {"secretName": "rolevend-access-ledger-lake"}},
+    ],
+}
+"""The value `accessLedger`, with a source of each kind. It needs `AUDIT_ON`."""
+AUDIT_ON = {"volume": {"persistentVolumeClaim": {"claimName": "rolevend-audit"}}}
+ALL_ON = {"agentNamespaces": [AGENTS], "api": API_ON, "mcp": MCP_ON, "audit": AUDIT_ON, "accessLedger": ACCESS_LEDGER_ON}
 
 
 class Helm:

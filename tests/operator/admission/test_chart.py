@@ -146,6 +146,8 @@ PODS = [
     "Deployment/rolevend",
     "Deployment/rolevend-api",
     "Deployment/rolevend-mcp",
+    "Deployment/rolevend-access-ledger-warehouse",
+    "Deployment/rolevend-access-ledger-lake",
     "Job/rolevend-drain",
     "Pod/rolevend-test",
     "Pod/rolevend-api-test",
@@ -340,7 +342,7 @@ def test_monitoring_is_there_when_asked_for(render: Render):
 
 def test_alerts_are_those_of_the_file_and_lead_to_their_sections(render: Render):
     values = {"prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.org/rolevend", "labels": {"team": "data"}}}
-    rule = only(render(values | {"api": API_ON}), "PrometheusRule")
+    rule = only(render(values | ALL_ON), "PrometheusRule")
     written = yaml.safe_load((CHART / "alerts.yaml").read_text())
     (group,) = rule["spec"]["groups"]
 
@@ -352,11 +354,11 @@ def test_alerts_are_those_of_the_file_and_lead_to_their_sections(render: Render)
     assert group["rules"][0]["annotations"]["runbook_url"] == "https://wiki.example.org/rolevend#rolevendabsent"
 
 
-def test_nobody_is_alarmed_by_an_api_that_nobody_wants(render: Render):
+def test_nobody_is_alarmed_by_parts_that_nobody_wants(render: Render):
     (group,) = only(render({"prometheusRule": {"enabled": True}}), "PrometheusRule")["spec"]["groups"]
     written = yaml.safe_load((CHART / "alerts.yaml").read_text())
 
-    assert [each["alert"] for each in group["rules"]] == [each["alert"] for each in written if not each.get("api")]
+    assert [each["alert"] for each in group["rules"]] == [each["alert"] for each in written if not (each.get("api") or each.get("accessLedger"))]
     assert {"RolevendApiAbsent", "RolevendCallsFail"}.isdisjoint(each["alert"] for each in group["rules"])
 
 

@@ -10,18 +10,15 @@ import yaml
 
 from rolevend.cli.ledger import ledger
 from tests.support.installed import CHART
-from tests.support.rendered import Document, Helm, only, pods
+from tests.support.rendered import ACCESS_LEDGER_ON, AUDIT_ON, Document, Helm, only, pods
 
-WAREHOUSE = {"name": "warehouse", "platform": "warehouse", "logs": {"volume": {"persistentVolumeClaim": {"claimName": "warehouse-log"}}}}
-LAKE = {"name": "lake", "platform": "lake", "snowflake": {"secretName": "rolevend-access-ledger-lake"}}
-AUDIT = {"volume": {"persistentVolumeClaim": {"claimName": "rolevend-audit"}}}
-STATE = {"persistentVolumeClaim": {"claimName": "rolevend-access-ledger"}}
-ON = {"enabled": True, "volume": STATE, "sources": [WAREHOUSE, LAKE]}
+ON: dict[str, Any] = ACCESS_LEDGER_ON
+WAREHOUSE, LAKE = ON["sources"]
 OF_LOGS, OF_SNOWFLAKE = "rolevend-access-ledger-warehouse", "rolevend-access-ledger-lake"
 
 
 def rendered(helm: Helm, **values: Any) -> list[Document]:
-    return helm.render({"audit": AUDIT, "accessLedger": ON} | values)
+    return helm.render({"audit": AUDIT_ON, "accessLedger": ON} | values)
 
 
 def pod_of(documents: list[Document], name: str) -> Document:

@@ -95,7 +95,7 @@ def test_it_is_one_process_since_sessions_are_in_its_memory(mcp: Mcp):
 def test_it_has_no_right_in_the_cluster_no_code_of_the_operator_and_no_place_beside_it(mcp: Mcp, helm: Helm):
     documents = mcp()
     spec = pods(documents)["Deployment/rolevend-mcp"]
-    without = helm.render({"agentNamespaces": [AGENTS], "api": API_ON})
+    without = helm.render(ALL_ON | {"mcp": {"enabled": False}})
 
     assert spec["automountServiceAccountToken"] is False
     assert "serviceAccountName" not in spec
