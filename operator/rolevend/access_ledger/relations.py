@@ -33,6 +33,7 @@ _NO_TABLES = re.compile(
     r"|NOTIFY|CHECKPOINT)\b",
     re.IGNORECASE,
 )
+_FIRST_WORD = re.compile(r"[\s(;]*(\w+)")
 _KEPT_AS_IT_IS = re.compile(r"\\|\$\w*\$")
 """Other kinds of literals, in which a quote does not end a literal."""
 _AMBIGUOUS: Final = "\\'"
@@ -71,7 +72,9 @@ SNOWFLAKE: Final = Grammar(
     re.compile(r"\s*(?:USE|SHOW|DESC|DESCRIBE|BEGIN|START|COMMIT|ROLLBACK|UNSET|ALTER\s+SESSION|LIST|LS|REMOVE|RM)\b", re.IGNORECASE),
     re.compile(r"\\|\$\w*\$|//"),
     re.compile(
-        r"\b(?:IDENTIFIER|TABLE)\s*\(|\b(?:RESULT_SCAN|GET_DDL|CALL|EXECUTE\s+IMMEDIATE|DECLARE|BEGIN|SET)\b|->>|[@$]", re.IGNORECASE
+        r"\b(?:IDENTIFIER|TABLE)\s*\(|\b(?:RESULT_SCAN|GET_DDL|CALL|EXECUTE\s+IMMEDIATE|DECLARE)\b|\A\s*SET\b|->>|[@$]"
+        r"|\bBEGIN\b(?!\s*(?:TRANSACTION|WORK|NAME|;|$))",
+        re.IGNORECASE,
     ),
     names_databases=True,
 )
@@ -115,7 +118,8 @@ class TableFinder:
 
 def named_tables(text: str, grammar: Grammar = POSTGRES) -> NamedTables:
     """Return the tables that the text names, each once, in the order of the text."""
-    if grammar.no_tables.match(text) and ";" not in text.rstrip().rstrip(";"):
+    opaque = grammar.opaque is not None and grammar.opaque.search(text) is not None
+    if grammar.no_tables.match(text) and not opaque and ";" not in text.rstrip().rstrip(";"):
         return NamedTables((), text.split(None, 1)[0].rstrip(";").upper())
     before = _BEFORE_QUERY.match(text)
     query = text[before.end() :] if before else text
@@ -128,13 +132,14 @@ def named_tables(text: str, grammar: Grammar = POSTGRES) -> NamedTables:
     if not trees:
         return NOTHING if before else NamedTables()
     names = dict.fromkeys(name for tree in trees for name in _tables(tree, grammar))
-    understood = _AMBIGUOUS not in text and not any(_is_opaque(tree, grammar) or _calls_a_reader(tree, grammar) for tree in trees)
-    if grammar.opaque is not None and grammar.opaque.search(text):
-        understood = False
+    understood = (
+        not opaque and _AMBIGUOUS not in text and not any(_is_opaque(tree, grammar) or _calls_a_reader(tree, grammar) for tree in trees)
+    )
     if any(isinstance(tree, _NO_STATEMENT) for tree in trees):
         return NOTHING
-    command = (before[0] if before else text).split(None, 1)[0].upper()
-    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "(", "TABLE", "VALUES") else command, understood, _calls(trees))
+    word = _FIRST_WORD.match(before[0] if before else text)
+    command = word[1].upper() if word is not None else None
+    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "TABLE", "VALUES") else command, understood, _calls(trees))
 
 
 def _is_opaque(tree: Any, grammar: Grammar) -> bool:
@@ -155,15 +160,15 @@ def _calls_a_reader(tree: Any, grammar: Grammar) -> bool:
 
 
 def _schema_of(call: Any, grammar: Grammar) -> str | None:
+    """Return the schema that the call names, also behind a database: `f`, `tools.f` and `claims.tools.f` are calls."""
     parent = call.parent
     if isinstance(parent, exp.Table) and parent.this is call:
         schema = parent.args.get("db")
-        return None if schema is None else _name(schema, grammar)
-    return (
-        _name(parent.this, grammar)
-        if isinstance(parent, exp.Dot) and parent.expression is call and isinstance(parent.this, exp.Identifier)
-        else None
-    )
+    elif isinstance(parent, exp.Dot) and parent.expression is call:
+        schema = parent.this.expression if isinstance(parent.this, exp.Dot) else parent.this
+    else:
+        return None
+    return _name(schema, grammar) if isinstance(schema, exp.Identifier) else None
 
 
 def _without_values(text: str, grammar: Grammar) -> str:

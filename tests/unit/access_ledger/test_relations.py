@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolevend.access_ledger.relations import MAX_PARSED, NOTHING, TableFinder, named_tables
+from rolevend.access_ledger.relations import MAX_PARSED, NOTHING, SNOWFLAKE, TableFinder, named_tables
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,8 @@ def test_tables_are_found(text: str, tables: list[str]):
         "SELECT tools.risk(1)",
         "SELECT * FROM tools.risk(1)",
         "SELECT tools.sum(1)",
+        "SELECT claims.tools.risk(1)",
+        "SELECT * FROM claims.tools.risk(1)",
         "SELECT " + "(" * 5000 + ")" * 5000,
         "SELECT " + "CASE WHEN a THEN " * 3000,
         "SELECT " + "NOT " * 4000 + "a FROM x WHERE",
@@ -96,3 +98,58 @@ def test_a_literal_hides_no_table_and_shares_the_result_with_other_values():
 @pytest.mark.parametrize("text", ["SELECT * FROM t", "select * from t", "  SELECT * FROM t", "WITH a AS (SELECT 1) SELECT * FROM a"])
 def test_the_command_is_named(text: str):
     assert named_tables(text).command == "SELECT"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [("(SELECT * FROM t)", "SELECT"), ("COMMIT;SELECT * FROM t", "COMMIT"), ("DELETE FROM t", "DELETE"), ("VALUES (1)", "SELECT")],
+)
+def test_the_command_is_the_first_word(text: str, command: str):
+    assert named_tables(text).command == command
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        ('SELECT * FROM people, "Odd", prod.hr."x"', ["PEOPLE", "Odd", "PROD.HR.x"]),
+        ("WITH people AS (SELECT * FROM people) SELECT 1 FROM people", ["PEOPLE"]),
+        ("SELECT 1 // '\n FROM secret // '\n", ["SECRET"]),
+        ("SELECT 1 -- '\n FROM secret -- '\n", ["SECRET"]),
+        ("SELECT * FROM secret AT(OFFSET => -60)", ["SECRET"]),
+        ("CREATE TEMPORARY TABLE x AS SELECT * FROM secret", ["X", "SECRET"]),
+        ("USE ROLE PUBLIC", []),
+        ("SHOW TABLES", []),
+        ("BEGIN TRANSACTION", []),
+        ("ALTER SESSION SET QUERY_TAG = 'a'", []),
+    ],
+)
+def test_tables_are_found_as_snowflake_reads_a_text(text: str, tables: list[str]):
+    found = TableFinder(SNOWFLAKE).find(text)
+
+    assert sorted(found.names) == sorted(tables)
+    assert found.understood
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM IDENTIFIER('SEC' || 'RET')",
+        "SELECT * FROM identifier($t)",
+        "SELECT * FROM TABLE('SECRET')",
+        "SELECT * FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))",
+        "EXECUTE IMMEDIATE 'SELECT * FROM secret'",
+        "EXECUTE IMMEDIATE $$SELECT * FROM secret$$",
+        "BEGIN LET x := (SELECT COUNT(*) FROM secret); RETURN x; END",
+        "SHOW TABLES ->> SELECT * FROM secret",
+        "SELECT * FROM @stage/file",
+        "SELECT 'a\\' FROM secret //'",
+        "CALL read_it()",
+        "SELECT sem.f(1)",
+        "SELECT prod.sem.f(1)",
+        "SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('secret')",
+        "(" * 500 + "SELECT 1",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_text_of_snowflake_that_may_read_more_is_said_to(text: str):
+    assert not TableFinder(SNOWFLAKE).find(text).understood
