@@ -54,7 +54,7 @@ class FollowedRoles:
     def get(self, role: str) -> AuditedRole | None:
         found = self._roles.get(role)
         if found is None and role not in self._unknown:
-            self.refresh()  # it was vended since: its event is written before anybody can log in
+            self._read_new()  # it was vended since: its event is written before anybody can log in
             found = self._roles.get(role)
             if found is None and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(role)
@@ -63,14 +63,17 @@ class FollowedRoles:
     def refresh(self) -> None:
         """Read the new events. Raises OSError if a file cannot be read."""
         self._unknown.clear()
+        self._read_new()
+        if self._now() - self._forgotten_at > _FORGOTTEN_EVERY:
+            self._forget()
+
+    def _read_new(self) -> None:
         positions = {}
         for name in audit_paths(self._paths):
             if (found := self._follow(Path(name))) is not None:
                 identity, position = found
                 positions[identity] = position
         self._positions = positions
-        if self._now() - self._forgotten_at > _FORGOTTEN_EVERY:
-            self._forget()
 
     def _follow(self, path: Path) -> tuple[str, int] | None:
         """Return the file's identity and the position behind its last complete line; None without a line."""

@@ -102,7 +102,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What a statement is beside its text, in the words of the ledger."""
+    """Facts of a statement beside its text, in the words of the ledger."""
 
     id: str
     time: datetime

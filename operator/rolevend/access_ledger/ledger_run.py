@@ -50,7 +50,7 @@ class LedgerRun(Protocol):
 
     @property
     def problems(self) -> list[str]:
-        """What was skipped or is not known."""
+        """Damage that was skipped, and roles that are unknown."""
 
     @property
     def notes(self) -> list[str]:

@@ -88,7 +88,7 @@ class AccessLedger:
 
     @property
     def problems(self) -> list[str]:
-        """What was skipped or is not known, without records that a later run reads."""
+        """Damage that was skipped, and roles that are unknown; without records that a later run reads."""
         timeless = [f"{self._timeless} statements have no time that is one, and were skipped"] if self._timeless else []
         return [*self._logs.notes, *self._notes, *self._selector.notes, *timeless]
 

@@ -59,7 +59,6 @@ class LedgerFollower:
         """All that the source had then is written; at first, the start of the process."""
         self._newest: datetime | None = None
         self._problems: frozenset[str] = frozenset()
-        self._has_read = False
         self._failure: str | None = None
         self._stop = threading.Event()
 
@@ -84,7 +83,7 @@ class LedgerFollower:
         finally:
             if run is not None:
                 self._count(run)
-        self._failure, self._has_read = None, True
+        self._failure = None
         if run.is_complete:
             self._complete_at = begun
         return True
@@ -94,8 +93,8 @@ class LedgerFollower:
         self._stop.set()
 
     def ready(self) -> str | None:
-        """Return the problem, or None. Ready from the end of the first cycle on: before, the process catches up."""
-        return self._failure or (None if self._has_read else "reading what was written before the start")
+        """Return the problem of the last cycle, or None: also while the first one catches up, which may take hours."""
+        return self._failure
 
     def measure(self) -> None:
         self._metrics.measure(
@@ -152,4 +151,4 @@ async def _probes(follower: LedgerFollower, metrics: LedgerMetrics, host: str, p
 
 
 def _healthy() -> None:
-    """Return no problem: a restart mends nothing that the next cycle does not."""
+    """Return no problem: a restart repairs nothing that the next cycle does not."""

@@ -93,7 +93,7 @@ def add_connection(stand_in: StandIn, folder: Path, name: str, user: str, key: K
     with written.open("a") as out:
         out.write(f"[{name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in lines.items()))
     for each in (file, written):
-        each.chmod(0o600)
+        each.chmod(0o440)  # as in the volume of a Secret
     return name
 
 

@@ -77,7 +77,6 @@ def process(tmp_path: Path) -> Process:
 
 def test_each_cycle_writes_what_is_new_over_rotations(process: Process):
     log = process.log("a.json", statement("SELECT 1"))
-    assert process.follower.ready() == "reading what was written before the start"
     assert process.follower.cycle()
     assert process.follower.ready() is None
     process.log("a.json", statement("SELECT 2", line_num="2"))
@@ -179,6 +178,18 @@ def test_roles_that_ended_long_ago_are_forgotten(process: Process):
 
     assert len(process.roles) == 0
     assert process.value("roles") == 0
+
+
+def test_unknown_roles_in_turn_do_not_read_the_audit_files_for_each_statement(process: Process, monkeypatch: pytest.MonkeyPatch):
+    users = [OTHER_ROLE, CANARY] * 20
+    process.log("a.json", *(statement(f"SELECT {n}", user=user, session_id=str(n)) for n, user in enumerate(users)))
+    reads = []
+    read = FollowedRoles._read_new
+    monkeypatch.setattr(FollowedRoles, "_read_new", lambda self: reads.append(read(self)))
+    process.follower.cycle()
+
+    assert len(process.texts()) == 40
+    assert len(reads) == 3
 
 
 def test_an_unknown_role_is_counted_and_a_canary_is_not_mistaken_for_one(process: Process):

@@ -26,7 +26,7 @@ _LONGEST_STATEMENT: Final = timedelta(days=8)
 _REFUSED: Final = frozenset({"001003", "002003", "003001", "000904"})
 """Numbers of errors of the compiler: syntax, no such object or no right to see it, no right, no such column."""
 _COMPILED_FIRST: Final = frozenset({"SELECT", "UNKNOWN"})
-"""Types of statements of which nothing ran before such an error."""
+"""Types of statements. Nothing of them ran before such an error."""
 _READ: Final = ("TABLE", "MATERIALIZED VIEW", "STREAM", "STAGE")
 """The ends of the domains of objects with rows: `Table`, `External table`, `Dynamic table` and others."""
 _NAME_PARTS: Final = 3
