@@ -113,12 +113,15 @@ class AccessLedger:
                 self._logs.finished(log)
 
     def _entries(self, log: LogFile, records: LogRecords) -> Iterator[LedgerEntry]:
+        before = self.counts.lines
         for number, record in enumerate(records, 1):
+            self.counts.lines = before + records.lines
             for statement in self._statements.take(record):
                 yield from self._selected(statement)
             if number % _SAVED_AFTER == 0:
                 self._positions.advance(log.identity, records.position)
                 self._save()
+        self.counts.lines = before + records.lines
 
     def _selected(self, statement: LoggedStatement) -> Iterator[LedgerEntry]:
         try:
@@ -155,7 +158,6 @@ class AccessLedger:
             raise InvalidInput("--state", "its unfinished statements are malformed; name another file") from error
 
     def _note(self, log: LogFile, records: LogRecords) -> None:
-        self.counts.lines += records.lines
         self.counts.damaged_records += records.cut
         self.counts.truncated_records += records.long
         for count, text in (

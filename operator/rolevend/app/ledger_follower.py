@@ -10,13 +10,13 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from rolevend.access_ledger.audit_tail import FollowedRoles
 from rolevend.access_ledger.entry import LedgerEntry
-from rolevend.access_ledger.ledger_run import LedgerRun
+from rolevend.access_ledger.ledger_run import LedgerCounts, LedgerRun
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.probes import ProbeServer
@@ -59,6 +59,10 @@ class LedgerFollower:
         """All that the source had then is written; at first, the start of the process."""
         self._newest: datetime | None = None
         self._problems: frozenset[str] = frozenset()
+        self._counting = threading.Lock()
+        self._running: LedgerRun | None = None
+        self._counted = LedgerCounts()
+        """The counts of the running cycle that the metrics have."""
         self._failure: str | None = None
         self._stop = threading.Event()
 
@@ -68,7 +72,7 @@ class LedgerFollower:
         run: LedgerRun | None = None
         try:
             self._roles.refresh()
-            run = self._start()
+            run = self._running = self._start()
             for entry in run:
                 if self._stop.is_set():
                     raise _Stopped
@@ -82,7 +86,7 @@ class LedgerFollower:
             return False
         finally:
             if run is not None:
-                self._count(run)
+                self._finish(run)
         self._failure = None
         if run.is_complete:
             self._complete_at = begun
@@ -97,18 +101,39 @@ class LedgerFollower:
         return self._failure
 
     def measure(self) -> None:
+        """Update the metrics, also from the running cycle."""
+        self._count()
         self._metrics.measure(
             lag_seconds=(self._now() - self._complete_at).total_seconds(),
             roles=len(self._roles),
             newest=None if self._newest is None else self._newest.timestamp(),
         )
 
-    def _count(self, run: LedgerRun) -> None:
-        counts = run.counts
-        self._metrics.read(lines=counts.lines, known=counts.known, canary=counts.canary, unknown=counts.unknown)
-        self._metrics.could_not_read(damaged=counts.damaged_records, truncated=counts.truncated_records, files=counts.unreadable_files)
+    def _count(self) -> None:
+        """Add to the metrics how much the running cycle read since the last call. A scrape and the cycle may call it at once."""
+        with self._counting:
+            if self._running is None:
+                return
+            counts, before = replace(self._running.counts), self._counted
+            self._counted = counts
+        self._metrics.read(
+            lines=counts.lines - before.lines,
+            known=counts.known - before.known,
+            canary=counts.canary - before.canary,
+            unknown=counts.unknown - before.unknown,
+        )
+        self._metrics.could_not_read(
+            damaged=counts.damaged_records - before.damaged_records,
+            truncated=counts.truncated_records - before.truncated_records,
+            files=counts.unreadable_files - before.unreadable_files,
+        )
         if counts.newest is not None:
             self._newest = counts.newest if self._newest is None else max(self._newest, counts.newest)
+
+    def _finish(self, run: LedgerRun) -> None:
+        self._count()
+        with self._counting:
+            self._running, self._counted = None, LedgerCounts()
         problems = frozenset(run.problems)
         for problem in sorted(problems - self._problems):
             _log.warning("ledger problem", extra={"problem": problem})

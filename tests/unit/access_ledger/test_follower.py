@@ -128,6 +128,27 @@ def test_a_restart_repeats_what_was_not_saved_and_loses_nothing(process: Process
     assert ids == ["1/1", "1/2", "1/2"]
 
 
+class Scraped(Process):
+    """Before each entry is written, Prometheus reads the metrics."""
+
+    def __init__(self, folder: Path) -> None:
+        self.seen: list[float | None] = []
+        super().__init__(folder)
+
+    def _write(self, entry: Any) -> None:
+        self.seen.append(self.value("lines_total"))
+        super()._write(entry)
+
+
+def test_metrics_show_a_cycle_that_runs_and_count_nothing_twice(tmp_path: Path):
+    process = Scraped(tmp_path)
+    process.log("a.json", *(statement(f"SELECT {number}", line_num=str(number)) for number in range(3)))
+    process.follower.cycle()
+
+    assert process.seen == [1, 2, 3]
+    assert process.value("lines_total") == process.value("statements_total", role="known") == 3
+
+
 def test_the_output_can_be_renamed_at_any_time(process: Process):
     process.log("a.json", statement("SELECT 1"))
     process.follower.cycle()
