@@ -5,6 +5,8 @@ It is a model of an account: what passes here was not tried on Snowflake.
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +38,7 @@ from tests.support.pglogs import granted
 from tests.support.snowflake import StandIn
 from tests.support.snowflake.using import add_connection
 from tests.support.snowflake.wire import KeyPair
+from tests.support.waiting import PROGRAM, eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "see-what-agents-read.md"
 (SCRIPT,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -278,3 +281,24 @@ def test_a_state_of_another_source_is_refused_and_kept(auditor: Auditor, text: s
 )
 def test_a_name_is_split_into_its_parts(text: str, parts: tuple[str, ...]):
     assert split_name(text) == parts
+
+
+def test_a_process_follows_the_history(auditor: Auditor, tmp_path: Path):
+    role, session = auditor.agent()
+    session.run('SELECT COUNT(*) FROM "people"')
+    auditor.ago(role, HOURS_AGO)
+    out = tmp_path / "out.ndjson"
+    words = ["ledger", "--connection", "auditor", "--audit", str(auditor.audit), "--platform", "lake", "-o", "json", "--follow"]
+    command = [sys.executable, "-m", "rolevend", *words, "--state", str(auditor.state), "--write", str(out), "--pause", "0.1"]
+
+    def written() -> set[str]:
+        lines = out.read_text().splitlines() if out.exists() else []
+        return {each["statement"] for each in of(role, list(map(json.loads, lines)))}
+
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: written() == {'SELECT COUNT(*) FROM "people"'})
+            process.terminate()
+            assert process.wait(PROGRAM) == 0
+        finally:
+            process.kill()
