@@ -1,7 +1,7 @@
 """The roles of audit files that grow: reads new events alone, and forgets roles that ended long ago."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ class FollowedRoles:
     def __init__(self, paths: Sequence[str], platform: str | None, now: Callable[[], datetime]) -> None:
         """`paths` are files and folders; files may appear later."""
         self._paths = paths
+        self._platform = platform
         self._now = now
         self._roles = AuditedRoles(platform)
         self._positions: dict[str, int] = {}
@@ -42,7 +43,7 @@ class FollowedRoles:
         self._unknown: set[str] = set()
         """Roles that no event named at the last refresh."""
         self._learned = 0
-        self._forgotten_at = now()
+        self._forgotten_at = datetime.min.replace(tzinfo=UTC)
 
     @property
     def malformed(self) -> int:
@@ -59,6 +60,11 @@ class FollowedRoles:
             if found is None and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(role)
         return found
+
+    def tables(self) -> set[str]:
+        """Return the tables of all roles on the platform."""
+        lists = {id(each.tables): each.tables for each in self._roles if each.tables is not None and each.platform == self._platform}
+        return {name for each in lists.values() for name in each.names}
 
     def refresh(self) -> None:
         """Read the new events. Raises OSError if a file cannot be read."""

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,6 +26,9 @@ _LOGS_PAUSE: Final = 5.0
 """Seconds between two reads of logs."""
 _HISTORY_PAUSE: Final = 900.0
 """Seconds between two reads of a query history, which wake a warehouse up."""
+
+_FIRST: Final = timedelta(days=7)
+"""How far back the first process reads: it would not know the roles of older statements."""
 
 
 def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> tzinfo | None:
@@ -58,7 +62,12 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")
 @click.option("--agent", metavar="NAME", help="Only statements of this agent: namespace/name, name, or handle.")
 @click.option("--table", metavar="NAME", help="Only statements that touched this table: schema.table, or table.")
-@click.option("--unused", type=click.IntRange(min=1), metavar="DAYS", help="Instead list grants of the last DAYS days that nobody used.")
+@click.option(
+    "--unused",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Instead list grants of the last DAYS days that nobody used. With --follow count tables that nobody read so long.",
+)
 @click.option("--platform", metavar="NAME", help="The DataPlatform of the logs. Needed if roles are on several.")
 @click.option(
     "--state",
@@ -113,14 +122,16 @@ def ledger(
     selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
     source = _source(paths, connection, log_timezone)
     if follow:
-        if state is None or platform is None or not audit_files or output == "text" or unused is not None or until is not None:
-            raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --unused and --until")
+        if state is None or platform is None or not audit_files or output == "text" or until is not None:
+            raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --until")
+        if unused is not None and Selection(since=since) != selection:
+            raise click.UsageError("--unused with --follow looks at all statements: leave out --user, --agent and --table")
         if "-" in audit_files:
             raise click.UsageError("--follow reads audit events again and again: name files or folders with --audit, not -")
         from rolevend.app.ledger_follower import FollowSettings
 
         settings = FollowSettings(pause or (_LOGS_PAUSE if paths else _HISTORY_PAUSE), probes)
-        _follow(_Followed(source, selection, platform, audit_files), state, write, output, settings)
+        _follow(_Followed(source, selection, platform, audit_files, unused), state, write, output, settings)
         return
     if write is not None or pause is not None or probes is not None:
         raise click.UsageError("--write, --pause and --probes are for --follow")
@@ -158,6 +169,7 @@ class _Followed(NamedTuple):
     selection: "Selection"
     platform: str
     audit_files: tuple[str, ...]
+    unused: int | None
 
 
 def _follow(followed: _Followed, state: Path, write: Path | None, output: str, settings: "FollowSettings") -> None:
@@ -170,6 +182,7 @@ def _follow(followed: _Followed, state: Path, write: Path | None, output: str, s
     from rolevend.app.bootstrap import now
     from rolevend.app.ledger_follower import LedgerFollower, follow
     from rolevend.app.ledger_sources import SavedRun
+    from rolevend.app.unread_tables import UnreadTables
     from rolevend.telemetry.ledger_metrics import LedgerMetrics
     from rolevend.telemetry.logs import configure
 
@@ -177,13 +190,22 @@ def _follow(followed: _Followed, state: Path, write: Path | None, output: str, s
     roles = FollowedRoles(followed.audit_files, followed.platform, now)
     metrics = LedgerMetrics(followed.platform)
     out = EntryFile(write)
-    with PositionFile(state) as file:
+    reads = PositionFile(state.with_name(f"{state.name}.reads"))
+    with PositionFile(state) as file, reads if followed.unused is not None else nullcontext():
+        selection = followed.selection
+        if selection.since is None and file.load() is None:
+            selection = replace(selection, since=now() - _FIRST)
+        unread = None if followed.unused is None else UnreadTables(reads, followed.unused, roles, metrics, now)
 
         def start() -> "LedgerRun":
+            if unread is not None:
+                unread.report()
             out.drop()  # of a cycle that failed: they are repeated
-            return followed.source.continued(roles, followed.selection, SavedRun(file, out.sync, now()))
+            return followed.source.continued(roles, selection, SavedRun(file, out.sync, now()))
 
         def put(entry: "LedgerEntry") -> None:
+            if unread is not None:
+                unread.take(entry)
             out.write(json.dumps(ocsf(entry) if output == "ocsf" else entry.as_json()))
 
         asyncio.run(follow(LedgerFollower(start, put, roles, metrics, now), metrics, settings))

@@ -48,6 +48,10 @@ class LedgerMetrics:
             "rolevend_access_ledger_newest_statement_timestamp_seconds",
             "Time of the newest statement, in seconds since 1970",
         )
+        self.unread_tables = self._gauge(
+            "rolevend_access_ledger_unread_tables",
+            "Granted tables that nobody read for so many days as --unused says; absent until the process has observed so long",
+        )
         self.roles = self._gauge("rolevend_access_ledger_roles", "Roles of audit events that the process remembers")
         Gauge("rolevend_build_info", "Always 1", ["version"], registry=self.registry).labels(__version__).set(1)
         for counter in (self.lines, self.failures):
@@ -65,6 +69,9 @@ class LedgerMetrics:
     def could_not_read(self, *, damaged: int, truncated: int, files: int) -> None:
         for what, count in zip(_DAMAGE, (damaged, truncated, files), strict=True):
             self.unreadable.labels(self._platform, what).inc(count)
+
+    def unread(self, tables: int) -> None:
+        self.unread_tables.labels(self._platform).set(tables)
 
     def failed(self) -> None:
         self.failures.labels(self._platform).inc()

@@ -53,7 +53,7 @@ def test_the_program_understands_the_command_of_each_source(helm: Helm, tmp_path
         assert found["platform"] == platform
         assert found["audit_files"] == (str(tmp_path / "audit"),)
         assert found["state"] == tmp_path / "state" / f"{platform}.state"
-        assert (found["output"], found["write"], found["probes"]) == ("ocsf", None, ("0.0.0.0", 8080))
+        assert (found["output"], found["write"], found["probes"], found["unused"]) == ("ocsf", None, ("0.0.0.0", 8080), 30)
 
 
 def test_options_of_a_source_reach_the_program(helm: Helm, tmp_path: Path):
