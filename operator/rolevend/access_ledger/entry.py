@@ -123,6 +123,8 @@ class Touched:
 def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None, finder: TableFinder, max_text: int) -> LedgerEntry:
     """Join a statement of PostgreSQL's log."""
     tables, source, named = _touched(statement, role, finder)
+    if source == "parsed" and statement.is_cut:
+        source = "unknown"
     ran = Ran(
         id=f"{statement.session}/{statement.number}",
         time=time,
@@ -140,6 +142,7 @@ def entry_of(statement: Statement, ran: Ran, role: AuditedRole | None, touched: 
     granted = role.tables if role is not None else None
     shown = granted.names[:MAX_GRANTED_TABLES] if granted else ()
     left_out = len(granted.names) - len(shown) + granted.left_out if granted else 0
+    truncated = len(statement.text) >= max_text
     return LedgerEntry(
         id=ran.id,
         source=ran.source,
@@ -167,7 +170,7 @@ def entry_of(statement: Statement, ran: Ran, role: AuditedRole | None, touched: 
         client=statement.client,
         application=statement.application,
         statement=statement.text,
-        truncated=len(statement.text) >= max_text,
+        truncated=truncated,
         parameters=statement.parameters,
         duration_ms=statement.milliseconds,
         error=statement.error,
@@ -175,7 +178,7 @@ def entry_of(statement: Statement, ran: Ran, role: AuditedRole | None, touched: 
         command=ran.command,
         audit_class=ran.audit_class,
         tables=touched.tables,
-        tables_from=touched.source,
+        tables_from="unknown" if truncated and touched.source == "parsed" else touched.source,
     )
 
 

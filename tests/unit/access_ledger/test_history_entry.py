@@ -13,7 +13,7 @@ from rolevend.access_ledger.history_position import HistoryPosition, history_pos
 from rolevend.access_ledger.relations import SNOWFLAKE, TableFinder
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.unused import TableUse
-from rolevend.platforms.snowflake.account_history import HistoryPlace, HistoryStatement, statements_since
+from rolevend.platforms.snowflake.account_history import MAX_TEXT, HistoryPlace, HistoryStatement, statements_since
 from tests.support.pglogs import ROLE, granted
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -69,6 +69,13 @@ def test_a_table_that_the_role_was_not_granted_is_told_with_its_database(named: 
 
     assert sorted(found.tables) == tables
     assert found.tables_from == "observed"
+
+
+def test_a_text_that_was_cut_may_read_more_than_it_names():
+    cut = entry(query_text=f"SELECT 1 --{'x' * MAX_TEXT}"[:MAX_TEXT])
+
+    assert (cut.truncated, cut.tables_from) == (True, "unknown")
+    assert entry(query_text="SELECT 1").tables_from == "parsed"
 
 
 def test_functions_and_objects_without_a_whole_name_are_no_tables():

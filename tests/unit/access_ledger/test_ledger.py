@@ -350,6 +350,26 @@ def test_damage_is_noted_with_its_file(encode: Encode, tmp_path: Path):
     assert f"e.{end}" not in notes
 
 
+@pytest.mark.parametrize("length", [40_000, 2_000_000])
+def test_a_long_comment_hides_neither_the_statement_nor_that_it_may_read_a_table(encode: Encode, tmp_path: Path, length: int):
+    hiding = f"duration: 1.0 ms  statement: SELECT 1 --{'x' * length}\n, * FROM people"
+    log = written(tmp_path / "log", encode(record(hiding), record("duration: 1.0 ms  statement: SELECT 2", line_num="2")))
+
+    found, following = ledger(log)
+
+    assert (found.statement[:10], found.truncated, found.tables_from) == ("SELECT 1 -", True, "unknown")
+    assert (following.statement, following.tables_from) == ("SELECT 2", "parsed")
+
+
+def test_a_long_comment_in_a_prepared_statement_hides_no_table(encode: Encode, tmp_path: Path):
+    prepared = f"prepare: PREPARE p AS SELECT 1 --{'x' * 40_000}\n, * FROM people"
+    log = written(tmp_path / "log", encode(record("duration: 1.0 ms  statement: EXECUTE p", detail=prepared)))
+
+    (found,) = ledger(log)
+
+    assert (found.statement, found.tables_from) == ("EXECUTE p", "unknown")
+
+
 def test_a_log_that_lost_its_beginning_is_read(encode: Encode, tmp_path: Path):
     lost = encode(record("duration: 1.0 ms  statement: SELECT\n1\n"))[-90:]
     log = written(

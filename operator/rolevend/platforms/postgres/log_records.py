@@ -81,7 +81,7 @@ class LogRecords:
             if quotes & 1:
                 continue
             self.position += size
-            raw = line if len(parts) == 1 else b"".join(parts)
+            raw = parts[0] if len(parts) == 1 else b"".join(parts)
             if _ROLE in raw and (record := self._of_csv(raw, size)) is not None:
                 yield record
             parts, kept, size, quotes = [], 0, 0, 0

@@ -65,6 +65,8 @@ class LoggedStatement(Statement):
     """True if the client executed it as a prepared statement of the protocol, whose name the log puts before the text."""
     refused: bool = False
     """True if the server refused it before it ran."""
+    is_cut: bool = False
+    """True if its text, or that of the prepared statement, is longer than what is kept."""
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -227,6 +229,7 @@ class SessionStatements:
             role=record["user"],
             number=record["line_num"],
             prepared=detail.removeprefix(_PREPARED) if detail.startswith(_PREPARED) else None,
+            is_cut=self._max_text is not None and max(len(text), len(record["detail"])) >= self._max_text,
         )
 
 
