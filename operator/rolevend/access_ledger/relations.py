@@ -14,12 +14,13 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.snowflake import Snowflake
-from sqlglot.errors import SqlglotError
 
 MAX_PARSED: Final = 8 * 1024
 """Characters beside literals and comments. A longer text is not parsed: an agent chooses it."""
 _MAX_DEPTH: Final = 200
 """Opening brackets: deeper texts would exhaust the parser's stack."""
+_MAX_STEPS: Final = 40_000
+"""Steps of the parser: a text of `MAX_PARSED` characters takes a tenth of them."""
 _CACHED: Final = 4096
 _IDENTIFIER: Final = r'(?:"(?:[^"]|"")*"|[^\s("]+)'
 _BEFORE_QUERY = re.compile(
@@ -48,11 +49,32 @@ _LIST = re.compile(r"(?<![\w'])(0|'0')(?:\s*,\s*(?:0|'0')){7,}(?![\w'])")
 """Of replaced literals, as in `IN (…)`, whose length differs from run to run. Arguments of a function are fewer."""
 
 
+class _Bounded:
+    """Stops a parser that tries too many ways: for some short texts their number is exponential."""
+
+    _steps = 0
+
+    def _advance(self, times: int = 1) -> None:
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            raise ValueError("too many ways to read this text")
+        super()._advance(times)  # type: ignore[misc]
+
+
+class _BoundedPostgres(_Bounded, Postgres.Parser):  # type: ignore[misc]
+    """PostgreSQL's."""
+
+
+class _BoundedSnowflake(_Bounded, Snowflake.Parser):  # type: ignore[misc, valid-type]
+    """Snowflake's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """How a platform reads a text."""
 
     dialect: Dialect
+    parser: type[Any]
     folded: Callable[[str], str]
     """Returns the name that a name without quotes means."""
     no_tables: re.Pattern[str]
@@ -65,9 +87,10 @@ class Grammar:
     """True if a text can name a table of another database than the session's."""
 
 
-POSTGRES: Final = Grammar(Postgres(), str.lower, _NO_TABLES, _KEPT_AS_IT_IS)
+POSTGRES: Final = Grammar(Postgres(), _BoundedPostgres, str.lower, _NO_TABLES, _KEPT_AS_IT_IS)
 SNOWFLAKE: Final = Grammar(
     Snowflake(),
+    _BoundedSnowflake,
     str.upper,
     re.compile(r"\s*(?:USE|SHOW|DESC|DESCRIBE|BEGIN|START|COMMIT|ROLLBACK|UNSET|ALTER\s+SESSION|LIST|LS|REMOVE|RM)\b", re.IGNORECASE),
     re.compile(r"\\|\$\w*\$|//"),
@@ -126,18 +149,23 @@ def named_tables(text: str, grammar: Grammar = POSTGRES) -> NamedTables:
     if query.count("(") > _MAX_DEPTH or query.upper().count("CASE") > _MAX_DEPTH:
         return NOTHING
     try:
-        trees = [tree for tree in grammar.dialect.parse(query) if tree is not None]
-    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, IndexError, KeyError):
-        return NOTHING  # the parser's own faults on a text that an agent chose count as well
+        return _parsed(query, (before[0] if before else text), grammar, is_opaque=opaque)
+    except Exception:
+        return NOTHING  # an agent chose the text: whatever fails on it, the parser's own faults included, the statement stays
+
+
+def _parsed(query: str, beginning: str, grammar: Grammar, *, is_opaque: bool) -> NamedTables:
+    """Parse the text. Raises any error: a deep tree exhausts the stack of each function that walks through it."""
+    tokens = grammar.dialect.tokenize(query)
+    trees = [tree for tree in grammar.parser(dialect=grammar.dialect).parse(tokens, query) if tree is not None]
     if not trees:
-        return NOTHING if before else NamedTables()
-    names = dict.fromkeys(name for tree in trees for name in _tables(tree, grammar))
-    understood = (
-        not opaque and _AMBIGUOUS not in text and not any(_is_opaque(tree, grammar) or _calls_a_reader(tree, grammar) for tree in trees)
-    )
+        return NOTHING if beginning != query else NamedTables()
     if any(isinstance(tree, _NO_STATEMENT) for tree in trees):
         return NOTHING
-    word = _FIRST_WORD.match(before[0] if before else text)
+    names = dict.fromkeys(name for tree in trees for name in _tables(tree, grammar))
+    reads_more = any(_is_opaque(tree, grammar) or _calls_a_reader(tree, grammar) for tree in trees)
+    understood = not is_opaque and not reads_more and _AMBIGUOUS not in beginning + query
+    word = _FIRST_WORD.match(beginning)
     command = word[1].upper() if word is not None else None
     return NamedTables(tuple(names), "SELECT" if command in ("WITH", "TABLE", "VALUES") else command, understood, _calls(trees))
 
