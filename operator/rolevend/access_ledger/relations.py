@@ -61,11 +61,11 @@ class _Bounded:
         super()._advance(times)  # type: ignore[misc]
 
 
-class _BoundedPostgres(_Bounded, Postgres.Parser):  # type: ignore[misc]
+class _BoundedPostgres(_Bounded, Postgres.Parser):  # type: ignore[misc, valid-type, unused-ignore]
     """PostgreSQL's."""
 
 
-class _BoundedSnowflake(_Bounded, Snowflake.Parser):  # type: ignore[misc, valid-type]
+class _BoundedSnowflake(_Bounded, Snowflake.Parser):  # type: ignore[misc, valid-type, unused-ignore]
     """Snowflake's."""
 
 
