@@ -71,11 +71,9 @@ def _try_another_table(scene: Scene, connection: psycopg.Connection) -> None:
 
 def _explain(scene: Scene, review: Vended) -> None:
     stage, tell = scene.stage, scene.tell
-    catalog = stage.scratch / "catalog.yaml"
-    _rolevend("platform", "catalog", "-f", str(stage.platform_manifest), "--dsn", stage.superuser.dsn, "-o", str(catalog))
     tell.say("Why each cell is so:")
-    tell.command(f"rolevend explain {review.name} --namespace {AGENTS} --catalog catalog.yaml")
-    told = _rolevend("explain", review.name, "--namespace", AGENTS, "--catalog", str(catalog), "--kubeconfig", str(stage.admin.kubeconfig))
+    tell.command(f"rolevend explain {review.name} --namespace {AGENTS}")
+    told = _rolevend("explain", review.name, "--namespace", AGENTS, "--kubeconfig", str(stage.admin.kubeconfig))
     for line in _EXPLAINED:
         check(f"rolevend explain says: {line}", expected=True, seen=line in [each.strip() for each in told.splitlines()])
     tell.say(told)

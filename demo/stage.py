@@ -1,6 +1,7 @@
 """Set up the story as a user would: control plane, database, rolevend on both, the example's objects."""
 
 import json
+import secrets
 import shutil
 import tempfile
 import time
@@ -10,7 +11,10 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Self
 
+import yaml
+
 from demo.crm import ON_BOTH, PLATFORM, Crm
+from demo.evidence import STATEMENTS_LOGGED, Evidence
 from demo.seed import Seed, generate, load
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
@@ -44,7 +48,8 @@ AGAIN = "ask-again-for-anna"
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.1
-_LOG = {"log_line_prefix": "%m [%p] %u ", "log_statement": "all"}
+SCIM = "scim"
+"""The name of the file with the token of SCIM, beside those of people."""
 
 
 class Stage(AbstractContextManager["Stage"]):
@@ -62,6 +67,7 @@ class Stage(AbstractContextManager["Stage"]):
     postgres: PostgresServer
     superuser: Connection
     """Connected to the database `claims`."""
+    evidence: Evidence
     seed: Seed
     admin: Kubectl
     agent: Kubectl
@@ -95,7 +101,6 @@ class Stage(AbstractContextManager["Stage"]):
 
     def hand_out_tokens(self) -> None:
         """Write new tokens, because each of a person's is accepted once."""
-        self.tokens.mkdir(mode=0o700, exist_ok=True)
         asked = self.provider.tokens
         fresh = {CHATBOT: asked.agent_token(CHATBOT)}
         fresh |= {subject: asked.tokens_of(subject, client=CHATBOT).access_token for subject in EMPLOYEES}
@@ -139,7 +144,7 @@ class Stage(AbstractContextManager["Stage"]):
         self._ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
         self.cluster = ControlPlane(binaries=binaries)
         self._ends.callback(self.cluster.stop)
-        self.postgres = PostgresServer(17, settings=_LOG, fsync=False)
+        self.postgres = PostgresServer(17, settings=STATEMENTS_LOGGED, fsync=False)
         self._ends.callback(self.postgres.close)
         title = f"starting Kubernetes and PostgreSQL {self.postgres.version}, loading {self._claims:,} claims"
         # The pool waits for its thread on failure too, so a started part must be registered to be stopped. Print nothing
@@ -159,6 +164,7 @@ class Stage(AbstractContextManager["Stage"]):
 
     def _install(self, step: ProgressStep) -> None:
         self.admin = Kubectl(self.cluster, self.cluster.kubeconfig)
+        self.evidence = Evidence(self.scratch / "evidence", self.postgres.directory)
         manifests = checkout() / EXAMPLE / "manifests"
         here = self.scratch / "manifests"
         shutil.copytree(manifests, here)
@@ -168,18 +174,19 @@ class Stage(AbstractContextManager["Stage"]):
         self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
         installation = Installation(self.cluster, self.scratch / "installation")
         step.update("helm install")
-        secrets = "{warehouse-vendor,warehouse-ca,workforce-ca,crm-vendor}"
-        installation.chart([AGENTS], {"api.enabled": "true", "api.tls.mode": "Generated", "api.secretNames": secrets})
+        named = "{warehouse-vendor,warehouse-ca,workforce-ca,workforce-scim,crm-vendor}"
+        api = {"api.enabled": "true", "api.scim": "true", "api.tls.mode": "Generated", "api.secretNames": named}
+        installation.chart([AGENTS], api)
         step.update("rolevend platform plan, rolevend platform install")
         installation.platform(self.platform_manifest, self.superuser)
         step.update("starting the operator as its ServiceAccount")
-        self.operator = installation.operator(self._settings)
+        self.operator = installation.operator({**self.evidence.settings("operator"), **self._settings})
         self._ends.callback(self.operator.kill)
         step.update("starting an OpenID Connect provider, and the API as its ServiceAccount")
         self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT)])
         self._ends.enter_context(self.provider)
         self._apply_for_http()
-        self.api = installation.api()
+        self.api = installation.api({**self.evidence.settings("api"), "API_SCIM": "true"})
         self._ends.callback(self.api.kill)
         step.update("applying examples/01-first-role/manifests")
         self.admin("apply", "--filename", str(here))
@@ -195,11 +202,19 @@ class Stage(AbstractContextManager["Stage"]):
         self._wait_for_admission()
 
     def _apply_for_http(self) -> None:
-        """Apply the example's IdentityProvider and agent, with the local provider."""
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "workforce-ca", "namespace": NAMESPACE}}
-        self.admin("apply", "--filename", "-", standard_input=json.dumps({**secret, "stringData": {"ca.crt": self.provider.authorities}}))
-        text = (checkout() / OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer)
-        self.admin("apply", "--filename", "-", standard_input=text)
+        """Apply the example's IdentityProvider and agent, with the local provider, which may push users by SCIM."""
+        self.tokens.mkdir(mode=0o700)
+        token = secrets.token_hex(32)
+        write_private(self.tokens / SCIM, token.encode())
+        self._apply_secret("workforce-ca", {"ca.crt": self.provider.authorities})
+        self._apply_secret("workforce-scim", {"scim-token": token})
+        provider, agent = yaml.safe_load_all((checkout() / OVER_HTTP).read_text().replace(_PLACEHOLDER, self.provider.issuer))
+        provider["spec"]["scim"] = {"tokenSecretRef": {"name": "workforce-scim"}, "subject": "userName"}
+        self.admin("apply", "--filename", "-", standard_input=yaml.safe_dump_all([provider, agent]))
+
+    def _apply_secret(self, name: str, content: Mapping[str, str]) -> None:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "stringData": dict(content)}
+        self.admin("apply", "--filename", "-", standard_input=json.dumps(secret))
 
     def _wait_for_admission(self) -> None:
         """Wait until admission policies work: they refuse everything until the API server has noticed a new kind, seconds after it is

@@ -41,7 +41,7 @@ def run(*, dev: bool, broken: str | None, claims: int) -> int:
                 stage.add_crm()
             return tryout.wait(stage, tell)
         try:
-            with Witness(stage.superuser, stage.postgres.log) as witness:
+            with Witness(stage.superuser, stage.evidence.statements) as witness:
                 tell_all(Scene(stage, tell, witness, cast("Sabotage | None", broken)), started)
         except CheckFailed as failure:
             tell.failed(_with_log(str(failure), stage))

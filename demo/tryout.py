@@ -9,12 +9,22 @@ from urllib.parse import urlencode
 from demo.asking_for_more import OWNER
 from demo.checks import ANNA, BOB
 from demo.crm import ON_BOTH
-from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, Stage
+from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, SCIM, Stage
 from demo.telling import Teller
 from rolevend.policytools.embedded.postgres_programs import postgres_programs
 from testbed.installation import checkout
 
 _POLL_SECONDS = 1.0
+AFTER_AN_INCIDENT = (
+    "# after an incident (docs/tutorial/after-an-incident.md): who reads ssn now, who could, who ran what; and end it",
+    "rolevend access claims.people.ssn",
+    "rolevend access claims.people.ssn --could",
+    'rolevend ledger "$LOG" --audit "$AUDIT" --agent agents/finbot',
+    'rolevend receipt verify "$AUDIT"/*.ndjson --keys "$RECEIPT_KEYS"',
+    "rolevend revoke --agent agents/finbot --dry-run",
+    "# the users that an identity provider pushed by SCIM, which are none yet:",
+    rf'curl --silent --write-out "\n" "$ROLEVEND_URL/scim/v2/Users" --header "Authorization: Bearer $(cat "$TOKENS/{SCIM}")"',
+)
 _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 
 
@@ -25,7 +35,7 @@ def wait(stage: Stage, tell: Teller) -> int:
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
     tell.title("Everything is up. In another terminal:")
     tell.say()
-    for line in (*commands(stage), "", *further(stage)):
+    for line in (*commands(stage), "", *AFTER_AN_INCIDENT, "", *further(stage)):
         tell.say(line)
     tell.say()
     tell.title("Ctrl-C here ends all of it.")
@@ -65,6 +75,9 @@ def _environment_of(stage: Stage) -> dict[str, str]:
         "CA": authority_file(stage),
         "ROLEVEND_URL": stage.api.url,
         "TOKENS": stage.tokens,
+        "AUDIT": stage.evidence.audit,
+        "RECEIPT_KEYS": stage.evidence.receipt_keys,
+        "LOG": stage.evidence.logs,
         "PYTHON": sys.executable,
     }
     return {**{name: shlex.quote(str(value)) for name, value in quoted.items()}, "PATH": search_path(stage)}

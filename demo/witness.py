@@ -1,6 +1,8 @@
 """Inspect the database as its superuser, independent of the operator and the vended roles."""
 
+import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -74,13 +76,15 @@ class Witness:
 
     def logged(self, query: str) -> list[str]:
         """Return the roles that ran `query`, in the order of the server's log."""
-        first_line = re.escape(query.splitlines()[0])
-        found = re.findall(
-            rf"^.*?\] (\S+) LOG:  (?:statement|execute [^:]*): (?:DECLARE .* FOR )?{first_line}$",
-            self._log.read_text(errors="replace"),
-            re.MULTILINE,
-        )
-        return list(dict.fromkeys(found))
+        begin = re.compile(rf"(?:statement|execute [^:]*): (?:DECLARE .* FOR )?{re.escape(query.splitlines()[0])}$", re.MULTILINE)
+        return list(dict.fromkeys(user for user, message in self._messages() if begin.match(message)))
+
+    def _messages(self) -> Iterator[tuple[str, str]]:
+        """Yield user and message of each complete record of the server's jsonlog."""
+        for line in self._log.read_text(errors="replace").splitlines(keepends=True):
+            if line.endswith("}\n"):
+                record = json.loads(line)
+                yield record.get("user", ""), record.get("message", "")
 
     def _one(self, query: LiteralString, *parameters: str) -> Any:
         row = self._connection.execute(query, parameters).fetchone()

@@ -119,7 +119,7 @@ def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, bro
 def test_it_fails_at_the_check_that_names_what_is_broken_on_the_second_platform(binaries: Binaries) -> None:
     """Both on one stage. A view that was replaced stays so, and is therefore the last."""
     told = io.StringIO()
-    with Stage(1000, Lines(told), story.UNDISTURBED) as stage, Witness(stage.superuser, stage.postgres.log) as witness:
+    with Stage(1000, Lines(told), story.UNDISTURBED) as stage, Witness(stage.superuser, stage.evidence.statements) as witness:
         with pytest.raises(CheckFailed, match=r"_ANNA_\w+ is gone from Snowflake, with its user\n  expected: .*\n  seen:     .*_ANNA_"):
             story.tell_all(Scene(stage, Teller(told), witness, "crm-role"), time.monotonic())
         assert "✓ of 250 customers each person sees the same on both platforms" in told.getvalue()

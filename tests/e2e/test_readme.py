@@ -1,5 +1,6 @@
 """What README.md shows is what happens: its transcript, its commands and its manifests are held to the real thing."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -88,6 +89,28 @@ def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
         0,
         ["system:serviceaccount:agents:finbot"],
     )
+
+
+def test_what_make_dev_prints_for_the_time_after_an_incident_answers_from_what_it_kept(dev: str) -> None:
+    before = prelude(dev)
+    asked = ["kubectl apply -f examples/01-first-role", "kubectl wait --for=condition=Ready -n agents vendedrole --all"]
+    block = re.search(r"^ *# after an incident.*?(?=\n\n)", dev, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    printed = [line.strip() for line in block[0].splitlines() if not line.lstrip().startswith("#")]
+    assert len(printed) == 6
+    psql = next(line.strip() for line in dev.splitlines() if line.lstrip().startswith('psql "$(kubectl'))
+    reads = re.sub(r"'SELECT .*'", "'SELECT count(*) FROM policies'", psql)
+
+    answers = run([*before, *asked, reads, *printed])[len(before) + len(asked) :]
+
+    assert [output for status, output in answers if status != 0] == []
+    _, now, could, ledger, receipts, dry_run, scim = (output for _, output in answers)
+    assert shows(now, "agents/ask-for-anna … Hash …")
+    assert shows(could, "anna … at once Hash …")
+    assert shows(ledger, "… agents/finbot anna claims.policies* … SELECT count(*) FROM policies")
+    assert shows(receipts, "… receipts, all of them as they were signed")
+    assert shows(dry_run, "… roles of 1 agent and 2 users")
+    assert json.loads("".join(scim))["totalResults"] == 0
 
 
 def test_its_manifests_are_those_of_the_example() -> None:

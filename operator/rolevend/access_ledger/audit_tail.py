@@ -1,13 +1,13 @@
 """The roles of audit files that grow: reads new events alone, and forgets roles that ended long ago."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from rolevend.access_ledger.grants import AuditedRole, AuditedRoles
 from rolevend.access_ledger.positions import FIRST_LINE_BYTES, identity_of
-from rolevend.audit.event_files import event_of
+from rolevend.audit.event_files import audit_paths, event_of
 from rolevend.naming import PREFIX
 
 KEPT: Final = timedelta(days=8)
@@ -17,16 +17,6 @@ _FORGOTTEN_AFTER: Final = 10_000
 """Events."""
 _MAX_UNKNOWN: Final = 10_000
 _ROLE: Final = PREFIX.encode()
-
-
-def audit_paths(paths: Sequence[str]) -> Iterator[str]:
-    """Yield the files among these files and folders. In a folder an audit file has `.ndjson` in its name."""
-    for name in paths:
-        path = Path(name)
-        if path.is_dir():
-            yield from sorted(str(each) for each in path.iterdir() if ".ndjson" in each.name and each.is_file())
-        else:
-            yield name
 
 
 class FollowedRoles:

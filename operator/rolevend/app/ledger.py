@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rolevend.access_ledger.audit_tail import audit_paths
 from rolevend.access_ledger.entry import LedgerEntry, joined
 from rolevend.access_ledger.grants import AuditedRole, AuditedRoles
 from rolevend.access_ledger.ledger_run import LedgerCounts, LedgerRun
@@ -15,7 +14,7 @@ from rolevend.access_ledger.relations import TableFinder
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.selector import EntrySelector, KnownRoles
 from rolevend.access_ledger.unused import TableUse, UnusedGrant, UnusedPolicyTable
-from rolevend.audit.event_files import events
+from rolevend.audit.event_files import audit_paths, events
 from rolevend.errors import InvalidInput
 from rolevend.naming import PREFIX
 from rolevend.platforms.postgres.log_records import MAX_RECORD_BYTES, LogRecords

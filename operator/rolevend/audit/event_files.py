@@ -2,6 +2,7 @@
 all of them."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,16 @@ from rolevend.audit.chain import verify as verify_lines
 from rolevend.errors import InvalidInput
 
 STANDARD_INPUT = "-"
+_NAME = re.compile(r".*\.ndjson([.-]\d+)*")
+
+
+def audit_paths(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the files among these files and folders. In a folder these are `*.ndjson`, `*.ndjson.1` and so on."""
+    for name in paths:
+        if Path(name).is_dir():
+            yield from sorted(str(each) for each in Path(name).iterdir() if _NAME.fullmatch(each.name) and each.is_file())
+        else:
+            yield name
 
 
 def lines_of(files: Iterable[str]) -> Iterator[Line]:

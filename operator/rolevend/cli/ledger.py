@@ -53,9 +53,8 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.argument("paths", nargs=-1, type=click.Path(exists=True), metavar="[PATH...]")
 @options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of logs.")
 @options.audit_files(
-    "Read agents, people and policies of the roles from this file of audit events, or from a folder of them. Repeatable; - is standard"
-    " input.",
-    folders=True,
+    "Read agents, people and policies of the roles from this file of audit events. Repeatable; - is standard input.",
+    expanded=False,
 )
 @click.option("--since", callback=options.moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
 @click.option("--until", callback=options.moment, metavar="TIME", help="Only statements before this time.")

@@ -14,6 +14,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
+from rolevend.audit.event_files import audit_paths
 from rolevend.errors import Rejected
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -54,10 +55,25 @@ def kubeconfig(help_text: str = "Default: ~/.kube/config.", variable: str = "KUB
     return click.option("--kubeconfig", metavar="FILE", envvar=variable, help=help_text)
 
 
-def audit_files(help_text: str, *, required: bool = False, folders: bool = False) -> Option:
-    """Return the option that names files of audit events. With `folders` it also names folders."""
-    kind = click.Path(exists=True, allow_dash=True) if folders else READABLE
-    return click.option("--audit", "audit_files", multiple=True, required=required, type=kind, metavar="FILE", help=help_text)
+def audit_files(help_text: str, *, required: bool = False, expanded: bool = True) -> Option:
+    """Return the option that names files of audit events. A folder stands for the files in it. With `expanded` the command gets these."""
+    return click.option(
+        "--audit",
+        "audit_files",
+        multiple=True,
+        required=required,
+        type=click.Path(exists=True, allow_dash=True),
+        callback=_audit_files if expanded else None,
+        metavar="FILE",
+        help=f"{help_text} A folder stands for its files *.ndjson, *.ndjson.1 and so on.",
+    )
+
+
+def _audit_files(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not list(audit_paths([value])):
+            raise click.BadParameter(f"{value} holds no file whose name ends with .ndjson, such as audit.ndjson")
+    return tuple(audit_paths(values))
 
 
 CONTEXT = click.option("--context", metavar="NAME", help="The context of the kubeconfig. Default: its current one.")

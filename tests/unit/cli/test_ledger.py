@@ -40,6 +40,25 @@ def test_it_prints_a_table(audit: str, log: Path):
     assert "note: *: the text names these tables" in answer.stderr
 
 
+def test_a_folder_of_audit_events_stands_for_its_files_rotated_ones_too(log: Path, tmp_path: Path):
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    (folder / "operator.ndjson.1").write_text(json.dumps(granted()) + "\n")
+    (folder / "operator.ndjson").write_text("")
+    (folder / "notes.txt").write_text(json.dumps(granted(agent="agents/nobody")) + "\n")
+
+    _, line = run(str(log), "--audit", str(folder)).stdout.splitlines()
+
+    assert "agents/finbot" in line
+
+
+def test_a_folder_without_audit_events_is_refused(log: Path):
+    answer = run(str(log), "--audit", str(log))
+
+    assert answer.exit_code == 2
+    assert "log holds no file whose name ends with .ndjson, such as audit.ndjson" in " ".join(answer.stderr.split())
+
+
 @pytest.mark.parametrize("output", ["json", "ocsf"])
 def test_it_prints_one_object_per_line_and_only_new_ones_with_a_state(audit: str, log: Path, tmp_path: Path, output: str):
     state = str(tmp_path / "state")

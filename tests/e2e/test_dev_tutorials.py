@@ -1,4 +1,4 @@
-"""The tutorial in which an agent asks for more, followed to the letter: every command of the second terminal, in one shell."""
+"""Two tutorials on `make dev`, followed to the letter: every command of the second terminal, in one shell."""
 
 import pytest
 
@@ -7,13 +7,14 @@ from tests.e2e.command import rolevend, shows
 from tests.e2e.test_readme import run
 from tests.support.pages import ROOT, Typed, steps
 
-PAGE = ROOT / "docs" / "tutorial" / "let-an-agent-ask.md"
+PAGES = ("let-an-agent-ask.md", "after-an-incident.md")
 ERRORS = ("ERROR:", "Error from server")
 
 
 @pytest.mark.long
-def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries) -> None:
-    first, *found = [step for step in steps(PAGE) if isinstance(step, Typed)]
+@pytest.mark.parametrize("page", PAGES)
+def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries, page: str) -> None:
+    first, *found = [step for step in steps(ROOT / "docs" / "tutorial" / page) if isinstance(step, Typed)]
     assert first.command == "make dev"
     assert len(found) > 20
     with rolevend("--dev", "--claims", "1000", program="demo") as dev:
