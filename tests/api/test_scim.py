@@ -149,6 +149,25 @@ def test_what_is_pushed_twice_is_written_once(pusher: Pusher):
     assert pusher.kept(anna)["metadata"]["generation"] == before["metadata"]["generation"]
 
 
+def test_pushes_are_counted_by_their_answer(pusher: Pusher):
+    provider = pusher.tenant.name
+
+    pusher.pushed()
+    assert pusher.call("POST", "/Users", {"schemas": [USER]}).status_code == 400
+
+    def counted() -> bool:
+        _, answer = pusher.api.probe("/metrics")
+        text = "\n".join(line for line in answer.splitlines() if "scim" in line)
+        assert f'rolevend_scim_pushes_total{{outcome="accepted",provider="{provider}"}} 1.0' in text
+        assert f'rolevend_scim_pushes_total{{outcome="refused",provider="{provider}"}} 1.0' in text
+        assert f'rolevend_scim_pushes_total{{outcome="failed",provider="{provider}"}} 0.0' in text
+        assert 'rolevend_calls_total{call="scimUsers",status="201"}' in text
+        assert f'rolevend_scim_pushed_timestamp_seconds{{provider="{provider}"}} ' in text
+        return True
+
+    eventually(counted)
+
+
 def test_only_mapped_attributes_are_kept(pusher: Pusher):
     emails = [{"value": "anna@example.org", "type": "work"}, {"value": "anna@home.example.org", "type": "home"}]
     anna = pusher.pushed(emails=emails, name={"familyName": "Schmidt"}, password="geheim-geheim", phoneNumbers=[{"value": "+49"}])

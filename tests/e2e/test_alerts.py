@@ -143,6 +143,17 @@ SCENES: Mapping[str, Scene] = {
         ]
     ),
     "RolevendVendsSlow": Scene(buckets("rolevend_vend_seconds", "1", outcome="vended", **WAREHOUSE)),
+    "RolevendClusterSuspended": Scene(
+        [gauge("rolevend_suspended", 0, 1, kind="Cluster"), gauge("rolevend_suspended", 3, 3, kind="UserAttributes")]
+    ),
+    "RolevendSuspended": Scene([gauge("rolevend_suspended", 0, 1, kind="Agent"), gauge("rolevend_suspended", 3, 3, kind="UserAttributes")]),
+    "RolevendScimRefused": Scene(
+        [
+            counter("rolevend_scim_pushes_total", 0, 1, provider="okta", outcome="refused"),
+            counter("rolevend_scim_pushes_total", 0, 0, provider="", outcome="refused"),
+            counter("rolevend_scim_pushes_total", 9, 9, provider="okta", outcome="accepted"),
+        ]
+    ),
     "RolevendAccessRequestsNotJudged": Scene([counter("rolevend_access_judgement_failures_total", 0, 1)]),
     "RolevendAccessRequestWaits": Scene([gauge("rolevend_access_request_oldest_seconds", 60, 1200)]),
     "RolevendNotificationFails": Scene(

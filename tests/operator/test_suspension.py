@@ -55,6 +55,7 @@ def test_a_suspended_agent_loses_its_roles_and_gets_none_until_it_is_resumed(ten
     assert site.warehouse.ended(live.role) == "Revoked"
     eventually(lambda: revoked(site, "Suspended") == before + 1)
     assert "its roles end" in site.told(agent, "Ready", "False", "Suspended")
+    eventually(lambda: site.metric("rolevend_suspended", kind="Agent") >= 1)
     refused = tenant.ask()
     assert refused.refused("Suspended", granted="False") == f"Agent {AGENTS}/{tenant.name} is suspended"
     assert not tenant.roles()
@@ -62,6 +63,7 @@ def test_a_suspended_agent_loses_its_roles_and_gets_none_until_it_is_resumed(ten
     site.patch(agent, {"suspend": False})
 
     site.told(agent, "Ready", "True")
+    eventually(lambda: site.metric("rolevend_suspended", kind="Agent") == 0)
     refused.ready()
 
 

@@ -80,10 +80,11 @@ class Tracing:
         return next((most for prefix, most in self._longer_bodies.items() if path.startswith(prefix)), LONGEST_BODY)
 
     def _log_call(self, scope: Scope, status: int, seconds: float, taken: Taken) -> None:
+        call = _call(scope)
         if status:  # no status: the client is gone
-            self._on_answer(_call(scope), status, seconds)
+            self._on_answer(call, status, seconds)
         path = scope["path"] if _PATH.fullmatch(scope["path"]) else ANOTHER  # an unknown path may contain a token
-        extra = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 6)}
+        extra = {"call": call, "method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 6)}
         steps = {"steps": {step: round(each, 6) for step, each in taken.items()}} if taken else {}
         request_id, traceparent = scope["state"]["request_id"], scope["state"]["traceparent"]
         _log.info("call", extra={**extra, **steps, "request_id": request_id, "trace_id": traceparent.split("-")[1]})

@@ -90,6 +90,8 @@ class Api:
         self, settings: ApiSettings, serving: Serving, cluster: KubeClient, cluster_id: ClusterId, key: bytes, metrics: Metrics
     ) -> None:
         self._serving = serving
+        self._metrics = metrics
+        self._accepts_scim = settings.api_scim
         changed = asyncio.Event()
         handles = HandleRegistry(cluster, settings.namespace, changed.set, unknown_users=settings.unknown_users_per_agent)
         fetcher = KeyFetcher(cluster=cluster.document)
@@ -143,7 +145,6 @@ class Api:
         self._probes = ProbeServer(
             settings.probe_host, settings.probe_port, metrics.registry, lambda: None, self._unready, lambda: "ok", self._measure
         )
-        self._metrics = metrics
 
     def _add_scim(self, routes: FastAPI, settings: ApiSettings, cluster: KubeClient, check: TokenCheck) -> None:
         from rolevend.api.scim.authentication import ScimAuthenticator  # scim2-models takes most of a second to import
@@ -158,7 +159,7 @@ class Api:
         directory = ScimDirectory(cluster, settings.namespace, self._observed.informer(UserAttributes), time.monotonic)
         users = ScimUsers(directory, record, now)
         authenticator = ScimAuthenticator(check, cluster, settings.namespace, self._observed, self._refusals, time.monotonic)
-        ScimRoutes(authenticator, directory, users, ScimGroups(directory, users, record, now)).add_to(routes)
+        ScimRoutes(authenticator, directory, users, ScimGroups(directory, users, record, now), self._metrics.pushed).add_to(routes)
 
     def _add_signals(self, routes: FastAPI, cluster: KubeClient, check: TokenCheck, metrics: Metrics) -> None:
         async def record(signal: ReceivedSignal) -> None:
@@ -202,3 +203,5 @@ class Api:
         self._metrics.api_ready.set(not self._unready())
         self._platforms.measure(self._metrics)
         self._metrics.follow_providers(self._issuers.up)
+        if self._accepts_scim:
+            self._metrics.expect_pushes(each.name for each, _ in self._observed.providers.values() if each.spec.scim is not None)

@@ -36,7 +36,7 @@ from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.ledger import unreadable_claim
 from rolevend.snapshot.identity_providers import KeysState
 from rolevend.snapshot.status import status_of
-from rolevend.snapshot.suspension import SUSPENSION, suspension_of
+from rolevend.snapshot.suspension import SUSPENSION, suspended_counts, suspension_of
 from rolevend.telemetry.metrics import Metrics
 
 R = TypeVar("R", bound=Resource)
@@ -135,6 +135,8 @@ class SnapshotController:
             self.snapshot, self.providers = built.snapshot, built.providers
             on_snapshot()
             if self._reports:
+                for kind, count in suspended_counts(objects, len(built.snapshot.suspended_users)).items():
+                    self._metrics.suspended.labels(kind).set(count)
                 await self._publish_status([*built.evaluations, *refused], on_published)
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:

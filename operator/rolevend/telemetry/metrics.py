@@ -15,6 +15,7 @@ _SLOW = (30, 60, 300, 900, 1800, 3600, 14_400, 86_400)
 """Seconds that people take."""
 NO_EVENT: Final = "none"
 """Counts a whole security event token instead of one of its events."""
+_REFUSED, _FAILED = "refused", "failed"
 
 
 class Metrics:
@@ -132,6 +133,12 @@ class Metrics:
             "rolevend_attest_period_seconds", "Configured interval between attestations of a platform", registry=self.registry
         )
         self.policy_errors = Gauge("rolevend_policy_errors", "Objects that are not accepted", ["kind"], registry=self.registry)
+        self.suspended = Gauge(
+            "rolevend_suspended",
+            "Suspended objects, among UserAttributes also users whom an identity provider deactivated. Cluster: 1 if all is suspended",
+            ["kind"],
+            registry=self.registry,
+        )
         self.platform_up = self._of_platform("rolevend_platform_up", "1 if the platform answered with both credentials, otherwise 0")
         self.platform_condition = self._of_platform(
             "rolevend_platform_condition",
@@ -152,6 +159,18 @@ class Metrics:
             "Seconds of successful calls of the HTTP API",
             ["call"],
             buckets=_FAST,
+            registry=self.registry,
+        )
+        self.scim_pushes = Counter(
+            "rolevend_scim_pushes",
+            "Changes that an identity provider pushed by SCIM, and without a provider: all calls whose token is of none",
+            ["provider", "outcome"],
+            registry=self.registry,
+        )
+        self.scim_pushed_timestamp = Gauge(
+            "rolevend_scim_pushed_timestamp_seconds",
+            "The last push by SCIM that this replica accepted, in seconds since 1970",
+            ["provider"],
             registry=self.registry,
         )
         self.identity_provider_up = Gauge(
@@ -192,6 +211,19 @@ class Metrics:
         """Start the counters of alerts at 0 for these receivers."""
         for receiver in receivers:
             self.notifications.labels(receiver, "failed")
+
+    def expect_pushes(self, providers: Iterable[str]) -> None:
+        """Start the counters of alerts at 0 for these IdentityProviders, and for tokens of none."""
+        for provider in ("", *providers):
+            for outcome in (_REFUSED, _FAILED):
+                self.scim_pushes.labels(provider, outcome)
+
+    def pushed(self, provider: str, status: int) -> None:
+        """Count the answer to a push by SCIM, or to a call whose token is of no provider: then `provider` is empty."""
+        outcome = "accepted" if status < 400 else _REFUSED if status < 500 else _FAILED
+        self.scim_pushes.labels(provider, outcome).inc()
+        if status < 400:
+            self.scim_pushed_timestamp.labels(provider).set_to_current_time()
 
     def answered(self, call: str, status: int, seconds: float) -> None:
         self.calls.labels(call, status).inc()

@@ -2,7 +2,10 @@
 
 import pytest
 
-from rolevend.snapshot.suspension import suspension_of
+from rolevend.kinds import AccessPolicy, Agent
+from rolevend.snapshot.builder import SnapshotInputs
+from rolevend.snapshot.suspension import suspended_counts, suspension_of
+from tests.support.painted import made
 
 SENTENCE = "ConfigMap rolevend-system/rolevend-suspension suspends the whole cluster"
 
@@ -32,6 +35,15 @@ def test_the_reason_is_one_bounded_line():
     assert said is not None
     assert said.startswith(f"{SENTENCE}: INC-4711 prompt injection xxx")
     assert len(said) == len(SENTENCE) + 2 + 300
+
+
+def test_suspended_objects_are_counted_by_kind():
+    agents = [made(Agent, f"bot-{number}", "agents", suspend=number > 1) for number in range(4)]
+    policies = [made(AccessPolicy, "analysts", "domain-claims", suspend=True)]
+
+    counts = suspended_counts(SnapshotInputs(agents=agents, policies=policies, suspension=SENTENCE), users=3)
+
+    assert counts == {"Agent": 2, "AccessPolicy": 1, "DataPlatform": 0, "UserAttributes": 3, "Cluster": 1}
 
 
 def test_it_suspends_if_the_value_is_no_text():

@@ -37,6 +37,7 @@ def test_what_an_alert_sees_growing_is_there_before_its_first_event(name: str, s
     metrics.follow({WAREHOUSE})
     metrics.answer(CALLS)
     metrics.notify({"oncall"})
+    metrics.expect_pushes({"okta"})
 
     both = [*samples(metrics), *samples(LedgerMetrics(WAREHOUSE))]
     there = [(labels, value) for each, labels, value in both if each == name and selected.items() <= labels.items()]
@@ -100,6 +101,27 @@ def test_a_call_that_failed_fast_is_counted_and_makes_no_other_look_faster():
     assert metrics.registry.get_sample_value("rolevend_calls_total", {"call": "vend", "status": "503"}) == 1
     assert metrics.registry.get_sample_value("rolevend_call_seconds_count", {"call": "vend"}) == 1
     assert metrics.registry.get_sample_value("rolevend_call_seconds_sum", {"call": "vend"}) == pytest.approx(0.2)
+
+
+def test_a_push_by_scim_counts_by_its_answer_and_the_last_accepted_one_has_a_time():
+    metrics = Metrics()
+    metrics.expect_pushes(["okta"])
+    pushes = {(labels["provider"], labels["outcome"]) for name, labels, _ in samples(metrics) if name == "rolevend_scim_pushes_total"}
+    assert pushes == {("", "refused"), ("", "failed"), ("okta", "refused"), ("okta", "failed")}
+
+    metrics.pushed("", 401)
+    metrics.pushed("okta", 409)
+    metrics.pushed("okta", 503)
+    before = [each for each in samples(metrics) if each[0] == "rolevend_scim_pushed_timestamp_seconds"]
+    metrics.pushed("okta", 204)
+    metrics.expect_pushes(["okta"])
+
+    counts = {
+        (labels["provider"], labels["outcome"]): value for name, labels, value in samples(metrics) if name == "rolevend_scim_pushes_total"
+    }
+    assert counts == {("", "refused"): 1, ("", "failed"): 0, ("okta", "refused"): 1, ("okta", "failed"): 1, ("okta", "accepted"): 1}
+    assert before == []
+    assert metrics.registry.get_sample_value("rolevend_scim_pushed_timestamp_seconds", {"provider": "okta"})
 
 
 def test_an_identity_provider_that_is_gone_is_not_down():

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from rolevend.api.confirm.links import CONFIRM
 from rolevend.api.confirm.login import NOT_NOW, PersonLogins, Seals, Visitor
 from rolevend.api.confirm.page import HEADERS, asking, telling
 from rolevend.api.confirm.service import Answer, ConfirmService, LoginTooWeak, TextProblem, admit_text
 from rolevend.api.confirm.view import outcome
+from rolevend.api.named_route import NamedRoute
 from rolevend.api.problems import Problem, error_problem
 from rolevend.decision.person_login import CALLBACK
 from rolevend.errors import Rejected, RolevendError
@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 _Page = Callable[[Request], Awaitable[Response]]
 
 
-class _PageRoute(Route):
-    """A route with a name in metrics. It answers every failure with a page."""
+class _PageRoute(NamedRoute):
+    """A route that answers every failure with a page."""
 
     def __init__(self, path: str, page: _Page, method: str, name: str) -> None:
         async def answer(request: Request) -> Response:
@@ -47,8 +47,7 @@ class _PageRoute(Route):
             except Exception as error:
                 return _failed(error, request)
 
-        super().__init__(path, answer, methods=[method])
-        self.operation_id = name
+        super().__init__(path, answer, [method], name)
 
 
 class ConfirmPages:

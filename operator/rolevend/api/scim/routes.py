@@ -10,8 +10,8 @@ from scim2_models import Context, Group, ListResponse, ResponseParameters, Searc
 from scim2_models.path import CompareOperator, Comparison, LogicalExpr, LogicalOperator
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from rolevend.api.named_route import NamedRoute
 from rolevend.api.scim.authentication import ScimAuthenticator
 from rolevend.api.scim.calls import SCIM, SCIM_CALLS
 from rolevend.api.scim.directory import ScimDirectory
@@ -25,15 +25,25 @@ from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
 _LONGEST_FILTER: Final = 2_000
 _YIELD_EVERY: Final = 50
 _MEDIA_TYPES: Final = (MEDIA_TYPE, "application/json")
+_PUSHES: Final = ("POST", "PUT", "PATCH", "DELETE")
 _Call = Callable[[Request, ScimCaller], Awaitable[Response]]
 
 
 class ScimRoutes:
-    def __init__(self, authenticator: ScimAuthenticator, directory: ScimDirectory, users: ScimUsers, groups: ScimGroups) -> None:
+    def __init__(
+        self,
+        authenticator: ScimAuthenticator,
+        directory: ScimDirectory,
+        users: ScimUsers,
+        groups: ScimGroups,
+        on_push: Callable[[str, int], None],
+    ) -> None:
+        """`on_push` is called with provider and status of each answered change, and of calls whose token is of none: then it is empty."""
         self._authenticator = authenticator
         self._directory = directory
         self._users = users
         self._groups = groups
+        self._on_push = on_push
 
     def add_to(self, app: FastAPI) -> None:
         """Add the calls. They are no part of its document, which is for agents."""
@@ -58,20 +68,22 @@ class ScimRoutes:
         ]
         app.router.routes += [self._route(SCIM + path, methods, name) for path, methods, name in calls]
 
-    def _route(self, path: str, methods: dict[str, _Call], name: str) -> Route:
+    def _route(self, path: str, methods: dict[str, _Call], name: str) -> NamedRoute:
         async def answer(request: Request) -> Response:
+            caller = None
             try:
                 caller = await self._authenticator.caller(request.headers.getlist("authorization"), request.state.request_id)
                 call = methods.get(request.method)
                 if call is None:
                     raise ScimRefusal(405, "there is no such call at this path") if methods else _nowhere()
-                return await call(request, caller)
+                response = await call(request, caller)
             except Exception as error:
-                return failed(error, request)
+                response = failed(error, request)
+            if request.method in _PUSHES or caller is None:
+                self._on_push(caller.provider if caller else "", response.status_code)
+            return response
 
-        route = Route(path, answer, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-        route.operation_id = name  # type: ignore[attr-defined]
-        return route
+        return NamedRoute(path, answer, ["GET", *_PUSHES], name)
 
     async def _config(self, request: Request, _: ScimCaller) -> Response:
         config = service_provider_config().model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
