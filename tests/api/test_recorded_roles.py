@@ -42,6 +42,7 @@ def test_a_role_is_vended_read_with_shown_and_released_without_an_object_on_the_
 def test_the_cluster_shows_the_role_and_its_deletion_ends_it(caller: Caller):
     role = caller.vended()
     eventually(lambda: role["id"] in shown(caller))
+    eventually(lambda: caller.is_told(role, "1 table"))
 
     answer = caller.proven.site.cluster.call("DELETE", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/{role['id']}")
 

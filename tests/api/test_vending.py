@@ -50,6 +50,12 @@ def test_a_role_is_selected_by_the_labels_of_its_object(caller: Caller):
     assert "anna" not in labels.values()
 
 
+def test_an_event_of_its_object_says_what_the_role_reads(caller: Caller):
+    role = caller.vended()
+
+    eventually(lambda: caller.is_told(role, "1 table"))
+
+
 def test_the_credential_is_told_once_and_is_nowhere_else(caller: Caller):
     role = caller.vended()
     password = role["platforms"][0]["credential"]["password"]

@@ -93,6 +93,12 @@ class Caller:
         answer = self.proven.site.cluster.call("GET", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/{role['id']}")
         return None if answer.status == 404 else answer.body
 
+    def is_told(self, role: Body, reads: str) -> bool:
+        """True if an Event of the role's object says that it `reads` so much, until its end."""
+        until = role["expirationTimestamp"].partition("T")[2].removesuffix("Z")
+        events = self.proven.site.events(AGENTS, role["id"])
+        return ("Vended", f"{role['roleName']} on {WAREHOUSE} reads {reads} until {until} UTC") in events
+
     @contextmanager
     def session(self, role: Body) -> Iterator[psycopg.Connection[Any]]:
         """As the role, with the credential of the answer and nothing else."""

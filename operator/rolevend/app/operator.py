@@ -42,6 +42,7 @@ from rolevend.controllers.record_observer import RecordObserver
 from rolevend.controllers.record_verifier import RecordVerifier
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.controllers.stray_dropper import StrayDropper
+from rolevend.controllers.vended_events import VendedEvents
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -197,6 +198,7 @@ class OperatorParts:
         sources = SnapshotSources(settings.namespace, changed, handles.refused, self._issuers.states)
         self.observed = SnapshotController(cluster, SnapshotBuilder(cluster_id, keys.handles), metrics, now, sources)
         self._events = ConditionEvents(cluster, now)
+        self._vended = VendedEvents(cluster, now)
         self._attesting = AttestationController(settings, metrics, changed.set, now, secrets.token_bytes)
         self._platforms = PlatformRegistry(cluster, settings, drivers(cluster_id, settings.platform_workers), changed.set, now)
         self._holding = PlatformFinalizer(cluster, self._in_use)
@@ -296,8 +298,10 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._notifying.run()))
                 tasks.append(parts.create_task(self._publishing.run()))
                 tasks.append(parts.create_task(self._events.run()))
+                tasks.append(parts.create_task(self._vended.run()))
                 freeze_gc()
-                await run_kopf(registry(self._watcher, self._reconciler, self._dropper, self._projector), self._settings.kubeconfig, now)
+                handlers = registry(self._watcher, self._reconciler, self._dropper, self._projector, self._vended)
+                await run_kopf(handlers, self._settings.kubeconfig, now)
                 for task in tasks:
                     task.cancel()
         finally:

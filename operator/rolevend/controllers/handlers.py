@@ -18,6 +18,7 @@ import kopf
 
 from rolevend.controllers.projector import Projector
 from rolevend.controllers.reconciler import VendedRoleReconciler
+from rolevend.controllers.vended_events import VendedEvents
 from rolevend.controllers.watcher import VendedRoleWatcher
 from rolevend.errors import RolevendError, Unavailable
 from rolevend.kinds import FINALIZER, GROUP, VERSION
@@ -42,7 +43,11 @@ _log = logging.getLogger(__name__)
 
 
 def registry(
-    watcher: VendedRoleWatcher, reconciler: VendedRoleReconciler, dropper: RoleDropper, projector: Projector
+    watcher: VendedRoleWatcher,
+    reconciler: VendedRoleReconciler,
+    dropper: RoleDropper,
+    projector: Projector,
+    vended: VendedEvents,
 ) -> kopf.OperatorRegistry:
     """Return a new registry: two operators in one process must not share handlers."""
     handlers = kopf.OperatorRegistry()
@@ -51,6 +56,7 @@ def registry(
     async def remember(event: Any, **_: Any) -> None:
         follower = watcher if recorded_uid(event["object"]) is None else projector
         follower.on_event(event["type"], event["object"])
+        vended.on_event(event["type"], event["object"])
 
     @kopf.on.create(*_KIND, registry=handlers, id="vend")
     @kopf.on.resume(*_KIND, registry=handlers, id="vend")

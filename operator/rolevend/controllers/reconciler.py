@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass, replace
 
+from rolevend.controllers.vended_events import VENDED, vended_message
 from rolevend.decision.outcome import Denied, Pending, Request, revocation_code
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import Overtaken
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body
-from rolevend.roles.decision import PlatformGrant, RoleDecision
+from rolevend.roles.decision import RoleDecision
 from rolevend.roles.door import Door
 from rolevend.roles.ender import RoleEnder
 from rolevend.roles.objects import uid_of
@@ -74,8 +75,9 @@ class VendedRoleReconciler:
             by = "PolicyChanged" if isinstance(error, Overtaken) else error.ended_by
             await self._ender.revoke_requests(requests, role_decision.role, by, str(error))
             return _NOTHING
-        message = f"{role_decision.role} {', '.join(map(_reads, result.created))} until {requests[0].expires_at:%H:%M:%S} UTC"
-        return ReconcileResult(result.status, KubernetesEvent("Normal", "Vended", message))
+        tables = [(each.platform, len(each.granted.tables)) for each in result.created]
+        message = vended_message(role_decision.role, tables, requests[0].expires_at)
+        return ReconcileResult(result.status, KubernetesEvent("Normal", VENDED, message))
 
     def not_ready_status(self, body: Body, error: Exception) -> Body:
         """Return the status after `error`, which `reconcile` raised."""
@@ -111,8 +113,3 @@ class VendedRoleReconciler:
             return ReconcileResult(status)
         await self._vender.deny(role, request, decision, snapshot, record)
         return ReconcileResult(status, KubernetesEvent("Warning", "Denied", decision.message))
-
-
-def _reads(grant: PlatformGrant) -> str:
-    tables = len(grant.granted.tables)
-    return f"on {grant.platform} reads {tables} {'table' if tables == 1 else 'tables'}"
