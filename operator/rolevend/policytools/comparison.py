@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from rolevend.audit.access_diff import Change
-from rolevend.decision.admission import AgentAdmission
 from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.policytools.decisions import ANY_AGENT, Requester, agents_of, given_shapes
@@ -25,6 +24,7 @@ from rolevend.policytools.request_variants import (
 from rolevend.policytools.shape_comparer import ShapeComparer
 from rolevend.policytools.stand_ins import MOST_ENTRIES, MOST_STAND_INS, added, stand_ins
 from rolevend.policytools.untried import TriedRequests, untried
+from rolevend.policytools.withheld import withheld
 
 MOST_CASES: Final = 20_000
 """On each platform: users times variants, alike ones counted once."""
@@ -79,13 +79,16 @@ class PlatformCompared:
 
 
 def compare_platform(
-    sides: tuple[Snapshot, Snapshot], entries: Sequence[AgentAdmission], platform: PlatformName, asked: CaseSelection
+    sides: tuple[Snapshot, Snapshot], built: tuple[Snapshot, Snapshot], platform: PlatformName, asked: CaseSelection
 ) -> PlatformCompared:
-    """Compare two snapshots, which are `opened` with all purposes of `asked`. `entries` are `spec.agents` of the platform on both sides."""
+    """Compare two snapshots, which are `opened` with all purposes of `asked`. `built` are the same before that, with the terms for
+    agents."""
+    entries = [entry for each in built if platform in each.platforms for entry in each.platforms[platform].agents]
+    refused = withheld(built[0], built[1], platform), withheld(built[1], built[0], platform)
     agents = agents_of(*sides)
     found, more = stand_ins([Distinctions(each, platform) for each in sides], entries)
     others = [each for each in found if each.name not in agents]
-    before, after = (Distinctions(added(each, others), platform) for each in sides)
+    before, after = (Distinctions(added(each, others), platform, gone) for each, gone in zip(sides, refused, strict=True))
     every, left_out = candidates((before, after), agents, [each.name for each in others], asked.named)
     alike = classes((before, after), platform, every, frozenset(each.name for each in others))
     cases = _Cases((before, after), platform, _selected(alike, asked))
@@ -164,11 +167,14 @@ class _Cases:
 
     def _compared(self, user: User, variant: RequestVariant) -> tuple[Sequence[Change], Sequence[OfferDifference]]:
         who, (before, after) = variant.requester(user, self._platform), (side.snapshot for side in self._sides)
-        was = given_shapes(before, who) if self._platform in before.platforms else ()
+        was, is_now = (
+            () if side.refuses(who) or self._platform not in side.snapshot.platforms else given_shapes(side.snapshot, who)
+            for side in self._sides
+        )
         offered = offer_differences(before, after, who, self._comparer)
         anybody = Requester(_NOBODY, ANY_AGENT, self._platform)
         values = (side.attributes(user) for side in self._sides)
-        return self._comparer.changes(was, given_shapes(after, who), *values), [replace(each, who=anybody) for each in offered]
+        return self._comparer.changes(was, is_now, *values), [replace(each, who=anybody) for each in offered]
 
     def _outcomes(self, found: Sequence[Sequence[Sequence[T]]]) -> Iterator[tuple[Requester, DifferenceWhen[T]]]:
         """Yield the differences for each user and agent. `found` are those of each group of users in each class."""

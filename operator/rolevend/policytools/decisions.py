@@ -1,7 +1,7 @@
 """Access that policies in files give, by the same decision as for a vend.
 
 Reachability of a platform and admission of agents are not part of a policy: every agent counts as admitted, and may state any purpose.
-The platform's attributes of agents count.
+The platform's attributes of agents count. For a comparison `withheld` has the purposes and lifetimes that one side alone permits.
 """
 
 from collections.abc import Iterable

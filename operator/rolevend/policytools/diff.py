@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rolevend.decision.admission import AgentAdmission
-from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy, Agent, DataPlatform, UserAttributes, values
@@ -46,7 +44,7 @@ def diff(
     people = None if given is None else [KnownUser(*values.known_user(each)) for each in given]
     is_there, comes = Folder.sound([old]), Folder.sound([new])
     notes = list(_uncompared(is_there, comes, catalogs))
-    built = [each.build(catalogs).snapshot for each in (is_there, comes)]
+    built = is_there.build(catalogs).snapshot, comes.build(catalogs).snapshot
     purposes = named_purposes(built, catalogs)
     if purpose is not None and purpose not in purposes:
         unknown = f"no DataPlatform, policy or offer in {old} and {new} names the purpose {purpose}"
@@ -60,7 +58,7 @@ def diff(
             raise InvalidInput("", f"DataPlatform {name}, whose catalog is given, must be in {also}{new}")
     notes += without_labels(frozenset[str]().union(*(unlabelled(each, each.agents) for each in built)))
     asked = CaseSelection(purposes, purpose, seconds)
-    found = [compare_platform((before, after), _entries(built, name), name, asked) for name in sorted(catalogs)]
+    found = [compare_platform((before, after), built, name, asked) for name in sorted(catalogs)]
     notes += _shortened(
         [
             *(note for each in found for note in each.untried),
@@ -71,11 +69,6 @@ def diff(
     differences = sorted((one for each in found for one in each.differences), key=lambda one: one.who)
     by_asking = sorted((one for each in found for one in each.by_asking), key=lambda one: one.who)
     return Compared(tuple(differences), tuple(notes), tuple(by_asking), tuple(each.extent for each in found))
-
-
-def _entries(built: Iterable[Snapshot], platform: PlatformName) -> list[AgentAdmission]:
-    """Return `spec.agents` of the platform in all of the snapshots."""
-    return [entry for each in built if platform in each.platforms for entry in each.platforms[platform].agents]
 
 
 def _shortened(notes: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from rolevend.access_requests.terms import OfferTerms
@@ -15,6 +16,7 @@ from rolevend.policy.request_context import Combination, GrantTarget, RequestCon
 from rolevend.policy.requirement import Requirement, facts_of, meets
 from rolevend.policy.table_fit import Demand
 from rolevend.policytools.decisions import Requester
+from rolevend.policytools.withheld import Withheld
 
 PURPOSE: Final = "request.purpose"
 LIFETIME: Final = "request.expirationSeconds"
@@ -25,9 +27,11 @@ AGENT_NAMESPACE: Final = "agent.namespace"
 class Distinctions:
     """The statements of one folder on one platform, and keys by what they read. Without a catalog there are no statements."""
 
-    def __init__(self, snapshot: Snapshot, platform: PlatformName) -> None:
+    def __init__(self, snapshot: Snapshot, platform: PlatformName, refused: Withheld = MappingProxyType({})) -> None:
+        """`refused` are requests that the terms of the folder refuse, by agent; a snapshot that is `opened` does not know them."""
         self.snapshot = snapshot
         self.platform = platform
+        self._refused = refused
         self._answers: dict[tuple[str, tuple[Hashable, ...]], bool] = {}
 
     @property
@@ -79,6 +83,15 @@ class Distinctions:
         """Return the numbers in all conditions that read the member."""
         return frozenset[int]().union(*(condition.numbers for condition in self.conditions if member in condition.members))
 
+    def refuses(self, who: Requester) -> bool:
+        """True if the terms of the folder refuse the request."""
+        return who.agent in self._refused and who in self._refused[who.agent]
+
+    @property
+    def bounds(self) -> frozenset[int]:
+        """The longest lifetimes that terms which changed permit."""
+        return frozenset(bound for each in self._refused.values() for bound in (each.above, each.most))
+
     def agent_key(self, name: ObjectName) -> Hashable:
         """Return a key: agents with equal keys get equal access for each user, purpose and lifetime."""
         agent = self.snapshot.agents.get(name)
@@ -86,7 +99,7 @@ class Distinctions:
             return agent is None
         asking = self._asking(Requester(User("", ""), name, self.platform))
         named = (name.name if AGENT_NAME in self.members else None, name.namespace if AGENT_NAMESPACE in self.members else None)
-        return asking.agent_attributes.only(self.agent_reads), named, asking.combination, self.of_agent(name)
+        return asking.agent_attributes.only(self.agent_reads), named, asking.combination, self.of_agent(name), self._refused.get(name)
 
     def of_agent(self, name: ObjectName) -> Hashable:
         """Return a key of all that only this Agent says: its users, that it is suspended, and its own tables."""
@@ -100,6 +113,7 @@ class Distinctions:
         asking = self._asking(who)
         facts = facts_of(asking.agent_attributes)
         return (
+            self.refuses(who),
             asking.combination if self.grants_to_agents else asking.combination is Combination.INTERSECTION,
             tuple(all(meets(requirement, facts) for requirement in each) for each in self._agent_requirements),
             tuple(who.purpose in each for each in self._asked_purposes),

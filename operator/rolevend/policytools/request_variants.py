@@ -88,8 +88,8 @@ def named_purposes(snapshots: Iterable[Snapshot], platforms: Iterable[PlatformNa
 
 
 def lifetimes(sides: Iterable[Distinctions]) -> list[Lifetime]:
-    """Return the ranges between the numbers of conditions on the lifetime, and each number alone."""
-    numbers = {each for side in sides for each in side.numbers(LIFETIME)}
+    """Return the ranges between the numbers of conditions on the lifetime and bounds that changed, and each number alone."""
+    numbers = {each for side in sides for each in side.numbers(LIFETIME) | side.bounds}
     edges = sorted({SHORTEST_SECONDS, LONGEST_SECONDS + 1}.union(*({each, each + 1} for each in numbers)))
     known = [each for each in edges if SHORTEST_SECONDS <= each <= LONGEST_SECONDS + 1]
     return [Lifetime(low, high - 1) for low, high in pairwise(known)]

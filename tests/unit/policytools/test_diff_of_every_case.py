@@ -388,6 +388,60 @@ UNCOMPARED = {
 }
 
 
+def permitting(*purposes: str, longest: int | None = None, **more: Any) -> Body:
+    limits = {} if longest is None else {"maxExpirationSeconds": longest}
+    return admitting({"purposes": list(purposes), **limits, **more})
+
+
+FRAUD = where("request.purpose == 'fraud-review'")
+BOT, OTHER_BOT = agent("finbot"), agent("otherbot", "elsewhere")
+
+
+def test_a_purpose_that_a_platform_permits_no_more_takes_away_what_it_gave(tmp_path: Path):
+    found = compared(tmp_path, [permitting("fraud-review"), ANNA, BOT, FRAUD], [permitting(), ANNA, BOT, FRAUD])
+
+    assert gains(found) == {("agents/finbot", str(Direction.LOSES), "fraud-review", None)}
+
+
+def test_a_purpose_that_a_platform_permits_now_gives_what_policies_grant_for_it(tmp_path: Path):
+    found = compared(tmp_path, [permitting(), ANNA, BOT, FRAUD], [permitting("fraud-review"), ANNA, BOT, FRAUD])
+
+    assert gains(found) == {("agents/finbot", str(Direction.GAINS), "fraud-review", None)}
+
+
+def test_a_purpose_is_lost_by_the_agents_whom_the_entry_selects(tmp_path: Path):
+    elsewhere = {"namespace": "elsewhere", "purposes": ["fraud-review"]}
+    old, new = (admitting({"purposes": purposes}, elsewhere) for purposes in (["fraud-review"], []))
+
+    found = compared(tmp_path, [old, ANNA, BOT, OTHER_BOT, FRAUD], [new, ANNA, BOT, OTHER_BOT, FRAUD])
+
+    assert gains(found) == {("agents/finbot", str(Direction.LOSES), "fraud-review", None)}
+
+
+def test_a_purpose_that_another_entry_permits_is_not_lost(tmp_path: Path):
+    old, new = (admitting({"purposes": purposes}, {"purposes": ["fraud-review"]}) for purposes in (["fraud-review"], []))
+
+    assert compared(tmp_path, [old, ANNA, BOT, FRAUD], [new, ANNA, BOT, FRAUD]).differences == ()
+
+
+def test_a_purpose_that_neither_side_permits_is_tried_as_before(tmp_path: Path):
+    found = compared(tmp_path, [permitting(), ANNA, BOT], [permitting(), ANNA, BOT, FRAUD])
+
+    assert gains(found) == {("agents/finbot", str(Direction.GAINS), "fraud-review", None)}
+
+
+@pytest.mark.parametrize("where_limited", ["DataPlatform", "Agent"])
+def test_a_shorter_lifetime_takes_away_longer_roles(tmp_path: Path, where_limited: str):
+    def side(of_platform: int, of_agent: int) -> list[Body]:
+        return [permitting(longest=of_platform), ANNA, changed(BOT, "spec.limits", {"maxExpirationSeconds": of_agent}), where()]
+
+    old, new = (side(3600, 1800), side(3600, 600)) if where_limited == "Agent" else (side(3600, 1800), side(600, 1800))
+
+    found = compared(tmp_path, old, new)
+
+    assert gains(found) == {("agents/finbot", str(Direction.LOSES), None, "601-1800 s")}
+
+
 @pytest.mark.parametrize("case", UNCOMPARED)
 def test_a_changed_field_that_is_not_compared_is_named(tmp_path: Path, case: str):
     old, new, name, field = UNCOMPARED[case]

@@ -105,7 +105,7 @@ class Revocation:
             else:
                 left, appeared = _still_there(listing, left), _appeared(listing, plan, wanted)
                 pause += _POLL_SECONDS_PER_THOUSAND * len(listing.items) / 1000
-            if (gone := len(roles) - len(left)) != reported:
+            if (gone := len(roles) - len(left)) != reported and left:  # the outcome says that all are gone
                 reported = gone
                 self._report(f"{gone} of {len(roles)} roles are gone")
             over = deadline - time.monotonic()
