@@ -7,10 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from rolevend.api.confirm.links import CONFIRM
+from rolevend.api.confirm.routes import ConfirmPages
 from rolevend.api.middleware import Tracing
 from rolevend.api.problems import Problem
 from rolevend.api.routes import KEY, ROLES, application
 from rolevend.api.schemas import VendRequest
+from rolevend.api.scim.calls import SCIM
+from rolevend.api.scim.routes import ScimRoutes
+from rolevend.api.signals.calls import EVENTS
+from rolevend.api.signals.routes import SignalRoutes
 
 JSON = '{"userToken":"token","platforms":["warehouse"]}'
 
@@ -86,3 +92,30 @@ async def test_an_unexpected_error_is_answered_with_the_id_of_its_log_line_alone
     assert (document["code"], document["requestId"], "secret" in answer.text) == ("InternalError", "mine", False)
     (line,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert (line.request_id, line.exc_info is not None) == ("mine", True)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", EVENTS, "signals"),
+        ("GET", f"{SCIM}/Users", "scimUsers"),
+        ("PATCH", f"{SCIM}/Groups/one", "scimGroups"),
+        ("POST", f"{SCIM}/Bulk", "scimDiscovery"),
+        ("GET", f"{CONFIRM}/agents/ask/code", "showConfirmation"),
+        ("GET", "/nowhere", "another"),
+    ],
+)
+async def test_calls_beside_the_document_are_counted_by_their_names(method: str, path: str, name: str):
+    """Their services are missing, so each call fails after it was found."""
+    nothing: Any = None
+    counted: list[str] = []
+    app = application(nothing, nothing, nothing, nothing, nothing)
+    SignalRoutes(nothing, nothing, nothing, nothing, nothing).add_to(app)
+    ScimRoutes(nothing, nothing, nothing, nothing, lambda _provider, _status: None).add_to(app)
+    ConfirmPages(nothing, nothing, nothing, nothing).add_to(app)
+    whole = Tracing(app, secrets.token_bytes, lambda call, _status, _seconds: counted.append(call))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://api") as client:
+        await client.request(method, path)
+
+    assert counted == [name]

@@ -5,9 +5,9 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rolevend.api.connections import token_is_valid
+from rolevend.api.named_route import NamedRoute
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.signals.calls import EVENTS, SIGNAL_CALLS
 from rolevend.api.signals.failures import MalformedCall, failed
@@ -35,9 +35,8 @@ class SignalRoutes:
 
     def add_to(self, app: FastAPI) -> None:
         """Add the call. It is no part of its document, which is for agents."""
-        route = Route(EVENTS, self._answer, methods=["POST"])
-        (route.operation_id,) = SIGNAL_CALLS  # type: ignore[attr-defined]
-        app.router.routes.append(route)
+        (name,) = SIGNAL_CALLS
+        app.router.routes.append(NamedRoute(EVENTS, self._answer, ["POST"], name))
 
     async def _answer(self, request: Request) -> Response:
         try:
