@@ -14,7 +14,7 @@ from rolevend.access_ledger.relations import TableFinder
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_ledger.selector import EntrySelector, KnownRoles
 from rolevend.access_ledger.unused import TableUse, UnusedGrant, UnusedPolicyTable
-from rolevend.audit.event_files import audit_paths, events
+from rolevend.audit.event_files import events
 from rolevend.errors import InvalidInput
 from rolevend.naming import PREFIX
 from rolevend.platforms.postgres.log_records import MAX_RECORD_BYTES, LogRecords
@@ -34,9 +34,9 @@ Save = Callable[[Positions], None]
 
 
 def audited_roles(files: Sequence[str], platform: str | None = None) -> AuditedRoles:
-    """Read the events of roles in these files and folders. `platform` is that of the logs. Raises InvalidInput."""
+    """Read the events of roles in these files. `platform` is that of the logs. Raises InvalidInput."""
     roles = AuditedRoles(platform)
-    for event in events(list(audit_paths(files)), PREFIX):
+    for event in events(files, PREFIX):
         roles.learn(event)
     return roles
 

@@ -134,7 +134,7 @@ def ledger(
         return
     if write is not None or pause is not None or probes is not None:
         raise click.UsageError("--write, --pause and --probes are for --follow")
-    roles = audited_roles(audit_files, platform)
+    roles = audited_roles(options.audit_files_in(audit_files), platform)
     if unused is not None:
         if state is not None or since is not None or table is not None or output == "ocsf":
             raise click.UsageError("--unused reads whole logs: leave out --state, --since, --table and -o ocsf")

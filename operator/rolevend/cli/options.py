@@ -63,13 +63,14 @@ def audit_files(help_text: str, *, required: bool = False, expanded: bool = True
         multiple=True,
         required=required,
         type=click.Path(exists=True, allow_dash=True),
-        callback=_audit_files if expanded else None,
+        callback=(lambda _context, _option, values: audit_files_in(values)) if expanded else None,
         metavar="FILE",
         help=f"{help_text} A folder stands for its files *.ndjson, *.ndjson.1 and so on.",
     )
 
 
-def _audit_files(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def audit_files_in(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files among these files and folders. Raises BadParameter for a folder without one."""
     for value in values:
         if not list(audit_paths([value])):
             raise click.BadParameter(f"{value} holds no file whose name ends with .ndjson, such as audit.ndjson")

@@ -108,6 +108,7 @@ BESIDE = {
     "kube/informer.py",
     "controllers/watcher.py",
     "controllers/api_vends.py",
+    "controllers/vended_events.py",
     "controllers/reevaluator.py",
     "roles/expiry.py",
 }
