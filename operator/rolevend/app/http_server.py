@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import socket
 import ssl
@@ -59,6 +60,7 @@ class Serving:
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=math.ceil(self._limits.read_seconds),  # longer than clients keep idle connections: httpx 5 seconds
                 http=ApiConnection,
                 ws="none",
                 h11_max_incomplete_event_size=self._limits.header_bytes,

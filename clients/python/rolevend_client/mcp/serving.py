@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -71,6 +72,7 @@ async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> N
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_keep_alive=math.ceil(settings.limits.read_seconds),  # longer than clients keep idle connections: httpx 5 seconds
             http=_Connection,
             ws="none",
             h11_max_incomplete_event_size=settings.limits.header_bytes,
