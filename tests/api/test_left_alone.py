@@ -17,6 +17,8 @@ from tests.support.proxies import ApiProxy
 from tests.support.site import AGENTS, ANNEX, Body, Site
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def caller(proven: Proven, doors: Doors) -> Caller:
@@ -182,7 +184,6 @@ def without_operator(site: Site) -> Iterator[None]:
         site.start_operator()
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("without_operator")
 def test_while_the_operator_is_away_what_is_built_goes_on_and_what_is_not_has_to_wait(caller: Caller, site: Site):
     site.operator.stop()

@@ -33,6 +33,8 @@ from tests.e2e.command import DEADLINE, ROOT
 from tests.support.pages import Typed, steps
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Type = Callable[[str], tuple[int, str]]
 """Types a command: its exit status, and what a person sees of it."""
 
@@ -203,7 +205,6 @@ def test_the_page_of_the_shortest_example_does_what_it_says(reader: tuple[Reader
     assert who.roles() == []
 
 
-@pytest.mark.long
 def test_the_page_of_the_first_role_does_what_it_says(reader: tuple[Reader, Seed]) -> None:
     who, seed = reader
     answers, failed = [], []

@@ -18,6 +18,8 @@ from tests.support.manifests import changed, valid
 from tests.support.pages import with_rolevend
 from tests.support.waiting import PROGRAM
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", params=[InstallMode.SUPERUSER, pytest.param(InstallMode.MANAGED, marks=pytest.mark.long)])
 def governed(request: pytest.FixtureRequest) -> Iterator[Governed]:
@@ -40,7 +42,6 @@ def catalog(manifest: Path, dsn: str, target: Path) -> str:
     return target.read_text()
 
 
-@pytest.mark.long
 def test_the_catalog_is_what_the_operator_sees_before_and_after_rolevend_is_installed(governed: Governed, manifest: Path, tmp_path: Path):
     view = "CREATE VIEW claims.seen AS SELECT 1 AS one"
     made = "CREATE SCHEMA tools; CREATE FUNCTION tools.risk_score() RETURNS text LANGUAGE sql AS 'SELECT 1::text'; CREATE SCHEMA finbot"
@@ -99,7 +100,6 @@ def cases(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PROGRAM, check=False)
 
 
-@pytest.mark.long
 def test_the_cases_of_the_example_hold_as_the_guide_says():
     done = cases(EXAMPLE)
 
@@ -108,7 +108,6 @@ def test_the_cases_of_the_example_hold_as_the_guide_says():
     assert GUIDE.read_text().count("sees:") == 1
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("first", [True, False], ids=["that brings everything", "that changes nothing"])
 def test_every_step_of_the_workflow_passes_for_a_pull_request(tmp_path: Path, first: bool):
     there, summary = tmp_path / "repository", tmp_path / "summary.md"

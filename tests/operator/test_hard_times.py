@@ -14,6 +14,8 @@ from tests.support.site import ANNEX, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 HERE, ELSEWHERE = ("127.0.0.1",), ("db.example.org",)
 
 

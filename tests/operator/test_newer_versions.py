@@ -11,6 +11,8 @@ from tests.support.site import AGENTS, ANNEX, DOMAIN, Site
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 GROUP = "/apis/rolevend.dev"
 UNKNOWN = {"type": "integer"}
 

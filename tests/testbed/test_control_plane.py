@@ -18,6 +18,8 @@ from testbed.controlplane import ISSUER, ControlPlane
 from testbed.gobuild import Module
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def control_plane(binaries: Binaries) -> Iterator[ControlPlane]:

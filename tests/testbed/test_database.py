@@ -16,6 +16,8 @@ from rolevend.policytools.embedded.postgres_programs import VERSIONS, postgres_p
 from rolevend.policytools.embedded.process import Program
 from testbed.named_server import VARIABLE, server_from_environment
 
+pytestmark = pytest.mark.long
+
 each_version = pytest.mark.parametrize("server", VERSIONS, indirect=True)
 
 
