@@ -22,9 +22,6 @@ from rolevend.roles.state import RoleState, revocation_reason
 from rolevend.roles.status import granted_condition
 from rolevend.roles.store import RoleStore
 
-_MAX_PARALLEL = 4
-"""Revocations that are written concurrently: each takes time of the API server from vends of others, and no role lives longer, because all
-drops on the platform start at once."""
 _YIELD_EVERY = 50
 """Decisions before other tasks of the event loop get their turn."""
 
@@ -44,7 +41,9 @@ class Reevaluator:
         self._objects = objects
         self._ender = ender
         self._due = asyncio.Event()
-        self._slots = asyncio.Semaphore(_MAX_PARALLEL)
+        self._writing = asyncio.Lock()
+        """Revocations are written one after the other, because they take the API server's time from vends of others. No role lives longer:
+        all drops on the platform start at once."""
         self._failed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -125,7 +124,7 @@ class Reevaluator:
         return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)
 
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:
-        async with self._slots:
+        async with self._writing:
             await self._act(self._ender.revoke(state, by, message), "cannot revoke a role", state)
 
     async def _act(self, action: Awaitable[None], what: str, state: RoleState) -> None:
