@@ -8,10 +8,11 @@ evaluated at its first watch event, because another process decided it by anothe
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 
 from rolevend.decision.outcome import Decision, Delivery, Granted, revocation_code
 from rolevend.errors import RolevendError
-from rolevend.model import ObjectName, PlatformName
+from rolevend.model import ObjectName, PlatformName, Uid
 from rolevend.platforms.protocol import Drift
 from rolevend.roles.decision import RoleDecision
 from rolevend.roles.ender import RoleEnder
@@ -24,9 +25,6 @@ from rolevend.roles.store import RoleStore
 
 _YIELD_EVERY = 50
 """Decisions before other tasks of the event loop get their turn."""
-
-_Begin = Callable[[Coroutine[None, None, None]], object]
-"""Runs an action concurrently."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +43,8 @@ class Reevaluator:
         """Revocations are written one after the other, because they take the API server's time from vends of others. No role lives longer:
         all drops on the platform start at once."""
         self._failed = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._actions: dict[tuple[str, Uid], asyncio.Task[None]] = {}
+        """What is being written, or waits for its turn."""
 
     def wake(self) -> None:
         self._due.set()
@@ -63,62 +62,66 @@ class Reevaluator:
             await self.evaluate_all()
 
     async def evaluate_all(self) -> None:
-        """Evaluate every role once, each by the newest snapshot."""
+        """Evaluate every role once, each by the newest snapshot. Returns before the results are written, so that no newer snapshot waits
+        for that."""
         self._failed = False
-        async with asyncio.TaskGroup() as actions:
-            for count, states in enumerate(self._roles, start=1):
-                if states[0].ending_since is None:
-                    self._evaluate(states, actions.create_task)
-                if count % _YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+        for count, states in enumerate(self._roles, start=1):
+            if states[0].ending_since is None:
+                self._evaluate(states)
+            if count % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
     def on_states(self, states: Sequence[RoleState]) -> None:
         """Handle an event of an object that is not ending. Returns at once. The last evaluation may have ended before the role was
         listed."""
         if any(each.live and each.granted is None for each in states):
-            self._evaluate(states, self._begin)
+            self._evaluate(states)
 
     def on_approval(self, name: ObjectName) -> None:
         """Handle a change of an AccessRequest. Returns at once. Its roles are evaluated, and the requests that wait for it."""
         for states in self._roles:
             approval = states[0].request.approval
             if approval is not None and approval.name == name and states[0].ending_since is None:
-                self._evaluate(states, self._begin)
+                self._evaluate(states)
 
-    def _begin(self, action: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(action)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _begin(self, what: str, uid: Uid, action: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run the action concurrently, unless the same one runs already."""
+        key = what, uid
+        if key not in self._actions:
+            task = self._actions[key] = asyncio.get_running_loop().create_task(action())
+            task.add_done_callback(lambda _: self._actions.pop(key))
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
         """Revoke the roles that read governed tables that were changed manually."""
         for each in drift:
             for state in self._roles.named(each.roles, platform):
                 if state.ending_since is None:
+                    self._ender.begin_drops(state)
                     await self._revoke(state, "Drift", f"{platform}: {each.table}: {each.finding}")
 
-    def _evaluate(self, states: Sequence[RoleState], begin: _Begin) -> None:
+    def _evaluate(self, states: Sequence[RoleState]) -> None:
         """Evaluate one object. If a grant is withdrawn on one platform, the role ends on all."""
         live = [each for each in states if each.live or each.granted is not None]
         if not live:
-            return self._evaluate_request(states, begin)
+            return self._evaluate_request(states)
         for state in live:
             decision = self._decide(state)
             if reason := revocation_reason(decision, state):
                 self._ender.begin_drops(state)
-                begin(self._revoke(state, revocation_code(decision), _where(state, states) + reason))
+                code, message = revocation_code(decision), _where(state, states) + reason
+                self._begin("revoke", state.request.uid, partial(self._revoke, state, code, message))
                 return None
             if isinstance(decision, Granted) and state.granted is None:  # vended before a restart, as the profile's name shows
                 self._roles.record(state.request.uid).set_grant(state.request.platform, decision)
         return None
 
-    def _evaluate_request(self, states: Sequence[RoleState], begin: _Begin) -> None:
+    def _evaluate_request(self, states: Sequence[RoleState]) -> None:
         first = states[0]
         if first.request.delivery is not Delivery.SECRET:  # the API vends the others
             return
         role_decision = RoleDecision(tuple((each.request, self._decide(each)) for each in states))
         if granted_condition(role_decision) != first.decision:
-            begin(self._act(self._objects.request_reconcile(first.request, "decision changed"), "cannot reconcile a request", first))
+            self._begin("reconcile", first.request.uid, partial(self._reconcile, first))
 
     def _decide(self, state: RoleState) -> Decision:
         return self._quota.decide(state.request, self._snapshots.snapshot, role_exists=state.role is not None)
@@ -126,6 +129,9 @@ class Reevaluator:
     async def _revoke(self, state: RoleState, by: str, message: str) -> None:
         async with self._writing:
             await self._act(self._ender.revoke(state, by, message), "cannot revoke a role", state)
+
+    async def _reconcile(self, state: RoleState) -> None:
+        await self._act(self._objects.request_reconcile(state.request, "decision changed"), "cannot reconcile a request", state)
 
     async def _act(self, action: Awaitable[None], what: str, state: RoleState) -> None:
         try:

@@ -213,6 +213,7 @@ class Operator:
         """With these policies and nothing else of what was; the objects that were deleted so far."""
         self.snapshot = a_snapshot(*policies, **changes)
         await self._reevaluator.evaluate_all()
+        await asyncio.gather(*self._reevaluator._actions.values())
         return self.server.deleted
 
 
@@ -239,6 +240,23 @@ async def test_a_role_that_reads_more_than_is_granted_is_revoked_once_however_of
     assert operator.server.deleted == [standing.request.uid]
     (ended,) = operator.server.ended
     assert (ended["reason"], ended["by"]) == ("Revoked", "PolicyChanged")
+
+
+async def test_a_newer_snapshot_ends_roles_while_the_revocations_of_the_one_before_are_being_written(operator):
+    first = operator.stands(1, vended_here=True, listed_ready=True)
+    second = operator.stands(2, vended_here=True, listed_ready=True)
+    async with operator._reevaluator._writing:  # the API server does not answer
+        async with asyncio.timeout(5):
+            operator.snapshot = a_snapshot(ANOTHER_TABLE)
+            await operator._reevaluator.evaluate_all()
+            await operator._reevaluator.evaluate_all()
+            while len(operator.database.dropped) < 2:
+                await asyncio.sleep(0)
+        assert operator.server.deleted == []
+
+    await operator.settled()
+
+    assert sorted(operator.database.dropped) == sorted(operator.server.deleted) == sorted([first.request.uid, second.request.uid])
 
 
 @pytest.mark.parametrize("how", LIVE)
