@@ -44,7 +44,7 @@ class Reevaluator:
         all drops on the platform start at once."""
         self._failed = False
         self._actions: dict[tuple[str, Uid], asyncio.Task[None]] = {}
-        """What is being written, or waits for its turn."""
+        """The actions that run or wait for their turn."""
 
     def wake(self) -> None:
         self._due.set()

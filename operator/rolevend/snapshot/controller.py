@@ -3,6 +3,7 @@ kopf: a snapshot depends only on the current objects, not on the order of events
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,8 +44,16 @@ R = TypeVar("R", bound=Resource)
 
 _DEBOUNCE_SECONDS = 0.02
 """Events come in groups: one build handles all of them."""
+_REST, _LONGEST_REST_SECONDS = 3.0, 0.5
+"""How long no build begins after one, as a multiple of its duration: a long series of changes, such as a push of many users, leaves most of
+the time to calls. A change after that is built at once."""
 
 _log = logging.getLogger(__name__)
+
+
+def rest_after(seconds: float) -> float:
+    """Return how many seconds no build begins after one that took so many seconds."""
+    return min(_REST * seconds, _LONGEST_REST_SECONDS)
 
 
 def _noop(_: StatusEvaluation[Resource]) -> None:
@@ -125,14 +134,17 @@ class SnapshotController:
     ) -> None:
         """Rebuild after every change, until cancelled. `on_snapshot` is called after each build, and `on_published` after each written
         status. Neither must block."""
+        rests_until = 0.0
         while True:
             await self._sources.changed.wait()
-            await asyncio.sleep(_DEBOUNCE_SECONDS)
+            await asyncio.sleep(max(_DEBOUNCE_SECONDS, rests_until - time.monotonic()))
+            started = time.monotonic()
             self._sources.changed.clear()
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
             built = self._builder.build(objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending)
             self.snapshot, self.providers = built.snapshot, built.providers
+            rests_until = time.monotonic() + rest_after(time.monotonic() - started)
             on_snapshot()
             if self._reports:
                 for kind, count in suspended_counts(objects, len(built.snapshot.suspended_users)).items():
