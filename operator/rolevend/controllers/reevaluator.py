@@ -93,11 +93,11 @@ class Reevaluator:
 
     async def drifted(self, platform: PlatformName, drift: Iterable[Drift]) -> None:
         """Revoke the roles that read governed tables that were changed manually."""
-        for each in drift:
-            for state in self._roles.named(each.roles, platform):
-                if state.ending_since is None:
-                    self._ender.begin_drops(state)
-                    await self._revoke(state, "Drift", f"{platform}: {each.table}: {each.finding}")
+        drifted = [(state, each) for each in drift for state in self._roles.named(each.roles, platform) if state.ending_since is None]
+        for state, _ in drifted:  # no role waits until the end of another one is written
+            self._ender.begin_drops(state)
+        for state, each in drifted:
+            await self._revoke(state, "Drift", f"{platform}: {each.table}: {each.finding}")
 
     def _evaluate(self, states: Sequence[RoleState]) -> None:
         """Evaluate one object. If a grant is withdrawn on one platform, the role ends on all."""

@@ -23,7 +23,7 @@ from rolevend.kinds import API_VERSION, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, ResourcePath
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, PlatformName, Uid, User
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.platforms.protocol import DropRequest, DropResult
+from rolevend.platforms.protocol import Drift, DropRequest, DropResult
 from rolevend.policy.index import compile_policies
 from rolevend.policy.predicate import parse as parse_predicate
 from rolevend.policy.statement import ColumnSelector, Policy
@@ -257,6 +257,25 @@ async def test_a_newer_snapshot_ends_roles_while_the_revocations_of_the_one_befo
     await operator.settled()
 
     assert sorted(operator.database.dropped) == sorted(operator.server.deleted) == sorted([first.request.uid, second.request.uid])
+
+
+async def test_drifted_tables_end_all_their_roles_while_other_revocations_are_being_written(operator):
+    states = [operator.stands(number, vended_here=True, listed_ready=True) for number in (1, 2)]
+    uids = sorted(each.request.uid for each in states)
+    drift = Drift(PEOPLE.id, "row security is off", tuple(each.role for each in states))
+    async with operator._reevaluator._writing:  # the API server does not answer
+        revoking = asyncio.create_task(operator._reevaluator.drifted(WAREHOUSE, [drift]))
+        async with asyncio.timeout(5):
+            while len(operator.database.dropped) < 2:
+                await asyncio.sleep(0)
+        assert operator.server.deleted == []
+
+    await revoking
+
+    assert sorted(operator.server.deleted) == sorted(operator.database.dropped) == uids
+    assert {(each["by"], each["message"]) for each in operator.server.ended} == {
+        ("Drift", f"{WAREHOUSE}: {PEOPLE.id}: row security is off")
+    }
 
 
 @pytest.mark.parametrize("how", LIVE)
