@@ -69,6 +69,8 @@ def ready_condition(raw: Body) -> Body | None:
 
 _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes, IdentityProvider)
 _RETRY_SECONDS = 2.0
+_YIELD_EVERY = 50
+"""Objects that are parsed, or statuses that are compared, before other tasks of the event loop get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class SnapshotController:
             await asyncio.sleep(max(_DEBOUNCE_SECONDS, rests_until - time.monotonic()))
             started = time.monotonic()
             self._sources.changed.clear()
+            while not all(each.refresh(_YIELD_EVERY) for each in self._kinds.values()):
+                await asyncio.sleep(0)  # not after the last pass, so the snapshot is that of one moment
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
             built = self._builder.build(objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending)
@@ -156,8 +160,6 @@ class SnapshotController:
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
         """Return the readable objects, the evaluations of the others, and all DataPlatforms, each as far as roles can be dropped on it."""
-        for each in self._kinds.values():
-            each.refresh()
         platforms = self._readable(DataPlatform)
         objects = SnapshotInputs(
             agents=self._granting(Agent),
@@ -203,7 +205,9 @@ class SnapshotController:
             each for uid, each in self._published.items() if before.get(uid) is not each
         ]  # fast: of many users, most stay as they are
         patches = []
-        for evaluation in changed:
+        for number, evaluation in enumerate(changed, start=1):
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
             uid = evaluation.resource.uid
             patch = None if _says_the_same(evaluation, before.get(uid)) else self._patch(evaluation)
             if patch is not None:

@@ -25,18 +25,29 @@ class ParsedObjects(Generic[R]):
         """The objects that another version of the schema accepted."""
         self._versions: dict[_Key, tuple[str, str]] = {}
         self._changed = informer.changed_keys()
+        self._due: list[_Key] = []
+        """Of those that changed, in the order in which they are parsed, from the end."""
 
-    def refresh(self) -> None:
-        """Parse the objects that changed, and forget those that are gone. An object that stays keeps its place in the order."""
-        for key in sorted(self._changed):
-            raw = self.informer.objects.get(key)
-            if raw is None:
-                self._forget(key)
-            elif self._versions.get(key) != _version(raw):
-                self._parse(key, raw)
-            elif key in self.readable:
-                _forget_managers(raw)  # it was listed again
-        self._changed.clear()
+    def refresh(self, at_most: int) -> bool:
+        """Parse at most so many of the objects that changed, and forget those that are gone. Returns True if none is left. An object that
+        stays keeps its place in the order."""
+        for _ in range(at_most):
+            if not self._due:
+                self._due = sorted(self._changed, reverse=True)
+                self._changed.clear()
+            if not self._due:
+                return True
+            self._follow(self._due.pop())
+        return not self._due and not self._changed
+
+    def _follow(self, key: _Key) -> None:
+        raw = self.informer.objects.get(key)
+        if raw is None:
+            self._forget(key)
+        elif self._versions.get(key) != _version(raw):
+            self._parse(key, raw)
+        elif key in self.readable:
+            _forget_managers(raw)  # it was listed again
 
     def _forget(self, key: _Key) -> None:
         for known in (self.granting, self.readable, self.unreadable, self._versions):
