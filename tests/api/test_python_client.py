@@ -166,7 +166,7 @@ def test_a_langgraph_agent_has_a_role_for_each_run(client: Rolevend, caller: Cal
 
     tables, rows = told(agent.invoke(question, {"configurable": {"user_token": UserToken(caller.proven.token())}}))
     assert str(tables.content).startswith("people: ")
-    assert "ssn (masked: Nullify)" in str(tables.content)
+    assert "ssn text (masked: NULL)" in str(tables.content)
     assert rows.content == "person_id,ssn\n1,NULL\n2,NULL\n(2 rows)"
     assert gone(caller)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.decision.approval import ActiveApproval, Approval
+from rolevend.decision.description import ProfileCatalog
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
@@ -113,6 +114,8 @@ class Granted:
     """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]] = field(default_factory=dict, compare=False)
     """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
+    catalog: ProfileCatalog = field(default_factory=ProfileCatalog, compare=False)
+    """The tables of the profile, for descriptions."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:

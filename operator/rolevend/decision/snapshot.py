@@ -322,7 +322,7 @@ class Snapshot:
             agent_user=access.agent_user,
         )
         proof = request.proof.only(access.read) if isinstance(request.proof, Proof) else None
-        return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind)
+        return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind, access.shape.catalog)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class RolevendToolkit(BaseToolkit):
                 return access_of(config).told(lambda run: run.query(statement, bounds, platform))
 
         def list_tables(config: RunnableConfig) -> str:
-            """List the tables that the role of this run reads, with their columns. There are no others for it."""
+            """List the tables that the role of this run reads, with columns, types, masks, visible rows, keys and the owner's comments.
+            There are no others for it."""
             with _told():
                 return access_of(config).told(lambda run: messages.tables(run.role))
 

@@ -24,11 +24,25 @@ SELECT n.nspname, c.relname, c.relkind::text,
             ELSE '' END,
        coalesce(obj_description(c.oid, 'pg_class'), ''),
        coalesce((SELECT jsonb_agg(jsonb_build_array(
+                            s.contype::text, s.conkey::integer[], m.nspname, r.relname,
+                            (SELECT jsonb_agg(f.attname ORDER BY u.place)
+                               FROM unnest(s.confkey) WITH ORDINALITY AS u (number, place)
+                               JOIN pg_attribute AS f ON f.attrelid = s.confrelid AND f.attnum = u.number),
+                            CASE s.contype WHEN 'c' THEN pg_get_constraintdef(s.oid) END) ORDER BY s.conname)
+                   FROM pg_constraint AS s
+                   LEFT JOIN pg_class AS r ON r.oid = s.confrelid
+                   LEFT JOIN pg_namespace AS m ON m.oid = r.relnamespace
+                  WHERE s.conrelid = c.oid AND s.conparentid = 0
+                    AND (s.contype IN ('p', 'f') OR s.contype = 'c' AND s.convalidated AND cardinality(s.conkey) = 1)), '[]'),
+       coalesce((SELECT jsonb_agg(jsonb_build_array(
                             a.attname,
                             CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND coalesce(k.collisdeterministic, true)
                                  THEN t.typname ELSE '' END,
                             format_type(t.oid, -1),
-                            coalesce(col_description(c.oid, a.attnum), '')) ORDER BY a.attnum)
+                            coalesce(col_description(c.oid, a.attnum), ''),
+                            a.attnum,
+                            CASE t.typtype WHEN 'e' THEN (SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
+                                                            FROM pg_enum AS e WHERE e.enumtypid = t.oid) END) ORDER BY a.attnum)
                    FROM pg_attribute AS a
                    LEFT JOIN base AS b ON b.domain = a.atttypid
                    JOIN pg_type AS t ON t.oid = coalesce(b.type, a.atttypid)
