@@ -18,11 +18,15 @@ class SpeakingServer:
         self.bodies: list[Document] = []
         self.made: dict[str, tuple[int, Document]] = {}
         """By idempotency key."""
+        self.platforms = ["crm", "warehouse"]
         self._lock = threading.Lock()
         speaking = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.say(200, {"items": [{"name": each, "type": "PostgreSQL"} for each in speaking.platforms]})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

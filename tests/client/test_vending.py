@@ -423,3 +423,22 @@ async def test_a_vend_that_is_cancelled_is_given_back():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert api.lines == [VEND, VEND, RELEASE]
+
+
+def test_a_platform_that_nobody_has_fails_at_once_and_one_that_is_not_ready_is_tried_again():
+    api = Api(
+        problem(422, "PlatformUnknown", "platforms.0: no DataPlatform is named warehose; did you mean warehouse?", field="platforms.0")
+    )
+    with pytest.raises(InvalidInput, match="did you mean warehouse"), api.client().vend(USER_TOKEN, platform="warehose"):
+        pass
+    assert (api.lines, api.slept) == ([VEND], [])
+
+    waiting = Api(problem(503, "PlatformClosed", headers={"Retry-After": "2"}), vended())
+    vend_once(waiting)
+    assert waiting.lines == [VEND, VEND, RELEASE]
+
+
+def test_the_platforms_are_those_that_the_api_names():
+    api = Api(httpx.Response(200, json={"items": [{"name": "crm", "type": "Snowflake"}, {"name": "warehouse", "type": "PostgreSQL"}]}))
+    assert [(each.name, each.type) for each in api.client().platforms()] == [("crm", "Snowflake"), ("warehouse", "PostgreSQL")]
+    assert api.lines == ["GET /v1/platforms"]

@@ -20,7 +20,7 @@ from rolevend_client.errors import NotFound, RolevendError
 from rolevend_client.open_request import OpenRequest, id_of
 from rolevend_client.protocol import Call
 from rolevend_client.settings import HasSettings, Settings, TokenSource
-from rolevend_client.values import AssertedUser, Decision, Offer, Task, UserToken, VendedRole
+from rolevend_client.values import AssertedUser, Decision, Offer, Platform, Task, UserToken, VendedRole
 from rolevend_client.waiting import AsyncSleep, async_uncancellable
 
 RELEASE_PATIENCE = 10.0
@@ -158,6 +158,10 @@ class AsyncRolevend:
     async def access_request(self, request_id: str) -> AsyncAccessRequested:
         """Return a request of this agent, e.g. one of an earlier process. Raises `NotFound`."""
         return AsyncAccessRequested(await self._caller.call(access_protocol.look(request_id)), self._caller)
+
+    async def platforms(self, *, patience: float | None = None) -> tuple[Platform, ...]:
+        """Return the platforms that this agent may use. `patience` is in seconds; None: that of the client."""
+        return await self._caller.call(protocol.platforms(), patience)
 
     async def get(self, role_id: str) -> VendedRole:
         """Return one role of this agent. Raises `NotFound`."""

@@ -20,7 +20,7 @@ from rolevend_client.protocol import Call
 from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
 from rolevend_client.settings import HasSettings, Settings, TokenSource
-from rolevend_client.values import AssertedUser, Decision, Offer, Task, UserToken, VendedRole
+from rolevend_client.values import AssertedUser, Decision, Offer, Platform, Task, UserToken, VendedRole
 from rolevend_client.waiting import Sleep, uncancellable
 
 RELEASE_PATIENCE = 10.0
@@ -158,6 +158,10 @@ class Rolevend:
     def access_request(self, request_id: str) -> AccessRequested:
         """Return a request of this agent, e.g. one of an earlier process. Raises `NotFound`."""
         return AccessRequested(self._caller.call(access_protocol.look(request_id)), self._caller)
+
+    def platforms(self, *, patience: float | None = None) -> tuple[Platform, ...]:
+        """Return the platforms that this agent may use. `patience` is in seconds; None: that of the client."""
+        return self._caller.call(protocol.platforms(), patience)
 
     def get(self, role_id: str) -> VendedRole:
         """Return one role of this agent. Raises `NotFound`."""

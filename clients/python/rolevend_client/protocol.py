@@ -32,7 +32,7 @@ from rolevend_client.errors import (
     Unexpected,
 )
 from rolevend_client.members import proof_of, task_members, user_members, without_none
-from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
+from rolevend_client.values import AssertedUser, Decision, Platform, Task, UserToken, VendedRole
 
 Answer = TypeVar("Answer")
 Other = TypeVar("Other")
@@ -145,6 +145,10 @@ def decide(wanted: Wish) -> Call[Decision]:
 
 def get(role_id: str) -> Call[VendedRole]:
     return Call(f"look at the role {role_id}", "GET", _path(role_id), reads(parsing.vended_role))
+
+
+def platforms() -> Call[tuple[Platform, ...]]:
+    return Call("list the platforms", "GET", "/v1/platforms", reads(parsing.platforms))
 
 
 def listed() -> Call[tuple[VendedRole, ...]]:
