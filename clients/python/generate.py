@@ -10,20 +10,35 @@ from pathlib import Path
 import unasync
 
 PACKAGE = Path(__file__).parent / "rolevend_client"
-MODULES = {"async_caller": "caller", "async_client": "client", "async_requested": "requested", "async_role": "role"}
+MODULES = {
+    "async_caller": "caller",
+    "async_client": "client",
+    "async_connection": "connection",
+    "async_requested": "requested",
+    "async_role": "role",
+}
 NAMES = {
     **MODULES,
     "aclose": "close",
+    "aclosing": "closing",
+    "_async_role_connection": "_role_connection",
+    "async_connect": "connect",
+    "async_limited": "limited",
     "async_snowflake": "snowflake",
     "async_uncancellable": "uncancellable",
     "asyncio": "time",
     "AsyncAccessRequested": "AccessRequested",
     "AsyncBaseTransport": "BaseTransport",
+    "AsyncAlarm": "Alarm",
     "AsyncApiCaller": "ApiCaller",
     "AsyncClient": "Client",
     "AsyncConnection": "Connection",
+    "AsyncLock": "Lock",
+    "AsyncLook": "Look",
+    "AsyncMayEnd": "MayEnd",
     "AsyncRelease": "Release",
     "AsyncRole": "Role",
+    "AsyncRoleConnection": "RoleConnection",
     "AsyncRolevend": "Rolevend",
     "AsyncSleep": "Sleep",
     "AsyncSnowflakeConnection": "SnowflakeConnection",

@@ -41,6 +41,11 @@ class Warehouse:
     def exists(self, role: str) -> bool:
         return self.bench.exists(role)
 
+    def revoke(self, role_id: str) -> None:
+        """End the role as the operator does; the API knows it before the database."""
+        self.api.asked.append(f"DELETE {role_id}")
+        self.drop(role_id)
+
     def drop(self, role_id: str) -> None:
         lease = self.leases[role_id]
         (answer,) = self.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])

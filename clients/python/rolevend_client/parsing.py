@@ -58,6 +58,10 @@ def vended_roles(document: Members) -> tuple[VendedRole, ...]:
     return _each(document, "items", vended_role)
 
 
+def platforms(document: Members) -> tuple[Platform, ...]:
+    return _each(document, "items", _platform)
+
+
 def decision(document: Members) -> Decision:
     granted = document.get("granted")
     if not isinstance(granted, bool):

@@ -7,7 +7,7 @@ from datetime import datetime
 from rolevend_client import access_messages, messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
-from rolevend_client.sessions import Bounds, ForTheModel, RoleEnded, Session, session_of
+from rolevend_client.sessions import Bounds, EndedForTheModel, ForTheModel, Session, session_of
 from rolevend_client.values import Offer
 
 __all__ = ["Bounds", "ForTheModel", "Run"]
@@ -54,7 +54,7 @@ class Run:
         note, self.note = f"{self.note}\n" if self.note else "", ""
         try:
             return f"{note}{tell(self)}"
-        except RoleEnded as answer:
+        except EndedForTheModel as answer:
             self.is_lost = True
             raise ForTheModel(access_messages.ENDED if self._is_approved else f"{note}{answer}") from None
         except ForTheModel as answer:

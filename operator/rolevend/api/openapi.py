@@ -104,6 +104,7 @@ _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("list", "200"): {"items": [_ROLE]},
     ("get", "200"): _ROLE,
     ("release", "202"): {**_ROLE, "state": "Ending"},
+    ("listPlatforms", "200"): {"items": [{"name": "crm", "type": "PostgreSQL"}, {"name": "warehouse", "type": "PostgreSQL"}]},
     ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
     ("requestAccess", "201"): REQUEST_EXAMPLE,
     ("evaluate", "200"): {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Masked"}},

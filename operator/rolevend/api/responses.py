@@ -8,6 +8,7 @@ from typing import Final, Literal, assert_never
 
 from rolevend.api.access.missing import OfferFinder
 from rolevend.api.access.offer_schemas import AnswerPart, OfferShown
+from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
@@ -20,15 +21,18 @@ from rolevend.api.schemas import (
     Links,
     PlatformShown,
     TableShown,
+    UsablePlatform,
+    UsablePlatforms,
     UserShown,
     VendedRoleShown,
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
-from rolevend.decision.admission import PlatformAdmission
+from rolevend.decision.admission import Agent, PlatformAdmission
 from rolevend.decision.description import ProfileCatalog, TableDescription, describe, visible_rows
 from rolevend.decision.proof import UserProof
+from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
@@ -98,6 +102,14 @@ def shown(role: VendedRole, platforms: Mapping[PlatformName, PlatformAdmission])
 
 def _type(terms: PlatformAdmission | None) -> PlatformType | None:
     return None if terms is None else terms.type
+
+
+def platforms(agent: Agent, snapshot: Snapshot) -> UsablePlatforms:
+    """Return the platforms that admit the agent. Raises Problem if they are not known yet."""
+    names = snapshot.platforms_of(agent.name)
+    if names is None:
+        raise Problem(503, "Starting", "the platforms of this agent were not read yet", retry_after=RETRY_SECONDS)
+    return UsablePlatforms(items=tuple(UsablePlatform(name=name, type=snapshot.platforms[name].type) for name in names))
 
 
 def decision(whole: RoleDecision, finder: OfferFinder) -> bytes:

@@ -280,6 +280,19 @@ class VendedRolesShown(AnswerPart):
     items: tuple[VendedRoleShown, ...]
 
 
+class UsablePlatform(AnswerPart):
+    """A DataPlatform that admits the requesting agent."""
+
+    name: str
+    type: PlatformType
+
+
+class UsablePlatforms(AnswerPart):
+    """By their names. The user decides which tables a role reads there."""
+
+    items: tuple[UsablePlatform, ...]
+
+
 class ProblemShown(AnswerPart):
     """RFC 9457, as `application/problem+json`."""
 

@@ -85,6 +85,8 @@ class Pending:
     message: str
     withdrawn: bool = False
     """True if an input was withdrawn: existing roles are revoked. An input that is only unknown revokes nothing."""
+    names_nothing: bool = False
+    """True if the request names an object that does not exist. It may be created later: an object waits for it, a call fails."""
 
 
 @dataclass(frozen=True, slots=True)
