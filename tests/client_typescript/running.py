@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from testbed import node
+from tests.client.warehouse import Warehouse
 from tests.support.waiting import DEADLINE
 
 
@@ -17,3 +18,9 @@ class Vitest:
         command = [*node.program("vitest"), "run", *options, *files]
         answer = subprocess.run(command, cwd=node.PACKAGE, env=environment, capture_output=True, text=True, timeout=10 * DEADLINE)
         assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def site_of(warehouse: Warehouse) -> dict[str, Any]:
+    """Return test/site.ts' `Site`. A token there is the name of its person."""
+    names = {"anna": ["anna"] * 20, "bob": ["bob"] * 20, "eve": "eve", "expired": "expired"}
+    return {"url": warehouse.api.url, "agentToken": "agents-own", "platform": "warehouse", **names}

@@ -11,7 +11,7 @@ import {
   type NeededLogin,
   NotFound,
   Refused,
-  RolevendError,
+  type RolevendError,
   TooManyRequests,
   Unavailable,
   Unexpected,
@@ -48,6 +48,19 @@ export interface Call {
 export interface CallOptions {
   patienceSeconds?: number | undefined;
   signal?: AbortSignal | undefined;
+  trace?: Trace | undefined;
+}
+
+/** Records if a call that failed may have had its effect. */
+export class Trace {
+  mayBeDone = false;
+
+  /** A refusal with a code is the API's last word; any other outcome leaves open what happened. */
+  record(outcome: HttpResponse | NoAnswer, failure?: RolevendError): void {
+    if (outcome instanceof NoAnswer) this.mayBeDone ||= outcome.mayHaveArrived;
+    else if (failure === undefined || (failure.code === "" && outcome.status >= 500)) this.mayBeDone = true;
+    else if (!(failure instanceof Unavailable)) this.mayBeDone = false;
+  }
 }
 
 /** What tests replace. */
@@ -93,8 +106,13 @@ export class Caller {
     return this.#clock.now();
   }
 
-  pause(seconds: number, signal?: AbortSignal): Promise<void> {
-    return this.#clock.pause(seconds, signal);
+  /** Throws the reason of the signal if it is aborted. */
+  async pause(seconds: number, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#clock.pause(seconds, signal);
+    } finally {
+      signal?.throwIfAborted();
+    }
   }
 
   /** Return a token without waiting: of the file, or the one of the last call. */
@@ -103,20 +121,21 @@ export class Caller {
   }
 
   /** Return the answer, which is a success. Throws the error of the last try, or the reason of the signal. */
-  async call(call: Call, { patienceSeconds, signal }: CallOptions = {}): Promise<HttpResponse> {
+  async call(call: Call, { patienceSeconds, signal, trace }: CallOptions = {}): Promise<HttpResponse> {
     const ends = this.now() + (patienceSeconds ?? this.patienceSeconds);
     const headers = { Accept: "application/json", "X-Request-Id": randomBytes(16).toString("hex"), ...call.headers };
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted();
       const outcome = await this.#try(call, headers, Math.max(ends - this.now(), SHORTEST_TRY), signal);
-      if (!(outcome instanceof NoAnswer) && outcome.status >= 200 && outcome.status < 300) return outcome;
+      const failure = failureOf(call, outcome);
+      trace?.record(outcome, failure);
+      if (failure === undefined) return outcome as HttpResponse;
       signal?.throwIfAborted();
-      const failure = outcome instanceof NoAnswer ? unanswered(call, outcome) : errorOf(call, outcome);
       if (!(failure instanceof Unavailable || (tries > 0 && failure.code === ENDED))) throw failure;
       const said = failure instanceof Unavailable ? (failure.retryAfter ?? 0) : 0;
       const wait = Math.max(said, Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE) * (0.5 + Math.random() / 2));
       if (this.now() + wait >= ends || isHopeless(outcome)) throw failure;
-      await this.#clock.pause(wait, signal);
+      await this.pause(wait, signal);
     }
   }
 
@@ -151,10 +170,9 @@ export class Caller {
   }
 }
 
-/** Return true if a call that failed so may have had its effect: it was aborted, or its answer was lost or could not be read. */
-export function mayHaveBeenDone(error: unknown): boolean {
-  if (error instanceof Unavailable) return error.problem === undefined && error.cause instanceof NoAnswer && error.cause.mayHaveArrived;
-  return !(error instanceof RolevendError) || error instanceof Unexpected;
+function failureOf(call: Call, outcome: HttpResponse | NoAnswer): RolevendError | undefined {
+  if (outcome instanceof NoAnswer) return unanswered(call, outcome);
+  return outcome.status >= 200 && outcome.status < 300 ? undefined : errorOf(call, outcome);
 }
 
 function read<Answer extends object>(call: Call, response: HttpResponse, required: readonly (keyof Answer & string)[]): Answer {

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { AccessRequested } from "./access.js";
-import { type Call, Caller, type Clock, mayHaveBeenDone, type Settings } from "./caller.js";
+import { type Call, Caller, type Clock, type Settings, Trace } from "./caller.js";
 import { Misconfigured, NotFound, RolevendError } from "./errors.js";
 import { addEndable, addRole, type Endable, forgetRole, hasRole, removeEndable } from "./open-roles.js";
 import { Role } from "./role.js";
@@ -30,8 +30,6 @@ const TOKEN_FILE = "/var/run/secrets/rolevend.dev/token";
 const ROLES = "/v1/vended-roles";
 /** Seconds for the release at the end of a role, and for the release of a role whose answer was lost. */
 const RELEASE_SECONDS = 10;
-/** Seconds for the question if a role has ended, after its session was lost. */
-const LOOK_SECONDS = 3;
 
 export interface Who {
   /** The token of the person, as the identity provider issued it. It proves one role. */
@@ -118,9 +116,13 @@ export class Rolevend {
     };
     const abort = new AbortController();
     const forward = () => abort.abort(options.signal?.reason);
+    const closed = () => {
+      removeEndable(endable);
+      options.signal?.removeEventListener("abort", forward);
+    };
     options.signal?.addEventListener("abort", forward, { once: true });
     if (options.signal?.aborted) forward();
-    const vending = this.#vend(call, abort.signal);
+    const vending = this.#vend(call, abort.signal, closed);
     const endable: Endable = {
       end: async () => {
         abort.abort(new RolevendError("the process was asked to end"));
@@ -128,19 +130,12 @@ export class Rolevend {
       },
     };
     if (this.#onSignals) addEndable(endable);
-    const stop = () => {
-      removeEndable(endable);
-      options.signal?.removeEventListener("abort", forward);
-    };
     try {
       const role = await vending;
-      role.onEnd(stop);
-      const end = () => void role[Symbol.asyncDispose]().catch(() => {});
-      abort.signal.addEventListener("abort", end, { once: true });
-      if (abort.signal.aborted) end();
+      abort.signal.addEventListener("abort", () => void role[Symbol.asyncDispose](), { once: true });
       return role;
     } catch (error) {
-      stop();
+      closed();
       throw error;
     }
   }
@@ -215,18 +210,22 @@ export class Rolevend {
     return (await this.#caller.call(call, { patienceSeconds })).status !== 202;
   }
 
-  async #vend(call: Call, signal: AbortSignal): Promise<Role> {
+  async #vend(call: Call, signal: AbortSignal, closed: () => void): Promise<Role> {
+    const trace = new Trace();
     try {
-      const vended = await this.#caller.document<VendedRole>(call, ["id", "state", "platforms", "agent", "user"], { signal });
+      const required = ["id", "state", "platforms", "agent", "user"] as const;
+      const vended = await this.#caller.document<VendedRole>(call, required, { signal, trace });
+      const { id } = vended;
       const role = new Role(vended, {
-        release: () => this.release(vended.id),
-        releaseAtEnd: () => this.#releaseAtEnd(vended.id),
-        isLive: async () => (await this.#stateOf(vended.id)) !== "Ended",
+        release: () => this.release(id),
+        releaseAtEnd: () => this.#releaseAtEnd(id),
+        closed,
       });
-      addRole(vended.id, this.#caller);
+      signal.throwIfAborted();
+      addRole(id, this.#caller);
       return role;
     } catch (error) {
-      if (mayHaveBeenDone(error)) await this.#giveBack(call);
+      if (trace.mayBeDone) await this.#giveBack(call);
       throw error;
     }
   }
@@ -252,16 +251,6 @@ export class Rolevend {
       }
     }
     forgetRole(roleId);
-  }
-
-  async #stateOf(roleId: string): Promise<"Live" | "Ended" | "Unknown"> {
-    try {
-      const call = { doing: `look at the role ${roleId}`, method: "GET", path: rolePath(roleId) };
-      const { state } = await this.#caller.document<VendedRole>(call, ["state"], { patienceSeconds: LOOK_SECONDS });
-      return state === "Ending" ? "Ended" : "Live";
-    } catch (error) {
-      return error instanceof NotFound ? "Ended" : "Unknown";
-    }
   }
 }
 

@@ -4,6 +4,7 @@ export { AccessRequested, type WaitOptions } from "./access.js";
 export type { Settings } from "./caller.js";
 export { type RequestOptions, Rolevend, type VendOptions, type Who, type Wish } from "./client.js";
 export * from "./errors.js";
+export { type ExchangeSettings, TokenExchange } from "./exchange.js";
 export { type QueryOptions, Role } from "./role.js";
 export { Session } from "./session.js";
 export type {

@@ -10,8 +10,9 @@ import process from "node:process";
 import { Worker } from "node:worker_threads";
 import type { Caller } from "./caller.js";
 
-/** Seconds for the release of all roles when the process ends. */
+/** Seconds for the release of all roles at the exit, which blocks, and after a signal. */
 const LAST_SECONDS = 3;
+const SIGNAL_SECONDS = 10;
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** Anything that a signal must end: an open role, or a vend that is under way. */
@@ -59,7 +60,7 @@ function onSignal(signal: NodeJS.Signals): void {
   stopListening(); // a second signal ends the process at once
   const isAlone = process.listenerCount(signal) === 0;
   const ended = Promise.allSettled([...endables].map((each) => each.end()));
-  const late = new Promise((resolve) => setTimeout(resolve, LAST_SECONDS * 1000).unref());
+  const late = new Promise((resolve) => setTimeout(resolve, SIGNAL_SECONDS * 1000).unref());
   void Promise.race([ended, late]).then(() => {
     if (isAlone) process.kill(process.pid, signal);
   });

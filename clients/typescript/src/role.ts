@@ -21,7 +21,8 @@ export interface RoleCalls {
   release(): Promise<boolean>;
   /** Release without throwing. */
   releaseAtEnd(): Promise<void>;
-  isLive(): Promise<boolean>;
+  /** The role is being released. */
+  closed(): void;
 }
 
 export class Role implements AsyncDisposable {
@@ -32,7 +33,8 @@ export class Role implements AsyncDisposable {
   readonly #calls: RoleCalls;
   readonly #pools = new Map<string, pg.Pool>();
   readonly #clients = new Set<{ end(): Promise<void> }>();
-  readonly #onEnd: (() => void)[] = [];
+  /** They reject the calls that are under way: pg leaves those in the queue of a pool that ends without an answer. */
+  readonly #running = new Set<(end: RoleEnded) => void>();
   #ended: RoleEnded | undefined;
   #disposed: Promise<void> | undefined;
 
@@ -95,7 +97,10 @@ export class Role implements AsyncDisposable {
     if (found !== undefined) return found;
     const pool = new pg.Pool({ max: POOL_SIZE, allowExitOnIdle: true, ...options, ...this.connectionConfig(place) });
     pool.on("error", () => {}); // the end of an idle session; the next query says so
-    pool.on("connect", (client) => this.#clients.add(client as unknown as pg.Client));
+    pool.on("connect", (client) => {
+      client.on("error", () => {}); // without a listener the end of a session that was taken from the pool would end the process
+      this.#clients.add(client as unknown as pg.Client);
+    });
     pool.on("remove", (client) => this.#clients.delete(client as unknown as pg.Client));
     this.#pools.set(place, pool);
     return pool;
@@ -124,10 +129,17 @@ export class Role implements AsyncDisposable {
 
   /** Return what `work` returns. Throws `RoleEnded` instead of the driver's error if that is due to the end of the role. */
   async throwingRoleEnded<Result>(work: () => Promise<Result>): Promise<Result> {
+    let stop: (end: RoleEnded) => void = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      stop = reject;
+    });
+    this.#running.add(stop);
     try {
-      return await work();
+      return await Promise.race([work(), ended]);
     } catch (error) {
       throw (await this.#endBehind(error)) ?? error;
+    } finally {
+      this.#running.delete(stop);
     }
   }
 
@@ -149,14 +161,10 @@ export class Role implements AsyncDisposable {
     return this.#disposed;
   }
 
-  /** Call `listener` when the role is released. For the client. */
-  onEnd(listener: () => void): void {
-    this.#onEnd.push(listener);
-  }
-
   async #close(): Promise<void> {
-    for (const listener of this.#onEnd.splice(0)) listener();
+    this.#calls.closed();
     this.#ended ??= new RoleEnded(`the role ${this.name} was released`, "Released", new Date());
+    for (const stop of this.#running) stop(this.#ended);
     for (const pool of this.#pools.values()) void pool.end().catch(() => {}); // it would wait for clients that are not given back
     await Promise.allSettled([...this.#clients].map((client) => client.end()));
     this.#clients.clear();
@@ -172,11 +180,18 @@ export class Role implements AsyncDisposable {
     const { expiresAt } = this;
     if (expiresAt !== undefined && expiresAt.getTime() <= Date.now()) {
       this.#ended = new RoleEnded(`the role ${this.name} expired at ${expiresAt.toISOString()}`, "Expired", expiresAt, { cause: error });
-    } else if (isRefusedLogin(error) || (isLostSession(error) && !(await this.#calls.isLive()))) {
+    } else if (isRefusedLogin(error) || (isLostSession(error) && (await this.#isRefused()))) {
       const message = `the role ${this.name} ended before its time, such as by a revocation or a change of policy`;
       this.#ended = new RoleEnded(message, "Ended", new Date(), { cause: error });
     }
     return this.#ended;
+  }
+
+  /** Return true if a database refuses the login, as it does after the end of the role and not after a restart. */
+  async #isRefused(): Promise<boolean> {
+    const places = [...this.#logins].flatMap(([name, login]) => ("dbname" in login ? [name] : []));
+    const answers = await Promise.all(places.map((place) => refusal({ ...this.connectionConfig(place), connectionTimeoutMillis: 5_000 })));
+    return answers.some(isRefusedLogin);
   }
 
   #postgres(platform?: string): [string, Credential] {
@@ -231,7 +246,7 @@ function tlsOf({ host, sslmode, caCertificates }: Credential): pg.ClientConfig["
 
 /** Return true if the database refused the login: the password is the API's, so the role has ended. */
 function isRefusedLogin(error: unknown): boolean {
-  return ["28P01", "28000"].includes((error as { code?: string }).code ?? "");
+  return ["28P01", "28000"].includes((error as { code?: string } | undefined)?.code ?? "");
 }
 
 /** Return true if a session was lost, as it is when the role ends, and when the server restarts. */
@@ -239,4 +254,18 @@ function isLostSession(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return code === "57P01" || code.startsWith("08");
   return code === "ECONNRESET" || code === "EPIPE" || /connection terminated|not queryable|connection error/i.test(message ?? "");
+}
+
+/** Return the error of a login, or undefined. */
+async function refusal(config: pg.ClientConfig): Promise<unknown> {
+  const client = new pg.Client(config);
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }

@@ -1,6 +1,6 @@
 /** What pytest started for the tests: the API, and tokens of people. */
 
-import { Rolevend, type VendOptions } from "../src/index.js";
+import { type Role, Rolevend, type VendOptions } from "../src/index.js";
 
 export interface Site {
   url: string;
@@ -10,6 +10,9 @@ export interface Site {
   /** Tokens of Anna and Bob, each for one role. */
   anna: string[];
   bob: string[];
+  /** Tokens of a person to whom nothing is granted, and one that has expired. */
+  eve: string;
+  expired: string;
 }
 
 /** Return the site. Throws where the tests were not started by pytest. */
@@ -34,4 +37,9 @@ export function tokens(of: string[]): () => string {
 
 export function wish(there: Site, of: string[], options: Partial<VendOptions> = {}): VendOptions {
   return { platform: there.platform, userToken: tokens(of), ...options };
+}
+
+/** End the role from elsewhere. */
+export async function ends(there: Site, role: Role): Promise<void> {
+  await client(there).release(role.id);
 }
