@@ -53,9 +53,13 @@ check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/python -m rolevend.kinds.crd --check .
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python clients/python/generate.py --check
+	$(BIN)/python clients/typescript/generate.py --check
+	$(BIN)/python -m testbed.node run check
 
-fix: $(STAMP) ## Write the generated modules of the Python client, format, and apply the lint fixes
+fix: $(STAMP) ## Write the generated modules of the clients, format, and apply the lint fixes
 	$(BIN)/python clients/python/generate.py --write
+	$(BIN)/python clients/typescript/generate.py --write
+	$(BIN)/python -m testbed.node run fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -81,7 +85,7 @@ lock: $(STAMP) ## Resolve the dependencies again
 		--constraints requirements/dev.lock --group build -o requirements/build.lock
 
 clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.lock pyproject.toml clients/python/pyproject.toml
 	@$(NEW_ENOUGH)

@@ -46,7 +46,11 @@ ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "operator" / "rolevend"
 EDGES = ("access_objects", "controllers", "platform_runtime", "roles", "snapshot", "snapshot/conditions", "notifications")
 """Where conditions are found and written."""
-PAGES = sorted([*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))])
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))]
+    if "node_modules" not in page.parts
+)
 REFERENCE = ROOT / "docs" / "reference"
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -157,11 +161,11 @@ def test_generated_pages_say_what_the_code_says():
 
 
 def test_nobody_is_told_to_install_a_name_that_is_not_ours():
-    """rolevend is not on PyPI, where anybody could take its name: it is installed from a folder or an address."""
+    """rolevend is neither on PyPI nor on npm, where anybody could take its name: it is installed from a folder, a file or an address."""
     folders = ("docs", "examples", "charts", "operator", "tests", ".github", ".ci")
     files = [*ROOT.glob("*"), *(each for folder in folders for each in (ROOT / folder).rglob("*"))]
     texts = {path: text_of(path) for path in files if path.is_file() and path.suffix != ".pyc"}
-    bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,-]+\])? @ ).*"
+    bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,-]+\])? @ ).*|\bnpm (?:i|install|add) (?:\S+ )*@rolevend\b.*"
     assert {path: found for path, text in texts.items() if (found := re.findall(bare, text))} == {}
 
 

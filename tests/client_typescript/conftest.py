@@ -1,0 +1,29 @@
+"""The TypeScript client beside the same warehouse as the Python client, and its own test runner."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testbed import node
+from tests.client.warehouse import Warehouse, open_warehouse
+from tests.client_typescript.running import Vitest
+
+
+@pytest.fixture(scope="package")
+def vitest() -> Vitest:
+    node.install_modules()
+    return Vitest()
+
+
+@pytest.fixture(scope="package")
+def whole_warehouse() -> Iterator[Warehouse]:
+    with open_warehouse() as made:
+        yield made
+
+
+@pytest.fixture
+def warehouse(whole_warehouse: Warehouse) -> Iterator[Warehouse]:
+    """No role is left after a test."""
+    yield whole_warehouse
+    assert {lease.role for lease in whole_warehouse.leases.values() if whole_warehouse.exists(lease.role)} == set()
+    assert whole_warehouse.api.live == set()

@@ -1,0 +1,96 @@
+"""Programs with the TypeScript client that are killed, crash, exit or abort: no role is left, and the exit status is the usual one."""
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from testbed import node
+from tests.client.answers import role
+from tests.client.speaking import SpeakingServer
+from tests.client.warehouse import Warehouse
+from tests.client_typescript.running import Vitest
+from tests.support.waiting import DEADLINE
+
+SITE = {"agentToken": "agents-own", "platform": "warehouse"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(vitest: Vitest) -> None:
+    """The programs import what agents import: the package as it is built."""
+    node.npm("run", "build")
+
+
+@contextmanager
+def program(name: str, *arguments: str, url: str) -> Iterator[subprocess.Popen[str]]:
+    site = {**SITE, "url": url}
+    process = subprocess.Popen(
+        [str(node.node()), f"test/programs/{name}.mjs", *arguments],
+        cwd=node.PACKAGE,
+        env=node.environment() | {"ROLEVEND_TEST_SITE": json.dumps(site)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("end", "number", "code", "printed"),
+    [
+        ("wait", signal.SIGTERM, -signal.SIGTERM, "RoleEnded\n"),
+        ("wait", signal.SIGINT, -signal.SIGINT, "RoleEnded\n"),
+        ("own", signal.SIGTERM, 0, "own\nRoleEnded\nunwound\n"),
+        ("abort", None, 0, "RoleEnded\n"),
+        ("exit", None, 3, ""),
+        ("crash", None, 1, ""),
+        ("rejection", None, 1, ""),
+    ],
+)
+def test_no_role_is_left(warehouse: Warehouse, end: str, number: int | None, code: int, printed: str):
+    with program("holding", end, url=warehouse.api.url) as process:
+        assert process.stdout.readline() == "ready 2\n", process.stderr.read()
+        if number is not None:
+            process.send_signal(number)
+        output, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, output) == (code, printed), errors
+    assert ("of the program" in errors) == (end in {"crash", "rejection"})
+    assert {lease.role for lease in warehouse.leases.values() if warehouse.exists(lease.role)} == set()
+
+
+def test_without_the_option_a_signal_ends_the_process_as_before(warehouse: Warehouse):
+    with program("holding", "unasked", url=warehouse.api.url) as process:
+        assert process.stdout.readline() == "ready 2\n", process.stderr.read()
+        process.terminate()
+        process.communicate(timeout=DEADLINE)
+    assert process.returncode == -signal.SIGTERM
+    (left,) = warehouse.api.live
+    warehouse.drop(left)
+    warehouse.api.asked.append(f"DELETE {left}")
+
+
+def test_a_signal_during_a_vend_gives_its_role_back():
+    """The API has made the role, and its answer is late."""
+    asked, late = threading.Event(), threading.Event()
+
+    def vend(_: object) -> tuple[int, dict]:
+        asked.set()
+        assert late.wait(DEADLINE)
+        return 201, role(id="late")
+
+    with SpeakingServer(vend) as api:
+        with program("vending", url=api.url) as process:
+            assert asked.wait(DEADLINE)
+            process.terminate()
+            late.set()
+            _, errors = process.communicate(timeout=DEADLINE)
+        assert process.returncode == -signal.SIGTERM, errors
+        assert api.asked == ["POST", "POST", "DELETE late"]
