@@ -182,7 +182,7 @@ class AsyncRole(OpenRole):
 
     async def _is_gone(self) -> bool:
         try:
-            return (await self._look()).state == "Ending"
+            return (await self._look()).state == "Ending" or self.is_past
         except NotFound:
             return True
         except RolevendError:  # the API does not answer now

@@ -183,7 +183,7 @@ class Role(OpenRole):
 
     def _is_gone(self) -> bool:
         try:
-            return (self._look()).state == "Ending"
+            return (self._look()).state == "Ending" or self.is_past
         except NotFound:
             return True
         except RolevendError:  # the API does not answer now
