@@ -243,10 +243,10 @@ class AsyncRolevend:
 
     @async_uncancellable
     async def _end(self, role: AsyncRole) -> None:
+        role.note_end("Released")  # first, for statements that still run in other threads
         try:
             await role.close()
         finally:
-            role.note_end("Released")
             await self._release_at_end(role.id)
 
     async def _release_at_end(self, role_id: str) -> None:

@@ -52,7 +52,7 @@ class AsyncRole(OpenRole):
         connection = await self._connection_for_queries(platform)
         async with self._lock, connection.cursor() as cursor, async_limited(seconds, connection):
             rows: list[tuple[Any, ...]] = []
-            streaming: Any = cursor.stream(statement, parameters)
+            streaming: Any = cursor.stream(statement, parameters, size=database_login.rows_at_once())
             async with aclosing(streaming):
                 async for row in streaming:
                     if len(rows) == max_rows:

@@ -243,10 +243,10 @@ class Rolevend:
 
     @uncancellable
     def _end(self, role: Role) -> None:
+        role.note_end("Released")  # first, for statements that still run in other threads
         try:
             role.close()
         finally:
-            role.note_end("Released")
             self._release_at_end(role.id)
 
     def _release_at_end(self, role_id: str) -> None:

@@ -53,7 +53,7 @@ class Role(OpenRole):
         connection = self._connection_for_queries(platform)
         with self._lock, connection.cursor() as cursor, limited(seconds, connection):
             rows: list[tuple[Any, ...]] = []
-            streaming: Any = cursor.stream(statement, parameters)
+            streaming: Any = cursor.stream(statement, parameters, size=database_login.rows_at_once())
             with closing(streaming):
                 for row in streaming:
                     if len(rows) == max_rows:
