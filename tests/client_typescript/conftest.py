@@ -24,6 +24,8 @@ def whole_warehouse() -> Iterator[Warehouse]:
 @pytest.fixture
 def warehouse(whole_warehouse: Warehouse) -> Iterator[Warehouse]:
     """No role is left after a test."""
+    whole_warehouse.api.asked.clear()
+    whole_warehouse.api.made.clear()
     yield whole_warehouse
     assert {lease.role for lease in whole_warehouse.leases.values() if whole_warehouse.exists(lease.role)} == set()
     assert whole_warehouse.api.live == set()

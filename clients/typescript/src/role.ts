@@ -95,7 +95,7 @@ export class Role implements AsyncDisposable {
     const [place] = this.#postgres(platform);
     const found = this.#pools.get(place);
     if (found !== undefined) return found;
-    const pool = new pg.Pool({ max: POOL_SIZE, allowExitOnIdle: true, ...options, ...this.connectionConfig(place) });
+    const pool = new pg.Pool({ max: POOL_SIZE, ...options, ...this.connectionConfig(place) });
     pool.on("error", () => {}); // the end of an idle session; the next query says so
     pool.on("connect", (client) => {
       client.on("error", () => {}); // without a listener the end of a session that was taken from the pool would end the process

@@ -52,6 +52,7 @@ PAGES = sorted(
     if "node_modules" not in page.parts
 )
 REFERENCE = ROOT / "docs" / "reference"
+TYPESCRIPT = ROOT / "clients" / "typescript" / "src"
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -242,6 +243,8 @@ def words_of_ours() -> frozenset[str]:
         "CertManager",
         "LeftOut",
         "AccessRequestDeleted",
+        "AbortSignal",
+        *re.findall(r"^export class (\w+)", "".join(map(text_of, TYPESCRIPT.glob("*.ts"))), re.MULTILINE),
         *rolevend_client.__all__,
         *dir(builtins),
         *CODES,
