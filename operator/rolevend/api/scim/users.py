@@ -60,7 +60,7 @@ class ScimUsers:
             tombstone = await self._directory.user(owner)
             if tombstone is None or not tombstone.deleted or tombstone.provider != caller.provider:
                 raise _taken(caller, subject, owner, by_scim=tombstone is not None)
-            return await self._write(caller, replace(wanted, name=owner), tombstone)
+            return await self._write(caller, replace(wanted, name=owner, held=tombstone.held), tombstone)
         for attempt in range(_ATTEMPTS):
             name = name_of("user", caller.provider, comparable(user["userName"]), attempt)
             try:
@@ -161,10 +161,12 @@ class ScimUsers:
             name = name_of("subject", caller.provider, before.subject, attempt)
             there = await self._directory.user(name)
             if there is None:
-                tombstone = ScimUserRecord(name, caller.provider, {}, issuer=before.issuer, subject=before.subject, deleted=True)
+                tombstone = replace(before, name=name, user={}, groups={}, deleted=True)
                 await self._write(caller, tombstone, None)
                 return
             if there.deleted and (there.issuer, there.subject) == (before.issuer, before.subject):
+                if before.held and not there.held:
+                    await self._write(caller, replace(there, held=True), there)
                 return
         raise ScimRefusal(409, f"{caller.kept.scim.subject}: too many users had the subject {before.subject}", "uniqueness")
 
