@@ -39,7 +39,7 @@ class Profile:
 class RoleLimits:
     """The resource limits of one vended role, which protect other users of the platform."""
 
-    connections: int = 8
+    connections: int = 16
     transaction_seconds: int = 300
     """Maximum age of a transaction, and so of a statement; without BEGIN each statement is a transaction."""
     idle_transaction_seconds: int = 60

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import make_url
 
-from rolevend_client import Misconfigured, Rolevend
+from rolevend_client import Misconfigured, Rolevend, Unexpected
 from tests.client.answers import PASSWORD, USER_TOKEN, Api, vended
 
 CERTIFICATES = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n".replace("…", "AAAA")
@@ -39,6 +39,15 @@ def test_parameters_are_those_of_libpq():
         "sslmode": "verify-full",
         "gssencmode": "disable",
     }
+
+
+def test_a_role_names_the_schema_of_its_tables_and_an_earlier_api_names_none():
+    with Api(vended()).client().vend(USER_TOKEN, platform="warehouse") as role:
+        assert role.schema() == "rv_p_1"
+    with Api(vended(credential={"schema": None})).client().vend(USER_TOKEN, platform="warehouse") as role:
+        with pytest.raises(Unexpected, match="the API is of an earlier version"):
+            role.schema()
+        assert role.uri
 
 
 def test_a_server_without_tls_is_asked_for_none():

@@ -31,6 +31,7 @@ def test_its_uri_and_its_url_lead_there_too(warehouse: Warehouse):
     with warehouse.client().vend("bob", platform="warehouse") as role:
         with psycopg.connect(role.uri) as connection:
             assert connection.execute(IDS).fetchall() == [(2,), (3,)]
+            assert connection.execute("SELECT current_schema()::text").fetchone() == (role.schema(),)
         connection.close()
         engine = create_engine(role.sqlalchemy_url(), poolclass=NullPool)
         with engine.connect() as session:

@@ -63,6 +63,7 @@ class Warehouse:
             "host": address.host,
             "port": address.port,
             "dbname": address.database,
+            "schema": credential.schema,
             "sslmode": "verify-full",
             "caCertificates": self.authority,
         }

@@ -68,6 +68,13 @@ class OpenRole:
         """Return the arguments for `snowflake.connector.connect(**…)`."""
         return database_login.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
 
+    def schema(self, platform: str | None = None) -> str:
+        """Return the schema of the role's tables on PostgreSQL, for clients that need its name. Without it, they are found, too."""
+        schema = self._login(Credential, platform)[1].schema
+        if schema is None:
+            raise Unexpected(f"cannot name the schema of the role {self.id}: the API is of an earlier version")
+        return schema
+
     @property
     def uri(self) -> str:
         """The login to the only PostgreSQL as a URI for libpq, with the password."""

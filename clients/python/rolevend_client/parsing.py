@@ -170,6 +170,7 @@ def _password(document: Members) -> Credential:
         port=_number(document, "port"),
         dbname=text(document, "dbname"),
         sslmode=text(document, "sslmode"),
+        schema=_optional(document, "schema"),
         ca_certificates=_optional(document, "caCertificates"),
     )
 

@@ -248,6 +248,8 @@ class Credential:
     port: int
     dbname: str
     sslmode: str
+    schema: str | None = None
+    """The schema of the role's tables, the first one of its `search_path`; None: the API is of an earlier version."""
     ca_certificates: str | None = field(default=None, repr=False)
     """The authorities of the server's certificate, in PEM; None: the system's authorities."""
 

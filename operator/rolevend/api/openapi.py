@@ -68,6 +68,7 @@ _CREDENTIAL: Final[Schema] = {
     "host": "warehouse.example.org",
     "port": 5432,
     "dbname": "claims",
+    "schema": "rv_p_5b1f0c2e9a7d4f6388c1e0a2b4d6f8a0",
     "sslmode": "verify-full",
     "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:returned%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
 }

@@ -211,6 +211,7 @@ def _password(credential: protocol.PasswordCredential) -> Credential:
         host=address.host,
         port=address.port,
         dbname=address.database,
+        schema_name=credential.schema,
         sslmode=address.tls.mode.value,
         ca_certificates=address.tls.authority,
         uri=connection_uri(credential, None),

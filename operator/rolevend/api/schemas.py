@@ -176,12 +176,14 @@ class Credential(AnswerPart):
     host: str
     port: int
     dbname: str
+    schema_name: Annotated[str, Field(alias="schema")]
+    """The schema of the role's tables, the first one of its `search_path`."""
     sslmode: str
     """The libpq value."""
     ca_certificates: str | None = None
     """PEM of the only authorities that are trusted for the server. Without it: those of the system."""
     uri: str
-    """A libpq URI. Add `sslrootcert` if there are `caCertificates`."""
+    """A libpq URI. If there are `caCertificates`, it names no `sslrootcert`: add one."""
 
 
 class KeyPairCredential(AnswerPart):

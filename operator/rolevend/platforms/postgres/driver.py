@@ -136,7 +136,7 @@ class PostgresPlatform:
 
     def credential(self, lease: Lease, randomness: Randomness) -> PasswordCredential:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
-        return PasswordCredential(lease.role, Secret(password), self._agent_address)
+        return PasswordCredential(lease.role, Secret(password), self._agent_address, lease.profile)
 
     def prepares_slowly(self, credential: Credential) -> bool:
         """True if SCRAM is yet to be computed, and takes longer than a switch of threads, as with PostgreSQL's default of 4,096 rounds."""
