@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from rolevend_client import messages
 from rolevend_client.open_role import OpenRole
+from rolevend_client.run import ForTheModel, Run
 from rolevend_client.values import Agent, Column, Credential, Explanation, Join, Platform, Table, User, VendedRole
 
 CREDENTIAL = Credential("IMMUTA_VENDED_FINBOT_ANNA_0", "secret", "db.example.org", 5432, "claims", "verify-full")
@@ -84,6 +87,23 @@ def test_a_long_list_has_no_comments():
     long = [replace(PEOPLE, table=f"people{number}", comment="x" * 300) for number in range(100)]
     assert len(messages.tables(role(*long))) < 10_000
     assert "comment: " in messages.tables(role(*long[:10]))
+
+
+def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():
+    tables = replace(PEOPLE, platform="warehouse"), replace(PEOPLE, platform="crm"), replace(CLAIMS, platform="crm")
+    platforms = tuple(Platform(name, "PostgreSQL", 1, CREDENTIAL) for name in ("warehouse", "crm"))
+    run = Run(OpenRole(replace(role(*tables).vended, platforms=platforms)))
+
+    assert run.table("claims") == run.table("claims.claims") == run.table("claims", "crm") == ("crm", "claims")
+    assert run.table("people", "warehouse") == ("warehouse", "people")
+    for name, platform, told in (
+        ("people", None, "a table of this name on warehouse, crm: name the platform"),
+        ("claims", "warehouse", "reads no table"),
+        ("people", "lake", "no platform lake here"),
+        ("x" * 1000, None, '"' + "x" * 100 + '"'),
+    ):
+        with pytest.raises(ForTheModel, match=told):
+            run.table(name, platform)
 
 
 def test_a_table_of_which_functions_see_less_is_told_with_the_reason():

@@ -85,13 +85,18 @@ class Warehouse:
         }
 
     def _explained(self, person: str) -> Document:
-        columns = [{"name": name, "shown": "Clear"} for name in ("id", "region", "email")]
+        kinds = {"id": "integer", "region": "text", "email": "text"}
+        columns: list[Document] = [{"name": name, "type": kind, "shown": "Clear"} for name, kind in kinds.items()]
+        columns[1] |= {"comment": "Where they live", "values": list(REGIONS.values())}
         return {
             **TABLE,
             "schema": self.people.id.schema,
             "table": "people",
-            "rowFilters": [f"region IN ('{REGIONS[person]}')"],
-            "columns": [*columns, {"name": "ssn", "shown": "Masked", "mask": "Nullify"}],
+            "comment": "Everybody who is insured",
+            "rowFilters": ["region IN (user_attr('regions'))"],
+            "rows": f"region in ({REGIONS[person]})",
+            "columns": [*columns, {"name": "ssn", "type": "text", "shown": "Masked", "mask": "Nullify", "maskMeaning": "NULL"}],
+            "primaryKey": ["id"],
         }
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from textwrap import indent
 from typing import Any
@@ -14,6 +14,7 @@ from rolevend_client.values import Column, Join, Table
 
 OVER = "this run is over, and its role with it"
 _LONGEST_CELL = 1000
+_LONGEST_NAME = 100
 _LONGEST_LIST = 20_000
 """Characters of a list of tables with the owner's comments; a longer one has none."""
 _SQLSTATES = {
@@ -100,6 +101,13 @@ def no_such_platform(role: OpenRole, wanted: str | None) -> str:
     return f"Name the platform to ask: one of {names}." if wanted is None else f"There is no platform {wanted} here; name one of {names}."
 
 
+def no_such_table(wanted: str, platforms: Sequence[str]) -> str:
+    """Return the text for a table on none or several of the role's platforms."""
+    if platforms:
+        return f"The role reads a table of this name on {', '.join(platforms)}: name the platform."
+    return f"The role reads no table {_quoted(wanted[:_LONGEST_NAME])}; list_tables shows those that it reads."
+
+
 def _way_on(error: Any) -> str:
     if error.sqlstate:
         way = _SQLSTATES.get(error.sqlstate, "")
@@ -131,13 +139,19 @@ def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
     lines = _by_platform(role, commented)
     if sum(map(len, lines)) > _LONGEST_LIST:
-        lines = _by_platform(role, seen)
+        lines = [*_by_platform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"]
     lines += _functions(role)
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
     lines += _offers(role)
     lines += [f"There is no role on {each.platform} ({each.reason}): {each.message}." for each in role.left_out]
     return "\n".join(lines) or "The role reads no table."
+
+
+def described(role: OpenRole, platform: str, name: str) -> str:
+    """Return one table of `tables`, with all of its comments."""
+    named = role.explanation.named(platform)
+    return commented(name, named[name], names_of(named))
 
 
 def explained(role: OpenRole) -> str:
@@ -170,8 +184,12 @@ def _by_platform(role: OpenRole, said: Callable[[str, Table, Names], str]) -> li
 
 def _said(role: OpenRole, platform: str, said: Callable[[str, Table, Names], str]) -> list[str]:
     named = role.explanation.named(platform)
-    names = {(each.schema, each.table): name for name, each in named.items()}
+    names = names_of(named)
     return [said(name, each, names) for name, each in named.items()]
+
+
+def names_of(named: Mapping[str, Table]) -> Names:
+    return {(each.schema, each.table): name for name, each in named.items()}
 
 
 def _functions(role: OpenRole) -> list[str]:

@@ -60,6 +60,20 @@ class Run:
         except ForTheModel as answer:
             raise ForTheModel(f"{note}{answer}") from None
 
+    def table(self, name: str, platform: str | None = None) -> tuple[str, str]:
+        """Return the platform of a table, and its name there. `name` may have the schema. Raises `ForTheModel` if the role reads no such
+        table, or several."""
+        places = [each.name for each in self.role.platforms] if platform is None else [self._place(platform)]
+        found = [
+            (place, known)
+            for place in places
+            for known, each in self.role.explanation.named(place).items()
+            if name in (known, f"{each.schema}.{each.table}")
+        ]
+        if len(found) != 1:
+            raise ForTheModel(messages.no_such_table(name, [place for place, _ in found]))
+        return found[0]
+
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
         """Return the answer as a text for the model. `platform` is optional if there is one. Raises `ForTheModel` if it is refused."""
         place = self._place(platform)

@@ -74,9 +74,18 @@ def tables_of(role: OpenRole) -> TablesListed:
     )
 
 
+def tables_on(role: OpenRole, platform: str) -> TablesListed:
+    return TablesListed(tables=tuple(_tables(role, platform)), left_out=role.explanation.tables_left_out)
+
+
+def table_of(role: OpenRole, platform: str, name: str) -> TableListed:
+    named = role.explanation.named(platform)
+    return _table(platform, name, named[name], messages.names_of(named))
+
+
 def _tables(role: OpenRole, platform: str) -> Iterator[TableListed]:
     named = role.explanation.named(platform)
-    names = {(each.schema, each.table): name for name, each in named.items()}
+    names = messages.names_of(named)
     return (_table(platform, name, each, names) for name, each in named.items())
 
 
