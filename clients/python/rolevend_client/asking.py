@@ -9,7 +9,7 @@ from rolevend_client.sessions import ForTheModel
 from rolevend_client.values import AccessRequest, Offer
 
 LONGEST_REASON = 500
-OFFER = "The offer, `namespace/name`, as a refusal, list_tables or explain names it."
+OFFER = "The offer, `namespace/name`, as a refusal or list_tables names it."
 TABLES = "The only tables that are needed, each as schema.table. Without it: all of the offer."
 COLUMNS = "The only columns that are needed. Without it: all of the offer."
 MINUTES = "How long the role is needed."

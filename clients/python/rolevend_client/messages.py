@@ -19,7 +19,7 @@ _LONGEST_LIST = 20_000
 """Characters of a list of tables with the owner's comments; a longer one has none."""
 _SQLSTATES = {
     "42501": "the role may not do that; it reads what list_tables shows",
-    "42P01": "the role sees no such table; list_tables shows those that it reads, and explain_access why",
+    "42P01": "the role sees no such table; list_tables shows those that it reads",
     "42703": "the role sees no such column; list_tables shows those that it reads",
     "42883": "the role may call no such function",
     "25006": "the role only reads",
