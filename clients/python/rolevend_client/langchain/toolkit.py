@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
 from pydantic import ConfigDict, Field
 
-from rolevend_client import asking, messages
+from rolevend_client import asking, explaining, messages
 from rolevend_client.client import Rolevend
 from rolevend_client.langchain.run import access_of
 from rolevend_client.run import Bounds, ForTheModel, Run
@@ -65,10 +65,16 @@ class RolevendToolkit(BaseToolkit):
             with _told():
                 return access_of(config).told(lambda run: messages.described(run.role, *run.table(table, platform)))
 
-        def explain_access(config: RunnableConfig) -> str:
-            """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
+        def explain_access(
+            config: RunnableConfig,
+            table: Annotated[str | None, Field(description=explaining.TABLE)] = None,
+            platform: Annotated[str | None, Field(description=explaining.PLATFORM)] = None,
+        ) -> str:
+            """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted. Of one
+            table: what the role reads of it and by which policies, or which offers show it."""
             with _told():
-                return access_of(config).told(_explained)
+                access = access_of(config)
+                return access.told(_explained) if table is None else access.explain(table, platform)
 
         def request_access(
             offer: Annotated[str, Field(description=asking.OFFER)],

@@ -34,7 +34,7 @@ from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
 from rolevend_client.settings import Settings
-from rolevend_client.values import AccessRequest, UserToken
+from rolevend_client.values import AccessRequest, Decision, Resource, UserToken
 
 _NAME = "rolevend"
 _SESSION = "mcp-session-id"
@@ -154,6 +154,9 @@ class ClientAccess:
 
     async def request(self, token: UserToken, asked: Asking) -> AsyncAccessRequested:
         return await self._client.request_access(token, **asked.request())
+
+    async def decide(self, token: UserToken, platform: str, table: Resource) -> Decision:
+        return await self._client.decide(token, platform=platform, purpose=self._wanted.purpose, resources=[table])
 
 
 def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:

@@ -13,7 +13,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
-from rolevend_client import access_messages, asking, messages
+from rolevend_client import access_messages, asking, explaining, messages
 from rolevend_client.errors import Misconfigured, RolevendError, Unexpected
 from rolevend_client.mcp.confirming import confirmed
 from rolevend_client.mcp.schema import TableListed, TablesListed, answered, table_of, tables_of, tables_on
@@ -109,10 +109,20 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
                 return tables_on(run.role, platform).model_dump_json()
 
     @server.tool(annotations=_READS, structured_output=False)
-    async def explain(context: AnyContext) -> str:
-        """Say for whom the role of this session is, until when, and which policies grant each table; or why nothing is granted."""
+    async def explain(
+        context: AnyContext,
+        table: Annotated[str | None, Field(description=explaining.TABLE)] = None,
+        platform: Annotated[str | None, Field(description=explaining.PLATFORM)] = None,
+    ) -> str:
+        """Say for whom the role of this session is, until when, and which policies grant each table; or why nothing is granted. Of one
+        table: what the role reads of it and by which policies, or which offers show it."""
         async with run_of(context) as run:
-            return run.told(_explained)
+            if table is None:
+                return run.told(_explained)
+            caller = caller_of(context)
+            asked = explaining.question(run, wanted.platforms, table, platform)
+            decision = await conversations.decide(caller.key, caller.proof, asked.platform, asked.table)
+            return run.told(lambda run: explaining.explained(run, asked, decision))
 
     @server.tool(annotations=_ASKS, structured_output=False)
     async def request_access(
