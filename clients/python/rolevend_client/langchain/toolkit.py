@@ -1,14 +1,15 @@
 """The tools. Each takes the role of its run from the config, and keeps no state between runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
-from rolevend_client import asking, explaining, messages
+from rolevend_client import arguments, asking, explaining, messages
 from rolevend_client.client import Rolevend
 from rolevend_client.langchain.run import access_of
 from rolevend_client.run import Bounds, ForTheModel, Run
@@ -102,7 +103,7 @@ class RolevendToolkit(BaseToolkit):
         several = not isinstance(self.platform, str) and len(self.platform) > 1
         # A ToolException is for the model: it becomes a tool message with the status "error". Other errors are for the program.
         return [
-            StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True)
+            _with_plain_errors(StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True))
             for name, each in (
                 ("query_sql", query_one if several else query_sql),
                 ("list_tables", list_tables),
@@ -112,6 +113,19 @@ class RolevendToolkit(BaseToolkit):
                 ("access_status", access_status),
             )
         ]
+
+
+def _with_plain_errors(tool: StructuredTool) -> StructuredTool:
+    """Make the tool answer wrong arguments in one sentence for the model."""
+    schema = tool.tool_call_schema.model_json_schema()  # type: ignore[union-attr]  # made of a function: a class of pydantic
+    tool.handle_validation_error = partial(_wrong, schema)
+    return tool
+
+
+def _wrong(schema: Mapping[str, Any], error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        raise error
+    return arguments.invalid(schema, error)
 
 
 def _explained(run: Run) -> str:

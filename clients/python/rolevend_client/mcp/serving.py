@@ -32,7 +32,7 @@ from rolevend_client.mcp.issuer import Issuer, Person, claimed
 from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
-from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
+from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, ToolServer, add_tools
 from rolevend_client.settings import Settings
 from rolevend_client.values import AccessRequest, Decision, Resource, UserToken
 
@@ -165,7 +165,7 @@ def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:
         async with conversations:
             yield
 
-    return MCPServer(_NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING", lifespan=lifespan, **settings)
+    return ToolServer(_NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING", lifespan=lifespan, **settings)
 
 
 class _Verifier:

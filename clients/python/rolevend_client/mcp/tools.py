@@ -11,9 +11,10 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from rolevend_client import access_messages, asking, explaining, messages
+from rolevend_client import arguments as wrong_arguments
 from rolevend_client.errors import Misconfigured, RolevendError, Unexpected
 from rolevend_client.mcp.confirming import confirmed
 from rolevend_client.mcp.schema import TableListed, TablesListed, answered, table_of, tables_of, tables_on
@@ -52,6 +53,23 @@ class Caller:
 
 CallerOf = Callable[[AnyContext], Caller]
 """Raises `RolevendError` if the caller is not known."""
+
+
+class ToolServer(MCPServer[Any]):
+    """Answers wrong arguments in one sentence, without the terms of the library that finds them."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        schema = next((each.input_schema for each in await self.list_tools() if each.name == name), None)
+        if schema is not None and (sentence := wrong_arguments.unknown(schema, arguments)):
+            raise ToolError(sentence)
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if schema is None or not isinstance(error.__cause__, ValidationError):
+                raise
+            raise ToolError(wrong_arguments.invalid(schema, error.__cause__)) from None
 
 
 def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: CallerOf, wanted: Wanted) -> None:
