@@ -12,9 +12,9 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 from rolevend_client import Rolevend, Task, messages
+from rolevend_client.async_exchange import Person
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
 from rolevend_client.langchain.access import RunAccess
-from rolevend_client.mcp.issuer import Person
 from rolevend_client.mcp.serving import ClientAccess
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import Wanted

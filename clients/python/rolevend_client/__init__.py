@@ -8,8 +8,10 @@ It imports no code of rolevend: an agent's image needs only this package and htt
 """
 
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_exchange import AsyncTokenExchange
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
+from rolevend_client.async_role_session import AsyncRoleSession
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
     Conflict,
@@ -28,8 +30,10 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
+from rolevend_client.exchange import TokenExchange
 from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
+from rolevend_client.role_session import RoleSession
 from rolevend_client.rows import Rows
 from rolevend_client.values import (
     AccessRequest,
@@ -66,7 +70,9 @@ __all__ = [
     "AssertedUser",
     "AsyncAccessRequested",
     "AsyncRole",
+    "AsyncRoleSession",
     "AsyncRolevend",
+    "AsyncTokenExchange",
     "Column",
     "Confirmation",
     "Conflict",
@@ -91,11 +97,13 @@ __all__ = [
     "Resource",
     "Role",
     "RoleEnded",
+    "RoleSession",
     "Rolevend",
     "RolevendError",
     "Rows",
     "Table",
     "Task",
+    "TokenExchange",
     "TooManyRequests",
     "TooManyRows",
     "Unavailable",

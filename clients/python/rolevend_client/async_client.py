@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -16,12 +16,14 @@ from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.async_caller import AsyncApiCaller
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
+from rolevend_client.async_role_session import AsyncRoleSession
 from rolevend_client.errors import NotFound, RolevendError
+from rolevend_client.members import tables_of
 from rolevend_client.open_request import OpenRequest, id_of
 from rolevend_client.protocol import Call
 from rolevend_client.settings import HasSettings, Settings, TokenSource
 from rolevend_client.values import AssertedUser, Decision, Offer, Platform, Task, UserToken, VendedRole
-from rolevend_client.waiting import AsyncSleep, async_uncancellable
+from rolevend_client.waiting import AsyncSleep, AsyncUserTokens, async_uncancellable
 
 RELEASE_PATIENCE = 10.0
 """Seconds for the release at the end of a block, and for the release of a role whose answer was lost."""
@@ -107,6 +109,31 @@ class AsyncRolevend:
                     yield role
                 finally:
                     await self._end(role)
+
+    def session(
+        self,
+        user_tokens: AsyncUserTokens,
+        *,
+        platform: str | Sequence[str],
+        purpose: str | None = None,
+        resources: Iterable[tuple[str, str] | str] | str = (),
+        seconds: int | None = None,
+        task: Task | None = None,
+        allow_partial: bool = False,
+    ) -> AsyncRoleSession:
+        """Return a session of one person, for a `with` block. It vends a role when it is needed, and again after its end.
+
+        `user_tokens` is a function that returns a new token for each role, such as `exchange.of(token)`; a token alone is for one role.
+        The rest is as for `vend`.
+        """
+        tables = tables_of(resources, "resources")
+
+        def vend(token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
+            return self.vend(
+                token, platform=platform, purpose=purpose, resources=tables, seconds=seconds, task=task, allow_partial=allow_partial
+            )
+
+        return AsyncRoleSession(vend, user_tokens)
 
     async def decide(
         self,
@@ -216,10 +243,10 @@ class AsyncRolevend:
 
     @async_uncancellable
     async def _end(self, role: AsyncRole) -> None:
+        role.note_end("Released")  # first, for statements that still run in other threads
         try:
             await role.close()
         finally:
-            role.note_end("Released")
             await self._release_at_end(role.id)
 
     async def _release_at_end(self, role_id: str) -> None:

@@ -52,7 +52,7 @@ class AsyncRole(OpenRole):
         connection = await self._connection_for_queries(platform)
         async with self._lock, connection.cursor() as cursor, async_limited(seconds, connection):
             rows: list[tuple[Any, ...]] = []
-            streaming: Any = cursor.stream(statement, parameters)
+            streaming: Any = cursor.stream(statement, parameters, size=database_login.rows_at_once())
             async with aclosing(streaming):
                 async for row in streaming:
                     if len(rows) == max_rows:
@@ -182,7 +182,7 @@ class AsyncRole(OpenRole):
 
     async def _is_gone(self) -> bool:
         try:
-            return (await self._look()).state == "Ending"
+            return (await self._look()).state == "Ending" or self.is_past
         except NotFound:
             return True
         except RolevendError:  # the API does not answer now

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -15,13 +15,15 @@ from rolevend_client import access_protocol, protocol
 from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.caller import ApiCaller
 from rolevend_client.errors import NotFound, RolevendError
+from rolevend_client.members import tables_of
 from rolevend_client.open_request import OpenRequest, id_of
 from rolevend_client.protocol import Call
 from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
+from rolevend_client.role_session import RoleSession
 from rolevend_client.settings import HasSettings, Settings, TokenSource
 from rolevend_client.values import AssertedUser, Decision, Offer, Platform, Task, UserToken, VendedRole
-from rolevend_client.waiting import Sleep, uncancellable
+from rolevend_client.waiting import Sleep, UserTokens, uncancellable
 
 RELEASE_PATIENCE = 10.0
 """Seconds for the release at the end of a block, and for the release of a role whose answer was lost."""
@@ -107,6 +109,31 @@ class Rolevend:
                     yield role
                 finally:
                     self._end(role)
+
+    def session(
+        self,
+        user_tokens: UserTokens,
+        *,
+        platform: str | Sequence[str],
+        purpose: str | None = None,
+        resources: Iterable[tuple[str, str] | str] | str = (),
+        seconds: int | None = None,
+        task: Task | None = None,
+        allow_partial: bool = False,
+    ) -> RoleSession:
+        """Return a session of one person, for a `with` block. It vends a role when it is needed, and again after its end.
+
+        `user_tokens` is a function that returns a new token for each role, such as `exchange.of(token)`; a token alone is for one role.
+        The rest is as for `vend`.
+        """
+        tables = tables_of(resources, "resources")
+
+        def vend(token: UserToken) -> AbstractContextManager[Role]:
+            return self.vend(
+                token, platform=platform, purpose=purpose, resources=tables, seconds=seconds, task=task, allow_partial=allow_partial
+            )
+
+        return RoleSession(vend, user_tokens)
 
     def decide(
         self,
@@ -216,10 +243,10 @@ class Rolevend:
 
     @uncancellable
     def _end(self, role: Role) -> None:
+        role.note_end("Released")  # first, for statements that still run in other threads
         try:
             role.close()
         finally:
-            role.note_end("Released")
             self._release_at_end(role.id)
 
     def _release_at_end(self, role_id: str) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rolevend_client.errors import RoleEnded
 
-_ENDED = frozenset({"57P01", "28P01", "28000"})
-"""Codes with which the database ends a session or refuses a login, as it does when the role ends."""
+_MAY_HAVE_ENDED = frozenset({"57P01", "42501", "42P01"})
+"""Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected."""
 
 
 class MayEnd(Protocol):
@@ -53,8 +53,8 @@ def _role_connection() -> type[psycopg.Connection[Any]]:
             """Each operation of the connection and of its cursors waits here."""
             try:
                 return super().wait(*arguments, **named)
-            except psycopg.OperationalError as error:
-                if self.role is not None and (error.sqlstate in _ENDED or self.closed):
+            except psycopg.Error as error:
+                if self.role is not None and (error.sqlstate in _MAY_HAVE_ENDED or self.closed):
                     ended = self.role.end_of()
                     if ended is not None:
                         raise ended from error

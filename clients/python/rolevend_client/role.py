@@ -53,7 +53,7 @@ class Role(OpenRole):
         connection = self._connection_for_queries(platform)
         with self._lock, connection.cursor() as cursor, limited(seconds, connection):
             rows: list[tuple[Any, ...]] = []
-            streaming: Any = cursor.stream(statement, parameters)
+            streaming: Any = cursor.stream(statement, parameters, size=database_login.rows_at_once())
             with closing(streaming):
                 for row in streaming:
                     if len(rows) == max_rows:
@@ -183,7 +183,7 @@ class Role(OpenRole):
 
     def _is_gone(self) -> bool:
         try:
-            return (self._look()).state == "Ending"
+            return (self._look()).state == "Ending" or self.is_past
         except NotFound:
             return True
         except RolevendError:  # the API does not answer now

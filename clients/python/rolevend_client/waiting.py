@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, ParamSpec
 
 from rolevend_client.errors import QueryTimeout
-from rolevend_client.values import VendedRole
+from rolevend_client.values import UserToken, VendedRole
 
 Parameters = ParamSpec("Parameters")
 
@@ -23,6 +23,9 @@ AsyncRelease = Callable[[], Awaitable[bool]]
 Release = Callable[[], bool]
 AsyncLook = Callable[[], Awaitable[VendedRole]]
 Look = Callable[[], VendedRole]
+AsyncUserTokens = UserToken | str | Callable[[], UserToken | str | Awaitable[UserToken | str]]
+"""A person's token, or a function that returns one for each role."""
+UserTokens = UserToken | str | Callable[[], UserToken | str]
 AsyncLock, Lock = asyncio.Lock, threading.Lock
 CANCEL_SECONDS = 5.0
 """The longest wait for the database to confirm a cancellation."""
@@ -140,3 +143,14 @@ def cancelled_after(seconds: float | None, connection: Any) -> Iterator[threadin
     finally:
         timer.cancel()
         timer.join()  # otherwise it could cancel the next statement
+
+
+async def async_token_of(tokens: AsyncUserTokens) -> UserToken:
+    found: Any = tokens() if callable(tokens) else tokens
+    text = await found if inspect.isawaitable(found) else found
+    return UserToken(text) if isinstance(text, str) else text
+
+
+def token_of(tokens: UserTokens) -> UserToken:
+    found = tokens() if callable(tokens) else tokens
+    return UserToken(found) if isinstance(found, str) else found

@@ -24,11 +24,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from rolevend_client import __version__
 from rolevend_client.asking import Asking
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_exchange import Person, claimed
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
-from rolevend_client.mcp.issuer import Issuer, Person, claimed
+from rolevend_client.mcp.issuer import Issuer
 from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
@@ -204,7 +205,7 @@ def _remote(issuer: Issuer) -> CallerOf:
         # Newer protocols have no sessions. A session id that a client sends there is not verified.
         has_sessions = context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
         session = (context.headers or {}).get(_SESSION) if has_sessions else None
-        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchanged(token))
+        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchange.exchanged(token))
 
     return caller_of
 
@@ -225,7 +226,7 @@ class _Local:
             raise Refused("the file holds the token of another person than this session began for; start another session")
 
         async def proof() -> UserToken:
-            return token if self._issuer is None else await self._issuer.exchanged(token)
+            return token if self._issuer is None else await self._issuer.exchange.exchanged(token)
 
         return Caller(Key(person, _LOCAL_CLIENT, None), proof)
 
