@@ -16,7 +16,7 @@ LONGEST_COMMENT: Final = 300
 """Characters."""
 MOST_VALUES: Final = 20
 """Of a column whose allowed values are shown."""
-_LONGEST_VALUE: Final = 60
+LONGEST_VALUE: Final = 60
 _PLAIN: Final = re.compile(r'[^".,\s]+')
 
 
@@ -289,7 +289,7 @@ def plain_comment(text: str) -> str:
 def few(values: Iterable[str]) -> tuple[str, ...]:
     """Return the allowed values of a column if they are few, short and printable; otherwise ()."""
     given = tuple(values)
-    is_shown = len(given) <= MOST_VALUES and all(len(each) <= _LONGEST_VALUE and each.isprintable() for each in given)
+    is_shown = len(given) <= MOST_VALUES and all(len(each) <= LONGEST_VALUE and each.isprintable() for each in given)
     return given if is_shown else ()
 
 

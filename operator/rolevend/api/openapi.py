@@ -53,9 +53,22 @@ _EXPLANATION: Final[Schema] = {
         {
             "schema": "claims",
             "table": "payments",
-            "rowFilters": ["country IN ('DE')"],
+            "comment": "What was paid for a claim",
+            "rows": "country in (AT, DE)",
+            "rowFilters": ["\"country\" IN (user_attr('countries'))"],
             "restrictions": [],
-            "columns": [{"name": "amount", "shown": "Clear"}, {"name": "iban", "shown": "Masked", "mask": "Hash"}],
+            "columns": [
+                {"name": "claim_id", "type": "bigint", "shown": "Clear"},
+                {"name": "state", "type": "text", "shown": "Clear", "comment": "Of the payment", "values": ["open", "done"]},
+                {
+                    "name": "iban",
+                    "type": "text",
+                    "shown": "Masked",
+                    "mask": "Hash",
+                    "maskMeaning": "a hash under a secret, equal for equal values",
+                },
+            ],
+            "joins": [{"columns": ["claim_id"], "schema": "claims", "table": "claims", "references": ["claim_id"]}],
             "policies": ["domain-claims/analysts"],
         }
     ],

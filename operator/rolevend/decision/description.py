@@ -82,13 +82,17 @@ class TableDescription:
     columns: Mapping[str, ColumnDescription]
 
 
-def describe(tables: Sequence[TableShape], catalog: ProfileCatalog, attributes: Attributes) -> tuple[TableDescription, ...]:
-    """Describe `tables`, which are all tables of a role on its platform. Of `attributes`, the person's, those of `mask_keys` are read."""
+Person = Attributes | None
+"""The attributes of the person; None: the words name attributes and not their values, for a reader who must not know them."""
+
+
+def describe(tables: Sequence[TableShape], catalog: ProfileCatalog, attributes: Person) -> tuple[TableDescription, ...]:
+    """Describe `tables`, which are all tables of a role on its platform. Of `attributes`, those of `mask_keys` are read."""
     clear = {shape.table: frozenset(each.name for each in shape.columns if each.is_clear) for shape in tables}
     return tuple(_table(shape, catalog.tables.get(shape.table), clear, attributes) for shape in tables)
 
 
-def _table(shape: TableShape, table: Table | None, clear: Mapping[TableId, frozenset[str]], attributes: Attributes) -> TableDescription:
+def _table(shape: TableShape, table: Table | None, clear: Mapping[TableId, frozenset[str]], attributes: Person) -> TableDescription:
     known = {} if table is None else {each.name: each for each in table.columns}
     columns = {each.name: _column(each, known.get(each.name), attributes) for each in shape.columns}
     if table is None:
@@ -103,7 +107,7 @@ def _table(shape: TableShape, table: Table | None, clear: Mapping[TableId, froze
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-def _column(shape: ColumnShape, column: Column | None, attributes: Attributes) -> ColumnDescription:
+def _column(shape: ColumnShape, column: Column | None, attributes: Person) -> ColumnDescription:
     if column is None:
         return ColumnDescription(shape.name, shape.native_type, "", "" if shape.is_clear else _cells(shape, None, attributes), ())
     if shape.is_clear:
@@ -111,7 +115,7 @@ def _column(shape: ColumnShape, column: Column | None, attributes: Attributes) -
     return ColumnDescription(shape.name, shape.native_type, column.comment, _cells(shape, column, attributes), ())
 
 
-def _cells(shape: ColumnShape, column: Column | None, attributes: Attributes) -> str:
+def _cells(shape: ColumnShape, column: Column | None, attributes: Person) -> str:
     limits = None if column is None else column.limits
 
     def shown(cell: Cell) -> str:
@@ -123,7 +127,7 @@ def _cells(shape: ColumnShape, column: Column | None, attributes: Attributes) ->
     return "; else ".join([*cells, mask_words(Nullify())] if shape.cells[-1].conditions else cells)
 
 
-def visible_rows(shape: TableShape, attributes: Attributes) -> str:
+def visible_rows(shape: TableShape, attributes: Person) -> str:
     """Return the visible rows in words, with the person's values; empty: every row."""
     every_row = any(each.predicate is None for each in shape.rows)
     return _all([_any(each, attributes) for each in (*(() if every_row else (shape.rows,)), *shape.restrictions)])
@@ -133,7 +137,7 @@ def _all(alternatives: Sequence[str]) -> str:
     return alternatives[0] if len(alternatives) == 1 else " and ".join(f"({each})" for each in alternatives)
 
 
-def _any(conditions: Sequence[Condition], attributes: Attributes) -> str:
+def _any(conditions: Sequence[Condition], attributes: Person) -> str:
     texts = ["every row" if each.predicate is None else condition_words(each.predicate, attributes) for each in conditions]
     return texts[0] if len(texts) == 1 else " or ".join(f"({each})" for each in texts)
 
@@ -163,7 +167,7 @@ def mask_words(mask: Mask) -> str:
             assert_never(mask)
 
 
-def condition_words(predicate: Predicate, attributes: Attributes) -> str:
+def condition_words(predicate: Predicate, attributes: Person) -> str:
     """Return the condition with values of `attributes` in place of `user_attr`: `country in (DE, AT)`. Long values and lists are
     truncated."""
 
@@ -176,7 +180,7 @@ def condition_words(predicate: Predicate, attributes: Attributes) -> str:
         case Membership(column, literals):
             return f"{_name(column)} in ({_list([_value(each) for each in literals])})"
         case AttributeMembership(column, attribute):
-            return f"{_name(column)} in ({_list([_text(each) for each in attributes.values(attribute)])})"
+            return f"{_name(column)} in ({_values(attribute, attributes)})"
         case Range(column, low, high):
             return f"{_name(column)} between {_value(low)} and {_value(high)}"
         case NullTest(column, is_null):
@@ -189,6 +193,12 @@ def condition_words(predicate: Predicate, attributes: Attributes) -> str:
             return f"not {part(negated)}"
         case _:
             assert_never(predicate)
+
+
+def _values(attribute: str, attributes: Person) -> str:
+    if attributes is None:
+        return f"user attribute {_text(attribute)}"
+    return _list([_text(each) for each in attributes.values(attribute)])
 
 
 def _list(items: Sequence[str]) -> str:
