@@ -149,7 +149,7 @@ test("the tries end with the patience, with the last error", async () => {
 });
 
 test("a vend whose answer is lost leaves no role", async () => {
-  const api = new Api(...Array(8).fill(LOST), answer(201, role()), answer(204));
+  const api = new Api(LOST, LOST, LOST, answer(201, role()), answer(204));
   await expect(api.client({ patienceSeconds: 0.001 }).vend(WISH)).rejects.toThrow(Unavailable);
   const tries = api.lines.filter((line) => line === VEND).length;
   expect(tries).toBeGreaterThan(1);
