@@ -69,7 +69,7 @@ class VendorConnections:
     def _new(self) -> Pair:
         made = lease(self._profile, cluster=self._cluster, countries=["DE", "AT"])
         address = Address(self._where.host, self._where.port, self._where.database)
-        return made, PasswordCredential(made.role, Secret(secrets.token_urlsafe(32)), address)
+        return made, PasswordCredential(made.role, Secret(secrets.token_urlsafe(32)), address, made.profile)
 
     def _vend(self, values: dict[str, object]) -> None:
         with self._connected() as connection:

@@ -53,7 +53,8 @@ def commands(stage: Stage) -> list[str]:
     """Return commands for any shell, which may all be pasted at once. A person's token is accepted once and renewed after a moment, so the
     two programs use two people.
     """
-    secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'\"&sslrootcert=$CA\""
+    secret = f"kubectl get secret {ANNA.name} -n {AGENTS} -o go-template='{{{{.data.uri | base64decode}}}}'"
+    uri = f'{secret} | sed "s|sslrootcert=.*|sslrootcert=$CA|"'
     return [
         f"cd {shlex.quote(str(checkout()))}",
         f"export {' '.join(f'{name}={value}' for name, value in _environment_of(stage).items())}",
@@ -61,7 +62,7 @@ def commands(stage: Stage) -> list[str]:
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
         f"kubectl get vr -n {AGENTS}",
-        f'psql "$({secret})" -c {shlex.quote(_QUESTION)}',
+        f'psql "$({uri})" -c {shlex.quote(_QUESTION)}',
         f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
         f'"$PYTHON" {ON_BOTH / "ask.py"} {BOB.subject}',
     ]

@@ -12,6 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from rolevend.model import Tag
 
+LONGEST_COMMENT: Final = 300
+"""Characters."""
+MOST_VALUES: Final = 20
+"""Of a column whose allowed values are shown."""
+LONGEST_VALUE: Final = 60
 _PLAIN: Final = re.compile(r'[^".,\s]+')
 
 
@@ -79,6 +84,20 @@ class Column:
     """The limits of `native_type`; None: as wide as its family."""
     lookup: bool = False
     """True if the owner lets agents' conditions use its indexes, and accepts that its values in hidden rows can be found out."""
+    comment: str = ""
+    """The owner's comment, of `plain_comment`."""
+    values: tuple[str, ...] = ()
+    """All values that its type or a constraint allows, if these are few; otherwise empty."""
+
+
+class ForeignKey(NamedTuple):
+    """Columns that refer to a table."""
+
+    columns: tuple[str, ...]
+    table: TableId
+    """A table of the same catalog."""
+    references: tuple[str, ...]
+    """The columns of `table`, in the order of `columns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,12 @@ class Table:
     tags: frozenset[Tag] = frozenset()
     obstacle: str = ""
     """The reason why rows of this table cannot be governed here ("is a foreign table"), or empty. Such a table is never granted."""
+    comment: str = ""
+    """The owner's comment, of `plain_comment`."""
+    key: tuple[str, ...] = ()
+    """The columns of its primary key, or empty."""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    """Sorted."""
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -236,7 +261,8 @@ class _Amended:
 
 
 def digest(catalog: Catalog) -> str:
-    """Return a digest of all tables, columns, types, tags, functions, tools and obstacles. Limits follow from types."""
+    """Return a digest of all tables, columns, types, tags, functions, tools and obstacles. Limits follow from types. No decision reads
+    comments, keys and allowed values, so they are not included."""
     content: list[Any] = [
         [
             *(table.id.schema, table.id.name, table.obstacle, _tag_pairs(table.tags)),
@@ -251,6 +277,20 @@ def digest(catalog: Catalog) -> str:
 
 def _tag_pairs(tags: frozenset[Tag]) -> list[list[str]]:
     return sorted([tag.key, tag.value] for tag in tags)
+
+
+def plain_comment(text: str) -> str:
+    """Return the comment on one line, without characters that are invisible or change the direction of text, and truncated."""
+    words = "".join(each if each.isprintable() else " " for each in text).split()
+    plain = " ".join(words)
+    return plain if len(plain) <= LONGEST_COMMENT else f"{plain[: LONGEST_COMMENT - 1]}…"
+
+
+def few(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the allowed values of a column if they are few, short and printable; otherwise ()."""
+    given = tuple(values)
+    is_shown = len(given) <= MOST_VALUES and all(len(each) <= LONGEST_VALUE and each.isprintable() for each in given)
+    return given if is_shown else ()
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain, count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from rolevend.catalog import FunctionId, TableId, Tool
+from rolevend.catalog import FunctionId, Table, TableId, Tool
 from rolevend.model import AgentHandle, Attributes, ClusterId, ObjectName, ProfileName, RoleName, Task, Uid, User
 from rolevend.policy.decision import Entitlement
 from rolevend.policy.expression import Condition as Condition
@@ -23,6 +23,15 @@ MAXIMUM_NAME_BYTES: Final = 63
 _FORM_VERSION: Final = "rolevend profile 5"
 
 
+class ViewComment(NamedTuple):
+    """The owner's comment on a table or column, for the view that shows it."""
+
+    view: str
+    column: str | None
+    """None: the comment is on the table."""
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Content-addressed: the same tables, filters, masks, functions and tools on the same cluster always have the same name."""
@@ -33,13 +42,15 @@ class Profile:
     """The functions that the agent may call, sorted."""
     tools: tuple[Tool, ...] = ()
     """The other tools, for every user, in the order of ids. `tables` has every table that they read."""
+    comments: tuple[ViewComment, ...] = field(default=(), compare=False)
+    """On tables and columns that the profile shows, in the order of `tables`. Not part of the name: no role ends with a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleLimits:
     """The resource limits of one vended role, which protect other users of the platform."""
 
-    connections: int = 8
+    connections: int = 16
     transaction_seconds: int = 300
     """Maximum age of a transaction, and so of a statement; without BEGIN each statement is a transaction."""
     idle_transaction_seconds: int = 60
@@ -123,7 +134,15 @@ def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[Function
     tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
     shapes = {shape.table: shape for shape in tables}
     given = tuple(tool for tool in tools if not withheld(tool, shapes))
-    return Profile(_profile_name(tables, functions, given, cluster), tables, functions, given)
+    comments = tuple(chain.from_iterable(_comments(shapes[each.table.id], each.table) for each in entitlement.tables))
+    return Profile(_profile_name(tables, functions, given, cluster), tables, functions, given, comments)
+
+
+def _comments(shape: TableShape, table: Table) -> Iterator[ViewComment]:
+    if table.comment:
+        yield ViewComment(shape.view, None, table.comment)
+    shown = {each.name for each in shape.columns}
+    yield from (ViewComment(shape.view, each.name, each.comment) for each in table.columns if each.comment and each.name in shown)
 
 
 def withheld(tool: Tool, shapes: Mapping[TableId, TableShape]) -> str:

@@ -3,11 +3,10 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
-from rolevend_client import Denied, Rolevend
+from rolevend_client import Denied, RoleEnded, Rolevend
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
 from tests.client.scripted import DONE, Scripted, calls, queries, told
 from tests.support.calling import Caller, Doors
@@ -51,7 +50,7 @@ def test_a_client_asks_waits_for_a_person_and_reads_in_clear_until_the_yes_is_de
         with client.vend(token(), platform=WAREHOUSE, approval=request.id) as role, role.connect() as session:
             assert session.execute(SSN).fetchall() == CLEAR
             requester.offers.site.remove(vote)
-            with pytest.raises(psycopg.OperationalError):
+            with pytest.raises(RoleEnded, match="Revoked"):
                 session.execute("SELECT pg_sleep(60)")
         return True
 

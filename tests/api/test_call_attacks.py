@@ -171,7 +171,7 @@ MALFORMED: dict[str, tuple[Attack, int, str]] = {
     "another method": (at("PUT", ROLES), 405, "MethodNotAllowed"),
     "a method of nobody's": (at("TRACE", ROLES), 405, "MethodNotAllowed"),
     "a role that is not there": (at("GET", f"{ROLES}/any"), 404, "NotFound"),
-    "a platform that is not there": (asking(platforms=["elsewhere"]), 503, "PlatformUnknown"),
+    "a platform that is not there": (asking(platforms=["elsewhere"]), 422, "PlatformUnknown"),
     "a purpose that it may not say": (asking(purpose="curiosity"), 403, "NotPermitted"),
     "a table that nobody granted": (asking(resources=tables("payments")), 403, "ResourceNotGranted"),
     "a table that is not there": (asking(resources=tables("no_such_table")), 403, "ResourceNotGranted"),

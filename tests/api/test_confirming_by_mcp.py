@@ -11,7 +11,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ElicitRequestURLParams, ElicitResult
 
 from rolevend_client import AsyncRolevend
-from rolevend_client.mcp.issuer import Person
+from rolevend_client.async_exchange import Person
 from rolevend_client.mcp.serving import ClientAccess
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import Wanted

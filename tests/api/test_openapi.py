@@ -33,6 +33,7 @@ CALLS: Final = {
     ("GET", "/v1/vended-roles"): {"200", "400", "401", "403", "503"},
     ("GET", "/v1/vended-roles/{id}"): {"200", "400", "401", "403", "404", "422", "503"},
     ("DELETE", "/v1/vended-roles/{id}"): {"204", "202", "400", "401", "403", "404", "422", "503"},
+    ("GET", "/v1/platforms"): {"200", "400", "401", "403", "503"},
     ("POST", "/v1/decisions"): {"200", "400", "401", "403", "413", "422", "429", "503"},
     ("POST", "/access/v1/evaluation"): {"200", "400", "401", "403", "413", "422", "429", "503"},
     ("POST", "/access/v1/requests"): {"201", "202", "400", "401", "403", "409", "413", "422", "429", "503"},
@@ -44,7 +45,7 @@ CALLS: Final = {
     ("POST", "/access/v1/tasks/{id}/cancel"): {"200", "400", "401", "403", "404", "409", "422", "503"},
 }
 """Every call, with the least that it must be known to answer."""
-LISTS: Final = {("GET", "/v1/vended-roles"), ("GET", "/access/v1/requests")}
+LISTS: Final = {("GET", "/v1/vended-roles"), ("GET", "/v1/platforms"), ("GET", "/access/v1/requests")}
 BOUNDED = settings(
     max_examples=by_tier(10, 40),
     deadline=None,

@@ -6,7 +6,7 @@ import signal
 import httpx
 import pytest
 
-from rolevend_client import AsyncRolevend, Denied, InvalidInput, NotFound, Refused, Resource, Rolevend, Task
+from rolevend_client import AsyncRolevend, Denied, InvalidInput, NotFound, Refused, Resource, RoleEnded, Rolevend, Task
 from rolevend_client.langchain import RolevendToolkit, sql_agent
 from rolevend_client.values import UserToken
 from tests.client.scripted import DONE, Scripted, calls, queries, told
@@ -79,10 +79,27 @@ def test_what_goes_wrong_is_what_the_client_calls_it(client: Rolevend, caller: C
     with pytest.raises(InvalidInput) as invalid, client.vend(proven.token(), platform=WAREHOUSE, seconds=1):
         pass
     assert invalid.value.field == "expirationSeconds"
-    with pytest.raises(Denied), client.vend(proven.token(), platform=WAREHOUSE, resources=[Resource("nowhere", "nothing")]):
+    assert invalid.value.argument == "seconds"
+    with pytest.raises(InvalidInput, match=f"platform: no DataPlatform is named elsewhere; .* may use .*{WAREHOUSE}") as unknown:
+        client.vend(proven.token(), platform="elsewhere").__enter__()
+    assert (unknown.value.code, unknown.value.argument) == ("PlatformUnknown", "platform")
+    assert WAREHOUSE in [each.name for each in client.platforms()]
+    with pytest.raises(Denied) as beyond, client.vend(proven.token(), platform=WAREHOUSE, resources=["nowhere.nothing"]):
         pass
+    assert (beyond.value.missing.tables, str(beyond.value.missing)) == ((Resource("nowhere", "nothing"),), "table nowhere.nothing")
     assert not client.decide(proven.token(tenant="another"), platform=WAREHOUSE).granted
     assert caller.proven.tenant.roles() == set()
+
+
+def test_the_end_of_a_role_has_its_type(client: Rolevend, caller: Caller):
+    with client.vend(caller.proven.token(), platform=WAREHOUSE) as role:
+        connection = role.connect()
+        assert list(role.query(PEOPLE)) == [(1, None), (2, None)]
+        client.release(role.id)
+        for use in (lambda: connection.execute(PEOPLE), lambda: role.query(PEOPLE), role.connect):
+            with pytest.raises(RoleEnded, match="Revoked"):
+                use()
+    assert gone(caller)
 
 
 def test_a_token_proves_one_role_and_the_second_one_is_denied(client: Rolevend, caller: Caller):
@@ -166,7 +183,7 @@ def test_a_langgraph_agent_has_a_role_for_each_run(client: Rolevend, caller: Cal
 
     tables, rows = told(agent.invoke(question, {"configurable": {"user_token": UserToken(caller.proven.token())}}))
     assert str(tables.content).startswith("people: ")
-    assert "ssn (masked: Nullify)" in str(tables.content)
+    assert "ssn text (masked: NULL)" in str(tables.content)
     assert rows.content == "person_id,ssn\n1,NULL\n2,NULL\n(2 rows)"
     assert gone(caller)
 

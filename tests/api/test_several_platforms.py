@@ -145,3 +145,16 @@ def test_a_platform_that_is_away_before_its_profile_is_built_is_left_out_as_at_k
     assert {each["name"]: each["state"] for each in asked.status["platforms"]}[WAREHOUSE] == "Live"
     asked.delete()
     assert both.release(role).status_code in (202, 204)
+
+
+def test_a_mistyped_platform_fails_at_once_and_names_those_that_the_agent_may_use(caller: Caller):
+    answer = caller.vend(platforms=[WAREHOUSE, "warehose"])
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["field"]) == (422, "PlatformUnknown", "platforms.1")
+    assert "retry-after" not in answer.headers
+    listed = [each["name"] for each in caller.call("GET", "/v1/platforms").json()["items"]]
+    assert listed == sorted(BOTH)
+    said = f"platforms.1: no DataPlatform is named warehose; did you mean {WAREHOUSE}?; Agent {caller.proven.tenant.name} may use "
+    assert problem["detail"] == said + ", ".join(listed)
+    assert there(caller) == set()

@@ -276,10 +276,13 @@ def test_a_token_that_proves_no_agent_is_refused_and_recorded(arena: Arena, made
     assert arena.is_untouched()
 
 
-OTHER_CALLS = [("POST", "/v1/decisions"), ("GET", ROLES), ("GET", f"{ROLES}/any"), ("DELETE", f"{ROLES}/any")]
+OTHER_CALLS = [
+    *(("POST", "/v1/decisions"), ("GET", "/v1/platforms")),
+    *(("GET", ROLES), ("GET", f"{ROLES}/any"), ("DELETE", f"{ROLES}/any")),
+]
 
 
-@pytest.mark.parametrize(("method", "path"), OTHER_CALLS, ids=["decide", "list", "get", "release"])
+@pytest.mark.parametrize(("method", "path"), OTHER_CALLS, ids=["decide", "platforms", "list", "get", "release"])
 @pytest.mark.parametrize("name", ["signed by nobody's key", "a person's token that the agent's client got"])
 def test_every_call_asks_for_the_agents_own_token(arena: Arena, method: str, path: str, name: str):
     made, status, code = OF_AN_AGENT[name]

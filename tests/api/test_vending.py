@@ -27,7 +27,7 @@ def test_a_call_gives_a_role_that_reads_the_users_rows_and_a_release_takes_it_aw
     assert caller.rows(role, "SELECT person_id, ssn FROM people ORDER BY 1") == [(1, None), (2, None)]
     (table,) = role["explanation"]["tables"]
     assert (table["table"], table["policies"]) == ("people", [f"domain-claims/{tenant.name}"])
-    assert {"name": "ssn", "shown": "Masked", "mask": "Nullify"} in table["columns"]
+    assert {"name": "ssn", "type": "text", "shown": "Masked", "mask": "Nullify", "maskMeaning": "NULL", "values": []} in table["columns"]
 
     assert caller.release(role).status_code == 204
 

@@ -29,6 +29,7 @@ CREDENTIAL = {
     "host": "db.example.org",
     "port": 5432,
     "dbname": "claims",
+    "schema": "rv_p_1",
     "sslmode": "verify-full",
     "uri": "postgresql://…",
 }

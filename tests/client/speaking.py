@@ -18,11 +18,24 @@ class SpeakingServer:
         self.bodies: list[Document] = []
         self.made: dict[str, tuple[int, Document]] = {}
         """By idempotency key."""
+        self.platforms = ["crm", "warehouse"]
         self._lock = threading.Lock()
         speaking = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                role = self.path.rpartition("/")[2]
+                if role in speaking.live:
+                    self.say(200, next(document for _, document in speaking.made.values() if document.get("id") == role))
+                elif self.path != "/v1/platforms":
+                    self.say(404, {"status": 404, "code": "NotFound", "detail": f"this agent has no vended role {role}"})
+                else:
+                    self.say_platforms()
+
+            def say_platforms(self) -> None:
+                self.say(200, {"items": [{"name": each, "type": "PostgreSQL"} for each in speaking.platforms]})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -12,16 +12,16 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 from rolevend_client import Rolevend, Task
+from rolevend_client.async_exchange import Person
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
 from rolevend_client.langchain.access import RunAccess
-from rolevend_client.mcp.issuer import Person
 from rolevend_client.mcp.serving import ClientAccess
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import Wanted
 from rolevend_client.mcp.tools import Caller, add_tools
 from rolevend_client.open_role import OpenRole
 from rolevend_client.run import Run
-from rolevend_client.sessions import Bounds, ForTheModel, RoleEnded
+from rolevend_client.sessions import Bounds, EndedForTheModel, ForTheModel
 from rolevend_client.values import Agent, KeyPairCredential, Platform, User, VendedRole
 from tests.client.answers import OFFER, TABLE, Api, denied_with_an_offer, problem, requested, vended
 from tests.client.scripted import DONE, Scripted, calls, told
@@ -253,7 +253,7 @@ def test_an_approved_role_that_was_revoked_is_not_used_again():
     run = Run(OpenRole(given), is_approved=True)
 
     def revoked(_: Run) -> str:
-        raise RoleEnded("57P01")
+        raise EndedForTheModel("57P01")
 
     with pytest.raises(ForTheModel, match=r"The approved role has ended\. Run the statement again"):
         run.told(revoked)

@@ -11,8 +11,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ElicitRequestURLParams, ElicitResult
 
 from rolevend_client.access_messages import declined
+from rolevend_client.async_exchange import Person
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
-from rolevend_client.mcp.issuer import Person
 from rolevend_client.mcp.serving import ClientAccess
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import Wanted

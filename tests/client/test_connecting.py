@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import make_url
 
-from rolevend_client import Misconfigured, Rolevend
+from rolevend_client import Misconfigured, Rolevend, Unexpected
 from tests.client.answers import PASSWORD, USER_TOKEN, Api, vended
 
 CERTIFICATES = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n".replace("…", "AAAA")
@@ -41,6 +41,15 @@ def test_parameters_are_those_of_libpq():
     }
 
 
+def test_a_role_names_the_schema_of_its_tables_and_an_earlier_api_names_none():
+    with Api(vended()).client().vend(USER_TOKEN, platform="warehouse") as role:
+        assert role.schema() == "rv_p_1"
+    with Api(vended(credential={"schema": None})).client().vend(USER_TOKEN, platform="warehouse") as role:
+        with pytest.raises(Unexpected, match="the API is of an earlier version"):
+            role.schema()
+        assert role.uri
+
+
 def test_a_server_without_tls_is_asked_for_none():
     with Api(vended(credential={"sslmode": "disable"})).client().vend(USER_TOKEN, platform="warehouse") as role:
         parameters = role.connection_parameters()
@@ -52,8 +61,10 @@ def test_a_url_says_what_the_parameters_say_to_libpq_and_to_sqlalchemy():
     with Api(vended(credential=AWKWARD)).client().vend(USER_TOKEN, platform="warehouse") as role:
         parameters = role.connection_parameters()
         uri, url = role.uri, make_url(role.sqlalchemy_url())
+        portable = role.portable_uri
     texts = {name: str(value) for name, value in parameters.items()}
     assert conninfo_to_dict(uri) == texts
+    assert conninfo_to_dict(portable) == {name: value for name, value in texts.items() if name != "gssencmode"}
     assert (url.host, str(url.port), url.database, url.username, url.password) == tuple(
         texts[name] for name in ("host", "port", "dbname", "user", "password")
     )

@@ -198,3 +198,52 @@ def test_a_child_has_none_of_its_parents_roles(api: SpeakingServer, tmp_path: Pa
         code, output, errors = ended(process, None)
     assert (code, output) == (0, "still open\n"), errors
     assert api.asked == ["POST", "DELETE role-0"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("where", ["the main thread", "another thread"])
+def test_a_session_that_is_ended_by_a_signal_leaves_no_role(api: SpeakingServer, tmp_path: Path, number: signal.Signals, where: str):
+    """Its role may be of another thread: that of a tool, for example."""
+    text = """
+    from concurrent.futures import ThreadPoolExecutor
+    with client.session(lambda: "a.b.c", platform="warehouse") as session:
+        WORK
+        ready()
+    """.replace("WORK", "session.role()" if where == "the main thread" else "ThreadPoolExecutor(1).submit(session.role).result()")
+    with program(api, tmp_path, text) as process:
+        code, _, _ = ended(process, number)
+    assert code == (-number if number is signal.SIGINT else 128 + number)
+    assert api.asked == ["POST", "DELETE role-0"]
+
+
+def test_a_session_on_asyncio_that_is_ended_by_a_signal_leaves_no_role(api: SpeakingServer, tmp_path: Path):
+    text = """
+    import asyncio
+    from rolevend_client import AsyncRolevend
+
+    async def main():
+        async with AsyncRolevend.from_environment().session(lambda: "a.b.c", platform="warehouse") as session:
+            await session.role()
+            print("ready", flush=True)
+            await asyncio.sleep(60)
+
+    asyncio.run(main())
+    """
+    with program(api, tmp_path, text) as process:
+        code, _, _ = ended(process, signal.SIGTERM)
+    assert code != 0
+    assert api.asked == ["POST", "DELETE role-0"]
+
+
+@pytest.mark.parametrize("crash", ["raise OSError", "sys.exit(3)", "del session, block"])
+def test_a_session_that_is_never_left_ends_with_the_interpreter(api: SpeakingServer, tmp_path: Path, crash: str):
+    text = f"""
+    block = client.session(lambda: "a.b.c", platform="warehouse")
+    session = block.__enter__()
+    session.role()
+    ready()
+    {crash}
+    """
+    with program(api, tmp_path, text) as process:
+        ended(process, None)
+    assert api.asked == ["POST", "DELETE role-0"]

@@ -46,6 +46,12 @@ def test_every_program_of_the_guide_runs(
     assert "print(" not in program or "EU" in printed or "(2,)" in printed
 
 
+def test_forty_lines_of_code_lead_to_a_data_frame():
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    last = next(number for number, block in enumerate(blocks) if "dataframe(" in block)
+    assert len([line for block in blocks[: last + 1] for line in block.splitlines() if line.strip()]) <= 40
+
+
 def test_every_error_of_the_guide_is_one_and_none_is_missing():
     """In the order of the tree, of which the guide leaves out the ones that stand for others."""
     table = GUIDE.read_text().partition("| Error | Means | Do |")[2].partition("\n\n")[0]

@@ -52,9 +52,15 @@ def test_each_run_has_a_role_of_its_own_that_reads_what_its_person_may(warehouse
 
 
 def test_tables_are_those_that_the_role_reads_and_access_is_explained(warehouse: Warehouse):
-    made = agent(warehouse, calls(("list_tables", {}), ("explain_access", {})), purpose="fraud-review")
-    listed, explained = (str(each.content) for each in told(made.invoke(QUESTION, as_("anna"))))
-    assert listed == "people: id, region, email, ssn (masked: Nullify); only rows where (region IN ('EU'))"
+    describes = ("describe_table", {"table": "people"}), ("describe_table", {"table": 'pg_authid"\nDo'})
+    made = agent(warehouse, calls(("list_tables", {}), ("explain_access", {}), *describes), purpose="fraud-review")
+    listed, explained, described, unknown = (str(each.content) for each in told(made.invoke(QUESTION, as_("anna"))))
+    assert listed == described
+    assert listed.startswith(
+        'people: id integer, region text (one of "EU", "US"), email text, ssn text (masked: NULL); only rows where region in (EU)'
+    )
+    assert listed.endswith('  comment on region: "Where they live"')
+    assert unknown == 'The role reads no table "pg_authid\' Do"; list_tables shows those that it reads.'
     assert "for anna through agent agents/assistant, for the purpose fraud-review, until 20" in explained
     assert "granted by domain-claims/analysts" in explained
 
@@ -328,6 +334,7 @@ def test_the_tools_ask_the_model_for_no_more_than_they_need(warehouse: Warehouse
     assert {each.name: list(each.args) for each in tools} == {
         "query_sql": ["statement"],
         "list_tables": [],
+        "describe_table": ["table", "platform"],
         "explain_access": [],
         "request_access": ["offer", "tables", "columns", "minutes", "why", "ticket"],
         "access_status": ["request", "wait_seconds"],

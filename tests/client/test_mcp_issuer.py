@@ -84,7 +84,7 @@ async def test_a_token_for_somebody_else_is_no_answer_to_an_exchange(provider: P
     ):
         provider.given = 200, answer
         with pytest.raises(Misconfigured, match=problem):
-            await issuer.exchanged(token)
+            await issuer.exchange.exchanged(token)
 
 
 async def test_what_a_provider_refuses_is_told_without_its_prose(provider: Provider):
@@ -95,11 +95,11 @@ async def test_what_a_provider_refuses_is_told_without_its_prose(provider: Provi
     ):
         provider.given = 400, said
         with pytest.raises(Refused, match=told) as refused:
-            await issuer.exchanged(UserToken(provider.token()))
+            await issuer.exchange.exchanged(UserToken(provider.token()))
         assert "anna" not in str(refused.value)
     provider.given = 500, {}
     with pytest.raises(Unavailable):
-        await issuer.exchanged(UserToken(provider.token()))
+        await issuer.exchange.exchanged(UserToken(provider.token()))
 
 
 async def test_keys_that_nobody_knows_make_it_ask_rarely_and_a_new_key_is_found(provider: Provider):

@@ -1,14 +1,18 @@
 """A real MCP server over streamable HTTP, real clients of it, a real identity provider and a real PostgreSQL: a role for each session."""
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import jsonschema
 import jwt
 import pytest
+from mcp import MCPError
+from mcp.types import TextResourceContents
 
 from tests.client.identity import OTHER, SERVER, Believing, provider
 from tests.client.serving_mcp import Served, ask, served
@@ -144,7 +148,8 @@ async def test_a_call_of_a_newer_protocol_gets_no_role_of_a_session_that_it_name
 async def test_no_role_is_made_before_one_is_needed_and_none_outlives_its_session(warehouse: Warehouse, server: Served):
     async with server.client(server.token("anna")) as client:
         tools = await client.list_tools()
-        assert [each.name for each in tools.tools] == ["query", "list_tables", "explain", "request_access", "access_status", "release"]
+        names = ["query", "list_tables", "describe_table", "explain", "request_access", "access_status", "release"]
+        assert [each.name for each in tools.tools] == names
         assert warehouse.api.bodies == []
         await ask(client, "query", statement=WHO)
         (role,) = roles(warehouse)
@@ -179,11 +184,49 @@ async def test_a_denial_says_what_is_missing_and_explain_says_why(server: Served
 
 async def test_the_model_is_told_what_the_role_reads_and_what_the_database_refuses(server: Served):
     async with server.client(server.token("bob")) as client:
-        assert (await ask(client, "list_tables")).text.startswith("people: id, region, email, ssn (masked: Nullify); only rows where")
+        told = (await ask(client, "list_tables")).text
+        assert told == (await ask(client, "describe_table", table="people")).text
+        first, *comments = told.splitlines()
+        assert first.startswith("people: id integer, region text (one of ")
+        assert first.endswith("email text, ssn text (masked: NULL); only rows where region in (US); key id")
+        assert comments == ['  comment: "Everybody who is insured"', '  comment on region: "Where they live"']
         assert "for bob through agent" in (await ask(client, "explain")).text
         for statement, code in (("SELECT * FROM pg_authid", "42501"), ("SELECT * FROM nothing", "42P01"), ("DROP TABLE people", "")):
             told = await ask(client, "query", statement=statement)
             assert (told.failed, code in told.text) == (True, True)
+
+
+@MODES
+async def test_programs_get_the_same_tables_as_structured_content_and_as_a_resource(server: Served, mode: str):
+    async with server.client(server.token("anna"), mode) as client:
+        schemas = {each.name: each.output_schema for each in (await client.list_tools()).tools}
+        listed = (await client.call_tool("list_tables", {})).structured_content
+        described = (await client.call_tool("describe_table", {"table": "people"})).structured_content
+        (read,) = (await client.read_resource("rolevend://platforms/warehouse/tables")).contents
+        (template,) = (await client.list_resource_templates()).resource_templates
+        await ask(client, "release")
+
+    assert listed is not None
+    assert described is not None
+    assert (listed["tables"], listed["left_out"]) == ([described], 0)
+    assert isinstance(read, TextResourceContents)
+    assert (json.loads(read.text), template.uri_template) == (listed, "rolevend://platforms/{platform}/tables")
+    for tool, content in (("list_tables", listed), ("describe_table", described)):
+        jsonschema.validate(content, schemas[tool])
+    assert (described["name"], described["rows"], described["primary_key"]) == ("people", "region in (EU)", ["id"])
+    assert described["columns"][-1] == {"name": "ssn", "type": "text", "comment": "", "mask": "NULL", "values": []}
+    assert {name for name, schema in schemas.items() if schema} == {"list_tables", "describe_table"}
+
+
+async def test_a_person_without_a_grant_reads_no_resource_and_no_other_platform_is_named(server: Served):
+    async with server.client(server.token("eve")) as client:
+        with pytest.raises(MCPError, match="NoPolicy"):
+            await client.read_resource("rolevend://platforms/warehouse/tables")
+    async with server.client(server.token("anna")) as client:
+        with pytest.raises(MCPError, match="There is no platform lake here; name one of warehouse"):
+            await client.read_resource("rolevend://platforms/lake/tables")
+        missing = await ask(client, "describe_table", table="secrets")
+        assert (missing.failed, "reads no table" in missing.text) == (True, True)
 
 
 async def test_answers_are_bounded_in_rows_and_in_time_whatever_the_session_says(server: Served):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import jwt
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
+from rolevend.policytools.embedded.ports import HOST, free_ports
 from tests.client.serving_mcp import ask, local
 from tests.client.test_mcp_over_http import WHO, roles
 from tests.client.warehouse import Warehouse
@@ -123,8 +124,31 @@ async def test_a_signal_ends_the_role_and_the_process(warehouse: Warehouse, tmp_
 )
 def test_what_is_missing_is_said_in_a_line(warehouse: Warehouse, tmp_path: Path, person: Path, lacks: str, said: str):
     server = local(warehouse.api.url, tmp_path, person)
-    environment = {name: value for name, value in (server.env or {}).items() if name != lacks}
-    ended = subprocess.run([server.command, *server.args], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    server.env = {name: value for name, value in (server.env or {}).items() if name != lacks}
+    ended = started(server)
     assert ended.returncode == 1
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def started(server: StdioServerParameters) -> subprocess.CompletedProcess[str]:
+    """A server whose client leaves at once."""
+    command = [server.command, *server.args]
+    return subprocess.run(command, env=server.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("platforms", "partial", "starts"), [("warehose", "true", False), ("crm,no", "false", False), ("crm,no", "true", True)]
+)
+def test_it_does_not_start_for_a_platform_that_the_agent_may_not_use(
+    warehouse: Warehouse, tmp_path: Path, person: Path, platforms: str, partial: str, starts: bool
+):
+    ended = started(local(warehouse.api.url, tmp_path, person, PLATFORM=platforms, ALLOW_PARTIAL=partial))
+    assert ended.returncode == (0 if starts else 1)
+    assert ("for this agent; it may use crm, warehouse" in ended.stderr) != starts
+
+
+def test_it_starts_without_an_answer_of_the_api(tmp_path: Path, person: Path):
+    (port,) = free_ports(1)
+    ended = started(local(f"http://{HOST}:{port}", tmp_path, person))
+    assert (ended.returncode, "the platforms are not checked" in ended.stderr) == (0, True)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import certifi
 import httpx
 import pytest
 
@@ -423,3 +425,79 @@ async def test_a_vend_that_is_cancelled_is_given_back():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert api.lines == [VEND, VEND, RELEASE]
+
+
+def test_a_platform_that_nobody_has_fails_at_once_and_one_that_is_not_ready_is_tried_again():
+    api = Api(
+        problem(422, "PlatformUnknown", "platforms.0: no DataPlatform is named warehose; did you mean warehouse?", field="platforms.0")
+    )
+    with pytest.raises(InvalidInput, match="did you mean warehouse"), api.client().vend(USER_TOKEN, platform="warehose"):
+        pass
+    assert (api.lines, api.slept) == ([VEND], [])
+
+    waiting = Api(problem(503, "PlatformClosed", headers={"Retry-After": "2"}), vended())
+    vend_once(waiting)
+    assert waiting.lines == [VEND, VEND, RELEASE]
+
+
+def test_the_platforms_are_those_that_the_api_names():
+    api = Api(httpx.Response(200, json={"items": [{"name": "crm", "type": "Snowflake"}, {"name": "warehouse", "type": "PostgreSQL"}]}))
+    assert [(each.name, each.type) for each in api.client().platforms()] == [("crm", "Snowflake"), ("warehouse", "PostgreSQL")]
+    assert api.lines == ["GET /v1/platforms"]
+
+
+def test_strings_are_taken_where_strings_are_natural():
+    api = Api(vended())
+    with api.client(token=TOKEN, ca_file=certifi.where()).vend(
+        USER_TOKEN, platform="warehouse", resources=["claims.people", ("claims", "a.b")]
+    ):
+        pass
+    assert api.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert api.body()["resources"] == [{"schema": "claims", "table": "people"}, {"schema": "claims", "table": "a.b"}]
+
+    one = Api(vended())
+    vend_once(one, resources="claims.people")
+    assert one.body()["resources"] == [{"schema": "claims", "table": "people"}]
+
+
+@pytest.mark.parametrize("name", ["people", "a.b.c", "", ".people", ("claims",), ("", "people")])
+def test_a_text_that_names_no_table_is_refused_by_the_arguments_name_and_nothing_is_sent(name: Any):
+    api = Api()
+    with pytest.raises(ValueError, match=r"resources: .* is no table; write 'schema.table'"):
+        vend_once(api, resources=[name])
+    with pytest.raises(ValueError, match=r"tables: .* is no table"):
+        api.client().request_access(USER_TOKEN, platform="warehouse", offer="claims/offer", tables=[name])
+    assert api.lines == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "member", "argument"),
+    [
+        ("warehouse", "expirationSeconds", "seconds"),
+        ("warehouse", "userToken", "user_token"),
+        ("warehouse", "platforms.0", "platform"),
+        (["crm", "warehouse"], "platforms.1", "platform[1]"),
+        (["crm", "warehouse"], "platforms", "platform"),
+        ("warehouse", "resources.0.table", "resources[0].table"),
+        ("warehouse", "allowPartial", "allow_partial"),
+        ("warehouse", "Idempotency-Key", "idempotency_key"),
+        ("warehouse", "Authorization", "Authorization"),
+    ],
+)
+def test_an_error_names_the_argument(platform: str | list[str], member: str, argument: str):
+    api = Api(problem(422, "InvalidInput", f"{member}: it is wrong", field=member))
+    with pytest.raises(InvalidInput) as error, api.client().vend(USER_TOKEN, platform=platform):
+        pass
+    assert (error.value.argument, error.value.field, error.value.detail) == (argument, member, f"{argument}: it is wrong")
+    assert str(error.value).endswith(f"InvalidInput: {argument}: it is wrong")
+
+
+def test_a_role_without_an_answer_of_the_api_has_ended_when_its_time_is_over():
+    for seconds, ended in ((-1, ("Expired", -1)), (60, None)):
+        expires = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+        api = Api(vended(expirationTimestamp=expires.isoformat()), *[httpx.ConnectError("refused")] * 50)
+        with api.client().vend(USER_TOKEN, platform="warehouse") as open_role:
+            found = open_role.end_of()
+            assert (found and (found.reason, found.at)) == (ended and (ended[0], expires))
+            assert open_role.remaining <= timedelta(seconds=60)
+            api.answers.clear()

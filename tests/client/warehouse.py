@@ -41,6 +41,11 @@ class Warehouse:
     def exists(self, role: str) -> bool:
         return self.bench.exists(role)
 
+    def revoke(self, role_id: str) -> None:
+        """End the role as the operator does; the API knows it before the database."""
+        self.api.asked.append(f"DELETE {role_id}")
+        self.drop(role_id)
+
     def drop(self, role_id: str) -> None:
         lease = self.leases[role_id]
         (answer,) = self.bench.platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])
@@ -63,6 +68,7 @@ class Warehouse:
             "host": address.host,
             "port": address.port,
             "dbname": address.database,
+            "schema": credential.schema,
             "sslmode": "verify-full",
             "caCertificates": self.authority,
         }
@@ -79,13 +85,18 @@ class Warehouse:
         }
 
     def _explained(self, person: str) -> Document:
-        columns = [{"name": name, "shown": "Clear"} for name in ("id", "region", "email")]
+        kinds = {"id": "integer", "region": "text", "email": "text"}
+        columns: list[Document] = [{"name": name, "type": kind, "shown": "Clear"} for name, kind in kinds.items()]
+        columns[1] |= {"comment": "Where they live", "values": list(REGIONS.values())}
         return {
             **TABLE,
             "schema": self.people.id.schema,
             "table": "people",
-            "rowFilters": [f"region IN ('{REGIONS[person]}')"],
-            "columns": [*columns, {"name": "ssn", "shown": "Masked", "mask": "Nullify"}],
+            "comment": "Everybody who is insured",
+            "rowFilters": ["region IN (user_attr('regions'))"],
+            "rows": f"region in ({REGIONS[person]})",
+            "columns": [*columns, {"name": "ssn", "type": "text", "shown": "Masked", "mask": "Nullify", "maskMeaning": "NULL"}],
+            "primaryKey": ["id"],
         }
 
 

@@ -117,7 +117,7 @@ class Reader:
                     continue
                 if command.startswith("helm "):
                     command = command.replace(" --wait ", " ")
-                command = re.sub(r'psql "(\$\(.*\))"', r'psql "\1&sslrootcert=$CA"', command)
+                command = re.sub(r'psql "\$\((.*)\)"', r'psql "$(\1 | sed "s|sslrootcert=.*|sslrootcert=$CA|")"', command)
                 status, said = self._soon(type_, command) if command.startswith("kubectl apply ") else type_(command)
                 if found := re.search(r"--accept (\S+)", said):
                     digest = found[1]
@@ -133,7 +133,7 @@ class Reader:
     def read(self, secret: str, namespace: str, table: sql.Identifier) -> list[dict[str, Any]]:
         """All of a table with the login in this Secret."""
         uri = self.cluster.kubectl("get", "secret", secret, "--namespace", namespace, "-o", "go-template={{.data.uri | base64decode}}")
-        with psycopg.connect(f"{uri}&sslrootcert={self._authority}", row_factory=dict_row) as connection:
+        with psycopg.connect(uri, sslrootcert=self._authority, row_factory=dict_row) as connection:
             return connection.execute(sql.SQL("SELECT * FROM {}").format(table)).fetchall()
 
     def _soon(self, type_: Type, command: str) -> tuple[int, str]:

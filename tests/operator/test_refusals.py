@@ -8,7 +8,7 @@ import pytest
 from tests.support.governed import Governed
 from tests.support.installed import Body
 from tests.support.manifests import HOSTILE
-from tests.support.site import AGENTS, DOMAIN, NOBODY, UNADMITTED, WAREHOUSE
+from tests.support.site import AGENTS, ANNEX, DOMAIN, NOBODY, UNADMITTED, WAREHOUSE
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.waiting import eventually
 
@@ -37,7 +37,8 @@ def test_an_unknown_platform_is_waited_for_and_named(tenant: Tenant):
 
     asked, message = tenant.ask_briefly(lambda asked: asked.refused("PlatformUnknown", granted="Unknown"), platform="nowhere")
 
-    assert "spec.platformRefs: no DataPlatform is named nowhere" in message
+    known = f"Agent {tenant.name} may use {ANNEX}, {WAREHOUSE}"
+    assert message == f"spec.platformRefs: no DataPlatform is named nowhere; {known}"
     asked.expired()
 
 

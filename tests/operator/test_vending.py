@@ -18,8 +18,9 @@ def test_whoever_asks_gets_a_secret_with_a_login_that_reads_what_policy_grants_a
     asked = tenant.ask().ready()
     login = asked.login()
 
-    assert set(login) == {"username", "password", "host", "port", "dbname", "sslmode", "ca.crt", "uri"}
+    assert set(login) == {"username", "password", "host", "port", "dbname", "schema", "sslmode", "ca.crt", "uri"}
     assert login["username"] == asked.role
+    assert asked.rows("SELECT current_schema()::text") == [(login["schema"],)]
     assert asked.role.startswith(f"IMMUTA_VENDED_{tenant.handle}_")
     assert asked.rows("SELECT person_id, full_name, ssn FROM people ORDER BY 1") == [(1, "Lena Bauer", None), (2, "Anton Huber", None)]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

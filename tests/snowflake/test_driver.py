@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import snowflake.connector
 
+from rolevend.catalog import TableId
 from rolevend.errors import Conflict, InvalidInput, Overtaken, PlatformBusy, PlatformUnavailable, RolevendError
 from rolevend.model import ClusterId, ObjectName
 from rolevend.plan import LeaseRecord
@@ -538,3 +539,17 @@ def test_a_lease_with_a_record_is_refused_because_none_is_kept(bench: SnowflakeB
     assert isinstance(answer.error, InvalidInput)
     assert not bench.exists(made.role)
     assert bench.platform.records is None
+
+
+def test_the_catalog_has_types_and_the_owners_comments(bench: SnowflakeBench):
+    schema = bench.schema()
+    words = "COMMENT 'ISO code\n of the country'", "COMMENT = 'Who claims'"
+    bench.run(f'CREATE TABLE {DATABASE}.{schema}."people" ("id" NUMBER(9,0), "country" VARCHAR(2) {words[0]}) {words[1]}')
+
+    people = bench.platform.catalog(frozenset({schema})).tables[TableId(schema, "people")]
+
+    assert people.comment == "Who claims"
+    assert [(each.name, each.native_type, each.comment) for each in people.columns] == [
+        ("id", "NUMBER(9,0)", ""),
+        ("country", "VARCHAR(2)", "ISO code of the country"),
+    ]

@@ -149,7 +149,7 @@ class Driver:
             self._database.built.add(profile.name)
 
     def credential(self, lease: Lease, randomness: Randomness) -> Credential:
-        return PasswordCredential(lease.role, Secret(randomness(8).hex()), Address("db.example.org", 5432, "claims"))
+        return PasswordCredential(lease.role, Secret(randomness(8).hex()), Address("db.example.org", 5432, "claims"), lease.profile)
 
     def prepare(self, credential: Credential) -> Credential:
         return credential

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ClusterId, ObjectName
-from rolevend.plan import Cell, Profile, TableShape, attribute_keys, contains, plan, view_names
+from rolevend.plan import Cell, Profile, TableShape, ViewComment, attribute_keys, contains, plan, view_names
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
@@ -248,3 +248,21 @@ def test_users_of_another_department_get_another_shape():
 
     assert isinstance(decision, Entitlement)
     assert [each.name for each in plan(decision, CLUSTER).tables[0].columns] == ["id"]
+
+
+def test_a_profile_has_the_comments_of_what_it_shows_and_its_name_does_not_depend_on_them():
+    def commented(word: str) -> Table:
+        columns = tuple(replace(each, comment=f"{word} {each.name}") for each in PEOPLE.columns)
+        return replace(PEOPLE, columns=columns, comment=word)
+
+    of_some = policy(columns=ColumnSelector(names=("id", "country")), masks=(masked(Hash(), "country"),))
+    first, other = (profile(of_some, tables=(commented(word),)) for word in ("first", "other"))
+
+    assert first.comments == (
+        ViewComment("people", None, "first"),
+        ViewComment("people", "id", "first id"),
+        ViewComment("people", "country", "first country"),
+    )
+    assert first.name == other.name == profile(of_some).name
+    assert contains(first, other), "no role ends with a comment"
+    assert first.comments != other.comments

@@ -8,8 +8,10 @@ It imports no code of rolevend: an agent's image needs only this package and htt
 """
 
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_exchange import AsyncTokenExchange
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
+from rolevend_client.async_role_session import AsyncRoleSession
 from rolevend_client.client import Rolevend
 from rolevend_client.errors import (
     Conflict,
@@ -18,15 +20,21 @@ from rolevend_client.errors import (
     Misconfigured,
     NotFound,
     Problem,
+    QueryTimeout,
     Refused,
     Rejected,
+    RoleEnded,
     RolevendError,
     TooManyRequests,
+    TooManyRows,
     Unavailable,
     Unexpected,
 )
+from rolevend_client.exchange import TokenExchange
 from rolevend_client.requested import AccessRequested
 from rolevend_client.role import Role
+from rolevend_client.role_session import RoleSession
+from rolevend_client.rows import Rows
 from rolevend_client.values import (
     AccessRequest,
     Agent,
@@ -37,6 +45,7 @@ from rolevend_client.values import (
     Credential,
     Decision,
     Explanation,
+    Join,
     KeyPairCredential,
     LeftOut,
     Missing,
@@ -61,7 +70,9 @@ __all__ = [
     "AssertedUser",
     "AsyncAccessRequested",
     "AsyncRole",
+    "AsyncRoleSession",
     "AsyncRolevend",
+    "AsyncTokenExchange",
     "Column",
     "Confirmation",
     "Conflict",
@@ -70,6 +81,7 @@ __all__ = [
     "Denied",
     "Explanation",
     "InvalidInput",
+    "Join",
     "KeyPairCredential",
     "LeftOut",
     "Misconfigured",
@@ -79,15 +91,21 @@ __all__ = [
     "Offer",
     "Platform",
     "Problem",
+    "QueryTimeout",
     "Refused",
     "Rejected",
     "Resource",
     "Role",
+    "RoleEnded",
+    "RoleSession",
     "Rolevend",
     "RolevendError",
+    "Rows",
     "Table",
     "Task",
+    "TokenExchange",
     "TooManyRequests",
+    "TooManyRows",
     "Unavailable",
     "Unexpected",
     "User",

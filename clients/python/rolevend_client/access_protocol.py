@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 from rolevend_client import parsing
-from rolevend_client.members import proof_of, task_members, user_members, without_none
+from rolevend_client.members import proof_of, tables_of, task_members, user_members, without_none
 from rolevend_client.protocol import Call, reads
 from rolevend_client.values import AccessRequest, AssertedUser, Offer, Task, UserToken
 
 LONGEST_WAIT = 60
 """Seconds that one call can wait for a decision."""
+_ARGUMENTS = {"userToken": "user_token", "expirationSeconds": "expiration_seconds"}
 _REQUESTS = "/access/v1/requests"
 
 
@@ -55,7 +56,7 @@ def offer_wish(
     user: AssertedUser | None,
     platform: str,
     offer: str | Offer,
-    tables: Iterable[tuple[str, str]],
+    tables: Iterable[tuple[str, str] | str] | str,
     columns: Iterable[str],
     expiration_seconds: int | None,
     purpose: str | None,
@@ -65,12 +66,12 @@ def offer_wish(
 ) -> OfferWish:
     """Return the arguments as a value. Raises TypeError unless exactly one of token and user is given."""
     name = offer.name if isinstance(offer, Offer) else offer
-    who, only = proof_of(user_token, user), tuple(tables)
+    who, only = proof_of(user_token, user), tables_of(tables, "tables")
     return OfferWish(who, platform, name, only, tuple(columns), expiration_seconds, purpose, justification, ticket, task)
 
 
 def ask(wanted: OfferWish) -> Call[AccessRequest]:
-    return Call(f"request the offer {wanted.offer}", "POST", _REQUESTS, reads(parsing.access_request), wanted.body())
+    return Call(f"request the offer {wanted.offer}", "POST", _REQUESTS, reads(parsing.access_request), wanted.body(), arguments=_ARGUMENTS)
 
 
 def look(request_id: str, wait_seconds: int = 0) -> Call[AccessRequest]:

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -16,15 +16,19 @@ from rolevend_client.active_roles import open_roles, unwinding
 from rolevend_client.async_caller import AsyncApiCaller
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
+from rolevend_client.async_role_session import AsyncRoleSession
 from rolevend_client.errors import NotFound, RolevendError
+from rolevend_client.members import tables_of
 from rolevend_client.open_request import OpenRequest, id_of
 from rolevend_client.protocol import Call
 from rolevend_client.settings import HasSettings, Settings, TokenSource
-from rolevend_client.values import AssertedUser, Decision, Offer, Task, UserToken, VendedRole
-from rolevend_client.waiting import AsyncSleep, async_uncancellable
+from rolevend_client.values import AssertedUser, Decision, Offer, Platform, Task, UserToken, VendedRole
+from rolevend_client.waiting import AsyncSleep, AsyncUserTokens, async_uncancellable
 
 RELEASE_PATIENCE = 10.0
 """Seconds for the release at the end of a block, and for the release of a role whose answer was lost."""
+LOOK_PATIENCE = 5.0
+"""Seconds for the question if a role has ended."""
 _log = logging.getLogger("rolevend_client")
 
 
@@ -38,17 +42,17 @@ class AsyncRolevend:
         self,
         url: str,
         *,
-        token: TokenSource,
-        ca_file: Path | None = None,
+        token: TokenSource | str,
+        ca_file: Path | str | None = None,
         patience: float = 30.0,
         in_the_clear: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: AsyncSleep = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`token` returns the agent's own token; it is called before each try. `ca_file`, `patience` (seconds) and `in_the_clear` are those
-        of `Settings`. The rest is for tests."""
-        self.settings = Settings(url, token, ca_file, patience, in_the_clear)
+        """`token` is the agent's own token, or a function that returns it and is called before each try. `ca_file`, `patience` (in seconds)
+        and `in_the_clear` are those of `Settings`. The rest is for tests."""
+        self.settings = Settings.of(url, token, ca_file, patience, in_the_clear=in_the_clear)
         self._caller = AsyncApiCaller(self.settings, transport=transport, sleep=sleep, clock=clock)
 
     @classmethod
@@ -71,7 +75,7 @@ class AsyncRolevend:
         platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
-        resources: Iterable[tuple[str, str]] = (),
+        resources: Iterable[tuple[str, str] | str] | str = (),
         seconds: int | None = None,
         task: Task | None = None,
         allow_partial: bool = False,
@@ -80,9 +84,9 @@ class AsyncRolevend:
     ) -> AsyncIterator[AsyncRole]:
         """Vend a role for the block, and release it at the end, also after an error or a cancellation.
 
-        `resources` are (schema, table) and narrow the grant. A role on several platforms has one name on all of them. With
-        `allow_partial` it may be on some of them only; `role.left_out` lists the others. With `approval`, an approved request for an offer
-        or its id, the role reads the tables of the offer alone; state the platform and the purpose of the request.
+        `resources` narrow the grant to some tables: `schema.table`, or (schema, table). A role on several platforms has one name on all of
+        them. With `allow_partial` it may be on some of them only; `role.left_out` lists the others. With `approval`, an approved request
+        for an offer or its id, the role reads the tables of the offer alone; state the platform and the purpose of the request.
 
         A release that fails is logged and not raised, so that it hides no other error. It is tried once more when the interpreter exits,
         and the role expires at `expires_at`.
@@ -106,6 +110,31 @@ class AsyncRolevend:
                 finally:
                     await self._end(role)
 
+    def session(
+        self,
+        user_tokens: AsyncUserTokens,
+        *,
+        platform: str | Sequence[str],
+        purpose: str | None = None,
+        resources: Iterable[tuple[str, str] | str] | str = (),
+        seconds: int | None = None,
+        task: Task | None = None,
+        allow_partial: bool = False,
+    ) -> AsyncRoleSession:
+        """Return a session of one person, for a `with` block. It vends a role when it is needed, and again after its end.
+
+        `user_tokens` is a function that returns a new token for each role, such as `exchange.of(token)`; a token alone is for one role.
+        The rest is as for `vend`.
+        """
+        tables = tables_of(resources, "resources")
+
+        def vend(token: UserToken) -> AbstractAsyncContextManager[AsyncRole]:
+            return self.vend(
+                token, platform=platform, purpose=purpose, resources=tables, seconds=seconds, task=task, allow_partial=allow_partial
+            )
+
+        return AsyncRoleSession(vend, user_tokens)
+
     async def decide(
         self,
         user_token: UserToken | str | None = None,
@@ -113,7 +142,7 @@ class AsyncRolevend:
         platform: str | Sequence[str],
         user: AssertedUser | None = None,
         purpose: str | None = None,
-        resources: Iterable[tuple[str, str]] = (),
+        resources: Iterable[tuple[str, str] | str] | str = (),
         allow_partial: bool = False,
     ) -> Decision:
         """Return what `vend` would grant. Creates nothing; the token can still be used for a vend."""
@@ -127,7 +156,7 @@ class AsyncRolevend:
         platform: str,
         offer: str | Offer,
         user: AssertedUser | None = None,
-        tables: Iterable[tuple[str, str]] = (),
+        tables: Iterable[tuple[str, str] | str] | str = (),
         columns: Iterable[str] = (),
         expiration_seconds: int | None = None,
         purpose: str | None = None,
@@ -137,8 +166,8 @@ class AsyncRolevend:
     ) -> AsyncAccessRequested:
         """Request an offer: "namespace/name", or one of `missing.offers`. Raises `Denied` if it is denied at once.
 
-        `tables` are (schema, table); they and `columns` narrow the offer. The token can still be used for a vend. The same request is
-        found again as long as it is open.
+        `tables`, as `schema.table` or (schema, table), and `columns` narrow the offer. The token can still be used for a vend. The same
+        request is found again as long as it is open.
         """
         wanted = access_protocol.offer_wish(
             user_token,
@@ -158,6 +187,10 @@ class AsyncRolevend:
     async def access_request(self, request_id: str) -> AsyncAccessRequested:
         """Return a request of this agent, e.g. one of an earlier process. Raises `NotFound`."""
         return AsyncAccessRequested(await self._caller.call(access_protocol.look(request_id)), self._caller)
+
+    async def platforms(self, *, patience: float | None = None) -> tuple[Platform, ...]:
+        """Return the platforms that this agent may use. `patience` is in seconds; None: that of the client."""
+        return await self._caller.call(protocol.platforms(), patience)
 
     async def get(self, role_id: str) -> VendedRole:
         """Return one role of this agent. Raises `NotFound`."""
@@ -187,7 +220,11 @@ class AsyncRolevend:
     async def _vend(self, call: Call[VendedRole]) -> AsyncRole:
         try:
             vended = await self._caller.call(call)
-            role = AsyncRole(vended, lambda: self.release(vended.id))
+            role = AsyncRole(
+                vended,
+                release=lambda: self.release(vended.id),
+                look=lambda: self._caller.call(protocol.get(vended.id), LOOK_PATIENCE),
+            )
             open_roles.add(vended.id, self.settings)
         except BaseException as error:
             if protocol.may_have_been_done(error):
@@ -206,6 +243,7 @@ class AsyncRolevend:
 
     @async_uncancellable
     async def _end(self, role: AsyncRole) -> None:
+        role.note_end("Released")  # first, for statements that still run in other threads
         try:
             await role.close()
         finally:

@@ -151,6 +151,11 @@ def psycopg() -> Any:
     return driver
 
 
+def rows_at_once() -> int:
+    """Return how many rows psycopg should take from the server at once: one by one takes longer, but older libpqs have nothing else."""
+    return 1_000 if psycopg().capabilities.has_stream_chunked() else 1
+
+
 def as_texts(driver: Any) -> Any:
     """Return a psycopg context that loads each value as the text that the database sends, also values that Python cannot represent."""
     adapters = driver.adapt.AdaptersMap()

@@ -10,6 +10,9 @@
     │   └── InvalidInput     422, 413: `field` names the invalid member
     ├── Unavailable          try again later; `retry_after` says when, where the API does
     │   └── TooManyRequests  429
+    ├── RoleEnded            the role of an open block has ended; `reason` and `at` say why and when
+    ├── QueryTimeout         a query took longer than its `seconds`, and was cancelled
+    ├── TooManyRows          a query has more rows than its `max_rows`
     └── Unexpected           an answer that this version does not understand
 
 Messages are one line, begin in lower case, say what was attempted, and never hold a token or a password.
@@ -17,6 +20,7 @@ Messages are one line, begin in lower case, say what was attempted, and never ho
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime
 
 from rolevend_client.values import Missing, NeededLogin
 
@@ -33,6 +37,8 @@ class Problem:
     """The cause, and what to do about it."""
     field: str = ""
     """The invalid member of the request."""
+    argument: str = ""
+    """The argument of the call that sets this member."""
     missing: Missing = dataclasses.field(default_factory=Missing)
     """The grant that a denied request lacks."""
     request_id: str = ""
@@ -102,7 +108,13 @@ class InvalidInput(Rejected):
 
     @property
     def field(self) -> str:
+        """The member of the API."""
         return self.problem.field if self.problem else ""
+
+    @property
+    def argument(self) -> str:
+        """The argument of the method, such as `seconds` or `platform[1]`."""
+        return self.problem.argument if self.problem else ""
 
 
 class Unavailable(RolevendError):
@@ -116,6 +128,31 @@ class Unavailable(RolevendError):
 
 class TooManyRequests(Unavailable):
     """This agent made too many calls, or has too many open roles."""
+
+
+class RoleEnded(RolevendError):
+    """The role has ended: vend again, or use a session, which does so by itself."""
+
+    def __init__(self, reason: str, at: datetime) -> None:
+        super().__init__(f"the role has ended ({reason}) at {at.isoformat(timespec='seconds')}")
+        self.reason = reason
+        """`Expired`; `Released` by this process; or `Revoked`: ended before its expiry."""
+        self.at = at
+        """The time of the end; of one that was `Revoked`, the time at which it was noticed."""
+
+
+class QueryTimeout(RolevendError, TimeoutError):
+    """The query was cancelled after its `seconds`. The role stays."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the query took longer than {seconds:g} seconds; ask for less at once, or pass a larger seconds=")
+
+
+class TooManyRows(RolevendError):
+    """The rows were not returned. Ask for an aggregate, or use `role.stream`."""
+
+    def __init__(self, max_rows: int) -> None:
+        super().__init__(f"the query has more than {max_rows} rows; ask for an aggregate, pass a larger max_rows=, or use stream()")
 
 
 class Unexpected(RolevendError):

@@ -2,17 +2,21 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from textwrap import indent
 from typing import Any
 
 from rolevend_client import access_messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
-from rolevend_client.values import Column, Table
+from rolevend_client.values import Column, Join, Table
 
 OVER = "this run is over, and its role with it"
 _LONGEST_CELL = 1000
+_LONGEST_NAME = 100
+_LONGEST_LIST = 20_000
+"""Characters of a list of tables with the owner's comments; a longer one has none."""
 _SQLSTATES = {
     "42501": "the role may not do that; it reads what list_tables shows",
     "42P01": "the role sees no such table; list_tables shows those that it reads, and explain_access why",
@@ -97,6 +101,13 @@ def no_such_platform(role: OpenRole, wanted: str | None) -> str:
     return f"Name the platform to ask: one of {names}." if wanted is None else f"There is no platform {wanted} here; name one of {names}."
 
 
+def no_such_table(wanted: str, platforms: Sequence[str]) -> str:
+    """Return the text for a table on none or several of the role's platforms."""
+    if platforms:
+        return f"The role reads a table of this name on {', '.join(platforms)}: name the platform."
+    return f"The role reads no table {_quoted(wanted[:_LONGEST_NAME])}; list_tables shows those that it reads."
+
+
 def _way_on(error: Any) -> str:
     if error.sqlstate:
         way = _SQLSTATES.get(error.sqlstate, "")
@@ -126,12 +137,21 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
 
 def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
-    lines = [*_by_platform(role, _seen), *_functions(role)]
+    lines = _by_platform(role, commented)
+    if sum(map(len, lines)) > _LONGEST_LIST:
+        lines = [*_by_platform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"]
+    lines += _functions(role)
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
     lines += _offers(role)
     lines += [f"There is no role on {each.platform} ({each.reason}): {each.message}." for each in role.left_out]
     return "\n".join(lines) or "The role reads no table."
+
+
+def described(role: OpenRole, platform: str, name: str) -> str:
+    """Return one table of `tables`, with all of its comments."""
+    named = role.explanation.named(platform)
+    return commented(name, named[name], names_of(named))
 
 
 def explained(role: OpenRole) -> str:
@@ -141,19 +161,35 @@ def explained(role: OpenRole) -> str:
     until = f", until {role.expires_at.isoformat()}" if role.expires_at else ""
     agent = f"{vended.agent.namespace}/{vended.agent.name}"
     lines = [f"Role {role.name} on {places}, for {vended.user.subject} through agent {agent}{purpose}{until}."]
-    lines += _by_platform(role, lambda name, each: f"{_seen(name, each)}; granted by {', '.join(each.policies) or 'nobody named'}")
+    lines += _by_platform(
+        role, lambda name, each, names: f"{seen(name, each, names)}; granted by {', '.join(each.policies) or 'nobody named'}"
+    )
     return "\n".join(lines + _functions(role) + _offers(role))
 
 
-def _by_platform(role: OpenRole, said: Callable[[str, Table], str]) -> list[str]:
-    """Return a line for each table, under a line with its platform and its type. A single PostgreSQL needs no such line."""
+Names = Mapping[tuple[str, str], str]
+"""The name that a role finds each table under, by schema and table."""
+
+
+def _by_platform(role: OpenRole, said: Callable[[str, Table, Names], str]) -> list[str]:
+    """Return the text of each table, under a line with its platform and its type. A single PostgreSQL needs no such line."""
     if [each.type for each in role.platforms] == ["PostgreSQL"]:
-        return [said(name, each) for name, each in role.explanation.named(role.platform.name).items()]
+        return _said(role, role.platform.name, said)
     lines = []
     for platform in role.platforms:
         lines.append(f"on platform {platform.name} ({platform.type}):")
-        lines += [f"  {said(name, each)}" for name, each in role.explanation.named(platform.name).items()]
+        lines += [indent(each, "  ") for each in _said(role, platform.name, said)]
     return lines
+
+
+def _said(role: OpenRole, platform: str, said: Callable[[str, Table, Names], str]) -> list[str]:
+    named = role.explanation.named(platform)
+    names = names_of(named)
+    return [said(name, each, names) for name, each in named.items()]
+
+
+def names_of(named: Mapping[str, Table]) -> Names:
+    return {(each.schema, each.table): name for name, each in named.items()}
 
 
 def _functions(role: OpenRole) -> list[str]:
@@ -165,18 +201,49 @@ def _offers(role: OpenRole) -> list[str]:
     return [f"More can be requested: {access_messages.offered(offers)}"] if offers else []
 
 
-def _seen(name: str, seen: Table) -> str:
-    conditions = [" or ".join(f"({each})" for each in seen.row_filters)] if seen.row_filters else []
-    if len(seen.row_filters) > 1 and seen.restrictions:
+def commented(name: str, table: Table, names: Names) -> str:
+    """Return the line of `seen`, and a line for each comment."""
+    lines = [seen(name, table, names)]
+    lines += [f"  comment: {_quoted(table.comment)}"] if table.comment else []
+    lines += [f"  comment on {each.name}: {_quoted(each.comment)}" for each in table.columns if each.comment]
+    return "\n".join(lines)
+
+
+def seen(name: str, table: Table, names: Names) -> str:
+    """Return one line: the columns with their types and masks, the visible rows, and the keys."""
+    rows = f"; only rows where {visible}" if (visible := visible_rows(table)) else ""
+    key = f"; key {', '.join(table.primary_key)}" if table.primary_key else ""
+    joins = "".join(f"; joins {_join(name, each, names)}" for each in table.joins)
+    less = f"; functions see less of it: {'; '.join(table.stricter_for_tools)}" if table.stricter_for_tools else ""
+    return f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}"
+
+
+def visible_rows(table: Table) -> str:
+    """Return the condition of the visible rows; empty: every row is visible."""
+    if table.rows:
+        return table.rows
+    conditions = [" or ".join(f"({each})" for each in table.row_filters)] if table.row_filters else []
+    if len(table.row_filters) > 1 and table.restrictions:
         conditions = [f"({conditions[0]})"]
-    conditions += [f"({each})" for each in seen.restrictions]
-    rows = f"; only rows where {' and '.join(conditions)}" if conditions else ""
-    less = f"; functions see less of it: {'; '.join(seen.stricter_for_tools)}" if seen.stricter_for_tools else ""
-    return f"{name}: {', '.join(map(_shown, seen.columns))}{rows}{less}"
+    conditions += [f"({each})" for each in table.restrictions]
+    return " and ".join(conditions)
+
+
+def _join(name: str, join: Join, names: Names) -> str:
+    other = names.get((join.schema, join.table), f"{join.schema}.{join.table}")
+    return " and ".join(f"{name}.{here} = {other}.{there}" for here, there in zip(join.columns, join.references, strict=True))
 
 
 def _shown(column: Column) -> str:
-    return column.name if column.clear else f"{column.name} (masked: {column.mask or column.shown})"
+    typed = f"{column.name} {column.type}" if column.type else column.name
+    if not column.clear:
+        return f"{typed} (masked: {column.mask_meaning or column.mask or column.shown})"
+    return f"{typed} (one of {', '.join(map(_quoted, column.values))})" if column.values else typed
+
+
+def _quoted(words: str) -> str:
+    """Return words of an owner so that they cannot be taken for ours."""
+    return f'"{" ".join(words.split()).replace(chr(34), chr(39))}"'
 
 
 def _cell(value: Any) -> str:

@@ -1,13 +1,15 @@
 """An open role and its logins. A role is not renewed; it is released when its `with` block ends."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rolevend_client import database_login
-from rolevend_client.errors import Misconfigured, Unexpected
+from rolevend_client.errors import Misconfigured, RoleEnded, Unexpected
 from rolevend_client.values import Credential, Explanation, KeyPairCredential, LeftOut, Platform, VendedRole
 
+_ABOUT_NOW = timedelta(seconds=5)
+"""The difference of two clocks that is not an earlier end."""
 Login = TypeVar("Login", bound=Credential | KeyPairCredential)
 
 
@@ -25,6 +27,8 @@ class OpenRole:
             raise Unexpected(f"cannot use the role {vended.id}: the answer holds no credential")
         self._logins = {each.name: each.credential for each in vended.platforms if each.credential is not None}
         self._authorities: dict[str, database_login.Authority] = {}
+        self.ended: tuple[str, datetime] | None = None
+        """The reason and the time of the end, as in `RoleEnded`, if this process knows of it."""
 
     @property
     def id(self) -> str:
@@ -52,6 +56,16 @@ class OpenRole:
         return self.vended.expires_at
 
     @property
+    def remaining(self) -> timedelta | None:
+        """The time until the role expires, by this machine's clock; zero after that; None: unknown."""
+        return None if self.expires_at is None else max(self.expires_at - datetime.now(UTC), timedelta())
+
+    @property
+    def is_past(self) -> bool:
+        """True if the role expires within seconds or has expired, by this machine's clock."""
+        return self.remaining is not None and self.remaining < _ABOUT_NOW
+
+    @property
     def explanation(self) -> Explanation:
         """The tables that the role reads, and the policies that grant them."""
         return self.vended.explanation or Explanation()
@@ -68,10 +82,23 @@ class OpenRole:
         """Return the arguments for `snowflake.connector.connect(**…)`."""
         return database_login.snowflake_parameters(self._login(KeyPairCredential, platform)[1])
 
+    def schema(self, platform: str | None = None) -> str:
+        """Return the schema of the role's tables on PostgreSQL, for clients that need its name. Without it, they are found, too."""
+        schema = self._login(Credential, platform)[1].schema
+        if schema is None:
+            raise Unexpected(f"cannot name the schema of the role {self.id}: the API is of an earlier version")
+        return schema
+
     @property
     def uri(self) -> str:
         """The login to the only PostgreSQL as a URI for libpq, with the password."""
         return database_login.url("postgresql", self.connection_parameters())
+
+    @property
+    def portable_uri(self) -> str:
+        """The same for clients that are not built on libpq, such as asyncpg: without `gssencmode`, which they do not know."""
+        login = self.connection_parameters()
+        return database_login.url("postgresql", {name: value for name, value in login.items() if name != "gssencmode"})
 
     def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
         """Return the URL for `sqlalchemy.create_engine`. Dispose of the engine before the block ends, or use `poolclass=NullPool`.
@@ -101,6 +128,17 @@ class OpenRole:
         if len(chosen) != 1:
             raise Misconfigured(_no_login(platform, self.platforms, list(fitting), self.left_out))
         return next(iter(chosen.items()))
+
+    def known_end(self) -> RoleEnded | None:
+        """Return the end of the role as an error to raise, if this process knows of it."""
+        return None if self.ended is None else RoleEnded(*self.ended)
+
+    def note_end(self, reason: str = "") -> None:
+        """Remember the end. Without a reason: that the role expired, or was ended before."""
+        if self.ended is None and not reason and self.is_past and self.expires_at is not None:
+            self.ended = "Expired", self.expires_at
+        elif self.ended is None:
+            self.ended = reason or "Revoked", datetime.now(UTC)
 
     def _forget(self) -> None:
         while self._authorities:

@@ -14,6 +14,7 @@ from rolevend_client.values import (
     Credential,
     Decision,
     Explanation,
+    Join,
     KeyPairCredential,
     LeftOut,
     Missing,
@@ -55,6 +56,10 @@ def vended_role(document: Members) -> VendedRole:
 
 def vended_roles(document: Members) -> tuple[VendedRole, ...]:
     return _each(document, "items", vended_role)
+
+
+def platforms(document: Members) -> tuple[Platform, ...]:
+    return _each(document, "items", _platform)
 
 
 def decision(document: Members) -> Decision:
@@ -123,11 +128,27 @@ def _table(document: Members) -> Table:
         policies=_texts(document, "policies"),
         stricter_for_tools=_texts(document, "stricterForTools"),
         platform=text(document, "platform", ""),
+        comment=text(document, "comment", ""),
+        rows=text(document, "rows", ""),
+        primary_key=_texts(document, "primaryKey"),
+        joins=_each(document, "joins", _join),
     )
 
 
 def _column(document: Members) -> Column:
-    return Column(text(document, "name"), text(document, "shown"), _optional(document, "mask"))
+    return Column(
+        name=text(document, "name"),
+        shown=text(document, "shown"),
+        mask=_optional(document, "mask"),
+        type=text(document, "type", ""),
+        comment=text(document, "comment", ""),
+        mask_meaning=text(document, "maskMeaning", ""),
+        values=_texts(document, "values"),
+    )
+
+
+def _join(document: Members) -> Join:
+    return Join(_texts(document, "columns"), text(document, "schema"), text(document, "table"), _texts(document, "references"))
 
 
 def _platform(document: Members) -> Platform:
@@ -170,6 +191,7 @@ def _password(document: Members) -> Credential:
         port=_number(document, "port"),
         dbname=text(document, "dbname"),
         sslmode=text(document, "sslmode"),
+        schema=_optional(document, "schema"),
         ca_certificates=_optional(document, "caCertificates"),
     )
 

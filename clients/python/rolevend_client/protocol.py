@@ -31,8 +31,8 @@ from rolevend_client.errors import (
     Unavailable,
     Unexpected,
 )
-from rolevend_client.members import proof_of, task_members, user_members, without_none
-from rolevend_client.values import AssertedUser, Decision, Task, UserToken, VendedRole
+from rolevend_client.members import argument_of, proof_of, tables_of, task_members, user_members, without_none
+from rolevend_client.values import AssertedUser, Decision, Platform, Task, UserToken, VendedRole
 
 Answer = TypeVar("Answer")
 Other = TypeVar("Other")
@@ -57,6 +57,8 @@ class Call(Generic[Answer]):
     read: Callable[[httpx.Response], Answer] = field(repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=lambda: {"X-Request-Id": secrets.token_hex(16)})
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """The argument for each member of the body that has another name."""
 
     def reading(self, read: Callable[[httpx.Response], Other]) -> "Call[Other]":
         """Return the same call with another function for its answer."""
@@ -119,32 +121,51 @@ def wish(
     platform: str | Sequence[str],
     user: AssertedUser | None = None,
     purpose: str | None = None,
-    resources: Iterable[tuple[str, str]] = (),
+    resources: Iterable[tuple[str, str] | str] | str = (),
     seconds: int | None = None,
     task: Task | None = None,
     allow_partial: bool = False,
     approval: str | None = None,
 ) -> Wish:
-    """Return the arguments as a value. Raises TypeError unless exactly one of token and user is given, and at least one platform."""
+    """Return the arguments as a value. Raises TypeError unless exactly one of token and user is given, and at least one platform; and
+    ValueError if a text of `resources` names no table."""
     platforms = (platform,) if isinstance(platform, str) else tuple(platform)
     if not platforms:
         raise TypeError("name a platform, or several")
     who = proof_of(user_token, user)
-    return Wish(platforms, who, purpose, tuple(resources), seconds, task, allow_partial, approval)
+    return Wish(platforms, who, purpose, tables_of(resources, "resources"), seconds, task, allow_partial, approval)
 
 
 def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
-    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, reads(parsing.vended_role), wanted.body())
+    made = Call(f"vend a role on {wanted.place}", "POST", _ROLES, reads(parsing.vended_role), wanted.body(), arguments=_arguments(wanted))
     return replace(made, headers={**made.headers, "Idempotency-Key": idempotency_key or secrets.token_hex(16)})
 
 
 def decide(wanted: Wish) -> Call[Decision]:
     body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
-    return Call(f"ask what would be granted on {wanted.place}", "POST", "/v1/decisions", reads(parsing.decision), body)
+    doing = f"ask what would be granted on {wanted.place}"
+    return Call(doing, "POST", "/v1/decisions", reads(parsing.decision), body, arguments=_arguments(wanted))
+
+
+def _arguments(wanted: Wish) -> Mapping[str, str]:
+    return _ARGUMENTS if len(wanted.platforms) > 1 else {**_ARGUMENTS, "platforms.0": "platform"}
+
+
+_ARGUMENTS: Mapping[str, str] = {
+    "userToken": "user_token",
+    "platforms": "platform",
+    "allowPartial": "allow_partial",
+    "expirationSeconds": "seconds",
+    "Idempotency-Key": "idempotency_key",
+}
 
 
 def get(role_id: str) -> Call[VendedRole]:
     return Call(f"look at the role {role_id}", "GET", _path(role_id), reads(parsing.vended_role))
+
+
+def platforms() -> Call[tuple[Platform, ...]]:
+    return Call("list the platforms", "GET", "/v1/platforms", reads(parsing.platforms))
 
 
 def listed() -> Call[tuple[VendedRole, ...]]:
@@ -187,7 +208,7 @@ def conversation(
 
 def error_of(call: Call[Any], response: httpx.Response) -> RolevendError:
     """Return the error for an answer that is not a success."""
-    problem = _problem(response)
+    problem = _problem(response, call.arguments)
     said = f"{problem.code}: {problem.detail or problem.title}".strip(": ") or f"the answer has the status {problem.status}"
     by = f" (request {problem.request_id})" if problem.request_id else ""
     message = " ".join(f"cannot {call.doing}: {said}{by}".split())
@@ -238,20 +259,25 @@ def _no_object() -> NoReturn:
     raise parsing.Unreadable("it is not an object")
 
 
-def _problem(response: httpx.Response) -> Problem:
-    """Return the problem document. Tolerates any body: a proxy may answer instead of the API."""
+def _problem(response: httpx.Response, arguments: Mapping[str, str]) -> Problem:
+    """Return the problem document, whose detail names the argument. Tolerates any body: a proxy may answer instead of the API."""
     try:
         document = json.loads(response.content)
     except ValueError:
         document = None
     members = document if isinstance(document, dict) else {}
     texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    member, detail = texts.get("field", ""), texts.get("detail", "")
+    argument = argument_of(member, arguments) if member else ""
+    if member and detail.startswith(f"{member}: "):
+        detail = argument + detail.removeprefix(member)
     return Problem(
         response.status_code,
         texts.get("code", ""),
         texts.get("title", ""),
-        texts.get("detail", ""),
-        texts.get("field", ""),
+        detail,
+        member,
+        argument,
         parsing.missing(members),
         texts.get("requestId") or response.headers.get("X-Request-Id", ""),
         parsing.needed_login(response.headers.get("WWW-Authenticate", "")),

@@ -7,7 +7,7 @@ from datetime import datetime
 from rolevend_client import access_messages, messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
-from rolevend_client.sessions import Bounds, ForTheModel, RoleEnded, Session, session_of
+from rolevend_client.sessions import Bounds, EndedForTheModel, ForTheModel, Session, session_of
 from rolevend_client.values import Offer
 
 __all__ = ["Bounds", "ForTheModel", "Run"]
@@ -54,11 +54,25 @@ class Run:
         note, self.note = f"{self.note}\n" if self.note else "", ""
         try:
             return f"{note}{tell(self)}"
-        except RoleEnded as answer:
+        except EndedForTheModel as answer:
             self.is_lost = True
             raise ForTheModel(access_messages.ENDED if self._is_approved else f"{note}{answer}") from None
         except ForTheModel as answer:
             raise ForTheModel(f"{note}{answer}") from None
+
+    def table(self, name: str, platform: str | None = None) -> tuple[str, str]:
+        """Return the platform of a table, and its name there. `name` may have the schema. Raises `ForTheModel` if the role reads no such
+        table, or several."""
+        places = [each.name for each in self.role.platforms] if platform is None else [self._place(platform)]
+        found = [
+            (place, known)
+            for place in places
+            for known, each in self.role.explanation.named(place).items()
+            if name in (known, f"{each.schema}.{each.table}")
+        ]
+        if len(found) != 1:
+            raise ForTheModel(messages.no_such_table(name, [place for place, _ in found]))
+        return found[0]
 
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
         """Return the answer as a text for the model. `platform` is optional if there is one. Raises `ForTheModel` if it is refused."""

@@ -1,21 +1,20 @@
 """Database sessions of one role. Each takes a statement and returns the answer as a text for the model. Not thread-safe."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rolevend_client import database_login, messages
 from rolevend_client.open_role import OpenRole
 from rolevend_client.values import KeyPairCredential
+from rolevend_client.waiting import cancelled_after
 
 
 class ForTheModel(Exception):
     """A tool call failed. The message is for the model."""
 
 
-class RoleEnded(ForTheModel):
+class EndedForTheModel(ForTheModel):
     """The role of the session has ended."""
 
 
@@ -57,7 +56,7 @@ class PostgresSession:
             return self._asked(driver, statement, bounds)
         except driver.Error as error:
             no_login = connecting and self._connection is None and not error.sqlstate  # psycopg knows no code of a refused login
-            kind = RoleEnded if no_login or messages.role_has_ended(error) else ForTheModel
+            kind = EndedForTheModel if no_login or messages.role_has_ended(error) else ForTheModel
             raise kind(messages.refused(error)) from None
 
     def close(self) -> None:
@@ -70,7 +69,7 @@ class PostgresSession:
             login = self._role.connection_parameters(self._platform)
             self._connection = driver.connect(**login, autocommit=True, context=database_login.as_texts(driver))
         try:
-            limit = _cancelled_after(bounds.seconds, self._connection)
+            limit = cancelled_after(bounds.seconds, self._connection)
             with limit, self._connection.cursor() as cursor, closing(cursor.stream(statement)) as rows:
                 return messages.table(rows, lambda: [column.name for column in cursor.description or ()], bounds.rows, bounds.characters)
         finally:
@@ -104,7 +103,7 @@ class SnowflakeSession:
         except driver.Error as error:
             if messages.is_lost(error):
                 self.close()
-            kind = RoleEnded if messages.role_has_ended_on_snowflake(error) else ForTheModel
+            kind = EndedForTheModel if messages.role_has_ended_on_snowflake(error) else ForTheModel
             raise kind(messages.refused_by_snowflake(error)) from None
 
     def close(self) -> None:
@@ -117,24 +116,3 @@ class SnowflakeSession:
         limit = {} if bounds.seconds is None else {"query_timeout": max(1, round(bounds.seconds))}
         parameters = self._role.snowflake_parameters(self._platform)
         return driver.connect(**parameters, **limit)
-
-
-@contextmanager
-def _cancelled_after(seconds: float | None, connection: Any) -> Iterator[None]:
-    """Cancel the statement after `seconds`. The session could change a statement_timeout."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, _cancelled, [connection])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()  # otherwise it could cancel the next statement
-
-
-def _cancelled(connection: Any) -> None:
-    with suppress(Exception):  # a lost session has nothing to cancel
-        connection.cancel_safe(timeout=5.0)

@@ -51,6 +51,11 @@ class Settings:
         ca_file = environment.get("ROLEVEND_CA_FILE")
         return cls(url, token_in(Path(environment.get("ROLEVEND_TOKEN_FILE") or TOKEN_FILE)), Path(ca_file) if ca_file else None)
 
+    @classmethod
+    def of(cls, url: str, token: TokenSource | str, ca_file: Path | str | None, patience: float, *, in_the_clear: bool) -> Self:
+        source: TokenSource = (lambda: token) if isinstance(token, str) else token
+        return cls(url, source, None if ca_file is None else Path(ca_file), patience, in_the_clear)
+
     def authorization(self) -> dict[str, str]:
         token = self.token().strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:

@@ -72,10 +72,31 @@ class Column:
     """Clear or Masked."""
     mask: str | None = None
     """The mask. If it depends on the row: `Clear where … else Hash`."""
+    type: str = ""
+    """The platform's name of its type."""
+    comment: str = ""
+    """The owner's comment: data, and never an instruction."""
+    mask_meaning: str = ""
+    """The shown value in words, if it is masked."""
+    values: tuple[str, ...] = ()
+    """All values that the platform allows, where they are few."""
 
     @property
     def clear(self) -> bool:
         return self.mask is None and self.shown == "Clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Columns that refer to another table of the role."""
+
+    columns: tuple[str, ...]
+    schema: str
+    """The schema of the other table."""
+    table: str
+    """The other table."""
+    references: tuple[str, ...]
+    """Columns of the other table, in the order of `columns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,13 @@ class Table:
     """The platform, if the role is on several; else empty."""
     stricter_for_tools: tuple[str, ...] = ()
     """On Snowflake: the tools that see less of the table than the role does, and why, one sentence each."""
+    comment: str = ""
+    """The owner's comment: data, and never an instruction."""
+    rows: str = ""
+    """The visible rows in words, with the user's own attributes; empty: every row, or the API does not say it."""
+    primary_key: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    """Foreign keys to other tables of the role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +276,8 @@ class Credential:
     port: int
     dbname: str
     sslmode: str
+    schema: str | None = None
+    """The schema of the role's tables, the first one of its `search_path`; None: the API is of an earlier version."""
     ca_certificates: str | None = field(default=None, repr=False)
     """The authorities of the server's certificate, in PEM; None: the system's authorities."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rolevend.access_ledger.grants import AuditedRole, handles_of
 from rolevend.access_ledger.relations import NamedTables, TableFinder
-from rolevend.platforms.postgres.session_statements import LoggedStatement
+from rolevend.platforms.postgres.session_statements import MAX_RELATIONS, LoggedStatement
 from rolevend.platforms.statement import Statement
 
 MAX_GRANTED_TABLES: Final = 20
@@ -123,7 +123,7 @@ class Touched:
 def joined(statement: LoggedStatement, time: datetime, role: AuditedRole | None, finder: TableFinder, max_text: int) -> LedgerEntry:
     """Join a statement of PostgreSQL's log."""
     tables, source, named = _touched(statement, role, finder)
-    if source == "parsed" and statement.is_cut:
+    if (source == "parsed" and statement.is_cut) or len(statement.relations) >= MAX_RELATIONS:
         source = "unknown"
     ran = Ran(
         id=f"{statement.session}/{statement.number}",

@@ -175,8 +175,8 @@ def _ends(role: AuditedRole) -> datetime:
 
 
 def _function_name(function: str) -> str:
-    """Return `risk` of `tools.risk(integer)`."""
-    return function.partition("(")[0].rpartition(".")[2].strip('"')
+    """Return `risk` of `tools."Risk"(integer)`: in lower case, as calls are compared."""
+    return function.partition("(")[0].rpartition(".")[2].strip('"').lower()
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,10 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.snowflake import Snowflake
@@ -35,15 +36,23 @@ _NO_TABLES = re.compile(
     re.IGNORECASE,
 )
 _FIRST_WORD = re.compile(r"[\s(;]*(\w+)")
-_KEPT_AS_IT_IS = re.compile(r"\\|\$\w*\$")
+_KEPT_AS_IT_IS = re.compile(r"\\|\$(?:\w|[^\x00-\x7f])*\$")
 """Other kinds of literals, in which a quote does not end a literal."""
 _AMBIGUOUS: Final = "\\'"
 """A quote that ends a literal, or does not: this depends on the session's `standard_conforming_strings`."""
-_READS_A_TEXT = re.compile(r"(?:query|table|schema|database|cursor)_to_xml\w*|ts_stat|dblink\w*|crosstab\w*|connectby|xpath_table")
+_READS_A_TEXT = re.compile(
+    r"(?:query|table|schema|database|cursor)_to_xml\w*|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby|xpath_table"
+)
 """Functions of PostgreSQL and its extensions that read a table or run a query which a literal names."""
+_HIDES_A_NAME = re.compile(r"U&\"|\bEXECUTE\b|\bCOPY\s+BINARY\b|\$[^\s$]*[^\x00-\x7f\s][^\s$]*\$", re.IGNORECASE)
+"""Names with escapes, prepared statements behind another command, and what the parser reads otherwise than PostgreSQL."""
+_MAX_NAME_BYTES: Final = 63
+"""PostgreSQL cuts longer names."""
+_ASCII_LOWER: Final = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
 _NO_STATEMENT = (exp.Condition, exp.Alias)
-_VALUE = re.compile(r"""("[^"]*")|'[^']*'|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/|\b\d+(?:\.\d+)?\b""", re.DOTALL)
-"""An identifier, which is kept; or a literal or a comment. Of nested comments the outer one remains."""
+_VALUE = re.compile(r"""("[^"]*")|'[^']*'|--[^\n\r]*|/\*(?:(?!/\*|\*/).)*\*/|(?<![\w$])(?<![^\x00-\x7f])\d+(?:\.\d+)?\b""", re.DOTALL)
+"""An identifier, which is kept; or a literal or a comment. Of nested comments the outer one remains. A number behind `$` or a letter is a
+part of a name."""
 
 _LIST = re.compile(r"(?<![\w'])(0|'0')(?:\s*,\s*(?:0|'0')){7,}(?![\w'])")
 """Of replaced literals, as in `IN (…)`, whose length differs from run to run. Arguments of a function are fewer."""
@@ -75,8 +84,8 @@ class Grammar:
 
     dialect: Dialect
     parser: type[Any]
-    folded: Callable[[str], str]
-    """Returns the name that a name without quotes means."""
+    named: Callable[[str, bool], str]
+    """Returns the name that a name means. The flag is true if it is in quotes."""
     no_tables: re.Pattern[str]
     """The beginning of a statement that reads no table."""
     kept_as_it_is: re.Pattern[str]
@@ -87,11 +96,21 @@ class Grammar:
     """True if a text can name a table of another database than the session's."""
 
 
-POSTGRES: Final = Grammar(Postgres(), _BoundedPostgres, str.lower, _NO_TABLES, _KEPT_AS_IT_IS)
+def _named_in_postgres(name: str, quoted: bool) -> str:
+    """Only letters of ASCII fold, as in a database of UTF-8."""
+    spelled = name if quoted else name.translate(_ASCII_LOWER)
+    return spelled.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+
+
+def _named_in_snowflake(name: str, quoted: bool) -> str:
+    return name if quoted else name.upper()
+
+
+POSTGRES: Final = Grammar(Postgres(), _BoundedPostgres, _named_in_postgres, _NO_TABLES, _KEPT_AS_IT_IS, _HIDES_A_NAME)
 SNOWFLAKE: Final = Grammar(
     Snowflake(),
     _BoundedSnowflake,
-    str.upper,
+    _named_in_snowflake,
     re.compile(r"\s*(?:USE|SHOW|DESC|DESCRIBE|BEGIN|START|COMMIT|ROLLBACK|UNSET|ALTER\s+SESSION|LIST|LS|REMOVE|RM)\b", re.IGNORECASE),
     re.compile(r"\\|\$\w*\$|//"),
     re.compile(
@@ -112,7 +131,7 @@ class NamedTables:
     understood: bool = True
     """False if the statement may read tables that are not in `names`."""
     calls: frozenset[str] = frozenset()
-    """The names of the functions that it calls, as far as the parser does not know them."""
+    """The names that it may call a function by, in lower case: before a bracket, and behind a dot (`people.risk` may be `risk(people)`)."""
 
 
 NOTHING: Final = NamedTables(understood=False)
@@ -167,7 +186,7 @@ def _parsed(query: str, beginning: str, grammar: Grammar, *, is_opaque: bool) ->
     understood = not is_opaque and not reads_more and _AMBIGUOUS not in beginning + query
     word = _FIRST_WORD.match(beginning)
     command = word[1].upper() if word is not None else None
-    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "TABLE", "VALUES") else command, understood, _calls(trees))
+    return NamedTables(tuple(names), "SELECT" if command in ("WITH", "TABLE", "VALUES") else command, understood, _calls(tokens))
 
 
 def _is_opaque(tree: Any, grammar: Grammar) -> bool:
@@ -175,8 +194,14 @@ def _is_opaque(tree: Any, grammar: Grammar) -> bool:
     return isinstance(tree, exp.Command) and not grammar.no_tables.match(str(tree.this))
 
 
-def _calls(trees: Iterable[Any]) -> frozenset[str]:
-    return frozenset(str(call.name).lower() for tree in trees for call in tree.find_all(exp.Anonymous))
+def _calls(tokens: Iterable[Any]) -> frozenset[str]:
+    ends = (TokenType.L_PAREN, TokenType.DOT)
+    names = (
+        first if second.token_type is TokenType.L_PAREN else second
+        for first, second in pairwise(tokens)
+        if second.token_type is TokenType.L_PAREN or first.token_type is TokenType.DOT
+    )
+    return frozenset(str(each.text).lower() for each in names if each.token_type not in ends)
 
 
 def _calls_a_reader(tree: Any, grammar: Grammar) -> bool:
@@ -225,7 +250,7 @@ def _tables(tree: Any, grammar: Grammar) -> Iterator[str]:
 
 
 def _name(identifier: Any, grammar: Grammar) -> str:
-    return str(identifier.this) if identifier.args.get("quoted") else grammar.folded(str(identifier.this))
+    return grammar.named(str(identifier.this), bool(identifier.args.get("quoted")))
 
 
 def _is_subquery_name(table: Any, grammar: Grammar) -> bool:

@@ -53,9 +53,22 @@ _EXPLANATION: Final[Schema] = {
         {
             "schema": "claims",
             "table": "payments",
-            "rowFilters": ["country IN ('DE')"],
+            "comment": "What was paid for a claim",
+            "rows": "country in (AT, DE)",
+            "rowFilters": ["\"country\" IN (user_attr('countries'))"],
             "restrictions": [],
-            "columns": [{"name": "amount", "shown": "Clear"}, {"name": "iban", "shown": "Masked", "mask": "Hash"}],
+            "columns": [
+                {"name": "claim_id", "type": "bigint", "shown": "Clear"},
+                {"name": "state", "type": "text", "shown": "Clear", "comment": "Of the payment", "values": ["open", "done"]},
+                {
+                    "name": "iban",
+                    "type": "text",
+                    "shown": "Masked",
+                    "mask": "Hash",
+                    "maskMeaning": "a hash under a secret, equal for equal values",
+                },
+            ],
+            "joins": [{"columns": ["claim_id"], "schema": "claims", "table": "claims", "references": ["claim_id"]}],
             "policies": ["domain-claims/analysts"],
         }
     ],
@@ -68,6 +81,7 @@ _CREDENTIAL: Final[Schema] = {
     "host": "warehouse.example.org",
     "port": 5432,
     "dbname": "claims",
+    "schema": "rv_p_5b1f0c2e9a7d4f6388c1e0a2b4d6f8a0",
     "sslmode": "verify-full",
     "uri": "postgresql://IMMUTA_VENDED_FINBOT_E10442_0HJ9XKQ3M5N7P1R2S4T6V8W0YZ:returned%20once@warehouse.example.org:5432/claims?sslmode=verify-full",
 }
@@ -104,6 +118,7 @@ _ANSWERS: Final[dict[tuple[str, str], Schema]] = {
     ("list", "200"): {"items": [_ROLE]},
     ("get", "200"): _ROLE,
     ("release", "202"): {**_ROLE, "state": "Ending"},
+    ("listPlatforms", "200"): {"items": [{"name": "crm", "type": "PostgreSQL"}, {"name": "warehouse", "type": "PostgreSQL"}]},
     ("decide", "200"): {"granted": True, "explanation": _EXPLANATION},
     ("requestAccess", "201"): REQUEST_EXAMPLE,
     ("evaluate", "200"): {"decision": True, "context": {"reason": "PolicyGrants", "shown": "Masked"}},

@@ -110,6 +110,7 @@ CODES: Final = {
     "ExpiredDenial": (410, "The denial is too old. Evaluate again."),
     "TooLong": (413, "The body is longer than 64 KiB."),
     "InvalidInput": (422, "`field` is invalid."),
+    "PlatformUnknown": (422, "No DataPlatform has the name in `field`; `detail` has those that the agent may use."),
     "TooManyRequests": (429, "The agent exceeds its rate of vends or decisions."),
     "TooManyRoles": (429, "The agent has its maximum of roles."),
     "InternalError": (500, "An unexpected error. The log has it under the request id."),
@@ -153,9 +154,17 @@ def token_problem(error: TokenRefused, where: str) -> Problem:
 
 
 def decision_problem(
-    decision: Denied | Pending, missing: MissingShown | None = None, access_request: AccessRequestHint | None = None
+    decision: Denied | Pending,
+    missing: MissingShown | None = None,
+    access_request: AccessRequestHint | None = None,
+    *,
+    platform_member: str = "platforms",
 ) -> Problem:
-    """Return the problem of a denial, or of a pending decision, which may be retried."""
+    """Return the problem of a denial, or of a pending decision, which may be retried unless it `names_nothing`. `platform_member` is the
+    member of the request that names the platform."""
+    if isinstance(decision, Pending) and decision.names_nothing:
+        detail = f"{platform_member}: {decision.message.partition(': ')[2]}"
+        return Problem(422, decision.reason, detail, field=platform_member)
     if isinstance(decision, Pending):
         status = 403 if decision.withdrawn else 503
         return Problem(status, decision.reason, decision.message, retry_after=None if decision.withdrawn else RETRY_SECONDS)

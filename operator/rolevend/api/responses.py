@@ -1,5 +1,6 @@
 """Convert the state of a role to the response of a call. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -7,30 +8,36 @@ from typing import Final, Literal, assert_never
 
 from rolevend.api.access.missing import OfferFinder
 from rolevend.api.access.offer_schemas import AnswerPart, OfferShown
+from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.api.schemas import (
     AgentShown,
     ColumnShown,
     Credential,
     Decision,
     Explanation,
+    JoinShown,
     KeyPairCredential,
     LeftOut,
     Links,
     PlatformShown,
     TableShown,
+    UsablePlatform,
+    UsablePlatforms,
     UserShown,
     VendedRoleShown,
 )
 from rolevend.api.vend_service import SkippedPlatform, VendAnswer
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
-from rolevend.decision.admission import PlatformAdmission
+from rolevend.decision.admission import Agent, PlatformAdmission
+from rolevend.decision.description import ProfileCatalog, TableDescription, describe, visible_rows
 from rolevend.decision.proof import UserProof
+from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.tools import PlatformType
 from rolevend.kinds import VendedRole
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.credentials import connection_uri
-from rolevend.model import ObjectName, PlatformName, ProfileName
+from rolevend.model import Attributes, ObjectName, PlatformName, ProfileName
 from rolevend.plan import Profile, TableShape
 from rolevend.platforms import protocol
 from rolevend.roles.decision import PlatformGrant, RoleDecision
@@ -97,6 +104,14 @@ def _type(terms: PlatformAdmission | None) -> PlatformType | None:
     return None if terms is None else terms.type
 
 
+def platforms(agent: Agent, snapshot: Snapshot) -> UsablePlatforms:
+    """Return the platforms that admit the agent. Raises Problem if they are not known yet."""
+    names = snapshot.platforms_of(agent.name)
+    if names is None:
+        raise Problem(503, "Starting", "the platforms of this agent were not read yet", retry_after=RETRY_SECONDS)
+    return UsablePlatforms(items=tuple(UsablePlatform(name=name, type=snapshot.platforms[name].type) for name in names))
+
+
 def decision(whole: RoleDecision, finder: OfferFinder) -> bytes:
     """Return the answer to a call that decides, as JSON."""
     if whole.blocking_decision is None:
@@ -123,7 +138,8 @@ def _explained(answer: VendedRoleShown | Decision, grants: Sequence[PlatformGran
 
 def explanation(grants: Sequence[PlatformGrant]) -> bytes:
     """Return the explanation of the grants of one role, as JSON. Cached."""
-    return _explanation(tuple(_Given.by(each, several=len(grants) > 1) for each in grants))
+    given = tuple(_Given.by(each, several=len(grants) > 1) for each in grants)
+    return _explanation(given, tuple(each.granted.lease.attributes for each in grants))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +154,9 @@ class _Given:
     """For each of the first `MAX_TABLES` tables the policies that grant it."""
     stricter: tuple[tuple[str, ...], ...]
     """For each of these tables the restrictions that are stricter for tools."""
+    catalog: ProfileCatalog
+    attributes: Attributes
+    """The user's, as far as masks depend on them."""
     profile: Profile = field(compare=False, repr=False)
     tables: tuple[TableShape, ...] = field(compare=False, repr=False)
 
@@ -151,38 +170,78 @@ class _Given:
             resources=granted.lease.resources,
             policies=tuple(granted.granted_by.get(each, ()) for each in names),
             stricter=tuple(granted.behind.get(each, ()) for each in names),
+            catalog=granted.catalog,
+            attributes=granted.lease.attributes.only(granted.catalog.mask_keys),
             profile=granted.profile,
             tables=tables,
         )
 
     def shown(self) -> list[TableShown]:
-        places = zip(self.tables, self.policies, self.stricter, strict=False)
-        return [_shown(self.platform, shape, policies, stricter) for shape, policies, stricter in places]
+        """Return the tables without their visible rows in words."""
+        described = describe(self.tables, self.catalog, self.attributes)
+        places = zip(self.tables, self.policies, self.stricter, described, strict=False)
+        return [_shown(self.platform, *each) for each in places]
 
 
 @lru_cache(_MAX_EXPLANATIONS)
-def _explanation(given: tuple[_Given, ...]) -> bytes:
+def _explanation(given: tuple[_Given, ...], attributes: tuple[Attributes, ...]) -> bytes:
+    """Return the explanation for a user with these attributes, on each platform."""
+    of_all, tables = _shared(given)
+    rows = [visible_rows(shape, values) for grant, values in zip(given, attributes, strict=True) for shape in grant.tables[:MAX_TABLES]]
+    shown = (table if not words else _with_rows(table, words) for table, words in zip(tables, rows, strict=False))
+    return b'{"tables":[' + b",".join(shown) + b"]," + of_all.removeprefix(b"{")
+
+
+def _with_rows(table: bytes, words: str) -> bytes:
+    return table.removesuffix(b"}") + b',"rows":' + json.dumps(words).encode() + b"}"
+
+
+@lru_cache(_MAX_EXPLANATIONS)
+def _shared(given: tuple[_Given, ...]) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return the part of the explanation that is the same for each user of the profiles: all but the tables, and each table."""
     functions = dict.fromkeys(str(each) for grant in given for each in (*grant.profile.functions, *grant.profile.tools))
-    return as_json(
-        Explanation(
-            tables=tuple(each for grant in given for each in grant.shown())[:MAX_TABLES],
-            tables_left_out=max(0, sum(len(each.tables) for each in given) - MAX_TABLES),
-            functions=tuple(functions),
-        )
+    left_out = max(0, sum(len(each.tables) for each in given) - MAX_TABLES)
+    tables = [each for grant in given for each in grant.shown()][:MAX_TABLES]
+    explained = Explanation(tables_left_out=left_out, functions=tuple(functions)).model_dump_json(
+        by_alias=True, exclude_none=True, exclude={"tables"}
     )
+    return explained.encode(), tuple(map(as_json, tables))
 
 
-def _shown(platform: PlatformName | None, shape: TableShape, policies: tuple[ObjectName, ...], stricter: tuple[str, ...]) -> TableShown:
+def _shown(
+    platform: PlatformName | None,
+    shape: TableShape,
+    policies: tuple[ObjectName, ...],
+    stricter: tuple[str, ...],
+    described: TableDescription,
+) -> TableShown:
     (summary,) = tables_of([shape])
-    clear = [ColumnShown(name=each, shown="Clear") for each in summary.clear]
-    masked = [ColumnShown(name=each.name, shown="Masked", mask=each.shows) for each in summary.masked]
+
+    def column(name: str, mask: str | None) -> ColumnShown:
+        about = described.columns[name]
+        return ColumnShown(
+            name=name,
+            type=about.type,
+            comment=about.comment or None,
+            shown="Clear" if mask is None else "Masked",
+            mask=mask,
+            mask_meaning=about.mask or None,
+            values=about.values,
+        )
+
     return TableShown(
         platform=platform,
         schema_name=shape.table.schema,
         table=shape.table.name,
+        comment=described.comment or None,
         row_filters=summary.rows,
         restrictions=summary.restrictions,
-        columns=(*clear, *masked),
+        columns=(*(column(each, None) for each in summary.clear), *(column(each.name, each.shows) for each in summary.masked)),
+        primary_key=described.key,
+        joins=tuple(
+            JoinShown(columns=each.columns, schema_name=each.table.schema, table=each.table.name, references=each.references)
+            for each in described.joins
+        ),
         policies=tuple(map(str, policies)),
         stricter_for_tools=stricter,
     )
@@ -211,6 +270,7 @@ def _password(credential: protocol.PasswordCredential) -> Credential:
         host=address.host,
         port=address.port,
         dbname=address.database,
+        schema_name=credential.schema,
         sslmode=address.tls.mode.value,
         ca_certificates=address.tls.authority,
         uri=connection_uri(credential, None),

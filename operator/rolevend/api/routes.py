@@ -27,7 +27,7 @@ from rolevend.api.middleware import TooLong
 from rolevend.api.openapi import describe
 from rolevend.api.problems import MEDIA_TYPE, Problem, error_problem
 from rolevend.api.role_service import RoleService
-from rolevend.api.schemas import Decision, ProblemShown, VendedRoleShown, VendedRolesShown, VendRequest
+from rolevend.api.schemas import Decision, ProblemShown, UsablePlatforms, VendedRoleShown, VendedRolesShown, VendRequest
 from rolevend.api.scim.calls import SCIM_CALLS
 from rolevend.api.signals.calls import SIGNAL_CALLS
 from rolevend.api.vend_service import VendService
@@ -38,7 +38,7 @@ from rolevend.roles.protocols import Snapshots
 
 ROLES: Final = "/v1/vended-roles"
 CALLS: Final = (
-    *("vend", "list", "get", "release", "decide"),
+    *("vend", "list", "get", "release", "listPlatforms", "decide"),
     *(*ACCESS_CALLS, *AUTHZEN_CALLS, *TASK_CALLS, *CONFIRM_CALLS, *SCIM_CALLS, *SIGNAL_CALLS),
 )
 """Operation ids, also the names of the calls in metrics."""
@@ -140,6 +140,17 @@ def application(
         if left is None:
             return Response(status_code=204)
         return WrittenJson(responses.as_json(responses.shown(left, snapshots.snapshot.platforms)), 202)
+
+    @app.get(
+        "/v1/platforms",
+        summary="The platforms of the agent",
+        operation_id="listPlatforms",
+        response_description="Those that admit the agent",
+        response_model=UsablePlatforms,
+        **secured,
+    )
+    async def platforms(agent: agent_type) -> Response:
+        return WrittenJson(responses.as_json(responses.platforms(agent, snapshots.snapshot)))
 
     @app.post(
         "/v1/decisions",

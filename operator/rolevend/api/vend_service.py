@@ -260,7 +260,9 @@ class VendService:
         if isinstance(request.approval, UnusableApproval) and request.approval.needed is not None:
             raise step_up_problem(request.approval.message, request.approval.needed)
         finder = OfferFinder(snapshot)
-        raise decision_problem(decision, finder.missing(request, decision), finder.access_request(request, decision))
+        place = next(number for number, (each, _) in enumerate(role_decision.decisions) if each.platform == request.platform)
+        missing, hint = finder.missing(request, decision), finder.access_request(request, decision)
+        raise decision_problem(decision, missing, hint, platform_member=f"platforms.{place}")
 
     def _connected(self, role_decision: RoleDecision, finder: OfferFinder) -> tuple[tuple[PlatformGrant, ...], tuple[SkippedPlatform, ...]]:
         """Return the grants of the connected platforms, and the skipped platforms. Raises PlatformUnavailable if none is connected, or a

@@ -30,6 +30,7 @@ from rolevend.api.repository import VendedRoleRepository
 from rolevend.api.role_service import RoleService
 from rolevend.api.routes import CALLS, application
 from rolevend.api.scim.calls import LONGEST_SCIM_BODY, SCIM
+from rolevend.api.signals.bound import SignalObjects
 from rolevend.api.signals.receiver import SignalReceiver
 from rolevend.api.signals.routes import SignalRoutes
 from rolevend.api.vend_service import VendService
@@ -165,7 +166,8 @@ class Api:
         async def record(signal: ReceivedSignal) -> None:
             await self._journal.record(signal_received(signal, now()))
 
-        receiver = SignalReceiver(cluster, record, now, metrics.received)
+        objects = SignalObjects(self._observed.informer(UserAttributes))
+        receiver = SignalReceiver(cluster, record, now, metrics.received, objects)
         SignalRoutes(check, receiver, self._observed, self._refusals, metrics.received).add_to(routes)
 
     async def run(self) -> None:

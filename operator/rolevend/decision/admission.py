@@ -187,8 +187,8 @@ def most_live(agent: Agent, permitted: Sequence[AgentAdmission], sessions: int |
 
 
 def default_live(sessions: int | None, of_each_role: int) -> int | None:
-    """Return the number of roles that use half of the platform's sessions, at least one. One agent cannot use all sessions."""
-    return None if sessions is None else max(1, sessions // 2 // of_each_role)
+    """Return the number of roles that use three quarters of the platform's sessions, at least one. One agent cannot use all sessions."""
+    return None if sessions is None else max(1, sessions * 3 // 4 // of_each_role)
 
 
 def limits_of(agent: Agent, permitted: Sequence[AgentAdmission]) -> RoleLimits:

@@ -8,6 +8,7 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.decision.approval import ActiveApproval, Approval
+from rolevend.decision.description import ProfileCatalog
 from rolevend.decision.proof import Presented, Proof, Unproven, UserToken
 from rolevend.model import ObjectName, PlatformName, Task, Uid, User, UserHandle
 from rolevend.plan import Lease, Profile, TableShape, attribute_keys, contains
@@ -84,6 +85,8 @@ class Pending:
     message: str
     withdrawn: bool = False
     """True if an input was withdrawn: existing roles are revoked. An input that is only unknown revokes nothing."""
+    names_nothing: bool = False
+    """True if the request names an object that does not exist. It may be created later: an object waits for it, a call fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class Granted:
     """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]] = field(default_factory=dict, compare=False)
     """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
+    catalog: ProfileCatalog = field(default_factory=ProfileCatalog, compare=False)
+    """The tables of the profile, for descriptions."""
 
     @property
     def tables(self) -> tuple[TableShape, ...]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final
 
 from rolevend.catalog import Function, FunctionId, TableId, Tool
+from rolevend.decision.description import ProfileCatalog
 from rolevend.decision.tools import stricter_in_policy, stricter_in_profile
 from rolevend.model import Attributes, ClusterId, ObjectName
 from rolevend.plan import Profile, attribute_keys, plan
@@ -28,6 +29,8 @@ class ResolvedProfile:
     """The policies that grant each table."""
     behind: Mapping[TableId, tuple[str, ...]]
     """For each table that a tool reads directly: the restrictions that are stricter for the tool than the grant."""
+    catalog: ProfileCatalog
+    """The tables, for descriptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,8 @@ class ProfileCache:
 
     def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
         profile = plan(entitled, self._cluster, functions, tools)
-        return ResolvedProfile(
-            profile, _granted_by(entitled), stricter_in_profile(profile, {each.table.id: each.table for each in entitled.tables})
-        )
+        catalog = ProfileCatalog.of((each.table for each in entitled.tables), profile.tables)
+        return ResolvedProfile(profile, _granted_by(entitled), stricter_in_profile(profile, catalog.tables), catalog)
 
 
 def _granted_by(entitled: Entitlement) -> dict[TableId, tuple[ObjectName, ...]]:

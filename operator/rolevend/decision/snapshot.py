@@ -41,6 +41,7 @@ from rolevend.policy.offer import Activation
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.request_context import RequestContext
 from rolevend.policy.requirement import facts_of, meets
+from rolevend.policy.vocabulary import closest
 
 TOKEN_UNREAD: Final = "TokenUnread"  # noqa: S105 - a reason
 """The reason of the only decision that a token check can change."""
@@ -141,8 +142,7 @@ class Snapshot:
             return Denied(SESSION_REVOKED, f"{cause}: the user has to log in again", ended_by=SESSION_REVOKED)
         terms = self.platforms.get(request.platform)
         if terms is None:
-            cause = f"spec.platformRefs: no DataPlatform is named {request.platform}"
-            return Pending("PlatformUnknown", self.unsure.get(request.platform, cause))
+            return self._platform_unknown(request)
         if terms.suspended:
             return _suspended(f"DataPlatform {request.platform}")
         if terms.leak:
@@ -170,6 +170,22 @@ class Snapshot:
             case UnusableApproval(code=code, message=message, ended_by=ended_by):
                 return Denied(code, f"spec.approvalRef: {message}", ended_by=ended_by)
         return None
+
+    def platforms_of(self, agent: ObjectName) -> tuple[PlatformName, ...] | None:
+        """Return the platforms that admit the agent, sorted; None: not known yet. A message that lists platforms for it lists no others."""
+        known, labels = self.agents.get(agent), self.namespaces.get(agent.namespace)
+        if self.pending or known is None or labels is None:
+            return None
+        return tuple(sorted(name for name, terms in self.platforms.items() if permitting(known, terms_for(terms, labels, known))))
+
+    def _platform_unknown(self, request: Request) -> Pending:
+        unsure = self.unsure.get(request.platform)
+        if unsure is not None:
+            return Pending("PlatformUnknown", unsure)
+        known = self.platforms_of(request.agent) or ()
+        names = f"; Agent {request.agent.name} may use {', '.join(known[:10])}{', …' if len(known) > 10 else ''}" if known else ""
+        cause = f"spec.platformRefs: no DataPlatform is named {request.platform}{closest(request.platform, known)}{names}"
+        return Pending("PlatformUnknown", cause, names_nothing=True)
 
     def has_revoked_session(self, request: Request) -> bool:
         """Return True if the request, or the token of its user, is from before the time until which the user's sessions were revoked. A
@@ -322,7 +338,7 @@ class Snapshot:
             agent_user=access.agent_user,
         )
         proof = request.proof.only(access.read) if isinstance(request.proof, Proof) else None
-        return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind)
+        return Granted(profile, lease, access.user_handle, proof, access.shape.granted_by, access.shape.behind, access.shape.catalog)
 
 
 @dataclass(frozen=True, slots=True)

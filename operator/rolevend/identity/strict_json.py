@@ -8,7 +8,8 @@ from typing import Any, Final, NoReturn
 
 MAXIMUM_DEPTH: Final = 32
 
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+\\?(?:"|\Z)', re.DOTALL)
+"""A text, also one without an end: otherwise each quote in it would be tried as a beginning, in quadratic time."""
 
 
 class NotJson(ValueError):

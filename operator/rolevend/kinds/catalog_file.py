@@ -9,7 +9,25 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId, Tool, ToolId, ToolKind, TypeLimits
+from rolevend.catalog import (
+    LONGEST_COMMENT,
+    LONGEST_VALUE,
+    MOST_VALUES,
+    Catalog,
+    Column,
+    Family,
+    ForeignKey,
+    Function,
+    FunctionId,
+    Table,
+    TableId,
+    Tool,
+    ToolId,
+    ToolKind,
+    TypeLimits,
+    few,
+    plain_comment,
+)
 from rolevend.kinds.parse import parse_part
 from rolevend.kinds.part import KeyedBy, Part
 from rolevend.kinds.tag_binding import DataTag
@@ -18,6 +36,7 @@ from rolevend.model import PlatformName, Tag
 
 FORMAT = "rolevend.dev/catalog/v1"
 
+_Comment = Annotated[str, Field(min_length=1, max_length=LONGEST_COMMENT)]
 _Obstacle = Annotated[str, Field(min_length=1, max_length=4096)]
 _Tags = Annotated[tuple[DataTag, ...], Field(description="Tags that stand on the platform itself; those of TagBindings are not here.")]
 
@@ -52,6 +71,23 @@ class CatalogColumn(Part):
     """Limits of a type that is narrower than its family, such as `smallint`. An older rolevend wrote none: write the catalog again, or
     masks that become NULL are not reported."""
     tags: _Tags = ()
+    comment: _Comment | None = None
+    """The owner's comment, on one line and without tags. Absent if there is none."""
+    values: Annotated[tuple[Annotated[str, Field(max_length=LONGEST_VALUE)], ...], Field(max_length=MOST_VALUES)] = ()
+    """All values that the platform allows, if they are few."""
+
+
+class CatalogForeignKey(Part):
+    """Columns that refer to a table."""
+
+    columns: tuple[HeldName, ...]
+    """Columns of this table."""
+    schema_name: Annotated[HeldName, Field(alias="schema")]
+    """Schema of the other table, which need not be in this file."""
+    table: HeldName
+    """The other table."""
+    references: tuple[HeldName, ...]
+    """Columns of the other table, in the order of `columns`."""
 
 
 class CatalogTable(Part):
@@ -65,6 +101,12 @@ class CatalogTable(Part):
     """The reason why its rows cannot be governed, such as `is a foreign table`, or an unreadable tag in a comment: then no policy grants
     it. Absent if there is none."""
     tags: _Tags = ()
+    comment: _Comment | None = None
+    """The owner's comment, on one line and without tags. Absent if there is none."""
+    primary_key: tuple[HeldName, ...] = ()
+    """The columns of its primary key."""
+    foreign_keys: tuple[CatalogForeignKey, ...] = ()
+    """The tables that its columns refer to."""
     columns: Annotated[tuple[CatalogColumn, ...], KeyedBy(("name",))] = ()
     """Its columns, in the table's own order."""
 
@@ -162,8 +204,28 @@ def catalog_text(platform: PlatformName, catalog: Catalog, form: Literal["yaml",
 
 
 def _table(table: CatalogTable) -> Table:
-    columns = (Column(each.name, each.family, each.type, _tags(each.tags), _limits(each.limits)) for each in table.columns)
-    return Table(TableId(table.schema_name, table.name), tuple(columns), _tags(table.tags), table.obstacle or "")
+    columns = (
+        Column(
+            each.name,
+            each.family,
+            each.type,
+            _tags(each.tags),
+            _limits(each.limits),
+            comment=plain_comment(each.comment or ""),
+            values=few(each.values),
+        )
+        for each in table.columns
+    )
+    keys = (ForeignKey(each.columns, TableId(each.schema_name, each.table), each.references) for each in table.foreign_keys)
+    return Table(
+        TableId(table.schema_name, table.name),
+        tuple(columns),
+        _tags(table.tags),
+        table.obstacle or "",
+        plain_comment(table.comment or ""),
+        table.primary_key,
+        tuple(sorted(keys)),
+    )
 
 
 def _limits(limits: CatalogLimits | None) -> TypeLimits | None:
@@ -222,6 +284,7 @@ def _dump_table(table: Table) -> dict[str, Any]:
         "name": table.id.name,
         **({"obstacle": table.obstacle} if table.obstacle else {}),
         **_dump_tags(table.tags),
+        **_given(comment=table.comment, primaryKey=list(table.key), foreignKeys=list(map(_dump_key, table.foreign_keys))),
         "columns": [
             _Line(
                 name=column.name,
@@ -229,10 +292,19 @@ def _dump_table(table: Table) -> dict[str, Any]:
                 family=column.family.value,
                 **_dump_limits(column.limits),
                 **_dump_tags(column.tags),
+                **_given(comment=column.comment, values=list(column.values)),
             )
             for column in table.columns
         ],
     }
+
+
+def _dump_key(key: ForeignKey) -> dict[str, Any]:
+    return _Line(columns=list(key.columns), schema=key.table.schema, table=key.table.name, references=list(key.references))
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
 
 
 def _dump_limits(limits: TypeLimits | None) -> dict[str, Any]:

@@ -142,8 +142,8 @@ class NamespaceSelector(Part):
 class RoleLimits(Part):
     """Resource limits of one role, which protect other users of the server. A change applies to new roles."""
 
-    max_connections: Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})] = 8
-    """Maximum sessions of a role at one time."""
+    max_connections: Annotated[int, Field(strict=True, ge=1, le=64, json_schema_extra={"format": "int32"})] = 16
+    """Maximum sessions of a role at one time. The default is enough for the default pools of usual clients, which have up to 15."""
     max_transaction_seconds: Seconds = 300
     """Maximum age of a transaction; a statement outside of one counts as one. An older one is cancelled, independent of the agent's
     `statement_timeout`, and five seconds later its session is ended. On Snowflake it is the statement timeout of the role, which a
@@ -199,8 +199,8 @@ class AgentTerms(Part):
     """Maximum lifetime of their roles."""
     max_live_roles: PositiveCount | None = None
     """Maximum number of roles of each agent at one time, on all platforms together. Where several items select an agent, the most
-    generous one counts; an Agent may set less. Without it: on PostgreSQL the number whose `maxConnections` add up to half of the
-    server's connections; on Snowflake no limit."""
+    generous one counts; an Agent may set less. Without it: on PostgreSQL the number whose `maxConnections` add up to three
+    quarters of the server's connections; on Snowflake no limit."""
     attributes: Annotated[tuple[Attribute, ...], Field(max_length=32), KeyedBy(("key",))] = ()
     """The attributes of these agents on this platform, for policies to match. Where several items select an agent, values add up."""
     purposes: Annotated[tuple[Label, ...], Field(max_length=64), Distinct()] = ()

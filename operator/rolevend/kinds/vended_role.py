@@ -191,8 +191,8 @@ class PlatformState(StatusPart):
     """These tables, at most 50 of them: `claims.people`. A name with a dot, a comma, a space or a quote is in double quotes:
     `claims."a.b"`. If `tableCount` is larger, the role reads others, too."""
     credential_secret_ref: SecretRef | None = None
-    """The Secret in this namespace with `username password host port dbname sslmode uri`, and `ca.crt` if the platform has its own
-    authority. It has the name of this object; on platforms after the first one it is `NAME-PLATFORM`. Deleted with this object. Absent
+    """The Secret in this namespace with `username password host port dbname schema sslmode uri`, and `ca.crt` if the platform has its
+    own authority. It has the name of this object; on platforms after the first one it is `NAME-PLATFORM`. Deleted with this object. Absent
     if `spec.delivery` is `Response`."""
     receipt_digest: Sha256Text | None = None
     """For platforms after the first one: as `status.receiptDigest`."""

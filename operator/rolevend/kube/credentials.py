@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
@@ -44,18 +45,21 @@ class CredentialSecrets:
         self._key = key
 
     async def keep(self, request: Request, fresh: Credential, expires_at: datetime) -> Credential:
-        """See roles.protocols.CredentialStore. Replaces a Secret that claims to be the request's but has no valid MAC."""
+        """See roles.protocols.CredentialStore. Replaces a Secret that claims to be the request's but has no valid MAC, and one for another
+        profile: policies changed before the role was created."""
         namespace = request.name.namespace
         body = self._signed(request, _credential_secret(request, fresh, expires_at))
         try:
             if await self._create(body, namespace):
                 return fresh
             there = await self._cluster.get(SECRETS, secret_name(request), namespace)
-            if self._wrote(request, there):
-                return _kept(there, fresh)
-            _refuse_others(request, there)
             where = f"Secret {namespace}/{secret_name(request)}"
-            _log.warning("replaced a credential that this operator did not write: %s", where, extra={"object": str(request.name)})
+            if self._wrote(request, there):
+                if _is_current(there, fresh):
+                    return _kept(there, fresh)
+            else:
+                _refuse_others(request, there)
+                _log.warning("replaced a credential that this operator did not write: %s", where, extra={"object": str(request.name)})
             await self._cluster.delete(SECRETS, secret_name(request), there["metadata"]["uid"], namespace)
             if not await self._create(body, namespace):
                 raise Conflict(f"{where} is written again by somebody else: find out who creates Secrets in namespace {namespace}")
@@ -135,13 +139,14 @@ def _credential_secret(request: Request, credential: Credential, expires_at: dat
 def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
     """Return the keys of the Secret. `authorities` is the path at which the agent mounts the key `ca.crt`."""
     match credential:
-        case PasswordCredential(role, password, address):
+        case PasswordCredential(role, password, address, schema):
             return {
                 "username": role,
                 "password": password.reveal(),
                 "host": address.host,
                 "port": str(address.port),
                 "dbname": address.database,
+                "schema": schema,
                 "sslmode": address.tls.mode.value,
                 **({} if address.tls.authority is None else {"ca.crt": address.tls.authority}),
                 "uri": connection_uri(credential, authorities),
@@ -163,9 +168,9 @@ def _login_keys(credential: Credential, authorities: str) -> dict[str, str]:
 
 
 def connection_uri(credential: PasswordCredential, authorities: str | None) -> str:
-    """Return a URI for libpq. `authorities` is the path of the platform's own authorities, if it has any.
+    """Return a URI for libpq. `authorities` is the path of the platform's own authorities, if it has any. With None the caller adds it.
 
-    With None the caller adds an `sslrootcert`, which always takes precedence.
+    No parameter is there twice, which some clients refuse, and `sslrootcert` is the last one, so that a shell can replace its value.
     """
     address = credential.address
     who = f"{quote(credential.role)}:{quote(credential.password.reveal(), safe='')}"
@@ -196,11 +201,16 @@ def _refuse_others(request: Request, secret: Body) -> None:
     raise Conflict(f"Secret {where} exists and is not this VendedRole's credential: delete it, or give the VendedRole another name")
 
 
+def _is_current(secret: Body, fresh: Credential) -> bool:
+    """True if the Secret names the schema of the role. Secrets of earlier versions name none."""
+    return not isinstance(fresh, PasswordCredential) or (text_of(secret, "schema") or fresh.schema) == fresh.schema
+
+
 def _kept(secret: Body, fresh: Credential) -> Credential:
     texts = _texts(secret)
     match fresh:
-        case PasswordCredential(address=address):
-            return PasswordCredential(RoleName(texts.get("username", "")), Secret(texts.get("password", "")), address)
+        case PasswordCredential():
+            return replace(fresh, role=RoleName(texts.get("username", "")), password=Secret(texts.get("password", "")), verifier=None)
         case KeyPairCredential(account=account):
             key = None if fresh.private_key is None else Secret(texts.get("private_key", ""))
             return KeyPairCredential(RoleName(texts.get("role", "")), texts.get("username", ""), key, account)

@@ -21,6 +21,9 @@ class BuiltProfiles:
     def remove(self, name: ProfileName) -> None:
         self._names.discard(name)
 
+    def clear(self) -> None:
+        self._names.clear()
+
     def turn(self, name: ProfileName) -> threading.Lock:
         with self._lock:
             return self._turns.setdefault(name, threading.Lock())

@@ -84,6 +84,8 @@ class PasswordCredential:
     role: RoleName
     password: Secret
     address: Address
+    schema: ProfileName
+    """The schema of the role's views, the first one of its `search_path`."""
     verifier: str | None = field(default=None, repr=False, compare=False)
     """The form of the password that the platform stores; None until `Platform.prepare` has computed it."""
 

@@ -13,7 +13,7 @@ _Holders = dict[str, dict[str | None, int]]
 
 
 class UserMatchCounter:
-    """Counts among the users of the last `follow`, which applies the differences in place."""
+    """Counts among the users that `update` was given."""
 
     def __init__(self) -> None:
         self._people: dict[User, tuple[int, Attributes]] = {}
@@ -27,9 +27,9 @@ class UserMatchCounter:
         self.attributes: frozenset[str] = frozenset()
         """The attributes of all users."""
 
-    def follow(self, people: Mapping[User, Attributes]) -> None:
-        """Set the current users."""
-        for user in self._people.keys() - people.keys():
+    def update(self, people: Mapping[User, Attributes], gone: Iterable[User] = ()) -> None:
+        """Set the attributes of `people`, and forget the users `gone`. The other users stay as they are."""
+        for user in gone:
             bit, attributes = self._people.pop(user)
             self._unmark(bit, attributes)
             self._free.append(bit)

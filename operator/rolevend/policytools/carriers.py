@@ -54,7 +54,7 @@ def without_users(folder: Folder, users: Sequence[UserAttributes]) -> Iterator[U
     """Yield the policies that cover none of `users`; nothing without any."""
     policies = [(uid, each, _on_users(each)) for uid, (_, each) in folder.found.items() if isinstance(each, AccessPolicy)] if users else []
     census = UserMatchCounter()
-    census.follow({user: attributes for user, _, attributes in map(values.known_user, users)})
+    census.update({user: attributes for user, _, attributes in map(values.known_user, users)})
     census.ask(requirement for *_, required in policies for requirement in statements.requirements(required))
     for uid, _, required in policies:
         if required and not census.covered(statements.requirements(required)):

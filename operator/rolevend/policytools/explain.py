@@ -8,6 +8,7 @@ from typing import Any
 from rolevend.audit.access_diff import LOOKUP
 from rolevend.audit.evidence import TableAccess, mask_shown, tables_of
 from rolevend.catalog import FunctionId, ToolId
+from rolevend.decision.description import TableDescription, describe, visible_rows
 from rolevend.decision.offers import AvailableOffer, available_offers
 from rolevend.decision.outcome import Granted, Pending
 from rolevend.decision.proof import Proof
@@ -15,7 +16,7 @@ from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.tools import beyond
 from rolevend.errors import InvalidInput
 from rolevend.kinds import Agent, values
-from rolevend.plan import withheld
+from rolevend.plan import TableShape, withheld
 from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
 from rolevend.policy.request_context import Combination, GrantTarget
@@ -60,6 +61,8 @@ class Explained:
     """One sentence for each table that tools see less of than the role itself."""
     offers: tuple[AvailableOffer, ...] = ()
     """The offers that the agent may ask for, smallest exposure first."""
+    tables: tuple[tuple[TableShape, TableDescription], ...] = ()
+    """The tables that the role reads, without values of the user."""
 
 
 def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str | None = None) -> Explained:
@@ -100,6 +103,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str
         sources,
         found.stricter,
         offers,
+        tuple(zip(found.tables, describe(found.tables, found.catalog, None), strict=True)),
     )
 
 
@@ -198,10 +202,18 @@ def _lines(found: Explained) -> Iterator[str]:
     for given in found.together:
         yield f"Together on {given.table}"
         yield from access_lines(given)
+    for shape, described in found.tables:
+        yield from (f"comment on {name}: {text}" for name, text in _comments(shape, described))
     if found.offers:
         yield "by asking, the smallest exposure first"
     for offer in found.offers:
         yield from offer_lines(offer)
+
+
+def _comments(shape: TableShape, described: TableDescription) -> Iterator[tuple[str, str]]:
+    if described.comment:
+        yield str(shape.table), described.comment
+    yield from ((f"{shape.table}.{each.name}", each.comment) for each in described.columns.values() if each.comment)
 
 
 def _policy(policy: PolicyExplained) -> Iterator[str]:
@@ -262,8 +274,25 @@ def _json(found: Explained) -> dict[str, Any]:
         "guardrails": [{"guardrail": each.guardrail, "takes": [taken.sentence for taken in each.takes]} for each in explanation.guardrails],
         "clashes": [each.sentence for each in explanation.clashes],
         "together": [access_json(each) for each in found.together],
+        "tables": [_table_json(*each) for each in found.tables],
         "byAsking": [offer_json(each) for each in found.offers],
         "notes": list(found.notes),
+    }
+
+
+def _table_json(shape: TableShape, described: TableDescription) -> dict[str, Any]:
+    return {
+        "table": str(shape.table),
+        "comment": described.comment,
+        "rows": visible_rows(shape, None),
+        "primaryKey": list(described.key),
+        "joins": [
+            {"columns": list(each.columns), "table": str(each.table), "references": list(each.references)} for each in described.joins
+        ],
+        "columns": [
+            {"name": each.name, "type": each.type, "comment": each.comment, "mask": each.mask, "values": list(each.values)}
+            for each in described.columns.values()
+        ],
     }
 
 

@@ -1,9 +1,9 @@
 """Caches of the users in UserAttributes, of the terms of offers, and of each platform's policy index. An update costs only its changes."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import is_
 from typing import Final
 
 from rolevend.access_requests.terms import OfferTerms
@@ -23,60 +23,115 @@ from rolevend.snapshot.conditions.common import StatusEvaluation, evaluate_uniqu
 _SIGNALS: Final = tuple(
     ConditionUpdate(type_, "True", "Signals", "its suspend and notBefore count; it describes nobody") for type_ in ("Accepted", "Ready")
 )
+_SUSPENDED: Final = "nothing is vended for the user, and their roles end"
+
+_UserClaim = tuple[str, object]
+_ById = dict[int, UserAttributes]
+"""By `id()`: each version of an object is parsed once, so another version is another Python object."""
 
 
 class UserCache:
-    """The users of the newest snapshot."""
+    """The users of the newest snapshot. An update evaluates the objects that changed, and those that share a claim with them."""
 
     def __init__(self) -> None:
-        self.evaluations: Sequence[StatusEvaluation[UserAttributes]] = ()
         self.known: Mapping[User, KnownUser] = {}
-        """The accepted users."""
+        """The accepted users. No update changes a mapping that an earlier one made."""
         self.suspended: frozenset[User] = frozenset()
         """The suspended users, also of objects that are not accepted or not readable."""
         self.not_before: Mapping[User, datetime] = {}
         """The users whose sessions were revoked, also by objects that are not accepted or not readable."""
         self.census = UserMatchCounter()
-        self._made_of: tuple[Sequence[UserAttributes], Mapping[Claim, str], Sequence[UserAttributes]] = ((), {}, ())
-        self._read: dict[str, tuple[int, KnownUser]] = {}
+        self._refused: Mapping[Claim, str] = {}
+        self._objects: _ById = {}
+        self._stops: _ById = {}
+        """The objects that stop their users."""
+        self._claimants: defaultdict[_UserClaim, _ById] = defaultdict(dict)
+        self._evaluations: dict[int, StatusEvaluation[UserAttributes]] = {}
+
+    @property
+    def evaluations(self) -> Collection[StatusEvaluation[UserAttributes]]:
+        """The evaluations of all objects, in no order. Each is the same Python object until it differs."""
+        return self._evaluations.values()
 
     def update(self, resources: Sequence[UserAttributes], refused: Mapping[Claim, str], unreadable: Sequence[UserAttributes] = ()) -> None:
-        """Evaluate all objects. `refused` are handles that belong to another user, each with the owner. Of `unreadable` only
-        `spec.suspend` and `spec.notBefore` count."""
-        before, *others_before = self._made_of
-        if len(before) == len(resources) and all(map(is_, before, resources)) and others_before == [dict(refused), list(unreadable)]:
-            return
-        self._made_of = (tuple(resources), dict(refused), list(unreadable))
-        signals = [each for each in resources if is_made_by_signals(each.metadata.labels)]
-        described = [each for each in resources if not is_made_by_signals(each.metadata.labels)] if signals else resources
-        stops = [each for each in (*resources, *unreadable) if each.spec.suspend or each.spec.not_before is not None]
-        people = with_refusals(evaluate_unique(described, _keys), lambda person: _refused(person, refused))
-        self.evaluations = with_suspension(
-            [*people, *(StatusEvaluation(each, _SIGNALS) for each in signals)],
-            lambda person: person.spec.suspend,
-            "nothing is vended for the user, and their roles end",
-        )
+        """Follow the objects. `refused` are handles that belong to another user, each with the owner. Of `unreadable` only `spec.suspend`
+        and `spec.notBefore` count."""
+        before, self._objects = self._objects, dict(zip(map(id, resources), resources, strict=True))
+        gone = [before[each] for each in before.keys() - self._objects.keys()]
+        new = [self._objects[each] for each in self._objects.keys() - before.keys()]
+        if self._refused != refused:
+            self._refused = dict(refused)
+            new = list(resources)
+        if gone or new:
+            self._index(gone, new)
+            self._evaluate(gone, new)
+        stops = [*self._stops.values(), *unreadable]
         self.suspended = frozenset(values.user(each.spec.user) for each in stops if each.spec.suspend)
         marks = sorted((each.spec.not_before, values.user(each.spec.user)) for each in stops if each.spec.not_before is not None)
         self.not_before = {user: until for until, user in marks}  # of several, the latest
-        self.known = {person.user: person for person in self._all(each.resource for each in people if each.accepted)}
-        self.census.follow({user: person.attributes for user, person in self.known.items()})
 
-    def _all(self, accepted: Iterable[UserAttributes]) -> list[KnownUser]:
-        """Return the users, each parsed once for each version."""
-        read = {}
-        for resource in accepted:
-            before = self._read.get(resource.uid)
-            if before is None or before[0] != resource.generation:
-                before = (resource.generation, KnownUser(*values.known_user(resource), version=values.version(resource)))
-            read[resource.uid] = before
-        self._read = read
-        return [person for _, person in read.values()]
+    def _index(self, gone: Iterable[UserAttributes], new: Iterable[UserAttributes]) -> None:
+        for each in gone:
+            self._stops.pop(id(each), None)
+            for claim in _claims(each):
+                del self._claimants[claim][id(each)]
+                if not self._claimants[claim]:
+                    del self._claimants[claim]
+        for each in new:
+            if each.spec.suspend or each.spec.not_before is not None:
+                self._stops[id(each)] = each
+            for claim in _claims(each):
+                self._claimants[claim][id(each)] = each
+
+    def _evaluate(self, gone: Sequence[UserAttributes], new: Sequence[UserAttributes]) -> None:
+        """Evaluate the new objects, and all whose acceptance may depend on a change."""
+        affected = list({id(each): each for each in (*new, *self._connected([*gone, *new]))}.values())
+        known = dict(self.known)
+        before = {}
+        for each in (*gone, *affected):
+            evaluation = self._evaluations.pop(id(each), None)
+            if evaluation is not None and evaluation.accepted and _describes(each):
+                user = values.user(each.spec.user)
+                before[user] = known.pop(user)
+        people = with_refusals(evaluate_unique(filter(_describes, affected), _claims), lambda person: _refused(person, self._refused))
+        signals = [StatusEvaluation(each, _SIGNALS) for each in affected if not _describes(each)]
+        for evaluation in with_suspension([*people, *signals], lambda person: person.spec.suspend, _SUSPENDED):
+            self._evaluations[id(evaluation.resource)] = evaluation
+        accepted = [_known_user(each.resource, before) for each in people if each.accepted]
+        known.update((each.user, each) for each in accepted)
+        self.known = known
+        self.census.update({each.user: each.attributes for each in accepted}, before.keys() - known.keys())
+
+    def _connected(self, changed: Iterable[UserAttributes]) -> Collection[UserAttributes]:
+        """Return the objects that share claims with the changed ones, and those that share claims with these."""
+        found: _ById = {}
+        claims = [claim for each in changed for claim in _claims(each)]
+        while claims:
+            for key, each in self._claimants.get(claims.pop(), {}).items():
+                if key not in found:
+                    found[key] = each
+                    claims += _claims(each)
+        return found.values()
 
 
-def _keys(person: UserAttributes) -> tuple[tuple[str, object], ...]:
+def _describes(person: UserAttributes) -> bool:
+    """True unless signals made the object: then it only stops its user."""
+    return not is_made_by_signals(person.metadata.labels)
+
+
+def _claims(person: UserAttributes) -> tuple[_UserClaim, ...]:
+    """Return the fields that only one accepted object may have with this value."""
+    if not _describes(person):
+        return ()
     handle = (("spec.handle", person.spec.handle),) if person.spec.handle else ()
     return (("spec.user", (person.spec.user.issuer, person.spec.user.subject)), *handle)
+
+
+def _known_user(resource: UserAttributes, before: Mapping[User, KnownUser]) -> KnownUser:
+    """Return the user. It is the one of `before` if nothing but the status changed."""
+    version = values.version(resource)
+    known = before.get(values.user(resource.spec.user))
+    return known if known is not None and known.version == version else KnownUser(*values.known_user(resource), version=version)
 
 
 def _refused(person: UserAttributes, refused: Mapping[Claim, str]) -> str | None:

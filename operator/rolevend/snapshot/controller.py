@@ -4,7 +4,8 @@ kopf: a snapshot depends only on the current objects, not on the order of events
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +37,7 @@ from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
 from rolevend.snapshot.conditions.common import StatusEvaluation
 from rolevend.snapshot.conditions.ledger import unreadable_claim
 from rolevend.snapshot.identity_providers import KeysState
+from rolevend.snapshot.parsed import ParsedObjects
 from rolevend.snapshot.status import status_of
 from rolevend.snapshot.suspension import SUSPENSION, suspended_counts, suspension_of
 from rolevend.telemetry.metrics import Metrics
@@ -67,6 +69,8 @@ def ready_condition(raw: Body) -> Body | None:
 
 _KINDS: tuple[type[Resource], ...] = (DataPlatform, Agent, AccessPolicy, Guardrail, TagBinding, UserAttributes, IdentityProvider)
 _RETRY_SECONDS = 2.0
+_YIELD_EVERY = 50
+"""Objects that are parsed, or statuses that are compared, before other tasks of the event loop get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +109,22 @@ class SnapshotController:
         self._builder = builder
         self._metrics = metrics
         self._now = now
-        self._parsed: dict[str, tuple[str, Resource | InvalidInput]] = {}
         self._published: dict[str, StatusEvaluation[Resource]] = {}
         """The published evaluations, by uid: of ten thousand objects, one changes."""
-        self._informers = {kind: Informer(cluster, path_of(kind), sources.changed.set, now) for kind in _KINDS}
+        self._kinds: dict[type[Resource], ParsedObjects[Resource]] = {
+            kind: ParsedObjects(kind, Informer(cluster, path_of(kind), sources.changed.set, now)) for kind in _KINDS
+        }
         self._namespaces = Informer(cluster, NAMESPACES, sources.changed.set, now)
         self._suspension = Informer(cluster, CONFIG_MAPS, sources.changed.set, now, only=ObjectName(sources.namespace, SUSPENSION))
         self.snapshot = builder.build(SnapshotInputs(), {}, "nothing was read yet").snapshot
 
     @property
     def informers(self) -> tuple[Informer, ...]:
-        return (*self._informers.values(), self._namespaces, self._suspension)
+        return (*(each.informer for each in self._kinds.values()), self._namespaces, self._suspension)
 
     def informer(self, kind: type[Resource]) -> Informer:
         """Return the watch of one kind of rolevend."""
-        return self._informers[kind]
+        return self._kinds[kind].informer
 
     @property
     def pending(self) -> str | None:
@@ -140,6 +145,8 @@ class SnapshotController:
             await asyncio.sleep(max(_DEBOUNCE_SECONDS, rests_until - time.monotonic()))
             started = time.monotonic()
             self._sources.changed.clear()
+            while not all(each.refresh(_YIELD_EVERY) for each in self._kinds.values()):
+                await asyncio.sleep(0)  # not after the last pass, so the snapshot is that of one moment
             objects, refused, unreadable = self._objects()
             platforms.sync(objects.platforms, unreadable)
             built = self._builder.build(objects, {name: self._sources.platform_state(at_work) for name, at_work in platforms}, self.pending)
@@ -153,95 +160,77 @@ class SnapshotController:
 
     def _objects(self) -> tuple[SnapshotInputs, list[StatusEvaluation[Resource]], dict[PlatformName, DataPlatform | None]]:
         """Return the readable objects, the evaluations of the others, and all DataPlatforms, each as far as roles can be dropped on it."""
-        refused: list[StatusEvaluation[Resource]] = []
-        unreadable: dict[type[Resource], list[tuple[Body, InvalidInput]]] = {kind: [] for kind in _KINDS}
-
-        def all_of(kind: type[R]) -> list[R]:
-            parsed = []
-            for raw in self._informers[kind].objects.values():
-                resource = self._parse(kind, raw)
-                if isinstance(resource, InvalidInput):
-                    refused.append(_unreadable(kind, raw, resource))
-                    unreadable[kind].append((raw, resource))
-                else:
-                    parsed.append(resource)
-            return parsed
-
-        platforms, bindings, guardrails = all_of(DataPlatform), all_of(TagBinding), all_of(Guardrail)
+        platforms = self._readable(DataPlatform)
         objects = SnapshotInputs(
-            agents=_not_deleting(all_of(Agent)),
+            agents=self._granting(Agent),
             platforms=platforms,
-            policies=_not_deleting(all_of(AccessPolicy)),
-            bindings=bindings,
-            guardrails=guardrails,
-            people=_not_deleting(all_of(UserAttributes)),
-            unreadable_people=[stop for raw, _ in unreadable[UserAttributes] if (stop := _for_stops(raw)) is not None],
+            policies=self._granting(AccessPolicy),
+            bindings=self._readable(TagBinding),
+            guardrails=self._readable(Guardrail),
+            people=self._granting(UserAttributes),
+            unreadable_people=[stop for raw, _ in self._unreadable(UserAttributes) if (stop := _for_stops(raw)) is not None],
             refused_handles=self._sources.refused_handles,
-            providers=_not_deleting(all_of(IdentityProvider)),
+            providers=self._granting(IdentityProvider),
             key_states=dict(self._sources.key_states),
             unsure={
                 name: f"{kind.__name__} {_named(raw)} cannot be read: {error}"
                 for kind in (TagBinding, Guardrail)
-                for raw, error in unreadable[kind]
+                for raw, error in self._unreadable(kind)
                 for name in _platforms_in_scope(raw, platforms)
             }
-            | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in unreadable[DataPlatform]},
+            | {_name(raw): f"DataPlatform {_name(raw)} cannot be read: {error}" for raw, error in self._unreadable(DataPlatform)},
             suspension=suspension_of(self._suspension.objects.values()),
             namespaces={name: _labels(raw) for (_, name), raw in self._namespaces.objects.items()},
             unreadable_claims=[
-                claim for raw, _ in unreadable[DataPlatform] if (claim := unreadable_claim(shell(DataPlatform, raw), raw)) is not None
+                claim for raw, _ in self._unreadable(DataPlatform) if (claim := unreadable_claim(shell(DataPlatform, raw), raw)) is not None
             ],
         )
-        there = {raw["metadata"]["uid"] for informer in self._informers.values() for raw in informer.objects.values()}
-        for gone in self._parsed.keys() - there:
-            del self._parsed[gone]
-        return objects, refused, {_name(raw): _for_drops(raw) for raw, _ in unreadable[DataPlatform]}
+        refused = [_unreadable(kind, raw, error) for kind in _KINDS for raw, error in self._unreadable(kind)]
+        return objects, refused, {_name(raw): _for_drops(raw) for raw, _ in self._unreadable(DataPlatform)}
 
-    def _parse(self, kind: type[R], raw: Body) -> R | InvalidInput:
-        """Parse the object, once for each version."""
-        metadata = raw["metadata"]
-        known = self._parsed.get(metadata["uid"])
-        if known is None or known[0] != metadata["resourceVersion"]:
-            try:
-                known = (metadata["resourceVersion"], parse(kind, raw))
-                metadata.pop("managedFields", None)  # larger than the rest of the object, and not needed any more
-            except InvalidInput as error:
-                known = (metadata["resourceVersion"], error)
-            self._parsed[metadata["uid"]] = known
-        return cast("R | InvalidInput", known[1])
+    def _granting(self, kind: type[R]) -> list[R]:
+        return cast("list[R]", list(self._kinds[kind].granting.values()))
+
+    def _readable(self, kind: type[R]) -> list[R]:
+        return cast("list[R]", list(self._kinds[kind].readable.values()))
+
+    def _unreadable(self, kind: type[Resource]) -> Collection[tuple[Body, InvalidInput]]:
+        return self._kinds[kind].unreadable.values()
 
     async def _publish_status(
-        self, evaluations: Iterable[StatusEvaluation[Resource]], on_published: Callable[[StatusEvaluation[Resource]], None]
+        self, evaluations: Sequence[StatusEvaluation[Resource]], on_published: Callable[[StatusEvaluation[Resource]], None]
     ) -> None:
-        by_kind: dict[str, int] = {kind.__name__: 0 for kind in _KINDS}
-        patches, settled = [], {}
-        self._metrics.platform_condition.clear()
-        for evaluation in evaluations:
-            by_kind[evaluation.resource.kind] += not evaluation.accepted
-            if isinstance(evaluation.resource, DataPlatform):
-                for finding in evaluation.findings:
-                    if (finding.type, finding.status) == ("InSync", "Unknown"):
-                        continue  # a 0 means that somebody changed a table, and alerts at once
-                    self._metrics.platform_condition.labels(evaluation.resource.name, finding.type).set(finding.status == "True")
-            patch = None if self._is_published(evaluation) else self._patch(evaluation)
-            if patch is None:
-                settled[evaluation.resource.uid] = evaluation
-            else:
+        before, self._published = self._published, {each.resource.metadata.uid: each for each in evaluations}
+        changed = [
+            each for uid, each in self._published.items() if before.get(uid) is not each
+        ]  # fast: of many users, most stay as they are
+        patches = []
+        for number, evaluation in enumerate(changed, start=1):
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            uid = evaluation.resource.uid
+            patch = None if _says_the_same(evaluation, before.get(uid)) else self._patch(evaluation)
+            if patch is not None:
+                del self._published[uid]
                 patches.append(self._patch_status(evaluation, patch, on_published))
-        self._published = settled
-        for kind, count in by_kind.items():
-            self._metrics.policy_errors.labels(kind).set(count)
+        self._count(evaluations)
         if not all(await asyncio.gather(*patches)):
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sources.changed.set)
 
-    def _is_published(self, evaluation: StatusEvaluation[Resource]) -> bool:
-        """True if the same evaluation of the same version was published, and the status is up to date."""
-        before = self._published.get(evaluation.resource.uid)
-        return (
-            before is not None
-            and before.resource is evaluation.resource
-            and (before.findings, before.counts) == (evaluation.findings, evaluation.counts)
-        )
+    def _count(self, evaluations: Iterable[StatusEvaluation[Resource]]) -> None:
+        """Set the metrics of refused objects and of platforms."""
+        refused = Counter(each.resource.kind for each in evaluations if not each.accepted)
+        for kind in _KINDS:
+            self._metrics.policy_errors.labels(kind.__name__).set(refused[kind.__name__])
+        self._metrics.platform_condition.clear()
+        for each in evaluations:
+            if isinstance(each.resource, DataPlatform):
+                for finding in each.findings:
+                    if (finding.type, finding.status) != (
+                        "InSync",
+                        "Unknown",
+                    ):  # a 0 means that somebody changed a table, and alerts at once
+                        self._metrics.platform_condition.labels(each.resource.name, finding.type).set(finding.status == "True")
 
     def _patch(self, evaluation: StatusEvaluation[Resource]) -> Body | None:
         """Return the status patch, or None if the status is up to date."""
@@ -265,10 +254,13 @@ class SnapshotController:
         return True
 
 
-def _not_deleting(resources: Iterable[R]) -> list[R]:
-    """Leave out objects that are being deleted, even if a finalizer keeps them. Use it for objects that grant; restrictions hold until
-    they are gone."""
-    return [each for each in resources if each.metadata.deletion_timestamp is None]
+def _says_the_same(evaluation: StatusEvaluation[Resource], published: StatusEvaluation[Resource] | None) -> bool:
+    """True if an evaluation of the same version with the same content was published."""
+    return (
+        published is not None
+        and published.resource is evaluation.resource
+        and (published.findings, published.counts) == (evaluation.findings, evaluation.counts)
+    )
 
 
 def _unreadable(kind: type[R], raw: Body, error: InvalidInput) -> StatusEvaluation[Resource]:

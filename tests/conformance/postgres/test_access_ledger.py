@@ -96,6 +96,7 @@ def test_runs_with_a_state_tell_each_statement_once_also_over_a_rotation(logging
     assert new() == []
 
 
+RAISES = "DO $$ BEGIN EXECUTE 'SELECT count(*) FROM people'; RAISE LOG '%'; END $$"
 HIDING = (
     ("SET standard_conforming_strings = off", None),
     ("SELECT 'a\\'' FROM people --'", "unknown"),
@@ -104,6 +105,10 @@ HIDING = (
     ('EXECUTE "x AS SELECT 1 --"', "people"),
     ("SELECT * FROM ts_stat('SELECT to_tsvector(email) FROM people')", "unknown"),
     ('SELECT * FROM U&"p\\0065ople"', "unknown"),
+    ("SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, plainto_tsquery(email) FROM people')", "unknown"),
+    (RAISES.replace("%", "AUDIT: SESSION,1,1,READ,SELECT,TABLE,pg_catalog.pg_class,<none>,<none>"), "unknown"),
+    (RAISES.replace("%", "statement: SELECT 1"), "unknown"),
+    (RAISES.replace("LOG '%'", "EXCEPTION USING MESSAGE = E'x\\n2026-11-24 12:00:00.000 UTC,', DETAIL = ',', HINT = ',1'"), "unknown"),
     ("SELECT email, CASE WHEN id > 2 THEN current_setting('no.such') END FROM people", "people"),
     ("SELECT email FROM people; SELECT nosuch FROM people", "people"),
     ("SELECT email FROM people /*\n2026-11-24 12:00:00.000 UTC,", "refused"),
@@ -121,18 +126,18 @@ def test_a_statement_hides_neither_itself_nor_its_table(logging: Logging, kind: 
         with suppress(psycopg.Error):
             session.run(text)
     client = session.connection.pgconn
-    for name in (b"a: SELECT 1 --", b"<unnamed>: SELECT 1 --"):
-        client.prepare(name, b"SELECT email FROM people")
+    for name, begin in ((b"a: SELECT 1 --", b""), (b"<unnamed>: SELECT 1 --", b""), (b"b: SELECT 1 --", b";")):
+        client.prepare(name, begin + b"SELECT email FROM people")
         assert client.exec_prepared(name, []).ntuples > 0
 
     def entries() -> list[LedgerEntry]:
         ledger = AccessLedger(logging.files(kind), known, Selection(), LogClock())
         mine = [each for each in ledger if each.role == role]
-        assert len(mine) == len(HIDING) + 2, [each.statement for each in mine]
+        assert len(mine) == len(HIDING) + 3, [each.statement for each in mine]
         assert not [note for note in ledger.notes if "damaged" in note]
         return mine
 
-    *found, one, other = eventually(entries)
+    *found, one, other, third = eventually(entries)
 
     assert [each.statement for each in found] == [text for text, _ in HIDING]
     for entry, (_, shown) in zip(found, HIDING, strict=True):
@@ -143,7 +148,7 @@ def test_a_statement_hides_neither_itself_nor_its_table(logging: Logging, kind: 
             "refused": entry.refused,
         }
         assert expected[shown], entry
-    assert {(each.tables, each.tables_from) for each in (one, other)} == {((table,), "unknown")}
+    assert {(each.tables, each.tables_from) for each in (one, other, third)} == {((table,), "unknown")}
 
 
 class Followed:

@@ -320,7 +320,7 @@ def test_damage_is_noted_with_its_file(encode: Encode, tmp_path: Path):
     written(tmp_path / f"a.{end}", good, long, odd, cut, good, good[:-9])
     whole = gzip.compress(good * 50_000)
     written(tmp_path / f"b.{end}.gz", whole[: len(whole) // 2])
-    short = gzip.compress(encode(*(record(f"duration: 1.0 ms  statement: {os.urandom(99).hex()}", session_id="short") for _ in range(50))))
+    short = gzip.compress(encode(*(record(f"duration: 1.0 ms  statement: {os.urandom(99).hex()}", session_id="5") for _ in range(50))))
     written(tmp_path / f"g.{end}.gz", short[: len(short) * 3 // 4])
     written(tmp_path / f"c.{end}", b"no log\n")
     written(tmp_path / f"d.{end}", good[:20])
@@ -331,7 +331,7 @@ def test_damage_is_noted_with_its_file(encode: Encode, tmp_path: Path):
     every = list(found)
     entries = [each for each in every if each.session == "1"]
 
-    assert len([each for each in every if each.session == "short"]) > 10
+    assert len([each for each in every if each.session == "5"]) > 10
     assert {each.statement[:10] for each in entries} >= {"SELECT 1", "SELECT 'xx", "SELECT '\\x"}
     truncated = next(each for each in entries if each.truncated)
     assert (len(truncated.statement), truncated.tables_from) == (32_768, "unknown")
@@ -516,18 +516,73 @@ def test_a_statement_that_was_refused_before_it_ran_has_read_nothing(tmp_path: P
     "message",
     [
         "execute a: SELECT 1 --: SELECT full_name FROM people",
+        "execute a: SELECT 1 --: ;SELECT full_name FROM people",
         "execute <unnamed>: TABLE x; --: SELECT full_name FROM people",
         "statement: SELECT tools.risk(1)",
         "statement: SELECT RISK(1)",
+        "statement: SELECT levenshtein('a', 'b')",
+        "statement: SELECT c.risk FROM claims c",
     ],
 )
 def test_a_statement_that_may_read_more_than_it_seems_makes_no_grant_unused_for_certain(tmp_path: Path, message: str):
     log = written(tmp_path / "log", as_json(record(message)))
 
-    rows, _ = unused(log, granted(functions=["tools.risk(integer)"]))
+    rows, _ = unused(log, granted(functions=["tools.risk(integer)", 'tools."Levenshtein"(text, text)']))
 
     assert [row for row in rows if row[-1]] == []
     assert (("anna", "claims.people", False) in rows) == ("people" not in message)
+
+
+BLOCK = "DO $$ BEGIN EXECUTE 'SELECT full_name FROM people'; END $$"
+FORGED = {
+    "a line of pgaudit": f"AUDIT: SESSION,1,1,READ,SELECT,TABLE,claims.claims,{BLOCK},<not logged>",
+    "a line of pgaudit that lost its context": f"AUDIT: SESSION,1,1,READ,SELECT,TABLE,claims.claims,{BLOCK},{'x' * 2_000_000}",
+    "a statement": "statement: SELECT 1",
+    "a duration": "duration: 1.0 ms",
+    "a disconnection": "disconnection: session time: 0:00:00.000",
+}
+"""Messages that a block raises at the level LOG."""
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_message_that_a_statement_raises_is_no_record_of_the_server(encode: Encode, tmp_path: Path, case: str):
+    raised = record(FORGED[case], context="PL/pgSQL function inline_code_block line 1 at RAISE", statement=BLOCK, line_num="2")
+    log = written(
+        tmp_path / "log", encode(record(f"statement: {BLOCK}"), raised, record("duration: 5.0 ms", line_num="3", application_name="x"))
+    )
+
+    (found,) = ledger(log)
+
+    assert (found.statement, found.tables, found.tables_from, found.duration_ms) == (BLOCK, (), "unknown", 5.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"message": "no", "detail": "prepare: SELECT 1"},
+        {"message": "no", "detail": "parameters: $1 = 'x'"},
+        {"message": f"permission denied for table claims{'x' * 2_000_000}"},
+        {"message": "no", "detail": "x" * 2_000_000, "hint": "y" * 2_000_000},
+    ],
+    ids=["prepared", "parameters", "long message", "long detail"],
+)
+def test_an_error_that_a_statement_raises_hides_neither_it_nor_its_table(encode: Encode, tmp_path: Path, values: dict[str, str]):
+    """Where the error is all that the server logs of it."""
+    log = written(
+        tmp_path / "log", encode(record(error_severity="ERROR", state_code="42501", context="PL/pgSQL", statement=BLOCK, **values))
+    )
+
+    (found,) = ledger(log)
+
+    assert (found.tables_from, found.parameters, found.refused) == ("unknown", None, False)
+    assert [row for row in unused(log, granted())[0] if row[-1]] == []
+
+
+def test_a_statement_with_more_relations_than_are_kept_is_said_to_read_others(tmp_path: Path):
+    lines = [f"AUDIT: SESSION,1,1,READ,SELECT,TABLE,pg_catalog.t{number},SELECT 1,<none>" for number in range(300)]
+    log = written(tmp_path / "log", as_json(*(record(each) for each in lines)))
+
+    assert [(len(each.tables), each.tables_from) for each in ledger(log)] == [(256, "unknown")]
 
 
 def test_a_colon_in_a_literal_makes_no_statement_doubtful(tmp_path: Path):

@@ -4,6 +4,9 @@ import pytest
 
 from rolevend.access_ledger.relations import MAX_PARSED, NOTHING, SNOWFLAKE, TableFinder, named_tables
 
+LONGEST = "a" * 63
+"""The longest name; PostgreSQL cuts the rest."""
+
 
 @pytest.mark.parametrize(
     ("text", "tables"),
@@ -33,6 +36,14 @@ from rolevend.access_ledger.relations import MAX_PARSED, NOTHING, SNOWFLAKE, Tab
         ("SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) s, a", ["a"]),
         ("WITH a AS (SELECT 1) SELECT * FROM s.a", ["s.a"]),
         ("INSERT INTO t SELECT * FROM u", ["t", "u"]),
+        ('SELECT * FROM Übung, data$2024, €1, "Été"', ["Übung", "data$2024", "€1", "Été"]),
+        ("WITH é AS (SELECT 1) SELECT * FROM É", ["É"]),
+        ("WITH k AS (SELECT 1) SELECT * FROM \u212a", ["\u212a"]),
+        (f'SELECT * FROM {LONGEST}xyz, s."{LONGEST}z", {"é" * 32}', [LONGEST, f"s.{LONGEST}", "é" * 31]),
+        (f"WITH {LONGEST}a AS (SELECT 1) SELECT * FROM {LONGEST}b", []),
+        ("(WITH a AS (SELECT 1) TABLE a) UNION ALL TABLE a", ["a"]),
+        ("SELECT 1 a$$, (SELECT max(email) FROM people) b$$", ["people"]),
+        ("SELECT /*+ ' */ email FROM people WHERE '*/ 1 AS x --' <> '' --\\", ["people"]),
         ("FETCH 2 FROM c", []),
         ("BEGIN", []),
     ],
@@ -56,6 +67,13 @@ def test_tables_are_found(text: str, tables: list[str]):
         "BEGIN; EXECUTE p",
         "SELECT 'a\\'' FROM people --'",
         "SELECT * FROM ts_stat('SELECT to_tsvector(a) FROM people')",
+        "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, plainto_tsquery(email) FROM people')",
+        "SELECT U&\"query\\005fto_xml\"('SELECT * FROM people', true, false, '')",
+        "SELECT * FROM U&\"p!0065ople\" UESCAPE '!'",
+        "SELECT $€$ ' $€$, email FROM people --'",
+        "COPY BINARY people TO STDOUT",
+        "CREATE TEMPORARY TABLE x AS EXECUTE p",
+        "EXPLAIN ANALYZE EXECUTE p",
         "SELECT pg_catalog.table_to_xml('people', true, false, '')",
         "SELECT tools.risk(1)",
         "SELECT * FROM tools.risk(1)",

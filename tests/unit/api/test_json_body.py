@@ -61,18 +61,26 @@ def test_one_name_in_several_objects_is_no_repetition():
     assert read_body(json.dumps(said).encode()) == said
 
 
+def seconds(raw: bytes) -> float:
+    started = time.perf_counter()
+    with contextlib.suppress(Misread):
+        read_body(raw)
+    return time.perf_counter() - started
+
+
 def test_as_many_members_as_a_body_holds_are_compared_in_no_time_that_matters():
     """Beside reading as many that are all different."""
     members = [f'"{number:x}":0' for number in range(6_000)]
 
-    def seconds(raw: bytes) -> float:
-        started = time.perf_counter()
-        with contextlib.suppress(Misread):
-            read_body(raw)
-        return time.perf_counter() - started
-
     different, repeated = ("{" + ",".join(each) + "}" for each in (members, [*members, members[-1]]))
     assert min(seconds(repeated.encode()) for _ in range(5)) < 20 * min(seconds(different.encode()) for _ in range(5))
+
+
+@pytest.mark.parametrize("text", [b'"' + b'\\"' * 8_000, b'"' + b'\\"' * 8_000 + b"\\", b'"\\' * 8_000])
+def test_a_text_without_an_end_takes_no_time_that_matters(text: bytes):
+    """Beside brackets of the same length. Bodies and tokens are read before anybody is authenticated."""
+    brackets = min(seconds(b"[]" * (len(text) // 2)) for _ in range(5))
+    assert seconds(b"[" * 33 + text) < 50 * brackets
 
 
 @pytest.mark.parametrize("path", ["/v1/vended-roles", "/v1/decisions"])

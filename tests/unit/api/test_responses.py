@@ -9,15 +9,18 @@ from rolevend.api.access.missing import OfferFinder
 from rolevend.api.schemas import Decision
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Granted, Request
+from rolevend.decision.profile_cache import ProfileCache
 from rolevend.decision.snapshot import Snapshot
 from rolevend.kinds import DataPlatform, VendedRole, parse
-from rolevend.model import ObjectName, PlatformName
+from rolevend.model import Attributes, ObjectName, PlatformName
 from rolevend.platforms.progress import BuildProgress
+from rolevend.policy.index import compile_policies
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.status import StatusBuilder
 from tests.support import registered
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw
+from tests.support.policies import catalog
 
 ACCOUNT = {"account": "myorg-account1", "database": "CRM", "warehouse": "AGENTS_WH"}
 
@@ -80,6 +83,31 @@ def test_an_explanation_is_of_this_grant_and_of_none_before_it():
         assert explained(narrow) == [(None, "payments", ["domain/mine"], [])]
         assert explained(stricter)[0] == (None, "payments", ["domain/mine"], ["shows no row"])
         assert [each[0] for each in explained(here, on_annex)] == ["warehouse", "warehouse", "annex", "annex"]
+
+
+def test_a_person_is_shown_their_own_values_by_a_profile_that_others_have_too():
+    """The profile has the same name, and the answer may come from a cache."""
+
+    def rows(*countries: str) -> list[str]:
+        person = replace(registered.PERSON, attributes=Attributes.of({"department": ["claims"], "countries": countries}.items()))
+        grant = granted(people={registered.ANNA: person})
+        assert grant.granted.profile.name == granted().granted.profile.name
+        return [each["rows"] for each in json.loads(responses.explanation([grant]))["tables"]]
+
+    for _ in range(2):
+        assert rows("DE", "AT") == ["country in (AT, DE)"] * 2
+        assert rows("FR") == ["country in (FR)"] * 2
+
+
+def test_a_comment_that_changed_is_shown_although_the_profile_is_the_same():
+    def comments(comment: str) -> list[str | None]:
+        tables = [replace(each, comment=comment) for each in registered.TABLES]
+        cache = ProfileCache(compile_policies(catalog(*tables), [registered.MINE]), registered.CLUSTER)
+        grant = granted(shapes={registered.WAREHOUSE: cache})
+        assert grant.granted.profile.name == granted().granted.profile.name
+        return [each.get("comment") for each in json.loads(responses.explanation([grant]))["tables"]]
+
+    assert [comments("one"), comments("two"), comments("")] == [["one"] * 2, ["two"] * 2, [None] * 2]
 
 
 def test_of_more_tables_than_an_answer_has_the_rest_is_counted():

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from rolevend.api.signals.bound import SignalObjects
 from rolevend.api.signals.failures import failed
 from rolevend.api.signals.receiver import SignalReceiver
 from rolevend.api.signals.records import SignalRecord, after, change_of, name_of, object_of, record_of
 from rolevend.audit.signal_events import ReceivedSignal, signal_received
-from rolevend.errors import AuditUnavailable, ClusterUnavailable, Conflict, IdentityProviderUnavailable, NotPermitted
+from rolevend.errors import AuditUnavailable, ClusterUnavailable, Conflict, IdentityProviderUnavailable, NotPermitted, Unavailable
 from rolevend.identity.key_store import KeyStore
 from rolevend.identity.provider import LEEWAY, Discovery, InlineKeys, Provider, SignalTerms, by_issuer
 from rolevend.identity.refusal import Code, TokenRefused
@@ -23,7 +24,8 @@ from rolevend.identity.security_event import SecurityEvents, Signal, SignalEffec
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kinds import UserAttributes
 from rolevend.kinds.parse import parse
-from rolevend.kube.client import KubeClient, NotFound, ResourceConflict
+from rolevend.kube.client import KubeClient, NotFound, ResourceConflict, path_of
+from rolevend.kube.informer import Informer
 from rolevend.model import User
 from tests.support import tokens
 from tests.support.signalling import CAEP, event_claims
@@ -39,9 +41,9 @@ def signal(effect: SignalEffect, seconds: float = 0) -> Signal:
     return Signal(CAEP + NAMES[effect], effect, ANNA, NOW + timedelta(seconds=seconds))
 
 
-def applied(*signals: Signal, seconds: float = 0, before: SignalRecord = NOTHING) -> SignalRecord:
+def applied(*signals: Signal, seconds: float = 0, before: SignalRecord = NOTHING, by: str = "okta") -> SignalRecord:
     for each in signals:
-        before = after(before, each, NOW + timedelta(seconds=seconds))
+        before = after(before, each, by, NOW + timedelta(seconds=seconds))
     return before
 
 
@@ -78,7 +80,7 @@ def test_order_and_repeats_change_nothing(signals: list[Signal], later: int, cha
 
     once, again = applied(*signals), applied(*shuffled)
 
-    assert (once.account, once.ended_at) == (again.account, again.ended_at)
+    assert (once.accounts, once.ended_at) == (again.accounts, again.ended_at)
     assert once == applied(*shuffled, before=once, seconds=later)
 
 
@@ -87,7 +89,7 @@ def test_not_before_never_moves_back_and_never_locks_anybody_out(signals: list[S
     record, moment = NOTHING, NOW
     for each, delay in zip(signals, delays, strict=False):
         moment += timedelta(seconds=delay)
-        before, record = record, after(record, each, moment)
+        before, record = record, after(record, each, "okta", moment)
         assert before.not_before is None or (record.not_before is not None and record.not_before >= before.not_before)
         assert record.not_before is None or record.not_before <= moment + LEEWAY
 
@@ -107,9 +109,28 @@ def test_not_before_never_moves_back_and_never_locks_anybody_out(signals: list[S
 )
 def test_the_newest_state_of_the_account_counts_and_one_that_is_gone_stays_gone(signals: list[Signal], state: str):
     record = applied(*signals)
-    assert record.account is not None
-    assert record.account.state == state
+    assert record.accounts["okta"].state == state
     assert record.is_stopped is (state != "Enabled")
+
+
+@pytest.mark.parametrize("state", [DISABLE, PURGE])
+def test_no_transmitter_takes_back_what_another_one_said(state: SignalEffect):
+    """Two may speak of the users of one issuer."""
+    stopped = applied(signal(state))
+
+    assert applied(signal(ENABLE, 60), before=stopped, by="watcher").is_stopped
+    both = applied(signal(DISABLE, 1), before=stopped, by="watcher")
+    assert applied(signal(ENABLE, 60), before=both, by="watcher").is_stopped
+    enabled = applied(signal(ENABLE, 61), before=applied(signal(ENABLE, 60), before=both, by="watcher"))
+    assert enabled.is_stopped is (state is PURGE)
+
+
+def test_an_account_that_another_transmitter_enables_does_not_bring_back_a_suspension_that_was_lifted():
+    stopped = applied(signal(DISABLE))
+    enabled = applied(signal(ENABLE, 1), before=stopped, by="watcher")
+
+    assert "suspend" not in object_of(enabled, stopped, EVENTS, signal(ENABLE))["spec"]
+    assert change_of(enabled, stopped) == "Unchanged"
 
 
 EVENTS = SecurityEvents("okta", "0" * 64, "jti-1", NOW)
@@ -123,7 +144,7 @@ def stored(record: SignalRecord, before: SignalRecord, over: Body | None = None,
 
 @given(some.lists(SIGNALS, min_size=1, max_size=4))
 def test_what_is_stored_is_what_is_read(signals: list[Signal]):
-    record = applied(*signals)
+    record = applied(*signals, before=applied(*signals[:2], by="watcher"))
     body = stored(record, NOTHING)
 
     assert record_of(body, ANNA) == record
@@ -139,7 +160,9 @@ def test_an_object_of_others_is_no_record():
     assert record_of(body, User(OTHER_ISSUER, "anna")) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"account": 7, "endedAt": []}', '{"account": {"state": "Odd", "at": "x"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"accounts": 7, "endedAt": []}', '{"accounts": {"a": {"state": "Odd", "at": "x"}, "b": 7}}']
+)
 def test_an_annotation_that_was_changed_by_hand_loses_no_revocation(text: str):
     body = stored(applied(signal(END)), NOTHING)
     body["metadata"]["annotations"]["rolevend.dev/signals"] = text
@@ -187,7 +210,7 @@ class Cluster:
         if self.rivals:
             known = self.objects.get(name)
             before = NOTHING if known is None else cast(SignalRecord, record_of(known, ANNA))
-            self._keep(object_of(after(before, self.rivals.pop(), NOW), before, EVENTS, signal(END)))
+            self._keep(object_of(after(before, self.rivals.pop(), "okta", NOW), before, EVENTS, signal(END)))
         known = self.objects.get(name)
         if version != (None if known is None else known["metadata"]["resourceVersion"]):
             raise ResourceConflict(name)
@@ -203,7 +226,7 @@ class Cluster:
 
 
 class Receiver:
-    def __init__(self) -> None:
+    def __init__(self, maximum: int = 10) -> None:
         self.cluster = Cluster()
         self.recorded: list[ReceivedSignal] = []
         self.outcomes: list[tuple[str, str]] = []
@@ -211,8 +234,10 @@ class Receiver:
         async def record(received: ReceivedSignal) -> None:
             self.recorded.append(received)
 
+        self.watch = Informer(cast(KubeClient, self.cluster), path_of(UserAttributes), lambda: None, lambda: NOW)
+        objects = SignalObjects(self.watch, maximum)
         self._receiver = SignalReceiver(
-            cast(KubeClient, self.cluster), record, lambda: NOW, lambda event, outcome: self.outcomes.append((event, outcome))
+            cast(KubeClient, self.cluster), record, lambda: NOW, lambda event, outcome: self.outcomes.append((event, outcome)), objects
         )
 
     def receive(self, *signals: Signal, digest: str = "1") -> None:
@@ -251,6 +276,34 @@ def test_each_signal_is_on_record_before_its_write_and_a_repeat_is_not_written_a
 
     assert receiver.changes == ["SessionRevoked", "Unchanged", "Unchanged"]
     assert receiver.cluster.objects[name_of(ANNA)]["metadata"]["resourceVersion"] == "1"
+
+
+def test_the_users_that_a_transmitter_invents_fill_no_cluster():
+    """Known users are stopped all the same, those of other issuers too, and room is made by deletion."""
+    receiver = Receiver(maximum=3)
+
+    def about(subject: str, issuer: str = ISSUER) -> Signal:
+        return replace(signal(DISABLE), user=User(issuer, subject))
+
+    def receive(*signals: Signal) -> None:
+        receiver.receive(*signals)
+        for body in receiver.cluster.objects.values():
+            receiver.watch.on_upsert(body)
+
+    by_hand = {"metadata": {"name": "by-hand"}, "spec": {"user": {"issuer": ISSUER, "subject": "bob"}}}
+    receiver.watch.on_upsert(by_hand)
+    receive(about("anna"), about("invented-1"), about("invented-2"))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="delete old ones"):
+            receive(about("invented-3"))
+
+    receive(replace(about("anna"), at=NOW + timedelta(seconds=1)), about("anna", OTHER_ISSUER))
+    assert len(receiver.cluster.objects) == 4
+    assert "invented-3" not in {each.user.subject for each in receiver.recorded if each.user is not None}
+
+    receiver.watch.drop(receiver.cluster.objects.pop(name_of(User(ISSUER, "invented-1"))))
+    receive(about("invented-3"))
+    assert name_of(User(ISSUER, "invented-3")) in receiver.cluster.objects
 
 
 def test_the_event_says_who_what_and_when():

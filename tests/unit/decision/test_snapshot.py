@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from rolevend.catalog import TableId
+from rolevend.decision.admission import PlatformAdmission
 from rolevend.decision.outcome import SUSPENDED, Denied, Granted, Pending, withdrawal_reason
-from rolevend.model import Attributes
+from rolevend.model import Attributes, PlatformName
 from rolevend.plan import RoleLimits
 from rolevend.policy.condition import admit
 from rolevend.policy.predicate import parse
@@ -32,6 +33,40 @@ def test_a_person_without_a_handle_has_an_opaque_one_that_stays_the_same():
 
     assert first.user_handle == again.user_handle != elsewhere.user_handle
     assert "anna" not in first.user_handle.lower()
+
+
+def named(name: str, **changes: object) -> PlatformAdmission:
+    return replace(terms(replace(TERMS, **changes)), name=PlatformName(name))
+
+
+def test_an_unknown_platform_is_answered_with_the_names_that_admit_the_agent_and_no_others():
+    others = [
+        named("crm"),
+        named("of-another-namespace", labels={"team": "treasury"}),
+        named("of-another-agent", names=frozenset({"other"})),
+        named("that-asks-for-proof", may_assert=False, may_prove=True),
+    ]
+    snapshot = a_snapshot(platforms={each.name: each for each in (terms(), *others)})
+    asked = replace(REQUEST, platform=PlatformName("warehose"))
+
+    decision = snapshot.decide(asked)
+
+    assert snapshot.platforms_of(AGENT.name) == ("crm", "warehouse")
+    said = "spec.platformRefs: no DataPlatform is named warehose; did you mean warehouse?; Agent finbot may use crm, warehouse"
+    assert decision == Pending("PlatformUnknown", said, names_nothing=True)
+
+
+@pytest.mark.parametrize("changes", [{"agents": {}}, {"namespaces": {}}], ids=["unknown agent", "unknown labels"])
+def test_no_names_are_told_before_it_is_known_who_may_use_them(changes: dict[str, object]):
+    decision = a_snapshot(**changes).decide(replace(REQUEST, platform=PlatformName("warehose")))
+
+    assert decision == Pending("PlatformUnknown", "spec.platformRefs: no DataPlatform is named warehose", names_nothing=True)
+
+
+def test_a_platform_that_cannot_be_read_is_waited_for_by_calls_too():
+    decision = a_snapshot(platforms={}, unsure={WAREHOUSE: "DataPlatform warehouse cannot be read"}).decide(REQUEST)
+
+    assert decision == Pending("PlatformUnknown", "DataPlatform warehouse cannot be read")
 
 
 @pytest.mark.parametrize(

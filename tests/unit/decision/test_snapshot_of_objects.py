@@ -348,13 +348,13 @@ def test_an_agent_whose_combination_some_platform_permits_is_ready(combination: 
     assert said(combining(combination, *widest), "finbot", "Ready") == ("True", "Valid")
 
 
-def test_an_agent_may_have_as_many_roles_as_take_half_of_the_sessions_of_the_server_where_nobody_says_a_number():
+def test_an_agent_may_have_as_many_roles_as_take_three_quarters_of_the_sessions_of_the_server_where_nobody_says_a_number():
     states = {name: replace(state, facts=replace(state.facts, sessions=97)) for name, state in STATES.items() if state.facts}
     unlimited = OBJECTS.platforms[0].spec.agents[0]
     built = paint(states=states)
 
     assert unlimited.max_live_roles is None
-    assert built.snapshot.most_live(REQUEST) == 97 // 2 // unlimited.role_limits.max_connections
+    assert built.snapshot.most_live(REQUEST) == 97 * 3 // 4 // unlimited.role_limits.max_connections
     assert paint().snapshot.most_live(REQUEST) is None, "the platform has no such number"
 
 

@@ -1,9 +1,11 @@
 """Credential Secrets are created and never overwritten, and the operator accepts only those that it wrote."""
 
 import base64
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg.conninfo
 import pytest
@@ -12,7 +14,7 @@ from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict
 from rolevend.kube.client import KubeClient
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
-from rolevend.model import AgentHandle, ObjectName, PlatformName, RoleName, Uid, User, UserHandle
+from rolevend.model import AgentHandle, ObjectName, PlatformName, ProfileName, RoleName, Uid, User, UserHandle
 from rolevend.naming import role_name
 from rolevend.platforms.protocol import Account, Address, Credential, KeyPairCredential, PasswordCredential, Secret, Tls, TlsMode
 from tests.support.secrets import SecretStore
@@ -36,9 +38,14 @@ def secrets() -> SecretStore:
 
 
 def credential(
-    password: str = "p@ss/word:#?&=%", host: str = "db.example.org", database: str = "claims", tls: Tls | None = None
+    password: str = "p@ss/word:#?&=%",
+    host: str = "db.example.org",
+    database: str = "claims",
+    tls: Tls | None = None,
+    schema: str = "rv_p_1",
 ) -> Credential:
-    return PasswordCredential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), Address(host, 5432, database, tls or Tls()))
+    address = Address(host, 5432, database, tls or Tls())
+    return PasswordCredential(RoleName("IMMUTA_VENDED_A_B_C"), Secret(password), address, ProfileName(schema))
 
 
 async def kept(secrets: SecretStore, fresh: Credential, request: Request = REQUEST, key: bytes = KEY) -> Credential:
@@ -62,6 +69,7 @@ async def test_the_uri_says_what_the_single_keys_say_whatever_characters_are_in_
 
     parsed = psycopg.conninfo.conninfo_to_dict(data["uri"])
     same = {"user": "username", "password": "password", "host": "host", "port": "port", "dbname": "dbname", "sslmode": "sslmode"}
+    assert data["schema"] == "rv_p_1"
     for key, member in same.items():
         assert parsed[key] == data[member]
 
@@ -92,12 +100,38 @@ async def test_the_uri_asks_of_the_server_what_the_platform_says_and_the_authori
     assert data.get("ca.crt") == authorities
 
 
-async def test_whoever_mounts_the_secret_elsewhere_says_where_behind_the_uri(secrets: SecretStore):
-    await kept(secrets, credential(tls=Tls(authority="PEM")))
-
+@pytest.mark.parametrize("tls", [Tls(authority="PEM"), Tls()])
+async def test_the_authority_is_the_last_parameter_of_the_uri_and_there_once_so_that_a_shell_can_replace_it(secrets: SecretStore, tls: Tls):
+    await kept(secrets, credential(password="&sslrootcert=x", database="sslrootcert=", tls=tls))
     uri = base64.b64decode(secrets.stored["agents", "ask"]["data"]["uri"]).decode()
 
-    assert psycopg.conninfo.conninfo_to_dict(f"{uri}&sslrootcert=/tmp/ca.crt")["sslrootcert"] == "/tmp/ca.crt"
+    replaced = re.sub("sslrootcert=.*", "sslrootcert=/tmp/ca.crt", uri)
+
+    assert [name for name, _ in parse_qsl(urlsplit(uri).query)] == ["sslmode", "sslrootcert"]
+    was, now = psycopg.conninfo.conninfo_to_dict(uri), psycopg.conninfo.conninfo_to_dict(replaced)
+    assert now == {**was, "sslrootcert": "/tmp/ca.crt"}
+
+
+async def test_a_credential_names_the_schema_of_the_role_also_where_it_was_kept_for_another_profile(secrets: SecretStore):
+    await kept(secrets, credential("first", schema="rv_p_1"))
+
+    answered = await kept(secrets, credential("second", schema="rv_p_2"))
+
+    assert answered == credential("second", schema="rv_p_2")
+    assert secrets.stored["agents", "ask"]["data"]["schema"] == encoded("rv_p_2")
+    assert await kept(secrets, credential("third", schema="rv_p_2")) == answered
+
+
+async def test_a_credential_of_a_version_that_named_no_schema_is_still_good(secrets: SecretStore):
+    request = replace(REQUEST, uid=ROLE_UID)
+    store = CredentialSecrets(cast(KubeClient, secrets), KEY)
+    await store.keep(request, of_role(ROLE_UID), NOW)
+    there = secrets.stored["agents", "ask"]
+    del there["data"]["schema"]
+    texts = {key: base64.b64decode(value).decode() for key, value in there["data"].items()}
+    there["metadata"]["annotations"][MAC] = store._mac(request, texts)
+
+    assert await store.keep(request, replace(of_role(ROLE_UID), password=Secret("fresh")), NOW) == of_role(ROLE_UID)
 
 
 async def test_a_secret_is_owned_by_its_object_and_immutable(secrets: SecretStore):

@@ -301,7 +301,7 @@ def wanted(role: str) -> Vend:
         Attributes(),
         datetime(2030, 1, 1, tzinfo=UTC),
     )
-    return lease, PasswordCredential(RoleName(role), Secret("s"), Address("db", 5432, "d"))
+    return lease, PasswordCredential(RoleName(role), Secret("s"), Address("db", 5432, "d"), lease.profile)
 
 
 async def test_credentials_of_several_vends_are_prepared_at_once_and_before_the_call():

@@ -36,7 +36,7 @@ def wanted(profile: str = "one") -> Vend:
         attributes=Attributes(),
         expires_at=datetime(2030, 1, 1, tzinfo=UTC),
     )
-    return lease, PasswordCredential(role, Secret("s"), Address("db", 5432, "d"))
+    return lease, PasswordCredential(role, Secret("s"), Address("db", 5432, "d"), lease.profile)
 
 
 def ending() -> DropRequest:

@@ -17,10 +17,11 @@ REQUIREMENTS = st.lists(st.builds(Requirement, KEYS, st.frozensets(VALUES), st.s
 
 @given(st.lists(st.tuples(PEOPLE, st.lists(REQUIREMENTS, max_size=4)), min_size=1, max_size=5))
 def test_the_count_is_that_of_asking_everybody(pictures: list[tuple[dict[User, Attributes], list[list[Requirement]]]]):
-    census = UserMatchCounter()
+    census, before = UserMatchCounter(), set[User]()
 
     for people, asked in pictures:
-        census.follow(people)
+        census.update(people, before - people.keys())
+        before = set(people)
         census.ask(each for requirements in asked for each in requirements)
         facts = [facts_of(attributes) for attributes in people.values()]
         assert census.attributes == {key for known in facts for key in known}

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rolevend.kinds import AccessPolicy, Guardrail, UserAttributes
 from rolevend.model import Claim, User, UserHandle, user_claim
 from rolevend.snapshot.builder import SnapshotBuilder, SnapshotInputs
+from rolevend.snapshot.caches import UserCache
 from tests.support.painted import CLUSTER, KEY, OBJECTS, STATES, judged, made, said
 
 CLAIMS = {"key": "department", "operator": "In", "values": ["claims"]}
@@ -136,3 +139,58 @@ def test_a_signal_stops_its_user_and_describes_nobody():
         ("True", "Signals"),
     ]
     assert said(built, "signal-2", "Ready") == ("False", "Suspended")
+
+
+NAMES = [f"object-{number}" for number in range(6)]
+VERSIONS = st.fixed_dictionaries(
+    {
+        "subject": st.sampled_from(["anna", "bob", "cleo"]),
+        "handle": st.sampled_from([None, "ANNA", "BOB"]),
+        "job": st.sampled_from(["nurse", "clerk"]),
+        "suspend": st.booleans(),
+        "from_signals": st.sampled_from([False, False, True]),
+    }
+)
+STEPS = st.lists(st.tuples(st.sampled_from(NAMES), st.none() | VERSIONS, st.booleans()), min_size=8, max_size=30)
+TAKEN = {user_claim(UserHandle("BOB"), User("idp", "cleo")): "it is somebody else's"}
+
+
+@given(STEPS)
+def test_after_any_changes_the_users_are_those_of_a_cache_that_sees_the_objects_for_the_first_time(
+    steps: list[tuple[str, dict[str, Any] | None, bool]],
+):
+    cache, current = UserCache(), dict[str, UserAttributes]()
+    for generation, (name, version, is_taken) in enumerate(steps, start=1):
+        current.pop(name, None)
+        if version is not None:
+            current[name] = _version_of(name, generation, version)
+        refused = TAKEN if is_taken else {}
+
+        cache.update([*current.values()], refused)
+
+        fresh = UserCache()
+        fresh.update([*current.values()], refused)
+        assert cache.known == fresh.known
+        assert (cache.suspended, cache.census.attributes) == (fresh.suspended, fresh.census.attributes)
+        assert {each.resource.name: each for each in cache.evaluations} == {each.resource.name: each for each in fresh.evaluations}
+
+
+def _version_of(name: str, generation: int, version: dict[str, Any]) -> UserAttributes:
+    made_of = {"user": {"issuer": "idp", "subject": version["subject"]}, "handle": version["handle"], "suspend": version["suspend"]}
+    attributes = [{"key": "job", "values": [version["job"]]}]
+    found: UserAttributes = made(UserAttributes, name, age=NAMES.index(name), attributes=attributes, notBefore=None, **made_of)
+    labels = {"app.kubernetes.io/managed-by": "rolevend-signals"} if version["from_signals"] else {}
+    metadata = found.metadata.model_copy(update={"generation": generation, "labels": labels})
+    return found.model_copy(update={"metadata": metadata})
+
+
+def test_a_user_that_did_not_change_remains_the_same_python_object():
+    """So nothing that is computed from a user is computed again when the status of its object is written."""
+    cache, anna, bob = UserCache(), PEOPLE[0], PEOPLE[1]
+    cache.update([anna, bob], {})
+    before = cache.known
+
+    cache.update([anna.model_copy(), bob], {})
+
+    assert cache.known is not before
+    assert all(cache.known[user] is before[user] for user in before)

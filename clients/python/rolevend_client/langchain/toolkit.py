@@ -51,9 +51,19 @@ class RolevendToolkit(BaseToolkit):
                 return access_of(config).told(lambda run: run.query(statement, bounds, platform))
 
         def list_tables(config: RunnableConfig) -> str:
-            """List the tables that the role of this run reads, with their columns. There are no others for it."""
+            """List the tables that the role of this run reads, with columns, types, masks, visible rows, keys and the owner's comments.
+            There are no others for it."""
             with _told():
                 return access_of(config).told(lambda run: messages.tables(run.role))
+
+        def describe_table(
+            table: Annotated[str, Field(description="The table, by the name that list_tables says.")],
+            config: RunnableConfig,
+            platform: Annotated[str | None, Field(description="Its platform, if tables of several platforms have this name.")] = None,
+        ) -> str:
+            """Show one table that the role of this run reads, as list_tables does, with all of the owner's comments."""
+            with _told():
+                return access_of(config).told(lambda run: messages.described(run.role, *run.table(table, platform)))
 
         def explain_access(config: RunnableConfig) -> str:
             """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
@@ -90,6 +100,7 @@ class RolevendToolkit(BaseToolkit):
             for name, each in (
                 ("query_sql", query_one if several else query_sql),
                 ("list_tables", list_tables),
+                ("describe_table", describe_table),
                 ("explain_access", explain_access),
                 ("request_access", request_access),
                 ("access_status", access_status),

@@ -1,4 +1,4 @@
-"""The identity provider: verify its tokens, and exchange them (RFC 8693).
+"""The identity provider: verify its tokens.
 
 This server verifies that a token comes from the provider, is valid now, and was issued for this server. rolevend's API verifies the
 exchanged token, and checks more.
@@ -7,13 +7,12 @@ exchanged token, and checks more.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from typing import Any
 
-import httpx
 import jwt
 
-from rolevend_client.errors import Misconfigured, Refused, RolevendError, Unavailable
+from rolevend_client.async_exchange import AsyncTokenExchange, Person
+from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.settings import IssuerSettings
 from rolevend_client.values import UserToken
 
@@ -25,15 +24,6 @@ _OLD = 300.0
 _COOL_DOWN = 10.0
 """Minimum seconds between two requests for the keys because of an unknown key id, which any caller can send."""
 _CHARACTERS = 16 * 1024
-_SHORT = 60
-"""The lifetime of a token whose answer states none."""
-_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
-
-
-class Person(NamedTuple):
-    issuer: str
-    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +41,22 @@ class Issuer:
 
     def __init__(self, settings: IssuerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
+        self.exchange = AsyncTokenExchange(
+            settings.url,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            audience=settings.audience,
+            ca_file=settings.ca_file,
+        )
         self._clock = clock
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._asked_at: float | None = None
-        self._token_endpoint = ""
 
     async def ask(self) -> None:
         """Get the endpoints and keys. Raises `Unavailable` or `Misconfigured`, and then keeps those that it had."""
         self._asked_at = self._clock()
-        url = self.settings.url.rstrip("/") + "/.well-known/openid-configuration"
-        async with self.settings.calls() as calls:
-            document = _members(await _answered(calls, "GET", url))
-            if document.get("issuer") != self.settings.url:
-                raise Misconfigured(f"the identity provider at {self.settings.url} calls itself another name; use that one")
-            endpoints = [document.get(name) for name in ("jwks_uri", "token_endpoint")]
-            if not all(isinstance(each, str) and each.startswith(("https://", self.settings.url)) for each in endpoints):
-                raise Misconfigured(f"the identity provider at {self.settings.url} names no endpoints that can be called")
-            keys = _keys(_members(await _answered(calls, "GET", str(endpoints[0]))))
-        self._keys, self._token_endpoint = keys, str(endpoints[1])
+        place = self.exchange.endpoint(await self.exchange.discover(), "jwks_uri")
+        self._keys = _keys(await self.exchange.document(place))
 
     async def holder(self, token: str, audience: str) -> Holder:
         """Verify the token. Raises `Refused` unless it is a person's token, of this provider, for `audience`."""
@@ -89,39 +77,6 @@ class Issuer:
         if not isinstance(client, str) or client == claims["sub"]:
             raise Refused("the token is refused: it names no client, or no person stands behind it")
         return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
-
-    async def exchanged(self, token: UserToken) -> UserToken:
-        """Return a token of the same person for rolevend that names this server as the actor. Raises `Refused` if the provider refuses."""
-        form = {
-            "grant_type": _EXCHANGE,
-            "subject_token": token.reveal(),
-            "subject_token_type": _ACCESS_TOKEN,
-            "requested_token_type": _ACCESS_TOKEN,
-        }
-        text, _ = await self._given(form)
-        exchanged = UserToken(text)
-        if claimed(exchanged) != claimed(token):
-            raise Misconfigured("the identity provider answered an exchange with a token of another person")
-        return exchanged
-
-    async def own_token(self) -> tuple[str, float]:
-        """Return the server's own token for rolevend, and its lifetime in seconds (RFC 6749, 4.4)."""
-        return await self._given({"grant_type": "client_credentials"})
-
-    async def _given(self, form: Mapping[str, str]) -> tuple[str, float]:
-        if not self._token_endpoint:
-            await self.ask()
-        proof = httpx.BasicAuth(quote_plus(self.settings.client_id), quote_plus(self.settings.client_secret().strip()))
-        async with self.settings.calls() as calls:
-            wanted = {**form, "audience": self.settings.audience}
-            response = await _answered(calls, "POST", self._token_endpoint, data=wanted, auth=proof)
-        given = _members(response)
-        if response.is_client_error:
-            raise Refused(f"the identity provider gives no token for rolevend: {_code(given)}")
-        token, seconds = given.get("access_token"), given.get("expires_in", _SHORT)
-        if not isinstance(token, str) or token == form.get("subject_token") or not isinstance(seconds, int | float):
-            raise Misconfigured("the identity provider answers with no token of its own")
-        return token, float(seconds)
 
     async def _key(self, token: str) -> jwt.PyJWK:
         if len(token) > _CHARACTERS:
@@ -156,38 +111,3 @@ def _keys(document: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
     if not keys:
         raise Misconfigured("the identity provider publishes no keys that sign tokens")
     return keys
-
-
-async def _answered(calls: httpx.AsyncClient, method: str, url: str, **content: Any) -> httpx.Response:
-    try:
-        response = await calls.request(method, url, **content)
-    except httpx.RequestError as error:
-        raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
-    if response.is_server_error or (method == "GET" and not response.is_success):
-        raise Unavailable(f"the identity provider answers with the status {response.status_code}")
-    return response
-
-
-def _members(response: httpx.Response) -> Mapping[str, Any]:
-    try:
-        document = response.json()
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Unavailable("the identity provider answers with something that is no JSON object")
-    return document
-
-
-def _code(document: Mapping[str, Any]) -> str:
-    """Return the error code if it has the form of RFC 6749."""
-    code = str(document.get("error", ""))
-    return code if code and len(code) <= 50 and code.replace("_", "").isalnum() else "no reason given"
-
-
-def claimed(token: UserToken) -> Person:
-    """Return the person whom a token names, without verifying the token."""
-    try:
-        claims = jwt.decode(token.reveal(), options={"verify_signature": False, "verify_aud": False})
-        return Person(str(claims["iss"]), str(claims["sub"]))
-    except (jwt.PyJWTError, KeyError):
-        raise Refused("the person's token cannot be read") from None

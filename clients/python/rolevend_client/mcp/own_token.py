@@ -46,5 +46,5 @@ class OwnToken:
 
     async def _renewed(self) -> float:
         """Get a new token. Returns the seconds until the next renewal."""
-        self._text, lives = await self._issuer.own_token()
+        self._text, lives = await self._issuer.exchange.own_token()
         return max(lives * _PART, 1.0)

@@ -24,11 +24,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from rolevend_client import __version__
 from rolevend_client.asking import Asking
 from rolevend_client.async_client import AsyncRolevend
+from rolevend_client.async_exchange import Person, claimed
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
-from rolevend_client.mcp.issuer import Issuer, Person, claimed
+from rolevend_client.mcp.issuer import Issuer
 from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
@@ -41,6 +42,8 @@ _SESSION = "mcp-session-id"
 _DRAIN_SECONDS = 5
 """Time for pending answers when the server stops. It does not wait for streams that clients keep open."""
 _LOCAL_CLIENT = "stdio"
+_CHECK_SECONDS = 5.0
+"""The longest wait for the platforms at the start."""
 _log = logging.getLogger("rolevend_client")
 
 
@@ -48,6 +51,7 @@ async def serve_stdio(settings: StdioSettings, wanted: Wanted, api: Settings) ->
     """Serve until the client closes stdin or a signal arrives."""
     issuer = Issuer(settings.issuer) if settings.issuer else None
     async with _client(api, issuer) as client:
+        await require_platforms(client, wanted)
         conversations = Conversations(ClientAccess(client, wanted), idle_seconds=None)
         server = _server(conversations)
         add_tools(server, conversations, _Local(settings, issuer), wanted)
@@ -63,6 +67,7 @@ async def serve_http(settings: HttpSettings, wanted: Wanted, api: Settings) -> N
     issuer = Issuer(settings.issuer)
     await issuer.ask()
     async with _client(api, issuer) as client:
+        await require_platforms(client, wanted)
         conversations = Conversations(ClientAccess(client, wanted), idle_seconds=settings.idle_seconds)
         config = uvicorn.Config(
             _app(settings, wanted, issuer, conversations),
@@ -118,6 +123,20 @@ async def _client(api: Settings, issuer: Issuer | None) -> AsyncIterator[AsyncRo
             token = own = OwnToken(issuer)
             await stack.enter_async_context(own.kept())
         yield await stack.enter_async_context(AsyncRolevend(api.url, token=token, ca_file=api.ca_file))
+
+
+async def require_platforms(client: AsyncRolevend, wanted: Wanted) -> None:
+    """Raise `Misconfigured` if the API says that this agent may not use a platform of the settings. If it does not answer, start all the
+    same: each call asks it again."""
+    try:
+        known = [each.name for each in await client.platforms(patience=_CHECK_SECONDS)]
+    except RolevendError as error:
+        _log.warning("the platforms are not checked: %s", error)
+        return
+    unknown = [each for each in wanted.platforms if each not in known]
+    if unknown and not (wanted.allow_partial and len(unknown) < len(wanted.platforms)):
+        names = ", ".join(known) or "none"
+        raise Misconfigured(f"ROLEVEND_MCP_PLATFORM: there is no platform {unknown[0]} for this agent; it may use {names}")
 
 
 class ClientAccess:
@@ -183,7 +202,7 @@ def _remote(issuer: Issuer) -> CallerOf:
         # Newer protocols have no sessions. A session id that a client sends there is not verified.
         has_sessions = context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
         session = (context.headers or {}).get(_SESSION) if has_sessions else None
-        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchanged(token))
+        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchange.exchanged(token))
 
     return caller_of
 
@@ -204,7 +223,7 @@ class _Local:
             raise Refused("the file holds the token of another person than this session began for; start another session")
 
         async def proof() -> UserToken:
-            return token if self._issuer is None else await self._issuer.exchanged(token)
+            return token if self._issuer is None else await self._issuer.exchange.exchanged(token)
 
         return Caller(Key(person, _LOCAL_CLIENT, None), proof)
 

@@ -16,10 +16,10 @@ from typing import NamedTuple, Protocol, Self
 
 from rolevend_client import access_messages, messages
 from rolevend_client.asking import Asking, unknown_request
+from rolevend_client.async_exchange import Person
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Denied, Rejected, Unavailable
-from rolevend_client.mcp.issuer import Person
 from rolevend_client.run import ForTheModel, Run
 from rolevend_client.values import AccessRequest, Offer, UserToken
 

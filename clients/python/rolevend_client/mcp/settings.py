@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import httpx
-
 from rolevend_client.errors import Misconfigured
 from rolevend_client.mcp.connections import ConnectionLimits
 from rolevend_client.run import Bounds
-from rolevend_client.settings import Settings, TokenSource, token_in, trust_of
+from rolevend_client.settings import Settings, TokenSource, token_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +51,6 @@ class IssuerSettings:
     ca_file: Path | None
     gives_own_token: bool
     """True if the provider issues the server's own token, too; else it is in a file."""
-
-    def calls(self) -> httpx.AsyncClient:
-        """Return an HTTP client for calls of the provider."""
-        return httpx.AsyncClient(verify=trust_of(self.ca_file), timeout=10.0)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -36,7 +36,7 @@ class OfferFinder:
             return None
         tables = decision.tables or request.resources
         offers = tuple(_shown(request, each) for each in named_offers(self.snapshot, request, tables))
-        sentence = "; ".join(filter(None, (decision.missing, _sentence(offers))))
+        sentence = "; ".join(filter(None, (decision.missing or _tables(decision.tables), _sentence(offers))))
         if not sentence:
             return None
         named = None if tables is None else tuple(TableMissing(schema_name=each.schema, table=each.name) for each in tables)
@@ -110,6 +110,12 @@ def _shows(tables: Sequence[TableShape]) -> Iterator[str]:
         yield f"{summary.table}: {', '.join(columns[:_MAX_COLUMNS])}{more}, {rows}"
     if len(tables) > _MAX_TABLES:
         yield f"and {len(tables) - _MAX_TABLES} other tables"
+
+
+def _tables(tables: Sequence[TableId]) -> str:
+    """Return the requested tables that are not granted; empty if there are none. Some may not exist."""
+    names = ", ".join(map(str, tables[:_MAX_TABLES])) + (", …" if len(tables) > _MAX_TABLES else "")
+    return f"table{'s' if len(tables) > 1 else ''} {names}" if names else ""
 
 
 def _sentence(offers: Sequence[OfferShown]) -> str:

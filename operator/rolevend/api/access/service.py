@@ -168,7 +168,7 @@ class AccessService:
         for ask in asks:
             blocked = snapshot.blocked(ask.role)
             if blocked is not None:
-                raise decision_problem(blocked)
+                raise decision_problem(blocked, platform_member="platform")
         if not self._store.informer.synced:
             raise Problem(503, "Starting", "the access requests were not listed yet", retry_after=RETRY_SECONDS)
         keys = [None if key is None else key.at(number, agent, user.user) for number in range(len(asks))]

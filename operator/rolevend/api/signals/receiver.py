@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+from rolevend.api.signals.bound import SignalObjects
 from rolevend.api.signals.records import SignalRecord, after, change_of, name_of, object_of, record_of
 from rolevend.audit.signal_events import ReceivedSignal
 from rolevend.errors import Conflict
@@ -29,12 +30,14 @@ class SignalReceiver:
         record: Callable[[ReceivedSignal], Awaitable[None]],
         now: Callable[[], datetime],
         on_signal: OnSignal,
+        objects: SignalObjects,
     ) -> None:
         """`record` writes an audit event."""
         self._cluster = cluster
         self._record = record
         self._now = now
         self._on_signal = on_signal
+        self._objects = objects
         self._repeated: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Events that changed nothing when they came last. They have no further audit event, so that repeats fill no disk."""
 
@@ -52,7 +55,9 @@ class SignalReceiver:
         """Write the effect. False if there is none."""
         for attempt in range(_ATTEMPTS):
             before = await self._read(user)
-            record = after(before, signal, self._now())
+            record = after(before, signal, events.provider, self._now())
+            if before.version is None and record != before:
+                self._objects.require_room(user)
             await self._put_on_record(events, signal, change_of(record, before), request_id)
             if record == before:
                 return False

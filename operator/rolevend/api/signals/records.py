@@ -5,6 +5,7 @@ Effects are monotonic: an event that comes again, late or in another order gives
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -29,7 +30,7 @@ _STATES: Final = (ENABLED, DISABLED, PURGED)
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """The state of the account by the newest event that states one."""
+    """The state of the account by the newest event of one IdentityProvider that states one."""
 
     state: str
     at: datetime
@@ -52,13 +53,14 @@ class SignalRecord:
     not_before: datetime | None = None
     ended_at: datetime | None = None
     """The time of the newest event that ended sessions. Without it, an event that comes again could move `not_before`."""
-    account: AccountState | None = None
+    accounts: Mapping[str, AccountState] = field(default_factory=dict)
+    """By the name of the IdentityProvider that sent it: none takes back what another one said."""
     version: str | None = field(default=None, compare=False)
     """None: there is no object yet."""
 
     @property
     def is_stopped(self) -> bool:
-        return self.account is not None and self.account.is_stopped
+        return any(each.is_stopped for each in self.accounts.values())
 
 
 def name_of(user: User) -> str:
@@ -67,19 +69,19 @@ def name_of(user: User) -> str:
     return f"{PREFIX}{digest[:32]}"
 
 
-def after(before: SignalRecord, signal: Signal, now: datetime) -> SignalRecord:
-    """Return the record after the signal; the same one if nothing changes."""
+def after(before: SignalRecord, signal: Signal, provider: str, now: datetime) -> SignalRecord:
+    """Return the record after the signal of the provider; the same one if nothing changes."""
     match signal.effect:
         case SignalEffect.NONE:
             return before
         case SignalEffect.END_SESSIONS:
             return _ended(before, signal.at, now)
         case SignalEffect.DISABLE:
-            return _ended(_in_state(before, AccountState(DISABLED, signal.at)), signal.at, now)
+            return _ended(_in_state(before, provider, AccountState(DISABLED, signal.at)), signal.at, now)
         case SignalEffect.PURGE:
-            return _ended(_in_state(before, AccountState(PURGED, signal.at)), signal.at, now)
+            return _ended(_in_state(before, provider, AccountState(PURGED, signal.at)), signal.at, now)
         case SignalEffect.ENABLE:
-            return _in_state(before, AccountState(ENABLED, signal.at))
+            return _in_state(before, provider, AccountState(ENABLED, signal.at))
     assert_never(signal.effect)
 
 
@@ -96,12 +98,12 @@ def _ended(before: SignalRecord, at: datetime, now: datetime) -> SignalRecord:
     return replace(before, ended_at=at, not_before=until if before.not_before is None else max(until, before.not_before))
 
 
-def _in_state(before: SignalRecord, account: AccountState) -> SignalRecord:
+def _in_state(before: SignalRecord, provider: str, account: AccountState) -> SignalRecord:
     """Return the record with the newer of two states. At the same time, the one that stops more wins; a purged account stays purged."""
-    known = before.account
+    known = before.accounts.get(provider)
     if known is not None and account.rank <= known.rank:
         return before
-    return replace(before, account=account)
+    return replace(before, accounts={**before.accounts, provider: account})
 
 
 def change_of(record: SignalRecord, before: SignalRecord) -> str:
@@ -114,7 +116,8 @@ def change_of(record: SignalRecord, before: SignalRecord) -> str:
 def _suspension(record: SignalRecord, before: SignalRecord) -> bool | None:
     """Return the new value of `spec.suspend`, or None if it stays: a responder's own one, unless a newer event stops the account."""
     if record.is_stopped:
-        return True if record.account != before.account else None
+        stops = any(account.is_stopped and before.accounts.get(provider) != account for provider, account in record.accounts.items())
+        return True if stops else None
     return False if before.is_stopped else None
 
 
@@ -124,15 +127,17 @@ def record_of(body: Body, user: User) -> SignalRecord | None:
     if not is_made_by_signals(metadata.get("labels") or {}) or User(spec["user"]["issuer"], spec["user"]["subject"]) != user:
         return None
     known = _known(metadata.get("annotations") or {})
-    return SignalRecord(user, _time(spec.get("notBefore")), _time(known.get("endedAt")), _account(known), metadata["resourceVersion"])
+    return SignalRecord(user, _time(spec.get("notBefore")), _time(known.get("endedAt")), _accounts(known), metadata["resourceVersion"])
 
 
 def object_of(record: SignalRecord, before: SignalRecord, events: SecurityEvents, signal: Signal) -> Body:
     """Return the object, or the patch of it."""
     known: Body = {"provider": events.provider, "event": signal.event, "at": signal.at.isoformat(), "jti": events.token_id}
     known |= {} if record.ended_at is None else {"endedAt": record.ended_at.isoformat()}
-    if record.account is not None:
-        known["account"] = {"state": record.account.state, "at": record.account.at.isoformat()}
+    if record.accounts:
+        known["accounts"] = {
+            provider: {"state": account.state, "at": account.at.isoformat()} for provider, account in record.accounts.items()
+        }
     metadata: Body = {
         "name": name_of(record.user),
         "labels": {MANAGED_BY: SIGNAL_MANAGER},
@@ -153,8 +158,13 @@ def _known(annotations: dict[str, str]) -> Body:
     return known if isinstance(known, dict) else {}
 
 
-def _account(known: Body) -> AccountState | None:
-    account = known.get("account")
+def _accounts(known: Body) -> dict[str, AccountState]:
+    accounts = known.get("accounts")
+    states = {provider: _account(each) for provider, each in accounts.items()} if isinstance(accounts, dict) else {}
+    return {provider: state for provider, state in states.items() if state is not None}
+
+
+def _account(account: object) -> AccountState | None:
     if not isinstance(account, dict) or account.get("state") not in _STATES:
         return None
     at = _time(account.get("at"))

@@ -3,12 +3,12 @@ domain=claims'`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
 
-from rolevend.catalog import Catalog, Column, Family, Function, FunctionId, Table, TableId
+from rolevend.catalog import Catalog, Column, Family, ForeignKey, Function, FunctionId, Table, TableId, few, plain_comment
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.postgres.connections import Connection
@@ -24,6 +24,15 @@ _SYSTEM = re.compile(r"pg_.*|information_schema|rolevend|rv_p_.*")
 _TAG_LINE = re.compile(r"^[ \t]*rolevend:(.*)$", re.MULTILINE)
 _MEANT_LINE = re.compile(r"^[ \t]*rolevend[ \t]*:.*$", re.MULTILINE | re.IGNORECASE)
 _TAG = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9._/-]*)[ \t]*=[ \t]*(?P<value>[^\s,=](?:[^,=]*[^\s,=])?)")
+_LITERAL = r"(?:'(?:[^'\\]|'')*'|-?[0-9.]+)"
+_CAST = r"(?:::[a-z][a-z ]*)?"
+_COLUMN = r'\(*(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\)?' + _CAST
+_ALLOWED = re.compile(
+    rf"CHECK \(\({_COLUMN} = (?:ANY \(\(?ARRAY\[(?P<several>{_LITERAL}{_CAST}(?:, {_LITERAL}{_CAST})*)\]"
+    rf"(?:\)::[a-z ]+\[\])?\)|(?P<one>{_LITERAL}){_CAST})\)\)"
+)
+"""A constraint that is a list of values and nothing else, as PostgreSQL writes `CHECK (state IN ('open', 'closed'))`."""
+_EACH = re.compile(rf"({_LITERAL}){_CAST}(?:, |$)")
 
 _LONGEST_SHOWN = 60
 """The number of characters of a comment that a condition quotes."""
@@ -40,7 +49,8 @@ def read_catalog(
     agents = sorted(_not_systems(own))
     wanted = sorted(governable(schemas).union(agents))
     asked = {"schemas": wanted, "own": agents, "programmer": programmer}
-    tables = [_table(*row) for row in connection.execute(query("catalog"), asked)]
+    labels: dict[str, list[str]] = dict(connection.execute(query("enums"), {}).fetchall())
+    tables = _tables(connection.execute(query("catalog"), asked).fetchall(), labels)
     return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions)), programmer))
 
 
@@ -96,17 +106,53 @@ def _parts(comment: str) -> list[str]:
     return [part.strip() for line in _TAG_LINE.findall(comment) for part in line.split(",")]
 
 
-def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, columns: list[list[Any]]) -> Table:
-    comments = {"": comment} | {f" on column {column}": text for column, _, _, text in columns}
-    return Table(
-        TableId(schema, name),
-        tuple(
-            Column(column, FAMILIES.get(type_, Family.OTHER), native, tags_of(text), limits_of(native))
-            for column, type_, native, text in columns
-        ),
-        tags_of(comment),
-        _KINDS.get(kind, obstacle) or _obstacle_of_tags(comments),
-    )
+def words_of(comment: str) -> str:
+    """Return the comment without its tags, see `plain_comment`."""
+    return plain_comment(_MEANT_LINE.sub("", comment))
+
+
+def allowed_values(constraint: str) -> tuple[str, ...]:
+    """Return the values that a CHECK constraint of one column lists; empty if it is anything but a short list."""
+    found = _ALLOWED.fullmatch(constraint)
+    literals = _EACH.findall(found["several"] or found["one"]) if found is not None else []
+    return few(each[1:-1].replace("''", "'") if each.startswith("'") else each for each in literals)
+
+
+def _tables(rows: Sequence[Sequence[Any]], labels: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+    names = {TableId(schema, name): {number: column for column, *_, number in columns} for schema, name, *_, columns in rows}
+    for schema, name, kind, obstacle, comment, constraints, columns in rows:
+        here = names[TableId(schema, name)]
+        comments = {"": comment} | {f" on column {column}": text for column, _, _, text, _ in columns}
+        listed = {numbers[0]: allowed_values(text) for kind_, numbers, *_, text in constraints if kind_ == "c"}
+        yield Table(
+            TableId(schema, name),
+            tuple(
+                Column(
+                    column,
+                    FAMILIES.get(type_, Family.OTHER),
+                    native,
+                    tags_of(text),
+                    limits_of(native),
+                    comment=words_of(text),
+                    values=listed.get(number) or few(labels.get(native, ())),
+                )
+                for column, type_, native, text, number in columns
+            ),
+            tags_of(comment),
+            _KINDS.get(kind, obstacle) or _obstacle_of_tags(comments),
+            words_of(comment),
+            next((tuple(here[each] for each in numbers) for kind_, numbers, *_ in constraints if kind_ == "p"), ()),
+            tuple(sorted(_foreign_keys(here, constraints, names))),
+        )
+
+
+def _foreign_keys(
+    here: Mapping[int, str], constraints: Sequence[Sequence[Any]], names: Mapping[TableId, Mapping[int, str]]
+) -> Iterator[ForeignKey]:
+    """Yield those to tables of the catalog: no role reads others."""
+    for kind, numbers, schema, name, others, _ in constraints:
+        if kind == "f" and (there := names.get(TableId(schema, name))) is not None:
+            yield ForeignKey(tuple(here[each] for each in numbers), TableId(schema, name), tuple(there[each] for each in others))
 
 
 def _obstacle_of_tags(comments: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from rolevend.platforms.counted import CountedTable, compared
 from rolevend.platforms.postgres.attest import PostgresAttestEnvironment, attest
 from rolevend.platforms.postgres.build.builder import build
 from rolevend.platforms.postgres.build.collect import collect_profiles, collect_templates
+from rolevend.platforms.postgres.build.comments import OwnerComments
 from rolevend.platforms.postgres.build.render import render
 from rolevend.platforms.postgres.catalog import read_catalog
 from rolevend.platforms.postgres.connections import Connection, PostgresLimits, PostgresLogin, PostgresPool
@@ -81,6 +82,7 @@ class PostgresPlatform:
         self._guard = _pool(address, vendor, replace(self._limits, vendor_connections=1, wait_for_connection=0.5), programmer=False)
         self._clearing = Clearing(self._guard, cluster, self._where)
         self._built = BuiltProfiles()
+        self._comments = OwnerComments()
 
     @property
     def records(self) -> PostgresRecords:
@@ -108,7 +110,10 @@ class PostgresPlatform:
         del tools  # an agent's tools are functions or its own schemas here
         attempt = f"read the catalog of {self._where}"
         if self._programmer is not None:
-            return self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
+            catalog = self._programmer.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions))
+            if self._comments.read(catalog):
+                self._built.clear()
+            return catalog
         return self._vendor.run(attempt, lambda connection: read_catalog(connection, schemas, own, functions, programmer_of(connection)))
 
     def ensure(self, profile: Profile, on_progress: ProgressCallback = no_progress) -> None:
@@ -124,19 +129,19 @@ class PostgresPlatform:
             attempt = f"build profile {profile.name} on {self._where}"
             program = self._program()
 
-            def work(connection: Connection) -> None:
+            def work(connection: Connection) -> bool:
                 with program.spare() as helper:
-                    build(connection, helper, wanted, self._limits.build_attempts, self._clearing, on_progress)
+                    return build(connection, helper, wanted, self._limits.build_attempts, self._clearing, on_progress)
 
-            program.run(attempt, work)
-            self._built.add(profile.name)
+            if program.run(attempt, work) and self._comments.are_those_of(profile):
+                self._built.add(profile.name)
 
     def is_built(self, profile: ProfileName) -> bool:
         return self._built.has(profile)
 
     def credential(self, lease: Lease, randomness: Randomness) -> PasswordCredential:
         password = base64.urlsafe_b64encode(randomness(_PASSWORD_BYTES)).rstrip(b"=").decode()
-        return PasswordCredential(lease.role, Secret(password), self._agent_address)
+        return PasswordCredential(lease.role, Secret(password), self._agent_address, lease.profile)
 
     def prepares_slowly(self, credential: Credential) -> bool:
         """True if SCRAM is yet to be computed, and takes longer than a switch of threads, as with PostgreSQL's default of 4,096 rounds."""

@@ -1,8 +1,8 @@
 """Read the records of vended roles from a csvlog or jsonlog, in bounded memory and from any position. Pure: reads a stream of bytes.
 
 A record that is longer than the bound is kept with the beginning of its text. A statement cannot imitate a record: jsonlog escapes line
-ends, and in a field of csvlog every quote of a statement is doubled. A line of it has at most one single quote, the end of the field, and
-`_BEGINNING` has four, with a text between the last two.
+ends, and in a field of csvlog every quote of a statement is doubled. Of a line within a field, the first single quote is the end of the
+field. `_BEGINNING` has six, and what an agent chooses of an error (message, detail and hint) has at most five before the context begins.
 """
 
 import csv
@@ -16,8 +16,10 @@ from rolevend.naming import PREFIX
 from rolevend.platforms.postgres.session_statements import COLUMNS, Record, record_of_json
 
 MAX_RECORD_BYTES: Final = 1 << 20
-_BEGINNING = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},"[^"\n](?:[^"\n]|"")*","[^"\n](?:[^"\n]|"")*",\d')
-"""Of a record with a user and a database."""
+_BEGINNING = re.compile(
+    rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},"[^"\n](?:[^"\n]|"")*","[^"\n](?:[^"\n]|"")*",\d+,"[^"\n]+",[0-9a-f.]+,\d'
+)
+"""Of a record with a user, a database and a client."""
 _CSV = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"\n]{1,40},')
 _ROLE: Final = PREFIX.encode()
 _LONGEST_KEY = 40

@@ -27,7 +27,7 @@ _STATEMENT = re.compile(
 )
 """A prepared statement's name may contain a colon; the log does not mark its end. See `readings`."""
 _OTHER_TEXT = re.compile(
-    r": (?=[\s(]*(?:--|/\*|(?:SELECT|WITH|TABLE|VALUES|COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|EXPLAIN|DECLARE|FETCH|EXECUTE|CALL|DO)\b))",
+    r": (?=[\s(;]*(?:--|/\*|(?:SELECT|WITH|TABLE|VALUES|COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|EXPLAIN|DECLARE|FETCH|EXECUTE|CALL|DO)\b))",
     re.IGNORECASE,
 )
 _REFUSED = re.compile(r"42\w{3} permission denied for (?:table|view|materialized view|foreign table|schema|language) ")
@@ -35,7 +35,10 @@ _PARAMETERS = re.compile(r"parameters: (?P<values>.*)", re.DOTALL | re.IGNORECAS
 _PREPARED = "prepare: "
 """The prefix of the statement that an EXECUTE runs, which pgaudit logs instead."""
 _DISCONNECTED = "disconnection: "
-_MAX_RELATIONS = 256
+_MAY_BE_CUT: Final = 128 * 1024
+"""Characters of a record. A shorter one is complete: a reader keeps 1 MiB of it, and at most eight bytes are one character."""
+MAX_RELATIONS: Final = 256
+"""Of a statement with so many, others may be left out."""
 Record = Mapping[str, str]
 """A value for each of `COLUMNS`."""
 
@@ -116,9 +119,11 @@ class SessionStatements:
     def take(self, record: Record) -> Iterator[LoggedStatement]:
         message, session = record["message"], record["session_id"]
         if record["error_severity"] in _FAILED:
-            if record["statement"]:
+            if record["statement"] or self._is_long(record):
                 yield from self._failed(record, f"{record['state_code']} {message[: self._max_text]}")
             return
+        if record["context"] or record["statement"]:
+            return  # a function raised it, with a message of its choice: the server and pgaudit log statements without both
         timed = _DURATION.fullmatch(message)
         milliseconds = float(timed["milliseconds"]) if timed else None
         sent = _STATEMENT.fullmatch((timed["rest"] or "") if timed else message)
@@ -129,7 +134,8 @@ class SessionStatements:
         elif timed is not None and not timed["rest"]:
             yield from self._end(session, milliseconds=milliseconds)
         elif (entry := parse_pgaudit(message)) is not None:
-            yield from self._audit(record, self._bounded(entry))
+            # A function may have raised one that lost its context: then its relation proves nothing.
+            yield from self._audit(record, self._bounded(replace(entry, relation=None) if self._is_long(record) else entry))
         elif message.startswith(_DISCONNECTED):
             yield from self.finish(session)
         yield from self._evicted()
@@ -173,20 +179,24 @@ class SessionStatements:
             return entry
         return replace(entry, text=entry.text[: self._max_text])
 
+    def _is_long(self, record: Record) -> bool:
+        """True if the record may have lost its end, which has context and statement. A reader without a bound loses none."""
+        return self._max_text is not None and sum(map(len, record.values())) >= _MAY_BE_CUT
+
     def _failed(self, record: Record, error: str) -> Iterator[LoggedStatement]:
         session = record["session_id"]
         running, audited = self._running.get(session), self._audited.get(session)
         text = record["statement"][: self._max_text]
-        if running is None or running.statement.text != text:  # it failed before it was logged
+        if running is None or (text and running.statement.text != text):  # it failed before it was logged
             if audited is not None and audited.transaction != record["vxid"]:  # an earlier, successful run of the same text
                 yield from self.finish(session)
-            yield from self._begin(record, text)
+            yield from self._begin({**record, "detail": ""}, text, is_cut=not text)  # the detail is that of the error
         yield from self._end(session, error=error, refused=_is_refused(record, error))
 
-    def _begin(self, record: Record, text: str, *, executed: bool = False) -> Iterator[LoggedStatement]:
+    def _begin(self, record: Record, text: str, *, executed: bool = False, is_cut: bool = False) -> Iterator[LoggedStatement]:
         """Start a statement. The session's previous statement is complete."""
-        session = record["session_id"]
-        begun = _Running(replace(self._statement(record, text), executed=executed))
+        session, statement = record["session_id"], self._statement(record, text)
+        begun = _Running(replace(statement, executed=executed, is_cut=statement.is_cut or is_cut))
         audited = self._audited.get(session)
         if audited is not None and begun.includes(audited.first):
             del self._audited[session]
@@ -236,7 +246,8 @@ class SessionStatements:
 def _is_refused(record: Record, error: str) -> bool:
     """True if the server refused the text before any of it ran: the text is one statement, and the error is of its analysis, which has a
     position, or of the check of rights. While a statement runs, an agent can cause an error of the same class."""
-    if not record["state_code"].startswith("42") or record["context"] or ";" in record["statement"].rstrip("; \t\r\n"):
+    text = record["statement"].rstrip("; \t\r\n")
+    if not record["state_code"].startswith("42") or record["context"] or not text or ";" in text:
         return False
     return bool(record["cursor_position"]) or _REFUSED.match(error) is not None
 
@@ -246,7 +257,7 @@ def _reading(statement: LoggedStatement, entry: PgauditLine) -> LoggedStatement:
     named = replace(
         statement, audit_class=statement.audit_class or entry.audit_class or None, command=statement.command or entry.command or None
     )
-    if entry.relation is None or entry.relation in named.relations or len(named.relations) >= _MAX_RELATIONS:
+    if entry.relation is None or entry.relation in named.relations or len(named.relations) >= MAX_RELATIONS:
         return named
     return replace(named, relations=(*named.relations, entry.relation))
 

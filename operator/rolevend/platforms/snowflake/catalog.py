@@ -10,7 +10,7 @@ from typing import Final
 
 from snowflake.connector import errors as vendor
 
-from rolevend.catalog import Catalog, Column, Table, TableId, Tool, ToolId
+from rolevend.catalog import Catalog, Column, Table, TableId, Tool, ToolId, plain_comment
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.snowflake.build.attachments import read_policies
@@ -104,6 +104,7 @@ def noted(tables: Iterable[Table], notes: Notes, tools: Iterable[Tool] = ()) -> 
             tuple(column(each.id, one) for one in notes.columns.get(each.id, ())),
             notes.tags.get((each.id, None), none),
             each.obstacle or notes.obstacles.get(each.id, ""),
+            each.comment,
         )
         for each in tables
     )
@@ -131,7 +132,7 @@ def _tables(session: SnowflakeSession, database: str, schema: str) -> Iterator[T
             if code_of(error) != NOT_THERE:
                 raise
             return
-        yield from (Table(TableId(schema, row["name"]), (), obstacle=_obstacle(row)) for row in shown)
+        yield from (Table(TableId(schema, row["name"]), (), obstacle=_obstacle(row), comment=_comment(row)) for row in shown)
         if len(shown) < MOST_SHOWN:
             return
         after = compose(" LIMIT {} FROM {}", number(MOST_SHOWN), literal(str(shown[-1]["name"])))
@@ -148,9 +149,13 @@ def read_columns(session: SnowflakeSession, database: str, schemas: Iterable[str
     ):
         native = native_type(row)
         kind = family(native, collated=bool(row.get("collation_name")))
-        column = Column(row["column_name"], kind, native, limits=limits_of(native))
+        column = Column(row["column_name"], kind, native, limits=limits_of(native), comment=_comment(row))
         found.setdefault(TableId(row["table_schema"], row["table_name"]), []).append((int(row["ordinal_position"]), column))
     return {table: tuple(column for _, column in sorted(columns, key=lambda each: each[0])) for table, columns in found.items()}
+
+
+def _comment(row: Row) -> str:
+    return plain_comment(str(row.get("comment") or ""))
 
 
 def native_type(row: Row) -> str:

@@ -63,7 +63,7 @@ class StatusEvaluation(Generic[R]):
 
     @property
     def accepted(self) -> bool:
-        return all(finding.status == "True" for finding in self.findings if finding.type == "Accepted")
+        return self.findings is _IN_USE or all(finding.status == "True" for finding in self.findings if finding.type == "Accepted")
 
 
 def evaluate_platforms(

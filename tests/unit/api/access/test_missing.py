@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rolevend.access_requests.terms import AutomaticRule, Justification, Limits, OfferTerms
 from rolevend.api.access.missing import OfferFinder
-from rolevend.api.access.offer_schemas import MissingShown
+from rolevend.api.access.offer_schemas import MissingShown, TableMissing
 from rolevend.catalog import TableId
 from rolevend.decision.outcome import Denied, Granted
 from rolevend.decision.snapshot import Snapshot
@@ -74,7 +74,8 @@ def test_a_denial_names_the_offer_of_the_requested_table():
                 "shows": "claims.payments: id, country, every row",
             },
         ),
-        "sentence": "offer domain/on-payments can be requested (About on-payments): a rule decides at once, for at most 60 seconds",
+        "sentence": "table claims.payments; offer domain/on-payments can be requested (About on-payments): a rule decides at once, for "
+        "at most 60 seconds",
     }
 
 
@@ -99,7 +100,10 @@ def test_an_unknown_table_and_one_whose_offer_is_secret_have_the_same_answer():
         request = replace(REQUEST, resources=(table,))
         decision = snapshot.decide(request)
         assert isinstance(decision, Denied)
-        return decision.reason, decision.message.replace(table.name, "it"), OfferFinder(snapshot).missing(request, decision)
+        found = OfferFinder(snapshot).missing(request, decision)
+        assert found is not None  # the caller's own words alone
+        assert found.tables == (TableMissing(schema_name=table.schema, table=table.name),)
+        return decision.reason, decision.message.replace(table.name, "it"), found.sentence.replace(table.name, "it"), found.offers
 
     assert told(snapshot, PAYMENTS) == told(snapshot, NOWHERE) == told(without, PAYMENTS) == told(without, NOWHERE)
 

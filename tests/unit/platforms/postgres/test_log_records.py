@@ -80,6 +80,19 @@ def test_a_statement_that_ends_like_the_beginning_of_a_record_is_read(detail: st
     assert records.cut == 0
 
 
+@pytest.mark.parametrize("hint", [",1", ",1,", ',1,"x",1.1,1', ",1,,1.1,1,", ",7,[local],1.1,1,"])
+def test_an_error_whose_fields_look_like_the_beginning_of_a_record_is_read(hint: str):
+    """RAISE lets a statement choose message, detail and hint, and nothing behind them."""
+    chosen = {"detail": ",", "hint": hint, "context": "PL/pgSQL function inline_code_block line 1 at RAISE", "statement": "DO ''"}
+    raised = record(f"x\n{TIME},", error_severity="ERROR", application_name=",1", backend_type="client backend", **chosen)
+    others = [record(f"statement: SELECT {number}", backend_type="client backend") for number in (2, 3)]
+
+    records = reading(LogFormat.CSVLOG, as_csv(raised, *others))
+
+    assert messages(records) == [each["message"] for each in (raised, *others)]
+    assert records.cut == 0
+
+
 def test_of_a_very_long_record_the_beginning_is_kept_and_the_next_one_is_whole(log_format: LogFormat):
     long = "statement: SELECT '" + 'x"\n' * MAX_RECORD_BYTES + "'"
     raw = FORMATS[log_format](record(long), record("statement: SELECT 2"))

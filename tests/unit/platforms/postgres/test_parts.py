@@ -132,7 +132,7 @@ SELECT ';', ";" /* ; */ , '--';
 
 
 TEMPLATES = tuple(Template(f"rv_t_{name}", TableId("raw", name), f"create {name}", f"renew {name}") for name in "ab")
-WANTED = PostgresProfileText(ProfileName("rv_p_1"), "digest", TEMPLATES, "create profile", "renew profile")
+WANTED = PostgresProfileText(ProfileName("rv_p_1"), "digest", TEMPLATES, "create profile", "renew profile", "renew soon", frozenset())
 THERE = TemplateState(role_exists=True, must_be_made=False, finding="")
 ABSENT = TemplateState(role_exists=False, must_be_made=True, finding="")
 BUILT = ProfileState("digest", None, altered=False, stale=False)

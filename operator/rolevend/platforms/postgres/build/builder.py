@@ -17,6 +17,7 @@ from psycopg import sql
 
 from rolevend.errors import PlatformDrifted, PlatformLocked
 from rolevend.model import ProfileName
+from rolevend.plan import ViewComment
 from rolevend.platforms.postgres.build.render import PostgresProfileText, Template, roles
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.drop.clearing import Clearing, InTheWay
@@ -46,6 +47,7 @@ class ProfileState:
     drift: str | None
     altered: bool
     stale: bool
+    comments: frozenset[ViewComment] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ def build(
     clearing: Clearing,
     on_progress: ProgressCallback = no_progress,
     sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Build the profile.
+) -> bool:
+    """Build the profile. Returns False if comments are still those of an earlier build, because a view is in use.
 
     With a `helper` connection, every other batch of templates runs there; templates are independent of each other.
 
@@ -90,7 +92,11 @@ def build(
     with _turn(connection, wanted.name, clearing):
         fewest, left, wait = 1 << 30, attempts, _FIRST_WAIT
         insists, found = False, InTheWay()
-        while steps := steps_for(wanted, *look(connection, wanted)):
+        while True:
+            profile, templates = look(connection, wanted)
+            steps = steps_for(wanted, profile, templates)
+            if not steps:
+                return profile is None or profile.comments == wanted.comments or _comment(connection, wanted)
             if len(steps) < fewest:
                 fewest, left, wait = len(steps), _INSISTENT if insists else attempts, _FIRST_WAIT
             elif left > 0:
@@ -106,7 +112,7 @@ def build(
             builders = [each for each in (connection, helper) if each is not None]
             with clearing.watching(attempt, builders) if insists else nullcontext(found) as found:
                 if _run(connection, helper, steps, counting):
-                    return
+                    return True
 
 
 def look(connection: Connection, wanted: PostgresProfileText) -> tuple[ProfileState | None, dict[str, TemplateState]]:
@@ -114,7 +120,11 @@ def look(connection: Connection, wanted: PostgresProfileText) -> tuple[ProfileSt
         profiles = connection.execute(query("profile"), {"profile": wanted.name})
         templates = connection.execute(query("templates"), {"templates": [template.name for template in wanted.templates]})
     row = profiles.fetchone()
-    return (None if row is None else ProfileState(*row)), {name: TemplateState(*state) for name, *state in templates.fetchall()}
+    state = None
+    if row is not None:
+        digest, drift, altered, stale, comments = row
+        state = ProfileState(digest, drift, altered, stale, frozenset(ViewComment(*each) for each in comments))
+    return state, {name: TemplateState(*state) for name, *state in templates.fetchall()}
 
 
 def steps_for(wanted: PostgresProfileText, profile: ProfileState | None, templates: dict[str, TemplateState]) -> Steps:
@@ -140,6 +150,10 @@ def steps_for(wanted: PostgresProfileText, profile: ProfileState | None, templat
     elif profile.digest != wanted.digest or profile.stale or profile.drift is not None or missing:
         steps.last.append(BuildStep(wanted.renew, f"a view of profile {wanted.name}"))
     return steps
+
+
+def _comment(connection: Connection, wanted: PostgresProfileText) -> bool:
+    return _in_order(connection, [[BuildStep(wanted.comment, f"a view of profile {wanted.name}")]])
 
 
 def mend(template: Template) -> str:

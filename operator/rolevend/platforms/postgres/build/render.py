@@ -17,7 +17,7 @@ from psycopg import sql
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
-from rolevend.plan import ColumnShape, Profile, TableShape
+from rolevend.plan import ColumnShape, Profile, TableShape, ViewComment
 from rolevend.platforms.postgres.build.masks import mask_text
 from rolevend.platforms.postgres.build.predicate import any_of
 from rolevend.policy.expression import Condition, atoms
@@ -25,7 +25,8 @@ from rolevend.policy.mask import Nullify
 
 LOCK_TIMEOUT: LiteralString = "200ms"
 """The lock timeout of build statements: readers queue behind them."""
-
+_SHORT_LOCK_TIMEOUT: LiteralString = "20ms"
+"""The lock timeout of a build that only brings comments up to date: it gives way to readers."""
 
 _QUICK = "SET LOCAL synchronous_commit = off;"
 """The profile's transaction, which follows, is synchronous and flushes this one too."""
@@ -51,7 +52,7 @@ DROP POLICY IF EXISTS {open} ON {table};"""
 _PROFILE: LiteralString = """\
 CREATE SCHEMA {profile};
 GRANT USAGE ON SCHEMA {profile} TO {profile};
-{views}
+{views}{comments}
 GRANT SELECT ON ALL TABLES IN SCHEMA {profile} TO {profile};
 SELECT rolevend.hand_over({name}, {owners});
 SELECT rolevend.record_profile({name}, {cluster}, {digest}, {templates}, {tables}, {form});"""
@@ -88,6 +89,10 @@ class PostgresProfileText:
     templates: tuple[Template, ...]
     create: str
     renew: str
+    comment: str
+    """As `renew`, but gives up soon if a view is in use."""
+    comments: frozenset[ViewComment]
+    """Not part of `digest`: views are not built again where they are in use because of a comment."""
 
 
 def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
@@ -106,6 +111,7 @@ def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
             profile=sql.Identifier(profile.name),
             name=sql.Literal(profile.name),
             views=sql.SQL(views),
+            comments=sql.SQL("".join(f"\n{_comment(profile.name, each)}" for each in profile.comments)),
             owners=_json({view: template.name for view, template in owners.items()}),
             cluster=sql.Literal(cluster),
             digest=sql.Literal(digest),
@@ -117,8 +123,22 @@ def render(profile: Profile, cluster: ClusterId) -> PostgresProfileText:
     )
     create = sql.SQL("SELECT rolevend.make_profile({});").format(sql.Literal(profile.name)).as_string()
     renew = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE;").format(sql.Identifier(profile.name)).as_string()
-    made, renewed = _transaction(create, body, *functions), _transaction(renew, body, *functions)
-    return PostgresProfileText(profile.name, digest, tuple(templates.values()), made, renewed)
+    return PostgresProfileText(
+        profile.name,
+        digest,
+        tuple(templates.values()),
+        create=_transaction(create, body, *functions),
+        renew=_transaction(renew, body, *functions),
+        comment=_transaction(renew, body, *functions, lock_timeout=_SHORT_LOCK_TIMEOUT),
+        comments=frozenset(profile.comments),
+    )
+
+
+def _comment(profile: ProfileName, comment: ViewComment) -> str:
+    """Return the statement. It runs before the views are handed over, because only an owner may comment."""
+    on = sql.SQL("VIEW") if comment.column is None else sql.SQL("COLUMN")
+    name = sql.Identifier(*(each for each in (profile, comment.view, comment.column) if each is not None))
+    return sql.SQL("COMMENT ON {} {} IS {};").format(on, name, sql.Literal(comment.text)).as_string()
 
 
 def _functions(profile: Profile) -> list[str]:
@@ -262,8 +282,8 @@ def _json(value: Mapping[str, Any]) -> sql.Literal:
     return sql.Literal(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
-def _transaction(*statements: str) -> str:
-    return _lines(["BEGIN;", f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';", *statements, "COMMIT;"])
+def _transaction(*statements: str, lock_timeout: LiteralString = LOCK_TIMEOUT) -> str:
+    return _lines(["BEGIN;", f"SET LOCAL lock_timeout = '{lock_timeout}';", *statements, "COMMIT;"])
 
 
 def _lines(statements: Sequence[str]) -> str:

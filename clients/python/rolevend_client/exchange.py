@@ -1,0 +1,149 @@
+# Generated from async_exchange.py by `make fix`. Do not edit.
+"""The identity provider: exchange a person's token for one that names this agent (RFC 8693), and get the agent's own (RFC 6749, 4.4)."""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
+
+import httpx
+
+from rolevend_client.errors import Misconfigured, Refused, Unavailable
+from rolevend_client.settings import Settings, TokenSource, trust_of
+from rolevend_client.values import UserToken
+from rolevend_client.waiting import UserTokens, token_of
+
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
+_SECONDS = 10.0
+_SHORT = 60
+"""The lifetime of a token whose answer states none."""
+
+
+class Person(NamedTuple):
+    issuer: str
+    subject: str
+
+
+class TokenExchange:
+    """The agent as a client of one provider. Each exchange gives a new token, which can prove one role."""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        client_id: str,
+        client_secret: TokenSource | str,
+        audience: str,
+        ca_file: Path | str | None = None,
+    ) -> None:
+        """`issuer` is the provider's name, as in `iss`; `audience` is rolevend's, which the API expects in tokens. A function for the
+        secret is called for each exchange, because secrets rotate."""
+        source = Settings.of(issuer, client_secret, ca_file, _SECONDS, in_the_clear=False)  # the rules for the API's URL hold here, too
+        self.issuer = issuer
+        self._secret = source.token
+        self._ca_file = source.ca_file
+        self._client_id = client_id
+        self._audience = audience
+        self._endpoint = ""
+
+    def of(self, user_token: UserTokens) -> UserTokens:
+        """Return a source of tokens for a session: an exchange for each. `user_token` is the person's token, or a function that returns
+        it."""
+
+        def exchanged() -> UserToken:
+            return self.exchanged(token_of(user_token))
+
+        return exchanged
+
+    def exchanged(self, token: UserToken | str) -> UserToken:
+        """Return a token of the same person for rolevend that names this agent as the actor. Raises `Refused` if the provider refuses."""
+        given = UserToken(token) if isinstance(token, str) else token
+        form = {
+            "grant_type": _EXCHANGE,
+            "subject_token": given.reveal(),
+            "subject_token_type": _ACCESS_TOKEN,
+            "requested_token_type": _ACCESS_TOKEN,
+        }
+        exchanged = UserToken((self._given(form))[0])
+        if claimed(exchanged) != claimed(given):
+            raise Misconfigured("the identity provider answered an exchange with a token of another person")
+        return exchanged
+
+    def own_token(self) -> tuple[str, float]:
+        """Return the agent's own token for rolevend, and its lifetime in seconds."""
+        return self._given({"grant_type": "client_credentials"})
+
+    def discover(self) -> Mapping[str, Any]:
+        """Get the provider's document, and use its endpoint from now on. Raises `Unavailable` or `Misconfigured`."""
+        document = self.document(self.issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if document.get("issuer") != self.issuer:
+            raise Misconfigured(f"the identity provider at {self.issuer} calls itself another name; use that one")
+        self._endpoint = self.endpoint(document, "token_endpoint")
+        return document
+
+    def endpoint(self, document: Mapping[str, Any], name: str) -> str:
+        """Return an endpoint of the provider's document. Raises `Misconfigured` if secrets would travel there without TLS."""
+        found = document.get(name)
+        if not isinstance(found, str) or not found.startswith(("https://", self.issuer)):
+            raise Misconfigured(f"the identity provider at {self.issuer} names no endpoints that can be called")
+        return found
+
+    def document(self, url: str) -> Mapping[str, Any]:
+        with self._calls() as calls:
+            return _members(_answered(calls, "GET", url))
+
+    def _given(self, form: Mapping[str, str]) -> tuple[str, float]:
+        if not self._endpoint:
+            self.discover()
+        proof = httpx.BasicAuth(quote_plus(self._client_id), quote_plus(self._secret().strip()))
+        with self._calls() as calls:
+            response = _answered(calls, "POST", self._endpoint, data={**form, "audience": self._audience}, auth=proof)
+        given = _members(response)
+        if response.is_client_error:
+            raise Refused(f"the identity provider gives no token for rolevend: {_code(given)}")
+        token, seconds = given.get("access_token"), given.get("expires_in", _SHORT)
+        if not isinstance(token, str) or token == form.get("subject_token") or not isinstance(seconds, int | float):
+            raise Misconfigured("the identity provider answers with no token of its own")
+        return token, float(seconds)
+
+    def _calls(self) -> httpx.Client:
+        return httpx.Client(verify=trust_of(self._ca_file), timeout=_SECONDS)
+
+
+def _answered(calls: httpx.Client, method: str, url: str, **content: Any) -> httpx.Response:
+    try:
+        response = calls.request(method, url, **content)
+    except httpx.RequestError as error:
+        raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
+    if response.is_server_error or (method == "GET" and not response.is_success):
+        raise Unavailable(f"the identity provider answers with the status {response.status_code}")
+    return response
+
+
+def _members(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unavailable("the identity provider answers with something that is no JSON object")
+    return document
+
+
+def _code(document: Mapping[str, Any]) -> str:
+    """Return the error code if it has the form of RFC 6749."""
+    code = str(document.get("error", ""))
+    return code if code and len(code) <= 50 and code.replace("_", "").isalnum() else "no reason given"
+
+
+def claimed(token: UserToken) -> Person:
+    """Return the person whom a token names, without verifying the token: rolevend's API does. Raises `Refused`."""
+    try:
+        _, payload, _ = token.reveal().split(".")
+        claims = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars="-_", validate=True))
+        return Person(str(claims["iss"]), str(claims["sub"]))
+    except (ValueError, KeyError, TypeError):
+        raise Refused("the person's token cannot be read") from None
