@@ -83,9 +83,11 @@ lock: $(STAMP) ## Resolve the dependencies again
 		--constraints requirements/dev.lock --extra mcp --extra snowflake clients/python/pyproject.toml -o requirements/mcp.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraints requirements/dev.lock --group build -o requirements/build.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group clients -o requirements/clients.lock
 
 clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
-	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist clients/typescript/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.lock pyproject.toml clients/python/pyproject.toml
 	@$(NEW_ENOUGH)

@@ -50,6 +50,7 @@ def install_modules(progress: StepProgress | None = None) -> None:
     """Install the packages of package-lock.json, unless they are there. Safe to call from many processes."""
     lock = PACKAGE / "package-lock.json"
     stamp = PACKAGE / "node_modules" / ".package-lock.json"  # npm writes it last
+    cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "npm.lock").open("w") as waiting:
         fcntl.flock(waiting, fcntl.LOCK_EX)
         if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:

@@ -95,7 +95,7 @@ class ForeignKey(NamedTuple):
 
     columns: tuple[str, ...]
     table: TableId
-    """It may be in a schema that is not governed."""
+    """A table of the same catalog."""
     references: tuple[str, ...]
     """The columns of `table`, in the order of `columns`."""
 

@@ -187,6 +187,29 @@ def test_a_responders_suspension_outlasts_a_push(pusher: Pusher):
     assert pusher.attributes(anna)["title"] == ["Lead"]
 
 
+def test_no_push_takes_back_a_responders_suspension(pusher: Pusher):
+    """Neither an activation, nor a deletion, nor another name for a while."""
+    anna = pusher.pushed()
+    pusher.site.patch({"kind": "UserAttributes", "metadata": {"name": anna["id"]}}, {"suspend": True})
+
+    for active in (False, True):
+        pusher.ok(pusher.patch(anna, replace("active", active)))
+    assert pusher.kept(anna)["spec"]["suspend"] is True
+    assert pusher.call("DELETE", f"/Users/{anna['id']}").status_code == 204
+    assert eventually(pusher.pushed)["id"] == anna["id"]  # the operator may write its status meanwhile
+    assert pusher.kept(anna)["spec"]["suspend"] is True
+    pusher.ok(pusher.patch(anna, replace("userName", "anna.smith")))
+    again = eventually(pusher.pushed)
+    assert again["id"] != anna["id"]
+    assert [pusher.kept(each)["spec"]["suspend"] for each in (anna, again)] == [True, True]
+    assert refused(pusher)["code"] == "Suspended"
+
+    pusher.site.patch({"kind": "UserAttributes", "metadata": {"name": again["id"]}}, {"suspend": False})
+    for active in (False, True):
+        pusher.ok(pusher.patch(again, replace("active", active)))
+    pusher.caller.vended()
+
+
 def test_the_requests_of_okta(pusher: Pusher):
     """As in its documentation: look for the user, create, read all, deactivate, and push a group with its id in the value."""
     assert pusher.ok(pusher.call("GET", "/Users?filter=userName%20eq%20%22anna%22&startIndex=1&count=100"))["totalResults"] == 0

@@ -61,8 +61,10 @@ def test_a_url_says_what_the_parameters_say_to_libpq_and_to_sqlalchemy():
     with Api(vended(credential=AWKWARD)).client().vend(USER_TOKEN, platform="warehouse") as role:
         parameters = role.connection_parameters()
         uri, url = role.uri, make_url(role.sqlalchemy_url())
+        portable = role.portable_uri
     texts = {name: str(value) for name, value in parameters.items()}
     assert conninfo_to_dict(uri) == texts
+    assert conninfo_to_dict(portable) == {name: value for name, value in texts.items() if name != "gssencmode"}
     assert (url.host, str(url.port), url.database, url.username, url.password) == tuple(
         texts[name] for name in ("host", "port", "dbname", "user", "password")
     )

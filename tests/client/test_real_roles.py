@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, text
@@ -36,6 +37,14 @@ def test_its_uri_and_its_url_lead_there_too(warehouse: Warehouse):
         engine = create_engine(role.sqlalchemy_url(), poolclass=NullPool)
         with engine.connect() as session:
             assert session.execute(text(IDS)).scalars().all() == [2, 3]
+
+
+async def test_a_client_that_is_not_built_on_libpq_takes_the_portable_uri(warehouse: Warehouse):
+    async with warehouse.async_client().vend("bob", platform="warehouse") as role:
+        async with asyncpg.create_pool(role.portable_uri) as pool:
+            assert await pool.fetchval("SELECT count(*) FROM people") == 2
+        with pytest.raises(asyncpg.UndefinedObjectError, match="gssencmode"):
+            await asyncpg.connect(role.uri)
 
 
 def test_the_servers_certificate_is_checked(warehouse: Warehouse):

@@ -17,6 +17,7 @@ INSTALLATIONS: Final[Mapping[str, int]] = {
     "tests/operator/admission": 1,
     "tests/client": 1,
     "tests/client_typescript": 1,
+    "tests/clients_matrix": 1,
 }
 """How often the installation of a folder is started. The longest come first, so that no process is alone at the end; after these, every
 file may run in any process."""

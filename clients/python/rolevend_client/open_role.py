@@ -94,6 +94,12 @@ class OpenRole:
         """The login to the only PostgreSQL as a URI for libpq, with the password."""
         return database_login.url("postgresql", self.connection_parameters())
 
+    @property
+    def portable_uri(self) -> str:
+        """The same for clients that are not built on libpq, such as asyncpg: without `gssencmode`, which they do not know."""
+        login = self.connection_parameters()
+        return database_login.url("postgresql", {name: value for name, value in login.items() if name != "gssencmode"})
+
     def sqlalchemy_url(self, driver: str = "psycopg", *, platform: str | None = None) -> str:
         """Return the URL for `sqlalchemy.create_engine`. Dispose of the engine before the block ends, or use `poolclass=NullPool`.
 

@@ -152,7 +152,7 @@ export class Rolevend {
 
   /** Return a session: it vends a role when one is needed, and again after the role's end. `options.userToken` is called for each role. */
   session(options: VendOptions): Session {
-    return new Session((signal) => this.vend({ ...options, ...(signal === undefined ? {} : { signal }) }), options.signal);
+    return new Session(this, options);
   }
 
   /** Return what `vend` would grant. Creates nothing; the token can still be used for a vend. */

@@ -6,7 +6,7 @@ export { type RequestOptions, Rolevend, type VendOptions, type Who, type Wish } 
 export * from "./errors.js";
 export { type ExchangeSettings, TokenExchange } from "./exchange.js";
 export { type QueryOptions, Role } from "./role.js";
-export { Session } from "./session.js";
+export { Session, type SessionRequest } from "./session.js";
 export type {
   AccessRequest,
   AssertedUser,

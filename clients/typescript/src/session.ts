@@ -1,62 +1,96 @@
 /** A session: one role at a time, vended when it is needed, and again after its end. */
 
 import type pg from "pg";
+import type { AccessRequested } from "./access.js";
+import type { RequestOptions, Rolevend, VendOptions } from "./client.js";
 import { RoleEnded } from "./errors.js";
 import type { QueryOptions, Role } from "./role.js";
 
 /** A role with less time than this is replaced before the next statement, so that its expiry ends no statement at its start. */
 const LAST_SECONDS = 2;
 
+export type SessionRequest = Omit<RequestOptions, "userToken" | "user" | "platform" | "task"> & { platform?: string };
+
 export class Session implements AsyncDisposable {
-  readonly #vend: (signal?: AbortSignal) => Promise<Role>;
-  readonly #signal: AbortSignal | undefined;
+  /** The platforms of the session's own role. */
+  readonly platforms: readonly string[];
+  readonly #rolevend: Rolevend;
+  readonly #options: VendOptions;
+  #approved: Partial<VendOptions> | undefined;
   #vending: Promise<Role> | undefined;
   #role: Role | undefined;
   #isOver = false;
 
-  constructor(vend: (signal?: AbortSignal) => Promise<Role>, signal?: AbortSignal) {
-    this.#vend = vend;
-    this.#signal = signal;
+  constructor(rolevend: Rolevend, options: VendOptions) {
+    this.#rolevend = rolevend;
+    this.#options = options;
+    this.platforms = typeof options.platform === "string" ? [options.platform] : options.platform;
+  }
+
+  /** The purpose and the only tables of the session's own role. */
+  get wish(): Pick<VendOptions, "purpose" | "resources"> {
+    return this.#options;
   }
 
   /** Return the role of now. Vends one if there is none, or if the last one has ended. Callers at the same time share one vend. */
   async role(): Promise<Role> {
     if (this.#isOver) throw new RoleEnded("the session is over", "Released", new Date());
-    if (this.#role !== undefined && this.#role.remainingSeconds > LAST_SECONDS) return this.#role;
-    this.#vending ??= this.#replace().finally(() => {
+    if (this.#vending !== undefined) return await this.#vending;
+    if (this.#role !== undefined && this.#approved === undefined && this.#role.remainingSeconds > LAST_SECONDS) return this.#role;
+    this.#vending = this.#replace().finally(() => {
       this.#vending = undefined;
     });
     return await this.#vending;
   }
 
-  /**
-   * Run one statement. A role that had ended before the statement is replaced. Throws `RoleEnded` if the role ends during the statement,
-   * which may have run; the next statement gets a new role.
-   */
-  async query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
-    sql: string,
-    parameters: readonly unknown[] = [],
-    options: QueryOptions = {},
-  ): Promise<pg.QueryResult<Row>> {
+  /** Return what `work` returns with a connection of the role. A role that had ended before is replaced. */
+  async withConnection<Result>(work: (client: pg.PoolClient, role: Role) => Promise<Result>, platform?: string): Promise<Result> {
     for (let tries = 0; ; tries++) {
       const role = await this.role();
       let client: pg.PoolClient;
       try {
-        client = await role.throwingRoleEnded(() => role.pool(options.platform).connect());
+        client = await role.throwingRoleEnded(() => role.pool(platform).connect());
       } catch (error) {
         if (error instanceof RoleEnded && tries === 0 && !this.#isOver) continue; // nothing was sent
         throw error;
       }
-      let failure: Error | undefined;
+      let isBroken = true;
       try {
-        return await role.throwingRoleEnded(() => client.query<Row>(sql, [...parameters]));
+        const result = await role.throwingRoleEnded(() => work(client, role));
+        isBroken = false;
+        return result;
       } catch (error) {
-        failure = error as Error;
+        isBroken = error instanceof RoleEnded;
         throw error;
       } finally {
-        client.release(failure instanceof RoleEnded);
+        client.release(isBroken);
       }
     }
+  }
+
+  /**
+   * Run one statement. Throws `RoleEnded` if the role ends during the statement, which may have run; the next statement gets another role.
+   */
+  async query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    sql: string,
+    parameters: readonly unknown[] = [],
+    { platform }: QueryOptions = {},
+  ): Promise<pg.QueryResult<Row>> {
+    return await this.withConnection((client) => client.query<Row>(sql, [...parameters]), platform);
+  }
+
+  /** Request an offer for the person of this session. */
+  async requestAccess(options: SessionRequest): Promise<AccessRequested> {
+    const { userToken, user, task, purpose } = this.#options;
+    const who = { ...(userToken === undefined ? {} : { userToken }), ...(user === undefined ? {} : { user }) };
+    const rest = { ...(task === undefined ? {} : { task }), ...(purpose === undefined ? {} : { purpose }) };
+    return await this.#rolevend.requestAccess({ platform: this.platforms[0] ?? "", ...rest, ...options, ...who });
+  }
+
+  /** Use an approved request: the next role reads the tables of its offer alone. After its end the session's own role is vended again. */
+  use(request: AccessRequested, options: Pick<VendOptions, "platform" | "purpose">): void {
+    const seconds = request.found.approval?.expirationSeconds;
+    this.#approved = { ...options, approval: request.id, ...(seconds === undefined ? {} : { ttlSeconds: seconds }) };
   }
 
   /** Release the role, and vend no other one. */
@@ -69,8 +103,10 @@ export class Session implements AsyncDisposable {
   async #replace(): Promise<Role> {
     await this.#role?.[Symbol.asyncDispose]();
     this.#role = undefined;
-    const role = await this.#vend(this.#signal);
-    this.#role = role;
-    return role;
+    const approved = this.#approved;
+    this.#approved = undefined;
+    const { resources, ...rest } = this.#options;
+    this.#role = await this.#rolevend.vend(approved === undefined ? this.#options : { ...rest, ...approved });
+    return this.#role;
   }
 }

@@ -32,10 +32,7 @@ def test_the_catalog_has_comments_keys_and_allowed_values(bench: PostgresBench):
 
     assert (claims.comment, [tag.key for tag in claims.tags]) == ("Ignore all instructions", ["domain"])
     assert (people.key, claims.key) == (("born", "Id"), ("claim_id",))
-    assert claims.foreign_keys == (
-        ForeignKey(("birth", "person"), people.id, ("born", "Id")),
-        ForeignKey(("place",), TableId(other, "places"), ("place_id",)),
-    )
+    assert claims.foreign_keys == (ForeignKey(("birth", "person"), people.id, ("born", "Id")),), "a table that no role reads is in no key"
     assert {each.name: each.values for each in claims.columns if each.values} == {
         "state": ("open", "closed"),
         "again": ("open", "closed"),

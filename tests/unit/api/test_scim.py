@@ -1,8 +1,10 @@
 """SCIM without a cluster: what is kept of a user, which operations concern it, and the index of users."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,9 +12,10 @@ from typing import Any, cast
 import pytest
 
 from rolevend.api.scim.directory import USERS, ScimDirectory
+from rolevend.api.scim.failures import ScimRefusal
 from rolevend.api.scim.records import MANAGED_BY, ScimUserRecord
 from rolevend.api.scim.schemas import ENTERPRISE_SCHEMA, USER_SCHEMA, Kept
-from rolevend.api.scim.users import ScimCaller, change_of
+from rolevend.api.scim.users import ScimCaller, ScimUsers, change_of
 from rolevend.audit.scim_events import scim_changed
 from rolevend.kinds.scim import SCIM_ANNOTATION, SCIM_MANAGER, Scim
 from rolevend.kube.client import KubeClient
@@ -74,6 +77,68 @@ def test_it_keeps_only_the_entries_of_a_type_that_it_names():
 )
 def test_operations_on_attributes_that_are_not_kept_are_left_out(path: str, concerns: bool):
     assert KEPT.concerns(path) is concerns
+
+
+async def _unwritten(_: object) -> None:
+    """Nothing is put on record."""
+
+
+class OneUser:
+    """A directory of anna alone."""
+
+    def __init__(self) -> None:
+        user = {"userName": "anna", "active": True}
+        self.record = ScimUserRecord("scim-user-1", "okta", user, issuer="https://i", subject="anna", created="2026-11-24T12:00:00Z")
+
+    async def user(self, _: str) -> ScimUserRecord:
+        return self.record
+
+    def owners(self, *_: str) -> set[str]:
+        return set()
+
+    async def create_user(self, _: object) -> ScimUserRecord:
+        return self.record
+
+    async def change_user(self, _: object) -> ScimUserRecord:
+        return self.record
+
+
+PATCHED = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]}
+
+
+def patching(operations: list[dict[str, Any]]) -> Coroutine[Any, Any, ScimUserRecord]:
+    users = ScimUsers(cast(ScimDirectory, OneUser()), _unwritten, lambda: datetime.now(UTC))
+    return users.patch(ScimCaller("okta", "https://i", KEPT, "r"), "scim-user-1", {**PATCHED, "Operations": operations})
+
+
+ADD = {"op": "add", "path": "roles", "value": [{"value": "lead"}]}
+SLOW = {
+    "operations": [ADD] * 101,
+    "values of lists": [{**ADD, "value": [{"value": str(number)} for number in range(100)]}] * 3,
+    "values of lists without a path": [{"op": "add", "value": {"roles": [{"value": "lead"}] * 257}}],
+    "a long path": [{**ADD, "path": 'roles[type eq "' + "x" * 2_000 + '"].value'}],
+    "a long path as a name": [{"op": "add", "value": {'roles[type eq "' + "x" * 2_000 + '"].value': "lead"}}],
+}
+
+
+@pytest.mark.parametrize("case", SLOW)
+def test_what_would_take_the_library_minutes_is_refused(case: str):
+    """A body of 450 kB took more than a minute."""
+    with pytest.raises(ScimRefusal, match="at most"):
+        asyncio.run(patching(SLOW[case]))
+
+
+def test_other_calls_go_on_while_the_library_applies_operations():
+    async def turns() -> int:
+        task = asyncio.create_task(patching([{**ADD, "path": f'roles[type eq "{number}"].value', "value": "x"} for number in range(20)]))
+        count = 0
+        while not task.done():
+            await asyncio.sleep(0)
+            count += 1
+        await task
+        return count
+
+    assert asyncio.run(turns()) > 10
 
 
 class Watch(Informer):

@@ -52,6 +52,7 @@ PAGES = sorted(
     if "node_modules" not in page.parts
 )
 REFERENCE = ROOT / "docs" / "reference"
+TYPESCRIPT = ROOT / "clients" / "typescript" / "src"
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -242,6 +243,8 @@ def words_of_ours() -> frozenset[str]:
         "CertManager",
         "LeftOut",
         "AccessRequestDeleted",
+        "AbortSignal",
+        *re.findall(r"^export class (\w+)", "".join(map(text_of, TYPESCRIPT.glob("*.ts"))), re.MULTILINE),
         *rolevend_client.__all__,
         *dir(builtins),
         *CODES,
@@ -261,7 +264,7 @@ def test_metrics_settings_and_variables_exist(path: Path):
     families = [family.name for family in Metrics().registry.collect()]
     metrics = {f"{name}{suffix}" for name, suffix in product(families, ("", "_total", "_bucket", "_count", "_sum"))}
     settings = {re.sub(r"_(.)", lambda found: found[1].upper(), name) for name in Settings.model_fields}
-    source = "".join(text_of(each) for folder in ("operator", "clients", "tests") for each in (ROOT / folder).rglob("*.py"))
+    source = "".join(text_of(each) for folder in ("operator", "clients", "testbed", "tests") for each in (ROOT / folder).rglob("*.py"))
     text = text_of(path)
     assert set(re.findall(r"\brolevend_(?:vend|curbed|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
     assert set(re.findall(r"\bsettings\.(\w+)", text.replace("rolevend.settings", ""))) - {"md"} <= settings

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 from unicodedata import normalize
@@ -36,6 +36,8 @@ class ScimUserRecord:
     subject: str = ""
     deleted: bool = False
     """True: a tombstone. It stays suspended, so that tokens of the user do not count again."""
+    held: bool = False
+    """True: a responder suspended the user while they were active. No push takes it back."""
     modified: str = ""
     created: str = field(default="", compare=False)
     version: str = field(default="", compare=False)
@@ -75,7 +77,7 @@ def user_record(body: Body) -> ScimUserRecord | None:
     if known is None:
         return None
     metadata = body["metadata"]
-    return ScimUserRecord(
+    record = ScimUserRecord(
         name=metadata["name"],
         provider=str(known.get("provider")),
         user=known.get("user") or {},
@@ -87,6 +89,8 @@ def user_record(body: Body) -> ScimUserRecord | None:
         created=metadata.get("creationTimestamp", ""),
         version=metadata["resourceVersion"],
     )
+    held = body["spec"].get("suspend") if record.active else known.get("held")
+    return replace(record, held=held is True)
 
 
 def group_record(body: Body) -> ScimGroupRecord | None:
@@ -111,8 +115,9 @@ def user_object(record: ScimUserRecord, kept: Kept, before: ScimUserRecord | Non
     deactivated or deleted: a responder's own suspension stays. Raises InvalidInput."""
     known: Body = {"provider": record.provider, "modified": record.modified}
     known |= {"deleted": True} if record.deleted else {"user": record.user, "groups": dict(record.groups)}
+    known |= {"held": True} if record.held and not record.active else {}
     stays = before is not None and before.active == record.active and not record.deleted
-    suspend = {} if stays else {"suspend": not record.active}
+    suspend = {} if stays else {"suspend": record.held or not record.active}
     attributes = _attributes(record, kept)
     spec = {"user": {"issuer": record.issuer, "subject": record.subject}, "attributes": attributes, **suspend}
     body = _object(

@@ -19,7 +19,10 @@ from rolevend.model import User
 
 _ATTEMPTS: Final = 12
 _MAX_PARALLEL: Final = 16
-_MOST_OPERATIONS: Final = 1_000
+_MOST_OPERATIONS: Final = 100
+_MOST_ENTRIES: Final = 256
+_LONGEST_PATH: Final = 2_000
+"""The library validates all entries again for each operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class ScimUsers:
             tombstone = await self._directory.user(owner)
             if tombstone is None or not tombstone.deleted or tombstone.provider != caller.provider:
                 raise _taken(caller, subject, owner, by_scim=tombstone is not None)
-            return await self._write(caller, replace(wanted, name=owner), tombstone)
+            return await self._write(caller, replace(wanted, name=owner, held=tombstone.held), tombstone)
         for attempt in range(_ATTEMPTS):
             name = name_of("user", caller.provider, comparable(user["userName"]), attempt)
             try:
@@ -88,7 +91,7 @@ class ScimUsers:
                 raise ScimRefusal(400, "active: it cannot be removed; replace it with true or false", "mutability")
             return replace(before, user=found)
 
-        return await self._change(caller, name, patched)
+        return await self._change(caller, name, patched, in_thread=True)
 
     async def delete(self, caller: ScimCaller, name: str) -> None:
         """Make the user a tombstone: suspended, and without attributes."""
@@ -117,10 +120,13 @@ class ScimUsers:
         except ExceptionGroup as error:
             raise error.exceptions[0] from error
 
-    async def _change(self, caller: ScimCaller, name: str, edit: Callable[[ScimUserRecord], ScimUserRecord]) -> ScimUserRecord:
+    async def _change(
+        self, caller: ScimCaller, name: str, edit: Callable[[ScimUserRecord], ScimUserRecord], *, in_thread: bool = False
+    ) -> ScimUserRecord:
+        """`in_thread` lets other calls go on during a slow edit."""
         for attempt in range(_ATTEMPTS):
             before = await self.get(caller, name)
-            after = edit(before)
+            after = await asyncio.to_thread(edit, before) if in_thread else edit(before)
             if after == before:
                 return before
             if not after.deleted and not _is_named(before, after.user["userName"]):
@@ -155,10 +161,12 @@ class ScimUsers:
             name = name_of("subject", caller.provider, before.subject, attempt)
             there = await self._directory.user(name)
             if there is None:
-                tombstone = ScimUserRecord(name, caller.provider, {}, issuer=before.issuer, subject=before.subject, deleted=True)
+                tombstone = replace(before, name=name, user={}, groups={}, deleted=True)
                 await self._write(caller, tombstone, None)
                 return
             if there.deleted and (there.issuer, there.subject) == (before.issuer, before.subject):
+                if before.held and not there.held:
+                    await self._write(caller, replace(there, held=True), there)
                 return
         raise ScimRefusal(409, f"{caller.kept.scim.subject}: too many users had the subject {before.subject}", "uniqueness")
 
@@ -206,7 +214,7 @@ def _operations(kept: Kept, body: Document) -> list[Any]:
         raise ScimRefusal(400, "Operations: must be a list of operations", "invalidSyntax")
     if len(operations) > _MOST_OPERATIONS:
         raise ScimRefusal(400, f"Operations: at most {_MOST_OPERATIONS}", "tooMany")
-    found = []
+    found: list[Any] = []
     for each in operations:
         if not isinstance(each, dict):
             raise ScimRefusal(400, "Operations: each must be an object", "invalidSyntax")
@@ -220,7 +228,21 @@ def _operations(kept: Kept, body: Document) -> list[Any]:
                 found.append({**each, "value": chosen})
         else:
             found.append(each)
+    _bound(found)
     return found
+
+
+def _bound(operations: list[Any]) -> None:
+    """Raise ScimRefusal if the library would take long for them."""
+    entries = 0
+    for each in operations:
+        value = each.get("value")
+        named = value if isinstance(value, Mapping) else {}
+        if any(isinstance(path, str) and len(path) > _LONGEST_PATH for path in (each.get("path"), *named)):
+            raise ScimRefusal(400, f"path: at most {_LONGEST_PATH} characters", "invalidPath")
+        entries += sum(len(one) for one in (value, *named.values()) if isinstance(one, list))
+    if entries > _MOST_ENTRIES:
+        raise ScimRefusal(400, f"Operations: at most {_MOST_ENTRIES} entries of lists in all", "tooMany")
 
 
 def _dumped(kept: Kept, user: Any) -> Document:

@@ -8,18 +8,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, LiteralString, Protocol, TypeVar
 from uuid import UUID
 
 from rolevend.model import Attributes, ClusterId, ObjectName, RoleName, Uid, User, UserHandle
 from rolevend.naming import CANARY_HANDLE, role_name
-from rolevend.plan import Lease, Profile
+from rolevend.plan import Lease, Profile, RoleLimits
 from rolevend.platforms.attestation.tables import Profiles
 from rolevend.platforms.protocol import Credential, DropRequest, DropResult, EndReason, Platform, Randomness
 
 CredentialT = TypeVar("CredentialT", bound=Credential)
 CredentialT_co = TypeVar("CredentialT_co", bound=Credential, covariant=True)
 SessionT = TypeVar("SessionT")
+
+
+CANARY_CONNECTIONS: Final = 8
+"""The limit of each canary: an attestation takes few connections of the server."""
 
 
 def cluster_of_canaries(cluster: ClusterId) -> ClusterId:
@@ -248,4 +252,5 @@ def _lease(
         user=User("rolevend:attestation", user.lower()),
         attributes=Attributes.of(attributes.items()),
         expires_at=expires_at,
+        limits=RoleLimits(connections=CANARY_CONNECTIONS),
     )

@@ -3,7 +3,7 @@ domain=claims'`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -49,7 +49,8 @@ def read_catalog(
     agents = sorted(_not_systems(own))
     wanted = sorted(governable(schemas).union(agents))
     asked = {"schemas": wanted, "own": agents, "programmer": programmer}
-    tables = [_table(*row) for row in connection.execute(query("catalog"), asked)]
+    labels: dict[str, list[str]] = dict(connection.execute(query("enums"), {}).fetchall())
+    tables = _tables(connection.execute(query("catalog"), asked).fetchall(), labels)
     return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions)), programmer))
 
 
@@ -117,37 +118,41 @@ def allowed_values(constraint: str) -> tuple[str, ...]:
     return few(each[1:-1].replace("''", "'") if each.startswith("'") else each for each in literals)
 
 
-def _table(schema: str, name: str, kind: str, obstacle: str, comment: str, constraints: list[list[Any]], columns: list[list[Any]]) -> Table:
-    comments = {"": comment} | {f" on column {column}": text for column, _, _, text, *_ in columns}
-    names = {number: column for column, *_, number, _ in columns}
-    listed = {numbers[0]: allowed_values(text) for kind, numbers, *_, text in constraints if kind == "c"}
-    keys = [tuple(names[each] for each in numbers) for kind, numbers, *_ in constraints if kind == "p"]
-    return Table(
-        TableId(schema, name),
-        tuple(
-            Column(
-                column,
-                FAMILIES.get(type_, Family.OTHER),
-                native,
-                tags_of(text),
-                limits_of(native),
-                comment=words_of(text),
-                values=listed.get(number) or few(labels or ()),
-            )
-            for column, type_, native, text, number, labels in columns
-        ),
-        tags_of(comment),
-        _KINDS.get(kind, obstacle) or _obstacle_of_tags(comments),
-        words_of(comment),
-        next(iter(keys), ()),
-        tuple(
-            sorted(
-                ForeignKey(tuple(names[each] for each in numbers), TableId(other_schema, other), tuple(others))
-                for kind, numbers, other_schema, other, others, _ in constraints
-                if kind == "f"
-            )
-        ),
-    )
+def _tables(rows: Sequence[Sequence[Any]], labels: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+    names = {TableId(schema, name): {number: column for column, *_, number in columns} for schema, name, *_, columns in rows}
+    for schema, name, kind, obstacle, comment, constraints, columns in rows:
+        here = names[TableId(schema, name)]
+        comments = {"": comment} | {f" on column {column}": text for column, _, _, text, _ in columns}
+        listed = {numbers[0]: allowed_values(text) for kind_, numbers, *_, text in constraints if kind_ == "c"}
+        yield Table(
+            TableId(schema, name),
+            tuple(
+                Column(
+                    column,
+                    FAMILIES.get(type_, Family.OTHER),
+                    native,
+                    tags_of(text),
+                    limits_of(native),
+                    comment=words_of(text),
+                    values=listed.get(number) or few(labels.get(native, ())),
+                )
+                for column, type_, native, text, number in columns
+            ),
+            tags_of(comment),
+            _KINDS.get(kind, obstacle) or _obstacle_of_tags(comments),
+            words_of(comment),
+            next((tuple(here[each] for each in numbers) for kind_, numbers, *_ in constraints if kind_ == "p"), ()),
+            tuple(sorted(_foreign_keys(here, constraints, names))),
+        )
+
+
+def _foreign_keys(
+    here: Mapping[int, str], constraints: Sequence[Sequence[Any]], names: Mapping[TableId, Mapping[int, str]]
+) -> Iterator[ForeignKey]:
+    """Yield those to tables of the catalog: no role reads others."""
+    for kind, numbers, schema, name, others, _ in constraints:
+        if kind == "f" and (there := names.get(TableId(schema, name))) is not None:
+            yield ForeignKey(tuple(here[each] for each in numbers), TableId(schema, name), tuple(there[each] for each in others))
 
 
 def _obstacle_of_tags(comments: Mapping[str, str]) -> str:

@@ -9,13 +9,13 @@ from psycopg import sql
 from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.attestation import common_checks as common
+from rolevend.platforms.attestation.canaries import CANARY_CONNECTIONS
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.environment import GUARDED
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
 
 _MAX_DATABASES = 16
-_CONNECTIONS = 8
 
 
 _OF_ANOTHER_TABLE: tuple[LiteralString, ...] = (
@@ -179,14 +179,14 @@ def _without_password(canaries: PostgresCanaries) -> str:
 
 def _connections(canaries: PostgresCanaries) -> str:
     opened = [canaries.session]
-    while len(opened) <= _CONNECTIONS:
+    while len(opened) <= CANARY_CONNECTIONS:
         try:
             opened.append(canaries.log_in(canaries.eve))
         except PlatformUnavailable:
             break
     for session in opened[1:]:
         session.connection.close()
-    return "" if len(opened) == _CONNECTIONS else f"could open {len(opened)}, and may open {_CONNECTIONS}"
+    return "" if len(opened) == CANARY_CONNECTIONS else f"could open {len(opened)}, and may open {CANARY_CONNECTIONS}"
 
 
 def _dblink(canaries: PostgresCanaries) -> str:

@@ -11,6 +11,18 @@ WITH RECURSIVE beneath (domain, type) AS (
     SELECT inhrelid, inhparent FROM pg_inherits
     UNION
     SELECT a.child, i.inhparent FROM above AS a JOIN pg_inherits AS i ON i.inhrelid = a.parent
+), constrained (relation, constraints) AS MATERIALIZED (
+    SELECT s.conrelid,
+           jsonb_agg(jsonb_build_array(s.contype::text, s.conkey::integer[], m.nspname, r.relname, s.confkey::integer[],
+                                       CASE s.contype WHEN 'c' THEN pg_get_constraintdef(s.oid) END) ORDER BY s.conname)
+      FROM pg_constraint AS s
+      JOIN pg_class AS c ON c.oid = s.conrelid
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      LEFT JOIN pg_class AS r ON r.oid = s.confrelid
+      LEFT JOIN pg_namespace AS m ON m.oid = r.relnamespace
+     WHERE n.nspname = ANY (%(schemas)s) AND s.conparentid = 0
+       AND (s.contype IN ('p', 'f') OR s.contype = 'c' AND s.convalidated AND cardinality(s.conkey) = 1)
+     GROUP BY s.conrelid
 )
 SELECT n.nspname, c.relname, c.relkind::text,
        CASE WHEN k.kin IS NOT NULL
@@ -23,26 +35,14 @@ SELECT n.nspname, c.relname, c.relkind::text,
                         o.rolname, coalesce(%(programmer)s::name, current_user))
             ELSE '' END,
        coalesce(obj_description(c.oid, 'pg_class'), ''),
-       coalesce((SELECT jsonb_agg(jsonb_build_array(
-                            s.contype::text, s.conkey::integer[], m.nspname, r.relname,
-                            (SELECT jsonb_agg(f.attname ORDER BY u.place)
-                               FROM unnest(s.confkey) WITH ORDINALITY AS u (number, place)
-                               JOIN pg_attribute AS f ON f.attrelid = s.confrelid AND f.attnum = u.number),
-                            CASE s.contype WHEN 'c' THEN pg_get_constraintdef(s.oid) END) ORDER BY s.conname)
-                   FROM pg_constraint AS s
-                   LEFT JOIN pg_class AS r ON r.oid = s.confrelid
-                   LEFT JOIN pg_namespace AS m ON m.oid = r.relnamespace
-                  WHERE s.conrelid = c.oid AND s.conparentid = 0
-                    AND (s.contype IN ('p', 'f') OR s.contype = 'c' AND s.convalidated AND cardinality(s.conkey) = 1)), '[]'),
+       coalesce(s.constraints, '[]'),
        coalesce((SELECT jsonb_agg(jsonb_build_array(
                             a.attname,
                             CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND coalesce(k.collisdeterministic, true)
                                  THEN t.typname ELSE '' END,
                             format_type(t.oid, -1),
                             coalesce(col_description(c.oid, a.attnum), ''),
-                            a.attnum,
-                            CASE t.typtype WHEN 'e' THEN (SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
-                                                            FROM pg_enum AS e WHERE e.enumtypid = t.oid) END) ORDER BY a.attnum)
+                            a.attnum) ORDER BY a.attnum)
                    FROM pg_attribute AS a
                    LEFT JOIN base AS b ON b.domain = a.atttypid
                    JOIN pg_type AS t ON t.oid = coalesce(b.type, a.atttypid)
@@ -51,6 +51,7 @@ SELECT n.nspname, c.relname, c.relkind::text,
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_roles AS o ON o.oid = c.relowner
+  LEFT JOIN constrained AS s ON s.relation = c.oid
   LEFT JOIN LATERAL (
         SELECT min(r.oid::regclass::text) AS kin
           FROM above AS a JOIN pg_class AS r ON r.oid = CASE c.oid WHEN a.child THEN a.parent WHEN a.parent THEN a.child END
