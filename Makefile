@@ -87,7 +87,7 @@ lock: $(STAMP) ## Resolve the dependencies again
 		--group clients -o requirements/clients.lock
 
 clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
-	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist clients/typescript/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.lock pyproject.toml clients/python/pyproject.toml
 	@$(NEW_ENOUGH)

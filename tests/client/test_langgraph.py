@@ -335,7 +335,7 @@ def test_the_tools_ask_the_model_for_no_more_than_they_need(warehouse: Warehouse
         "query_sql": ["statement"],
         "list_tables": [],
         "describe_table": ["table", "platform"],
-        "explain_access": [],
+        "explain_access": ["table", "platform"],
         "request_access": ["offer", "tables", "columns", "minutes", "why", "ticket"],
         "access_status": ["request", "wait_seconds"],
     }

@@ -1,5 +1,6 @@
 """The TypeScript client beside the same warehouse as the Python client, and its own test runner."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,13 @@ from tests.client_typescript.running import Vitest
 def vitest() -> Vitest:
     node.install_modules()
     return Vitest()
+
+
+@pytest.fixture(scope="package")
+def built(vitest: Vitest) -> None:
+    """The package as agents get it, which the programs of the tests import."""
+    shutil.rmtree(node.PACKAGE / "dist", ignore_errors=True)
+    node.npm("run", "build")
 
 
 @pytest.fixture(scope="package")

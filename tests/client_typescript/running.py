@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from testbed import node
@@ -13,9 +13,9 @@ from tests.support.waiting import DEADLINE
 class Vitest:
     """Runs `vitest` in clients/typescript. A test that fails there fails here, with its report."""
 
-    def run(self, *files: str, site: Mapping[str, Any] | None = None, options: Sequence[str] = ()) -> None:
+    def run(self, *files: str, site: Mapping[str, Any] | None = None) -> None:
         environment = node.environment() | {"NO_COLOR": "1"} | ({} if site is None else {"ROLEVEND_TEST_SITE": json.dumps(site)})
-        command = [*node.program("vitest"), "run", *options, *files]
+        command = [*node.program("vitest"), "run", *files]
         answer = subprocess.run(command, cwd=node.PACKAGE, env=environment, capture_output=True, text=True, timeout=10 * DEADLINE)
         assert answer.returncode == 0, answer.stdout + answer.stderr
 

@@ -16,13 +16,12 @@ from testbed.identity_provider import AUDIENCE
 from tests.client.identity import EDITOR, SERVER, Believing, provider
 from tests.client.scripted import Scripted, calls, queries
 from tests.client.warehouse import Warehouse
-from tests.client_typescript.running import Vitest
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "how-to" / "query-as-an-agent-in-typescript.md"
 README = node.PACKAGE / "README.md"
 SOURCE = node.PACKAGE / "src"
-FOLDER = node.PACKAGE / "dist" / "guide"
+FOLDER = node.PACKAGE / "build" / "guide"
 MINE: Final = "https://finbot.example.org"
 """The audience of the tokens that people bring, which the client of the guide may exchange."""
 REGIONS: Final = "SELECT region, count(*) FROM people GROUP BY region"
@@ -44,9 +43,8 @@ PROGRAMS: Final = {
 
 
 @pytest.fixture(scope="module")
-def compiled(vitest: Vitest) -> Path:
+def compiled(built: None) -> Path:
     """The folder with the programs, as the compiler leaves them: `await using` becomes what every Node.js understands."""
-    node.npm("run", "build")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in PROGRAMS.items():
         head = HEAD.replace("MODEL", "langchainModel" if "createAgent" in text else "aiModel")
@@ -55,7 +53,7 @@ def compiled(vitest: Vitest) -> Path:
     (FOLDER / "tsconfig.json").write_text(json.dumps({"extends": "../../tsconfig.json", "compilerOptions": options, "include": ["*.ts"]}))
     answer = subprocess.run([*node.program("tsc"), "--project", FOLDER], cwd=node.PACKAGE, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout
-    return FOLDER / "out" / "dist" / "guide"
+    return FOLDER / "out" / "build" / "guide"
 
 
 def run(program: Path, environment: Mapping[str, str]) -> str:

@@ -99,8 +99,8 @@ export class TooManyRequests extends Unavailable {}
 
 export class Unexpected extends RolevendError {}
 
-/** Why a role ended: at its expiry, by this program, or before its time, such as by a revocation or a change of policy. */
-export type EndReason = "Expired" | "Released" | "Ended";
+/** Why a role ended: at its expiry, by this program, or before its expiry, such as by a revocation or a change of policy. */
+export type EndReason = "Expired" | "Released" | "Revoked";
 
 export class RoleEnded extends RolevendError {
   readonly reason: EndReason;

@@ -67,11 +67,11 @@ export class TokenExchange {
     if (response.status !== 200) throw new Unavailable(`the identity provider answers with the status ${response.status}`);
     const document = members(response);
     if (document.issuer !== issuer) throw new Misconfigured(`the identity provider at ${issuer} calls itself another name; use that one`);
-    const endpoint = String(document.token_endpoint);
-    if (!endpoint.startsWith("https://") && !endpoint.startsWith(issuer)) {
+    const endpoint = URL.canParse(String(document.token_endpoint)) ? new URL(String(document.token_endpoint)) : undefined;
+    if (endpoint === undefined || (endpoint.protocol !== "https:" && endpoint.origin !== new URL(issuer).origin)) {
       throw new Misconfigured(`the identity provider at ${issuer} names no token endpoint that can be called`);
     }
-    return new URL(endpoint);
+    return endpoint;
   }
 
   async #send(url: URL, method: string, headers: Record<string, string>, body?: string): Promise<HttpResponse> {

@@ -41,6 +41,9 @@ export class Role implements AsyncDisposable {
   constructor(vended: VendedRole, calls: RoleCalls) {
     const logins = vended.platforms.flatMap((each) => (each.credential ? [[each.name, each.credential] as const] : []));
     if (logins.length === 0) throw new Unexpected(`cannot use the role ${vended.id}: the answer holds no credential`);
+    if (Number.isNaN(Date.parse(vended.expirationTimestamp ?? "1970-01-01"))) {
+      throw new Unexpected(`cannot use the role ${vended.id}: its expiry is not a time`);
+    }
     this.#logins = new Map(logins);
     this.#calls = calls;
     this.platforms = vended.platforms.filter((each) => this.#logins.has(each.name)).map(({ credential, ...rest }) => rest);
@@ -182,7 +185,7 @@ export class Role implements AsyncDisposable {
       this.#ended = new RoleEnded(`the role ${this.name} expired at ${expiresAt.toISOString()}`, "Expired", expiresAt, { cause: error });
     } else if (isRefusedLogin(error) || (isLostSession(error) && (await this.#isRefused()))) {
       const message = `the role ${this.name} ended before its time, such as by a revocation or a change of policy`;
-      this.#ended = new RoleEnded(message, "Ended", new Date(), { cause: error });
+      this.#ended = new RoleEnded(message, "Revoked", new Date(), { cause: error });
     }
     return this.#ended;
   }

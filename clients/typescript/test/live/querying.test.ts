@@ -65,7 +65,7 @@ test("the end of a role by others is RoleEnded, for idle, running and new sessio
   await role.query("SELECT 1");
   const running = expect(role.query("SELECT count(*) FROM generate_series(1, 1e9)")).rejects.toMatchObject({
     name: "RoleEnded",
-    reason: "Ended",
+    reason: "Revoked",
   });
   await ends(there, role);
   await running;

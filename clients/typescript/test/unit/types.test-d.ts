@@ -29,5 +29,5 @@ test("a role can be disposed of, and its rows have a type", () => {
 test("errors and values are those of the OpenAPI document", () => {
   expectTypeOf<Denied["missing"]>().toEqualTypeOf<components["schemas"]["MissingShown"] | undefined>();
   expectTypeOf<Missing["offers"]>().toEqualTypeOf<components["schemas"]["MissingShown"]["offers"]>();
-  expectTypeOf(new RoleEnded("", "Expired", new Date()).reason).toEqualTypeOf<"Expired" | "Released" | "Ended">();
+  expectTypeOf(new RoleEnded("", "Expired", new Date()).reason).toEqualTypeOf<"Expired" | "Released" | "Revoked">();
 });

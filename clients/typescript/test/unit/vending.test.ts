@@ -149,7 +149,7 @@ test("the tries end with the patience, with the last error", async () => {
 });
 
 test("a vend whose answer is lost leaves no role", async () => {
-  const api = new Api(...Array(8).fill(LOST), answer(201, role()), answer(204));
+  const api = new Api(LOST, LOST, LOST, answer(201, role()), answer(204));
   await expect(api.client({ patienceSeconds: 0.001 }).vend(WISH)).rejects.toThrow(Unavailable);
   const tries = api.lines.filter((line) => line === VEND).length;
   expect(tries).toBeGreaterThan(1);
@@ -165,6 +165,9 @@ test("an answer that cannot be read gives its role back", async () => {
   const without = new Api(answer(201, bare), answer(201, bare));
   await expect(without.client().vend(WISH)).rejects.toThrow("holds no credential");
   expect(without.lines).toEqual([VEND, VEND, RELEASE]);
+  const timeless = new Api(answer(201, role({ expirationTimestamp: "soon" })), answer(201, role()));
+  await expect(timeless.client().vend(WISH)).rejects.toThrow("its expiry is not a time");
+  expect(timeless.lines).toEqual([VEND, VEND, RELEASE]);
 });
 
 test("a call that never arrived is not repeated to give something back", async () => {
