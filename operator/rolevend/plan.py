@@ -189,25 +189,34 @@ def _carries(new: TableShape, old: TableShape) -> bool:
 
 def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
     """Return a unique name for each table, at most 63 bytes: its own, or `<schema>__<table>` if two schemas share one. A name that is
-    too long or taken ends with a part of a hash."""
-    ids = sorted(set(tables))
-    bare = Counter(table.name for table in ids)
-    wished = {table: table.name if bare[table.name] == 1 else f"{table.schema}__{table.name}" for table in ids}
-    wishes = Counter(wished.values())
-    names = {table: wish for table, wish in wished.items() if wishes[wish] == 1 and len(wish.encode()) <= MAXIMUM_NAME_BYTES}
-    taken = set(names.values())
-    for table in ids:
-        if table not in names:
-            names[table] = next(name for name in _hashed_names(table, wished[table]) if name not in taken)
-            taken.add(names[table])
-    return names
+    too long or taken ends with a part of a hash.
+
+    If two tables want a name, neither has it. So a name that further tables take away from a table never means another one: a stored
+    query then fails, and who creates a table cannot put it in the place of another.
+    """
+    wanted = {table: _names_for(table) for table in sorted(set(tables))}
+    names = {table: next(candidates) for table, candidates in wanted.items()}
+    contested: set[str] = set()
+    while True:
+        contested |= {name for name, count in Counter(names.values()).items() if count > 1}
+        losers = [table for table, name in names.items() if name in contested]
+        if not losers:
+            return names
+        names |= {table: next(wanted[table]) for table in losers}
 
 
-def _hashed_names(table: TableId, wish: str) -> Iterator[str]:
+def _names_for(table: TableId) -> Iterator[str]:
+    """Yield the names for a table, the best first. They depend on no other table."""
+    name, qualified = table.name, f"{table.schema}__{table.name}"
+    if len(name.encode()) <= MAXIMUM_NAME_BYTES:
+        yield name
+        if len(qualified.encode()) <= MAXIMUM_NAME_BYTES:
+            yield qualified
+        name = qualified
     for attempt in count():
         digest = sha256(json.dumps([table.schema, table.name, attempt]).encode()).hexdigest()[:8]
         # Cut in bytes, but never within a character.
-        yield wish.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
+        yield name.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
 
 
 def _conditions(table: TableShape) -> Iterator[Condition]:

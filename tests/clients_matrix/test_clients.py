@@ -60,9 +60,9 @@ def test_sqlalchemy_reflects_views_and_fills_its_pool(clients: Clients):
     ("name", "pool", "more"),
     [
         ("use_asyncpg", 10, None),
-        ("use_pandas", None, {"adbc": ["EU", "EU"]}),
-        ("use_polars", None, {"arrow": ["EU", "EU"]}),
         ("use_duckdb", None, None),
+        pytest.param("use_pandas", None, {"adbc": ["EU", "EU"]}, marks=pytest.mark.long),
+        pytest.param("use_polars", None, {"arrow": ["EU", "EU"]}, marks=pytest.mark.long),
     ],
 )
 def test_of_python_read_the_rows_of_the_role(clients: Clients, name: str, pool: int | None, more: Answer | None):

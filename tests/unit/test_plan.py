@@ -226,6 +226,7 @@ def test_a_table_named_like_a_hashed_name_does_not_take_it():
     names = view_names([TableId("a", "x"), TableId("b", "x"), TableId("c", "a__x"), TableId("d", victim)])
 
     assert len(set(names.values())) == 4
+    assert victim not in names.values(), "it would mean another table than before"
 
 
 schemas = st.sampled_from(["a", "b", "a__b", "s" * 60])
@@ -240,6 +241,16 @@ def test_names_are_unique_short_and_independent_of_order(ids, random):
     assert len(set(names.values())) == len(names)
     assert all(0 < len(name.encode()) <= 63 for name in names.values())
     assert view_names(random.sample(ids, len(ids))) == names
+
+
+@given(st.lists(st.builds(TableId, schemas, bare_names), min_size=1), st.lists(st.builds(TableId, schemas, bare_names)), st.data())
+def test_a_name_never_means_another_table_when_more_tables_can_be_read(ids, more, data):
+    before = view_names(ids)
+    squatters = [TableId("z", data.draw(st.sampled_from(sorted(before.values())))) for _ in range(2)]
+    after = view_names([*ids, *more, *squatters])
+
+    meant = {name: table for table, name in before.items()}
+    assert all(meant[name] == table for table, name in after.items() if name in meant)
 
 
 def test_users_of_another_department_get_another_shape():
