@@ -13,7 +13,7 @@ from psycopg import sql
 from rolevend.catalog import Family, FunctionId, Table, TableId
 from rolevend.errors import InvalidInput
 from rolevend.model import ClusterId, ProfileName
-from rolevend.plan import Cell, Condition, Profile, TableShape
+from rolevend.plan import Cell, Condition, Profile, TableShape, ViewComment
 from rolevend.platforms.postgres.build.predicate import any_of, condition_text, predicate_text
 from rolevend.platforms.postgres.build.render import render, roles, row_filter, template_of
 from rolevend.platforms.postgres.types import type_name
@@ -297,3 +297,25 @@ def test_what_would_mean_nothing_is_refused_by_its_name(refused, message):
         refused()
 
     assert (error.value.field, error.value.message) == ("", message)
+
+
+def test_views_are_commented_before_they_are_handed_over_and_comments_are_no_part_of_the_digest():
+    name = ProfileName("rv_p_1")
+    comments = (ViewComment("customers", None, "it's \\ 'Who'"), ViewComment("customers", 'a"b', "1; DROP TABLE x"))
+    bare, commented = (render(Profile(name, (ONE_GRANT,), comments=given), CLUSTER) for given in ((), comments))
+    statements = (
+        "\nCOMMENT ON VIEW \"rv_p_1\".\"customers\" IS  E'it''s \\\\ ''Who''';"
+        '\nCOMMENT ON COLUMN "rv_p_1"."customers"."a""b" IS \'1; DROP TABLE x\';'
+    )
+
+    assert commented.create.replace(statements, "") == bare.create
+    assert commented.create.index("CREATE VIEW") < commented.create.index(statements) < commented.create.index("rolevend.hand_over")
+    assert commented.comment == commented.renew.replace("lock_timeout = '200ms'", "lock_timeout = '20ms'") != commented.renew
+    assert (commented.digest, commented.comments, bare.comments) == (bare.digest, frozenset(comments), frozenset())
+
+
+def test_a_profile_whose_comments_change_keeps_its_functions():
+    of = Profile(ProfileName("rv_p_1"), (ONE_GRANT,), (FunctionId("sem", "total", "integer"),))
+    text = render(of, CLUSTER)
+    assert "give_functions" in text.comment
+    assert text.comment == text.renew.replace("'200ms'", "'20ms'")
