@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from rolevend_client import arguments, asking, explaining, messages
 from rolevend_client.client import Rolevend
 from rolevend_client.langchain.run import access_of
+from rolevend_client.members import tables_of
 from rolevend_client.run import Bounds, ForTheModel, Run
 
 
@@ -25,7 +26,8 @@ class RolevendToolkit(BaseToolkit):
     """One platform, or several: one role on all of them."""
     purpose: str | None = None
     """The purpose of runs that name none in `configurable`."""
-    resources: tuple[tuple[str, str], ...] = ()
+    resources: Annotated[tuple[tuple[str, str], ...], BeforeValidator(lambda tables: tables_of(tables, "resources"))] = ()
+    """The only tables of runs: `schema.table`, or (schema, table)."""
     allow_partial: bool = False
     """True to let a run continue if its role is on some of the platforms only."""
     seconds: int | None = None
