@@ -100,6 +100,13 @@ def test_a_long_list_has_no_comments():
     assert "comment: " in messages.tables(role(*long[:10]))
 
 
+def test_a_list_of_many_columns_has_the_names_of_tables_alone():
+    wide = [replace(PEOPLE, table=f"people{number}", columns=PEOPLE.columns * 100) for number in range(20)]
+    *tables, note = messages.tables(role(*wide)).splitlines()
+    assert tables == [f"people{number}: 100 columns" for number in range(20)]
+    assert note == "(columns are left out, because the list is long: describe_table shows those of one table)"
+
+
 def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():
     tables = replace(PEOPLE, platform="warehouse"), replace(PEOPLE, platform="crm"), replace(CLAIMS, platform="crm")
     platforms = tuple(Platform(name, "PostgreSQL", 1, CREDENTIAL) for name in ("warehouse", "crm"))

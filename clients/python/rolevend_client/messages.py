@@ -16,7 +16,7 @@ OVER = "this run is over, and its role with it"
 _LONGEST_CELL = 1000
 _LONGEST_NAME = 100
 _LONGEST_LIST = 20_000
-"""Characters of a list of tables with the owner's comments; a longer one has none."""
+"""Characters of a list of tables. A longer one has no comments, or only the names of tables."""
 _SQLSTATES = {
     "42501": "the role may not do that; it reads what list_tables shows",
     "42P01": "the role sees no such table; list_tables shows those that it reads, and the explanation of one table the offers that show it",
@@ -138,8 +138,12 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
 def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
     lines = _by_platform(role, commented)
-    if sum(map(len, lines)) > _LONGEST_LIST:
-        lines = [*_by_platform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"]
+    for left_out, said in (("comments", seen), ("columns", _named)):
+        if sum(map(len, lines)) > _LONGEST_LIST:
+            lines = [
+                *_by_platform(role, said),
+                f"({left_out} are left out, because the list is long: describe_table shows those of one table)",
+            ]
     lines += _functions(role)
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
@@ -222,6 +226,10 @@ def seen(name: str, table: Table, names: Names) -> str:
     joins = "".join(f"; joins {_join(name, each, names)}" for each in table.joins)
     less = f"; functions see less of it: {'; '.join(table.stricter_for_tools)}" if table.stricter_for_tools else ""
     return f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}"
+
+
+def _named(name: str, table: Table, names: Names) -> str:  # noqa: ARG001 - as the others
+    return f"{name}: {len(table.columns)} columns"
 
 
 def visible_rows(table: Table) -> str:
