@@ -56,6 +56,10 @@ test("an error is what the client calls it", async () => {
   expect(invalid).toBeInstanceOf(InvalidInput);
   expect(invalid.field).toBe("expirationSeconds");
   await expect(rolevend.vend(wish(there, there.anna, { resources: ["nowhere.nothing"] }))).rejects.toThrow(Denied);
+  const mistyped = await rolevend.vend(wish(there, there.anna, { platform: `${there.platform}e` })).catch((error) => error);
+  expect(mistyped).toBeInstanceOf(InvalidInput);
+  expect(mistyped.code).toBe("PlatformUnknown");
+  expect((await rolevend.platforms()).map(({ name }) => name)).toContain(there.platform);
   expect((await rolevend.decide(stranger)).granted).toBe(false);
   expect((await rolevend.decide(wish(there, there.anna))).granted).toBe(true);
 });
