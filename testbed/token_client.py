@@ -21,6 +21,7 @@ from testbed.oidc.names import (
     AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
     DISCOVERY_PATH,
+    ID_JAG_TYPE,
     ID_TOKEN_TYPE,
     TOKEN_EXCHANGE,
 )
@@ -105,6 +106,18 @@ class TokenClient:
             "actor_token": self.agent_token(client),
             "actor_token_type": ACCESS_TOKEN_TYPE,
             **self._for(audience),
+        }
+        return str(self.token(form, self._clients[client])["access_token"])
+
+    def assertion(self, id_token: str, *, client: str, audience: str, resource: str) -> str:
+        """Return an ID-JAG: an assertion of the person of `id_token` for the authorization server `audience` of `resource`."""
+        form = {
+            "grant_type": TOKEN_EXCHANGE,
+            "requested_token_type": ID_JAG_TYPE,
+            "subject_token": id_token,
+            "subject_token_type": ID_TOKEN_TYPE,
+            "audience": audience,
+            "resource": resource,
         }
         return str(self.token(form, self._clients[client])["access_token"])
 

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from testbed.oidc.names import ACCESS_TOKEN_TYPE, AUTHORIZATION_CODE, CLIENT_CREDENTIALS, ID_TOKEN_TYPE, TOKEN_EXCHANGE
+from testbed.oidc.names import ACCESS_TOKEN_TYPE, AUTHORIZATION_CODE, CLIENT_CREDENTIALS, ID_JAG_TYPE, ID_TOKEN_TYPE, TOKEN_EXCHANGE
 from testbed.oidc.refusal import GrantRefused
 from testbed.oidc.registry import Client, Person, Registry
 from testbed.oidc.signing import Signer
 
 _ACCESS_TOKEN = "at+jwt"
 _ID_TOKEN = "JWT"
-_KINDS = {ACCESS_TOKEN_TYPE: _ACCESS_TOKEN, ID_TOKEN_TYPE: _ID_TOKEN}
+_ID_JAG = "oauth-id-jag+jwt"
+_ID_JAG_SECONDS = 300
+_KINDS = {ACCESS_TOKEN_TYPE: _ACCESS_TOKEN, ID_TOKEN_TYPE: _ID_TOKEN, ID_JAG_TYPE: _ID_JAG}
 _CODE_SECONDS = 60.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPEN_ID = "openid"
@@ -133,13 +135,17 @@ class Grants:
 
     def _exchanged(self, form: Form, client: Client) -> Answer:
         """Exchange a person's token for the client for one that names the client as actor."""
+        if form.get("requested_token_type") == ID_JAG_TYPE:
+            return self._assertion(form, client)
         if form.get("requested_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
             raise GrantRefused("invalid_request", "the requested_token_type must be an access token")
         subject = self._presented(form, "subject_token")
         person = self._registry.people.get(str(subject["sub"]))
         if person is None:
             raise GrantRefused("invalid_request", "the subject_token is no person's")
-        if client.name != subject.get("client_id") and subject["aud"] not in (client.name, *client.resources):
+        is_assertion = form["subject_token_type"] == ID_JAG_TYPE  # which its client cannot exchange
+        audiences = (client.authorization_server,) if is_assertion else (client.name, *client.resources)
+        if (is_assertion or client.name != subject.get("client_id")) and subject["aud"] not in audiences:
             raise GrantRefused("invalid_request", "the subject_token is neither for this client nor was it issued to it")
         self._require_actor(form, client)
         before = {"act": subject["act"]} if "act" in subject else {}
@@ -147,6 +153,21 @@ class Grants:
         claims = {**person.claims, "sub": person.subject, "act": act}
         answer = self._access_token(client, self._audience(form), claims, not_after=int(subject["exp"]))
         return {**answer, "issued_token_type": ACCESS_TOKEN_TYPE}
+
+    def _assertion(self, form: Form, client: Client) -> Answer:
+        """Exchange an ID token of the client for an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant)."""
+        if _required(form, "subject_token_type") != ID_TOKEN_TYPE:
+            raise GrantRefused("invalid_request", "an ID-JAG is issued for an ID token alone")
+        subject = self._presented(form, "subject_token")
+        if subject["aud"] != client.name:
+            raise GrantRefused("invalid_request", "the subject_token was not issued to this client")
+        audience, resource = _required(form, "audience"), _required(form, "resource")
+        if not any(each.authorization_server == audience and resource in each.resources for each in self._registry.clients.values()):
+            raise GrantRefused("invalid_target", "no such authorization server is registered for the resource")
+        times = self._times(min(int(subject["exp"]), int(self._clock()) + _ID_JAG_SECONDS))
+        named = {"sub": subject["sub"], "aud": audience, "resource": resource, "client_id": client.name, "jti": str(uuid.uuid4())}
+        token = self._signer.sign(_ID_JAG, {**times, **named})
+        return {"access_token": token, "issued_token_type": ID_JAG_TYPE, "token_type": "N_A", "expires_in": times["exp"] - times["iat"]}
 
     def _require_actor(self, form: Form, client: Client) -> None:
         """Require the client as actor; it is the default, and is authenticated."""

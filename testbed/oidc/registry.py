@@ -31,6 +31,8 @@ class Client:
     """On a loopback address any port matches (RFC 8252)."""
     resources: tuple[str, ...] = ()
     """Audiences of the client itself: it may exchange tokens for these."""
+    authorization_server: str | None = None
+    """The issuer that this client is for its `resources`: assertions (ID-JAG) are for it, and it may exchange them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from rolevend_client import Rolevend
+from rolevend_client.langchain.access import RunAccess
+from rolevend_client.run import Run
 from tests.support.calling import Caller, Doors
 from tests.support.proving import Proven
 from tests.support.requesting import REQUESTS, ApiRequester
-from tests.support.site import ANNEX, SCHEMA, Site
+from tests.support.site import ANNEX, SCHEMA, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -254,6 +257,27 @@ class TestWhatIsMissing:
 
         assert told("payments") == told("nothing_here")
         assert "'offers': [], 'sentence': 'table claims.it'" in told("payments")
+
+    def test_a_model_cannot_tell_a_secret_offer_from_none_and_from_an_unknown_table(self, requester: ApiRequester):
+        proven = requester.caller.proven
+        proven.ready_to_ask()
+        client = Rolevend(requester.caller.api.url, token=lambda: requester.caller.token)
+
+        def wanted() -> dict[str, Any]:
+            return {"user_token": proven.token(), "user": None, "platform": WAREHOUSE, "purpose": None, "resources": (), "task": None}
+
+        requester.caller.vended()
+        with client.vend(proven.token(), platform=WAREHOUSE) as role:
+            access = RunAccess(Run(role), client, wanted)
+
+            def told(table: str) -> str:
+                return access.explain(f"{SCHEMA}.{table}").replace(table, "it")
+
+            unknown, unoffered = told("nothing_here"), told("payments")
+            requester.offering(tables={"matchNames": [{"schema": SCHEMA, "name": "payments"}]}, rowFilter="country = 'DE'")
+            assert told("payments") == unoffered == unknown == told("nothing_here")
+            assert "No offer that can be named shows it" in unknown
+            assert told("people").count("Granted by ") == 1
 
 
 class TestAuthZen:

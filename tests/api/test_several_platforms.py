@@ -158,3 +158,7 @@ def test_a_mistyped_platform_fails_at_once_and_names_those_that_the_agent_may_us
     said = f"platforms.1: no DataPlatform is named warehose; did you mean {WAREHOUSE}?; Agent {caller.proven.tenant.name} may use "
     assert problem["detail"] == said + ", ".join(listed)
     assert there(caller) == set()
+
+    decision = caller.call("POST", "/v1/decisions", caller.question(platforms=[WAREHOUSE, "warehose"])).json()
+    assert (decision["granted"], decision["reason"]) == (False, "PlatformUnknown")
+    assert decision["message"] == problem["detail"].replace("platforms.1", "platforms")

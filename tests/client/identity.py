@@ -16,7 +16,7 @@ OTHER = "other-tool"
 def provider(url: str, **claims: Any) -> IdentityProvider:
     """`url` is the MCP server's: tokens can be for it. Tokens say `claims` of all people."""
     people = [Person(name, claims) for name in ("anna", "bob", "eve")]
-    clients = [Client(SERVER, resources=(url,)), Client(EDITOR), Client(OTHER)]
+    clients = [Client(SERVER, resources=(url,), authorization_server=url.removesuffix("/mcp")), Client(EDITOR), Client(OTHER)]
     return IdentityProvider(people=people, clients=clients, audiences=(AUDIENCE, "https://elsewhere.example.org"))
 
 

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
-from rolevend_client import Rolevend, Task
+from rolevend_client import Rolevend, Task, messages
 from rolevend_client.async_exchange import Person
 from rolevend_client.langchain import RolevendToolkit, UserToken, sql_agent
 from rolevend_client.langchain.access import RunAccess
@@ -160,6 +160,82 @@ async def test_the_standing_role_is_used_again_after_the_approved_one_with_one_s
     assert fell_back.text == FELL_BACK + listed.text
     assert again.text == listed.text
     assert releases(api) == ["finbot-approved", "finbot-0f3a"]
+
+
+READ = "payments: iban (masked: Hash), amount; only rows where (country IN ('DE'))\nGranted by domain-claims/analysts."
+
+
+def decided(granted: bool = False, **members: Any) -> httpx.Response:
+    return httpx.Response(
+        200, json={"granted": granted, **({"explanation": {}} if granted else {"reason": "ResourceNotGranted"}), **members}
+    )
+
+
+async def explains(tools: LangChain | Mcp, api: Api, *tables: str) -> list[Told]:
+    """The answers after the first one, which vends the role."""
+    name = "explain" if isinstance(tools, Mcp) else "explain_access"
+    return (await tools.run(api, LIST, *((name, {"table": each}) for each in tables)))[1:]
+
+
+async def test_one_table_is_explained_with_its_policies_and_the_offers_that_show_more_of_it(tools: LangChain | Mcp):
+    api = Api(role(), decided(True, explanation={"offers": [OFFER]}), decided(True))
+    more, alone = await explains(tools, api, "payments", "claims.payments")
+    assert more.text.startswith(f"{READ}\nMore of it can be requested: offer domain-claims/fraud-ssn-clear (SSNs of open claims in clear")
+    assert alone.text == f"{READ}\nNo offer that can be named shows more of it."
+    first, second = bodies(api, "/v1/decisions")
+    assert first["resources"] == second["resources"] == [{"schema": "claims", "table": "payments"}]
+
+
+async def test_a_table_that_is_not_read_is_explained_with_the_offers_that_show_it(tools: LangChain | Mcp):
+    offered = decided(message="nothing is granted there", missing={"tables": [], "offers": [OFFER], "sentence": ""})
+    api = Api(role(), offered, decided(message="nothing is granted there"), decided(True))
+    can_be, cannot, newer = await explains(tools, api, "claims.people", "claims.people", "claims.people")
+    said = 'The role reads no table "claims.people" on warehouse.'
+    reason = f"{said} The API says (ResourceNotGranted): nothing is granted there."
+    assert can_be.text.startswith(f"{reason} It can be requested: offer domain-claims/fraud-ssn-clear (SSNs of open claims in clear")
+    assert cannot.text == (
+        f"{reason} No offer that can be named shows it. Tell the person. Do not ask again, and do not try other tables for the same values."
+    )
+    assert newer.text == f"{said} A new role would: this one was vended before the grant, or for an offer alone."
+
+
+async def test_explaining_says_nothing_of_a_table_that_the_api_does_not_say(tools: LangChain | Mcp):
+    """The name alone decides if the API is asked: each schema.table costs one call, and no other name costs any."""
+    names = ["claims.people", "claims.nothing", 'x."; DROP', "people", "nothing", ".people", "claims."]
+    api = Api(role(), *[decided(message="nothing is granted")] * 3)
+    answers = await explains(tools, api, *names)
+    texts = {each.text.replace(messages.quoted(name), "it") for name, each in zip(names, answers, strict=True)}
+    assert len(texts) == 2
+    assert len({each.text.replace(messages.quoted(name), "it") for name, each in zip(names[:3], answers[:3], strict=True)}) == 1
+    assert len(bodies(api, "/v1/decisions")) == 3
+
+
+async def test_one_table_is_explained_where_the_api_takes_no_further_token(tools: LangChain | Mcp):
+    used = problem(403, "TokenReplayed", "it was taken for another request", field="userToken")
+    read, unread = await explains(tools, Api(role(), used, used), "payments", "claims.people")
+    unknown = "\nThe API does not say now which offers show it (TokenReplayed)."
+    assert read.text == READ + unknown
+    assert unread.text == f'The role reads no table "claims.people" on warehouse.{unknown}'
+
+
+async def test_a_denied_person_has_one_table_explained(tools: LangChain | Mcp):
+    denials = [denied_with_an_offer()] * (2 if isinstance(tools, Mcp) else 1)  # a session tries again at each call
+    api = Api(*denials, decided(missing={"tables": [], "offers": [OFFER], "sentence": ""}))
+    (told,) = await explains(tools, api, "claims.payments")
+    assert not told.failed
+    assert told.text.startswith(
+        'The role reads no table "claims.payments" on warehouse. It can be requested: offer domain-claims/fraud-ssn'
+    )
+
+
+def test_a_toolkit_for_some_tables_explains_no_others():
+    api = Api(role())
+    toolkit = RolevendToolkit(client=api.client(), platform="warehouse", resources=(("claims", "payments"),))
+    config = {"configurable": {"user_token": UserToken("anna")}}
+    script = [calls(("explain_access", {"table": "claims.people"})), DONE]
+    (refused,) = told(sql_agent(Scripted(script=script), toolkit).invoke({"messages": [("user", "?")]}, config))
+    assert (refused.content, refused.status) == ("Only these tables can be requested here: claims.payments.", "error")
+    assert bodies(api, "/v1/decisions") == []
 
 
 async def test_a_no_ends_the_question(tools: LangChain | Mcp):

@@ -305,7 +305,7 @@ def test_the_codes_that_are_against_a_token_are_those_of_the_api():
 
 
 def test_a_run_says_its_purpose_and_its_person_itself(warehouse: Warehouse):
-    made = agent(warehouse, calls(("list_tables", {})), purpose="support", seconds=60, resources=(("governed", "people"),))
+    made = agent(warehouse, calls(("list_tables", {})), purpose="support", seconds=60, resources=["governed.people"])
     made.invoke(QUESTION, as_("anna", purpose="fraud-review"))
     made.invoke(QUESTION, as_("anna"))
     with pytest.raises(TypeError, match="token"):
@@ -335,7 +335,7 @@ def test_the_tools_ask_the_model_for_no_more_than_they_need(warehouse: Warehouse
         "query_sql": ["statement"],
         "list_tables": [],
         "describe_table": ["table", "platform"],
-        "explain_access": [],
+        "explain_access": ["table", "platform"],
         "request_access": ["offer", "tables", "columns", "minutes", "why", "ticket"],
         "access_status": ["request", "wait_seconds"],
     }

@@ -243,6 +243,13 @@ async def test_answers_are_bounded_in_rows_and_in_time_whatever_the_session_says
         assert ",EU," in (await ask(client, "query", statement=WHO)).text
 
 
+def test_a_server_without_clients_of_assertions_is_no_authorization_server(server: Served):
+    here = server.url.removesuffix("/mcp")
+    assert httpx.post(f"{here}/token").status_code == 404
+    assert httpx.get(f"{here}/.well-known/oauth-authorization-server").status_code == 404
+    assert httpx.get(server.metadata_url).json()["authorization_servers"] == [server.issuer.issuer]
+
+
 async def test_keys_of_the_provider_may_change_while_it_serves(server: Served):
     server.issuer.rotate()
     token = server.token("anna")

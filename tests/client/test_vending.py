@@ -501,3 +501,11 @@ def test_a_role_without_an_answer_of_the_api_has_ended_when_its_time_is_over():
             assert (found and (found.reason, found.at)) == (ended and (ended[0], expires))
             assert open_role.remaining <= timedelta(seconds=60)
             api.answers.clear()
+
+
+def test_a_decision_names_the_argument_too():
+    said = {"granted": False, "reason": "ExpirationTooLong", "message": "expirationSeconds: 900 is longer than the 600: see there"}
+    api = Api(httpx.Response(200, json=said))
+    assert api.client().decide(USER_TOKEN, platform="warehouse").message == "seconds: 900 is longer than the 600: see there"
+    plain = Api(httpx.Response(200, json={**said, "message": "no policy covers the user"}))
+    assert plain.client().decide(USER_TOKEN, platform="warehouse").message == "no policy covers the user"

@@ -1,13 +1,24 @@
 """What the model is told of a role: every table by the name that the role finds it under, and which of its rows and cells are there."""
 
+import inspect
+import json
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from mcp.server.mcpserver import MCPServer
 
-from rolevend_client import messages
+from rolevend_client import Rolevend, access_messages, asking, messages
+from rolevend_client.langchain import RolevendToolkit
+from rolevend_client.langchain.agent import PROMPT
+from rolevend_client.mcp.sessions import Conversations
+from rolevend_client.mcp.settings import Wanted
+from rolevend_client.mcp.tools import INSTRUCTIONS, add_tools
 from rolevend_client.open_role import OpenRole
-from rolevend_client.run import ForTheModel, Run
+from rolevend_client.run import Bounds, ForTheModel, Run
 from rolevend_client.values import Agent, Column, Credential, Explanation, Join, Platform, Table, User, VendedRole
 
 CREDENTIAL = Credential("IMMUTA_VENDED_FINBOT_ANNA_0", "secret", "db.example.org", 5432, "claims", "verify-full")
@@ -89,6 +100,13 @@ def test_a_long_list_has_no_comments():
     assert "comment: " in messages.tables(role(*long[:10]))
 
 
+def test_a_list_of_many_columns_has_the_names_of_tables_alone():
+    wide = [replace(PEOPLE, table=f"people{number}", columns=PEOPLE.columns * 100) for number in range(20)]
+    *tables, note = messages.tables(role(*wide)).splitlines()
+    assert tables == [f"people{number}: 100 columns" for number in range(20)]
+    assert note == "(columns are left out, because the list is long: describe_table shows those of one table)"
+
+
 def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():
     tables = replace(PEOPLE, platform="warehouse"), replace(PEOPLE, platform="crm"), replace(CLAIMS, platform="crm")
     platforms = tuple(Platform(name, "PostgreSQL", 1, CREDENTIAL) for name in ("warehouse", "crm"))
@@ -120,3 +138,24 @@ def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
 
 def test_an_explanation_holds_no_secret():
     assert "secret" not in messages.explained(role(Table("claims", "payments", policies=("domain-claims/analysts",))))
+
+
+async def test_texts_of_both_doors_name_the_tools_of_both():
+    """The tools of MCP and of LangChain differ in some names, and a model can call its own alone."""
+    server: MCPServer[Any] = MCPServer("rolevend")
+    settings = Wanted(("warehouse",), allow_partial=False, purpose=None, bounds=Bounds(10, 1000))
+    add_tools(server, Conversations(None, idle_seconds=None), lambda _: None, settings)  # type: ignore[arg-type]  # not called
+    toolkit = RolevendToolkit(client=Rolevend("https://rolevend.example.org", token="own"), platform="warehouse")
+    mcp = {each.name for each in await server.list_tools()}
+    langchain = {each.name for each in toolkit.get_tools()}
+
+    shared = {word for module in (messages, access_messages, asking) for word in re.findall(r"[a-z]+_[a-z_]+", inspect.getsource(module))}
+    assert {"list_tables", "request_access", "access_status"} <= shared & mcp
+    assert shared & (mcp ^ langchain) == set()
+    for own, texts in ((mcp, [INSTRUCTIONS, *_texts(await server.list_tools())]), (langchain, [PROMPT, *_texts(toolkit.get_tools())])):
+        named = {word for text in texts for word in re.findall(r"[a-z]+_[a-z_]+", text)}
+        assert named & (mcp | langchain) <= own
+
+
+def _texts(tools: Iterable[Any]) -> list[str]:
+    return [json.dumps(each.model_dump(mode="json", include={"description", "parameters", "input_schema"})) for each in tools]

@@ -29,6 +29,7 @@ from testbed.oidc.names import (
     AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
     DISCOVERY_PATH,
+    ID_JAG_TYPE,
     ROTATION_PATH,
     TOKEN_EXCHANGE,
 )
@@ -38,7 +39,13 @@ from testbed.oidc.signing import Signer
 from testbed.token_client import Answer, TokenClient, challenge
 
 CHAT = "https://chat.example.org"
-CLIENTS = (Client("finbot"), Client("otherbot"), Client("tools", resources=(CHAT,)), Client("desktop", secret=None))
+CHAT_ISSUER = "https://login.chat.example.org"
+CLIENTS = (
+    Client("finbot"),
+    Client("otherbot"),
+    Client("tools", resources=(CHAT,), authorization_server=CHAT_ISSUER),
+    Client("desktop", secret=None),
+)
 VERIFIER = secrets.token_urlsafe(48)
 
 
@@ -145,6 +152,20 @@ def test_a_resource_exchanges_tokens_that_are_for_it_and_keeps_the_chain(tokens)
     assert claims(subject)["aud"] == CHAT
     said = claims(tokens.exchange(subject, client="tools"))
     assert (said["aud"], said["act"]["sub"], said["act"]["act"]["sub"]) == (AUDIENCE, "tools", "finbot")
+
+
+def test_an_assertion_is_for_one_client_at_one_server_which_can_exchange_it(provider, tokens):
+    login = tokens.tokens_of("anna", client="finbot")
+    assertion = tokens.assertion(login.id_token, client="finbot", audience=CHAT_ISSUER, resource=CHAT)
+    said = claims(assertion)
+    assert (said["sub"], said["aud"], said["resource"], said["client_id"]) == ("anna", CHAT_ISSUER, CHAT, "finbot")
+    assert said["exp"] - said["iat"] <= 300
+    form = {"grant_type": TOKEN_EXCHANGE, "subject_token": assertion, "subject_token_type": ID_JAG_TYPE}
+    exchanged = claims(str(tokens.token(form, provider.client("tools"))["access_token"]))
+    assert (exchanged["sub"], exchanged["act"]["sub"], exchanged["aud"]) == ("anna", "tools", AUDIENCE)
+    for client in ("finbot", "otherbot"):
+        with refused("invalid_request"):
+            tokens.token(form, provider.client(client))
 
 
 # What it refuses
@@ -314,6 +335,18 @@ def test_nobody_exchanges_what_is_not_theirs(provider, tokens):
     for actor in (tokens.agent_token("otherbot"), annas):
         with refused("invalid_request"):
             tokens.token({**form, "actor_token": actor, "actor_token_type": ACCESS_TOKEN_TYPE}, provider.client("finbot"))
+
+
+def test_an_assertion_is_issued_for_an_id_token_of_the_client_and_a_registered_server_alone(tokens):
+    login = tokens.tokens_of("anna", client="finbot")
+    for token, client, audience, resource, code in (
+        (login.access_token, "finbot", CHAT_ISSUER, CHAT, "invalid_request"),
+        (login.id_token, "otherbot", CHAT_ISSUER, CHAT, "invalid_request"),
+        (login.id_token, "finbot", CHAT, CHAT, "invalid_target"),
+        (login.id_token, "finbot", CHAT_ISSUER, AUDIENCE, "invalid_target"),
+    ):
+        with refused(code):
+            tokens.assertion(token, client=client, audience=audience, resource=resource)
 
 
 def test_nobody_else_changes_its_keys(provider, tokens):

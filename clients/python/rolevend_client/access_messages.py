@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rolevend_client.errors import Denied, Refused, RolevendError, Unavailable
-from rolevend_client.values import AccessRequest, NeededLogin, Offer
+from rolevend_client.values import AccessRequest, Decision, NeededLogin, Offer
 
 FELL_BACK = "The approved role has ended. The standing role is used again: values that only the offer showed are not there any more."
 ENDED = "The approved role has ended. Run the statement again to use the standing role: values that only the offer showed are not there."
@@ -34,6 +34,14 @@ def denied(denial: Denied) -> str:
     return _line(
         f"Access was denied ({denial.code}): {_bare(denial.detail)}.{missing} It can be requested: {offered(denial.missing.offers)}"
     )
+
+
+def not_granted(first: str, decision: Decision) -> str:
+    """Return the text for a table that is not granted, after the sentence `first`."""
+    reason = f" The API says ({decision.reason}): {_bare(decision.message)}." if decision.message else ""
+    offers = decision.missing.offers
+    way = f"It can be requested: {offered(offers)}" if offers else f"No offer that can be named shows it. {_NOT_AGAIN}"
+    return _line(f"{first}{reason} {way}")
 
 
 def stated(request: AccessRequest) -> str:

@@ -1,6 +1,6 @@
 """The request that a model makes with a tool: its arguments, and the role that its approval gives. Does not depend on a tool framework."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from rolevend_client.sessions import ForTheModel
 from rolevend_client.values import AccessRequest, Offer
 
 LONGEST_REASON = 500
-OFFER = "The offer, `namespace/name`, as a refusal, list_tables or explain names it."
+OFFER = "The offer, `namespace/name`, as a refusal or list_tables names it."
 TABLES = "The only tables that are needed, each as schema.table. Without it: all of the offer."
 COLUMNS = "The only columns that are needed. Without it: all of the offer."
 MINUTES = "How long the role is needed."
@@ -64,6 +64,12 @@ class AskingTerms:
     resources: Sequence[tuple[str, str]] = ()
     """The only tables that may be requested; empty: all."""
 
+    def require(self, tables: Iterable[tuple[str, str]]) -> None:
+        """Raise `ForTheModel` if one of the tables may not be requested."""
+        if self.resources and not set(tables) <= set(map(tuple, self.resources)):
+            names = ", ".join(".".join(each) for each in self.resources)
+            raise ForTheModel(f"Only these tables can be requested here: {names}.")
+
 
 def asking(
     known: Sequence[Offer],
@@ -82,9 +88,7 @@ def asking(
     if shown is None and len(platforms) != 1:
         names = ", ".join(each.name for each in known) or "none"
         raise ForTheModel(f"There is no offer {offer} here; the offers are: {names}.")
-    if terms.resources and not set(named) <= set(map(tuple, terms.resources)):
-        names = ", ".join(".".join(each) for each in terms.resources)
-        raise ForTheModel(f"Only these tables can be requested here: {names}.")
+    terms.require(named)
     return Asking(
         offer=offer,
         platform=shown.platform if shown else platforms[0],

@@ -17,6 +17,7 @@ from rolevend_client.waiting import UserTokens, token_of
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a kind of token
+ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 _SECONDS = 10.0
 _SHORT = 60
 """The lifetime of a token whose answer states none."""
@@ -58,13 +59,14 @@ class TokenExchange:
 
         return exchanged
 
-    def exchanged(self, token: UserToken | str) -> UserToken:
-        """Return a token of the same person for rolevend that names this agent as the actor. Raises `Refused` if the provider refuses."""
+    def exchanged(self, token: UserToken | str, kind: str = _ACCESS_TOKEN) -> UserToken:
+        """Return a token of the same person for rolevend that names this agent as the actor. `kind` is the type of `token`. Raises
+        `Refused` if the provider refuses."""
         given = UserToken(token) if isinstance(token, str) else token
         form = {
             "grant_type": _EXCHANGE,
             "subject_token": given.reveal(),
-            "subject_token_type": _ACCESS_TOKEN,
+            "subject_token_type": kind,
             "requested_token_type": _ACCESS_TOKEN,
         }
         exchanged = UserToken((self._given(form))[0])

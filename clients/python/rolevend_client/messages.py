@@ -16,10 +16,10 @@ OVER = "this run is over, and its role with it"
 _LONGEST_CELL = 1000
 _LONGEST_NAME = 100
 _LONGEST_LIST = 20_000
-"""Characters of a list of tables with the owner's comments; a longer one has none."""
+"""Characters of a list of tables. A longer one has no comments, or only the names of tables."""
 _SQLSTATES = {
     "42501": "the role may not do that; it reads what list_tables shows",
-    "42P01": "the role sees no such table; list_tables shows those that it reads, and explain_access why",
+    "42P01": "the role sees no such table; list_tables shows those that it reads, and the explanation of one table the offers that show it",
     "42703": "the role sees no such column; list_tables shows those that it reads",
     "42883": "the role may call no such function",
     "25006": "the role only reads",
@@ -105,7 +105,7 @@ def no_such_table(wanted: str, platforms: Sequence[str]) -> str:
     """Return the text for a table on none or several of the role's platforms."""
     if platforms:
         return f"The role reads a table of this name on {', '.join(platforms)}: name the platform."
-    return f"The role reads no table {_quoted(wanted[:_LONGEST_NAME])}; list_tables shows those that it reads."
+    return f"The role reads no table {quoted(wanted)}; list_tables shows those that it reads."
 
 
 def _way_on(error: Any) -> str:
@@ -138,8 +138,12 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
 def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
     lines = _by_platform(role, commented)
-    if sum(map(len, lines)) > _LONGEST_LIST:
-        lines = [*_by_platform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"]
+    for left_out, said in (("comments", seen), ("columns", _named)):
+        if sum(map(len, lines)) > _LONGEST_LIST:
+            lines = [
+                *_by_platform(role, said),
+                f"({left_out} are left out, because the list is long: describe_table shows those of one table)",
+            ]
     lines += _functions(role)
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
@@ -152,6 +156,12 @@ def described(role: OpenRole, platform: str, name: str) -> str:
     """Return one table of `tables`, with all of its comments."""
     named = role.explanation.named(platform)
     return commented(name, named[name], names_of(named))
+
+
+def granted(role: OpenRole, platform: str, name: str) -> str:
+    """Return one table with all of its comments, and the policies that grant it."""
+    policies = ", ".join(role.explanation.named(platform)[name].policies) or "nobody named"
+    return f"{described(role, platform, name)}\nGranted by {policies}."
 
 
 def explained(role: OpenRole) -> str:
@@ -218,6 +228,10 @@ def seen(name: str, table: Table, names: Names) -> str:
     return f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}"
 
 
+def _named(name: str, table: Table, names: Names) -> str:  # noqa: ARG001 - as the others
+    return f"{name}: {len(table.columns)} columns"
+
+
 def visible_rows(table: Table) -> str:
     """Return the condition of the visible rows; empty: every row is visible."""
     if table.rows:
@@ -244,6 +258,11 @@ def _shown(column: Column) -> str:
 def _quoted(words: str) -> str:
     """Return words of an owner so that they cannot be taken for ours."""
     return f'"{" ".join(words.split()).replace(chr(34), chr(39))}"'
+
+
+def quoted(name: str) -> str:
+    """Return the beginning of a name that a model gave, quoted."""
+    return _quoted(name[:_LONGEST_NAME])
 
 
 def _cell(value: Any) -> str:

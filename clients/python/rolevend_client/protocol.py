@@ -143,8 +143,14 @@ def vend(wanted: Wish, idempotency_key: str | None = None) -> Call[VendedRole]:
 
 def decide(wanted: Wish) -> Call[Decision]:
     body = {name: value for name, value in wanted.body().items() if name not in {"expirationSeconds", "task"}}
-    doing = f"ask what would be granted on {wanted.place}"
-    return Call(doing, "POST", "/v1/decisions", reads(parsing.decision), body, arguments=_arguments(wanted))
+    doing, arguments = f"ask what would be granted on {wanted.place}", _arguments(wanted)
+
+    def read(document: parsing.Members) -> Decision:
+        found = parsing.decision(document)
+        member, colon, rest = found.message.partition(": ")
+        return replace(found, message=f"{argument_of(member, arguments)}: {rest}") if colon else found
+
+    return Call(doing, "POST", "/v1/decisions", reads(read), body, arguments=arguments)
 
 
 def _arguments(wanted: Wish) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ _log = logging.getLogger("rolevend_client")
 
 
 class RoleSession:
-    """Tasks, or threads with RoleSession, may share it. Its `async with` block releases the role at the end.
+    """Tasks of one event loop may share an AsyncRoleSession, and threads a RoleSession. The end of its block releases the role.
 
     The session is over after a denial, after MOST_EARLY_ENDS roles that did not live until their expiry, or after a token of another
     person: each later call raises the same error. Begin another session if the person is to try again.

@@ -8,7 +8,7 @@ from rolevend_client import access_messages, messages
 from rolevend_client.errors import Denied
 from rolevend_client.open_role import OpenRole
 from rolevend_client.sessions import Bounds, EndedForTheModel, ForTheModel, Session, session_of
-from rolevend_client.values import Offer
+from rolevend_client.values import Offer, Table
 
 __all__ = ["Bounds", "ForTheModel", "Run"]
 
@@ -63,16 +63,21 @@ class Run:
     def table(self, name: str, platform: str | None = None) -> tuple[str, str]:
         """Return the platform of a table, and its name there. `name` may have the schema. Raises `ForTheModel` if the role reads no such
         table, or several."""
-        places = [each.name for each in self.role.platforms] if platform is None else [self._place(platform)]
-        found = [
-            (place, known)
-            for place in places
-            for known, each in self.role.explanation.named(place).items()
-            if name in (known, f"{each.schema}.{each.table}")
-        ]
+        place = None if platform is None else self._place(platform)
+        found = [(each, known) for each, known, _ in self.tables_named(name) if place in (None, each)]
         if len(found) != 1:
             raise ForTheModel(messages.no_such_table(name, [place for place, _ in found]))
         return found[0]
+
+    def tables_named(self, name: str) -> list[tuple[str, str, Table]]:
+        """Return the tables that the role reads of this name, each after its platform and its name there. Empty if nothing is granted."""
+        role = None if isinstance(self._given, Denied) else self._given
+        return [
+            (place.name, known, each)
+            for place in (role.platforms if role else ())
+            for known, each in (role.explanation.named(place.name).items() if role else ())
+            if name in (known, f"{each.schema}.{each.table}")
+        ]
 
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
         """Return the answer as a text for the model. `platform` is optional if there is one. Raises `ForTheModel` if it is refused."""

@@ -168,11 +168,9 @@ def decision_problem(
     if isinstance(decision, Pending):
         status = 403 if decision.withdrawn else 503
         return Problem(status, decision.reason, decision.message, retry_after=None if decision.withdrawn else RETRY_SECONDS)
-    field, _, rest = decision.message.partition(": ")
-    named = _MEMBERS.get(field)
-    detail = f"{named}: {rest}" if named else decision.message
+    named, detail = of_call(decision.message)
     if decision.reason == TOO_MANY:
-        return Problem(429, TOO_MANY, rest, retry_after=_QUOTA_SECONDS)
+        return Problem(429, TOO_MANY, decision.message.partition(": ")[2], retry_after=_QUOTA_SECONDS)
     return Problem(403, public_reason(decision.reason), detail, field=named, missing=missing, access_request=access_request)
 
 
@@ -186,6 +184,13 @@ _MEMBERS: Final = {
     "spec.approvalRef": "approval",
 }
 """Fields of a VendedRole, and the members of a call that set them."""
+
+
+def of_call(message: str) -> tuple[str | None, str]:
+    """Return the member of a call that a decision's message begins with, and the message with it instead of the field of a VendedRole."""
+    field, _, rest = message.partition(": ")
+    named = _MEMBERS.get(field)
+    return named, f"{named}: {rest}" if named else message
 
 
 def public_reason(reason: str) -> str:

@@ -1,7 +1,7 @@
 """Convert the state of a role to the response of a call. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, assert_never
@@ -47,6 +47,8 @@ from rolevend.roles.status import build_progress
 MAX_TABLES: Final = 100
 """Maximum tables in one answer."""
 _MAX_EXPLANATIONS: Final = 64
+_MAX_COMMENTS: Final = 64 * 1024
+"""Characters of all comments on columns in one answer."""
 
 
 def vended(answer: VendAnswer) -> bytes:
@@ -202,10 +204,22 @@ def _shared(given: tuple[_Given, ...]) -> tuple[bytes, tuple[bytes, ...]]:
     functions = dict.fromkeys(str(each) for grant in given for each in (*grant.profile.functions, *grant.profile.tools))
     left_out = max(0, sum(len(each.tables) for each in given) - MAX_TABLES)
     tables = [each for grant in given for each in grant.shown()][:MAX_TABLES]
+    tables = list(_within_comments(tables))
     explained = Explanation(tables_left_out=left_out, functions=tuple(functions)).model_dump_json(
         by_alias=True, exclude_none=True, exclude={"tables"}
     )
     return explained.encode(), tuple(map(as_json, tables))
+
+
+def _within_comments(tables: Sequence[TableShown]) -> Iterator[TableShown]:
+    """Yield the tables, without the comments on columns of those after which all comments are too long."""
+    left = _MAX_COMMENTS
+    for table in tables:
+        left -= sum(len(each.comment or "") for each in table.columns)
+        if left >= 0:
+            yield table
+        else:
+            yield table.model_copy(update={"columns": tuple(each.model_copy(update={"comment": None}) for each in table.columns)})
 
 
 def _shown(

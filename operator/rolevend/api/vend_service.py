@@ -20,7 +20,7 @@ from rolevend.api.access.missing import OfferFinder
 from rolevend.api.access.offer_schemas import MissingShown, OfferShown
 from rolevend.api.access.step_up import step_up_problem
 from rolevend.api.authenticator import Authenticator, PresentedToken
-from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, public_reason
+from rolevend.api.problems import RETRY_SECONDS, Problem, decision_problem, error_problem, is_retryable, of_call, public_reason
 from rolevend.api.rate_limiter import RateLimiter
 from rolevend.api.recorded_roles import RecordedRoles
 from rolevend.api.repository import (
@@ -70,7 +70,7 @@ class SkippedPlatform:
 
     @classmethod
     def by(cls, request: Request, decision: Denied | Pending, finder: OfferFinder) -> "SkippedPlatform":
-        return cls(request.platform, public_reason(decision.reason), decision.message, finder.missing(request, decision))
+        return cls(request.platform, public_reason(decision.reason), of_call(decision.message)[1], finder.missing(request, decision))
 
     @classmethod
     def after(cls, platform: PlatformName, error: RolevendError) -> "SkippedPlatform":

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 from rolevend.catalog import ForeignKey, Table, TableId
 from rolevend.plan import Profile, ViewComment
@@ -73,6 +74,21 @@ def test_views_have_the_comments_of_what_they_show(bench: PostgresBench):
     session = bench.log_in(credential)
 
     assert session.rows(COMMENTS) == [("people", None, "Who claims"), ("people", "email", "Where to write: it's \\ hashed")]
+
+
+def test_a_client_that_reflects_the_views_finds_the_comments(bench: PostgresBench):
+    table = described(bench, bench.table(*PEOPLE, name="people"), "Where to write")
+    _, credential = vended(bench.platform, of_people(table))
+    session = bench.log_in(credential)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: session.connection)
+    (schema,) = session.rows("SELECT current_schema()")[0]
+
+    reflected = inspect(engine)
+
+    assert reflected.get_view_names(schema) == ["people"]
+    assert reflected.get_table_comment("people", schema)["text"] == "Who claims"
+    comments = {each["name"]: each["comment"] for each in reflected.get_columns("people", schema)}
+    assert comments == {"id": None, "region": None, "email": "Where to write"}
 
 
 @pytest.mark.both_installs

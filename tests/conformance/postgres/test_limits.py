@@ -527,4 +527,4 @@ def test_defaults_are_those_that_the_kind_documents(bench: PostgresBench):
     shown = [session.rows(f"SHOW {name}")[0][0] for name in names]
 
     assert shown == ["5min", "1min", "-1" if bench.mode is InstallMode.MANAGED else "1GB"]
-    assert bench.value(f"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{lease.role}'") == 8
+    assert bench.value(f"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{lease.role}'") == 16

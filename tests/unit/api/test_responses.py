@@ -20,7 +20,7 @@ from rolevend.roles.status import StatusBuilder
 from tests.support import registered
 from tests.support.manifests import MISSING, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw
-from tests.support.policies import catalog
+from tests.support.policies import catalog, column
 
 ACCOUNT = {"account": "myorg-account1", "database": "CRM", "warehouse": "AGENTS_WH"}
 
@@ -108,6 +108,17 @@ def test_a_comment_that_changed_is_shown_although_the_profile_is_the_same():
         return [each.get("comment") for each in json.loads(responses.explanation([grant]))["tables"]]
 
     assert [comments("one"), comments("two"), comments("")] == [["one"] * 2, ["two"] * 2, [None] * 2]
+
+
+def test_comments_of_one_answer_are_bounded_table_by_table():
+    columns = (*registered.TABLES[0].columns, *(column(f"c{number:03}") for number in range(150)))
+    tables = [replace(each, columns=tuple(replace(one, comment="x" * 300) for one in columns)) for each in registered.TABLES]
+    cache = ProfileCache(compile_policies(catalog(*tables), [registered.MINE]), registered.CLUSTER)
+
+    first, second = json.loads(responses.explanation([granted(shapes={registered.WAREHOUSE: cache})]))["tables"]
+
+    assert {each.get("comment") for each in first["columns"]} == {"x" * 300}
+    assert {each.get("comment") for each in second["columns"]} == {None}
 
 
 def test_of_more_tables_than_an_answer_has_the_rest_is_counted():

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from rolevend_client import access_messages
+from rolevend_client import access_messages, explaining
 from rolevend_client.asking import Asking, AskingTerms, asking, unknown_request
 from rolevend_client.client import Rolevend
-from rolevend_client.errors import Rejected, Unavailable
+from rolevend_client.errors import Rejected, RolevendError, Unavailable
 from rolevend_client.requested import AccessRequested
 from rolevend_client.run import ForTheModel, Run
-from rolevend_client.values import Offer
+from rolevend_client.values import Decision, Offer
 
 
 class RunAccess:
@@ -25,6 +25,8 @@ class RunAccess:
         self._wanted = wanted
         self._lock = threading.Lock()
         self._asked: dict[str, tuple[Asking, AccessRequested]] = {}
+        self._explained: dict[str, Offer] = {}
+        """The offers that explanations of single tables named."""
         self._granted: str | None = None
         """The request whose approval the next call uses."""
         self._in_use: str | None = None
@@ -35,6 +37,20 @@ class RunAccess:
     def told(self, tell: Callable[[Run], str]) -> str:
         """Return the text of `tell`, which gets the run with the role of now. Raises `ForTheModel`."""
         return self._current().told(tell)
+
+    def explain(self, table: str, platform: str | None = None) -> str:
+        """Return what the role of now reads of one table, or which offers show it. Raises `ForTheModel`."""
+        run, wanted = self._current(), self._wanted()
+        terms = _terms(wanted)
+        asked = explaining.question(run, terms.platforms, table, platform)
+        terms.require([asked.table])
+        decision: Decision | RolevendError
+        try:
+            decision = self._client.decide(platform=asked.platform, purpose=terms.purpose, resources=[asked.table], **_proof(wanted))
+            self._explained |= {each.name: each for each in (*decision.missing.offers, *decision.explanation.offers)}
+        except (Rejected, Unavailable) as error:
+            decision = error
+        return run.told(lambda run: explaining.explained(run, asked, decision))
 
     def request(
         self,
@@ -47,9 +63,7 @@ class RunAccess:
         ticket: str | None = None,
     ) -> str:
         wanted = self._wanted()
-        platform = wanted["platform"]
-        places = (platform,) if isinstance(platform, str) else tuple(platform)
-        terms = AskingTerms(places, wanted["purpose"], wanted["resources"])
+        terms = _terms(wanted)
         asked = asking(self._offers(), terms, offer, tables=tables, columns=columns, minutes=minutes, why=why, ticket=ticket)
         try:
             request = self._client.request_access(**asked.request(), task=wanted["task"], **_proof(wanted))
@@ -84,7 +98,7 @@ class RunAccess:
         return access_messages.stated(request.found)
 
     def _offers(self) -> Sequence[Offer]:
-        return (*self.standing.offers, *(self._approved.offers if self._approved else ()))
+        return (*self.standing.offers, *(self._approved.offers if self._approved else ()), *self._explained.values())
 
     def _current(self) -> Run:
         with self._lock:
@@ -116,6 +130,11 @@ class RunAccess:
     def _end_approved(self) -> None:
         stack, self._stack, self._approved, self._in_use = self._stack, ExitStack(), None, None
         stack.close()
+
+
+def _terms(wanted: Mapping[str, Any]) -> AskingTerms:
+    platform = wanted["platform"]
+    return AskingTerms((platform,) if isinstance(platform, str) else tuple(platform), wanted["purpose"], wanted["resources"])
 
 
 def _proof(wanted: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,16 +1,18 @@
 """The tools. Each takes the role of its run from the config, and keeps no state between runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolException
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from rolevend_client import asking, messages
+from rolevend_client import arguments, asking, explaining, messages
 from rolevend_client.client import Rolevend
 from rolevend_client.langchain.run import access_of
+from rolevend_client.members import tables_of
 from rolevend_client.run import Bounds, ForTheModel, Run
 
 
@@ -24,7 +26,8 @@ class RolevendToolkit(BaseToolkit):
     """One platform, or several: one role on all of them."""
     purpose: str | None = None
     """The purpose of runs that name none in `configurable`."""
-    resources: tuple[tuple[str, str], ...] = ()
+    resources: Annotated[tuple[tuple[str, str], ...], BeforeValidator(lambda tables: tables_of(tables, "resources"))] = ()
+    """The only tables of runs: `schema.table`, or (schema, table)."""
     allow_partial: bool = False
     """True to let a run continue if its role is on some of the platforms only."""
     seconds: int | None = None
@@ -65,10 +68,16 @@ class RolevendToolkit(BaseToolkit):
             with _told():
                 return access_of(config).told(lambda run: messages.described(run.role, *run.table(table, platform)))
 
-        def explain_access(config: RunnableConfig) -> str:
-            """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted."""
+        def explain_access(
+            config: RunnableConfig,
+            table: Annotated[str | None, Field(description=explaining.TABLE)] = None,
+            platform: Annotated[str | None, Field(description=explaining.PLATFORM)] = None,
+        ) -> str:
+            """Say for whom the role of this run is, until when, and which policies grant each table; or why nothing is granted. Of one
+            table: what the role reads of it and by which policies, or which offers show it."""
             with _told():
-                return access_of(config).told(_explained)
+                access = access_of(config)
+                return access.told(_explained) if table is None else access.explain(table, platform)
 
         def request_access(
             offer: Annotated[str, Field(description=asking.OFFER)],
@@ -96,7 +105,7 @@ class RolevendToolkit(BaseToolkit):
         several = not isinstance(self.platform, str) and len(self.platform) > 1
         # A ToolException is for the model: it becomes a tool message with the status "error". Other errors are for the program.
         return [
-            StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True)
+            _with_plain_errors(StructuredTool.from_function(each, name=name, parse_docstring=False, handle_tool_error=True))
             for name, each in (
                 ("query_sql", query_one if several else query_sql),
                 ("list_tables", list_tables),
@@ -106,6 +115,19 @@ class RolevendToolkit(BaseToolkit):
                 ("access_status", access_status),
             )
         ]
+
+
+def _with_plain_errors(tool: StructuredTool) -> StructuredTool:
+    """Make the tool answer wrong arguments in one sentence for the model."""
+    schema = tool.tool_call_schema.model_json_schema()  # type: ignore[union-attr]  # made of a function: a class of pydantic
+    tool.handle_validation_error = partial(_wrong, schema)
+    return tool
+
+
+def _wrong(schema: Mapping[str, Any], error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        raise error
+    return arguments.invalid(schema, error)
 
 
 def _explained(run: Run) -> str:

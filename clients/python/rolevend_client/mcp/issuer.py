@@ -60,9 +60,17 @@ class Issuer:
 
     async def holder(self, token: str, audience: str) -> Holder:
         """Verify the token. Raises `Refused` unless it is a person's token, of this provider, for `audience`."""
+        claims = await self.claims(token, audience, _KINDS)
+        client = claims.get("client_id") or claims.get("azp")
+        if not isinstance(client, str) or client == claims["sub"]:
+            raise Refused("the token is refused: it names no client, or no person stands behind it")
+        return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
+
+    async def claims(self, token: str, audience: str, kinds: frozenset[str]) -> dict[str, Any]:
+        """Return the claims of a token that this provider signed for `audience`, whose `typ` is one of `kinds`. Raises `Refused`."""
         try:
-            key = await self._key(token)
-            claims = jwt.decode(
+            key = await self._key(token, kinds)
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -73,16 +81,13 @@ class Issuer:
             )
         except jwt.PyJWTError as error:
             raise Refused(f"the token is refused: {type(error).__name__}") from None
-        client = claims.get("client_id") or claims.get("azp")
-        if not isinstance(client, str) or client == claims["sub"]:
-            raise Refused("the token is refused: it names no client, or no person stands behind it")
-        return Holder(Person(claims["iss"], claims["sub"]), client, int(claims["exp"]), UserToken(token))
+        return claims
 
-    async def _key(self, token: str) -> jwt.PyJWK:
+    async def _key(self, token: str, kinds: frozenset[str]) -> jwt.PyJWK:
         if len(token) > _CHARACTERS:
             raise jwt.InvalidTokenError
         header = jwt.get_unverified_header(token)
-        if str(header.get("typ", "jwt")).lower() not in _KINDS or "crit" in header:
+        if str(header.get("typ", "jwt")).lower() not in kinds or "crit" in header:
             raise jwt.InvalidTokenError
         name = str(header.get("kid", ""))
         age = _OLD if self._asked_at is None else self._clock() - self._asked_at

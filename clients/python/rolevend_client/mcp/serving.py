@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,21 +25,24 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from rolevend_client import __version__
 from rolevend_client.asking import Asking
 from rolevend_client.async_client import AsyncRolevend
-from rolevend_client.async_exchange import Person, claimed
+from rolevend_client.async_exchange import ID_JAG, Person, claimed
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
 from rolevend_client.errors import Misconfigured, Refused, RolevendError
+from rolevend_client.mcp.assertions import AssertionGrants, clients_in
 from rolevend_client.mcp.connections import LimitedConnection, LimitedServer, token_is_valid
 from rolevend_client.mcp.issuer import Issuer
 from rolevend_client.mcp.own_token import OwnToken
 from rolevend_client.mcp.sessions import Conversations, Key
 from rolevend_client.mcp.settings import HttpSettings, StdioSettings, Wanted
-from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, add_tools
+from rolevend_client.mcp.tools import INSTRUCTIONS, AnyContext, Caller, CallerOf, ToolServer, add_tools
 from rolevend_client.settings import Settings
-from rolevend_client.values import AccessRequest, UserToken
+from rolevend_client.values import AccessRequest, Decision, Resource, UserToken
 
 _NAME = "rolevend"
 _SESSION = "mcp-session-id"
+_BY_ASSERTION = "rolevend_by_assertion"
+"""The claim that says of a verified token that this server issued it."""
 _DRAIN_SECONDS = 5
 """Time for pending answers when the server stops. It does not wait for streams that clients keep open."""
 _LOCAL_CLIENT = "stdio"
@@ -105,13 +109,25 @@ def _app(settings: HttpSettings, wanted: Wanted, issuer: Issuer, conversations: 
     auth = AuthSettings.model_validate(  # from str: pydantic's URL type would add a slash, and so name another issuer
         {"issuer_url": settings.issuer.url, "resource_server_url": settings.url, "validate_token_resource": True}
     )
-    server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url))
-    add_tools(server, conversations, _remote(issuer), wanted)
+    grants = _grants(settings, issuer)
+    server = _server(conversations, auth=auth, token_verifier=_Verifier(issuer, settings.url, grants))
+    add_tools(server, conversations, _remote(issuer, grants), wanted)
     place = urlsplit(settings.url)
     # Against DNS rebinding: a page in the person's browser could reach a server on their machine under another name.
     security = TransportSecuritySettings(allowed_hosts=[place.netloc], allowed_origins=[f"{place.scheme}://{place.netloc}"])
     app = server.streamable_http_app(streamable_http_path=place.path or "/", transport_security=security)
+    if grants is not None:
+        app.router.routes[:0] = grants.routes()
     return _SessionEnds(app, conversations)
+
+
+def _grants(settings: HttpSettings, issuer: Issuer) -> AssertionGrants | None:
+    """Return the token endpoint for assertions, or None if no client may bring one."""
+    if settings.assertion_clients is None:
+        return None
+    clients = partial(clients_in, settings.assertion_clients)
+    clients()  # fail at the start, not in the first call
+    return AssertionGrants(issuer, settings.url, clients)
 
 
 @asynccontextmanager
@@ -156,6 +172,9 @@ class ClientAccess:
     async def request(self, token: UserToken, asked: Asking) -> AsyncAccessRequested:
         return await self._client.request_access(token, **asked.request())
 
+    async def decide(self, token: UserToken, platform: str, table: Resource) -> Decision:
+        return await self._client.decide(token, platform=platform, purpose=self._wanted.purpose, resources=[table])
+
 
 def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:
     @asynccontextmanager
@@ -163,19 +182,21 @@ def _server(conversations: Conversations, **settings: Any) -> MCPServer[Any]:
         async with conversations:
             yield
 
-    return MCPServer(_NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING", lifespan=lifespan, **settings)
+    return ToolServer(_NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING", lifespan=lifespan, **settings)
 
 
 class _Verifier:
     """Verifies the token of each request. The MCP library binds a session to the person and the client that opened it."""
 
-    def __init__(self, issuer: Issuer, audience: str) -> None:
+    def __init__(self, issuer: Issuer, audience: str, grants: AssertionGrants | None) -> None:
         self._issuer = issuer
         self._audience = audience
+        self._grants = grants
 
     async def verify_token(self, token: str) -> AccessToken | None:
+        granted = self._grants.holder(token) if self._grants else None
         try:
-            holder = await self._issuer.holder(token, self._audience)
+            holder = granted or await self._issuer.holder(token, self._audience)
         except RolevendError as error:
             _log.warning("a request is refused: %s", error)
             return None
@@ -187,22 +208,28 @@ class _Verifier:
             expires_at=holder.expires,
             resource=self._audience,
             subject=holder.person.subject,
-            claims={"iss": holder.person.issuer},
+            claims={"iss": holder.person.issuer, _BY_ASSERTION: granted is not None},
         )
 
 
-def _remote(issuer: Issuer) -> CallerOf:
+def _remote(issuer: Issuer, grants: AssertionGrants | None) -> CallerOf:
     """Return a function that returns the caller proven by the request's token."""
 
     def caller_of(context: AnyContext) -> Caller:
         given = get_access_token()
         if given is None or given.subject is None or given.claims is None:
             raise Refused("the call brings no token of a person")
-        token = UserToken(given.token)
+        person = Person(given.claims["iss"], given.subject)
+        exchanged = partial(issuer.exchange.exchanged, UserToken(given.token))
+        if given.claims[_BY_ASSERTION]:
+            holder = grants.holder(given.token) if grants else None
+            if holder is None:
+                raise Refused("the access token has expired")
+            exchanged = partial(issuer.exchange.exchanged, holder.token, ID_JAG)
         # Newer protocols have no sessions. A session id that a client sends there is not verified.
         has_sessions = context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS
         session = (context.headers or {}).get(_SESSION) if has_sessions else None
-        return Caller(Key(Person(given.claims["iss"], given.subject), given.client_id, session), lambda: issuer.exchange.exchanged(token))
+        return Caller(Key(person, given.client_id, session), exchanged)
 
     return caller_of
 

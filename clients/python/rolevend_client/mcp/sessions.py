@@ -19,9 +19,9 @@ from rolevend_client.asking import Asking, unknown_request
 from rolevend_client.async_exchange import Person
 from rolevend_client.async_requested import AsyncAccessRequested
 from rolevend_client.async_role import AsyncRole
-from rolevend_client.errors import Denied, Rejected, Unavailable
+from rolevend_client.errors import Denied, Rejected, RolevendError, Unavailable
 from rolevend_client.run import ForTheModel, Run
-from rolevend_client.values import AccessRequest, Offer, UserToken
+from rolevend_client.values import AccessRequest, Decision, Offer, Resource, UserToken
 
 Proof = Callable[[], Awaitable[UserToken]]
 """Returns a token of the person for one vend."""
@@ -37,6 +37,8 @@ class Access(Protocol):
         """Vend the role of an approval."""
 
     async def request(self, token: UserToken, asked: Asking) -> AsyncAccessRequested: ...
+
+    async def decide(self, token: UserToken, platform: str, table: Resource) -> Decision: ...
 
 
 _log = logging.getLogger("rolevend_client")
@@ -57,6 +59,8 @@ class _Conversation:
     run: Run | None = None
     offers: tuple[Offer, ...] = ()
     """The offers that the model was shown last."""
+    explained: dict[str, Offer] = field(default_factory=dict)
+    """The offers that explanations of single tables named."""
     asked: dict[str, tuple[Asking, AsyncAccessRequested]] = field(default_factory=dict)
     granted: str | None = None
     """The request whose approval the next call uses."""
@@ -105,7 +109,7 @@ class Conversations:
         one, and returns the request of that one, whatever became of it."""
         conversation = self._all.setdefault(key, _Conversation())
         with self._in_call(key, conversation):
-            asked = asking(conversation.offers)
+            asked = asking((*conversation.offers, *conversation.explained.values()))
             made = [request for known, request in conversation.asked.values() if known == asked] if again else []
             try:
                 request = await made[-1].refresh() if made else await self._access.request(await proof(), asked)
@@ -114,6 +118,17 @@ class Conversations:
             conversation.asked[request.id] = asked, request
             _note_approval(conversation, request)
             return request.found
+
+    async def decide(self, key: Key, proof: Proof, platform: str, table: Resource) -> Decision | RolevendError:
+        """Return the decision of the API on one table for the person, or the error for that there is none."""
+        conversation = self._all.setdefault(key, _Conversation())
+        with self._in_call(key, conversation):
+            try:
+                decision = await self._access.decide(await proof(), platform, table)
+            except (Rejected, Unavailable) as error:
+                return error
+            conversation.explained |= {each.name: each for each in (*decision.missing.offers, *decision.explanation.offers)}
+            return decision
 
     async def status(self, key: Key, request_id: str, wait_seconds: int, *, for_confirmation: bool = False) -> AccessRequest:
         """Wait for the decision on a request of this conversation, and return it. `for_confirmation`: at most until the person confirmed
@@ -234,7 +249,7 @@ class Conversations:
             self._forget_if_unused(key, conversation)
 
     def _forget_if_unused(self, key: Key, conversation: _Conversation) -> None:
-        is_unused = not (conversation.run or conversation.approved or conversation.offers or conversation.asked)
+        is_unused = not (conversation.run or conversation.approved or conversation.offers or conversation.explained or conversation.asked)
         if is_unused and not conversation.calls and not conversation.lock.locked() and self._all.get(key) is conversation:
             del self._all[key]
 
@@ -254,7 +269,8 @@ def _note_approval(conversation: _Conversation, request: AsyncAccessRequested) -
 
 async def _end(conversation: _Conversation) -> bool:
     """Release its roles, and forget its requests. Return True if there was a role."""
-    conversation.offers, conversation.asked, conversation.granted, conversation.note = (), {}, None, ""
+    conversation.offers, conversation.explained, conversation.asked = (), {}, {}
+    conversation.granted, conversation.note = None, ""
     had_approved = await _end_approved(conversation)
     return await _end_standing(conversation) or had_approved
 

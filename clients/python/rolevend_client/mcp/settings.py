@@ -77,12 +77,15 @@ class HttpSettings:
     limits: ConnectionLimits
     certificate: Path | None
     key: Path | None
+    assertion_clients: Path | None = None
+    """The file of the clients that bring assertions (ID-JAG). None: no client may."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         host, colon, port = (environment.get("ROLEVEND_MCP_LISTEN") or "127.0.0.1:8080").rpartition(":")
         if not colon or not port.isdecimal():
             raise Misconfigured("ROLEVEND_MCP_LISTEN must be like 127.0.0.1:8080")
+        clients = environment.get("ROLEVEND_MCP_ASSERTION_CLIENTS_FILE")
         certificate, key = environment.get("ROLEVEND_MCP_CERTIFICATE_FILE"), environment.get("ROLEVEND_MCP_KEY_FILE")
         if bool(certificate) != bool(key):
             raise Misconfigured("ROLEVEND_MCP_CERTIFICATE_FILE and ROLEVEND_MCP_KEY_FILE go together")
@@ -99,6 +102,7 @@ class HttpSettings:
             ),
             certificate=Path(certificate) if certificate else None,
             key=Path(key) if key else None,
+            assertion_clients=Path(clients) if clients else None,
         )
 
 

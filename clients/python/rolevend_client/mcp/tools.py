@@ -11,9 +11,10 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from rolevend_client import access_messages, asking, messages
+from rolevend_client import access_messages, asking, explaining, messages
+from rolevend_client import arguments as wrong_arguments
 from rolevend_client.errors import Misconfigured, RolevendError, Unexpected
 from rolevend_client.mcp.confirming import confirmed
 from rolevend_client.mcp.schema import TableListed, TablesListed, answered, table_of, tables_of, tables_on
@@ -52,6 +53,23 @@ class Caller:
 
 CallerOf = Callable[[AnyContext], Caller]
 """Raises `RolevendError` if the caller is not known."""
+
+
+class ToolServer(MCPServer[Any]):
+    """Answers wrong arguments in one sentence, without the terms of the library that finds them."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        schema = next((each.input_schema for each in await self.list_tools() if each.name == name), None)
+        if schema is not None and (sentence := wrong_arguments.unknown(schema, arguments)):
+            raise ToolError(sentence)
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if schema is None or not isinstance(error.__cause__, ValidationError):
+                raise
+            raise ToolError(wrong_arguments.invalid(schema, error.__cause__)) from None
 
 
 def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: CallerOf, wanted: Wanted) -> None:
@@ -109,10 +127,20 @@ def add_tools(server: MCPServer[Any], conversations: Conversations, caller_of: C
                 return tables_on(run.role, platform).model_dump_json()
 
     @server.tool(annotations=_READS, structured_output=False)
-    async def explain(context: AnyContext) -> str:
-        """Say for whom the role of this session is, until when, and which policies grant each table; or why nothing is granted."""
+    async def explain(
+        context: AnyContext,
+        table: Annotated[str | None, Field(description=explaining.TABLE)] = None,
+        platform: Annotated[str | None, Field(description=explaining.PLATFORM)] = None,
+    ) -> str:
+        """Say for whom the role of this session is, until when, and which policies grant each table; or why nothing is granted. Of one
+        table: what the role reads of it and by which policies, or which offers show it."""
         async with run_of(context) as run:
-            return run.told(_explained)
+            if table is None:
+                return run.told(_explained)
+            caller = caller_of(context)
+            asked = explaining.question(run, wanted.platforms, table, platform)
+            decision = await conversations.decide(caller.key, caller.proof, asked.platform, asked.table)
+            return run.told(lambda run: explaining.explained(run, asked, decision))
 
     @server.tool(annotations=_ASKS, structured_output=False)
     async def request_access(
