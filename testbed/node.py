@@ -42,7 +42,8 @@ def npm(*arguments: str, folder: Path = PACKAGE) -> str:
     command = [str(node()), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), *arguments]
     answer = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - a list, no shell
     if answer.returncode != 0:
-        raise Unusable(f"npm {' '.join(arguments)} failed in {folder}\n{answer.stderr.strip() or answer.stdout.strip()}")
+        said = f"{answer.stdout}{answer.stderr}".strip().partition("\nnpm error Usage:")[0]
+        raise Unusable(f"npm {' '.join(arguments)} failed in {folder}\n{said}")
     return answer.stdout
 
 

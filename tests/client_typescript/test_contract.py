@@ -16,6 +16,7 @@ ANSWERS = {
     "decide": "200",
     "get": "200",
     "list": "200",
+    "listPlatforms": "200",
     "requestAccess": "201",
     "getAccessRequest": "200",
 }

@@ -152,5 +152,5 @@ def test_every_error_and_option_of_the_guide_exists_and_none_is_missing():
 
     tools = set(re.findall(r'tool\(\n?\s*"(\w+)"', exported("tools.ts")))
     assert tools <= set(re.findall(r"`(\w+)`", page))
-    assert len(tools) == 5
+    assert len(tools) == 6
     assert set(re.findall(r"`(ROLEVEND_\w+)`", page)) == set(re.findall(r"environment\.(ROLEVEND_\w+)", client))

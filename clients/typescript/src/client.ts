@@ -22,6 +22,7 @@ import {
   type TokenSource,
   tableName,
   taskMember,
+  type UsablePlatform,
   type VendedRole,
   type VendRequest,
 } from "./values.js";
@@ -196,6 +197,12 @@ export class Rolevend {
   async list(): Promise<VendedRole[]> {
     const call = { doing: "list the roles", method: "GET", path: ROLES };
     return (await this.#caller.document<{ items: VendedRole[] }>(call, ["items"])).items;
+  }
+
+  /** Return the platforms that admit this agent. */
+  async platforms(): Promise<UsablePlatform[]> {
+    const call = { doing: "list the platforms", method: "GET", path: "/v1/platforms" };
+    return (await this.#caller.document<{ items: UsablePlatform[] }>(call, ["items"])).items;
   }
 
   /** Return true if the role is known to be dropped; false: the API goes on dropping it. */

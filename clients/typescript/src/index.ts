@@ -24,5 +24,6 @@ export type {
   TableName,
   Task,
   TokenSource,
+  UsablePlatform,
   VendedRole,
 } from "./values.js";

@@ -6,6 +6,7 @@ import type { Role } from "./role.js";
 import type { AccessRequest, Column, Offer, Table } from "./values.js";
 
 const LONGEST_CELL = 1000;
+const LONGEST_LIST = 20_000;
 const MOST_OFFERS = 5;
 const ASK_FIRST =
   "Ask the person first if you may request it, and for which reason; then call request_access. Do not try other tables for the same " +
@@ -33,15 +34,25 @@ export function named(tables: readonly Table[]): [string, Table][] {
   return tables.map((each) => [count(each.table) === 1 ? each.table : `${each.schema}__${each.table}`, each]);
 }
 
-/** Return the tables that the role reads, with their columns, masks and row filters. */
+/** Return the tables that the role reads, with their columns, masks, visible rows and comments. */
 export function tables(role: Role): string {
   const { tablesLeftOut, functions, offers } = role.explanation;
-  const lines = byPlatform(role, seen);
+  let lines = byPlatform(role, commented);
+  if (lines.reduce((sum, each) => sum + each.length, 0) > LONGEST_LIST) {
+    lines = [...byPlatform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"];
+  }
   if (functions?.length) lines.push(`functions: ${functions.join(", ")}`);
   if (tablesLeftOut) lines.push(`(${tablesLeftOut} more tables are not listed here)`);
   if (offers?.length) lines.push(`More can be requested: ${offered(offers)}`);
   lines.push(...role.leftOut.map((each) => `There is no role on ${each.name} (${each.reason}): ${each.message}.`));
   return lines.join("\n") || "The role reads no table.";
+}
+
+/** Return one table of `tables`, with all of its comments. Undefined: the role reads no such table. */
+export function described(role: Role, table: string, platform?: string): string | undefined {
+  const there = named((role.explanation.tables ?? []).filter((each) => !platform || !each.platform || each.platform === platform));
+  const found = there.find(([name]) => name === table);
+  return found && commented(...found, namesOf(there));
 }
 
 /** Return for whom the role is, until when, and which policies grant each table. */
@@ -50,7 +61,10 @@ export function explained(role: Role): string {
   const places = role.platforms.map(({ name }) => name).join(", ");
   const until = role.expiresAt === undefined ? "" : `, until ${role.expiresAt.toISOString()}`;
   const whose = `for ${user.subject} through agent ${agent.namespace}/${agent.name}${purpose ? `, for the purpose ${purpose}` : ""}`;
-  const granted = byPlatform(role, (name, each) => `${seen(name, each)}; granted by ${each.policies?.join(", ") || "nobody named"}`);
+  const granted = byPlatform(
+    role,
+    (name, each, names) => `${seen(name, each, names)}; granted by ${each.policies?.join(", ") || "nobody named"}`,
+  );
   const offers = role.explanation.offers?.length ? [`More can be requested: ${offered(role.explanation.offers)}`] : [];
   return [`Role ${role.name} on ${places}, ${whose}${until}.`, ...granted, ...offers].join("\n");
 }
@@ -153,29 +167,69 @@ export class BoundedTable {
   }
 }
 
-/** Return a line for each table, under a line with its platform. A single PostgreSQL needs no such line. */
-function byPlatform(role: Role, said: (name: string, table: Table) => string): string[] {
+type Names = ReadonlyMap<string, string>;
+type Said = (name: string, table: Table, names: Names) => string;
+
+/** Return the text of each table, under a line with its platform. A single PostgreSQL needs no such line. */
+function byPlatform(role: Role, said: Said): string[] {
   const all = role.explanation.tables ?? [];
-  if (role.platforms.length === 1 && role.platforms[0]?.type === "PostgreSQL") return named(all).map(([name, each]) => said(name, each));
+  if (role.platforms.length === 1 && role.platforms[0]?.type === "PostgreSQL") return saidOf(all, said);
   return role.platforms.flatMap(({ name, type }) => {
-    const there = all.filter(({ platform }) => !platform || platform === name);
-    return [`on platform ${name} (${type}):`, ...named(there).map(([table, each]) => `  ${said(table, each)}`)];
+    const there = saidOf(
+      all.filter(({ platform }) => !platform || platform === name),
+      said,
+    );
+    return [`on platform ${name} (${type}):`, ...there.map((each) => each.replace(/^/gm, "  "))];
   });
 }
 
-function seen(name: string, { columns, rowFilters = [], restrictions = [], stricterForTools = [] }: Table): string {
-  const any = rowFilters.map((each) => `(${each})`).join(" or ");
-  const conditions = [
-    ...(any ? [rowFilters.length > 1 && restrictions.length > 0 ? `(${any})` : any] : []),
-    ...restrictions.map((each) => `(${each})`),
-  ];
-  const rows = conditions.length > 0 ? `; only rows where ${conditions.join(" and ")}` : "";
-  const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
-  return `${name}: ${columns.map(shown).join(", ")}${rows}${less}`;
+function saidOf(all: readonly Table[], said: Said): string[] {
+  const there = named(all);
+  return there.map(([name, table]) => said(name, table, namesOf(there)));
 }
 
-function shown({ name, mask, shown: how }: Column): string {
-  return !mask && how === "Clear" ? name : `${name} (masked: ${mask || how})`;
+/** Return the name that a role finds each table under, by schema and table. */
+function namesOf(there: readonly [string, Table][]): Names {
+  return new Map(there.map(([name, { schema, table }]) => [JSON.stringify([schema, table]), name]));
+}
+
+/** Return the line of `seen`, and a line for each comment. */
+function commented(name: string, table: Table, names: Names): string {
+  const columns = table.columns.flatMap((each) => (each.comment ? [`  comment on ${each.name}: ${quoted(each.comment)}`] : []));
+  return [seen(name, table, names), ...(table.comment ? [`  comment: ${quoted(table.comment)}`] : []), ...columns].join("\n");
+}
+
+/** Return one line: the columns with their types and masks, the visible rows, and the keys. */
+function seen(name: string, table: Table, names: Names): string {
+  const { columns, primaryKey = [], joins = [], stricterForTools = [] } = table;
+  const visible = visibleRows(table);
+  const rows = visible ? `; only rows where ${visible}` : "";
+  const key = primaryKey.length > 0 ? `; key ${primaryKey.join(", ")}` : "";
+  const joined = joins.map((join) => {
+    const other = names.get(JSON.stringify([join.schema, join.table])) ?? `${join.schema}.${join.table}`;
+    return `; joins ${join.columns.map((column, at) => `${name}.${column} = ${other}.${join.references[at]}`).join(" and ")}`;
+  });
+  const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
+  return `${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`;
+}
+
+/** Return the condition of the visible rows; empty: every row is visible. */
+function visibleRows({ rows, rowFilters = [], restrictions = [] }: Table): string {
+  if (rows) return rows;
+  const any = rowFilters.map((each) => `(${each})`).join(" or ");
+  const filters = any ? [rowFilters.length > 1 && restrictions.length > 0 ? `(${any})` : any] : [];
+  return [...filters, ...restrictions.map((each) => `(${each})`)].join(" and ");
+}
+
+function shown({ name, type, mask, maskMeaning, shown: how, values = [] }: Column): string {
+  const typed = type ? `${name} ${type}` : name;
+  if (mask || how !== "Clear") return `${typed} (masked: ${maskMeaning || mask || how})`;
+  return values.length > 0 ? `${typed} (one of ${values.map(quoted).join(", ")})` : typed;
+}
+
+/** Return words of an owner so that they cannot be taken for ours. */
+function quoted(words: string): string {
+  return `"${words.trim().split(/\s+/).join(" ").replaceAll('"', "'")}"`;
 }
 
 function offer({ name, display, shows, how, upToSeconds }: Offer): string {

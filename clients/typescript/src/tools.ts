@@ -50,6 +50,13 @@ export function modelTools(session: Session, { maxRows = 100, maxCharacters = 10
       ["statement", ...Object.keys(several)],
     ),
     tool(
+      "describe_table",
+      "Show one table that the role of this conversation reads, as list_tables does, with all of the owner's comments.",
+      { table: { type: "string", description: "The table, by the name that list_tables says." }, ...several },
+      (input) => access.describe(text(input, "table"), optionalText(input, "platform")),
+      ["table"],
+    ),
+    tool(
       "explain_access",
       "Say for whom the role of this conversation is, until when, and which policies grant each table; or why nothing is granted.",
       {},
@@ -115,6 +122,12 @@ class ToolAccess {
       this.#offers = role.explanation.offers ?? [];
       return role;
     });
+  }
+
+  async describe(table: string, platform?: string): Promise<string> {
+    const said = messages.described(await this.role(), table, platform);
+    if (said === undefined) throw new ForTheModel(`The role reads no table ${table}; list_tables shows those that it reads.`);
+    return said;
   }
 
   async query(sql: string, bounds: Required<ToolOptions>, platform?: string): Promise<string> {

@@ -8,6 +8,7 @@ type Schemas = components["schemas"];
 
 export type VendedRole = Schemas["VendedRoleShown"];
 export type Platform = Schemas["PlatformShown"];
+export type UsablePlatform = Schemas["UsablePlatform"];
 export type Credential = Schemas["Credential"];
 export type KeyPairCredential = Schemas["KeyPairCredential"];
 export type Explanation = Schemas["Explanation"];

@@ -17,6 +17,7 @@ export const CREDENTIAL: Credential = {
   host: "db.example.org",
   port: 5432,
   dbname: "claims",
+  schema: "finbot",
   sslmode: "verify-full",
   uri: "postgresql://…",
 };
@@ -36,11 +37,16 @@ export function role(changes: Partial<VendedRole> = {}, credential: Partial<Cred
         {
           schema: "claims",
           table: "payments",
-          rowFilters: ["country IN ('DE')"],
+          comment: 'Payments\nof "all" claims',
+          rowFilters: ["country IN (user_attr('countries'))"],
+          rows: "country in (DE)",
           columns: [
-            { name: "iban", shown: "Masked", mask: "Hash" },
-            { name: "amount", shown: "Clear" },
+            { name: "iban", type: "text", shown: "Masked", mask: "Hash", maskMeaning: "a hash" },
+            { name: "amount", type: "numeric", shown: "Clear", comment: "In euros" },
+            { name: "country", type: "text", shown: "Clear", values: ["AT", "DE"] },
           ],
+          primaryKey: ["iban"],
+          joins: [{ columns: ["person"], schema: "claims", table: "people", references: ["id"] }],
           policies: ["domain-claims/analysts"],
         },
       ],

@@ -50,7 +50,10 @@ test.each(KINDS)("with %s two people ask the same and get their own rows", async
       ["query_sql", { statement: REGIONS }],
       ["explain_access", {}],
     ]);
-    expect(tables).toContain(`people: id, region, email, ssn (masked: Nullify); only rows where (region IN ('${region}'))`);
+    expect(tables).toBe(
+      `people: id integer, region text (one of "EU", "US"), email text, ssn text (masked: NULL); only rows where region in (${region}); ` +
+        'key id\n  comment: "Everybody who is insured"\n  comment on region: "Where they live"',
+    );
     expect(rows).toBe(`region,people\n${region},2\n(1 row)`);
     expect(why).toMatch(/^Role IMMUTA_VENDED_\S+ on warehouse, for \w+ through agent agents\/assistant, until /);
   }

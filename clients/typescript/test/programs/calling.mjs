@@ -36,6 +36,7 @@ const CALLS = {
   decide: async () => (await rolevend.decide(who)).granted,
   "decide with all": async () => (await rolevend.decide(all)).granted,
   get: async () => (await rolevend.get("a-role")).state,
+  platforms: async () => (await rolevend.platforms()).length,
   list: async () => (await rolevend.list()).length,
   release: async () => await rolevend.release("a-role"),
   requestAccess: async () => messages.stated((await rolevend.requestAccess(offer)).found),

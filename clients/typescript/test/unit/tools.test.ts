@@ -7,6 +7,12 @@ import { Api, answer, MISSING, OFFER, problem, RELEASE, requested, role, VEND, W
 
 const ASK = "POST /access/v1/requests";
 const DENIED = problem(403, "NoPolicy", { detail: "nothing is granted", missing: MISSING });
+const PAYMENTS = [
+  'payments: iban text (masked: a hash), amount numeric, country text (one of "AT", "DE"); only rows where country in (DE); key iban; joins ' +
+    "payments.person = claims.people.id",
+  "  comment: \"Payments of 'all' claims\"",
+  '  comment on amount: "In euros"',
+].join("\n");
 const APPROVAL = { claimUntil: "2026-11-24T14:15:00Z", expirationSeconds: 600, approvedBy: ["alice@example.org"] };
 
 function toolsOf(api: Api, options: Partial<VendOptions> = {}) {
@@ -57,7 +63,9 @@ test("a denial names the offer, the model requests it, and the next role uses th
     "is approved by alice@example.org, for 10 minutes",
   );
   expect(api.asked[2]?.headers.Prefer).toBe("wait=7");
-  expect(await call("list_tables")).toContain("payments: iban (masked: Hash), amount; only rows where (country IN ('DE'))");
+  expect(await call("list_tables")).toBe(PAYMENTS);
+  expect(await call("describe_table", { table: "payments" })).toBe(PAYMENTS);
+  expect(await call("describe_table", { table: "claims" })).toMatch(/^error: The role reads no table claims;/);
   expect(api.body(3)).toMatchObject({ approval: { id: "ar-3f7k2m" }, purpose: "fraud-review", expirationSeconds: 600 });
   await (await session.role()).release();
   await session.role();
