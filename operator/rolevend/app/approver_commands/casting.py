@@ -92,6 +92,7 @@ async def outcome(cluster: KubeClient, before: AccessRequest, decision: Body, se
     deadline = time.monotonic() + seconds
     subject = f"AccessRequest {before.namespace}/{before.name}"
     while True:
+        counted = await _counted(cluster, decision)  # before the state, which the operator writes first
         try:
             request = parse(AccessRequest, await cluster.get(REQUESTS, before.name, before.namespace), unknown="ignore")
         except NotFound:
@@ -100,7 +101,6 @@ async def outcome(cluster: KubeClient, before: AccessRequest, decision: Body, se
             return VoteOutcome(f"{subject} is another one now: the agent withdrew the first", failed=True)
         if request.status.state != before.status.state:
             return _changed(subject, request, decision["spec"]["verdict"])
-        counted = await _counted(cluster, decision)
         if counted is not None:
             return counted if counted.failed else VoteOutcome(f"your vote counts; {subject} is {request.status.state}{_why(request)}")
         if time.monotonic() >= deadline:
