@@ -200,19 +200,18 @@ class SnapshotController:
     async def _publish_status(
         self, evaluations: Sequence[StatusEvaluation[Resource]], on_published: Callable[[StatusEvaluation[Resource]], None]
     ) -> None:
-        before, self._published = self._published, {each.resource.metadata.uid: each for each in evaluations}
-        changed = [
-            each for uid, each in self._published.items() if before.get(uid) is not each
-        ]  # fast: of many users, most stay as they are
+        published = {each.resource.metadata.uid: each for each in evaluations}
+        # By identity first: of very many users, most are the same Python object as before.
+        changed = [(uid, each) for uid, each in published.items() if self._published.get(uid) is not each]
         patches = []
-        for number, evaluation in enumerate(changed, start=1):
+        for number, (uid, evaluation) in enumerate(changed, start=1):
             if number % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            uid = evaluation.resource.uid
-            patch = None if _says_the_same(evaluation, before.get(uid)) else self._patch(evaluation)
+            patch = None if _says_the_same(evaluation, self._published.get(uid)) else self._patch(evaluation)
             if patch is not None:
-                del self._published[uid]
+                del published[uid]
                 patches.append(self._patch_status(evaluation, patch, on_published))
+        self._published = published
         self._count(evaluations)
         if not all(await asyncio.gather(*patches)):
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._sources.changed.set)
@@ -226,11 +225,9 @@ class SnapshotController:
         for each in evaluations:
             if isinstance(each.resource, DataPlatform):
                 for finding in each.findings:
-                    if (finding.type, finding.status) != (
-                        "InSync",
-                        "Unknown",
-                    ):  # a 0 means that somebody changed a table, and alerts at once
-                        self._metrics.platform_condition.labels(each.resource.name, finding.type).set(finding.status == "True")
+                    if (finding.type, finding.status) == ("InSync", "Unknown"):
+                        continue  # a 0 means that somebody changed a table, and alerts at once
+                    self._metrics.platform_condition.labels(each.resource.name, finding.type).set(finding.status == "True")
 
     def _patch(self, evaluation: StatusEvaluation[Resource]) -> Body | None:
         """Return the status patch, or None if the status is up to date."""
