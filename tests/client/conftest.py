@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.client.warehouse import Warehouse, open_warehouse
+from tests.client.warehouse import Warehouse, no_role_left, open_warehouse
 from tests.support.waiting import DEADLINE
 
 
@@ -23,11 +23,5 @@ def whole_warehouse() -> Iterator[Warehouse]:
 
 @pytest.fixture
 def warehouse(whole_warehouse: Warehouse) -> Iterator[Warehouse]:
-    """No role is left after a test: that is what all of them are about."""
-    whole_warehouse.api.asked.clear()
-    whole_warehouse.api.bodies.clear()
-    whole_warehouse.api.made.clear()
-    yield whole_warehouse
-    left = {lease.role for lease in whole_warehouse.leases.values() if whole_warehouse.exists(lease.role)}
-    assert not left
-    assert whole_warehouse.api.live == set()
+    with no_role_left(whole_warehouse):
+        yield whole_warehouse

@@ -116,6 +116,17 @@ def open_warehouse() -> Iterator[Warehouse]:
                 yield made
 
 
+@contextmanager
+def no_role_left(warehouse: Warehouse) -> Iterator[Warehouse]:
+    """Forget what was asked before. In the end no role is left."""
+    warehouse.api.asked.clear()
+    warehouse.api.bodies.clear()
+    warehouse.api.made.clear()
+    yield warehouse
+    assert {lease.role for lease in warehouse.leases.values() if warehouse.exists(lease.role)} == set()
+    assert warehouse.api.live == set()
+
+
 def sessions(warehouse: Warehouse) -> int:
     """Of vended roles."""
     return int(warehouse.bench.value(r"SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'IMMUTA\_VENDED\_%'"))

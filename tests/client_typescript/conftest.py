@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from testbed import node
-from tests.client.warehouse import Warehouse, open_warehouse
+from tests.client.warehouse import Warehouse, no_role_left, open_warehouse
 from tests.client_typescript.running import Vitest
 
 
@@ -31,9 +31,5 @@ def whole_warehouse() -> Iterator[Warehouse]:
 
 @pytest.fixture
 def warehouse(whole_warehouse: Warehouse) -> Iterator[Warehouse]:
-    """No role is left after a test."""
-    whole_warehouse.api.asked.clear()
-    whole_warehouse.api.made.clear()
-    yield whole_warehouse
-    assert {lease.role for lease in whole_warehouse.leases.values() if whole_warehouse.exists(lease.role)} == set()
-    assert whole_warehouse.api.live == set()
+    with no_role_left(whole_warehouse):
+        yield whole_warehouse
