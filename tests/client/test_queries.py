@@ -146,6 +146,27 @@ def test_the_end_has_one_type_in_every_use_and_again(warehouse: Warehouse, use: 
             assert ended.value.at - before < timedelta(seconds=DEADLINE)
 
 
+@pytest.mark.parametrize("ends", [Warehouse.close, Warehouse.revoke], ids=["sessions live on", "sessions ended"])
+def test_an_end_that_the_api_tells_late_is_no_error_of_the_driver(warehouse: Warehouse, ends: Callable[[Warehouse, str], None]):
+    for use in (lambda role, connection: connection.execute(IDS), lambda role, _: role.query(IDS), lambda role, _: role.connect()):
+        with warehouse.client().vend("anna", platform="warehouse") as role:
+            connection = role.connect()
+            role.query(IDS)
+            ends(warehouse, role.id)
+            warehouse.api.late_answers = 3
+            with pytest.raises(RoleEnded, match="Revoked"):
+                use(role, connection)
+            assert warehouse.api.late_answers == 0
+
+
+def test_a_refused_statement_of_a_role_that_lives_waits_for_no_end(warehouse: Warehouse, role: Role):
+    looks = []
+    role._look = lambda: looks.append(1) or role.vended
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        role.query("SELECT * FROM nothing")
+    assert len(looks) == 1
+
+
 def test_after_its_block_a_role_is_released(warehouse: Warehouse):
     with warehouse.client().vend("anna", platform="warehouse") as role:
         connection = role.connect()

@@ -30,7 +30,7 @@ class Warehouse:
 
     def __post_init__(self) -> None:
         self.profile = profile(shape(self.people, own(self.people, "region", "regions"), masks={"ssn": Nullify()}))
-        self.api = SpeakingServer(self.vend, self.drop)
+        self.api = SpeakingServer(self.vend, self.drop, self.close)
 
     def client(self, **settings: Any) -> Rolevend:
         return Rolevend(self.api.url, token=lambda: "agents-own", **settings)
@@ -45,6 +45,13 @@ class Warehouse:
         """End the role as the operator does; the API knows it before the database."""
         self.api.asked.append(f"DELETE {role_id}")
         self.drop(role_id)
+
+    def close(self, role_id: str) -> None:
+        """Begin to end the role, as its drop does: it reads nothing more, and its sessions live on."""
+        self.api.asked.append(f"DELETE {role_id}")
+        lease = self.leases[role_id]
+        closed = f"rolevend.close('{lease.role}', '{lease.cluster}', '{lease.uid}', 'Revoked')"
+        assert self.bench.value(f"SELECT {closed} IS NOT NULL")
 
     def drop(self, role_id: str) -> None:
         lease = self.leases[role_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _MAY_HAVE_ENDED = frozenset({"57P01", "42501", "42P01"})
 """Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected."""
+_TOLD_WITHIN_SECONDS = 10.0
+"""The longest wait for the API to tell an end that the database has enforced already."""
 
 
 class AsyncMayEnd(Protocol):
@@ -23,7 +27,7 @@ class AsyncMayEnd(Protocol):
         """Return the end of the role, if this process knows of it."""
 
     async def end_of(self) -> RoleEnded | None:
-        """Return the end of the role, after asking the API; None: it has not ended, and the connection alone was lost."""
+        """Return the end of the role, after asking the API; None: the API knows of none."""
 
 
 async def async_connect(login: Mapping[str, Any], role: AsyncMayEnd) -> psycopg.AsyncConnection[Any]:
@@ -33,12 +37,38 @@ async def async_connect(login: Mapping[str, Any], role: AsyncMayEnd) -> psycopg.
     try:
         connection: psycopg.AsyncConnection[Any] = await kind.connect(**login)
     except driver.OperationalError as error:
-        ended = await role.end_of() if "FATAL" in str(error) else None  # said by the server; psycopg has no code for it
+        ended = await _end_of(role, login) if _is_refusal(error) else None
         if ended is not None:
             raise ended from error
         raise
-    connection.role = role  # type: ignore[attr-defined]
+    connection.role, connection.login = role, login  # type: ignore[attr-defined]
     return connection
+
+
+async def _end_of(role: AsyncMayEnd, login: Mapping[str, Any]) -> RoleEnded | None:
+    """Return the end of the role; None: it has not ended, and a connection alone was lost, or a statement alone was refused.
+
+    An end reaches the database first. The API tells it as soon as the operator has written it.
+    """
+    deadline = time.monotonic() + _TOLD_WITHIN_SECONDS
+    while (ended := await role.end_of()) is None and time.monotonic() < deadline and await _is_refused(login):
+        await asyncio.sleep(0.1)
+    return ended
+
+
+async def _is_refused(login: Mapping[str, Any]) -> bool:
+    driver = database_login.psycopg()
+    try:
+        connection = await driver.AsyncConnection.connect(**login)
+    except driver.OperationalError as error:
+        return _is_refusal(error)
+    await connection.close()
+    return False
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return True if the server refused a login; psycopg has no code for it."""
+    return "FATAL" in str(error)
 
 
 @lru_cache
@@ -47,6 +77,7 @@ def _async_role_connection() -> type[psycopg.AsyncConnection[Any]]:
 
     class AsyncRoleConnection(psycopg.AsyncConnection[Any]):
         role: AsyncMayEnd | None = None
+        login: Mapping[str, Any]
 
         async def wait(self, *arguments: Any, **named: Any) -> Any:
             """Each operation of the connection and of its cursors waits here."""
@@ -54,7 +85,7 @@ def _async_role_connection() -> type[psycopg.AsyncConnection[Any]]:
                 return await super().wait(*arguments, **named)
             except psycopg.Error as error:
                 if self.role is not None and (error.sqlstate in _MAY_HAVE_ENDED or self.closed):
-                    ended = await self.role.end_of()
+                    ended = await _end_of(self.role, self.login)
                     if ended is not None:
                         raise ended from error
                 raise

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _MAY_HAVE_ENDED = frozenset({"57P01", "42501", "42P01"})
 """Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected."""
+_TOLD_WITHIN_SECONDS = 10.0
+"""The longest wait for the API to tell an end that the database has enforced already."""
 
 
 class MayEnd(Protocol):
@@ -24,7 +27,7 @@ class MayEnd(Protocol):
         """Return the end of the role, if this process knows of it."""
 
     def end_of(self) -> RoleEnded | None:
-        """Return the end of the role, after asking the API; None: it has not ended, and the connection alone was lost."""
+        """Return the end of the role, after asking the API; None: the API knows of none."""
 
 
 def connect(login: Mapping[str, Any], role: MayEnd) -> psycopg.Connection[Any]:
@@ -34,12 +37,38 @@ def connect(login: Mapping[str, Any], role: MayEnd) -> psycopg.Connection[Any]:
     try:
         connection: psycopg.Connection[Any] = kind.connect(**login)
     except driver.OperationalError as error:
-        ended = role.end_of() if "FATAL" in str(error) else None  # said by the server; psycopg has no code for it
+        ended = _end_of(role, login) if _is_refusal(error) else None
         if ended is not None:
             raise ended from error
         raise
-    connection.role = role  # type: ignore[attr-defined]
+    connection.role, connection.login = role, login  # type: ignore[attr-defined]
     return connection
+
+
+def _end_of(role: MayEnd, login: Mapping[str, Any]) -> RoleEnded | None:
+    """Return the end of the role; None: it has not ended, and a connection alone was lost, or a statement alone was refused.
+
+    An end reaches the database first. The API tells it as soon as the operator has written it.
+    """
+    deadline = time.monotonic() + _TOLD_WITHIN_SECONDS
+    while (ended := role.end_of()) is None and time.monotonic() < deadline and _is_refused(login):
+        time.sleep(0.1)
+    return ended
+
+
+def _is_refused(login: Mapping[str, Any]) -> bool:
+    driver = database_login.psycopg()
+    try:
+        connection = driver.Connection.connect(**login)
+    except driver.OperationalError as error:
+        return _is_refusal(error)
+    connection.close()
+    return False
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return True if the server refused a login; psycopg has no code for it."""
+    return "FATAL" in str(error)
 
 
 @lru_cache
@@ -48,6 +77,7 @@ def _role_connection() -> type[psycopg.Connection[Any]]:
 
     class RoleConnection(psycopg.Connection[Any]):
         role: MayEnd | None = None
+        login: Mapping[str, Any]
 
         def wait(self, *arguments: Any, **named: Any) -> Any:
             """Each operation of the connection and of its cursors waits here."""
@@ -55,7 +85,7 @@ def _role_connection() -> type[psycopg.Connection[Any]]:
                 return super().wait(*arguments, **named)
             except psycopg.Error as error:
                 if self.role is not None and (error.sqlstate in _MAY_HAVE_ENDED or self.closed):
-                    ended = self.role.end_of()
+                    ended = _end_of(self.role, self.login)
                     if ended is not None:
                         raise ended from error
                 raise

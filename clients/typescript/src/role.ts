@@ -183,7 +183,7 @@ export class Role implements AsyncDisposable {
     const { expiresAt } = this;
     if (expiresAt !== undefined && expiresAt.getTime() <= Date.now()) {
       this.#ended = new RoleEnded(`the role ${this.name} expired at ${expiresAt.toISOString()}`, "Expired", expiresAt, { cause: error });
-    } else if (isRefusedLogin(error) || (isLostSession(error) && (await this.#isRefused()))) {
+    } else if (isRefusedLogin(error) || (mayHaveEnded(error) && (await this.#isRefused()))) {
       const message = `the role ${this.name} ended before its time, such as by a revocation or a change of policy`;
       this.#ended = new RoleEnded(message, "Revoked", new Date(), { cause: error });
     }
@@ -252,10 +252,13 @@ function isRefusedLogin(error: unknown): boolean {
   return ["28P01", "28000"].includes((error as { code?: string } | undefined)?.code ?? "");
 }
 
-/** Return true if a session was lost, as it is when the role ends, and when the server restarts. */
-function isLostSession(error: unknown): boolean {
+/** Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected. */
+const MAY_HAVE_ENDED = ["57P01", "42501", "42P01"];
+
+/** Return true if a session was lost or a statement refused, as it is when the role ends, but also for other reasons. */
+function mayHaveEnded(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return code === "57P01" || code.startsWith("08");
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return MAY_HAVE_ENDED.includes(code) || code.startsWith("08");
   return code === "ECONNRESET" || code === "EPIPE" || /connection terminated|not queryable|connection error/i.test(message ?? "");
 }
 

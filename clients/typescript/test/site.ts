@@ -39,6 +39,11 @@ export function wish(there: Site, of: string[], options: Partial<VendOptions> = 
   return { platform: there.platform, userToken: tokens(of), ...options };
 }
 
+/** Begin to end the role: it reads nothing more, and its sessions live on. */
+export async function closes(there: Site, role: Role): Promise<void> {
+  await fetch(`${there.url}/test/closing/${role.id}`, { method: "DELETE" });
+}
+
 /** End the role from elsewhere. */
 export async function ends(there: Site, role: Role): Promise<void> {
   await client(there).release(role.id);

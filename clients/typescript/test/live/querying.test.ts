@@ -4,7 +4,7 @@ import pg from "pg";
 import { expect, test } from "vitest";
 import { Denied, Refused, RoleEnded } from "../../src/index.js";
 import { Role } from "../../src/role.js";
-import { client, ends, site, wish } from "../site.js";
+import { client, closes, ends, site, wish } from "../site.js";
 
 const there = site();
 const rolevend = client(there);
@@ -72,6 +72,13 @@ test("the end of a role by others is RoleEnded, for idle, running and new sessio
   await expect(idle.query("SELECT 1")).rejects.toThrow();
   await expect(role.query("SELECT 1")).rejects.toThrow(RoleEnded);
   await expect(role.connect()).rejects.toThrow(RoleEnded);
+});
+
+test("a statement of a role that is closed and still connected is RoleEnded", async () => {
+  await using role = await rolevend.vend(wish(there, there.anna));
+  await role.query(REGIONS);
+  await closes(there, role);
+  await expect(role.query(REGIONS)).rejects.toMatchObject({ name: "RoleEnded", reason: "Revoked" });
 });
 
 test("a session vends again after the end of its role, with another token, and holds one role", async () => {
