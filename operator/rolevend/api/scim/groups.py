@@ -19,6 +19,7 @@ from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import ResourceConflict
 
 _LONGEST_NAME: Final = 256
+_GroupPath: Final = Path[Group]
 _READ_ONLY: Final = ("id", "meta", "schemas")
 
 
@@ -171,7 +172,7 @@ def _operate(edited: _Edited, operation: Any) -> None:
         for name, each in value.items():
             _set(edited, kind, name, each)
         return
-    parsed = Path[Group](path) if isinstance(path, str) else None
+    parsed = _GroupPath(path) if isinstance(path, str) else None
     if parsed is None:
         raise ScimRefusal(400, "path: must be a text", "invalidPath")
     if parsed.value_filter is None:

@@ -26,6 +26,9 @@ _LONGEST_FILTER: Final = 2_000
 _YIELD_EVERY: Final = 50
 _MEDIA_TYPES: Final = (MEDIA_TYPE, "application/json")
 _PUSHES: Final = ("POST", "PUT", "PATCH", "DELETE")
+# Once: pydantic makes the class of each parameter anew, in milliseconds, as soon as nobody holds it.
+_SEARCHES: Final[dict[Any, Any]] = {ScimUser: SearchRequest[ScimUser], Group: SearchRequest[Group]}
+_PARAMETERS: Final[dict[Any, Any]] = {ScimUser: ResponseParameters[ScimUser], Group: ResponseParameters[Group]}
 _Call = Callable[[Request, ScimCaller], Awaitable[Response]]
 
 
@@ -191,7 +194,7 @@ async def _body(request: Request) -> Document:
 
 def _parameters(request: Request, model: Any) -> Any:
     given = {name: value for name, value in request.query_params.items() if name in ("attributes", "excludedAttributes")}
-    return ResponseParameters[model].model_validate(given)
+    return _PARAMETERS[model].model_validate(given)
 
 
 def _search(request: Request, model: Any) -> Any:
@@ -200,7 +203,7 @@ def _search(request: Request, model: Any) -> Any:
         raise ScimRefusal(400, f"filter: at most {_LONGEST_FILTER} characters", "invalidFilter")
     wanted = ("filter", "startIndex", "count", "attributes", "excludedAttributes")
     try:
-        return SearchRequest[model].model_validate({name: value for name, value in given.items() if name in wanted})
+        return _SEARCHES[model].model_validate({name: value for name, value in given.items() if name in wanted})
     except RecursionError:
         raise ScimRefusal(400, "filter: it is nested too deeply", "invalidFilter") from None
 

@@ -21,6 +21,7 @@ _ATTEMPTS: Final = 12
 _MAX_PARALLEL: Final = 16
 _MOST_OPERATIONS: Final = 100
 _MOST_ENTRIES: Final = 256
+_UserPatch: Final = PatchOp[ScimUser]
 _LONGEST_PATH: Final = 2_000
 """The library validates all entries again for each operation."""
 
@@ -81,7 +82,7 @@ class ScimUsers:
         if not operations:
             return await self.get(caller, name)
         sent = {"schemas": body.get("schemas"), "Operations": operations}
-        patch = PatchOp[ScimUser].model_validate(sent, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=TOLERANT)
+        patch = _UserPatch.model_validate(sent, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=TOLERANT)
 
         def patched(before: ScimUserRecord) -> ScimUserRecord:
             user = ScimUser.model_validate(user_document(before, ""), scim_policy=TOLERANT)
