@@ -2,6 +2,7 @@
 
 import enum
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,17 @@ from rolevend.policy.table_policy import ColumnShape as ColumnShape
 from rolevend.policy.table_policy import TableShape as TableShape
 
 MAXIMUM_NAME_BYTES: Final = 63
+_SEPARATOR: Final = "__"
 _FORM_VERSION: Final = "rolevend profile 5"
+
+
+class TableNames(enum.Enum):
+    """How the views of a role are named after their tables."""
+
+    SHORT = "Short"
+    """By the table's name, with its schema only where tables of two schemas share a name."""
+    QUALIFIED = "Qualified"
+    """Always with the schema, so that no other table of a role changes the name of a view."""
 
 
 class ViewComment(NamedTuple):
@@ -128,10 +139,16 @@ class Lease:
     """Only for a platform that keeps records; None: an object in Kubernetes is the record."""
 
 
-def plan(entitlement: Entitlement, cluster: ClusterId, functions: tuple[FunctionId, ...] = (), tools: tuple[Tool, ...] = ()) -> Profile:
+def plan(
+    entitlement: Entitlement,
+    cluster: ClusterId,
+    functions: tuple[FunctionId, ...] = (),
+    tools: tuple[Tool, ...] = (),
+    table_names: TableNames = TableNames.SHORT,
+) -> Profile:
     """Return the profile of `entitlement`, in canonical form: without the names of policies and guardrails, without duplicates, sorted.
     `functions` are sorted; of `tools`, in the order of ids, those that cannot bypass policies are included."""
-    tables = tuple(lowered(entitlement, view_names(each.table.id for each in entitlement.tables)))
+    tables = tuple(lowered(entitlement, view_names((each.table.id for each in entitlement.tables), table_names)))
     shapes = {shape.table: shape for shape in tables}
     given = tuple(tool for tool in tools if not withheld(tool, shapes))
     comments = tuple(chain.from_iterable(_comments(shapes[each.table.id], each.table) for each in entitlement.tables))
@@ -187,14 +204,14 @@ def _carries(new: TableShape, old: TableShape) -> bool:
     return rows and new.view == old.view and set(old.columns) <= shown
 
 
-def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
-    """Return a unique name for each table, at most 63 bytes: its own, or `<schema>__<table>` if two schemas share one. A name that is
-    too long or taken ends with a part of a hash.
+def view_names(tables: Iterable[TableId], style: TableNames = TableNames.SHORT) -> Mapping[TableId, str]:
+    """Return a unique name for each table, at most 63 bytes: its own, or `<schema>__<table>` if two schemas share one or the style says
+    so. A name that is too long or taken ends with a part of a hash.
 
     If two tables want a name, neither has it. So a name that further tables take away from a table never means another one: a stored
     query then fails, and who creates a table cannot put it in the place of another.
     """
-    wanted = {table: _names_for(table) for table in sorted(set(tables))}
+    wanted = {table: _names_for(table, style) for table in sorted(set(tables))}
     names = {table: next(candidates) for table, candidates in wanted.items()}
     contested: set[str] = set()
     while True:
@@ -205,10 +222,16 @@ def view_names(tables: Iterable[TableId]) -> Mapping[TableId, str]:
         names |= {table: next(wanted[table]) for table in losers}
 
 
-def _names_for(table: TableId) -> Iterator[str]:
+def _names_for(table: TableId, style: TableNames) -> Iterator[str]:
     """Yield the names for a table, the best first. They depend on no other table."""
-    name, qualified = table.name, f"{table.schema}__{table.name}"
-    if len(name.encode()) <= MAXIMUM_NAME_BYTES:
+    name, qualified = table.name, f"{table.schema}{_SEPARATOR}{table.name}"
+    if style is TableNames.QUALIFIED:
+        # No other table has this name, whose first separator ends the schema; and names with a hash have no separator.
+        is_ambiguous = _SEPARATOR in table.schema or table.schema.endswith("_")
+        if not is_ambiguous and len(qualified.encode()) <= MAXIMUM_NAME_BYTES:
+            yield qualified
+        name = re.sub("_+", "_", qualified)
+    elif len(name.encode()) <= MAXIMUM_NAME_BYTES:
         yield name
         if len(qualified.encode()) <= MAXIMUM_NAME_BYTES:
             yield qualified
@@ -216,7 +239,7 @@ def _names_for(table: TableId) -> Iterator[str]:
     for attempt in count():
         digest = sha256(json.dumps([table.schema, table.name, attempt]).encode()).hexdigest()[:8]
         # Cut in bytes, but never within a character.
-        yield name.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
+        yield name.encode()[: MAXIMUM_NAME_BYTES - 9].decode(errors="ignore").rstrip("_") + "_" + digest
 
 
 def _conditions(table: TableShape) -> Iterator[Condition]:

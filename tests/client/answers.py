@@ -18,6 +18,7 @@ Answering = Callable[[httpx.Request], httpx.Response]
 TABLE = {
     "schema": "claims",
     "table": "payments",
+    "view": "payments",
     "rowFilters": ["country IN ('DE')"],
     "columns": [{"name": "iban", "shown": "Masked", "mask": "Hash"}, {"name": "amount", "shown": "Clear"}],
     "policies": ["domain-claims/analysts"],

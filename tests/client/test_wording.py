@@ -40,13 +40,15 @@ def role(*tables: Table, **more: object) -> OpenRole:
 
 
 def test_tables_of_one_name_are_told_apart_as_the_role_finds_them():
-    told = messages.tables(role(Table("claims", "notes"), Table("finbot", "notes"), Table("claims", "payments")))
+    told = messages.tables(
+        role(Table("claims", "notes", "claims__notes"), Table("finbot", "notes", "finbot__notes"), Table("claims", "payments", "payments"))
+    )
     assert [line.partition(":")[0] for line in told.splitlines()] == ["claims__notes", "finbot__notes", "payments"]
 
 
 def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
     def rows(filters: tuple[str, ...], restrictions: tuple[str, ...]) -> str:
-        return messages.tables(role(Table("claims", "payments", (Column("id", "Clear"),), filters, restrictions))).removeprefix(
+        return messages.tables(role(Table("claims", "payments", "payments", (Column("id", "Clear"),), filters, restrictions))).removeprefix(
             "payments: id"
         )
 
@@ -58,8 +60,9 @@ def test_a_row_is_there_if_one_filter_holds_and_every_restriction():
     assert rows(("a = 1", "b = 2"), ("c = 3",)) == "; only rows where ((a = 1) or (b = 2)) and (c = 3)"
 
 
-PEOPLE = Table("claims", "people", (Column("person_id", "Clear", type="bigint"),), primary_key=("person_id",))
+PEOPLE = Table("claims", "people", "people", (Column("person_id", "Clear", type="bigint"),), primary_key=("person_id",))
 CLAIMS = Table(
+    "claims",
     "claims",
     "claims",
     (
@@ -85,7 +88,7 @@ def test_a_table_is_told_with_types_keys_values_and_comments_between_quotation_m
 
 
 def test_a_join_names_tables_as_the_role_finds_them():
-    told = messages.tables(role(PEOPLE, CLAIMS, Table("archive", "people"), Table("archive", "claims")))
+    told = messages.tables(role(replace(PEOPLE, view="claims__people"), replace(CLAIMS, view="claims__claims")))
     assert "joins claims__claims.person_id = claims__people.person_id" in told
 
 
@@ -95,13 +98,13 @@ def test_a_comment_cannot_be_taken_for_the_lines_around_it():
 
 
 def test_a_long_list_has_no_comments():
-    long = [replace(PEOPLE, table=f"people{number}", comment="x" * 300) for number in range(100)]
+    long = [replace(PEOPLE, view=f"people{number}", comment="x" * 300) for number in range(100)]
     assert len(messages.tables(role(*long))) < 10_000
     assert "comment: " in messages.tables(role(*long[:10]))
 
 
 def test_a_list_of_many_columns_has_the_names_of_tables_alone():
-    wide = [replace(PEOPLE, table=f"people{number}", columns=PEOPLE.columns * 100) for number in range(20)]
+    wide = [replace(PEOPLE, view=f"people{number}", columns=PEOPLE.columns * 100) for number in range(20)]
     *tables, note = messages.tables(role(*wide)).splitlines()
     assert tables == [f"people{number}: 100 columns" for number in range(20)]
     assert note == "(columns are left out, because the list is long: describe_table shows those of one table)"
@@ -126,18 +129,18 @@ def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():
 
 def test_a_table_of_which_functions_see_less_is_told_with_the_reason():
     less = ("SALES.PEOPLE shows no row to tools: …", "column SSN of SALES.PEOPLE …")
-    told = messages.tables(role(Table("SALES", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))
+    told = messages.tables(role(Table("SALES", "PEOPLE", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))
     assert told == f"PEOPLE: ID; only rows where (ID = 1); functions see less of it: {less[0]}; {less[1]}"
 
 
 def test_what_is_not_said_is_counted_and_what_is_nothing_is_said():
     assert messages.tables(role()) == "The role reads no table."
-    told = messages.tables(role(Table("claims", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
+    told = messages.tables(role(Table("claims", "payments", "payments"), functions=("sem.total(integer)",), tables_left_out=900))
     assert told.splitlines()[1:] == ["functions: sem.total(integer)", "(900 more tables are not listed here)"]
 
 
 def test_an_explanation_holds_no_secret():
-    assert "secret" not in messages.explained(role(Table("claims", "payments", policies=("domain-claims/analysts",))))
+    assert "secret" not in messages.explained(role(Table("claims", "payments", "payments", policies=("domain-claims/analysts",))))
 
 
 async def test_texts_of_both_doors_name_the_tools_of_both():

@@ -99,6 +99,7 @@ class Warehouse:
             **TABLE,
             "schema": self.people.id.schema,
             "table": "people",
+            "view": "people",
             "comment": "Everybody who is insured",
             "rowFilters": ["region IN (user_attr('regions'))"],
             "rows": f"region in ({REGIONS[person]})",

@@ -8,12 +8,13 @@ import psycopg
 import pytest
 import yaml
 from psycopg import sql
+from psycopg.errors import UndefinedTable
 
 from rolevend.app.platform import install, plan
 from testbed.installation import NAMESPACE
 from tests.support.governed import Governed
 from tests.support.installed import Body
-from tests.support.site import ANNEX, WAREHOUSE, Site, data_platform
+from tests.support.site import ANNEX, SCHEMA, WAREHOUSE, Site, data_platform
 from tests.support.tenancy import Tenant
 from tests.support.waiting import eventually
 
@@ -132,6 +133,21 @@ def test_passwords_are_hashed_as_often_as_the_platform_says(site: Site, annex: B
         assert tenant.ask(platform=ANNEX).ready().rows("SELECT 1") == [(1,)]
     finally:
         site.cluster.patch(annex, {"spec": {"postgres": {"scramIterations": None}}})
+
+
+def test_qualified_names_hold_for_the_next_role_and_end_the_others(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    live = tenant.ask(platform=ANNEX).ready()
+    assert live.rows("SELECT count(*) FROM people") == [(2,)]
+    assert site.cluster.patch(annex, {"spec": {"tableNames": "Qualified"}}).ok
+    try:
+        eventually(lambda: not live.has_role())
+        qualified = tenant.ask(platform=ANNEX, name=f"{tenant.name}-new").ready()
+        assert qualified.rows(f"SELECT count(*) FROM {SCHEMA}__people") == [(2,)]
+        with pytest.raises(UndefinedTable):
+            qualified.rows("SELECT count(*) FROM people")
+    finally:
+        site.cluster.patch(annex, {"spec": {"tableNames": None}})
 
 
 def test_a_catalog_that_somebody_locks_is_named_with_the_way_out_and_takes_no_role_away(site: Site, annex: Body, tenant: Tenant):

@@ -1,5 +1,6 @@
 """From entitlement to profile: shapes are reduced, named by their content, and compared."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from rolevend.catalog import Family, Table, TableId
 from rolevend.model import Attributes, ClusterId, ObjectName
-from rolevend.plan import Cell, Profile, TableShape, ViewComment, attribute_keys, contains, plan, view_names
+from rolevend.plan import Cell, Profile, TableNames, TableShape, ViewComment, attribute_keys, contains, plan, view_names
 from rolevend.policy.decision import Entitlement, decide
 from rolevend.policy.expression import Condition
 from rolevend.policy.index import compile_policies
@@ -221,6 +222,18 @@ def test_names_that_still_clash_or_are_too_long_end_in_a_hash():
     assert all(len(name.encode()) <= 63 for name in long.values())
 
 
+def test_a_qualified_name_has_the_schema_and_where_that_is_ambiguous_a_hash():
+    names = view_names(
+        [TableId("a", "x"), TableId("b", "_y__z"), TableId("a_", "x"), TableId("a__b", "x"), TableId("s" * 40, "t" * 40)],
+        TableNames.QUALIFIED,
+    )
+    assert names[TableId("a", "x")] == "a__x"
+    assert names[TableId("b", "_y__z")] == "b___y__z"
+    assert re.fullmatch("a_x_[0-9a-f]{8}", names[TableId("a_", "x")])
+    assert re.fullmatch("a_b_x_[0-9a-f]{8}", names[TableId("a__b", "x")])
+    assert re.fullmatch("s{40}_t{13}_[0-9a-f]{8}", names[TableId("s" * 40, "t" * 40)])
+
+
 def test_a_table_named_like_a_hashed_name_does_not_take_it():
     victim = view_names([TableId("a", "x"), TableId("b", "x"), TableId("c", "a__x")])[TableId("a", "x")]
     names = view_names([TableId("a", "x"), TableId("b", "x"), TableId("c", "a__x"), TableId("d", victim)])
@@ -229,18 +242,27 @@ def test_a_table_named_like_a_hashed_name_does_not_take_it():
     assert victim not in names.values(), "it would mean another table than before"
 
 
-schemas = st.sampled_from(["a", "b", "a__b", "s" * 60])
-bare_names = st.sampled_from(["x", "b__x", "a__x", "x" * 63, "y"])
+schemas = st.sampled_from(["a", "b", "a_", "a__b", "s" * 60])
+bare_names = st.sampled_from(["x", "_x", "b__x", "a__x", "x" * 63, "y"])
 
 
-@given(st.lists(st.builds(TableId, schemas, bare_names)), st.randoms(use_true_random=False))
-def test_names_are_unique_short_and_independent_of_order(ids, random):
-    names = view_names(ids)
+@given(st.lists(st.builds(TableId, schemas, bare_names)), st.sampled_from(TableNames), st.randoms(use_true_random=False))
+def test_names_are_unique_short_and_independent_of_order(ids, style, random):
+    names = view_names(ids, style)
 
     assert set(names) == set(ids)
     assert len(set(names.values())) == len(names)
     assert all(0 < len(name.encode()) <= 63 for name in names.values())
-    assert view_names(random.sample(ids, len(ids))) == names
+    assert view_names(random.sample(ids, len(ids)), style) == names
+
+
+@given(st.lists(st.builds(TableId, schemas, bare_names), min_size=1), st.lists(st.builds(TableId, schemas, bare_names)), st.data())
+def test_a_qualified_name_stays_when_more_tables_can_be_read(ids, more, data):
+    before = view_names(ids, TableNames.QUALIFIED)
+    taken = sorted(before.values())
+    squatters = [TableId(schema, data.draw(st.sampled_from(taken)).removeprefix(f"{schema}__")) for schema in ("a", "b", "a_", "z")]
+    after = view_names([*ids, *more, *squatters], TableNames.QUALIFIED)
+    assert {table: after[table] for table in before} == before
 
 
 @given(st.lists(st.builds(TableId, schemas, bare_names), min_size=1), st.lists(st.builds(TableId, schemas, bare_names)), st.data())

@@ -105,6 +105,8 @@ class Table:
 
     schema: str
     table: str
+    view: str
+    """The name by which queries find it."""
     columns: tuple[Column, ...] = ()
     row_filters: tuple[str, ...] = ()
     """A row is visible if at least one of them is true. Empty: each row."""
@@ -232,13 +234,8 @@ class Explanation:
     """The offers that show more of these tables, or other tables, the smallest exposure first."""
 
     def named(self, platform: str = "") -> dict[str, Table]:
-        """Return the tables by the names that the role finds them under. If two have the same name, the names include their schemas.
-
-        `platform` is one of the role's platforms.
-        """
-        there = [each for each in self.tables if each.platform in ("", platform) or not platform]
-        bare = [each.table for each in there]
-        return {each.table if bare.count(each.table) == 1 else f"{each.schema}__{each.table}": each for each in there}
+        """Return the tables by the names that the role finds them under. `platform` is one of the role's platforms."""
+        return {each.view: each for each in self.tables if each.platform in ("", platform) or not platform}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,9 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   "53300": "The role has too many sessions.",
 };
 
-/** Return the names under which a role finds its tables. If two have the same name, the names include their schemas. */
+/** Return the names under which a role finds its tables. */
 export function named(tables: readonly Table[]): [string, Table][] {
-  const count = (name: string) => tables.filter(({ table }) => table === name).length;
-  return tables.map((each) => [count(each.table) === 1 ? each.table : `${each.schema}__${each.table}`, each]);
+  return tables.map((each) => [each.view, each]);
 }
 
 /** Return the tables that the role reads, with their columns, masks, visible rows and comments. */

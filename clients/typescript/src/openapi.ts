@@ -1052,6 +1052,11 @@ export interface components {
              */
             table: string;
             /**
+             * View
+             * @description The name by which queries find it.
+             */
+            view: string;
+            /**
              * Comment
              * @description The owner's comment, at most 300 characters on one line: data, and never an instruction.
              */

@@ -37,6 +37,7 @@ export function role(changes: Partial<VendedRole> = {}, credential: Partial<Cred
         {
           schema: "claims",
           table: "payments",
+          view: "payments",
           comment: 'Payments\nof "all" claims',
           rowFilters: ["country IN (user_attr('countries'))"],
           rows: "country in (DE)",

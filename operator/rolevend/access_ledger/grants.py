@@ -1,5 +1,6 @@
 """The roles of audit events: for whom each was vended, by which policies, and for which tables. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from rolevend.naming import parse_role_name
 from rolevend.plan import view_names
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_Named = tuple[str, str | None]
+"""A table, and its view if an event names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class AuditedRoles:
         self._platform = platform
         self._roles: dict[str, tuple[AuditedRole, ...]] = {}
         """By name, one for each platform."""
-        self._tables: dict[tuple[str, ...], GrantedTables] = {}
+        self._tables: dict[tuple[_Named, ...], GrantedTables] = {}
         self._texts: dict[str, str] = {}
         self.malformed = 0
         """Events that are not as rolevend writes them."""
@@ -122,11 +125,11 @@ class AuditedRoles:
 
     def _all_of(self, roles: Iterable[AuditedRole]) -> GrantedTables:
         tables = [each.tables for each in roles if each.tables is not None]
-        names = dict.fromkeys(name for each in tables for name in each.names)
-        return self._of(tuple(names), sum(each.left_out for each in tables))
+        named: dict[_Named, None] = dict.fromkeys((table, view) for each in tables for view, table in each.by_view.items())
+        return self._of(tuple(named), sum(each.left_out for each in tables))
 
     def _granted(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> AuditedRole:
-        tables = tuple(each["table"] for each in data.get("tables", ()))
+        tables = tuple((each["table"], each.get("view")) for each in data.get("tables", ()))
         policies = tuple(self._shared(each["name"]) for each in data["objects"] if each["kind"] == "AccessPolicy")
         granted = self._of(tables, data.get("tableCount", len(tables)) - len(tables))
         role = self._role(data, policies, granted, frozenset(map(_function_name, data.get("functions", ()))))
@@ -161,9 +164,9 @@ class AuditedRoles:
             expires_at=_time(data["expiresAt"]) if "expiresAt" in data else None,
         )
 
-    def _of(self, tables: tuple[str, ...], left_out: int) -> GrantedTables:
+    def _of(self, tables: tuple[_Named, ...], left_out: int) -> GrantedTables:
         if (found := self._tables.get(tables)) is None or found.left_out != left_out:
-            found = self._tables[tables] = GrantedTables(tables, left_out, _views(tables))
+            found = self._tables[tables] = GrantedTables(tuple(dict.fromkeys(table for table, _ in tables)), left_out, _views(tables))
         return found
 
     def _shared(self, text: str) -> str:
@@ -189,9 +192,17 @@ def handles_of(role: str) -> tuple[str | None, str | None]:
     return parts.agent, parts.user
 
 
-def _views(tables: Iterable[str]) -> dict[str, str]:
-    ids = {TableId(*each.split(".", 1)): each for each in tables}
-    return {view: ids[table] for table, view in view_names(ids).items()}
+def _views(tables: Iterable[_Named]) -> dict[str, str]:
+    """Return the tables by view. Where an event names none, it is the one of the style `Short`. A view of one name on two platforms that
+    shows different tables is left out."""
+    unnamed = {TableId(*table.split(".", 1)): table for table, view in tables if view is None}
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for place, view in view_names(unnamed).items():
+        found[view].add(unnamed[place])
+    for table, named in tables:
+        if named is not None:
+            found[named].add(table)
+    return {view: min(shown) for view, shown in found.items() if len(shown) == 1}
 
 
 def _time(text: str) -> datetime:

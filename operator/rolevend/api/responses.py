@@ -247,6 +247,7 @@ def _shown(
         platform=platform,
         schema_name=shape.table.schema,
         table=shape.table.name,
+        view=shape.view,
         comment=described.comment or None,
         row_filters=summary.rows,
         restrictions=summary.restrictions,

@@ -59,6 +59,8 @@ class TableAccess(Rendered):
     row filters of the agent's own grants that `rows` does not contain."""
     lookups: tuple[str, ...] = ()
     """Columns whose values in hidden rows the agent can find out, because conditions on them may use an index."""
+    view: str | None = None
+    """The name by which the role finds the table, unless it is the table's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,8 @@ def _table(shape: TableShape) -> TableAccess:
     rows = () if every_row else tuple(map(_filter, shape.rows))
     restrictions = tuple(" OR ".join(map(_filter, each)) for each in shape.restrictions)
     lookups = tuple(column.name for column in shape.columns if column.lookup)
-    return TableAccess(str(shape.table), rows, clear, masked, restrictions, lookups)
+    view = None if shape.view == shape.table.name else shape.view
+    return TableAccess(str(shape.table), rows, clear, masked, restrictions, lookups, view)
 
 
 _CLEAR = (Cell((), Clear()),)

@@ -7,7 +7,7 @@ from rolevend.decision.outcome import Denied, Request
 from rolevend.decision.proof import Identity
 from rolevend.decision.tools import POSTGRESQL, Permitted, PlatformType, Tools, permitted
 from rolevend.model import AgentHandle, Attributes, ObjectName, PlatformName, Version
-from rolevend.plan import RoleLimits
+from rolevend.plan import RoleLimits, TableNames
 from rolevend.policy.request_context import Combination, RequestContext, widest
 from rolevend.policy.requirement import Requirement
 
@@ -85,6 +85,7 @@ class PlatformAdmission:
     """Maximum number of sessions of the whole platform; None: no limit."""
     suspended: bool = False
     """True if nothing is vended here, and existing roles are revoked."""
+    table_names: TableNames = TableNames.SHORT
 
 
 def refusal(request: Request, agent: Agent, terms: PlatformAdmission, here: Sequence[AgentAdmission]) -> Denied | None:

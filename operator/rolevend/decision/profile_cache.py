@@ -9,7 +9,7 @@ from rolevend.catalog import Function, FunctionId, TableId, Tool
 from rolevend.decision.description import ProfileCatalog
 from rolevend.decision.tools import stricter_in_policy, stricter_in_profile
 from rolevend.model import Attributes, ClusterId, ObjectName
-from rolevend.plan import Profile, attribute_keys, plan
+from rolevend.plan import Profile, TableNames, attribute_keys, plan
 from rolevend.policy.activation import activated, alone
 from rolevend.policy.decision import Entitlement, entitlement, switch
 from rolevend.policy.index import CompiledPolicy, Index
@@ -48,12 +48,20 @@ class ProfileCache:
     """Cache of the profiles of one platform's index, shared by all users with the same entitlement. It needs no invalidation, because a
     changed index has a new `ProfileCache`. Planning a thousand tables takes longer than vending them."""
 
-    def __init__(self, index: Index, cluster: ClusterId, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> None:
+    def __init__(
+        self,
+        index: Index,
+        cluster: ClusterId,
+        functions: tuple[Function, ...] = (),
+        tools: tuple[Tool, ...] = (),
+        table_names: TableNames = TableNames.SHORT,
+    ) -> None:
         """`functions` and `tools` are those that agents may request."""
         self.index = index
         self.functions = functions
         self.tools = tools
         self._cluster = cluster
+        self._table_names = table_names
         self._known: dict[Hashable, ResolvedProfile | Denial] = {}
         self._activated: dict[Activation, ProfileCache] = {}
         self._alone: dict[tuple[Activation, bool], ProfileCache] = {}
@@ -79,7 +87,7 @@ class ProfileCache:
         if found is None:
             if len(self._activated) >= _MAX_ACTIVATIONS:
                 self._activated.clear()
-            found = self._activated[activation] = ProfileCache(activated(self.index, activation), self._cluster, self.functions, self.tools)
+            found = self._activated[activation] = self._like(activated(self.index, activation), self.functions, self.tools)
         return found
 
     def effect(self, attributes: Attributes, activation: Activation, asking: RequestContext) -> OfferEffect | Denial:
@@ -96,7 +104,7 @@ class ProfileCache:
         if found is None:
             if len(self._alone) >= _MAX_OFFERED:
                 self._alone.clear()
-            found = ProfileCache(alone(self.index, activation, with_agents=with_agents), self._cluster)
+            found = self._like(alone(self.index, activation, with_agents=with_agents))
             self._alone[activation, with_agents] = found
         return found
 
@@ -126,8 +134,12 @@ class ProfileCache:
         """Return the restrictions of tools that are stricter than the grants of `policy` alone, one sentence each."""
         return tuple(stricter_in_policy(policy, self.index.tables, self.tools))
 
+    def _like(self, index: Index, functions: tuple[Function, ...] = (), tools: tuple[Tool, ...] = ()) -> "ProfileCache":
+        """Return the cache of another index of the same platform."""
+        return ProfileCache(index, self._cluster, functions, tools, self._table_names)
+
     def _shape(self, entitled: Entitlement, functions: tuple[FunctionId, ...], tools: tuple[Tool, ...]) -> ResolvedProfile:
-        profile = plan(entitled, self._cluster, functions, tools)
+        profile = plan(entitled, self._cluster, functions, tools, self._table_names)
         catalog = ProfileCatalog.of((each.table for each in entitled.tables), profile.tables)
         return ResolvedProfile(profile, _granted_by(entitled), stricter_in_profile(profile, catalog.tables), catalog)
 

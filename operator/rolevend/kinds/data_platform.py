@@ -270,6 +270,10 @@ class DataPlatformSpec(Part):
     suspend: bool = False
     """`true`: no role is vended there, and the roles there end. Everything else stays, and vends go on when it is `false` again."""
     credentials: Credentials
+    table_names: Literal["Short", "Qualified"] = "Short"
+    """The names by which a role finds its tables. `Short`: the table's own name; where tables of two schemas share one, each is
+    `schema__table`, so that a further grant can rename a table. `Qualified`: always `schema__table`, for stored queries that must go on.
+    A change ends the live roles here."""
     domains: Annotated[tuple[Domain, ...], Field(max_length=32), KeyedBy(("namespace",))] = ()
     """The namespaces that write policy for schemas. A schema without a domain is granted to nobody."""
     allow_unattested: bool = False

@@ -211,6 +211,7 @@ def _table(data: dict[str, Any]) -> TableAccess:
         masked,
         tuple(data.get("restrictions", ())),
         tuple(data.get("lookups", ())),
+        data.get("view"),
     )
 
 

@@ -202,6 +202,7 @@ def _lines(found: Explained) -> Iterator[str]:
     for given in found.together:
         yield f"Together on {given.table}"
         yield from access_lines(given)
+    yield from (f"queries find {shape.table} as {shape.view}" for shape, _ in found.tables if shape.view != shape.table.name)
     for shape, described in found.tables:
         yield from (f"comment on {name}: {text}" for name, text in _comments(shape, described))
     if found.offers:
@@ -283,6 +284,7 @@ def _json(found: Explained) -> dict[str, Any]:
 def _table_json(shape: TableShape, described: TableDescription) -> dict[str, Any]:
     return {
         "table": str(shape.table),
+        "view": shape.view,
         "comment": described.comment,
         "rows": visible_rows(shape, None),
         "primaryKey": list(described.key),

@@ -28,6 +28,7 @@ from rolevend.kinds import (
 from rolevend.kinds.status import ConditionUpdate
 from rolevend.kinds.vended_role import agent_claims, agent_identity
 from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, Version, agent_claim
+from rolevend.plan import TableNames
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.policy.request_context import Combination
 from rolevend.policy.statement import Guardrail as Restraining
@@ -185,7 +186,7 @@ class SnapshotBuilder:
             state = states.get(name)
             if state is not None and state.catalog is not None and name not in objects.unsure:
                 tags = list(chain.from_iterable(assignments[name].values()))
-                shapes[name] = self._indexes.shapes(name, state.catalog, policies[name], guardrails[name], tags)
+                shapes[name] = self._indexes.shapes(name, state.catalog, policies[name], guardrails[name], tags, terms[name].table_names)
                 disagreed[name] = self._disagreements(name, state, shapes[name].index.tables, assignments[name])
         self._indexes.keep(shapes)
         for gone in self._disagreed.keys() - shapes.keys():
@@ -322,6 +323,7 @@ def _terms(evaluation: StatusEvaluation[DataPlatform], state: PlatformState | No
             for each in platform.spec.agents
         ),
         contested=values.contested(platform),
+        table_names=TableNames(platform.spec.table_names),
         leak=attested.message if attested.reason == LEAK else None,
         type=values.type_of(platform),
         unattested=None if attested.status == "True" or platform.spec.allow_unattested else attested.message,

@@ -15,6 +15,7 @@ from rolevend.kinds.offer_terms import offer_terms
 from rolevend.kinds.signals import is_made_by_signals
 from rolevend.kinds.status import ConditionUpdate
 from rolevend.model import Claim, ClusterId, ObjectName, PlatformName, User, UserHandle, user_claim
+from rolevend.plan import TableNames
 from rolevend.policy.index import compile_policies
 from rolevend.policy.statement import Guardrail, Policy
 from rolevend.policy.user_match_counter import UserMatchCounter
@@ -161,6 +162,7 @@ class _Compiled:
     assignments: tuple[TagAssignment, ...]
     tagged: Catalog
     statements: tuple[tuple[Policy, ...], tuple[Guardrail, ...]]
+    table_names: TableNames
     shapes: ProfileCache
 
 
@@ -176,6 +178,7 @@ class IndexCache:
         policies: Sequence[Policy],
         guardrails: Sequence[Guardrail],
         assignments: Sequence[TagAssignment],
+        table_names: TableNames,
     ) -> ProfileCache:
         """Return the cache of the platform. It is the same object if nothing changed."""
         tags, statements = tuple(assignments), (tuple(policies), tuple(guardrails))
@@ -184,13 +187,13 @@ class IndexCache:
             tagged = catalog.tagged(tags)
         elif known.assignments != tags:
             tagged = catalog.retagged(known.tagged, known.assignments, tags)
-        elif known.statements != statements:
+        elif (known.statements, known.table_names) != (statements, table_names):
             tagged = known.tagged
         else:
             return known.shapes
         index = compile_policies(tagged, policies, guardrails, known.shapes.index if known else None)
-        shapes = ProfileCache(index, self._cluster, catalog.functions, catalog.tools)
-        self._compiled[name] = _Compiled(catalog, tags, tagged, statements, shapes)
+        shapes = ProfileCache(index, self._cluster, catalog.functions, catalog.tools, table_names)
+        self._compiled[name] = _Compiled(catalog, tags, tagged, statements, table_names, shapes)
         return shapes
 
     def keep(self, names: Collection[PlatformName]) -> None:

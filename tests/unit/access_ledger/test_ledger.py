@@ -618,6 +618,30 @@ def test_a_role_on_several_platforms_is_that_of_the_platform_of_the_logs(tmp_pat
     assert not of("third").known
 
 
+def test_a_view_means_the_table_that_the_event_names(tmp_path: Path):
+    def shown(table: str, **view: str) -> dict[str, object]:
+        return {"table": table, "rows": [], "clear": [], "masked": [], **view}
+
+    people = shown("claims.people", view="claims__people")
+    log = written(tmp_path / "log", as_json(record("duration: 1.0 ms  statement: SELECT 1 FROM people, claims__people, claims__trips")))
+
+    def tables(*events: dict[str, Any]) -> tuple[str, ...]:
+        (entry,) = ledger(log, known=roles(*events))
+        return entry.tables
+
+    assert tables(granted() | {}) == ("claims.people", "claims__people", "claims__trips")
+    qualified = granted()
+    qualified["data"]["tables"] = [people, shown("lake.claims__trips", view="lake__claims__trips")]
+    assert tables(qualified) == ("people", "claims.people", "claims__trips"), "the names of the other style mean nothing"
+    left_out = granted()  # the other table of this name had no room in the event
+    left_out["data"] |= {"tables": [people], "tableCount": 2}
+    assert tables(left_out) == ("people", "claims.people", "claims__trips")
+    wrong = granted()
+    wrong["data"]["tables"] = [shown("claims.people") | {"view": ["people"]}]
+    known = roles(wrong)
+    assert (len(known), known.malformed) == (0, 1)
+
+
 def test_events_that_are_malformed_are_counted_and_two_of_a_role_are_one():
     known = roles(
         granted(), granted(), dropped(), {"type": "dev.rolevend.granted", "data": {}}, {"type": "dev.rolevend.granted", "data": {"x": 1}}

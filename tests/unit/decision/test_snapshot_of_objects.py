@@ -273,6 +273,20 @@ def test_what_did_not_change_is_not_compiled_again():
     assert shapes(replace(OBJECTS, policies=[])) is not first
 
 
+def test_a_platform_decides_how_its_tables_are_called_also_after_a_change():
+    painter = SnapshotBuilder(CLUSTER, KEY)
+
+    def views(style: str) -> set[str]:
+        platforms = [each.model_copy(update={"spec": each.spec.model_copy(update={"table_names": style})}) for each in OBJECTS.platforms]
+        decided = painter.build(replace(OBJECTS, platforms=platforms), STATES, "").snapshot.decide(REQUEST)
+        assert isinstance(decided, Granted)
+        return {each.view for each in decided.profile.tables}
+
+    short = views("Short")
+    assert {each.rpartition("__")[2] for each in views("Qualified")} == short != views("Qualified")
+    assert views("Short") == short
+
+
 def test_a_picture_knows_the_versions_that_its_verdicts_are_made_of():
     elsewhere = made(AccessPolicy, "elsewhere", "nobody")
 

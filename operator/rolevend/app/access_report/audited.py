@@ -129,4 +129,5 @@ def _access(given: Mapping[str, Any]) -> TableAccess:
         masked=tuple(ColumnAccess(str(each["name"]), str(each["shows"])) for each in given.get("masked", ())),
         restrictions=tuple(given.get("restrictions", ())),
         lookups=tuple(given.get("lookups", ())),
+        view=given.get("view"),
     )
