@@ -150,6 +150,7 @@ export class Caller {
 
   async #try(call: Call, headers: Record<string, string>, seconds: number, signal?: AbortSignal): Promise<HttpResponse | NoAnswer> {
     this.#lastToken = validToken(await currentToken(this.#token));
+    signal?.throwIfAborted();
     const authorization = { Authorization: `Bearer ${this.#lastToken}` };
     const content = call.body === undefined ? {} : { "Content-Type": "application/json" };
     const body = call.body === undefined ? {} : { body: JSON.stringify(call.body) };
