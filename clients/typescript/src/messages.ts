@@ -14,6 +14,7 @@ const ASK_FIRST =
 const NOT_AGAIN = "Tell the person. Do not ask again, and do not try other tables for the same values.";
 export const ENDED = "The role ended during the statement. Call the tool again: another role is used.";
 export const NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT.";
+export const TOO_LONG = "The answer is long; ask for fewer columns, for a part of a value, or for an aggregate.";
 export const UNKNOWN_REQUEST =
   "This conversation made no such request. Call request_access with the same arguments: a request that is still open is found again, and " +
   "not made twice.";

@@ -45,7 +45,10 @@ export class Session implements AsyncDisposable {
     return await this.#vending;
   }
 
-  /** Return what `work` returns with a connection of the role. A role that had ended before is replaced. */
+  /**
+   * Return what `work` returns with a connection of the role. A role that had ended before is replaced. A transaction that `work` leaves open
+   * is rolled back.
+   */
   async withConnection<Result>(work: (client: pg.PoolClient, role: Role) => Promise<Result>, platform?: string): Promise<Result> {
     for (let tries = 0; ; tries++) {
       const role = await this.role();
@@ -65,7 +68,7 @@ export class Session implements AsyncDisposable {
         isBroken = error instanceof RoleEnded;
         throw error;
       } finally {
-        client.release(isBroken);
+        client.release(isBroken || !(await isRolledBack(client)));
       }
     }
   }
@@ -127,4 +130,16 @@ export class Session implements AsyncDisposable {
     await role[Symbol.asyncDispose]();
     throw this.#over;
   }
+}
+
+/** Roll back an open transaction, of which the next user of the connection must not be a part. Returns false if that fails. */
+async function isRolledBack(client: pg.PoolClient): Promise<boolean> {
+  const status = (client as unknown as { getTransactionStatus?(): string | null }).getTransactionStatus?.() ?? "T";
+  return (
+    status === "I" ||
+    (await client.query("ROLLBACK").then(
+      () => true,
+      () => false,
+    ))
+  );
 }
