@@ -53,6 +53,8 @@ class RolevendError(Exception):
     def __init__(self, message: str, problem: Problem | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.may_be_done = False
+        """True if one of the tries of the call may have had its effect."""
 
     @property
     def code(self) -> str:
