@@ -91,6 +91,7 @@ def _role_connection() -> type[psycopg.Connection[Any]]:
                 if self.role is not None and (error.sqlstate in _MAY_HAVE_ENDED or self.closed):
                     ended = _end_of(self.role, self.login)
                     if ended is not None:
+                        ended.may_have_run = error.sqlstate is None
                         raise ended from error
                 raise
 
