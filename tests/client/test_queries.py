@@ -16,6 +16,7 @@ import pytest
 from rolevend_client import Misconfigured, QueryTimeout, Role, RoleEnded, TooManyRows
 from rolevend_client.connection import _is_refused
 from rolevend_client.rows import Rows, frame, library_for_frames
+from rolevend_client.run import Bounds, ForTheModel, Run
 from tests.client.warehouse import Warehouse, sessions
 from tests.support.waiting import DEADLINE, eventually
 
@@ -53,6 +54,21 @@ def test_more_rows_than_the_bound_are_an_error_and_the_next_query_works(role: Ro
     with pytest.raises(TooManyRows, match=r"more than 2 rows.*max_rows="):
         role.query("SELECT generate_series(1, 100000000)", max_rows=2)
     assert list(role.query(IDS, max_rows=2)) == [(0,), (1,)]
+
+
+def test_a_statement_that_is_no_text_is_an_answer_for_the_model(role: Role):
+    """Half of a surrogate pair, as models write now and then, and what a session that was set to another encoding cannot say."""
+    run, bounds = Run(role), Bounds(10, 1_000)
+    try:
+        with pytest.raises(ForTheModel, match="cannot be sent to the database"):
+            run.query("SELECT '\ud800'", bounds)
+        with pytest.raises(ForTheModel, match="No rows"):
+            run.query("SET client_encoding = 'SQL_ASCII'", bounds)
+        with pytest.raises(ForTheModel, match="cannot be sent to the database"):
+            run.query("SELECT 'ä'", bounds)
+        assert run.query("SELECT 1 AS one", bounds) == "one\n1\n(1 row)"
+    finally:
+        run.end()
 
 
 def test_a_query_ends_at_its_time_out_and_the_next_one_works(role: Role):

@@ -210,7 +210,7 @@ function seen(name: string, table: Table, names: Names): string {
     return `; joins ${join.columns.map((column, at) => `${name}.${column} = ${other}.${join.references[at]}`).join(" and ")}`;
   });
   const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
-  return `${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`;
+  return line(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
 }
 
 /** Return the condition of the visible rows; empty: every row is visible. */
