@@ -13,6 +13,7 @@ from rolevend_client.open_role import OpenRole
 from rolevend_client.values import Column, Join, Table
 
 OVER = "this run is over, and its role with it"
+NO_TEXT = "The statement or its answer has characters that cannot be sent to the database or from it: use whole characters of Unicode."
 _LONGEST_CELL = 1000
 _LONGEST_NAME = 100
 _LONGEST_LIST = 20_000
@@ -225,7 +226,7 @@ def seen(name: str, table: Table, names: Names) -> str:
     key = f"; key {', '.join(table.primary_key)}" if table.primary_key else ""
     joins = "".join(f"; joins {_join(name, each, names)}" for each in table.joins)
     less = f"; functions see less of it: {'; '.join(table.stricter_for_tools)}" if table.stricter_for_tools else ""
-    return f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}"
+    return " ".join(f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}".split())
 
 
 def _named(name: str, table: Table, names: Names) -> str:  # noqa: ARG001 - as the others

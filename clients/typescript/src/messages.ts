@@ -14,6 +14,7 @@ const ASK_FIRST =
 const NOT_AGAIN = "Tell the person. Do not ask again, and do not try other tables for the same values.";
 export const ENDED = "The role ended during the statement. Call the tool again: another role is used.";
 export const NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT.";
+export const TOO_LONG = "The answer is long; ask for fewer columns, for a part of a value, or for an aggregate.";
 export const UNKNOWN_REQUEST =
   "This conversation made no such request. Call request_access with the same arguments: a request that is still open is found again, and " +
   "not made twice.";
@@ -209,7 +210,7 @@ function seen(name: string, table: Table, names: Names): string {
     return `; joins ${join.columns.map((column, at) => `${name}.${column} = ${other}.${join.references[at]}`).join(" and ")}`;
   });
   const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
-  return `${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`;
+  return line(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
 }
 
 /** Return the condition of the visible rows; empty: every row is visible. */
