@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, inspect
 
 from rolevend.catalog import ForeignKey, Table, TableId
 from rolevend.plan import Profile, ViewComment
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.policy.mask import Hash
 from tests.conformance.bench import PEOPLE, PostgresBench, profile, shape, vend, vended
 from tests.conformance.bench import lease as lease_of
@@ -40,6 +41,23 @@ def test_the_catalog_has_comments_keys_and_allowed_values(bench: PostgresBench):
         "kind": ("hail", "it's"),
     }
     assert {each.name: each.comment for each in claims.columns if each.comment} == {"kind": "What happened"}
+
+
+def test_a_check_of_one_owner_neither_stops_the_catalog_of_all_tables_nor_fills_its_memory(bench: PostgresBench):
+    """A deep expression exhausts the stack of pg_get_constraintdef, and a long one the memory of the operator: 160 times its size."""
+    schema = bench.schema()
+    values = ", ".join(f"'{number:02}{'ä' * 58}'" for number in range(20))
+    bench.run(
+        f"CREATE TABLE {schema}.hostile (open boolean, note text, CHECK ({'NOT ' * 8192}open), CHECK (note <> '{'x' * 1_000_000}'));"
+        f"CREATE TABLE {schema}.other (state varchar(60) CHECK (state IN ({values})))"
+    )
+
+    catalog = bench.platform.catalog(frozenset({schema}))
+
+    assert [each.values for each in catalog.tables[TableId(schema, "hostile")].columns] == [(), ()]
+    assert len(catalog.tables[TableId(schema, "other")].columns[0].values) == 20
+    read = bench.as_superuser().connection.execute(query("catalog"), {"schemas": [schema], "own": [], "programmer": None}).fetchall()
+    assert len(str(read)) < 100_000
 
 
 def of_people(table: Table, was: Profile | None = None) -> Profile:
