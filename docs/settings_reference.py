@@ -1,7 +1,7 @@
 """The pages docs/reference/settings.md, chart.md and metrics.md, from the settings, the chart's values and the metrics."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -15,6 +15,7 @@ from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 
 _CHART = Path(__file__).resolve().parents[1] / "charts" / "rolevend"
+_COMPONENTS = ("api", "mcp", "accessLedger")
 _SET_BY_THE_CHART = {
     "namespace",
     "kubeconfig",
@@ -121,6 +122,15 @@ def _leaves(text: str) -> Iterator[tuple[str, str, str]]:
                 yield (
                     code(".".join(names)),
                     code(yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()),
-                    (" ".join(comments) or "-") + more,
+                    (" ".join(comments) or _at_the_top_level(names, values)) + more,
                 )
             comments = []
+
+
+def _at_the_top_level(names: Sequence[str], values: Mapping[str, Any]) -> str:
+    """A value of a component has the meaning of the value of the same name of the operator, or of every pod."""
+    component, *rest = names
+    found: Any = values
+    for name in rest:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return f"As {code('.'.join(rest))}, for `{component}`." if component in _COMPONENTS and rest and found is not None else "-"
