@@ -313,8 +313,9 @@ def test_values_of_the_first_chart_alone_render_what_the_defaults_do(helm: Helm,
         del owner["serviceAccount"]["create"]
     for component in ("mcp", "accessLedger"):
         del defaults[component]["serviceAccount"]
+    defaults["prometheusRule"]["runbookUrl"] = "docs/how-to/alerts.md"
     (former / "values.yaml").write_text(yaml.safe_dump(defaults))
-    everything = values(api={"tls": {"mode": "Secret", "secretName": "api-tls"}})
+    everything = values({"prometheusRule": {"enabled": True}}, api={"tls": {"mode": "Secret", "secretName": "api-tls"}})
 
     assert helm.render(everything, chart=former) == helm.render(everything)
 
