@@ -239,6 +239,31 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether owners make their namespaces namespaces of agents by RoleBindings. */}}
+{{- define "rolevend.ownersBind" -}}
+{{- if ne (toString .Values.rbac.ownersBind) "false" }}true{{ end -}}
+{{- end -}}
+
+{{/* The API's permissions in a namespace of agents. */}}
+{{- define "rolevend.apiVendRules" -}}
+- apiGroups: [rolevend.dev]
+  resources: [agents]
+  verbs: [vend]
+- apiGroups: [rolevend.dev]
+  resources: [vendedroles]
+  verbs: [create, delete]
+- apiGroups: [rolevend.dev]
+  resources: [vendedroles/status]
+  verbs: [patch]
+# Requests for offers, their withdrawal, and the record of each use, which admission-request.yaml limits.
+- apiGroups: [rolevend.dev]
+  resources: [accessrequests]
+  verbs: [create, patch]
+- apiGroups: [rolevend.dev]
+  resources: [accessrequests/status]
+  verbs: [patch]
+{{- end -}}
+
 {{/* CEL: the groups of the caller, as a JSON list. */}}
 {{- define "rolevend.groups" -}}
 '[' + request.userInfo.?groups.orValue([]).map(group, '"' + group.replace('\\', '\\\\').replace('"', '\\"') + '"').join(', ') + ']'

@@ -335,10 +335,14 @@ def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render
     for namespace, rules in roles.items():
         verbs = ["get", "create"] if namespace == "rolevend-system" else ["get", "create", "delete"]
         assert rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
+    everywhere = {each["roleRef"]["name"] for each in documents if each["kind"] == "ClusterRoleBinding"}
     for each in documents:
         if each["kind"] == "ClusterRole":
             said = {word for rule in each["rules"] for words in rule.values() for word in words}
-            assert not any(word == "secrets" or word.endswith("*") for word in said)
+            assert not any(word.endswith("*") for word in said)
+            assert "secrets" not in said or each["metadata"]["name"] == "rolevend-agent-namespace"
+    assert "rolevend" in everywhere
+    assert "rolevend-agent-namespace" not in everywhere
 
 
 def test_audit_events_go_to_a_volume_when_there_is_one_and_else_to_standard_output(render: Render):
