@@ -1,7 +1,7 @@
 """The pages docs/reference/settings.md, chart.md and metrics.md, from the settings, the chart's values and the metrics."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -15,6 +15,7 @@ from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 
 _CHART = Path(__file__).resolve().parents[1] / "charts" / "rolevend"
+_COMPONENTS = ("api", "mcp", "accessLedger")
 _SET_BY_THE_CHART = {
     "namespace",
     "kubeconfig",
@@ -92,18 +93,67 @@ def _camel(name: str) -> str:
 
 
 def chart() -> Iterator[str]:
-    text = (_CHART / "values.yaml").read_text(encoding="utf-8")
-    about = yaml.safe_load((_CHART / "Chart.yaml").read_text(encoding="utf-8"))
     yield "# Values of the chart"
     yield ""
-    yield f"The chart is in `charts/rolevend`, and needs Kubernetes {about['kubeVersion'].removesuffix('-0')}. Unknown values are refused."
+    yield f"The chart is in `charts/rolevend`, and needs Kubernetes {_kubernetes()}. Unknown values are refused."
     yield "What the chart makes: [rbac.md](rbac.md)."
     yield ""
-    yield from table(("Value", "Default", "Meaning"), _leaves(text))
+    yield from table(("Value", "Default", "Meaning"), _leaves("settings.md"))
 
 
-def _leaves(text: str) -> Iterator[tuple[str, str, str]]:
+def chart_readme() -> Iterator[str]:
+    """The page that `helm show readme` and chart registries show."""
+    about = _about()
+    home = about["home"]
+    yield f"# {about['name']}"
+    yield ""
+    yield f"{about['description']}. Version {about['version']}; needs Kubernetes {_kubernetes()}."
+    yield ""
+    yield from ("```console", "$ kubectl create namespace agents")
+    yield "$ helm upgrade --install rolevend charts/rolevend --namespace rolevend-system --create-namespace --wait \\"
+    yield "    --set image.repository=registry.example.org/rolevend --set 'agentNamespaces={agents}'"
+    yield from ("$ helm test rolevend --namespace rolevend-system", "```", "")
+    yield f"[Install]({home}/how-to/install/) has each step, [rights and admission]({home}/reference/rbac/) what the chart creates, and"
+    yield f"[the end of roles]({home}/how-to/end-roles/#uninstall) how to uninstall it: `helm uninstall` ends all live roles first."
+    yield f"`{home}` and `registry.example.org` are placeholders; `home` in Chart.yaml is the one place of the first."
+    yield from ("", "## Components", "")
+    yield from table(
+        ("Component", "Values", "Replicas", "ServiceAccount"),
+        (
+            ("operator", "at the top level", "`replicaCount`: one leads", "with permissions"),
+            ("HTTP API", "`api`, off by default", "`api.replicaCount`: all serve", "with permissions of its own"),
+            ("MCP server", "`mcp`, off by default", "1: sessions are in its memory", "without permissions and token"),
+            ("access ledger", "`accessLedger`, off by default", "1 for each source: it has the state", "without permissions and token"),
+        ),
+    )
+    yield ""
+    yield "Labels, annotations, security contexts and scheduling at the top level are for every pod, also those of `helm test` and of the"
+    yield "uninstallation. Components with one replica have no PodDisruptionBudget: it would block the drain of their node, or do nothing."
+    yield from ("", "## Upgrade", "")
+    yield "Use `helm upgrade --reset-then-reuse-values`, so that new values get their defaults. `--reuse-values` works, too."
+    yield from ("", "## Values", "")
+    yield "Unknown values are refused."
+    yield ""
+    types = {bool: "bool", int: "int", float: "float", str: "string", list: "list", dict: "object"}
+    rows = (
+        (name, types[type(yaml.safe_load(default.strip("`")))], default, text)
+        for name, default, text in _leaves(f"{home}/reference/settings/")
+    )
+    yield from table(("Key", "Type", "Default", "Description"), rows)
+
+
+def _about() -> dict[str, Any]:
+    about: dict[str, Any] = yaml.safe_load((_CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    return about
+
+
+def _kubernetes() -> str:
+    return str(_about()["kubeVersion"]).removesuffix("-0")
+
+
+def _leaves(settings: str) -> Iterator[tuple[str, str, str]]:
     """Every value that is no mapping with members of its own, with the comments above it and above what it is in."""
+    text = (_CHART / "values.yaml").read_text(encoding="utf-8")
     values = yaml.safe_load(text)
     comments: list[str] = []
     path: list[tuple[int, str]] = []
@@ -117,10 +167,19 @@ def _leaves(text: str) -> Iterator[tuple[str, str, str]]:
             names = [name for _, name in path]
             value = reduce(getitem, names, values)
             if not isinstance(value, Mapping) or not value or "{" in line:
-                more = " See [settings.md](settings.md)." if names == ["settings"] else ""
+                more = f" See [settings]({settings})." if names == ["settings"] else ""
                 yield (
                     code(".".join(names)),
                     code(yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()),
-                    (" ".join(comments) or "-") + more,
+                    (" ".join(comments) or _at_the_top_level(names, values)) + more,
                 )
             comments = []
+
+
+def _at_the_top_level(names: Sequence[str], values: Mapping[str, Any]) -> str:
+    """A value of a component has the meaning of the value of the same name of the operator, or of every pod."""
+    component, *rest = names
+    found: Any = values
+    for name in rest:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return f"As {code('.'.join(rest))}, for `{component}`." if component in _COMPONENTS and rest and found is not None else "-"

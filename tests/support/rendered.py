@@ -54,11 +54,18 @@ class Helm:
     def __call__(self, *arguments: str) -> Served:
         return subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
 
-    def render(self, values: Mapping[str, Any] | None = None, *arguments: str) -> list[Document]:
+    def render(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *arguments: str,
+        release: str = "rolevend",
+        namespace: str = SYSTEM,
+        chart: Path = CHART,
+    ) -> list[Document]:
         """AssertionError with what helm says, where it refuses them."""
-        wanted = (*flags(values or {}), *arguments)
+        wanted = (release, str(chart), "--namespace", namespace, *flags(values or {}), *arguments)
         if wanted not in self._rendered:
-            done = self("template", "rolevend", str(CHART), "--namespace", SYSTEM, *wanted)
+            done = self("template", *wanted)
             assert done.returncode == 0, done.stderr
             self._rendered[wanted] = [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
         return deepcopy(self._rendered[wanted])

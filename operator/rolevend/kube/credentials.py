@@ -65,7 +65,8 @@ class CredentialSecrets:
                 raise Conflict(f"{where} is written again by somebody else: find out who creates Secrets in namespace {namespace}")
         except NotPermitted as error:
             where = f"namespace {namespace}"
-            raise NotPermitted(f"the operator may not write Secrets in {where}: add it to agentNamespaces in the chart's values") from error
+            way_out = "add it to agentNamespaces in the chart's values, or bind the chart's ClusterRole …-agent-namespace there"
+            raise NotPermitted(f"the operator may not write Secrets in {where}: {way_out}") from error
         return fresh
 
     async def discard(self, request: Request) -> None:

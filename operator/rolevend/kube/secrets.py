@@ -18,7 +18,7 @@ async def read_secret(cluster: KubeClient, namespace: str, name: str, field: str
     except NotFound as error:
         raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
     except NotPermitted as error:
-        way_out = "where this is the API, add it to api.secretNames in the chart's values"
+        way_out = "where this is the API, add it to api.secretNames in the chart's values, or bind a Role that reads it"
         raise NotPermitted(f"{field}: there is no right to read Secret {namespace}/{name}; {way_out}") from error
 
 

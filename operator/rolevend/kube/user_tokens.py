@@ -17,7 +17,8 @@ async def user_token(cluster: KubeClient, namespace: str, name: str, key: str, f
         raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
     except NotPermitted as error:
         where = f"namespace {namespace}"
-        raise NotPermitted(f"the operator may not read Secrets in {where}: add it to agentNamespaces in the chart's values") from error
+        way_out = "add it to agentNamespaces in the chart's values, or bind the chart's ClusterRole …-agent-namespace there"
+        raise NotPermitted(f"the operator may not read Secrets in {where}: {way_out}") from error
     if secret.get("type") != USER_TOKEN_TYPE:
         raise InvalidInput(field, f"Secret {namespace}/{name} is not of type {USER_TOKEN_TYPE}, and nothing else is read as a token")
     text = (text_of(secret, key) or "").strip()

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
-from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, OPERATOR, SYSTEM, Cluster
+from tests.support.installed import AGENTS, API, CHART, ELSEWHERE, OPERATOR, RBAC, SYSTEM, Cluster
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.rendered import API_ON, Helm, flags
 from tests.support.waiting import eventually
@@ -63,6 +63,10 @@ def _wait_until_admission_works(cluster: Cluster) -> None:
     held = changed(valid("DataPlatform", "probe"), "metadata.finalizers", ["rolevend.dev/drop"])
     assert cluster.create(held).ok
     cluster.bind("stranger", "rolevend-platform-admin")
+    bound = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "rolevend-agent-namespace"}
+    anywhere = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "probe"}, "roleRef": bound}
+    bindings = f"/apis/{RBAC}/v1/clusterrolebindings?dryRun=All"
+    eventually(lambda: "not for the whole cluster" in cluster.call("POST", bindings, anywhere).message)
     eventually(lambda: "breakglass" in cluster.patch(held, {"metadata": {"finalizers": []}}, user="stranger").message)
     assert cluster.patch(held, {"metadata": {"finalizers": []}}).ok
     assert cluster.delete(held).ok

@@ -1,14 +1,18 @@
 """The chart itself: what it renders, what it refuses, what stays when it goes."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from rolevend import __version__
 from rolevend.cli import cli
+from rolevend.kinds import KINDS
+from rolevend.kinds.shared import GROUP, VERSION
 from rolevend.settings import Settings
 from rolevend.snapshot.suspension import SUSPENSION
 from tests.support.installed import CHART, Cluster
@@ -32,6 +36,53 @@ def test_it_is_the_version_that_the_code_is():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
     assert chart["appVersion"] == __version__
+
+
+def test_registries_find_what_they_show_about_it():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    annotations = chart["annotations"]
+    addresses = re.findall(r"https?://[^\s\"]+", (CHART / "Chart.yaml").read_text())
+    crds = yaml.safe_load(annotations["artifacthub.io/crds"])
+    icon = ElementTree.parse(CHART / "icon.svg").getroot()
+
+    assert all(address.startswith(chart["home"]) for address in addresses), "one address is a placeholder"
+    assert [(each["kind"], each["version"], each["name"]) for each in crds] == [
+        (kind.model.__name__, VERSION, f"{kind.plural}.{GROUP}") for kind in KINDS
+    ]
+    assert all(each["description"] for each in crds)
+    assert (chart["icon"], icon.tag) == (f"{chart['home']}/icon.svg", "{http://www.w3.org/2000/svg}svg")
+    assert annotations["artifacthub.io/license"] in (CHART.parents[1] / "pyproject.toml").read_text()
+
+
+def test_every_value_is_in_the_schema_which_is_closed_except_for_what_kubernetes_defines():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def known(values: dict[str, Any], node: dict[str, Any], path: str) -> Iterator[str]:
+        for name, value in values.items():
+            below = resolved(node.get("properties", {}).get(name))
+            if below is None:
+                yield f"{path}.{name}"
+            elif isinstance(value, dict) and "properties" in below:
+                yield from known(value, below, f"{path}.{name}")
+
+    def resolved(node: dict[str, Any] | None) -> dict[str, Any] | None:
+        while node is not None and ("$ref" in node or "allOf" in node):
+            node = schema["definitions"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["allOf"][0]
+        return node
+
+    def closed(node: Any, path: str) -> Iterator[str]:
+        if isinstance(node, dict):
+            if node.get("type") == "object" and "additionalProperties" not in node:
+                yield path.rpartition("/properties/")[2].removesuffix("/items")
+            for name, below in node.items():
+                yield from closed(below, f"{path}/{name}")
+
+    assert list(known(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "")) == []
+    assert set(closed(schema, "")) == {
+        "global",
+        *("affinity", "ipBlock", "labelSelector", "limits", "namespaceSelector", "parentRefs", "podSelector", "requests"),
+        *("/definitions/extraVolumes", "tolerations", "valueFrom", "volume"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -73,6 +124,7 @@ def test_it_is_the_version_that_the_code_is():
         ("mcp", {"platforms": ["warehouse", "warehouse"]}, "platforms"),
         ("mcp", {"platforms": [f"warehouse-{number}" for number in range(9)]}, "platforms"),
         ("mcp", {"allowPartial": "yes"}, "allowPartial"),
+        ("prometheusRule", {"runbookUrl": "docs/alerts.md"}, "runbookUrl"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_named(helm, name, value, word):
@@ -283,10 +335,14 @@ def test_a_secret_role_in_each_namespace_of_agents_and_in_no_cluster_role(render
     for namespace, rules in roles.items():
         verbs = ["get", "create"] if namespace == "rolevend-system" else ["get", "create", "delete"]
         assert rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
+    everywhere = {each["roleRef"]["name"] for each in documents if each["kind"] == "ClusterRoleBinding"}
     for each in documents:
         if each["kind"] == "ClusterRole":
             said = {word for rule in each["rules"] for words in rule.values() for word in words}
-            assert not any(word == "secrets" or word.endswith("*") for word in said)
+            assert not any(word.endswith("*") for word in said)
+            assert "secrets" not in said or each["metadata"]["name"] == "rolevend-agent-namespace"
+    assert "rolevend" in everywhere
+    assert "rolevend-agent-namespace" not in everywhere
 
 
 def test_audit_events_go_to_a_volume_when_there_is_one_and_else_to_standard_output(render: Render):
@@ -352,6 +408,11 @@ def test_alerts_are_those_of_the_file_and_lead_to_their_sections(render: Render)
     ]
     assert [each["annotations"]["summary"] for each in group["rules"]] == [each["summary"] for each in written]
     assert group["rules"][0]["annotations"]["runbook_url"] == "https://wiki.example.org/rolevend#rolevendabsent"
+    (ours,) = only(render({"prometheusRule": {"enabled": True}}), "PrometheusRule")["spec"]["groups"]
+    home = yaml.safe_load((CHART / "Chart.yaml").read_text())["home"]
+    assert {each["annotations"]["runbook_url"] for each in ours["rules"]} == {
+        f"{home}/how-to/alerts/#{each['alert'].lower()}" for each in ours["rules"]
+    }
 
 
 def test_nobody_is_alarmed_by_parts_that_nobody_wants(render: Render):

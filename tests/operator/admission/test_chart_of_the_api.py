@@ -245,7 +245,9 @@ def test_it_reads_secrets_by_their_names_and_vends_in_the_namespaces_of_agents(a
     secrets = [rule for each in roles for rule in each["rules"] if "secrets" in rule.get("resources", [])]
 
     assert secrets == [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["our-handles", *SECRET_NAMES], "verbs": ["get"]}]
-    vending = [each["metadata"]["namespace"] for each in roles if any("vend" in rule["verbs"] for rule in each["rules"])]
+    vending = [
+        each["metadata"]["namespace"] for each in roles if each["kind"] == "Role" and any("vend" in rule["verbs"] for rule in each["rules"])
+    ]
     assert vending == ["one", "two"]
     assert not any("*" in part for each in roles for rule in each["rules"] for part in rule.values())
 
@@ -259,7 +261,8 @@ def test_the_network_policy_lets_agents_in_and_the_api_out_to_what_it_needs(api:
 
     assert agents["ports"] == [{"port": "https", "protocol": "TCP"}]
     named = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [AGENTS]}]}
-    assert agents["from"][:2] == [{"namespaceSelector": named}, controller]
+    labelled = {"matchLabels": {"rolevend.dev/agents": "true"}}
+    assert agents["from"][:3] == [{"namespaceSelector": named}, {"namespaceSelector": labelled}, controller]
     assert scraping["ports"] == [{"port": "http", "protocol": "TCP"}]
     assert [({port["port"] for port in rule["ports"]}, rule.get("to")) for rule in policy["egress"]] == [
         ({53}, None),

@@ -6,7 +6,7 @@ from rolevend.kinds import KINDS
 from rolevend.kinds.published_catalogs import MOST_PARTS, PART_NAMES
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
-from tests.support.installed import AGENTS, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
+from tests.support.installed import AGENTS, API, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
@@ -316,3 +316,115 @@ def test_the_configuration_of_argo_cd_is_a_config_map_that_is_taken(cluster: Clu
 
     assert cluster.kubectl("create", "namespace", "argocd")
     assert "created" in cluster.kubectl("apply", "--dry-run=server", "-f", str(manifest))
+
+
+@pytest.fixture(scope="module")
+def owner(cluster: Cluster) -> str:
+    """An admin of a namespace that is none of agents."""
+    for role in ("admin", *aggregated(cluster, "admin")):
+        cluster.bind("owner", role, ELSEWHERE)
+    return "owner"
+
+
+class TestANamespaceOfAgentsThatItsOwnerMakes:
+    ROLES = ("rolevend-agent-namespace", "rolevend-api-agent-namespace")
+
+    def binding(self, role: str, *subjects: dict[str, str], namespace: str = ELSEWHERE, name: str = "makes-it-one") -> Body:
+        kind, place = ("RoleBinding", {"namespace": namespace}) if namespace else ("ClusterRoleBinding", {})
+        reference = {"apiGroup": RBAC, "kind": "ClusterRole", "name": role}
+        return {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": kind,
+            "metadata": {"name": name, **place},
+            "roleRef": reference,
+            "subjects": list(subjects),
+        }
+
+    def bind(self, cluster: Cluster, body: Body, user: str | None = None, *, dry_run: bool = True) -> Answer:
+        namespace = body["metadata"].get("namespace")
+        plural = f"namespaces/{namespace}/rolebindings" if namespace else "clusterrolebindings"
+        return cluster.call("POST", f"/apis/{RBAC}/v1/{plural}{'?dryRun=All' if dry_run else ''}", body, user=user)
+
+    @staticmethod
+    def account(name: str, namespace: str = SYSTEM) -> dict[str, str]:
+        return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+    def test_is_served_until_the_bindings_are_deleted(self, cluster: Cluster, owner: str):
+        served = (
+            *((OPERATOR, verb, "secrets", "") for verb in ("get", "create", "delete")),
+            *(
+                (API, verb, plural, GROUP)
+                for verb, plural in (("vend", "agents"), ("create", "vendedroles"), ("patch", "vendedroles/status"))
+            ),
+        )
+
+        def may() -> list[bool]:
+            return [cluster.may(user, verb, resource, namespace=ELSEWHERE, group=group) for user, verb, resource, group in served]
+
+        assert not any(may())
+        for role, name in zip(self.ROLES, ("rolevend", "rolevend-api"), strict=True):
+            made = self.bind(cluster, self.binding(role, self.account(name), name=name), owner, dry_run=False)
+            assert made.ok, made.message
+        eventually(lambda: all(may()))
+        assert not cluster.may(OPERATOR, "update", "secrets", namespace=ELSEWHERE)
+        assert not cluster.may(API, "get", "secrets", namespace=ELSEWHERE)
+        assert not cluster.may(OPERATOR, "get", "secrets", namespace="domain-hr")
+
+        taken = self.binding(
+            self.ROLES[1], self.account("rolevend-api"), {"apiGroup": RBAC, "kind": "User", "name": owner}, name="rolevend-api"
+        )
+        changed = cluster.call("PUT", f"/apis/{RBAC}/v1/namespaces/{ELSEWHERE}/rolebindings/rolevend-api", taken, user=owner)
+        assert "is for the ServiceAccount rolevend-system/rolevend-api alone" in changed.message
+
+        for name in ("rolevend", "rolevend-api"):
+            assert cluster.call("DELETE", f"/apis/{RBAC}/v1/namespaces/{ELSEWHERE}/rolebindings/{name}", user=owner).ok
+        eventually(lambda: not any(may()))
+
+    @pytest.mark.parametrize("role", ROLES)
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            {"kind": "ServiceAccount", "name": "finbot", "namespace": AGENTS},
+            {"kind": "ServiceAccount", "name": "rolevend", "namespace": ELSEWHERE},
+            {"kind": "ServiceAccount", "name": "default", "namespace": SYSTEM},
+            {"apiGroup": RBAC, "kind": "User", "name": "owner"},
+            {"apiGroup": RBAC, "kind": "User", "name": OPERATOR},
+            {"apiGroup": RBAC, "kind": "Group", "name": "system:serviceaccounts"},
+        ],
+        ids=lambda subject: f"{subject['kind']}-{subject['name']}",
+    )
+    def test_lends_its_rights_to_nobody_else(self, cluster: Cluster, owner: str, role: str, subject: dict[str, str]):
+        rightful = self.account("rolevend" if role == self.ROLES[0] else "rolevend-api")
+
+        for user in (owner, None):
+            for subjects in ((subject,), (rightful, subject)):
+                refused = self.bind(cluster, self.binding(role, *subjects), user)
+                assert refused.status == 403
+                assert f"ClusterRole {role} is for the ServiceAccount rolevend-system/{rightful['name']} alone" in refused.message
+        assert self.bind(cluster, self.binding(role, rightful), owner).ok
+
+    def test_does_not_mix_the_rights_of_the_operator_and_of_the_api(self, cluster: Cluster, owner: str):
+        for role, other in zip(self.ROLES, ("rolevend-api", "rolevend"), strict=True):
+            assert self.bind(cluster, self.binding(role, self.account(other)), owner).status == 403
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_is_never_the_whole_cluster(self, cluster: Cluster, role: str):
+        everywhere = self.binding(role, self.account("rolevend" if role == self.ROLES[0] else "rolevend-api"), namespace="")
+
+        refused = self.bind(cluster, everywhere)
+
+        assert refused.status == 403
+        assert "is for a RoleBinding in a namespace of agents, not for the whole cluster" in refused.message
+
+    def test_takes_an_owner_who_has_the_rights_on_secrets(self, cluster: Cluster):
+        """Else somebody who may register agents could have the operator read Secrets that are not theirs."""
+        cluster.bind("registrar", "rolevend-agent-owner", "domain-hr")
+        cluster.kubectl("create", "role", "binder", "--namespace=domain-hr", "--verb=create", "--resource=rolebindings")
+        cluster.kubectl("create", "rolebinding", "binder", "--namespace=domain-hr", "--role=binder", "--user=registrar")
+        wanted = {role: self.account(name) for role, name in zip(self.ROLES, ("rolevend", "rolevend-api"), strict=True)}
+        bodies = [self.binding(role, subject, namespace="domain-hr") for role, subject in wanted.items()]
+
+        eventually(lambda: self.bind(cluster, bodies[1], "registrar").ok)
+        refused = self.bind(cluster, bodies[0], "registrar")
+        assert refused.status == 403
+        assert "attempting to grant RBAC permissions not currently held" in refused.message

@@ -40,7 +40,7 @@ async def test_a_login_that_is_not_there_names_the_field_and_the_place(secrets: 
 async def test_what_may_not_be_read_names_the_field_and_where_the_api_is_given_the_right(secrets: SecretStore):
     await secrets.put("vendor", username="rv_vendor", password="x")
     secrets.hidden = {"vendor"}
-    way_out = "where this is the API, add it to api.secretNames in the chart's values"
+    way_out = "where this is the API, add it to api.secretNames in the chart's values, or bind a Role that reads it"
 
     with pytest.raises(NotPermitted) as refused:
         await login(cast(KubeClient, secrets), "system", "vendor", "spec.field")

@@ -48,7 +48,10 @@ EDGES = ("access_objects", "controllers", "platform_runtime", "roles", "snapshot
 """Where conditions are found and written."""
 PAGES = sorted(
     page
-    for page in [*ROOT.glob("*.md"), *(page for part in ("docs", "examples", "clients", ".github") for page in (ROOT / part).rglob("*.md"))]
+    for page in [
+        *ROOT.glob("*.md"),
+        *(page for part in ("docs", "examples", "clients", "charts", ".github") for page in (ROOT / part).rglob("*.md")),
+    ]
     if "node_modules" not in page.parts
 )
 REFERENCE = ROOT / "docs" / "reference"
