@@ -48,8 +48,8 @@ def findings(problems: Iterable[str], notes: Iterable[str]) -> list[str]:
 
 
 def note(notes: Iterable[str]) -> None:
-    """Print notes on standard error: standard output holds the result alone."""
-    for each in notes:
+    """Print notes on standard error, each once: standard output holds the result alone."""
+    for each in dict.fromkeys(notes):
         click.echo(f"note: {each}", err=True)
 
 
