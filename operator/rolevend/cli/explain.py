@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import colour, options, printer
 from rolevend.cli.catalogs import CatalogSource, catalog_options
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def explain(
         name = ObjectName(namespace, agent) if agent else ANY_AGENT
         who = Requester(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
         found = (explained(folder, who, held),)
-    printer.show(output, lambda: as_json(found), text=lambda: as_text(found))
+    printer.show(output, lambda: as_json(found), colour.EXPLANATION, text=lambda: as_text(found))
 
 
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":

@@ -86,7 +86,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.option(
     "--probes", callback=_address, metavar="HOST:PORT", help="With --follow: serve /healthz, /readyz and /metrics here, over plain HTTP."
 )
-@options.output("text", "json", "ocsf", help_text="json: one object per line. ocsf: one event of OCSF per line (Datastore Activity, 6005).")
+@options.output("text", "json", "yaml", "ocsf", help_text=f"{options.STREAM} ocsf: one event of OCSF per line (Datastore Activity, 6005).")
 @needs("postgres")
 def ledger(
     paths: tuple[str, ...],
@@ -121,7 +121,7 @@ def ledger(
     selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
     source = _source(paths, connection, log_timezone)
     if follow:
-        if state is None or platform is None or not audit_files or output == "text" or until is not None:
+        if state is None or platform is None or not audit_files or output in ("text", "yaml") or until is not None:
             raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --until")
         if unused is not None and Selection(since=since) != selection:
             raise click.UsageError("--unused with --follow looks at all statements: leave out --user, --agent and --table")
@@ -219,7 +219,7 @@ def _print(entries: "LedgerRun", output: str) -> None:
         printer.show_each(output, entries, row)
         printer.note([*entries.notes, LEGEND])
         return
-    printer.show_each("json", (ocsf(each) if output == "ocsf" else each.as_json() for each in entries), str)
+    printer.show_each("json" if output == "ocsf" else output, (ocsf(each) if output == "ocsf" else each.as_json() for each in entries), str)
     printer.note(entries.notes)
 
 
@@ -229,7 +229,7 @@ def _print_unused(found: "UnusedGrants", output: str) -> None:
     if output == "text":
         printer.show_each(output, found, unused_row)
     else:
-        printer.show_each("json", (each.as_json() for each in found), str)
+        printer.show_each(output, (each.as_json() for each in found), str)
     printer.note(found.notes)
 
 

@@ -65,7 +65,7 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
 @platform.command("install")
 @_MANIFEST
 @_DSN_OF_POSTGRES
-@click.option("--accept", required=True, metavar="DIGEST", help="The digest that `plan` printed.")
+@click.option("--accept", required=True, metavar="DIGEST", callback=options.digest, help="The whole digest that `plan` printed.")
 @click.option(
     "--secrets",
     type=click.Path(dir_okay=False, allow_dash=True),

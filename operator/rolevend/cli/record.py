@@ -60,7 +60,7 @@ def who(
 @click.option("--user", metavar="NAME", help="With --connection: the agent's own user, if the role had no user of its name.")
 @click.option("--archive", is_flag=True, help="With --connection: the last year, up to 45 minutes ago. Default: seven days, up to now.")
 @options.audit_files("First print the role's events in this file of audit events, and those of the approval that it used. Repeatable.")
-@options.output("text", "json", help_text="json: one object per line.")
+@options.output("text", "json", "yaml", help_text=options.STREAM)
 def trace(
     role_name: str,
     files: tuple[str, ...],
