@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -58,8 +58,15 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 )
 @click.option("--since", callback=options.moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
 @click.option("--until", callback=options.moment, metavar="TIME", help="Only statements before this time.")
-@click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")
-@click.option("--agent", metavar="NAME", help="Only statements of this agent: namespace/name, name, or handle.")
+@click.option(
+    "--user",
+    metavar="NAME",
+    shell_complete=completion.SUBJECTS,
+    help="Only statements for this user: subject, 'subject (issuer)', or handle.",
+)
+@click.option(
+    "--agent", metavar="NAME", shell_complete=completion.AGENTS, help="Only statements of this agent: namespace/name, name, or handle."
+)
 @click.option("--table", metavar="NAME", help="Only statements that touched this table: schema.table, or table.")
 @click.option(
     "--unused",
@@ -67,7 +74,9 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     metavar="DAYS",
     help="Instead list grants of the last DAYS days that nobody used. With --follow count tables that nobody read so long.",
 )
-@click.option("--platform", metavar="NAME", help="The DataPlatform of the logs. Needed if roles are on several.")
+@click.option(
+    "--platform", metavar="NAME", shell_complete=completion.PLATFORMS, help="The DataPlatform of the logs. Needed if roles are on several."
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 
 if TYPE_CHECKING:
     from rolevend.kinds import DataPlatform
@@ -181,7 +181,7 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
 
 
 @platform.command("attest")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.PLATFORMS)
 @click.option(
     "-f",
     "--filename",
