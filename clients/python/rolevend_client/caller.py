@@ -12,9 +12,36 @@ import httpx
 from rolevend_client import protocol
 from rolevend_client.protocol import Call, Send
 from rolevend_client.settings import Settings
+from rolevend_client.values import on_this_machine
 from rolevend_client.waiting import Sleep
 
 Answer = TypeVar("Answer")
+LARGEST = 64 << 20
+"""The bytes of the longest answer."""
+_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+def answer(http: httpx.Client, method: str, url: str, seconds: float, **content: Any) -> httpx.Response:
+    """Return the whole answer. Raises `httpx.RequestError`, also if it takes longer or is larger than LARGEST: httpx bounds single reads
+    alone."""
+    ends = time.monotonic() + seconds
+    parts: list[bytes] = []
+    size = 0
+    with http.stream(method, url, timeout=seconds, **content) as response:
+        for part in response.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST:
+                raise httpx.ReadError(f"the answer is larger than {LARGEST >> 20} MiB")
+            if time.monotonic() > ends:
+                raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_WIRE]
+    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+
+
+def uses_proxies(url: str) -> bool:
+    """True if calls may go by a proxy that the environment names: not those to this machine, which may be without TLS."""
+    return not on_this_machine(httpx.URL(url).host)
 
 
 class ApiCaller:
@@ -77,12 +104,17 @@ class ApiCaller:
     def _send(self, call: Call[Any], step: Send) -> httpx.Response | httpx.RequestError:
         headers = {**call.headers, **self.settings.authorization()}
         try:
-            return self._connect().request(call.method, call.path, json=call.body, headers=headers, timeout=step.seconds)
+            return answer(self._connect(), call.method, call.path, step.seconds, json=call.body, headers=headers)
         except httpx.RequestError as error:
             return error
 
     def _connect(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                self._http = httpx.Client(base_url=self.settings.url, verify=self.settings.trust(), transport=self._transport)
+                self._http = httpx.Client(
+                    base_url=self.settings.url,
+                    verify=self.settings.trust(),
+                    transport=self._transport,
+                    trust_env=uses_proxies(self.settings.url),
+                )
             return self._http
