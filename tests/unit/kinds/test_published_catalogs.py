@@ -4,13 +4,14 @@ import base64
 import copy
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId, TypeLimits
+from rolevend.catalog import Catalog, Column, Family, ForeignKey, Table, TableId, TypeLimits
 from rolevend.errors import InvalidInput
 from rolevend.kinds.published_catalogs import (
     FORMAT,
@@ -75,6 +76,15 @@ def test_a_hostile_name_hides_no_other_table():
     assert [(each.catalog, each.left_out) for each in read] == [(catalog("people"), len(HOSTILE))]
 
 
+def test_a_table_that_refers_to_a_hostile_name_is_held_without_that_key():
+    """The owner of the other table chose its name."""
+    (table,) = catalog("people").tables.values()
+    keys = tuple(ForeignKey(("id",), TableId("crm", name), ("id",)) for name in ("places", HOSTILE[0]))
+    held, left_out = publishable(PlatformName("warehouse"), Catalog.of([replace(table, foreign_keys=keys)]))
+
+    assert (held, left_out) == (Catalog.of([replace(table, foreign_keys=keys[:1])]), 0)
+
+
 def test_equal_catalogs_are_equal_bytes_in_whatever_order_they_are_read():
     one, other = lines(a=catalog("x", "y"), b=catalog("z")), lines(b=catalog("z"), a=catalog("y", "x"))
 
@@ -96,6 +106,20 @@ def test_the_largest_catalog_is_left_out_if_all_do_not_fit_and_is_named():
     assert left_out == ("large",)
     assert len(text) <= 1000
     assert {each.platform: each.catalog for each in published_in(text)} == {"large": None, "small": small}
+
+
+def test_owners_cannot_hide_catalogs_by_comments_and_values():
+    """They are left out first. What compresses well must fit uncompressed, too: readers refuse a longer text, for all platforms."""
+    bare = tuple(Column(f"id{number:02}", Family.TEXT, "text") for number in range(50))
+    columns = tuple(replace(each, comment="x" * 300, values=tuple(f"{number:060}" for number in range(20))) for each in bare)
+    small, noted = catalog("people"), Catalog.of([Table(TableId("claims", "noted"), columns, comment="x", key=("id00",))])
+
+    for limits in ({"most": 800}, {"most_plain": 20_000}):
+        text, left_out = fitting(lines(noted=noted, small=small), **limits)
+        read = {each.platform: each.catalog for each in published_in(text, 20_000)}
+        assert (left_out, read[PlatformName("small")]) == ((), small)
+        assert read[PlatformName("noted")] == Catalog.of([Table(TableId("claims", "noted"), bare)])
+    assert fitting(lines(noted=noted, small=small), most_plain=1000)[1] == ("noted",)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
