@@ -15,6 +15,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The name of objects with a longer suffix, at most 63 characters in all. The suffix stays whole, because it tells objects apart. */}}
+{{- define "rolevend.nameWith" -}}
+{{- $suffix := index . 1 -}}
+{{- printf "%s%s" (include "rolevend.name" (index . 0) | trunc (sub 63 (len $suffix) | int) | trimSuffix "-") $suffix -}}
+{{- end -}}
+
 {{- define "rolevend.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "rolevend.nameLabel" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

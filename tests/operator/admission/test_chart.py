@@ -249,6 +249,42 @@ def test_the_api_server_takes_every_pod_in_a_restricted_namespace(cluster: Clust
     assert taken.ok, taken.message
 
 
+INGRESS = {"enabled": True, "host": "rolevend.example.org", "className": "internal", "tlsSecretName": "api"}
+VARIANTS = {
+    "default": {},
+    "all on": ALL_ON | {"networkPolicy": {"enabled": True}, "grafanaDashboard": {"enabled": True}, "commonLabels": {"team": "data"}},
+    "the API otherwise": {
+        "api": API_ON
+        | {"tls": {"mode": "Secret", "secretName": "api"}, "ingress": INGRESS, "podDisruptionBudget": {"minAvailable": "50%"}},
+        "rbac": {"aggregate": False, "ownersBind": False},
+        "audit": {"volume": {"emptyDir": {}}, "receiptKeySecretRef": {"name": "receipt", "key": "key"}},
+        "notifications": {"receivers": [{"name": "oncall", "secretRef": {"name": "oncall"}}], "default": ["oncall"]},
+        "uninstall": {"drain": False},
+    },
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_api_server_takes_every_object_and_knows_every_field(cluster: Cluster, render: Render, variant: str):
+    """The definitions are installed. Kinds of other projects, which this cluster does not serve, are not in these values."""
+    served = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
+    documents = render(VARIANTS[variant] | {"crds": {"enabled": False}}, served)
+
+    taken = cluster.kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=helm",
+        "--dry-run=server",
+        "--validate=strict",
+        "--output=name",
+        "--filename=-",
+        body={"apiVersion": "v1", "kind": "List", "items": documents},
+    )
+
+    assert len(taken.split()) == len(documents) > 40
+
+
 def test_the_api_server_takes_what_protects_the_operator(cluster: Cluster, render: Render, strict: str):
     documents = render({"networkPolicy": {"enabled": True, "databases": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}})
     paths = {"NetworkPolicy": "networking.k8s.io/v1", "PodDisruptionBudget": "policy/v1"}
