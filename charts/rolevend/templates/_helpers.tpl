@@ -226,7 +226,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq (toString $account.create) "false") (not $account.name) -}}
 {{- fail (printf "%s.name: name the ServiceAccount, because %s.create is false" (index . 1) (index . 1)) -}}
 {{- end -}}
-{{- $account.name | default (index . 2) -}}
+{{- $name := $account.name | default (index . 2) -}}
+{{- if eq $name "default" -}}
+{{- fail (printf "%s.name: default is the ServiceAccount of every pod that names no other one; use another name" (index . 1)) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* The operator's user name at the API server. */}}
