@@ -15,10 +15,10 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test test-long test-full nightly mutants e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs lock fix clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
 
@@ -55,6 +55,13 @@ check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/python clients/python/generate.py --check
 	$(BIN)/python clients/typescript/generate.py --check
 	$(BIN)/python -m testbed.node run check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+release-dry-run: $(STAMP) ## Build what a release publishes into build/release, twice, and try it; publishes nothing
+	$(BIN)/python -m testbed.release
+
+site: $(STAMP) ## Build the documentation as a site into build/site; ARGS=serve shows it while you write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build)
 
 fix: $(STAMP) ## Write the generated modules of the clients, format, and apply the lint fixes
 	$(BIN)/python clients/python/generate.py --write

@@ -88,8 +88,10 @@ def test_it_shows(told: str, line: str) -> None:
     assert shows(told.splitlines(), line)
 
 
-def test_the_transcript_in_the_readme_is_what_the_demo_says(told: str) -> None:
-    (transcript,) = fences(section("What the demo shows"), "text")
+def test_the_transcripts_in_the_readme_and_on_its_page_are_what_the_demo_says(told: str) -> None:
+    transcript = "\n".join(
+        [*fences(section("Try it"), "text"), *fences((ROOT / "docs" / "tutorial" / "demo.md").read_text(encoding="utf-8"), "text")]
+    )
     said = told.splitlines()
     for line in transcript.splitlines():
         assert shows(said, line), line

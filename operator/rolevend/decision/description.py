@@ -186,9 +186,9 @@ def condition_words(predicate: Predicate, attributes: Person) -> str:
         case NullTest(column, is_null):
             return f"{_name(column)} is {'' if is_null else 'not '}null"
         case And(parts):
-            return " and ".join(map(part, parts))
+            return " and ".join(dict.fromkeys(map(part, parts)))  # two parts may say the same with the person's values
         case Or(parts):
-            return " or ".join(map(part, parts))
+            return " or ".join(dict.fromkeys(map(part, parts)))
         case Not(negated):
             return f"not {part(negated)}"
         case _:

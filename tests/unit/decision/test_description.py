@@ -130,6 +130,9 @@ def test_a_long_list_of_a_persons_values_is_counted_and_odd_values_are_quoted_on
     assert condition_words(condition, many).endswith("C18, C19, and 5 more)")
     assert condition_words(condition, Attributes.of({"countries": ["a\nb", "', 'US"]}.items())) == "country in (''', ''US', 'a b')"
     assert condition_words(condition, Attributes()) == "country in ()", "no row"
+    twice = bind(parse("country IN (user_attr('countries')) AND country IN ('AT', 'DE')"), PEOPLE)
+    assert condition_words(twice, ANNA) == condition_words(twice, ANNA).partition(" and ")[0], "the same with Anna's values"
+    assert condition_words(twice, many).count(" and country in ") == 1
 
 
 @pytest.mark.parametrize(

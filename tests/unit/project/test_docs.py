@@ -175,8 +175,8 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours():
 
 @page
 def test_every_verb_of_make_exists(path: Path):
-    verbs = set(re.findall(r"^(\w+):.*##", text_of(ROOT / "Makefile"), re.MULTILINE))
-    named = {verb for code in [*fences(path, "console"), *spans(prose(path))] for verb in re.findall(r"(?:^|\$ )make (\w+)", code)}
+    verbs = set(re.findall(r"^([\w-]+):.*##", text_of(ROOT / "Makefile"), re.MULTILINE))
+    named = {verb for code in [*fences(path, "console"), *spans(prose(path))] for verb in re.findall(r"(?:^|\$ )make ([\w-]+)", code)}
     assert named <= verbs
 
 

@@ -26,7 +26,7 @@ _LONGEST_FILTER: Final = 2_000
 _YIELD_EVERY: Final = 50
 _MEDIA_TYPES: Final = (MEDIA_TYPE, "application/json")
 _PUSHES: Final = ("POST", "PUT", "PATCH", "DELETE")
-# Once: pydantic makes the class of each parameter anew, in milliseconds, as soon as nobody holds it.
+# Once: pydantic makes the class of each parameter again, in milliseconds, as soon as nobody holds it.
 _SEARCHES: Final[dict[Any, Any]] = {ScimUser: SearchRequest[ScimUser], Group: SearchRequest[Group]}
 _PARAMETERS: Final[dict[Any, Any]] = {ScimUser: ResponseParameters[ScimUser], Group: ResponseParameters[Group]}
 _Call = Callable[[Request, ScimCaller], Awaitable[Response]]
