@@ -115,7 +115,8 @@ def chart_readme() -> Iterator[str]:
     yield from ("$ helm test rolevend --namespace rolevend-system", "```", "")
     yield f"[Install]({home}/how-to/install/) has each step, [rights and admission]({home}/reference/rbac/) what the chart creates, and"
     yield f"[the end of roles]({home}/how-to/end-roles/#uninstall) how to uninstall it: `helm uninstall` ends all live roles first."
-    yield f"`{home}` and `registry.example.org` are placeholders; `home` in Chart.yaml is the one place of the first."
+    yield "`registry.example.org` stands for your own registry. Other names are not ours yet:"
+    yield f"[placeholders]({home}/how-to/release/#names-that-are-not-ours-yet)."
     yield from ("", "## Components", "")
     yield from table(
         ("Component", "Values", "Replicas", "ServiceAccount"),

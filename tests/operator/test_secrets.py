@@ -136,3 +136,21 @@ def test_the_secret_is_gone_when_a_role_ends_before_its_time(tenant: Tenant):
     asked.gone()
 
     assert not tenant.site.secret(AGENTS, asked.name).ok
+
+
+def test_a_namespace_that_its_owner_makes_one_of_agents_is_served_without_a_change_of_the_chart(tenant: Tenant):
+    """Until then the refusal says how."""
+    cluster, name = tenant.site.cluster, f"of-{tenant.name}"
+    assert cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"team": "claims"}}}).ok
+    tenant.ready_to_ask(namespace=name)
+    asked = tenant.ask(namespace=name)
+    assert "bind the chart's ClusterRole …-agent-namespace there" in asked.refused("NotPermitted")
+
+    account = OPERATOR.removeprefix("system:serviceaccount:")
+    cluster.kubectl(
+        "create", "rolebinding", "rolevend", "--namespace", name, "--clusterrole=rolevend-agent-namespace", f"--serviceaccount={account}"
+    )
+
+    assert asked.ready().login()["username"] == asked.role
+    asked.delete()
+    asked.gone()

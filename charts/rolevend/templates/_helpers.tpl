@@ -15,6 +15,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The name of objects with a longer suffix, at most 63 characters in all. The suffix stays whole, because it tells objects apart. */}}
+{{- define "rolevend.nameWith" -}}
+{{- $suffix := index . 1 -}}
+{{- printf "%s%s" (include "rolevend.name" (index . 0) | trunc (sub 63 (len $suffix) | int) | trimSuffix "-") $suffix -}}
+{{- end -}}
+
 {{- define "rolevend.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "rolevend.nameLabel" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -220,7 +226,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq (toString $account.create) "false") (not $account.name) -}}
 {{- fail (printf "%s.name: name the ServiceAccount, because %s.create is false" (index . 1) (index . 1)) -}}
 {{- end -}}
-{{- $account.name | default (index . 2) -}}
+{{- $name := $account.name | default (index . 2) -}}
+{{- if eq $name "default" -}}
+{{- fail (printf "%s.name: default is the ServiceAccount of every pod that names no other one; use another name" (index . 1)) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* The operator's user name at the API server. */}}

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput
+from rolevend.identity.egress_proxy import through_proxy
 from rolevend.identity.key_set import MAXIMUM_BYTES
 from rolevend.identity.provider import (
     MAXIMUM_ISSUER_LENGTH,
@@ -87,7 +88,7 @@ class KeyFetcher:
         raise IdentityProviderUnavailable(f"reading {url}: it leads on more than {_REDIRECTS} times")
 
     async def _once(self, session: aiohttp.ClientSession, url: str) -> "bytes | _Elsewhere":
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(url, allow_redirects=False, **through_proxy(url)) as response:
             if response.status in (301, 302, 303, 307, 308):
                 return _Elsewhere(_followed(url, response.headers.get("Location", "")))
             if response.status != 200:

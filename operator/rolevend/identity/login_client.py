@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput
+from rolevend.identity.egress_proxy import through_proxy
 from rolevend.identity.key_fetching import KeyFetcher, bounded, discovered, secure_url, trust
 from rolevend.identity.provider import Discovery, Provider
 from rolevend.identity.refusal import Code, TokenRefused
@@ -86,7 +87,7 @@ class LoginClient:
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=always, auto_decompress=False) as session,
-                session.post(url, data=form, allow_redirects=False) as response,
+                session.post(url, data=form, allow_redirects=False, **through_proxy(url)) as response,
             ):
                 if response.status in (400, 401):  # a used or foreign code, or our own secret is wrong
                     raise TokenRefused(Code.NOT_AUTHENTICATED, "the identity provider does not accept the login; log in again")
