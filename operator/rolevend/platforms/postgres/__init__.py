@@ -8,7 +8,8 @@ from rolevend.platforms.postgres.driver import PostgresPlatform
 from rolevend.platforms.postgres.drop.drops import Tombstone
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind
 from rolevend.platforms.postgres.install.installer import InstallPlan, Passwords, install, plan
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach
+from rolevend.platforms.postgres.install.uninstaller import UninstallPlan, plan_uninstall, uninstall
 
 __all__ = [
     "Finding",
@@ -19,8 +20,12 @@ __all__ = [
     "PostgresLimits",
     "PostgresLogin",
     "PostgresPlatform",
+    "Reach",
     "Tombstone",
+    "UninstallPlan",
     "connected",
     "install",
     "plan",
+    "plan_uninstall",
+    "uninstall",
 ]
