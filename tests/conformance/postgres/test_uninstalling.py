@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -247,6 +248,11 @@ OBSTACLES = {
         "uses something of rolevend",
         "DROP VIEW public.watch",
     ),
+    ("CREATE POLICY bound ON more.guarded AS RESTRICTIVE TO rv_public USING (region <> 'US')", "claims"): (
+        "policy bound on table more.guarded",
+        "would be dropped with it",
+        "DROP POLICY bound ON more.guarded",
+    ),
     ("CREATE TABLE rolevend.mine ()", "claims"): ("relation rolevend.mine", "somebody else made it", "DROP TABLE rolevend.mine"),
     ("CREATE TABLE public.owned (); ALTER TABLE public.owned OWNER TO rv_public", "claims"): (
         "table public.owned",
@@ -276,6 +282,7 @@ def test_what_needs_rolevend_is_named(tmp_path: Path):
         assert there.refusals() == {}
         assert difference(before, state(there.server, *DATABASES)) == [], "a refusal changes nothing"
         _a_changed_plan_is_refused(there)
+        _a_vend_that_is_under_way_is_waited_for(there)
         _policies_of_others_are_decided_by_a_person(there)
         _rights_that_somebody_gave_are_named(there)
         _logins_of_others_stay(there)
@@ -303,6 +310,22 @@ def _a_changed_plan_is_refused(there: Site) -> None:
     assert 'DROP SCHEMA "rv_p_left" CASCADE' in [each.text for each in there.plan().statements]
     there.run("DROP SCHEMA rv_p_left; DROP ROLE rv_p_left")
     assert there.plan().digest == accepted.digest
+
+
+def _a_vend_that_is_under_way_is_waited_for(there: Site) -> None:
+    """The role exists as soon as the lock is free, and nothing is dropped beneath it."""
+    accepted, role, vending = there.plan().digest, "IMMUTA_VENDED_A_B_C", there.connect()
+    with ThreadPoolExecutor(1) as threads, vending.transaction():
+        vending.execute(sql.SQL("INSERT INTO rolevend.lease (role, cluster_id, uid, revoked_at) VALUES ({}, 'c', 'u', now())").format(role))
+        vending.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        waiting = threads.submit(uninstall, there.connect(), OPTIONS, accept=accepted)
+        eventually(lambda: there.rows("SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"))
+    with pytest.raises(Conflict, match="read the new plan"):
+        waiting.result()
+    assert there.refusals().keys() == {role}
+    vending.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    vending.execute("DELETE FROM rolevend.lease")
+    assert there.plan().digest == accepted
 
 
 def _policies_of_others_are_decided_by_a_person(there: Site) -> None:

@@ -1,6 +1,8 @@
-"""PostgreSQL 16 to 18. `PostgresPlatform` is the driver; `plan` and `install` prepare a database for it.
+"""PostgreSQL 16 to 18. `PostgresPlatform` is the driver; `plan` and `install` prepare a database for it, `plan_uninstall` and
+`uninstall` take that back.
 
-The SQL is in files: `sql/install` is installed in order; `sql/survey` and `sql/query` only read. Only this package imports psycopg.
+The SQL is in files: `sql/install` is installed in order; `sql/survey`, `sql/removal` and `sql/query` only read. Only this package
+imports psycopg.
 """
 
 from rolevend.platforms.postgres.connections import PostgresLimits, PostgresLogin, connected

@@ -99,6 +99,7 @@ class SharedRight:
     kind: str
     object: str | None
     shown: str
+    is_policy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,8 @@ def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
         yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in the schema rolevend; move or drop it")
     for each in survey.dependents:
         yield RemovalFinding(RemovalKind.REFUSED, each, "uses something of rolevend; change or drop it")
+    for policy in (each for each in survey.rights if each.is_policy):
+        yield RemovalFinding(RemovalKind.REFUSED, policy.shown, "is for rv_public, and would be dropped with it; alter or drop it")
     for place in survey.elsewhere:
         # DROP OWNED there would also revoke CONNECT on all databases, at once.
         listing = _LISTING.format(sql.Literal(_quoted([place.role]))).as_string()
@@ -361,7 +364,7 @@ def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
 def _lost(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
     ours = {(right.kind, right.object) for right in survey.taken}
     for right in survey.rights:
-        if (right.kind, right.object) not in ours:
+        if not right.is_policy and (right.kind, right.object) not in ours:
             text = "somebody granted this to rv_public; its members lose it, unless you grant it to another role first"
             yield RemovalFinding(RemovalKind.LOST, right.shown, text)
     for taken in survey.taken:

@@ -8,7 +8,8 @@ SELECT DISTINCT
            WHEN 'pg_language'::regclass THEN (SELECT quote_ident(l.lanname) FROM pg_language AS l WHERE l.oid = d.objid)
            WHEN 'pg_proc'::regclass THEN d.objid::regprocedure::text
        END AS object,
-       pg_describe_object(d.classid, d.objid, d.objsubid) AS shown
+       pg_describe_object(d.classid, d.objid, d.objsubid) AS shown,
+       p.oid IS NOT NULL AS is_policy
   FROM pg_shdepend AS d
   LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = 'rv_public')
