@@ -15,6 +15,8 @@ from psycopg import sql
 from rolevend.catalog import TableId
 from rolevend.cli import cli
 from rolevend.errors import Conflict
+from rolevend.model import ClusterId
+from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.postgres import (
     Passwords,
     PostgresInstallOptions,
@@ -27,7 +29,8 @@ from rolevend.platforms.postgres import (
     plan_uninstall,
     uninstall,
 )
-from rolevend.platforms.protocol import Address, DropRequest, EndReason, Secret
+from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest
+from rolevend.platforms.protocol import Address, DropRequest, EndReason, InstallMode, Outcome, Secret
 from rolevend.policy.mask import Hash
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.postgres_programs import Version
@@ -111,15 +114,18 @@ class Site:
     def refusals(self) -> dict[str, str]:
         return {finding.subject: finding.text for finding in self.plan().refusals}
 
-    @contextmanager
-    def platform(self) -> Iterator[PostgresPlatform]:
+    @property
+    def address(self) -> Address:
         where = self.server.superuser
-        made = PostgresPlatform(
-            Address(where.host, where.port, "claims", where.tls),
-            CLUSTER,
-            PostgresLogin("rv_vendor", Secret("for the vendor")),
-            PostgresLogin("rv_programmer", Secret("for the programmer")),
-        )
+        return Address(where.host, where.port, "claims", where.tls)
+
+    @property
+    def logins(self) -> tuple[PostgresLogin, PostgresLogin]:
+        return PostgresLogin("rv_vendor", Secret("for the vendor")), PostgresLogin("rv_programmer", Secret("for the programmer"))
+
+    @contextmanager
+    def platform(self, cluster: ClusterId = CLUSTER) -> Iterator[PostgresPlatform]:
+        made = PostgresPlatform(self.address, cluster, *self.logins)
         try:
             yield made
         finally:
@@ -270,7 +276,10 @@ OBSTACLES = {
 def test_what_needs_rolevend_is_named(tmp_path: Path):
     """One server for all of it: a server takes a second to start."""
     with site() as there:
+        untouched = Before(there, tmp_path)
         _other_databases_are_pointed_to(there)
+        _what_a_person_dropped_in_part_is_taken_back(there)
+        untouched.expect()
         there.install()
         before = state(there.server, *DATABASES)
         for (make, where), (subject, text, undo) in OBSTACLES.items():
@@ -297,6 +306,12 @@ def _other_databases_are_pointed_to(there: Site) -> None:
         pytest.raises(Conflict, match="in the database claims"),
     ):
         plan_uninstall(elsewhere, OPTIONS)
+    there.uninstall()
+
+
+def _what_a_person_dropped_in_part_is_taken_back(there: Site) -> None:
+    there.install()
+    there.run("DROP SCHEMA rolevend CASCADE")
     there.uninstall()
 
 
@@ -443,6 +458,24 @@ def _a_later_login_is_told_of_and_can_be_admitted(there: Site) -> None:
     there.run("REVOKE rv_public FROM late")
 
 
+def _the_attestation_finds_open_what_this_reach_leaves_open_and_no_more(there: Site) -> None:
+    tried = (*attacks.RIGHTS_OF_PUBLIC, *attacks.LEAVING_THE_DATABASE)
+    names = {
+        *(attack.name for attack in tried),
+        *("log in to another database", "create a temporary table", "create a temporary function", "create a table in public"),
+        *("read the table", "set role to the owner of rolevend"),
+    }
+    cluster = cluster_of_canaries(CLUSTER)
+    with there.platform(cluster) as platform:
+        environment = PostgresAttestEnvironment(platform, cluster, there.address, *there.logins, secrets.token_bytes)
+        results = {each.check: each for each in attest(environment, InstallMode.SUPERUSER, [each for each in CHECKS if each.name in names])}
+    assert results.keys() == names
+    left_open = results.pop("log in to another database")
+    assert left_open.outcome is Outcome.NOT_PREVENTABLE
+    assert "neighbour" in left_open.detail
+    assert {each.outcome for each in results.values()} == {Outcome.PASSED}
+
+
 def _a_smaller_reach_gives_back_what_a_larger_one_took(there: Site) -> None:
     narrow = PostgresInstallOptions(schemas=OPTIONS.schemas, reach=Reach.DATABASE)
     planned = plan(there.admin, narrow)
@@ -458,6 +491,7 @@ def _a_smaller_reach_gives_back_what_a_larger_one_took(there: Site) -> None:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             late.execute(sql.SQL(statement))
     late.close()
+    _the_attestation_finds_open_what_this_reach_leaves_open_and_no_more(there)
     limitations = _limitations(there)
     assert any("CONNECT on database" in text and "--reach server" in text for text in limitations)
     assert not any("PUBLIC lost CONNECT" in text or "installation again" in text for text in limitations)

@@ -267,9 +267,9 @@ def _keeping(survey: Survey, options: PostgresInstallOptions) -> Iterator[Findin
     for right in taken_from_public(survey, options):
         if right.kind == "DATABASE" and right.privilege == "CONNECT":
             yield Finding(FindingKind.KEEPS, f"database {right.object}", "is open to PUBLIC, and then to rv_public only")
-    for on in on_objects(taken_from_public(survey, options)):
-        if not on.startswith("EXECUTE"):
-            yield Finding(FindingKind.LATER, on, f"to give it to a role that is made later, run: {ADMISSION.format('<role>')}")
+    if lost := [on for on in on_objects(taken_from_public(survey, options)) if not on.startswith("EXECUTE")]:
+        text = f"lacks {', '.join(lost)}, and functions of the plan; to give it all of this, run: {ADMISSION.format('<role>')}"
+        yield Finding(FindingKind.LATER, "a role that is made later", text)
 
 
 def _reaching(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
