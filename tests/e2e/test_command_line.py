@@ -47,7 +47,7 @@ print("loaded:", *sorted(set(sys.modules) & set({HEAVY!r})))
     [
         ("rolevend ", {"audit", "crds", "operator", "platform", "policy", "receipt", "trace", "who"}),
         ("rolevend requests --state P", {"pending"}),
-        ("rolevend platform ", {"attest", "catalog", "install", "plan"}),
+        ("rolevend platform ", {"attest", "catalog", "install", "plan", "uninstall"}),
     ],
 )
 def test_a_shell_completes(words: str, offered: set[str]) -> None:

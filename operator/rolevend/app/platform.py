@@ -1,4 +1,4 @@
-"""`rolevend platform plan|install|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
+"""`rolevend platform plan|install|uninstall|catalog` for PostgreSQL, from a DataPlatform manifest and an administrator's connection."""
 
 import secrets
 from collections.abc import Iterator
@@ -12,9 +12,11 @@ from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
-from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions
+from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions, Reach, UninstallPlan
 from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
+from rolevend.platforms.postgres import plan_uninstall as make_uninstall_plan
+from rolevend.platforms.postgres import uninstall as run_uninstall_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.install.installer import set_hash_key
@@ -24,17 +26,31 @@ _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10
 
 
-def plan(manifest: Path, dsn: str) -> InstallPlan:
+def plan(manifest: Path, dsn: str, reach: str | None = None) -> InstallPlan:
     """Return the steps that `install` would run now. Changes nothing."""
     platform = read_manifest(manifest)
     with _administrator(platform, dsn) as connection:
-        return make_plan(connection, _options(platform))
+        return make_plan(connection, _options(platform, reach))
 
 
-def install(manifest: Path, dsn: str, accept: str, namespace: str) -> str:
+def plan_uninstall(manifest: Path, dsn: str) -> UninstallPlan:
+    """Return the steps that `uninstall` would run now. Changes nothing."""
+    platform = read_manifest(manifest)
+    with _administrator(platform, dsn) as connection:
+        return make_uninstall_plan(connection, _options(platform))
+
+
+def uninstall(manifest: Path, dsn: str, accept: str) -> UninstallPlan:
+    """Run the plan of `plan_uninstall` with the digest `accept`, and return it."""
+    platform = read_manifest(manifest)
+    with _administrator(platform, dsn) as connection:
+        return run_uninstall_plan(connection, _options(platform), accept=accept)
+
+
+def install(manifest: Path, dsn: str, accept: str, namespace: str, reach: str | None = None) -> str:
     """Run the plan with the digest `accept`. Returns the two Secrets that the manifest refers to, as YAML for `namespace`."""
     platform = read_manifest(manifest)
-    options = _options(platform)
+    options = _options(platform, reach)
     vendor, programmer = _password(), _password()
     with _administrator(platform, dsn) as connection:
         run_plan(
@@ -68,14 +84,16 @@ def share_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> str | No
         return set_hash_key(connection, domain, secret)
 
 
-def _options(platform: DataPlatform) -> PostgresInstallOptions:
+def _options(platform: DataPlatform, reach: str | None = None) -> PostgresInstallOptions:
     schemas = values.governed(platform)
     if not schemas:
         raise InvalidInput(
             "spec.domains", "names no schema, so there is nothing to govern: give a namespace the schemas that it writes policy for"
         )
     tools = values.own_schemas(platform), values.function_schemas(platform)
-    return PostgresInstallOptions(tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])))
+    return PostgresInstallOptions(
+        tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])), reach=None if reach is None else Reach(reach)
+    )
 
 
 @contextmanager

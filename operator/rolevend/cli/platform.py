@@ -1,4 +1,4 @@
-"""Commands for a database: plan and install rolevend in it, read its catalog, and attest it."""
+"""Commands for a database: plan, install and uninstall rolevend in it, read its catalog, and attest it."""
 
 import os
 import stat
@@ -36,11 +36,21 @@ _DSN_OF_POSTGRES = click.option(
 )
 
 
+_REACH = click.option(
+    "--reach",
+    type=click.Choice(["server", "database"]),
+    help="PostgreSQL: `server` revokes CONNECT on every database from PUBLIC; with `database` PUBLIC keeps it, and vended roles can log in "
+    "to other databases unless pg_hba.conf rejects them. Default: what is installed, otherwise server.",
+)
+
+
 @platform.command("plan")
 @_MANIFEST
 @_DSN_OF_POSTGRES
+@_REACH
+@click.option("--summary", is_flag=True, help="PostgreSQL: print on one screen who loses what, why, and how to give it back.")
 @options.OUTPUT
-def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
+def platform_plan(manifest: Path, dsn: str | None, reach: str | None, *, summary: bool, output: str) -> None:
     """Print every statement that `install` would run, with its reason and its effect. Change nothing.
 
     For Snowflake print a script for an administrator, without a connection.
@@ -49,6 +59,8 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
 
     found = read_manifest(manifest)
     if found.spec.snowflake is not None:
+        if summary or reach is not None:
+            raise click.UsageError("--summary and --reach are for PostgreSQL")
         from rolevend.app import snowflake_account
 
         script, digest = snowflake_account.plan(found)
@@ -57,9 +69,35 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
         return
     from rolevend.app.platform import plan
 
-    planned = plan(manifest, _required(dsn))
+    planned = plan(manifest, _required(dsn), reach)
+    printer.show(output, planned.as_json, text=planned.summary if summary else planned.text)
+    _next_step(planned.digest, manifest, reach)
+
+
+@platform.command("uninstall")
+@_MANIFEST
+@_DSN
+@click.option("--accept", metavar="DIGEST", help="Run the plan with this digest. Without it: print the plan, and change nothing.")
+@options.OUTPUT
+def platform_uninstall(manifest: Path, dsn: str, accept: str | None, output: str) -> None:
+    """Remove rolevend from a PostgreSQL database: its roles, profiles, policies and tables. Give PUBLIC back what the installation revoked.
+
+    It is one transaction, and refused while a vended role lives or the operator is logged in.
+    """
+    from rolevend.app.manifest import read_manifest
+
+    if read_manifest(manifest).spec.snowflake is not None:
+        raise click.UsageError("there is no uninstallation for Snowflake: see docs/how-to/remove-rolevend.md for its statements")
+    from rolevend.app.platform import plan_uninstall, uninstall
+
+    if accept is not None:
+        done = uninstall(manifest, dsn, accept)
+        click.echo(f"uninstalled from database {done.database}" if done.statements else "rolevend is not installed here: nothing to do")
+        return
+    planned = plan_uninstall(manifest, dsn)
     printer.show(output, planned.as_json, text=planned.text)
-    _next_step(planned.digest, manifest)
+    if planned.statements:
+        click.echo(f"\nrolevend platform uninstall -f {manifest} --accept {planned.digest}", err=True)
 
 
 @platform.command("install")
@@ -78,8 +116,11 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
     metavar="NAME",
     help="For Snowflake: run the script with this connection of your connections.toml. Default: print the script, with the keys.",
 )
+@_REACH
 @options.namespace()
-def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, namespace: str) -> None:
+def platform_install(
+    manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, reach: str | None, namespace: str
+) -> None:
     """Run the plan with this digest, and write the operator's two logins as Secrets."""
     from rolevend.app.manifest import read_manifest
 
@@ -91,10 +132,10 @@ def platform_install(manifest: Path, dsn: str | None, accept: str, secrets: str,
 
     where = _required(dsn)
     if secrets == "-":
-        click.echo(install(manifest, where, accept, namespace), nl=False)
+        click.echo(install(manifest, where, accept, namespace, reach), nl=False)
         return
     with _private(secrets) as keep:
-        keep(install(manifest, where, accept, namespace))
+        keep(install(manifest, where, accept, namespace, reach))
     click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
 
 
@@ -253,5 +294,6 @@ def _private(path: str) -> Iterator[Callable[[str], None]]:
         os.close(descriptor)
 
 
-def _next_step(digest: str, manifest: Path) -> None:
-    click.echo(f"\nrolevend platform install -f {manifest} --accept {digest} --secrets secrets.yaml", err=True)
+def _next_step(digest: str, manifest: Path, reach: str | None = None) -> None:
+    chosen = f" --reach {reach}" if reach is not None else ""
+    click.echo(f"\nrolevend platform install -f {manifest}{chosen} --accept {digest} --secrets secrets.yaml", err=True)

@@ -495,6 +495,24 @@ def test_where_no_superuser_installed_what_cannot_be_prevented_is_no_failure(ben
     assert all("superuser" in result.detail for result in results)
 
 
+def test_a_database_that_the_reach_of_the_installation_leaves_open_is_named_and_is_no_failure(
+    bench: PostgresBench, ground: PostgresAttestEnvironment
+):
+    """Where pg_hba.conf keeps vended roles out, the check passes all the same: here it lets them in."""
+    name = "log in to another database"
+    with deployed_canaries(ground) as canaries, broken(bench, canaries, BREAKS["another database is open"]):
+        bench.run("UPDATE rolevend.version SET reach = 'database'")
+        try:
+            (result,) = examine([check for check in CHECKS if check.name == name], canaries, InstallMode.SUPERUSER)
+            assert any("--reach server" in text for text in bench.platform.facts().limitations)
+        finally:
+            bench.run("UPDATE rolevend.version SET reach = 'server'")
+        assert failures(frozenset({name}), canaries) == {name}
+    assert result.outcome is Outcome.NOT_PREVENTABLE
+    assert "postgres" in result.detail
+    assert "--reach database" in result.detail
+
+
 def test_what_failed_is_told_with_what_was_seen_and_whether_it_leaks(bench: PostgresBench, ground: PostgresAttestEnvironment):
     checks = [check for check in CHECKS if check.name in ("read exactly the permitted rows", "create a large object")]
     with deployed_canaries(ground) as canaries, broken(bench, canaries, BREAKS["row security is off and no view asks for it"]):

@@ -17,10 +17,13 @@ from rolevend.platforms.postgres import (
     PostgresPlatform,
     install,
     plan,
+    plan_uninstall,
+    uninstall,
 )
 from rolevend.platforms.protocol import Address, InstallMode, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
+from tests.support.waiting import eventually
 
 ADMINISTRATOR, DATABASE = "cloud_admin", "claims"
 OPTIONS = PostgresInstallOptions(schemas=("raw",))
@@ -95,6 +98,7 @@ def test_the_whole_story(service: Service):
     installing_again_changes_nothing(service)
     nobody_else_installs_over_it(service)
     who_becomes_a_superuser_changes_over(service)
+    and_takes_all_of_it_back(service)
 
 
 def whoever_has_not_the_rights_is_refused(service: Service):
@@ -206,6 +210,15 @@ def who_becomes_a_superuser_changes_over(service: Service):
     platform.close()
     assert facts.install_mode is InstallMode.SUPERUSER
     assert not any(word in text for text in facts.limitations for word in ("PUBLIC", "live roles", "installation again", "missing"))
+
+
+def and_takes_all_of_it_back(service: Service):
+    """Three administrators granted rights by now. Without rolevend a role that is made later can do what PUBLIC could."""
+    eventually(lambda: plan_uninstall(service.provider, OPTIONS).refusals == ())
+    uninstall(service.provider, OPTIONS, accept=plan_uninstall(service.provider, OPTIONS).digest)
+    assert service.provider.execute("SELECT FROM pg_roles WHERE rolname ~ '^rv_'").fetchall() == []
+    service.run("CREATE ROLE newcomer LOGIN PASSWORD 'x'")
+    service.connect("newcomer").execute("CREATE TEMPORARY TABLE t (a integer)")
 
 
 @pytest.mark.both_installs

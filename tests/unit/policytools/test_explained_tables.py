@@ -51,6 +51,7 @@ def test_a_role_is_described_without_values_of_the_user(tmp_path: Path):
     assert json.loads(said)["tables"] == [
         {
             "table": "claims.people",
+            "view": "people",
             "comment": "Everybody whom a claim names",
             "rows": "country in (user attribute countries)",
             "primaryKey": [],

@@ -15,6 +15,10 @@ CanariesT = TypeVar("CanariesT")
 """The canaries of one kind of platform."""
 
 
+class LeftOpen(Exception):
+    """The attack succeeded, because the options of the installation leave this open. The message names the option."""
+
+
 class NotAsExpected(Exception):
     """A promise rests on something that is not so. Nothing was shown that should be hidden."""
 
@@ -141,6 +145,8 @@ def _tried(check: Check[CanariesT], canaries: CanariesT, mode: InstallMode, rule
     """Raises what `_observed` raises."""
     try:
         return _result(check, check.test(canaries), mode, leaks=check.leaks)
+    except LeftOpen as choice:
+        return CheckResult(check.name, Outcome.NOT_PREVENTABLE, str(choice))
     except Exception as error:
         return _result(check, _observed(check.name, error, rules), mode, leaks=check.leaks and rules.leak)
 

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator
 
-from psycopg.rows import kwargs_row
+from psycopg.rows import kwargs_row, scalar_row
 
 from rolevend.errors import PlatformUnavailable, PoolerInBetween, ReadOnlyServer
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import NOT_INSTALLED
 from rolevend.platforms.postgres.install.findings import (
+    LEFT_OPEN,
     MANAGED,
     UNBOUNDED_FILES,
     UNENDABLE,
     UNRESERVED,
     left_to_public,
+    locked_out,
     not_reserved_for,
     some,
 )
 from rolevend.platforms.postgres.install.installer import VERSION
-from rolevend.platforms.postgres.install.survey import Right
+from rolevend.platforms.postgres.install.survey import PUBLIC, Installed, Reach, Right
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import InstallMode, ServerFacts, TlsMode
 
@@ -43,6 +45,7 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
     if installed is None or installed < VERSION:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
     mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
+    late = _late(connection)
     limitations = [
         *((mode is InstallMode.MANAGED, text) for text in MANAGED),
         (not by_superuser and not ends_all, UNENDABLE),
@@ -63,6 +66,7 @@ def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
         (bool(unreserved), not_reserved_for(unreserved)),
         (prepared > 0, "max_prepared_transactions is not 0: a vended role can leave a prepared transaction behind, with its locks"),
         *((True, text) for text in _public(connection, mode)),
+        (bool(late), locked_out(late)),
         (bool(blind), f"may read a governed table and see no row of it, being granted it later; admit them: {some(blind)}"),
         (tls in _UNPROTECTED, _UNPROTECTED.get(tls, "")),
         (bool(strays), f"roles that look vended and have no lease: {some(strays)}; drop them by hand"),
@@ -79,12 +83,24 @@ def programmer_of(connection: Connection) -> str:
 
 
 def _public(connection: Connection, mode: InstallMode) -> Iterator[str]:
-    """Yield the privileges that PUBLIC has again, or still has in managed mode."""
+    """Yield the privileges that PUBLIC has again, or still has in managed mode or by the reach of the installation."""
     with connection.cursor(row_factory=kwargs_row(Right)) as cursor:
-        rights = cursor.execute(query("public", folder="survey"), {}).fetchall()
+        rights = cursor.execute(query("public", folder="survey"), {"grantee": PUBLIC}).fetchall()
+    with connection.cursor(row_factory=kwargs_row(Installed)) as cursor:
+        installed = cursor.execute(query("installed", folder="survey"), {}).fetchall()
+    if any(each.reach == Reach.DATABASE for each in installed):
+        kept = [right.object for right in rights if right.kind == "DATABASE" and right.privilege == "CONNECT"]
+        rights = [right for right in rights if right.kind != "DATABASE" or right.privilege != "CONNECT"]
+        if kept:
+            yield f"CONNECT on database {some(kept)}: {LEFT_OPEN}"
     again = "; plan and run the installation again" if mode is InstallMode.SUPERUSER else ""
     for subject, text in left_to_public(rights):
         yield f"{subject}: {text}{again}"
+
+
+def _late(connection: Connection) -> list[str]:
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query("late"), {}).fetchall()
 
 
 def _reject_others(connection: Connection) -> None:

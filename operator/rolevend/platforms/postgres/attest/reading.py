@@ -10,6 +10,7 @@ from rolevend.catalog import TableId
 from rolevend.errors import PlatformUnavailable
 from rolevend.platforms.attestation import common_checks as common
 from rolevend.platforms.attestation.canaries import CANARY_CONNECTIONS
+from rolevend.platforms.attestation.checks import LeftOpen
 from rolevend.platforms.postgres.attest.attacks import PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.environment import GUARDED
@@ -167,6 +168,8 @@ def _other_databases(canaries: PostgresCanaries) -> str:
         ).format(sql.Literal(canaries.eve.lease.role), sql.Literal(_MAX_DATABASES))
     )
     inside = [name for (name,) in databases if canaries.lets_in(canaries.eve, database=name)]
+    if inside and canaries.vendor.rows(sql.SQL("SELECT FROM rolevend.version WHERE reach = 'database'")):
+        raise LeftOpen(f"could log in to {', '.join(inside)}: the installation has --reach database, and pg_hba.conf lets it in")
     return f"could log in to {', '.join(inside)}: plan and run the installation again" if inside else ""
 
 

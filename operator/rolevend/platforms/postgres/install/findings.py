@@ -5,7 +5,8 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rolevend.platforms.postgres.install.survey import GovernedTable, PostgresInstallOptions, Right, Survey
+from rolevend.platforms.postgres.install.statements import on_objects, taken_from_public
+from rolevend.platforms.postgres.install.survey import GovernedTable, PostgresInstallOptions, Reach, Right, Survey
 from rolevend.platforms.protocol import InstallMode
 
 LIVE_ROLES = 2000
@@ -36,6 +37,13 @@ _MEANS = {
     ("LANGUAGE", "USAGE"): "every vended role can run DO blocks, as PUBLIC can",
     ("FUNCTION", "EXECUTE"): "every vended role can call it, as PUBLIC can: large objects, advisory locks, messages, exported snapshots",
 }
+LEFT_OPEN = (
+    "PUBLIC keeps it, because the installation reaches this database only: a vended role can log in to other databases and do what PUBLIC "
+    "can there, and what it leaves there keeps it from being dropped; it reads nothing of this database there. The attestation says so. To "
+    "prevent it, reject +rv_connect in pg_hba.conf for all other databases, or plan and install with --reach server"
+)
+ADMISSION = "GRANT rv_public TO {} WITH INHERIT TRUE, SET FALSE"
+"""Gives a role that is made later what PUBLIC lost."""
 FENCED = 12
 """The first version of the installation whose views read behind the fence."""
 
@@ -57,6 +65,14 @@ def left_to_public(rights: Iterable[Right]) -> Iterator[tuple[str, str]]:
         yield f"{privilege} on {kind.lower()} {some(objects)}", _MEANS.get((kind, privilege), "every vended role has it, as PUBLIC does")
 
 
+def locked_out(logins: Sequence[str]) -> str:
+    """Return the limitation that logins cannot connect, because they were made after the installation."""
+    return (
+        f"these logins cannot connect to this database, because PUBLIC lost CONNECT and they are no members of rv_public: {some(logins)}; "
+        f"for each that should, run: {ADMISSION.format('<login>')}"
+    )
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first few names and the number of others."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -73,6 +89,8 @@ class FindingKind(enum.StrEnum):
     """Needs a superuser, which this server does not provide."""
     KEEPS = "keeps its rights"
     """An account that becomes a member of rv_public, which gets the privileges revoked from PUBLIC."""
+    LATER = "lacked by roles that are made later"
+    """A right that PUBLIC loses, and how to give it to a role that does not exist yet."""
     INDEXES = "indexes"
     """How conditions of agents can use indexes, and what that reveals."""
     READERS = "row security"
@@ -102,7 +120,8 @@ def findings_of(survey: Survey, options: PostgresInstallOptions) -> tuple[Findin
         *_ending(survey),
         *_staying(survey, options),
         *_exposed(survey),
-        *_keeping(survey),
+        *_keeping(survey, options),
+        *_reaching(survey, options),
         *_server(survey),
     ]
     return tuple(sorted(found, key=lambda finding: (order.index(finding.kind), finding.subject, finding.text)))
@@ -242,16 +261,21 @@ def _exposed(survey: Survey) -> Iterator[Finding]:
             yield Finding(FindingKind.OPEN, f"extension {each.object}", text)
 
 
-def _keeping(survey: Survey) -> Iterator[Finding]:
+def _keeping(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
     for login, rights in survey.logins:
         yield Finding(FindingKind.KEEPS, login, f"has through PUBLIC alone, and keeps as a member of rv_public: {', '.join(rights)}")
-    for right in survey.public:
-        if right.may_be_taken and right.kind == "DATABASE" and right.privilege == "CONNECT":
-            yield Finding(
-                FindingKind.KEEPS,
-                f"database {right.object}",
-                "is open to PUBLIC, and then to rv_public only: add roles that are made later",
-            )
+    for right in taken_from_public(survey, options):
+        if right.kind == "DATABASE" and right.privilege == "CONNECT":
+            yield Finding(FindingKind.KEEPS, f"database {right.object}", "is open to PUBLIC, and then to rv_public only")
+    if lost := [on for on in on_objects(taken_from_public(survey, options)) if not on.startswith("EXECUTE")]:
+        text = f"lacks {', '.join(lost)}, and functions of the plan; to give it all of this, run: {ADMISSION.format('<role>')}"
+        yield Finding(FindingKind.LATER, "a role that is made later", text)
+
+
+def _reaching(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
+    if options.reach is Reach.DATABASE:
+        others = [right.object for right in survey.public if right.kind == "DATABASE" and right.object != survey.server.database]
+        yield Finding(FindingKind.OPEN, f"databases {some(others)}" if others else "other databases", LEFT_OPEN)
 
 
 def _server(survey: Survey) -> Iterator[Finding]:

@@ -7,11 +7,8 @@ domain hash equal values equally.
 
 import hashlib
 import hmac
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from textwrap import fill, indent
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from psycopg import sql
@@ -20,12 +17,14 @@ from rolevend.errors import Conflict, InvalidInput
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind, findings_of
+from rolevend.platforms.postgres.install.plan_text import digest_of, finding_lines, statement_lines
 from rolevend.platforms.postgres.install.statements import InstallStatement, steps_of
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Survey, survey
+from rolevend.platforms.postgres.install.summary import Changes, changes_of, summary_lines
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Survey, pin, survey
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
-VERSION = 13
+VERSION = 14
 """The version of `sql/install`. Increases with every change that a running operator must detect."""
 FEWEST_CHARACTERS: Final = 32
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -48,12 +47,13 @@ class InstallPlan:
     options: PostgresInstallOptions
     statements: tuple[InstallStatement, ...]
     findings: tuple[Finding, ...]
+    changes: Changes
+    """For the summary. The statements hold all of it."""
     digest: str = field(init=False)
     """SHA-256 over all other fields: equal plans for the same database have equal digests."""
 
     def __post_init__(self) -> None:
-        canonical = json.dumps(self._content(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        object.__setattr__(self, "digest", hashlib.sha256(canonical.encode()).hexdigest())
+        object.__setattr__(self, "digest", digest_of(self._content()))
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -65,7 +65,19 @@ class InstallPlan:
 
     def text(self) -> str:
         """Return the text for a DBA: the findings, every statement with its reason, and the digest."""
-        return "\n".join([*self._text_of_findings(), *self._text_of_statements(), f"-- digest: {self.digest}", ""])
+        lines = [
+            f"-- rolevend {VERSION} in database {self.database} of server {self.server}",
+            *finding_lines(FindingKind, self.findings),
+            *statement_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
+            f"-- digest: {self.digest}",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """Return what changes for others, on one screen of 80 columns."""
+        heading = f"rolevend {VERSION} in database {self.database}, reach: {self.options.reach}"
+        return "\n".join([heading, *summary_lines(self.changes, self.findings), f"digest: {self.digest}", ""])
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -76,27 +88,11 @@ class InstallPlan:
                 "functions": sorted(self.options.functions),
                 "vendor": self.options.vendor,
                 "programmer": self.options.programmer,
+                "reach": self.options.reach,
             },
             "findings": [{"kind": each.kind.value, "subject": each.subject, "text": each.text} for each in self.findings],
             "statements": [{"text": each.text, "why": each.why} for each in self.statements],
         }
-
-    def _text_of_findings(self) -> Iterator[str]:
-        yield f"-- rolevend {VERSION} in database {self.database} of server {self.server}"
-        for kind in FindingKind:
-            found = [finding for finding in self.findings if finding.kind is kind]
-            if found:
-                yield f"--\n-- {kind.value}:"
-            for finding in found:
-                yield indent(str(finding), "--   ")
-
-    def _text_of_statements(self) -> Iterator[str]:
-        yield "\nBEGIN;"
-        for statement in self.statements:
-            if statement.why:
-                yield "\n" + fill(statement.why, 120, initial_indent="-- ", subsequent_indent="-- ")
-            yield f"{statement.text};"
-        yield "\n-- and the passwords of the two logins, as SCRAM-SHA-256 verifiers\nCOMMIT;\n"
 
 
 def plan(connection: Connection, options: PostgresInstallOptions) -> InstallPlan:
@@ -106,7 +102,7 @@ def plan(connection: Connection, options: PostgresInstallOptions) -> InstallPlan
     """
     with translating("plan the installation"), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _pin(connection)
+        pin(connection)
         return _planned(connection, options)
 
 
@@ -119,7 +115,7 @@ def install(
     """
     verifiers = _verifiers(options, passwords, randomness)
     with translating("install"), connection.transaction():
-        _pin(connection)
+        pin(connection)
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
         current = _planned(connection, options)
         if current.digest != accept:
@@ -139,8 +135,15 @@ def install(
 def _planned(connection: Connection, options: PostgresInstallOptions) -> InstallPlan:
     found = survey(connection, options)
     _same_logins(found, options)
+    reach = options.reach or Reach(found.installed.reach if found.installed else Reach.SERVER)
+    options = replace(options, reach=reach)
     return InstallPlan(
-        found.server.identifier, found.server.database, options, steps_of(found, options, VERSION), findings_of(found, options)
+        found.server.identifier,
+        found.server.database,
+        options,
+        steps_of(found, options, VERSION),
+        findings_of(found, options),
+        changes_of(found, options),
     )
 
 
@@ -154,12 +157,6 @@ def _same_logins(found: Survey, options: PostgresInstallOptions) -> None:
         )
     if (there.vendor, there.programmer) != (options.vendor, options.programmer):
         raise Conflict(f"rolevend is installed here for the logins {there.vendor} and {there.programmer}: use these")
-
-
-def _pin(connection: Connection) -> None:
-    """Pin the settings that change the meaning of names and strings."""
-    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-    connection.execute("SET LOCAL standard_conforming_strings = on")
 
 
 def _verifiers(options: PostgresInstallOptions, passwords: Passwords, randomness: Randomness) -> list[sql.Composed]:

@@ -4,14 +4,14 @@ A statement for an existing object is omitted or safe to run again.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import LiteralString
 
 from psycopg import sql
 
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Right, Survey
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Right, Survey, TakenRight
 from rolevend.platforms.postgres.sql_files import installation
 
 _MADE_TRIGGER = re.compile(r"CREATE EVENT TRIGGER (\w+) ON (\w+)")
@@ -28,7 +28,7 @@ def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> t
     """Return all statements except those with passwords, which must not be shown."""
     return (
         *_files(survey, options),
-        *_hardening(survey),
+        *_hardening(survey, options),
         *_programmer(survey, options),
         *_consent(survey),
         *_marks(survey, options, version),
@@ -51,20 +51,55 @@ def _knows(survey: Survey, event: str) -> bool:
     return event != "login" or survey.server.version_number >= 170000
 
 
-def _hardening(survey: Survey) -> Iterator[InstallStatement]:
-    """Grant each right to rv_public, revoke it from PUBLIC, then make every existing account a member of rv_public."""
-    taken = sorted((right for right in survey.public if right.may_be_taken), key=_order)
-    for (kind, privilege), rights in groupby(taken, key=lambda right: (right.kind, right.privilege)):
-        for objects in [[right.object] for right in rights] if kind != "FUNCTION" else [[right.object for right in rights]]:
-            on = f"{privilege} ON {kind} {', '.join(objects)}"
-            yield InstallStatement(f"GRANT {on} TO rv_public", "Existing accounts keep this.")
-            yield InstallStatement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
+def taken_from_public(survey: Survey, options: PostgresInstallOptions) -> list[Right]:
+    """Return the privileges that the installation revokes from PUBLIC, in order."""
+    return sorted((right for right in survey.public if right.may_be_taken and _is_in_reach(right, options)), key=_order)
+
+
+def given_back_to_public(survey: Survey, options: PostgresInstallOptions) -> list[TakenRight]:
+    """Return the privileges that an earlier installation with another reach revoked, and this one does not."""
+    return sorted((right for right in survey.taken if right.may_be_given and not _is_in_reach(right, options)), key=_order)
+
+
+def _is_in_reach(right: Right | TakenRight, options: PostgresInstallOptions) -> bool:
+    return options.reach is not Reach.DATABASE or (right.kind, right.privilege) != ("DATABASE", "CONNECT")
+
+
+def on_objects(rights: Sequence[Right | TakenRight]) -> Iterator[str]:
+    """Yield `privilege ON kind objects`, as GRANT and REVOKE name them: functions together, everything else one by one."""
+    for (kind, privilege), same in groupby(rights, key=lambda right: (right.kind, right.privilege)):
+        for objects in [[right.object] for right in same] if kind != "FUNCTION" else [[right.object for right in same]]:
+            yield f"{privilege} ON {kind} {', '.join(objects)}"
+
+
+def _hardening(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
+    """Record each right, grant it to rv_public, revoke it from PUBLIC, then make every existing account a member of rv_public."""
+    taken, given = taken_from_public(survey, options), given_back_to_public(survey, options)
+    if survey.unrecorded and survey.taken:
+        yield _record(survey.taken, "An older version recorded nothing of what it took from PUBLIC: it is what rv_public has instead.")
+    if taken:
+        yield _record(taken, "An uninstallation gives this back to PUBLIC.")
+    for on in on_objects(taken):
+        yield InstallStatement(f"GRANT {on} TO rv_public", "Existing accounts keep this.")
+        yield InstallStatement(f"REVOKE {on} FROM PUBLIC", "A vended role does not have this.")
+    for on in on_objects(given):
+        yield InstallStatement(f"GRANT {on} TO PUBLIC", "The installation reaches this database only.")
+    if any(not _is_in_reach(right, options) for right in survey.taken):
+        yield InstallStatement("DELETE FROM rolevend.taken WHERE kind = 'DATABASE' AND privilege = 'CONNECT'", "PUBLIC has it.")
     if taken and survey.everybody:
         members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
         yield InstallStatement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
 
 
-def _order(right: Right) -> tuple[str, str, str]:
+def _record(rights: Sequence[Right | TakenRight], why: str) -> InstallStatement:
+    rows = sql.SQL(",\n").join(
+        sql.SQL("    ({}, {}, {})").format(*map(sql.Literal, (right.kind, right.object, right.privilege))) for right in rights
+    )
+    text = sql.SQL("INSERT INTO rolevend.taken (kind, object, privilege) VALUES\n{}\nON CONFLICT DO NOTHING").format(rows)
+    return InstallStatement(text.as_string(), why)
+
+
+def _order(right: Right | TakenRight) -> tuple[str, str, str]:
     return (right.kind, right.privilege, right.object)
 
 
@@ -130,8 +165,16 @@ def _marks(survey: Survey, options: PostgresInstallOptions, version: int) -> Ite
         "Vended roles belong to the whole server: another database of it is refused.",
     )
     schemas = sql.SQL(", ").join(sql.Literal(schema) for schema in sorted(options.schemas))
+    before = [sql.Literal(name) for name in (options.vendor, options.programmer) if name in survey.roles]
     text = sql.SQL(
-        "INSERT INTO rolevend.version (version, vendor, programmer, schemas) VALUES ({}, {}, {}, ARRAY[{}])\n"
-        "ON CONFLICT (one) DO UPDATE SET version = excluded.version, schemas = excluded.schemas, installed_at = clock_timestamp()"
-    ).format(sql.Literal(version), sql.Literal(options.vendor), sql.Literal(options.programmer), schemas)
+        "INSERT INTO rolevend.version (version, vendor, programmer, schemas, reach, logins_before)\n"
+        "VALUES ({}, {}, {}, ARRAY[{}], {}, ARRAY[{}]::name[])\n"
+        "ON CONFLICT (one) DO UPDATE\n"
+        "   SET version = excluded.version, schemas = excluded.schemas, reach = excluded.reach, installed_at = clock_timestamp()"
+    ).format(
+        *map(sql.Literal, (version, options.vendor, options.programmer)),
+        schemas,
+        sql.Literal(str(options.reach or Reach.SERVER)),
+        sql.SQL(", ").join(before),
+    )
     yield InstallStatement(text.as_string(), "Whether an operator and this database fit.")

@@ -1,5 +1,6 @@
 """Read the state of a database before an installation, in one snapshot. Reads only; `findings` and `statements` interpret it."""
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,15 @@ from rolevend.platforms.protocol import InstallMode
 Row = TypeVar("Row")
 
 
+class Reach(enum.StrEnum):
+    """The rights that an installation revokes from PUBLIC: in both cases those in the governed database that let a role create or lock."""
+
+    SERVER = "server"
+    """Also CONNECT on each database of the server."""
+    DATABASE = "database"
+    """PUBLIC keeps CONNECT on each database, also on the governed one."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresInstallOptions:
     """The options of an installation. A schema is governed if policies may grant its tables."""
@@ -24,6 +34,8 @@ class PostgresInstallOptions:
     programmer: str = "rv_programmer"
     functions: tuple[str, ...] = ()
     """Schemas whose functions can be agents' tools."""
+    reach: Reach | None = None
+    """None: that of the installation that is there, otherwise `SERVER`."""
 
     def __post_init__(self) -> None:
         if not self.schemas:
@@ -73,11 +85,14 @@ class Installed:
     version: int
     vendor: str
     programmer: str
+    reach: str
+    logins_before: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
     name: str
+    oid: int
     is_superuser: bool
     can_login: bool
     is_strong: bool
@@ -85,6 +100,8 @@ class Role:
     makes_roles: bool
     is_mine: bool
     """The administrator can grant it and set its password."""
+    is_held: bool
+    """The administrator has its rights."""
     gets_reserved: bool
     """It can use reserved connections."""
     member_of: tuple[str, ...]
@@ -98,6 +115,17 @@ class Right:
     object: str
     privilege: str
     may_be_taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRight:
+    """A privilege that an installation revoked from PUBLIC."""
+
+    kind: str
+    object: str
+    privilege: str
+    may_be_given: bool | None
+    """The administrator can grant it; None: the object is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +172,10 @@ class Survey:
     """The existing roles of rolevend."""
     public: tuple[Right, ...]
     """The privileges of PUBLIC that a vended role must not have."""
+    taken: tuple[TakenRight, ...]
+    """The privileges that earlier installations revoked from PUBLIC."""
+    unrecorded: bool
+    """A version before 14 revoked them without a record, so `taken` is computed from the privileges of rv_public."""
     everybody: tuple[str, ...]
     logins: tuple[tuple[str, tuple[str, ...]], ...]
     exposed: tuple[Exposed, ...]
@@ -160,19 +192,27 @@ class Survey:
         return InstallMode.SUPERUSER if self.server.is_superuser else InstallMode.MANAGED
 
 
+PUBLIC = 0
+"""The oid of PUBLIC as a grantee."""
+RECORDED = 14
+"""The first version of the installation that records what it takes from PUBLIC."""
 OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
 
 
 def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
     """Read the survey. Raises `Conflict`, before it reads more, if rolevend cannot be installed on this server."""
-    reader = _Reader(connection, options)
+    reader = SurveyReader(connection, options)
     server = reader.rows("server", Server)[0]
     admit(server)
+    installed = reader.installed(server)
+    roles = {role.name: role for role in reader.rows("roles", Role)}
     return Survey(
         server=server,
-        installed=next(iter(reader.rows("installed", Installed)), None) if server.is_installed else None,
-        roles={role.name: role for role in reader.rows("roles", Role)},
+        installed=installed,
+        roles=roles,
         public=reader.rows("public", Right),
+        taken=reader.taken(installed, roles),
+        unrecorded=installed is not None and installed.version < RECORDED,
         everybody=tuple(reader.column("everybody")),
         logins=tuple((login, tuple(rights)) for login, rights in reader.tuples("logins")),
         exposed=reader.rows("exposed", Exposed),
@@ -207,7 +247,13 @@ def admit(server: Server) -> None:
             raise Conflict(f"cannot install in database {server.database}: {why}")
 
 
-class _Reader:
+def pin(connection: Connection) -> None:
+    """Pin the settings that change the meaning of names and strings, for this transaction."""
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    connection.execute("SET LOCAL standard_conforming_strings = on")
+
+
+class SurveyReader:
     def __init__(self, connection: Connection, options: PostgresInstallOptions) -> None:
         self._connection = connection
         ours = [*OUR_ROLES, options.vendor, options.programmer]
@@ -217,18 +263,36 @@ class _Reader:
             "schemas": sorted(options.schemas),
             "programmer": options.programmer,
             "functions": sorted(options.functions),
+            "grantee": PUBLIC,
         }
 
-    def rows(self, name: str, kind: type[Row]) -> tuple[Row, ...]:
+    def installed(self, server: Server) -> Installed | None:
+        return next(iter(self.rows("installed", Installed)), None) if server.is_installed else None
+
+    def taken(self, installed: Installed | None, roles: Mapping[str, Role]) -> tuple[TakenRight, ...]:
+        """Return the record or, of an older version, the privileges that rv_public has instead of PUBLIC."""
+        if installed is not None and installed.version >= RECORDED:
+            return self.rows("taken", TakenRight)
+        if "rv_public" not in roles:
+            return ()
+        public = {(right.kind, right.object, right.privilege) for right in self.rows("public", Right)}
+        kept = self.rows("public", Right, grantee=roles["rv_public"].oid)
+        return tuple(
+            TakenRight(each.kind, each.object, each.privilege, each.may_be_taken)
+            for each in kept
+            if (each.kind, each.object, each.privilege) not in public
+        )
+
+    def rows(self, name: str, kind: type[Row], *, folder: str = "survey", **parameters: Any) -> tuple[Row, ...]:
         def frozen(**fields: Any) -> Row:  # arrays become tuples, so that a survey is a hashable value
             return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
         with self._connection.cursor(row_factory=kwargs_row(frozen)) as cursor:
-            return tuple(cursor.execute(query(name, folder="survey"), self._parameters).fetchall())
+            return tuple(cursor.execute(query(name, folder=folder), {**self._parameters, **parameters}).fetchall())
 
-    def column(self, name: str) -> list[Any]:
+    def column(self, name: str, *, folder: str = "survey", **parameters: Any) -> list[Any]:
         with self._connection.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(query(name, folder="survey"), self._parameters).fetchall()
+            return cursor.execute(query(name, folder=folder), {**self._parameters, **parameters}).fetchall()
 
     def tuples(self, name: str) -> list[tuple[Any, ...]]:
         with self._connection.cursor(row_factory=tuple_row) as cursor:

@@ -12,7 +12,8 @@ CREATE ROLE rv_connect NOLOGIN;
 -- Every template (the owner of views) is a member. It has no right, but to create a view in a schema while rolevend.hand_over runs.
 CREATE ROLE rv_template NOLOGIN;
 
--- Everybody who was here before rolevend is a member: it keeps what the hardening takes from PUBLIC. Add later roles by hand.
+-- Everybody who was here before rolevend is a member: it keeps what the hardening takes from PUBLIC. Add later roles by hand:
+--   GRANT rv_public TO newcomer WITH INHERIT TRUE, SET FALSE
 CREATE ROLE rv_public NOLOGIN;
 
 -- The operator's login for vending: a handful of functions, and no table of anybody.

@@ -16,6 +16,20 @@ CREATE TABLE IF NOT EXISTS rolevend.version (
     installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- reach: which rights the hardening takes from PUBLIC, 'server' or 'database'. logins_before: those of the two logins that existed before
+-- the first installation, and that an uninstallation keeps.
+ALTER TABLE rolevend.version
+    ADD COLUMN IF NOT EXISTS reach text NOT NULL DEFAULT 'server',
+    ADD COLUMN IF NOT EXISTS logins_before name[] NOT NULL DEFAULT '{}';
+
+-- The rights that the hardening took from PUBLIC, as GRANT names them: an uninstallation gives back these, and no others.
+CREATE TABLE IF NOT EXISTS rolevend.taken (
+    kind      text NOT NULL CHECK (kind IN ('DATABASE', 'SCHEMA', 'LANGUAGE', 'FUNCTION')),
+    object    text NOT NULL,
+    privilege text NOT NULL CHECK (privilege ~ '^[A-Z]+$'),
+    PRIMARY KEY (kind, object, privilege)
+);
+
 -- A template: one role that owns views, and the row policy that shows it rows of one table.
 CREATE TABLE IF NOT EXISTS rolevend.template (
     template   name PRIMARY KEY CHECK (template ~ '^rv_t_[0-9a-f]{32}$'),

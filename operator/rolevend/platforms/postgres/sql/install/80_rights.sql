@@ -25,7 +25,9 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON PROCEDURE rolevend.sweep TO :"vendor";
 
-GRANT SELECT ON rolevend.version, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept, rolevend.used_token TO :"vendor";
+GRANT SELECT ON
+    rolevend.version, rolevend.taken, rolevend.profile, rolevend.template, rolevend.lease, rolevend.swept, rolevend.used_token
+    TO :"vendor";
 
 -- They judge functions, and change nothing: a process that only vends reads the same catalog as the programmer.
 GRANT EXECUTE ON FUNCTION

@@ -1,0 +1,42 @@
+"""The text and the digest of a plan: findings, then statements with their reasons. Pure."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from textwrap import fill, indent
+from typing import Any, Protocol
+
+from rolevend.platforms.postgres.install.statements import InstallStatement
+
+WIDTH = 120
+
+
+class _OfKind(Protocol):
+    @property
+    def kind(self) -> StrEnum: ...
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def finding_lines(kinds: Iterable[StrEnum], findings: Sequence[_OfKind]) -> Iterator[str]:
+    """Yield the findings as comments of SQL, under a heading for each kind."""
+    for kind in kinds:
+        found = [finding for finding in findings if finding.kind is kind]
+        if found:
+            yield f"--\n-- {kind.value}:"
+        for finding in found:
+            yield indent(str(finding), "--   ")
+
+
+def statement_lines(statements: Iterable[InstallStatement], last: str = "") -> Iterator[str]:
+    """Yield one transaction, with `last` as a comment before its end."""
+    yield "\nBEGIN;"
+    for statement in statements:
+        if statement.why:
+            yield "\n" + fill(statement.why, WIDTH, initial_indent="-- ", subsequent_indent="-- ")
+        yield f"{statement.text};"
+    yield f"\n-- {last}\nCOMMIT;\n" if last else "COMMIT;\n"
