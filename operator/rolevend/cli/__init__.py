@@ -9,6 +9,7 @@ from rolevend.cli.access import access
 from rolevend.cli.approvals import approve, deny, requests
 from rolevend.cli.cluster import api, crds, drain, operator
 from rolevend.cli.explain import explain
+from rolevend.cli.health import doctor, status
 from rolevend.cli.ledger import ledger
 from rolevend.cli.mcp import mcp
 from rolevend.cli.options import extra_of, packages_missing
@@ -33,7 +34,7 @@ def cli() -> None:
 
 for command in (operator, api, mcp, crds, drain, platform, policy, explain):
     cli.add_command(command)
-for command in (access, who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
+for command in (status, doctor, access, who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
     cli.add_command(command)
 
 

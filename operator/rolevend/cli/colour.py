@@ -47,6 +47,17 @@ EXPLANATION: Final[Palette] = (
     _at("^(?:AccessPolicy|Guardrail|Together on) [^ ]+", _STRONG),
     _NOTE,
 )
+DOCTOR: Final[Palette] = (
+    _at("^wrong(?=  )", _BAD),
+    _at("^(?:look|not read)(?=  )", _DOUBT),
+    _at("^nothing is wrong$", _GOOD),
+)
+STATUS: Final[Palette] = (
+    _at("(?<=  )True(?=  |$)", _GOOD),
+    _at("^[A-Z]+(?:  +[A-Z]+)+$", _STRONG),
+    _at(r"^(?:not ready|suspended|not read)(?=: \d+$)", _DOUBT),
+    _at(r"^open requests(?=: \d+$)", _STRONG),
+)
 
 
 def painted(text: str, palette: Palette) -> str:

@@ -44,3 +44,13 @@ def _last_end(certificates: str) -> datetime | None:
     context.load_verify_locations(cadata=certificates)
     ends = (datetime.fromtimestamp(ssl.cert_time_to_seconds(str(each["notAfter"])), UTC) for each in context.get_ca_certs())
     return max(ends, default=None)
+
+
+def certificate_end(certificate: str) -> datetime | None:
+    """Return when the first certificate in a text in PEM expires, or None if it holds none."""
+    from cryptography import x509  # joserfc brings it
+
+    try:
+        return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    except ValueError:
+        return None
