@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import httpx2
@@ -189,9 +190,12 @@ class Forge:
 
     async def brought(self, assertion: str, client: str = EDITOR) -> httpx.Response:
         form = {"grant_type": JWT_BEARER_GRANT_TYPE, "assertion": assertion, "client_id": client, "client_secret": CLIENTS[client]}
+        return await self.posted(urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"})
+
+    async def posted(self, content: bytes, headers: dict[str, str]) -> httpx.Response:
         transport = httpx.ASGITransport(Starlette(routes=self.grants.routes()))
         async with httpx.AsyncClient(transport=transport, base_url=HERE) as http:
-            return await http.post("/token", data=form)
+            return await http.post("/token", content=content, headers=headers)
 
 
 @pytest.fixture
@@ -243,6 +247,15 @@ async def test_an_assertion_lives_for_300_seconds_at_most(forge: Forge, times: t
     issued, until = (int(forge.now) + each for each in times)
     answer = await forge.brought(forge.made(iat=issued, exp=until))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x; charset=utf-7", "multipart/form-data; boundary=x", "text/plain", None])
+async def test_a_form_of_another_kind_is_refused_before_it_is_read(forge: Forge, kind: str | None):
+    """A multipart form names its character set: its caller, who has shown nothing yet, would choose among all decoders of Python."""
+    form = {"grant_type": JWT_BEARER_GRANT_TYPE, "assertion": forge.made(), "client_id": EDITOR, "client_secret": "+2AA-"}
+    parts = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in form.items())
+    answer = await forge.posted(f"{parts}--x--\r\n".encode(), {} if kind is None else {"Content-Type": kind})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 async def test_an_assertion_is_used_once_and_its_token_ends_with_it(forge: Forge):

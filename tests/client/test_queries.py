@@ -1,7 +1,9 @@
 """Queries, data frames and streams of a real role; and its end, which has a type of its own in each of them."""
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,9 @@ import psycopg
 import pytest
 
 from rolevend_client import Misconfigured, QueryTimeout, Role, RoleEnded, TooManyRows
+from rolevend_client.connection import _is_refused
 from rolevend_client.rows import Rows, frame, library_for_frames
+from rolevend_client.run import Bounds, ForTheModel, Run
 from tests.client.warehouse import Warehouse, sessions
 from tests.support.waiting import DEADLINE, eventually
 
@@ -50,6 +54,21 @@ def test_more_rows_than_the_bound_are_an_error_and_the_next_query_works(role: Ro
     with pytest.raises(TooManyRows, match=r"more than 2 rows.*max_rows="):
         role.query("SELECT generate_series(1, 100000000)", max_rows=2)
     assert list(role.query(IDS, max_rows=2)) == [(0,), (1,)]
+
+
+def test_a_statement_that_is_no_text_is_an_answer_for_the_model(role: Role):
+    """Half of a surrogate pair, as models write now and then, and what a session that was set to another encoding cannot say."""
+    run, bounds = Run(role), Bounds(10, 1_000)
+    try:
+        with pytest.raises(ForTheModel, match="cannot be sent to the database"):
+            run.query("SELECT '\ud800'", bounds)
+        with pytest.raises(ForTheModel, match="No rows"):
+            run.query("SET client_encoding = 'SQL_ASCII'", bounds)
+        with pytest.raises(ForTheModel, match="cannot be sent to the database"):
+            run.query("SELECT 'ä'", bounds)
+        assert run.query("SELECT 1 AS one", bounds) == "one\n1\n(1 row)"
+    finally:
+        run.end()
 
 
 def test_a_query_ends_at_its_time_out_and_the_next_one_works(role: Role):
@@ -165,6 +184,27 @@ def test_a_refused_statement_of_a_role_that_lives_waits_for_no_end(warehouse: Wa
     with pytest.raises(psycopg.errors.UndefinedTable):
         role.query("SELECT * FROM nothing")
     assert len(looks) == 1
+
+
+def test_a_login_beyond_the_sessions_of_a_role_waits_for_no_end(role: Role):
+    looks = []
+    role._look = lambda: looks.append(1) or role.vended
+    connection = role.connect()
+    with pytest.raises(psycopg.OperationalError, match="too many connections"):
+        list(iter(role.connect, None))
+    assert looks == []
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        connection.execute("SELECT * FROM nothing")
+    assert looks == [1]
+
+
+def test_a_database_that_is_silent_does_not_hold_up_an_error():
+    """It takes the connection and does not answer, as one behind a broken network does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        login = {"host": "127.0.0.1", "port": silent.getsockname()[1], "dbname": "claims", "user": "finbot", "password": "x"}
+        began = time.monotonic()
+        assert not _is_refused({**login, "connect_timeout": 3600})
+        assert time.monotonic() - began < DEADLINE
 
 
 def test_after_its_block_a_role_is_released(warehouse: Warehouse):

@@ -1,6 +1,8 @@
 """Sessions of real people: one role at a time, another one after its end, and never the rows of another person."""
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +96,24 @@ def test_after_an_end_the_same_call_goes_on_under_another_role(warehouse: Wareho
             assert use(session) == OWN["anna"]
         assert len({*names, session.role().name}) == len(uses) + 1
         assert len(warehouse.api.live) == 1
+
+
+@pytest.mark.parametrize("use", ["query", "dataframe"])
+def test_a_statement_that_may_have_run_is_not_repeated(warehouse: Warehouse, tokens: Tokens, use: str):
+    """Its connection is lost before the database answers, and then the role is gone: a function may have had its effect."""
+    with warehouse.client().session(tokens.of("anna"), platform="warehouse") as session:
+        session.query(IDS)
+        role = session.role()
+        (connection,) = role._connections
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+        warehouse.revoke(role.id)
+        with pytest.raises(RoleEnded, match="Revoked") as ended:
+            getattr(session, use)(IDS)
+        assert ended.value.may_have_run
+        assert vends(warehouse) == 1
+        assert list(session.query(IDS)) == OWN["anna"]
+        assert vends(warehouse) == 2
 
 
 def test_rows_of_two_roles_are_never_mixed_in_one_stream(warehouse: Warehouse, tokens: Tokens):

@@ -245,6 +245,31 @@ def test_a_role_whose_answer_was_lost_for_good_is_given_back(lost: Exception):
     assert api.asked[0].headers["Idempotency-Key"] == api.asked[1].headers["Idempotency-Key"]
 
 
+LATER = {"Retry-After": "600"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "given_back"),
+    [
+        ([httpx.Response(504)], True),
+        ([httpx.ReadTimeout("too slow"), problem(503, "Starting", "", LATER)], True),
+        ([httpx.ReadTimeout("too slow"), httpx.ConnectError("CERTIFICATE_VERIFY_FAILED")], True),
+        ([httpx.ReadTimeout("too slow"), httpx.Response(403)], True),
+        ([httpx.ReadTimeout("too slow"), problem(403, "NoPolicy")], False),
+        ([problem(503, "Starting", "", LATER)], False),
+        ([httpx.ConnectError("refused"), problem(503, "Starting", "", LATER)], False),
+    ],
+    ids=["a proxy", "lost, then busy", "lost, then away", "lost, then a proxy", "lost, then refused", "busy", "away, then busy"],
+)
+def test_a_role_that_an_earlier_try_may_have_created_is_given_back(answers: list[httpx.Response | Exception], given_back: bool):
+    """The API answers the last try, or a proxy does, and says nothing of the role."""
+    api = Api(*answers, vended())
+    patience = 30 if len(answers) > 1 else 0.01
+    with pytest.raises(RolevendError), api.client(patience=patience).vend(USER_TOKEN, platform="warehouse"):
+        pass
+    assert api.lines == [VEND] * len(answers) + ([VEND, RELEASE] if given_back else [])
+
+
 def test_a_vend_that_is_interrupted_is_given_back():
     def interrupted(request: httpx.Request) -> httpx.Response:
         raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
@@ -26,6 +27,7 @@ def program(name: str, *arguments: str, url: str) -> Iterator[subprocess.Popen[s
         [str(node.node()), f"test/programs/{name}.mjs", *arguments],
         cwd=node.PACKAGE,
         env=node.environment() | {"ROLEVEND_TEST_SITE": json.dumps(site)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -43,6 +45,7 @@ def program(name: str, *arguments: str, url: str) -> Iterator[subprocess.Popen[s
         ("wait", signal.SIGTERM, -signal.SIGTERM, "RoleEnded\n"),
         ("wait", signal.SIGINT, -signal.SIGINT, "RoleEnded\n"),
         ("own", signal.SIGTERM, 0, "own\nRoleEnded\nunwound\n"),
+        ("early", signal.SIGTERM, 0, "own\nRoleEnded\nunwound\n"),
         ("abort", None, 0, "RoleEnded\n"),
         ("exit", None, 3, ""),
         ("crash", None, 1, ""),
@@ -54,7 +57,7 @@ def test_no_role_is_left(warehouse: Warehouse, end: str, number: int | None, cod
         assert process.stdout.readline() == "ready 2\n", process.stderr.read()
         if number is not None:
             process.send_signal(number)
-        output, errors = process.communicate(timeout=DEADLINE)
+        output, errors = process.communicate("go on\n", timeout=DEADLINE)
     assert (process.returncode, output) == (code, printed), errors
     assert ("of the program" in errors) == (end in {"crash", "rejection"})
     assert {lease.role for lease in warehouse.leases.values() if warehouse.exists(lease.role)} == set()
@@ -89,3 +92,16 @@ def test_a_signal_during_a_vend_gives_its_role_back():
         assert process.returncode == -signal.SIGTERM, errors
         assert api.asked[-1] == "DELETE late"
         assert api.live == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_program_that_vends_again_and_again_ends_by_a_signal_and_leaves_no_role(number: signal.Signals):
+    numbers = count()
+    with SpeakingServer(lambda _: (201, role(id=f"role-{next(numbers)}", expirationTimestamp="2126-11-24T13:15:00Z"))) as api:
+        with program("returning", url=api.url) as process:
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=DEADLINE)
+        assert process.returncode == -number, errors
+        assert api.live == set()
+        assert api.asked.count("POST") == 2

@@ -113,7 +113,7 @@ class Reader:
             for step in steps(self.example(name) / "README.md"):
                 assert isinstance(step, Typed)
                 command = step.command.replace("DIGEST", digest)
-                if command.startswith(("docker build ", "pip install '.", "export ROLEVEND_ADMIN_DSN=")):
+                if command.startswith(("docker build ", "python3 -m venv ", "pip install '.", "export ROLEVEND_ADMIN_DSN=")):
                     continue
                 if command.startswith("helm "):
                     command = command.replace(" --wait ", " ")

@@ -179,3 +179,21 @@ def test_a_role_of_a_proven_user_is_explained_by_what_the_token_said_and_where(t
     assert "user attribute tenant: from the token, claim tenant" in lines
     assert "user attribute countries: from the token, expression claims.groups.filter(one, one.size() == 2)" in lines
     assert f"AccessPolicy domain-claims/{tenant.name} covers the user" in lines
+
+
+def test_a_shell_completes_the_names_of_the_cluster(tenant: Tenant):
+    asked = tenant.ready_to_ask().ask().ready()
+    for words, offered in (
+        (f"explain -n {AGENTS} {asked.name[:-1]}", asked.name),
+        (f"explain -n {AGENTS} --agent {tenant.name[:-1]}", tenant.name),
+        (f"revoke --agent {AGENTS}/{tenant.name[:-1]}", f"{AGENTS}/{tenant.name}"),
+        ("platform attest ware", WAREHOUSE),
+        (f"who {asked.role[:-1]}", asked.role),
+    ):
+        words = f"rolevend {words}"
+        environment = {"_ROLEVEND_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        command = [sys.executable, "-c", "import sys; sys.argv = ['rolevend']; from rolevend.cli import main; main()"]
+        done = subprocess.run(
+            command, env=tenant.site.control_plane.environment() | environment, capture_output=True, text=True, check=False
+        )
+        assert f"plain,{offered}" in done.stdout.splitlines(), done.stdout + done.stderr

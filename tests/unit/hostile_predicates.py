@@ -2,15 +2,19 @@
 
 HOSTILE: tuple[tuple[str, str], ...] = (
     # nothing, or the same for every row
-    ("", "line 1, column 1: the row filter is empty"),
+    ("", "line 1, column 1: the row filter is empty; write a condition, or for every row write rows: All instead of rowFilter"),
     (" \n\t ", "the row filter is empty"),
-    ("true", "line 1, column 1: this is the same in every row"),
-    ("false", "this is the same in every row"),
+    ("true", "line 1, column 1: this is the same in every row; for every row write rows: All instead of rowFilter"),
+    ("false", "line 1, column 1: this is the same in every row; write a condition that some rows meet"),
+    ("false AND a = 1", "line 1, column 1: this is the same in every row; remove it: with AND it lets no row pass"),
+    ("a = 1 AND NOT (true)", "line 1, column 16: this is the same in every row; remove it: with AND it lets no row pass"),
+    ("a = true AND true", "line 1, column 14: this is the same in every row; remove it: it changes nothing"),
+    ("a = 1 AND\n(b = 2 OR false)", "line 2, column 11: this is the same in every row; remove it: it changes nothing"),
     ("1=1", "this is the same in every row"),
     ("'a' = 'a'", "this is the same in every row"),
     ("1", "this is the same in every row"),
     ("null", "NULL is not allowed"),
-    ("a = 1 OR true", "line 1, column 1: this is the same in every row"),
+    ("a = 1 OR true", "line 1, column 10: this is the same in every row; remove it: with OR it lets every row pass"),
     ("a = 1 OR 1 = 1", "line 1, column 10: this is the same in every row"),
     ("NOT (1 = 2)", "this is the same in every row"),
     ("x = x", "a column is compared with a column"),

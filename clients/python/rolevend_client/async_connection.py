@@ -20,6 +20,10 @@ _MAY_HAVE_ENDED = frozenset({"57P01", "42501", "42P01"})
 """Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected."""
 _TOLD_WITHIN_SECONDS = 10.0
 """The longest wait for the API to tell an end that the database has enforced already."""
+_LOGIN_SECONDS = 5
+"""The longest wait for a login that only asks if the role has ended."""
+_IS_FULL = ("too many connections", "too many clients", "connection slots", "the database system is")
+"""Words of refusals that say nothing about the role. In another language they are taken for its end, until the API denies it."""
 
 
 class AsyncMayEnd(Protocol):
@@ -59,7 +63,7 @@ async def _end_of(role: AsyncMayEnd, login: Mapping[str, Any]) -> RoleEnded | No
 async def _is_refused(login: Mapping[str, Any]) -> bool:
     driver = database_login.psycopg()
     try:
-        connection = await driver.AsyncConnection.connect(**login)
+        connection = await driver.AsyncConnection.connect(**{**login, "connect_timeout": _LOGIN_SECONDS})
     except driver.OperationalError as error:
         return _is_refusal(error)
     await connection.close()
@@ -67,8 +71,8 @@ async def _is_refused(login: Mapping[str, Any]) -> bool:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Return True if the server refused a login; psycopg has no code for it."""
-    return "FATAL" in str(error)
+    """Return True if the server refused a login, as it does after the end of a role; psycopg has no code for it."""
+    return "FATAL" in str(error) and not any(words in str(error) for words in _IS_FULL)
 
 
 @lru_cache
@@ -87,6 +91,7 @@ def _async_role_connection() -> type[psycopg.AsyncConnection[Any]]:
                 if self.role is not None and (error.sqlstate in _MAY_HAVE_ENDED or self.closed):
                     ended = await _end_of(self.role, self.login)
                     if ended is not None:
+                        ended.may_have_run = error.sqlstate is None
                         raise ended from error
                 raise
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - 
 ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 _SECONDS = 10.0
 _SHORT = 60
-"""The lifetime of a token whose answer states none."""
+"""The lifetime of a token whose answer states none that is valid."""
 
 
 class Person(NamedTuple):
@@ -88,7 +89,7 @@ class AsyncTokenExchange:
     def endpoint(self, document: Mapping[str, Any], name: str) -> str:
         """Return an endpoint of the provider's document. Raises `Misconfigured` if secrets would travel there without TLS."""
         found = document.get(name)
-        if not isinstance(found, str) or not found.startswith(("https://", self.issuer)):
+        if not isinstance(found, str) or not _is_safe(found, self.issuer):
             raise Misconfigured(f"the identity provider at {self.issuer} names no endpoints that can be called")
         return found
 
@@ -105,10 +106,10 @@ class AsyncTokenExchange:
         given = _members(response)
         if response.is_client_error:
             raise Refused(f"the identity provider gives no token for rolevend: {_code(given)}")
-        token, seconds = given.get("access_token"), given.get("expires_in", _SHORT)
-        if not isinstance(token, str) or token == form.get("subject_token") or not isinstance(seconds, int | float):
+        token = given.get("access_token")
+        if not isinstance(token, str) or token == form.get("subject_token"):
             raise Misconfigured("the identity provider answers with no token of its own")
-        return token, float(seconds)
+        return token, _lifetime(given.get("expires_in"))
 
     def _calls(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(verify=trust_of(self._ca_file), timeout=_SECONDS)
@@ -119,9 +120,28 @@ async def _answered(calls: httpx.AsyncClient, method: str, url: str, **content: 
         response = await calls.request(method, url, **content)
     except httpx.RequestError as error:
         raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
-    if response.is_server_error or (method == "GET" and not response.is_success):
+    if not response.is_success and not (method == "POST" and response.is_client_error):
         raise Unavailable(f"the identity provider answers with the status {response.status_code}")
     return response
+
+
+def _is_safe(endpoint: str, issuer: str) -> bool:
+    """True if calls of this endpoint are encrypted, or go to the issuer itself."""
+    try:
+        place, own = httpx.URL(endpoint), httpx.URL(issuer)
+    except httpx.InvalidURL:
+        return False
+    is_own = (place.scheme, place.host, place.port) == (own.scheme, own.host, own.port)
+    return bool(place.host) and not place.userinfo and (is_own or place.scheme == "https")
+
+
+def _lifetime(stated: object) -> float:
+    """Return the seconds. Some providers state them as a text."""
+    try:
+        seconds = float(stated)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return _SHORT
+    return seconds if 0 < seconds < math.inf else _SHORT
 
 
 def _members(response: httpx.Response) -> Mapping[str, Any]:

@@ -51,17 +51,23 @@ class AsyncRoleSession:
             return self._role
 
     async def query(self, statement: str, parameters: Any = None, **options: Any) -> Rows:
-        """Run one statement as `role.query` does. If the role ends meanwhile, run it once more under the next one."""
+        """Run one statement as `role.query` does. If the role ends meanwhile, run it once more under the next one. Raises `RoleEnded` if it
+        may have run."""
         try:
             return await (await self.role()).query(statement, parameters, **options)
-        except RoleEnded:
+        except RoleEnded as ended:
+            if ended.may_have_run:
+                raise
             return await (await self.role()).query(statement, parameters, **options)
 
     async def dataframe(self, statement: str, parameters: Any = None, **options: Any) -> Any:
-        """Return a data frame as `role.dataframe` does. If the role ends meanwhile, run the statement once more under the next one."""
+        """Return a data frame as `role.dataframe` does. If the role ends meanwhile, run the statement once more under the next one.
+        Raises `RoleEnded` if it may have run."""
         try:
             return await (await self.role()).dataframe(statement, parameters, **options)
-        except RoleEnded:
+        except RoleEnded as ended:
+            if ended.may_have_run:
+                raise
             return await (await self.role()).dataframe(statement, parameters, **options)
 
     async def stream(self, statement: str, parameters: Any = None, **options: Any) -> AsyncIterator[tuple[Any, ...]]:

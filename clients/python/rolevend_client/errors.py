@@ -53,6 +53,8 @@ class RolevendError(Exception):
     def __init__(self, message: str, problem: Problem | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.may_be_done = False
+        """True if one of the tries of the call may have had its effect."""
 
     @property
     def code(self) -> str:
@@ -139,6 +141,8 @@ class RoleEnded(RolevendError):
         """`Expired`; `Released` by this process; or `Revoked`: ended before its expiry."""
         self.at = at
         """The time of the end; of one that was `Revoked`, the time at which it was noticed."""
+        self.may_have_run = False
+        """True if the connection was lost before the database said what became of the statement, which may have had its effect."""
 
 
 class QueryTimeout(RolevendError, TimeoutError):

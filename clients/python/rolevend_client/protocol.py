@@ -197,11 +197,13 @@ def conversation(
     """
     ends = clock() + patience
     tries = 0
+    may_be_done = False
     while True:
         outcome = yield Send(max(ends - clock(), _MORE_SECONDS))
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             return _read(call, outcome)
         failure = error_of(call, outcome) if isinstance(outcome, httpx.Response) else unanswered(call, outcome)
+        may_be_done = failure.may_be_done = _may_be_done(outcome, failure, before=may_be_done)
         if not (isinstance(failure, Unavailable) or (tries and failure.code == _ENDED)):
             raise failure
         said = failure.retry_after if isinstance(failure, Unavailable) else None
@@ -235,9 +237,16 @@ def unanswered(call: Call[Any], error: httpx.RequestError | None) -> Unavailable
 
 def may_have_been_done(error: BaseException) -> bool:
     """True if a call that raised `error` may have had its effect: it was interrupted, or its answer was lost or could not be read."""
-    if isinstance(error, Unavailable):
-        return error.problem is None and not isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout)
-    return not isinstance(error, RolevendError) or isinstance(error, Unexpected)
+    return not isinstance(error, RolevendError) or isinstance(error, Unexpected) or error.may_be_done
+
+
+def _may_be_done(outcome: Outcome, failure: RolevendError, *, before: bool) -> bool:
+    """True if this try or one before may have had its effect. A refusal with a code is the API's last word; a proxy knows nothing of it."""
+    if not isinstance(outcome, httpx.Response):
+        return before or not isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout)
+    if not failure.code:
+        return before or outcome.is_server_error
+    return before and isinstance(failure, Unavailable)
 
 
 def _hopeless(outcome: Outcome) -> bool:

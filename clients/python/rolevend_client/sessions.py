@@ -54,6 +54,9 @@ class PostgresSession:
         connecting = self._connection is None
         try:
             return self._asked(driver, statement, bounds)
+        except UnicodeError:
+            self.close()  # its encoding may have been changed
+            raise ForTheModel(messages.NO_TEXT) from None
         except driver.Error as error:
             no_login = connecting and self._connection is None and not error.sqlstate  # psycopg knows no code of a refused login
             kind = EndedForTheModel if no_login or messages.role_has_ended(error) else ForTheModel

@@ -55,11 +55,12 @@ export interface CallOptions {
 export class Trace {
   mayBeDone = false;
 
-  /** A refusal with a code is the API's last word; any other outcome leaves open what happened. */
+  /** A refusal with a code is the API's last word; a proxy knows nothing of it. */
   record(outcome: HttpResponse | NoAnswer, failure?: RolevendError): void {
     if (outcome instanceof NoAnswer) this.mayBeDone ||= outcome.mayHaveArrived;
-    else if (failure === undefined || (failure.code === "" && outcome.status >= 500)) this.mayBeDone = true;
-    else if (!(failure instanceof Unavailable)) this.mayBeDone = false;
+    else if (failure === undefined || (outcome.status >= 500 && (failure.code === "" || failure instanceof Unexpected)))
+      this.mayBeDone = true;
+    else if (failure.code !== "" && !(failure instanceof Unavailable)) this.mayBeDone = false;
   }
 }
 
@@ -150,6 +151,7 @@ export class Caller {
 
   async #try(call: Call, headers: Record<string, string>, seconds: number, signal?: AbortSignal): Promise<HttpResponse | NoAnswer> {
     this.#lastToken = validToken(await currentToken(this.#token));
+    signal?.throwIfAborted();
     const authorization = { Authorization: `Bearer ${this.#lastToken}` };
     const content = call.body === undefined ? {} : { "Content-Type": "application/json" };
     const body = call.body === undefined ? {} : { body: JSON.stringify(call.body) };

@@ -133,7 +133,9 @@ export class Rolevend {
     if (this.#onSignals) addEndable(endable);
     try {
       const role = await vending;
-      abort.signal.addEventListener("abort", () => void role[Symbol.asyncDispose](), { once: true });
+      const end = () => void role[Symbol.asyncDispose]();
+      abort.signal.addEventListener("abort", end, { once: true });
+      if (abort.signal.aborted) end();
       return role;
     } catch (error) {
       closed();

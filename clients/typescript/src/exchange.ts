@@ -1,7 +1,7 @@
 /** The exchange of a person's token for one that rolevend accepts, at the identity provider (RFC 8693). */
 
 import { Misconfigured, Refused, Unavailable } from "./errors.js";
-import { type HttpResponse, NoAnswer, transport } from "./transport.js";
+import { type HttpResponse, NoAnswer, type Send, transport } from "./transport.js";
 import { currentToken, onThisMachine, type TokenSource } from "./values.js";
 
 const SECONDS = 30;
@@ -21,6 +21,7 @@ export interface ExchangeSettings {
 
 export class TokenExchange {
   readonly #settings: ExchangeSettings;
+  readonly #sends = new Map<string, Send>();
   #endpoint: Promise<URL> | undefined;
 
   constructor(settings: ExchangeSettings) {
@@ -75,7 +76,8 @@ export class TokenExchange {
   }
 
   async #send(url: URL, method: string, headers: Record<string, string>, body?: string): Promise<HttpResponse> {
-    const send = transport(new URL(url.origin), this.#settings.ca);
+    const send = this.#sends.get(url.origin) ?? transport(new URL(url.origin), this.#settings.ca);
+    this.#sends.set(url.origin, send); // it keeps connections
     try {
       const response = await send({
         method,
@@ -84,7 +86,8 @@ export class TokenExchange {
         ...(body === undefined ? {} : { body }),
         seconds: SECONDS,
       });
-      if (response.status >= 500) throw new Unavailable(`the identity provider answers with the status ${response.status}`);
+      if (response.status >= 500 || (response.status >= 300 && response.status < 400))
+        throw new Unavailable(`the identity provider answers with the status ${response.status}`);
       return response;
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;

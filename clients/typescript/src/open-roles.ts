@@ -28,6 +28,8 @@ interface LastCall {
 
 const roles = new Map<string, Caller>();
 const endables = new Set<Endable>();
+/** True after a signal that ends the process: nothing is vended any more, also by programs that try again. */
+let isEnding = false;
 
 export function addRole(id: string, caller: Caller): void {
   if (roles.size === 0) process.on("exit", releaseAtExit);
@@ -42,9 +44,14 @@ export function forgetRole(id: string): void {
   if (roles.delete(id) && roles.size === 0) process.off("exit", releaseAtExit);
 }
 
-/** End `endable` on a signal, until `removeEndable`. */
+/** End `endable` on a signal, until `removeEndable`; at once after one that ends the process. */
 export function addEndable(endable: Endable): void {
-  if (endables.size === 0) for (const signal of SIGNALS) process.on(signal, onSignal);
+  if (isEnding) {
+    void endable.end();
+    return;
+  }
+  // First, because a listener for one signal (`once`) is no longer counted after it was called.
+  if (endables.size === 0) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
   endables.add(endable);
 }
 
@@ -58,11 +65,11 @@ function stopListening(): void {
 
 function onSignal(signal: NodeJS.Signals): void {
   stopListening(); // a second signal ends the process at once
-  const isAlone = process.listenerCount(signal) === 0;
+  isEnding = process.listenerCount(signal) === 0;
   const ended = Promise.allSettled([...endables].map((each) => each.end()));
   const late = new Promise((resolve) => setTimeout(resolve, SIGNAL_SECONDS * 1000).unref());
   void Promise.race([ended, late]).then(() => {
-    if (isAlone) process.kill(process.pid, signal);
+    if (isEnding) process.kill(process.pid, signal);
   });
 }
 

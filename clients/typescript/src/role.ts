@@ -1,5 +1,6 @@
 /** An open role and the connections that are opened as it. A role is not renewed; it is released when it is disposed of. */
 
+import type { Duplex } from "node:stream";
 import { checkServerIdentity } from "node:tls";
 import pg from "pg";
 import { Misconfigured, RoleEnded, Unexpected } from "./errors.js";
@@ -10,6 +11,10 @@ import type { Credential, Explanation, KeyPairCredential, LeftOut, Platform, Ven
 
 /** The sessions of a pool. A role has 8 by default; see `roleLimits.maxConnections` of the DataPlatform. */
 const POOL_SIZE = 4;
+/** Seconds for a server to confirm the end of its connections. One that is silent must not hold up the release. */
+const CLOSE_SECONDS = 1;
+/** The members of a login. The driver would take one that is absent from the environment. */
+const LOGIN = ["username", "password", "host", "port", "dbname", "sslmode"] as const;
 
 export interface QueryOptions {
   /** Optional if the role has one PostgreSQL. */
@@ -32,7 +37,7 @@ export class Role implements AsyncDisposable {
   readonly #logins: ReadonlyMap<string, Credential | KeyPairCredential>;
   readonly #calls: RoleCalls;
   readonly #pools = new Map<string, pg.Pool>();
-  readonly #clients = new Set<{ end(): Promise<void> }>();
+  readonly #clients = new Set<pg.Client>();
   /** They reject the calls that are under way: pg leaves those in the queue of a pool that ends without an answer. */
   readonly #running = new Set<(end: RoleEnded) => void>();
   #ended: RoleEnded | undefined;
@@ -43,6 +48,11 @@ export class Role implements AsyncDisposable {
     if (logins.length === 0) throw new Unexpected(`cannot use the role ${vended.id}: the answer holds no credential`);
     if (Number.isNaN(Date.parse(vended.expirationTimestamp ?? "1970-01-01"))) {
       throw new Unexpected(`cannot use the role ${vended.id}: its expiry is not a time`);
+    }
+    for (const [place, login] of logins) {
+      const members: Readonly<Record<string, unknown>> = { ...login };
+      const absent = members.privateKey === undefined ? LOGIN.find((name) => !members[name]) : undefined;
+      if (absent !== undefined) throw new Unexpected(`cannot use the role ${vended.id}: its login on ${place} has no ${absent}`);
     }
     this.#logins = new Map(logins);
     this.#calls = calls;
@@ -102,7 +112,8 @@ export class Role implements AsyncDisposable {
     pool.on("error", () => {}); // the end of an idle session; the next query says so
     pool.on("connect", (client) => {
       client.on("error", () => {}); // without a listener the end of a session that was taken from the pool would end the process
-      this.#clients.add(client as unknown as pg.Client);
+      if (this.#ended?.reason === "Released") void closed(client as unknown as pg.Client);
+      else this.#clients.add(client as unknown as pg.Client);
     });
     pool.on("remove", (client) => this.#clients.delete(client as unknown as pg.Client));
     this.#pools.set(place, pool);
@@ -169,7 +180,7 @@ export class Role implements AsyncDisposable {
     this.#ended ??= new RoleEnded(`the role ${this.name} was released`, "Released", new Date());
     for (const stop of this.#running) stop(this.#ended);
     for (const pool of this.#pools.values()) void pool.end().catch(() => {}); // it would wait for clients that are not given back
-    await Promise.allSettled([...this.#clients].map((client) => client.end()));
+    await Promise.allSettled([...this.#clients].map(closed));
     this.#clients.clear();
     this.#pools.clear();
   }
@@ -237,6 +248,7 @@ function tlsOf({ host, sslmode, caCertificates }: Credential): pg.ClientConfig["
     case "verify-full":
       return { ...authority, rejectUnauthorized: true, checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) };
     case "verify-ca":
+      if (!caCertificates) throw new Unexpected(`cannot log in at ${host}: sslmode verify-ca needs the certificates of an authority`);
       return { ...authority, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "require":
       return { ...authority, rejectUnauthorized: "ca" in authority, checkServerIdentity: () => undefined };
@@ -244,6 +256,17 @@ function tlsOf({ host, sslmode, caCertificates }: Credential): pg.ClientConfig["
       return false;
     default:
       throw new Unexpected(`cannot log in at ${host}: this version does not know the sslmode ${sslmode}`);
+  }
+}
+
+/** Close a connection, at once if the server does not confirm it. */
+async function closed(client: pg.Client): Promise<void> {
+  const stream = () => (client as unknown as { connection: { stream: Duplex } }).connection.stream;
+  const late = setTimeout(() => stream().destroy(), CLOSE_SECONDS * 1000);
+  try {
+    await client.end();
+  } finally {
+    clearTimeout(late);
   }
 }
 
@@ -272,6 +295,6 @@ async function refusal(config: pg.ClientConfig): Promise<unknown> {
   } catch (error) {
     return error;
   } finally {
-    await client.end().catch(() => {});
+    await closed(client);
   }
 }

@@ -1,9 +1,9 @@
-/** A session: one role at a time, vended when it is needed, and again after its end. */
+/** A session of one person: one role at a time, vended when it is needed, and again after its end. */
 
 import type pg from "pg";
 import type { AccessRequested } from "./access.js";
 import type { RequestOptions, Rolevend, VendOptions } from "./client.js";
-import { RoleEnded } from "./errors.js";
+import { Refused, RoleEnded, type RolevendError, Unavailable } from "./errors.js";
 import type { QueryOptions, Role } from "./role.js";
 
 /** A role with less time than this is replaced before the next statement, so that its expiry ends no statement at its start. */
@@ -19,7 +19,8 @@ export class Session implements AsyncDisposable {
   #approved: Partial<VendOptions> | undefined;
   #vending: Promise<Role> | undefined;
   #role: Role | undefined;
-  #isOver = false;
+  #person: string | undefined;
+  #over: RolevendError | undefined;
 
   constructor(rolevend: Rolevend, options: VendOptions) {
     this.#rolevend = rolevend;
@@ -29,12 +30,13 @@ export class Session implements AsyncDisposable {
 
   /** The purpose and the only tables of the session's own role. */
   get wish(): Pick<VendOptions, "purpose" | "resources"> {
-    return this.#options;
+    const { purpose, resources } = this.#options;
+    return { ...(purpose === undefined ? {} : { purpose }), ...(resources === undefined ? {} : { resources }) };
   }
 
   /** Return the role of now. Vends one if there is none, or if the last one has ended. Callers at the same time share one vend. */
   async role(): Promise<Role> {
-    if (this.#isOver) throw new RoleEnded("the session is over", "Released", new Date());
+    if (this.#over !== undefined) throw this.#over;
     if (this.#vending !== undefined) return await this.#vending;
     if (this.#role !== undefined && this.#approved === undefined && this.#role.remainingSeconds > LAST_SECONDS) return this.#role;
     this.#vending = this.#replace().finally(() => {
@@ -43,7 +45,10 @@ export class Session implements AsyncDisposable {
     return await this.#vending;
   }
 
-  /** Return what `work` returns with a connection of the role. A role that had ended before is replaced. */
+  /**
+   * Return what `work` returns with a connection of the role. A role that had ended before is replaced. A transaction that `work` leaves open
+   * is rolled back.
+   */
   async withConnection<Result>(work: (client: pg.PoolClient, role: Role) => Promise<Result>, platform?: string): Promise<Result> {
     for (let tries = 0; ; tries++) {
       const role = await this.role();
@@ -51,7 +56,7 @@ export class Session implements AsyncDisposable {
       try {
         client = await role.throwingRoleEnded(() => role.pool(platform).connect());
       } catch (error) {
-        if (error instanceof RoleEnded && tries === 0 && !this.#isOver) continue; // nothing was sent
+        if (error instanceof RoleEnded && tries === 0 && this.#over === undefined) continue; // nothing was sent
         throw error;
       }
       let isBroken = true;
@@ -63,7 +68,7 @@ export class Session implements AsyncDisposable {
         isBroken = error instanceof RoleEnded;
         throw error;
       } finally {
-        client.release(isBroken);
+        client.release(isBroken || !(await isRolledBack(client)));
       }
     }
   }
@@ -95,7 +100,7 @@ export class Session implements AsyncDisposable {
 
   /** Release the role, and vend no other one. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
+    this.#over ??= new RoleEnded("the session is over", "Released", new Date());
     await this.#vending?.catch(() => {});
     await this.#role?.[Symbol.asyncDispose]();
   }
@@ -106,7 +111,35 @@ export class Session implements AsyncDisposable {
     const approved = this.#approved;
     this.#approved = undefined;
     const { resources, ...rest } = this.#options;
-    this.#role = await this.#rolevend.vend(approved === undefined ? this.#options : { ...rest, ...approved });
+    try {
+      this.#role = await this.#ofSamePerson(await this.#rolevend.vend(approved === undefined ? this.#options : { ...rest, ...approved }));
+    } catch (error) {
+      if (error instanceof Unavailable) this.#approved ??= approved; // for the next try
+      throw error;
+    }
     return this.#role;
   }
+
+  /** Return the role. One of another person than before is released, and the session is over. */
+  async #ofSamePerson(role: Role): Promise<Role> {
+    const { issuer, subject } = role.vended.user;
+    const person = JSON.stringify([issuer, subject]);
+    this.#person ??= person;
+    if (person === this.#person) return role;
+    this.#over = new Refused("the session is over: its source returned the token of another person");
+    await role[Symbol.asyncDispose]();
+    throw this.#over;
+  }
+}
+
+/** Roll back an open transaction, of which the next user of the connection must not be a part. Returns false if that fails. */
+async function isRolledBack(client: pg.PoolClient): Promise<boolean> {
+  const status = (client as unknown as { getTransactionStatus?(): string | null }).getTransactionStatus?.() ?? "T";
+  return (
+    status === "I" ||
+    (await client.query("ROLLBACK").then(
+      () => true,
+      () => false,
+    ))
+  );
 }

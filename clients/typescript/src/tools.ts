@@ -1,5 +1,6 @@
 /** The tools for models, without a framework: `ai` and `langchain` give them its form. A tool that fails throws an error for the model. */
 
+import type { Duplex } from "node:stream";
 import pg from "pg";
 import type { AccessRequested } from "./access.js";
 import type { VendOptions } from "./client.js";
@@ -10,6 +11,8 @@ import type { Session } from "./session.js";
 import type { Offer } from "./values.js";
 
 const LONGEST_REASON = 500;
+/** Bytes of an answer of the database. The driver would end the process at a single value of 512 MiB, and reads a COPY to its end. */
+const MOST_BYTES = 64 * 2 ** 20;
 
 export interface ToolOptions {
   /** The rows and characters of an answer that reach the model. Defaults: 100 and 10,000. */
@@ -214,9 +217,23 @@ async function requesting<Answer>(work: () => Promise<Answer>): Promise<Answer> 
 async function ask(client: pg.PoolClient, sql: string, { maxRows, maxCharacters }: Required<ToolOptions>): Promise<string> {
   const config = { text: sql, queryMode: "extended", rowMode: "array", types: AS_TEXT } as unknown as pg.QueryConfig;
   const query = client.query(new pg.Query(config));
+  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
+  const stop = () => {
+    query.removeAllListeners("row");
+    (client as unknown as pg.Client).end().catch(() => {}); // with a statement under way, this closes the connection at once
+  };
+  let onBytes: (part: Buffer) => void = () => {};
   try {
     return await new Promise<string>((resolve, reject) => {
       let table: messages.BoundedTable | undefined;
+      let bytes = 0;
+      onBytes = (part) => {
+        bytes += part.length;
+        if (bytes <= MOST_BYTES) return;
+        stop();
+        reject(new ForTheModel(messages.TOO_LONG));
+      };
+      stream.on("data", onBytes);
       const tableOf = ({ fields }: pg.ResultBuilder) =>
         new messages.BoundedTable(
           fields.map(({ name }) => name),
@@ -226,8 +243,7 @@ async function ask(client: pg.PoolClient, sql: string, { maxRows, maxCharacters 
       query.on("row", (row: unknown, result) => {
         table ??= tableOf(result as pg.ResultBuilder);
         if (table.add(row as unknown[])) return;
-        query.removeAllListeners("row");
-        (client as unknown as pg.Client).end().catch(() => {}); // with a statement under way, this closes the connection at once
+        stop();
         resolve(table.toString());
       });
       query.on("error", reject);
@@ -238,18 +254,12 @@ async function ask(client: pg.PoolClient, sql: string, { maxRows, maxCharacters 
       });
     });
   } finally {
-    await rollBack(client);
+    stream.off("data", onBytes);
   }
 }
 
 /** Values as the database sends them, also those that JavaScript cannot represent. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value };
-
-/** End a transaction that the statement opened. */
-async function rollBack(client: pg.PoolClient): Promise<void> {
-  const status = (client as unknown as { getTransactionStatus?(): string | null }).getTransactionStatus?.() ?? "T";
-  if (status !== "I") await client.query("ROLLBACK").catch(() => {});
-}
 
 function membersOf(input: unknown): Input {
   return typeof input === "object" && input !== null ? (input as Input) : {};

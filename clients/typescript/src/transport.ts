@@ -3,6 +3,9 @@
 import http from "node:http";
 import https from "node:https";
 
+/** The bytes of the longest answer. */
+const LARGEST = 64 * 2 ** 20;
+
 export interface HttpRequest {
   method: string;
   path: string;
@@ -48,7 +51,10 @@ export function transport(url: URL, ca?: string): Send {
         headers: { ...headers, "Content-Length": Buffer.byteLength(body ?? "") },
       };
       const request = (secure ? https : http).request(options);
-      const fail = (error: Error) => reject(new NoAnswer(error.message || String(error), connected, { cause: error }));
+      const fail = (error: Error): Error => {
+        reject(new NoAnswer(error.message || String(error), connected, { cause: error }));
+        return error;
+      };
       const timer = setTimeout(() => request.destroy(new Error(`no answer within ${Math.round(seconds * 10) / 10} s`)), seconds * 1000);
       const onAbort = () => request.destroy(new Error("the call was aborted"));
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -66,7 +72,12 @@ export function transport(url: URL, ca?: string): Send {
       request.on("error", fail);
       request.on("response", (response) => {
         const parts: Buffer[] = [];
-        response.on("data", (part: Buffer) => parts.push(part));
+        let size = 0;
+        response.on("data", (part: Buffer) => {
+          size += part.length;
+          if (size <= LARGEST) parts.push(part);
+          else request.destroy(fail(new Error(`the answer is larger than ${LARGEST / 2 ** 20} MiB`)));
+        });
         response.on("error", fail);
         response.on("end", () =>
           resolve({ status: response.statusCode ?? 0, headers: plain(response.headers), text: Buffer.concat(parts).toString("utf8") }),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 from rolevend.cli.catalogs import OPERATOR_NAMESPACE
 from rolevend.cli.options import needs
 
@@ -26,9 +26,9 @@ T = TypeVar("T")
     "--since", callback=options.moment, metavar="TIME", help="Instead the roles of --audit that lived since then, ended ones too."
 )
 @click.option("--until", callback=options.moment, metavar="TIME", help="Instead the roles of --audit that lived before this time.")
-@click.option("--user", metavar="NAME", help="Only this user: subject, 'subject (issuer)', or handle.")
-@click.option("--agent", metavar="NAME", help="Only this agent: namespace/name, name, or handle.")
-@click.option("--platform", metavar="NAME", help="Only on this DataPlatform.")
+@click.option("--user", metavar="NAME", shell_complete=completion.SUBJECTS, help="Only this user: subject, 'subject (issuer)', or handle.")
+@click.option("--agent", metavar="NAME", shell_complete=completion.AGENTS, help="Only this agent: namespace/name, name, or handle.")
+@click.option("--platform", metavar="NAME", shell_complete=completion.PLATFORMS, help="Only on this DataPlatform.")
 @click.option("--purpose", metavar="PURPOSE", help="Only for this purpose.")
 @options.audit_files(
     "Read this file of audit events: for --since and --until, and for what live roles show. Repeatable; - is standard input."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import colour, completion, options, printer
 from rolevend.cli.catalogs import CatalogSource, catalog_options
 
 if TYPE_CHECKING:
@@ -14,12 +14,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("vended_role", required=False, metavar="[VENDEDROLE]")
+@click.argument("vended_role", required=False, metavar="[VENDEDROLE]", shell_complete=completion.VENDED_ROLES)
 @click.option("-n", "--namespace", default="default", show_default=True, help="The VendedRole's and the agent's namespace.")
-@click.option("--agent", help="Instead of a VendedRole: the name of the Agent. Default: an agent that may act for every user.")
-@click.option("--user", help="Instead of a VendedRole: the user's subject.")
-@click.option("--issuer", help="The user's issuer. Default: the issuer of the only known user with this subject.")
-@click.option("--platform", help="Instead of a VendedRole: the name of the DataPlatform. Default: the platform of the first catalog.")
+@click.option(
+    "--agent",
+    shell_complete=completion.AGENT_NAMES,
+    help="Instead of a VendedRole: the name of the Agent. Default: an agent that may act for every user.",
+)
+@click.option("--user", shell_complete=completion.SUBJECTS, help="Instead of a VendedRole: the user's subject.")
+@click.option(
+    "--issuer", shell_complete=completion.ISSUERS, help="The user's issuer. Default: the issuer of the only known user with this subject."
+)
+@click.option(
+    "--platform",
+    shell_complete=completion.PLATFORMS,
+    help="Instead of a VendedRole: the name of the DataPlatform. Default: the platform of the first catalog.",
+)
 @options.purpose("Instead of a VendedRole: the purpose that the agent states.")
 @options.expiration_seconds("Instead of a VendedRole: the lifetime that the agent requests.")
 @click.option(
@@ -78,7 +88,7 @@ def explain(
         name = ObjectName(namespace, agent) if agent else ANY_AGENT
         who = Requester(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
         found = (explained(folder, who, held),)
-    printer.show(output, lambda: as_json(found), text=lambda: as_text(found))
+    printer.show(output, lambda: as_json(found), colour.EXPLANATION, text=lambda: as_text(found))
 
 
 def _user(folder: "Folder", subject: str, issuer: str | None) -> "User":

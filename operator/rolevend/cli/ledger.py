@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -58,8 +58,15 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 )
 @click.option("--since", callback=options.moment, metavar="TIME", help="Only statements from this time on. Without a zone it is in UTC.")
 @click.option("--until", callback=options.moment, metavar="TIME", help="Only statements before this time.")
-@click.option("--user", metavar="NAME", help="Only statements for this user: subject, 'subject (issuer)', or handle.")
-@click.option("--agent", metavar="NAME", help="Only statements of this agent: namespace/name, name, or handle.")
+@click.option(
+    "--user",
+    metavar="NAME",
+    shell_complete=completion.SUBJECTS,
+    help="Only statements for this user: subject, 'subject (issuer)', or handle.",
+)
+@click.option(
+    "--agent", metavar="NAME", shell_complete=completion.AGENTS, help="Only statements of this agent: namespace/name, name, or handle."
+)
 @click.option("--table", metavar="NAME", help="Only statements that touched this table: schema.table, or table.")
 @click.option(
     "--unused",
@@ -67,7 +74,9 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     metavar="DAYS",
     help="Instead list grants of the last DAYS days that nobody used. With --follow count tables that nobody read so long.",
 )
-@click.option("--platform", metavar="NAME", help="The DataPlatform of the logs. Needed if roles are on several.")
+@click.option(
+    "--platform", metavar="NAME", shell_complete=completion.PLATFORMS, help="The DataPlatform of the logs. Needed if roles are on several."
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -86,7 +95,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.option(
     "--probes", callback=_address, metavar="HOST:PORT", help="With --follow: serve /healthz, /readyz and /metrics here, over plain HTTP."
 )
-@options.output("text", "json", "ocsf", help_text="json: one object per line. ocsf: one event of OCSF per line (Datastore Activity, 6005).")
+@options.output("text", "json", "yaml", "ocsf", help_text=f"{options.STREAM} ocsf: one event of OCSF per line (Datastore Activity, 6005).")
 @needs("postgres")
 def ledger(
     paths: tuple[str, ...],
@@ -121,7 +130,7 @@ def ledger(
     selection = Selection(since=since, until=until, user=user, agent=agent, table=table)
     source = _source(paths, connection, log_timezone)
     if follow:
-        if state is None or platform is None or not audit_files or output == "text" or until is not None:
+        if state is None or platform is None or not audit_files or output in ("text", "yaml") or until is not None:
             raise click.UsageError("--follow takes --state, --platform, --audit, and -o json or ocsf; leave out --until")
         if unused is not None and Selection(since=since) != selection:
             raise click.UsageError("--unused with --follow looks at all statements: leave out --user, --agent and --table")
@@ -219,7 +228,7 @@ def _print(entries: "LedgerRun", output: str) -> None:
         printer.show_each(output, entries, row)
         printer.note([*entries.notes, LEGEND])
         return
-    printer.show_each("json", (ocsf(each) if output == "ocsf" else each.as_json() for each in entries), str)
+    printer.show_each("json" if output == "ocsf" else output, (ocsf(each) if output == "ocsf" else each.as_json() for each in entries), str)
     printer.note(entries.notes)
 
 
@@ -229,7 +238,7 @@ def _print_unused(found: "UnusedGrants", output: str) -> None:
     if output == "text":
         printer.show_each(output, found, unused_row)
     else:
-        printer.show_each("json", (each.as_json() for each in found), str)
+        printer.show_each(output, (each.as_json() for each in found), str)
     printer.note(found.notes)
 
 

@@ -22,6 +22,7 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 READABLE_FILE = click.Path(exists=True, dir_okay=False)
 
+_DIGEST: Final = 64
 _LIFETIME = click.IntRange(5, 86_400)
 
 FILES = click.argument("files", nargs=-1, required=True, type=READABLE, metavar="FILE...")
@@ -41,7 +42,8 @@ def output(*formats: str, help_text: str) -> Option:
     return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=help_text)
 
 
-OUTPUT = output("text", "json", help_text="json: for programs, with all there is.")
+OUTPUT = output("text", "json", "yaml", help_text="json, yaml: for programs, with all there is.")
+STREAM = "json: one object per line. yaml: one document each."
 
 
 def connection(help_text: str) -> Option:
@@ -105,6 +107,17 @@ def moment(_context: click.Context, _option: click.Parameter, value: str | None)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is no time: write 2026-11-24, 2026-11-24T18:00 or 2026-11-24T18:00:00+01:00") from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def digest(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return the digest of a plan. A shortened one is refused by its own name: the plan did not change."""
+    found = value.strip().lower()
+    if re.fullmatch(f"[0-9a-f]{{{_DIGEST}}}", found):
+        return found
+    if re.fullmatch(r"[0-9a-f]+(?:…|\.\.\.)?", found):
+        wrong = "shortened" if len(found) <= _DIGEST else "too long"
+        raise click.BadParameter(f"{value} is {wrong}: a digest has {_DIGEST} characters. Copy all of it from the end of the plan.")
+    raise click.BadParameter(f"{value!r} is no digest: it has {_DIGEST} characters of 0-9 and a-f, and is at the end of the plan.")
 
 
 def purpose(help_text: str) -> Option:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 
 if TYPE_CHECKING:
     from rolevend.kinds import DataPlatform
@@ -65,7 +65,7 @@ def platform_plan(manifest: Path, dsn: str | None, output: str) -> None:
 @platform.command("install")
 @_MANIFEST
 @_DSN_OF_POSTGRES
-@click.option("--accept", required=True, metavar="DIGEST", help="The digest that `plan` printed.")
+@click.option("--accept", required=True, metavar="DIGEST", callback=options.digest, help="The whole digest that `plan` printed.")
 @click.option(
     "--secrets",
     type=click.Path(dir_okay=False, allow_dash=True),
@@ -181,7 +181,7 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
 
 
 @platform.command("attest")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.PLATFORMS)
 @click.option(
     "-f",
     "--filename",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import colour, options, printer
 from rolevend.cli.catalogs import CatalogSource, catalog_options
 from rolevend.cli.options import needs
 
@@ -20,7 +20,7 @@ def policy() -> None:
 @_PATHS
 @catalog_options("none, unless --published is set")
 @click.option("--published", is_flag=True, help="Check with the catalogs that the operator publishes in the cluster.")
-@options.output("text", "json", "github", help_text="github: annotations at the lines of a pull request.")
+@options.output("text", "json", "yaml", "github", help_text="github: annotations at the lines of a pull request.")
 def policy_check(paths: tuple[Path, ...], catalogs: CatalogSource, output: str, *, published: bool) -> None:
     """Report each error in the objects of these files and folders, with its file, line and field.
 
@@ -35,7 +35,7 @@ def policy_check(paths: tuple[Path, ...], catalogs: CatalogSource, output: str, 
         raise click.UsageError("name --published or --catalog, not both")
     with options.uncollected():
         checked = check(paths, catalogs.read(paths) if published or catalogs.files else {})
-    printer.show(output, lambda: as_json(checked), text=lambda: as_text(checked), github=lambda: as_github(checked))
+    printer.show(output, lambda: as_json(checked), colour.CHECK, text=lambda: as_text(checked), github=lambda: as_github(checked))
     if output == "text":
         printer.note(checked.notes)
     printer.exit_if(checked.errors)
@@ -61,13 +61,13 @@ def policy_test(paths: tuple[Path, ...], catalogs: CatalogSource, output: str) -
     for each in run(paths, catalogs.read(paths), lambda doubt: printer.note([doubt])):
         tried.append(each)
         if output == "text":
-            click.echo(line(each))
+            printer.show_text(line(each), colour.CASES)
     failed = sum(bool(each.failures) for each in tried)
-    printer.show(output, lambda: tried, text=lambda: f"{len(tried)} cases, {failed} failed")
+    printer.show(output, lambda: tried, colour.CASES, text=lambda: f"{len(tried)} cases, {failed} failed")
     printer.exit_if(failed)
 
 
-_TABLES = options.output("text", "markdown", "json", help_text="markdown: for the summary of a pull request.")
+_TABLES = options.output("text", "markdown", "json", "yaml", help_text="markdown: for the summary of a pull request.")
 _FOLDER = click.Path(exists=True, path_type=Path)
 
 
@@ -107,8 +107,14 @@ def policy_diff(
     from rolevend.policytools.diff_report import as_json, as_text
 
     compared = diff(old, new, users, catalogs.read([old, new]), purpose, expiration_seconds)
-    printer.show(output, lambda: as_json(compared), text=lambda: as_text(compared, "text"), markdown=lambda: as_text(compared, "markdown"))
-    if output == "json":
+    printer.show(
+        output,
+        lambda: as_json(compared),
+        colour.DIFF,
+        text=lambda: as_text(compared, "text"),
+        markdown=lambda: as_text(compared, "markdown"),
+    )
+    if output in printer.PROGRAMS:
         printer.note(compared.notes)
 
 
@@ -131,5 +137,7 @@ def policy_backtest(paths: tuple[Path, ...], audit_files: tuple[str, ...], since
 
     begin = None if since is None else moment(since, datetime.now(UTC))
     found = backtest(paths, audit_files, begin, catalogs.read(paths))
-    printer.show(output, lambda: as_json(found), text=lambda: as_text(found, "text"), markdown=lambda: as_text(found, "markdown"))
+    printer.show(
+        output, lambda: as_json(found), colour.DIFF, text=lambda: as_text(found, "text"), markdown=lambda: as_text(found, "markdown")
+    )
     printer.exit_if(found.failed)

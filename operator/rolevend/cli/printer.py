@@ -7,28 +7,40 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from rolevend.cli.colour import Palette, is_coloured, painted
+
 T = TypeVar("T")
+PROGRAMS: Final = ("json", "yaml")
+"""The formats for programs, with all there is."""
 
 
-def show(output: str, value: Callable[[], object], **texts: Callable[[], str]) -> None:
-    """Print the text that the function named like the format returns; for `json` and `yaml` print the value, indented."""
+def show(output: str, value: Callable[[], object], palette: Palette = (), **texts: Callable[[], str]) -> None:
+    """Print the text that the function named like the format returns; for `json` and `yaml` print the value, indented.
+
+    On a terminal the `palette` colours the format `text`."""
     match output:
         case "json":
             click.echo(_json(value(), indent=2))
         case "yaml":
             click.echo(yaml_text(value()), nl=False)
+        case "text":
+            show_text(texts[output](), palette)
         case _:
             click.echo(texts[output]())
 
 
+def show_text(text: str, palette: Palette) -> None:
+    click.echo(painted(text, palette) if is_coloured() else text)
+
+
 def show_each(output: str, results: Iterable[T], text: Callable[[T], str]) -> None:
-    """Print each result when it arrives: for `json` as an object on one line, otherwise as a text."""
+    """Print each result when it arrives: for `json` as an object on one line, for `yaml` as a document, otherwise as a text."""
     for result in results:
-        click.echo(_json(result) if output == "json" else text(result))
+        show_item(output, result, "" if output in PROGRAMS else text(result))
 
 
 def show_item(output: str, value: object, text: str) -> None:
@@ -48,8 +60,8 @@ def findings(problems: Iterable[str], notes: Iterable[str]) -> list[str]:
 
 
 def note(notes: Iterable[str]) -> None:
-    """Print notes on standard error: standard output holds the result alone."""
-    for each in notes:
+    """Print notes on standard error, each once: standard output holds the result alone."""
+    for each in dict.fromkeys(notes):
         click.echo(f"note: {each}", err=True)
 
 
@@ -60,10 +72,10 @@ def exit_if(failed: object) -> None:
 
 
 def yaml_text(value: object) -> str:
-    """Return a value of plain lists and dictionaries. Invisible characters in it are escaped."""
+    """Return the YAML of a value that is written as JSON, too. Invisible characters in it are escaped."""
     import yaml
 
-    return yaml.safe_dump(value, sort_keys=False, width=120)
+    return yaml.safe_dump(json.loads(_json(value)), sort_keys=False, width=120)
 
 
 def _json(value: object, indent: int | None = None) -> str:

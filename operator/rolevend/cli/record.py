@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("role_name")
+@click.argument("role_name", shell_complete=completion.ROLE_NAMES)
 @options.kubeconfig()
 @options.namespace("The namespace of the records of handles.")
 @options.audit_files("Also read this file of audit events. Repeatable; - is standard input.")
@@ -54,13 +54,13 @@ def who(
 
 
 @click.command()
-@click.argument("role_name")
+@click.argument("role_name", shell_complete=completion.ROLE_NAMES)
 @click.argument("files", nargs=-1, type=options.READABLE, metavar="[FILE...]")
 @options.connection("Read Snowflake's query history with this connection of your connections.toml, instead of files.")
 @click.option("--user", metavar="NAME", help="With --connection: the agent's own user, if the role had no user of its name.")
 @click.option("--archive", is_flag=True, help="With --connection: the last year, up to 45 minutes ago. Default: seven days, up to now.")
 @options.audit_files("First print the role's events in this file of audit events, and those of the approval that it used. Repeatable.")
-@options.output("text", "json", help_text="json: one object per line.")
+@options.output("text", "json", "yaml", help_text=options.STREAM)
 def trace(
     role_name: str,
     files: tuple[str, ...],

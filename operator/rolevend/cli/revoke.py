@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from rolevend.cli import options, printer
+from rolevend.cli import completion, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -18,9 +18,16 @@ _SOME_LEFT = 3
 
 
 @click.command()
-@click.option("--agent", metavar="NAMESPACE/NAME", help="Only roles of this agent.")
-@click.option("--user", metavar="SUBJECT|HANDLE", help="Only roles for this user, by subject or handle.")
-@click.option("--platform", metavar="NAME", help="Only roles on this DataPlatform. A role on several platforms ends on all of them.")
+@click.option("--agent", shell_complete=completion.AGENTS, metavar="NAMESPACE/NAME", help="Only roles of this agent.")
+@click.option(
+    "--user", shell_complete=completion.SUBJECTS, metavar="SUBJECT|HANDLE", help="Only roles for this user, by subject or handle."
+)
+@click.option(
+    "--platform",
+    shell_complete=completion.PLATFORMS,
+    metavar="NAME",
+    help="Only roles on this DataPlatform. A role on several platforms ends on all of them.",
+)
 @click.option(
     "--table",
     metavar="SCHEMA.TABLE",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, cel_extension, tokens_of
+from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, OPERATORS, Token, cel_extension, no_operator, tokens_of
 from rolevend.policy.vocabulary import Source
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class _Reader:
         elif word.text == ROOT and not called:
             self._root(place, word)
         elif not (word.text in LITERALS or (word.text in FUNCTIONS and called) or self._is_variable(place, word)):
+            if word.text.upper() in OPERATORS:
+                raise no_operator(self._source, word.start, word.text)
             raise self._source.fault(word.start, f"{word.text[:40]} is not known here", _ALLOWED)
 
     def _member(self, place: int, word: Token, *, called: bool) -> None:

@@ -6,9 +6,9 @@ be missing unnoticed. But `metadata.managedFields` lists every written field.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -18,10 +18,13 @@ from rolevend.kinds.part import Part
 from rolevend.kinds.schema import Schema, structural
 from rolevend.kinds.shared import Metadata, Resource
 from rolevend.kinds.text import MEANINGS
+from rolevend.policy.vocabulary import closest
 
 Kind = TypeVar("Kind", bound=Resource)
 Piece = TypeVar("Piece", bound=Part)
 _LONGEST_NAME_SHOWN = 64
+_LITERAL = re.compile("'([^']+)'")
+_PLAIN = re.compile("(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-zA-Z][-a-zA-Z0-9_]*")
 _SUBJECT = re.compile(r"^\w+ should\b")
 Read = TypeVar("Read")
 
@@ -75,7 +78,7 @@ def parse(kind: type[Kind], body: Mapping[str, Any], *, unknown: Literal["forbid
     try:
         parsed = kind.model_validate(members, extra="ignore" if unknown == "ignore" else None)  # None: the default of each model
     except ValidationError as error:
-        raise _invalid_input(error) from error
+        raise _invalid_input(error, kind) from error
     return parsed.model_copy(update={"status": _status(kind, status)}) if status else parsed
 
 
@@ -84,7 +87,7 @@ def parse_part(kind: type[Piece], body: Mapping[str, Any]) -> Piece:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        raise _invalid_input(error) from error
+        raise _invalid_input(error, kind) from error
 
 
 def part_faults(kind: type[Part], body: Mapping[str, Any]) -> tuple[InvalidInput, ...]:
@@ -92,7 +95,7 @@ def part_faults(kind: type[Part], body: Mapping[str, Any]) -> tuple[InvalidInput
     try:
         kind.model_validate(body)
     except ValidationError as error:
-        return tuple(InvalidInput(_path(each), _message(each)) for each in _own(error))
+        return tuple(InvalidInput(_path(each), _message(each, kind)) for each in _own(error))
     return ()
 
 
@@ -103,7 +106,7 @@ def faults(kind: type[Resource], body: Mapping[str, Any]) -> tuple[InvalidInput,
     except InvalidInput as error:
         found = error.__cause__
         if isinstance(found, ValidationError):
-            return tuple(InvalidInput(_path(each), _message(each)) for each in _own(found))
+            return tuple(InvalidInput(_path(each), _message(each, kind)) for each in _own(found))
         return (error,)
     return ()
 
@@ -122,10 +125,10 @@ def _status(kind: type[Kind], status: object) -> Any:
         return status_type()
 
 
-def _invalid_input(error: ValidationError) -> InvalidInput:
+def _invalid_input(error: ValidationError, kind: type[Part]) -> InvalidInput:
     first, *others = _own(error)
     more = f" (and {len(others)} more)" if others else ""
-    return InvalidInput(_path(first), _message(first) + more)
+    return InvalidInput(_path(first), _message(first, kind) + more)
 
 
 def _own(error: ValidationError) -> list[ErrorDetails]:
@@ -158,23 +161,73 @@ def _shown(name: str) -> str:
     return quoted if len(quoted) <= _LONGEST_NAME_SHOWN else quoted[:_LONGEST_NAME_SHOWN] + '…"'
 
 
-def _message(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails, kind: type[Part]) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            return "is not a field of this kind; see kubectl explain"
+            *place, name = error["loc"]
+            return f"is not a field of this kind{closest(str(name), _members(kind, place)) or '; see kubectl explain'}"
+        case "tuple_type" | "list_type":
+            return f"must be a list{_listed(error['input'])}"
+        case "string_type":
+            return f"must be a text{_quoted(error['input'])}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"must be an object{_named(error['input'], _members(kind, error['loc']))}"
         case "string_pattern_mismatch":
             return MEANINGS.get(context["pattern"], f"must match {context['pattern']}")
         case "literal_error":
-            return f"must be {context['expected']}"
+            known = _LITERAL.findall(context["expected"])
+            return f"must be {context['expected']}{closest(str(error['input']), known) if len(known) > 1 else ''}"
         case "value_error":
             return str(context["error"])
         case "rule" | "repeated":
             return error["msg"]
         case _:
             return _SUBJECT.sub("must", error["msg"]).replace(" after validation", "")
+
+
+def _listed(value: object) -> str:
+    """Return the way to write a single value as a list, or an empty text."""
+    if isinstance(value, Mapping):
+        return ": write - before its first field"
+    return f": [{written}]" if (written := _written(value)) else ""
+
+
+def _named(value: object, members: Iterable[str]) -> str:
+    """Return the way to write a name as an object with a name, or an empty text."""
+    return f": {{name: {written}}}" if "name" in members and (written := _written(value)) else ""
+
+
+def _quoted(value: object) -> str:
+    """Return the way to write a number or truth value as a text, or an empty text."""
+    return f': write "{written}"' if not isinstance(value, str) and (written := _written(value)) else ""
+
+
+def _written(value: object) -> str:
+    """Return a short value as YAML. Escapes all that is not ASCII."""
+    if not isinstance(value, str | int | float):
+        return ""
+    written = value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
+    return written if len(written) <= _LONGEST_NAME_SHOWN else ""
+
+
+def _members(kind: type[Part], place: Sequence[int | str]) -> Iterable[str]:
+    """Return the names of the fields at a place, or () if it has no model of its own."""
+    part: Any = kind
+    for step in place:
+        if isinstance(step, str):
+            fields = {field.alias or name: field.annotation for name, field in getattr(part, "model_fields", {}).items()}
+            part = _model_in(fields.get(step))
+    return tuple(field.alias or name for name, field in getattr(part, "model_fields", {}).items())
+
+
+def _model_in(annotation: Any) -> Any:
+    """Return the model in an annotation such as `tuple[Model, ...] | None`, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_in(each)) is not None), None)
 
 
 class Faults:

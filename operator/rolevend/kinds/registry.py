@@ -15,6 +15,7 @@ from rolevend.kinds.shared import Resource
 from rolevend.kinds.tag_binding import TagBinding
 from rolevend.kinds.user_attributes import UserAttributes
 from rolevend.kinds.vended_role import VendedRole
+from rolevend.policy.vocabulary import closest
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,4 +234,5 @@ def kind_named(name: str) -> Kind:
     for kind in KINDS:
         if kind.name == name:
             return kind
-    raise InvalidInput("kind", f"must be one of {', '.join(kind.name for kind in KINDS)}")
+    names = [kind.name for kind in KINDS]
+    raise InvalidInput("kind", f"must be one of {', '.join(names)}{closest(name, names)}")

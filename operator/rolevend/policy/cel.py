@@ -12,6 +12,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Final
 
+from rolevend.errors import InvalidInput
 from rolevend.policy.vocabulary import Source
 
 MAXIMUM_LENGTH: Final = 1024
@@ -26,6 +27,10 @@ ALLOWED: Final = (
     "endsWith(), contains(), and one of all(), exists(), exists_one(), filter() and map()"
 )
 """The end of a message that lists the allowed functions."""
+
+OPERATORS: Final = {"=": "==", "&": "&&", "|": "||", "AND": "&&", "OR": "||", "NOT": "!", "<>": "!=", "===": "=="}
+"""Operators of other languages, in upper case, and those of CEL."""
+_OTHER_OPERATOR = re.compile("===|<>|=|&|\\|")
 
 _WORD = re.compile(
     r"""(?P<space>[ \t\n]+)
@@ -56,8 +61,11 @@ def tokens_of(source: Source, *, what: str, where: str, shorter: str, allowed: s
     position = depth = 0
     while position < len(source.text):
         found = _WORD.match(source.text, position)
+        other = _OTHER_OPERATOR.match(source.text, position)
+        if other is not None and (found is None or len(found.group()) < len(other.group())):
+            raise no_operator(source, position, other.group())
         if found is None:
-            raise source.fault(position, f"{source.text[position : position + 20]} is not allowed {where}", allowed)
+            raise source.fault(position, f"{source.text[position : position + 20].splitlines()[0]} is not allowed {where}", allowed)
         if found.lastgroup != "space":
             words.append(Token(str(found.lastgroup), found.group(), position))
             depth += (found.group() in "([") - (found.group() in ")]")
@@ -65,6 +73,11 @@ def tokens_of(source: Source, *, what: str, where: str, shorter: str, allowed: s
                 raise source.fault(position, f"it is nested deeper than {MAXIMUM_DEPTH}", "remove parentheses that change nothing")
         position = found.end()
     return words
+
+
+def no_operator(source: Source, position: int, text: str) -> InvalidInput:
+    """Return the error for a key of `OPERATORS`."""
+    return source.fault(position, f"{text} is no operator of CEL", f"write {OPERATORS[text.upper()]}")
 
 
 @cache  # the extension can be loaded once per process

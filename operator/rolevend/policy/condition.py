@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rolevend.model import Attributes
-from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, Token, cel_extension, tokens_of
+from rolevend.policy.cel import ALLOWED, FUNCTIONS, LITERALS, LOOPS, METHODS, OPERATORS, Token, cel_extension, no_operator, tokens_of
 from rolevend.policy.cel_types import NUMBER, TEXT, UNREADABLE, Members, check_types, list_of
 from rolevend.policy.request_context import RequestContext
-from rolevend.policy.vocabulary import Source
+from rolevend.policy.vocabulary import Source, near
 
 if TYPE_CHECKING:
     import cel
@@ -160,6 +160,9 @@ class _Reader:
         if root not in self._known:
             raise self._source.fault(self._words[place].start, f"{root} is not known here", f"it may read {' and '.join(self._known)}")
         if self._text(place + 1) != "." or member not in _MEMBERS[root]:
+            meant = near(member, _MEMBERS[root]) if self._text(place + 1) == "." else None
+            if meant:
+                raise self._source.fault(self._words[place].start, f"{root}.{member[:40]} is not known", f"did you mean {root}.{meant}?")
             return self._refuse(place)
         if member != "attributes":
             self._read_members.add(f"{root}.{member}")
@@ -191,4 +194,6 @@ class _Reader:
 
     def _refuse(self, place: int) -> NoReturn:
         word = self._words[place]
+        if word.text.upper() in OPERATORS:
+            raise no_operator(self._source, word.start, word.text)
         raise self._source.fault(word.start, f"{word.text[:40]} is not allowed here", _ALLOWED)

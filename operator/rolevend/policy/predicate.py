@@ -64,6 +64,7 @@ def parse(text: str, field: str = "spec.rowFilter") -> Predicate:
         raise _unreadable(source, words, error) from error
     if tree is None:
         raise source.fault(0, "the row filter states nothing", ALLOWED)
+    _place_booleans(cast("exp.Expression", tree), words)
     predicate = _Reader(source).predicate(cast("exp.Expression", tree))
     assert_round_trip(source, words, predicate)
     if wrong := constant_value(predicate):
@@ -79,6 +80,14 @@ def _words(source: Source) -> Sequence[Word]:
         opened = max(source.text.rfind(mark) for mark in ("'", '"', "/*", "$", ""))
         raise source.fault(opened, "a quote or comment is opened and not closed", "close it; a quote inside a string is ''") from error
     return in_place([Word(each.token_type.name, each.text, source.text[each.start : each.end + 1], each.start) for each in tokens])
+
+
+def _place_booleans(tree: exp.Expression, words: Sequence[Word]) -> None:
+    """Set the positions of TRUE and FALSE, which the parser does not keep."""
+    nodes, places = list(tree.find_all(exp.Boolean, bfs=False)), [word.start for word in words if word.kind in ("TRUE", "FALSE")]
+    if len(nodes) == len(places):
+        for node, start in zip(nodes, places, strict=True):
+            node.meta["start"] = start
 
 
 def _unreadable(source: Source, words: Sequence[Word], error: ParseError) -> Exception:
@@ -126,10 +135,28 @@ class _Reader:
                 column = self._column(node)
                 raise self._fault(node, f"column {column.name} stands alone", f"write {column.name} = true")
             case exp.Boolean() | exp.Literal():
-                raise self._fault(node, "this is the same in every row", "leave the row filter out to grant every row")
+                raise self._fault(node, "this is the same in every row", self._instead_of(node))
             case _ if type(node) in _OPERATORS:
                 return self._comparison(node, _OPERATORS[type(node)])
         raise self._refused(node)
+
+    def _instead_of(self, node: exp.Expression) -> str:
+        """Return the way out for a condition that is constant, which depends on the tests that it is joined with."""
+        if not isinstance(node, exp.Boolean):
+            return "compare a column with a literal"
+        holds, around = bool(node.this), node.parent
+        while isinstance(around, exp.Paren | exp.Not):
+            holds, around = holds != isinstance(around, exp.Not), around.parent
+        match around, holds:
+            case (exp.And(), True) | (exp.Or(), False):
+                return "remove it: it changes nothing"
+            case exp.And(), False:
+                return "remove it: with AND it lets no row pass"
+            case exp.Or(), True:
+                return "remove it: with OR it lets every row pass"
+            case _, True:
+                return f"for every row {self.source.every_row}"
+        return "write a condition that some rows meet"
 
     def _parts(self, node: exp.Expression, kind: type[And] | type[Or]) -> Iterator[Predicate]:
         # The parser nests a chain to the left, as deep as it is long: descend without recursion.

@@ -88,6 +88,11 @@ class Source:
     text: str
     field: str
 
+    @property
+    def every_row(self) -> str:
+        """The way to have no row filter. A policy must state it."""
+        return "write rows: All instead of rowFilter" if self.field == "spec.rowFilter" else f"leave {self.field} out"
+
     def fault(self, start: int, problem: str, way_out: str) -> InvalidInput:
         before = self.text[:start]
         return InvalidInput(self.field, f"line {before.count(chr(10)) + 1}, column {start - before.rfind(chr(10))}: {problem}; {way_out}")
@@ -155,7 +160,7 @@ def admit_text(source: Source) -> None:
 def admit_words(source: Source, words: Sequence[Word]) -> None:
     """Refuse words that are not in the language or are out of position, and texts beyond its limits."""
     if not words:
-        raise source.fault(0, "the row filter is empty", "write a condition, or leave the field out")
+        raise source.fault(0, "the row filter is empty", f"write a condition, or for every row {source.every_row}")
     _only_spaces_between(source, words)
     for before, word, after in zip((None, *words), words, (*words[1:], None), strict=False):
         _admit(source, before, word, after)

@@ -55,8 +55,8 @@ def run(paths: Sequence[Path], catalogs: Catalogs, on_doubt: Callable[[str], Non
     built = folder.build(catalogs).snapshot
     tests = _tests(folder, built, catalogs)
     users = folder.of(UserAttributes)
-    for doubt in (*uncarried(folder, users), *without_users(folder, users)):
-        on_doubt(doubt.told(folder))
+    for doubt in dict.fromkeys(each.told(folder) for each in (*uncarried(folder, users), *without_users(folder, users))):
+        on_doubt(doubt)
     purposes = {case.purpose for _, test in tests for case in test.cases if case.purpose}
     unlabelled_namespaces = unlabelled(built, built.agents)
     snapshot = opened(built, purposes=purposes)

@@ -164,9 +164,14 @@ _COMBINES = {
 
 
 def as_text(found: Sequence[Explained]) -> str:
-    """Return text, with a VendedRole's condition once, above its platforms."""
+    """Return text, with a VendedRole's condition once, above its platforms, and each note once, below the first that it is about."""
     conditions = [each for each in dict.fromkeys(each.condition for each in found) if each]
-    return "\n".join([*conditions, *("\n".join(_lines(each)) for each in found)])
+    told: set[str] = set()
+    parts = []
+    for each in found:
+        parts.append("\n".join(_lines(replace(each, notes=tuple(note for note in each.notes if note not in told)))))
+        told.update(each.notes)
+    return "\n".join([*conditions, *parts])
 
 
 def _lines(found: Explained) -> Iterator[str]:

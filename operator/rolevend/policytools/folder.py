@@ -26,6 +26,7 @@ from rolevend.kinds.parse import faults, parse
 from rolevend.model import ClusterId, PlatformName
 from rolevend.platform_runtime.state import PlatformState
 from rolevend.platforms.protocol import ServerFacts
+from rolevend.policy.vocabulary import closest
 from rolevend.policytools.manifests import Document, Unreadable, files_below, read_documents
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
 
@@ -174,7 +175,7 @@ def _parse(document: Document, uid: str) -> Resource | Refused:
         return Refused(document, (InvalidInput("apiVersion", f"must be {API_VERSION}"),))
     kind = _KINDS.get(str(body.get("kind")))
     if kind is None:
-        return Refused(document, (InvalidInput("kind", f"must be one of {', '.join(_KINDS)}"),))
+        return Refused(document, (InvalidInput("kind", f"must be one of {', '.join(_KINDS)}{closest(str(body.get('kind')), _KINDS)}"),))
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
         body = {**body, "metadata": {**metadata, "uid": uid}}

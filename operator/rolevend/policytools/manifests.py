@@ -1,7 +1,7 @@
 """Objects in files, with the position of each field. A file may hold several objects, and so may a `List`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -14,6 +14,12 @@ from rolevend.errors import InvalidInput
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _STEP = re.compile(r'\[([^\[\]]+)\]|"((?:[^"\\]|\\.)*)"|([^.\[\]"]+)')
+_PLAIN = re.compile(r"\S")
+_VISIBLE = {
+    "'": re.compile(r"''|\S"),
+    '"': re.compile(r"(?P<space>\\(?:[ntrvfNLP_ ]|\r?\n))|\\(?:x..|u.{4}|U.{8}|.)|\S"),
+}
+"""One character of a quoted value as it is written; the group `space` is none that can be seen."""
 _INNER = re.compile(r"line (\d+), column (\d+): ")
 
 
@@ -73,14 +79,15 @@ class Document:
         return FilePosition(self.file, mark.line + 1, mark.column + 1)
 
     def _inside(self, node: yaml.ScalarNode, line: int, column: int) -> FilePosition:
-        start = node.start_mark
-        if node.style == "|":
-            first = next((each for each in self._lines[start.line + 1 :] if each.strip()), "")
-            indentation = len(first) - len(first.lstrip(" "))
-            return FilePosition(self.file, start.line + line + 1, indentation + column)
-        if node.style == ">" or node.start_mark.line != node.end_mark.line:
-            return FilePosition(self.file, start.line + 1, start.column + 1)
-        return FilePosition(self.file, start.line + 1, start.column + column + (node.style in ("'", '"')))
+        """Return the position of a line and column of a scalar's value, by the visible characters before it: folding and quoting change
+        only spaces and escapes."""
+        lines = node.value.split("\n")
+        before = "".join("".join([*lines[: line - 1], lines[min(line, len(lines)) - 1][: column - 1]]).split())
+        begin, end = node.start_mark.index, node.end_mark.index
+        begin = self.text.index("\n", begin) if node.style in ("|", ">") else begin + (node.style in ("'", '"'))
+        starts = [found.start() for found in _VISIBLE.get(node.style, _PLAIN).finditer(self.text, begin, end) if found.lastgroup is None]
+        offset = starts[min(len(before), len(starts) - 1)] if starts else begin
+        return FilePosition(self.file, self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset))
 
     @cached_property
     def _node(self) -> yaml.Node:
@@ -89,10 +96,6 @@ class Document:
         for item in self.trail[1:]:
             node = (_items(node) or [])[item]
         return node
-
-    @cached_property
-    def _lines(self) -> Sequence[str]:
-        return self.text.splitlines()
 
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
@@ -118,7 +121,7 @@ def read_documents(path: Path) -> Iterator[Document | Unreadable]:
     """Yield the objects in one file. A syntax error ends the file."""
     file = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         yield Unreadable(FilePosition(file), f"cannot be read: {error}")
         return

@@ -1,7 +1,7 @@
 """Output of `rolevend policy check` as text, as JSON, and as annotations of a pull request on GitHub; tables as text or Markdown.
 A cell cannot begin a new line or another cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from rolevend.policytools.check import Checked, Diagnostic
@@ -10,7 +10,8 @@ Form = Literal["text", "markdown"]
 
 
 def as_text(checked: Checked) -> str:
-    lines = [f"{each.place}: {each.level}: {_diagnostic_text(each)}" for each in checked.diagnostics]
+    """Return a line for each error, and one for all warnings of an object or file that say the same."""
+    lines = [f"{first.place}: {first.level}: {_diagnostic_text(first)}{_also(others)}" for first, *others in _alike(checked.diagnostics)]
     warnings = len(checked.diagnostics) - checked.errors
     counts = f"{_count(checked.errors, 'error')}, {_count(warnings, 'warning')}"
     return "\n".join([*lines, f"{_count(checked.files, 'file')}, {_count(checked.objects, 'object')}: {counts}"])
@@ -45,6 +46,19 @@ def as_json(checked: Checked) -> dict[str, Any]:
         ],
         "notes": list(checked.notes),
     }
+
+
+def _alike(diagnostics: Sequence[Diagnostic]) -> Iterable[list[Diagnostic]]:
+    alike: dict[object, list[Diagnostic]] = {}
+    for each in diagnostics:
+        key = each if each.level == "error" else (each.place.file, each.object, each.message)
+        alike.setdefault(key, []).append(each)
+    return alike.values()
+
+
+def _also(others: Sequence[Diagnostic]) -> str:
+    lines = list(dict.fromkeys(str(each.place.line) for each in others))
+    return f" (also in {'line' if len(lines) == 1 else 'lines'} {', '.join(lines)})" if lines else ""
 
 
 def _diagnostic_text(each: Diagnostic) -> str:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from rolevend.catalog import ForeignKey, Table, TableId
+from rolevend.catalog import MOST_VALUES, ForeignKey, Table, TableId
 from rolevend.plan import Profile, ViewComment
+from rolevend.platforms.postgres.sql_files import query
 from rolevend.policy.mask import Hash
 from tests.conformance.bench import PEOPLE, PostgresBench, profile, shape, vend, vended
 from tests.conformance.bench import lease as lease_of
@@ -40,6 +41,50 @@ def test_the_catalog_has_comments_keys_and_allowed_values(bench: PostgresBench):
         "kind": ("hail", "it's"),
     }
     assert {each.name: each.comment for each in claims.columns if each.comment} == {"kind": "What happened"}
+
+
+def test_a_check_of_one_owner_neither_stops_the_catalog_of_all_tables_nor_fills_its_memory(bench: PostgresBench):
+    """A deep expression exhausts the stack of pg_get_constraintdef, and a long one the memory of the operator: 160 times its size."""
+    schema = bench.schema()
+    values = ", ".join(f"'{number:02}{'ä' * 58}'" for number in range(20))
+    bench.run(
+        f"CREATE TABLE {schema}.hostile (open boolean, note text, CHECK ({'NOT ' * 8192}open), CHECK (note <> '{'x' * 1_000_000}'));"
+        f"CREATE TABLE {schema}.other (state varchar(60) CHECK (state IN ({values})))"
+    )
+
+    catalog = bench.platform.catalog(frozenset({schema}))
+
+    assert [each.values for each in catalog.tables[TableId(schema, "hostile")].columns] == [(), ()]
+    assert len(catalog.tables[TableId(schema, "other")].columns[0].values) == 20
+    read = bench.as_superuser().connection.execute(query("catalog"), {"schemas": [schema], "own": [], "programmer": None}).fetchall()
+    assert len(str(read)) < 100_000
+
+
+def test_an_enum_of_many_labels_is_not_read(bench: PostgresBench):
+    schema = bench.schema()
+    labels = [f"'{number}'" for number in range(3000)]
+    bench.run(f"CREATE TYPE {schema}.many AS ENUM ({', '.join(labels)}); CREATE TYPE {schema}.few AS ENUM ({', '.join(labels[:20])})")
+    table = bench.table((("many", f"{schema}.many"), ("few", f"{schema}.few")))
+    read = dict(bench.as_superuser().connection.execute(query("enums"), {"most": MOST_VALUES}).fetchall())
+
+    assert [len(each.values) for each in table.columns] == [0, 20]
+    assert {f"{schema}.many", f"{schema}.few"} & read.keys() == {f"{schema}.few"}
+
+
+def test_a_comment_that_is_too_long_is_an_obstacle_of_its_own_table(bench: PostgresBench):
+    """A tag may be anywhere in it. Comments of 270 MB were too long for one row of the catalog, and so for all tables."""
+    wide, other = (bench.table((("note", "text"),), name=name).id for name in ("wide", "other"))
+    bench.run(
+        f"COMMENT ON TABLE {wide} IS 'rolevend: domain=claims'; COMMENT ON COLUMN {wide}.note IS '{'x' * 16_384}\nrolevend: pii=ssn';"
+        f"COMMENT ON TABLE {other} IS '{'x' * 16_384}'"
+    )
+
+    catalog = bench.platform.catalog(frozenset({wide.schema, other.schema}))
+    read, short = catalog.tables[wide], catalog.tables[other]
+
+    assert "comment on column note in which 'a comment of more than 16384 bytes' is no tag" in read.obstacle
+    assert (read.columns[0].comment, [tag.key for tag in read.tags]) == ("", ["domain"])
+    assert (short.obstacle, len(short.comment)) == ("", 300)
 
 
 def of_people(table: Table, was: Profile | None = None) -> Profile:

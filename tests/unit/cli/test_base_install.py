@@ -69,7 +69,7 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
         (("access", "claims.people"), "operator"),
         (("policy", "test", str(EXAMPLE), *CATALOG), "policy-test"),
         (("platform", "plan", "-f", PLATFORM, "--dsn", "x"), "postgres"),
-        (("platform", "install", "-f", PLATFORM, "--dsn", "x", "--accept", "x"), "postgres"),
+        (("platform", "install", "-f", PLATFORM, "--dsn", "x", "--accept", "0" * 64), "postgres"),
         (("platform", "plan", "-f", "ACCOUNT"), "snowflake"),
         (("platform", "catalog", "-f", PLATFORM, "--dsn", "x"), "postgres"),
         (("platform", "hash-key", "-f", "EVENTS", "--dsn", "x", "--domain", "d", "--key", "EVENTS"), "postgres"),

@@ -1,10 +1,14 @@
 """The command line: what a person can type without a cluster, and errors that are one line."""
 
 import json
+import os
+import pty
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,13 +19,23 @@ from click.testing import CliRunner
 
 from rolevend.audit.chain import Chain
 from rolevend.audit.events import StartedEvent
-from rolevend.cli import cli
+from rolevend.cli import cli, colour
 from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import kind_named
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+POLICIES = str(EXAMPLES / "02-policy-as-code")
 CATALOG = str(EXAMPLES / "02-policy-as-code" / "catalog" / "warehouse.yaml")
-INSTALL = ("platform", "install", "-f", str(EXAMPLES / "00-minimal" / "platform.yaml"), "--dsn", "host=127.0.0.1 port=1", "--accept", "x")
+INSTALL = (
+    "platform",
+    "install",
+    "-f",
+    str(EXAMPLES / "00-minimal" / "platform.yaml"),
+    "--dsn",
+    "host=127.0.0.1 port=1",
+    "--accept",
+    "0" * 64,
+)
 ROLE = "IMMUTA_VENDED_FINBOT_E10442_3FXWQ4H5S8CK9RN2V6Y0ZTBDGM"
 
 
@@ -47,6 +61,69 @@ def test_every_command_and_every_option_explains_itself():
         assert command.help, words
         options = [each for each in command.params if isinstance(each, click.Option)]
         assert [(*words, *each.opts) for each in options if not each.help] == []
+
+
+def test_every_command_that_writes_json_writes_the_same_as_yaml():
+    with_json = {
+        words: each.type.choices
+        for words, command in commands()
+        for each in command.params
+        if each.name == "output" and isinstance(each.type, click.Choice) and "json" in each.type.choices
+    }
+    assert {("policy", "check"), ("policy", "diff"), ("explain",), ("ledger",), ("trace",), ("platform", "plan")} <= with_json.keys()
+    assert [words for words, formats in with_json.items() if "yaml" not in formats] == []
+    for asked in (
+        ("policy", "check", CATALOG),
+        ("policy", "diff", POLICIES, POLICIES, "--catalog", CATALOG),
+        ("explain", "--files", POLICIES, "--catalog", CATALOG, "--user", "anna"),
+        ("who", ROLE, "--offline"),
+    ):
+        assert yaml.safe_load(run(*asked, "-o", "yaml")) == json.loads(run(*asked, "-o", "json"))
+
+
+def in_a_terminal(*arguments: str, **environment: str) -> str:
+    """Return what a command writes to a terminal."""
+    reads, writes = pty.openpty()
+    with os.fdopen(reads, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-m", "rolevend", *arguments]
+        with subprocess.Popen(command, stdout=writes, stderr=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm"} | environment) as run:
+            os.close(writes)
+            said = b""
+            with suppress(OSError):  # the end of a terminal
+                while some := terminal.read(4096):
+                    said += some
+        assert run.returncode in (0, 1)
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colours_unless_it_refuses_them_and_a_pipe_gets_the_plain_text(tmp_path: Path):
+    spoiled = tmp_path / "spoiled.yaml"
+    spoiled.write_text((Path(POLICIES) / "domains" / "claims" / "analysts.yaml").read_text().replace("rowFilter", "rowFliter"))
+    asked = ("policy", "check", str(spoiled))
+    plain = CliRunner().invoke(cli, asked).stdout
+
+    coloured = in_a_terminal(*asked)
+
+    assert "\x1b" not in plain
+    assert ": \x1b[31m\x1b[1merror\x1b[0m: " in coloured
+    assert click.unstyle(coloured) == plain
+    assert in_a_terminal(*asked, NO_COLOR="1") == in_a_terminal(*asked, TERM="dumb") == plain
+
+
+@pytest.mark.parametrize(
+    ("palette", "text", "coloured"),
+    [
+        (colour.DIFF, "USER  CHANGE  WHAT\nanna  gains   a.b\nbob   loses   a.b", ["USER  CHANGE  WHAT", "gains", "loses"]),
+        (colour.EXPLANATION, "  job In (a): met\n  job In (b): not met\n  grants a.b where c", ["met", "not met", "  grants"]),
+        (colour.CHECK, "a.yaml:1:2: warning: who: error: x\n1 file, 1 object: 0 errors, 1 warning", ["warning"]),
+        (colour.CASES, "passed  one\nFAILED  two\n2 cases, 1 failed", ["passed", "FAILED", "1 failed"]),
+    ],
+)
+def test_colours_are_of_the_words_that_say_how_it_is_and_of_nothing_else(palette: colour.Palette, text: str, coloured: list[str]):
+    painted = colour.painted(text, palette)
+
+    assert sorted(re.findall("(?:\x1b\\[[0-9]+m)+([^\x1b]+)\x1b\\[0m", painted)) == sorted(coloured)
+    assert click.unstyle(painted) == text
 
 
 def test_who_takes_a_role_name_apart_without_a_cluster():
@@ -108,6 +185,24 @@ def test_nothing_is_installed_where_its_logins_could_not_be_kept(file: str, said
     assert failed.exit_code == 2
     assert "Invalid value for --secrets" in failed.stderr
     assert f"{tmp_path / file} cannot be written: {said}" in " ".join(failed.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("accepted", "said"),
+    [
+        ("5a1f00c2b9", "5a1f00c2b9 is shortened: a digest has 64 characters"),
+        ("5A1F00C2B9…", "5A1F00C2B9… is shortened"),
+        ("0" * 65, "is too long: a digest has 64 characters"),
+        ("sha256:00", "'sha256:00' is no digest"),
+        ("", "'' is no digest"),
+    ],
+)
+def test_a_digest_that_is_not_whole_is_told_apart_from_a_plan_that_changed(accepted: str, said: str):
+    failed = CliRunner().invoke(cli, [*INSTALL[:-1], accepted])
+
+    assert failed.exit_code == 2
+    assert said in " ".join(failed.stderr.split())
+    assert "changed" not in failed.stderr
 
 
 def test_what_was_kept_before_stays_until_there_is_something_new_and_is_nobody_elses_to_read(tmp_path: Path):

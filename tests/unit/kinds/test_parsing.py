@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds import KINDS, AccessPolicy, Agent, DataPlatform, VendedRole, kind_named, parse
+from rolevend.kinds.parse import faults
 from tests.support.manifests import KINDS as KIND_NAMES
 from tests.support.manifests import MISSING, SPOILED, Spoiled, changed, valid
 
@@ -48,6 +49,37 @@ def test_a_policy_that_says_neither_rows_nor_masks_is_told_both_and_what_to_writ
     assert "rows: All for every row; masks must be set: masks: [] shows every granted column unmasked" in str(refused.value)
     for rows in ({"rows": "All"}, {"rowFilter": "country = 'DE'"}):
         assert parse(AccessPolicy, {**body, "spec": {**body["spec"], **rows, "masks": []}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "told"),
+    [
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", "analyst", "must be a list: [analyst]"),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", "yes", 'must be a list: ["yes"]'),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", 7, "must be a list: [7]"),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", "\u202e\n]", r'must be a list: ["\u202e\n]"]'),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", "x" * 100, "must be a list"),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", [7], 'must be a text: write "7"'),
+        ("AccessPolicy", "spec.users.matchAttributes[0].values", [True], 'must be a text: write "true"'),
+        (
+            "AccessPolicy",
+            "spec.users.matchAttributes[0].operator",
+            "in",
+            "must be 'In', 'NotIn', 'Exists' or 'DoesNotExist'; did you mean In?",
+        ),
+        ("AccessPolicy", "spec.platformRefs", {"name": "warehouse"}, "must be a list: write - before its first field"),
+        ("AccessPolicy", "spec.platformRefs", ["warehouse"], "must be an object: {name: warehouse}"),
+        ("AccessPolicy", "spec.users.matchAttribute", [], "is not a field of this kind; did you mean matchAttributes?"),
+        ("AccessPolicy", "spec.masks[0].colums", {}, "is not a field of this kind; did you mean columns?"),
+        ("AccessPolicy", "spec.rowFliter", "a = 1", "is not a field of this kind; did you mean rowFilter?"),
+        ("AccessPolicy", "spec.quite", "a = 1", "is not a field of this kind; see kubectl explain"),
+        ("DataPlatform", "spec.postgres.databse", "claims", "is not a field of this kind; did you mean database?"),
+    ],
+)
+def test_a_slip_is_told_with_what_to_write(kind: str, field: str, value: object, told: str):
+    found = faults(kind_named(kind).model, changed(valid(kind), field, value))
+
+    assert told in [each.message for each in found]
 
 
 def test_the_example_kinds_are_all_the_kinds_there_are():

@@ -84,7 +84,7 @@ WRONG = {
         "no accepted Agent is named agents/finbott; did you mean agents/finbot?",
     ),
     "a platform that is not there": ("platform", "warehose", "error", "no DataPlatform is named warehose; did you mean warehouse?"),
-    "a field that is not there": ("cases[0].see", [], "error", "is not a field of this kind"),
+    "a field that is not there": ("cases[0].see", [], "error", "is not a field of this kind; did you mean sees?"),
     "a time that is too short": ("cases[0].expirationSeconds", 1, "error", "must be greater than or equal to 5"),
     "another format": ("format", "rolevend.dev/policy-test/v2", "error", "must be rolevend.dev/policy-test/v1, or rolevend.dev/catalog/v1"),
     "an offer that is not there": (

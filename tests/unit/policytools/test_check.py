@@ -12,8 +12,9 @@ from rolevend.cli import cli
 from rolevend.errors import InvalidInput
 from rolevend.kinds.catalog_file import catalog_text, parse_catalog
 from rolevend.model import Tag
-from rolevend.policytools.check import Checked, check
+from rolevend.policytools.check import Checked, Diagnostic, Level, check
 from rolevend.policytools.folder import read_catalogs
+from rolevend.policytools.manifests import FilePosition
 from rolevend.policytools.report import as_github, as_text
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, SPOILED, Body, Spoiled, changed, valid
@@ -103,7 +104,10 @@ def test_what_is_meant_for_rolevend_does_not_pass_unseen_under_another_version_o
     write(tmp_path, "a.yaml", {**analysts(), "apiVersion": "rolevend.dev/v1"}, {**analysts(), "kind": "AccesPolicy"})
     write(tmp_path, "b.yaml", {"apiVersion": "v1", "kind": "ConfigMap"}, {"resources": ["a.yaml"]})
 
-    assert [each.split(":")[0] for each in said(check([tmp_path], {}))] == ["1 apiVersion", "28 kind"]
+    checked = check([tmp_path], {})
+
+    assert [each.split(":")[0] for each in said(checked)] == ["1 apiVersion", "28 kind"]
+    assert checked.diagnostics[1].message.endswith("; did you mean AccessPolicy?")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,10 @@ def test_what_is_meant_for_rolevend_does_not_pass_unseen_under_another_version_o
         ("rowFilter: country LIKE 'x'", 1, 20),
         ("rowFilter: \"country LIKE 'x'\"", 1, 21),
         ("rowFilter: |\n    country = 'DE'\n      AND country LIKE 'x'", 3, 17),
-        ("rowFilter: >\n    country = 'DE'\n    AND country LIKE 'x'", 1, 12),
+        ("rowFilter: > # a comment\n    country = 'DE'\n    AND country LIKE 'x'", 3, 15),
+        ("rowFilter: country = 'DE'\n    AND country LIKE 'x'", 2, 15),
+        ("rowFilter: 'country = ''DE''\n\n    AND country LIKE ''x'" + "''", 3, 15),
+        ("rowFilter: \"country = 'D\\u0045'\\n \\\n    AND country LIKE 'x'\"", 2, 15),
     ],
 )
 def test_a_mistake_within_a_row_filter_is_told_where_it_stands_in_the_file(tmp_path: Path, written: str, line: int, col: int):
@@ -415,3 +422,25 @@ def test_a_folder_without_any_object_is_said_to_be_one(tmp_path: Path):
     assert check([tmp_path], {}).notes == (
         "no object of rolevend is in these files, so nothing was judged: name the folder that holds them",
     )
+
+
+def test_warnings_of_a_file_that_say_the_same_are_told_once_with_every_line_and_errors_each(tmp_path: Path):
+    def found(line: int, level: Level, message: str) -> Diagnostic:
+        return Diagnostic(FilePosition("a.yaml", line, 3), level, "", f"cases[{line}].user", message)
+
+    checked = Checked(
+        1,
+        0,
+        tuple(
+            found(*each)
+            for each in [(4, "warning", "who"), (9, "warning", "who"), (12, "error", "no"), (15, "error", "no"), (20, "warning", "who")]
+        ),
+        (),
+    )
+
+    assert as_text(checked).splitlines() == [
+        "a.yaml:4:3: warning: cases[4].user: who (also in lines 9, 20)",
+        "a.yaml:12:3: error: cases[12].user: no",
+        "a.yaml:15:3: error: cases[15].user: no",
+        "1 file, 0 objects: 2 errors, 3 warnings",
+    ]

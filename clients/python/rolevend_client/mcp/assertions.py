@@ -38,6 +38,7 @@ _LONGEST_NAME = 256
 _LEAST_SECRET = 32
 _BODY_BYTES = 64 * 1024
 _POST = "client_secret_post"
+_FORM = "application/x-www-form-urlencoded"
 _METADATA = "/.well-known/oauth-authorization-server"
 _log = logging.getLogger("rolevend_client")
 _URL: TypeAdapter[AnyHttpUrl] = TypeAdapter(AnyHttpUrl, config={"url_preserve_empty_path": True})
@@ -141,7 +142,14 @@ class AssertionGrants:
         async def described(_: Request) -> Response:
             return JSONResponse(metadata)
 
-        token = RequestBodyLimitMiddleware(request_response(handler.handle), _BODY_BYTES)
+        async def exchanged(request: Request) -> Response:
+            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != _FORM:  # a multipart form would let its caller choose the decoder of its fields
+                return JSONResponse({"error": "invalid_request", "error_description": f"the body must be {_FORM}"}, 400)
+            answered: Response = await handler.handle(request)
+            return answered
+
+        token = RequestBodyLimitMiddleware(request_response(exchanged), _BODY_BYTES)
         servers = [_URL.validate_python(each) for each in (self._issuer.settings.url, self.url)]
         return [
             *create_protected_resource_routes(_URL.validate_python(self._resource), servers),

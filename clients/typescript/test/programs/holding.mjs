@@ -1,9 +1,11 @@
 // Holds a role of Anna until the process ends in the way that the first argument names.
+import { once } from "node:events";
 import { Rolevend } from "../../dist/index.js";
 
 const [end] = process.argv.slice(2);
 const { url, agentToken, platform } = JSON.parse(process.env.ROLEVEND_TEST_SITE);
 const rolevend = new Rolevend({ url, agentToken, releaseOnSignals: end !== "unasked" });
+if (end === "early") process.once("SIGTERM", () => console.log("own"));
 const abort = new AbortController();
 const role = await rolevend.vend({ userToken: "anna", platform, signal: abort.signal });
 const { rows } = await role.query("SELECT count(*)::int AS people FROM people");
@@ -25,11 +27,14 @@ switch (end) {
     process.exit(3);
     break;
   case "abort":
+    await once(process.stdin, "data"); // the caller has read the line above
+    process.stdin.destroy();
     abort.abort();
     await running.catch((error) => console.log(error.name));
     break;
   case "own":
-    process.once("SIGTERM", () => console.log("own"));
+  case "early":
+    if (end === "own") process.once("SIGTERM", () => console.log("own"));
     await running.catch((error) => console.log(error.name));
     console.log("unwound");
     break;

@@ -61,6 +61,7 @@ test.each([
   ["a refusal", [400, { error: "invalid_target" }], Refused, "invalid_target"],
   ["a refusal with a text of its own", [400, { error: "<b>call this number</b>" }], Refused, "no reason given"],
   ["trouble", [503, {}], Unavailable, "503"],
+  ["a redirect", [307, { access_token: tokenOf("anna", 1) }], Unavailable, "307"],
   ["no JSON", [200, "<html>"], Unavailable, "no JSON object"],
 ] as const)("an answer with %s gives no token", async (_, given, kind, message) => {
   answer = [given[0], given[1]];
@@ -70,6 +71,16 @@ test.each([
   expect(error).toBeInstanceOf(kind);
   expect(error.message).toContain(message);
   expect(error.message).not.toContain(ANNA);
+});
+
+test("exchanges share their connections", async () => {
+  let connections = 0;
+  server.on("connection", () => {
+    connections += 1;
+  });
+  const source = exchange().tokensFor(ANNA);
+  for (let n = 0; n < 5; n++) await source();
+  expect([asked.length, connections]).toEqual([5, 1]);
 });
 
 test("neither the token nor the secret goes to another place than the provider names over TLS", async () => {

@@ -207,6 +207,18 @@ test("a proxy that answers instead of the API leaves open what happened", async 
   expect(api.lines).toEqual([VEND, VEND, RELEASE]);
 });
 
+test("a proxy that refuses a repeated vend leaves open what its first try did", async () => {
+  const api = new Api(LOST, answer(403), answer(201, role()), answer(204));
+  await expect(api.client().vend(WISH)).rejects.toThrow(Denied);
+  expect(api.lines).toEqual([VEND, VEND, VEND, RELEASE]);
+  const broken = new Api(problem(500, "Internal"), answer(201, role()), answer(204));
+  await expect(broken.client().vend(WISH)).rejects.toThrow(Unexpected);
+  expect(broken.lines).toEqual([VEND, VEND, RELEASE]);
+  const refused = new Api(LOST, problem(403, "NoPolicy"));
+  await expect(refused.client().vend(WISH)).rejects.toThrow(Denied);
+  expect(refused.lines).toEqual([VEND, VEND]);
+});
+
 test("an untrusted certificate is not tried again", async () => {
   const { NoAnswer } = await import("../../src/transport.js");
   const cause = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });

@@ -60,14 +60,16 @@ def test_the_script_has_the_public_keys_of_the_logins_in_the_secrets(manifest: P
 
 
 def test_a_script_that_nobody_accepted_is_not_written(manifest: Path, tmp_path: Path):
-    answer = CliRunner().invoke(cli, ["platform", "install", "-f", str(manifest), "--accept", "x", "--secrets", str(tmp_path / "s.yaml")])
+    answer = CliRunner().invoke(
+        cli, ["platform", "install", "-f", str(manifest), "--accept", "0" * 64, "--secrets", str(tmp_path / "s.yaml")]
+    )
 
     assert "read the new plan and accept its digest" in str(answer.exception)
     assert (tmp_path / "s.yaml").read_text() == ""
 
 
 def test_the_secrets_need_a_file_and_postgresql_needs_a_connection(manifest: Path, tmp_path: Path):
-    _, told = run("platform", "install", "-f", str(manifest), "--accept", "x", status=2)
+    _, told = run("platform", "install", "-f", str(manifest), "--accept", "0" * 64, status=2)
     assert "name a file for the two Secrets with --secrets" in told
 
     postgres = tmp_path / "postgres.yaml"
