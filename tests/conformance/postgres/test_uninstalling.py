@@ -412,6 +412,9 @@ def _the_command(there: Site, scratch: Path) -> None:
     ):
         assert text in summary
     there.install()
+    assert "PUBLIC lost with an earlier installation" in (again := command("plan", "--summary")[1])
+    assert "  CONNECT on database claims, neighbour" in again
+    assert "PUBLIC loses\n" not in again
     code, text, told = command("uninstall")
     digest = text.rpartition("digest: ")[2].strip()
     assert (code, f"--accept {digest}" in told) == (0, True)

@@ -26,6 +26,8 @@ class Changes:
 
     reach: Reach
     taken: tuple[Right, ...]
+    earlier: tuple[TakenRight, ...]
+    """Revoked from PUBLIC by an earlier installation."""
     given: tuple[TakenRight, ...]
     members: tuple[str, ...]
     """Roles that become members of rv_public, and so lose nothing."""
@@ -37,9 +39,11 @@ class Changes:
 
 
 def changes_of(survey: Survey, options: PostgresInstallOptions) -> Changes:
+    given = set(given_back_to_public(survey, options))
     return Changes(
         options.reach or Reach.SERVER,
         tuple(taken_from_public(survey, options)),
+        tuple(sorted(set(survey.taken) - given, key=lambda right: (right.kind, right.privilege, right.object))),
         tuple(given_back_to_public(survey, options)),
         survey.everybody,
         survey.owners,
@@ -50,7 +54,11 @@ def changes_of(survey: Survey, options: PostgresInstallOptions) -> Changes:
 
 def summary_lines(changes: Changes, findings: Sequence[Finding]) -> Iterator[str]:
     yield ""
-    yield from _lost(changes.taken)
+    yield from _lost(changes.taken, "PUBLIC loses")
+    if changes.earlier:
+        yield from _lost(changes.earlier, "PUBLIC lost with an earlier installation")
+    if not changes.taken and not changes.earlier:
+        yield "PUBLIC loses nothing: it has none of the rights that a vended role must not have."
     if changes.given:
         yield from ("", "PUBLIC gets back")
         yield from _objects(changes.given)
@@ -58,8 +66,9 @@ def summary_lines(changes: Changes, findings: Sequence[Finding]) -> Iterator[str
         yield ""
         who = f"{len(changes.members)} roles: {some(changes.members)}" if changes.members else "no role"
         yield from _wrapped(f"Roles that exist now lose nothing. They become members of rv_public, which has these rights instead: {who}.")
-    yield from ("", "A role that is created later lacks them. To give them to it, run:", f"  {ADMISSION.format('<role>')};")
-    yield from _wrapped("To give them back to PUBLIC: rolevend platform uninstall.")
+    if changes.taken or changes.earlier:
+        yield from ("", "A role that is created later lacks them. To give them to it, run:", f"  {ADMISSION.format('<role>')};")
+        yield from _wrapped("To give them back to PUBLIC: rolevend platform uninstall.")
     yield from ("", *_reach(changes.reach))
     if changes.owners:
         yield ""
@@ -74,12 +83,10 @@ def summary_lines(changes: Changes, findings: Sequence[Finding]) -> Iterator[str
     yield from ("", *_counts(findings))
 
 
-def _lost(taken: Sequence[Right]) -> Iterator[str]:
-    if not taken:
-        yield "PUBLIC loses nothing: it has none of the rights that a vended role must not have."
-        return
-    yield "PUBLIC loses"
-    yield from _objects(taken, with_reasons=True)
+def _lost(taken: Sequence[Right | TakenRight], heading: str) -> Iterator[str]:
+    if taken:
+        yield heading
+        yield from _objects(taken, with_reasons=True)
 
 
 def _objects(rights: Sequence[Right | TakenRight], *, with_reasons: bool = False) -> Iterator[str]:
