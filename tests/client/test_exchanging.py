@@ -4,13 +4,17 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
-from rolevend_client import Misconfigured, Refused, RolevendError, TokenExchange, Unavailable, UserToken
+from rolevend_client import Misconfigured, Refused, Rolevend, RolevendError, TokenExchange, Unavailable, UserToken
+from rolevend_client.async_caller import async_answer
+from tests.client.answers import Api
+from tests.support.waiting import DEADLINE
 
 SECRET = "the-clients-secret"
 
@@ -79,6 +83,7 @@ def test_the_stated_lifetime_is_no_reason_to_refuse_a_token(lifetime: object):
         (200, {"access_token": [NEW]}, Misconfigured, "no token of its own"),
         (200, {"access_token": "opaque"}, Refused, "cannot be read"),
         (200, [NEW], Unavailable, "no JSON object"),
+        (200, {"access_token": f"e30.{base64.b64encode(b'[' * 100_002).decode()}.s"}, Refused, "cannot be read"),
         (400, {"error": "invalid_target"}, Refused, "invalid_target"),
         (400, {"error": f"<b>{ANNA}</b>"}, Refused, "no reason given"),
         (307, {"access_token": NEW}, Unavailable, "307"),
@@ -113,3 +118,55 @@ def test_the_secret_goes_to_no_other_place_than_the_provider_or_one_with_tls(end
     assert exchange.endpoint({"token_endpoint": "http://127.0.0.1:8080/token"}, "token_endpoint") == "http://127.0.0.1:8080/token"
     with pytest.raises(Misconfigured, match="names no endpoints that can be called"):
         exchange.endpoint({"token_endpoint": endpoint}, "token_endpoint")
+
+
+@contextmanager
+def without_an_end(part: bytes, pause: float) -> Iterator[str]:
+    """Answer every call with `part`, again and again. Yields the url."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(pause):
+                    self.wfile.write(part)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_answer_that_comes_slowly_ends_with_the_patience():
+    with without_an_end(b" ", 0.02) as url, pytest.raises(Unavailable, match="no whole answer within"):
+        Rolevend(url, token="agents-own", patience=0.2).platforms()
+
+
+async def test_an_answer_without_an_end_is_not_read_to_its_end():
+    with without_an_end(b" " * 1_000_000, 0) as url:
+        async with httpx.AsyncClient() as http:
+            with pytest.raises(httpx.ReadError, match="larger than 64 MiB"):
+                await async_answer(http, "GET", url, DEADLINE)
+        with pytest.raises(Unavailable, match="larger than 64 MiB"):
+            exchange_at(url).exchanged(ANNA)
+
+
+@pytest.mark.parametrize(
+    "document", ["[" * 100_000, '{"items": ' * 100_000, '{"code": ["x"], "detail": 7, "missing": [], "items": null, "items": 1}']
+)
+@pytest.mark.parametrize("status", [200, 403, 429, 500])
+def test_a_document_that_makes_no_sense_is_an_error_of_the_client(document: str, status: int):
+    api = Api(httpx.Response(status, content=document))
+    with pytest.raises(RolevendError):
+        api.client(patience=0.01).platforms()

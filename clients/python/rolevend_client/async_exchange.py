@@ -10,6 +10,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
+from rolevend_client.async_caller import async_answer
 from rolevend_client.errors import Misconfigured, Refused, Unavailable
 from rolevend_client.settings import Settings, TokenSource, trust_of
 from rolevend_client.values import UserToken
@@ -112,12 +113,12 @@ class AsyncTokenExchange:
         return token, _lifetime(given.get("expires_in"))
 
     def _calls(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(verify=trust_of(self._ca_file), timeout=_SECONDS)
+        return httpx.AsyncClient(verify=trust_of(self._ca_file))
 
 
 async def _answered(calls: httpx.AsyncClient, method: str, url: str, **content: Any) -> httpx.Response:
     try:
-        response = await calls.request(method, url, **content)
+        response = await async_answer(calls, method, url, _SECONDS, **content)
     except httpx.RequestError as error:
         raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
     if not response.is_success and not (method == "POST" and response.is_client_error):
@@ -147,7 +148,7 @@ def _lifetime(stated: object) -> float:
 def _members(response: httpx.Response) -> Mapping[str, Any]:
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise Unavailable("the identity provider answers with something that is no JSON object")
@@ -166,5 +167,5 @@ def claimed(token: UserToken) -> Person:
         _, payload, _ = token.reveal().split(".")
         claims = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars="-_", validate=True))
         return Person(str(claims["iss"]), str(claims["sub"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused("the person's token cannot be read") from None

@@ -15,6 +15,27 @@ from rolevend_client.settings import Settings
 from rolevend_client.waiting import Sleep
 
 Answer = TypeVar("Answer")
+LARGEST = 64 << 20
+"""The bytes of the longest answer."""
+_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+def answer(http: httpx.Client, method: str, url: str, seconds: float, **content: Any) -> httpx.Response:
+    """Return the whole answer. Raises `httpx.RequestError`, also if it takes longer or is larger than LARGEST: httpx bounds single reads
+    alone."""
+    ends = time.monotonic() + seconds
+    parts: list[bytes] = []
+    size = 0
+    with http.stream(method, url, timeout=seconds, **content) as response:
+        for part in response.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST:
+                raise httpx.ReadError(f"the answer is larger than {LARGEST >> 20} MiB")
+            if time.monotonic() > ends:
+                raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_WIRE]
+    return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
 
 
 class ApiCaller:
@@ -77,7 +98,7 @@ class ApiCaller:
     def _send(self, call: Call[Any], step: Send) -> httpx.Response | httpx.RequestError:
         headers = {**call.headers, **self.settings.authorization()}
         try:
-            return self._connect().request(call.method, call.path, json=call.body, headers=headers, timeout=step.seconds)
+            return answer(self._connect(), call.method, call.path, step.seconds, json=call.body, headers=headers)
         except httpx.RequestError as error:
             return error
 

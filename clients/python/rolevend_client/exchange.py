@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
+from rolevend_client.caller import answer
 from rolevend_client.errors import Misconfigured, Refused, Unavailable
 from rolevend_client.settings import Settings, TokenSource, trust_of
 from rolevend_client.values import UserToken
@@ -113,12 +114,12 @@ class TokenExchange:
         return token, _lifetime(given.get("expires_in"))
 
     def _calls(self) -> httpx.Client:
-        return httpx.Client(verify=trust_of(self._ca_file), timeout=_SECONDS)
+        return httpx.Client(verify=trust_of(self._ca_file))
 
 
 def _answered(calls: httpx.Client, method: str, url: str, **content: Any) -> httpx.Response:
     try:
-        response = calls.request(method, url, **content)
+        response = answer(calls, method, url, _SECONDS, **content)
     except httpx.RequestError as error:
         raise Unavailable(f"the identity provider does not answer: {' '.join(str(error).split()) or type(error).__name__}") from None
     if not response.is_success and not (method == "POST" and response.is_client_error):
@@ -148,7 +149,7 @@ def _lifetime(stated: object) -> float:
 def _members(response: httpx.Response) -> Mapping[str, Any]:
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise Unavailable("the identity provider answers with something that is no JSON object")
@@ -167,5 +168,5 @@ def claimed(token: UserToken) -> Person:
         _, payload, _ = token.reveal().split(".")
         claims = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars="-_", validate=True))
         return Person(str(claims["iss"]), str(claims["sub"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused("the person's token cannot be read") from None

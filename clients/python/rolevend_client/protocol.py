@@ -257,7 +257,7 @@ def _hopeless(outcome: Outcome) -> bool:
 def _read(call: Call[Answer], response: httpx.Response) -> Answer:
     try:
         return call.read(response)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, parsing.Unreadable) else "it is not JSON"
         raise Unexpected(f"cannot {call.doing}: this version does not understand the answer: {why}") from None
 
@@ -278,7 +278,7 @@ def _problem(response: httpx.Response, arguments: Mapping[str, str]) -> Problem:
     """Return the problem document, whose detail names the argument. Tolerates any body: a proxy may answer instead of the API."""
     try:
         document = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     members = document if isinstance(document, dict) else {}
     texts = {name: value for name, value in members.items() if isinstance(value, str)}
