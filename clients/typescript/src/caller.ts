@@ -78,6 +78,8 @@ const TRY_AGAIN = new Set([429, 502, 503, 504]);
 const FIRST_PAUSE = 0.1;
 const LONGEST_PAUSE = 5;
 const SHORTEST_TRY = 0.05;
+/** The members of a problem that are texts. */
+const TEXTS = ["type", "code", "title", "detail", "field", "requestId"];
 /** The code with which a repeated vend is refused while the role of an earlier try is being dropped. After that it can succeed. */
 const ENDED = "Ended";
 
@@ -190,8 +192,15 @@ function read<Answer extends object>(call: Call, response: HttpResponse, require
 /** Return the error for an answer that is not a success. Tolerates any body: a proxy may answer instead of the API. */
 function errorOf(call: Call, response: HttpResponse): RolevendError {
   const document = parsed(response.text) ?? {};
-  const requestId = document.requestId ?? response.headers["x-request-id"];
-  const problem = { ...document, ...(typeof requestId === "string" ? { requestId } : {}), status: response.status } as Partial<Problem>;
+  const readable = Object.entries(document).filter(([name, value]) => !TEXTS.includes(name) || typeof value === "string");
+  const missing = typeof document.missing === "object" ? document.missing : undefined;
+  const requestId = response.headers["x-request-id"];
+  const problem = {
+    ...(requestId === undefined ? {} : { requestId }),
+    ...Object.fromEntries(readable),
+    missing,
+    status: response.status,
+  } as Partial<Problem>;
   const said = [problem.code, problem.detail || problem.title].filter(Boolean).join(": ") || `the answer has the status ${response.status}`;
   const by = problem.requestId ? ` (request ${problem.requestId})` : "";
   const message = oneLine(`cannot ${call.doing}: ${said}${by}`);

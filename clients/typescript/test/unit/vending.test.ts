@@ -10,10 +10,12 @@ import {
   NotFound,
   Refused,
   RoleEnded,
+  RolevendError,
   TooManyRequests,
   Unavailable,
   Unexpected,
 } from "../../src/index.js";
+import { denied } from "../../src/messages.js";
 import { Api, answer, LOST, MISSING, NOT_CONNECTED, PASSWORD, problem, RELEASE, role, TOKEN, USER_TOKEN, VEND, WISH } from "../answers.js";
 
 async function vendOnce(api: Api, options: object = {}): Promise<void> {
@@ -111,6 +113,16 @@ test("an error names the attempt, the code and the request, and has the problem"
   expect(error).toBeInstanceOf(Denied);
   expect(error.message).toBe("cannot vend a role on warehouse: NoPolicy: nothing is granted (request r-1)");
   expect([error.code, error.detail, error.requestId, error.missing]).toEqual(["NoPolicy", "nothing is granted", "r-1", MISSING]);
+});
+
+test.each([403, 422, 429, 500])("a problem whose members have other types is an error like others: %i", async (status) => {
+  const strange = { code: ["x"], detail: 7, title: null, field: {}, requestId: [], missing: "a text of older versions" };
+  const error = await vendOnce(new Api(answer(status, strange, { "retry-after": "600" }), ...Array(2).fill(answer(201, role())))).catch(
+    (reason) => reason,
+  );
+  expect(error).toBeInstanceOf(RolevendError);
+  expect([error.code, error.requestId, error.missing, error.problem.field]).toEqual(["", "", undefined, undefined]);
+  expect(denied(error)).toContain("status");
 });
 
 test("a login that does not suffice is in the error", async () => {
