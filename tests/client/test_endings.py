@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from rolevend_client import Rolevend
+from rolevend_client.active_roles import ActiveRoles
 from tests.client.answers import PASSWORD, role
 from tests.client.speaking import SpeakingServer
 from tests.support.waiting import DEADLINE
@@ -179,6 +183,18 @@ def test_a_block_that_is_never_left_ends_with_the_interpreter(api: SpeakingServe
     with program(api, tmp_path, text) as process:
         ended(process, None)
     assert api.asked == ["POST", "DELETE role-0"]
+
+
+def test_many_roles_do_not_hold_up_the_exit_while_the_api_is_away():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Rolevend(f"http://127.0.0.1:{silent.getsockname()[1]}", token="agents-own").settings
+        roles = ActiveRoles()
+        for number in range(1_000):
+            roles.add(f"role-{number}", settings)
+        began = time.monotonic()
+        roles.release_all(seconds=0.2)
+        assert time.monotonic() - began < DEADLINE
+        assert "role-999" not in roles
 
 
 def test_a_child_has_none_of_its_parents_roles(api: SpeakingServer, tmp_path: Path):

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +26,8 @@ from rolevend_client.settings import Settings
 
 LAST_PATIENCE = 3.0
 """Seconds for the release of each role when the interpreter exits."""
+LAST_SECONDS = 10.0
+"""Seconds for the release of all of them: a process with many roles must not wait for each while the API is away."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
 _log = logging.getLogger("rolevend_client")
@@ -49,14 +52,21 @@ class ActiveRoles:
     def forget_all(self) -> None:
         self._settings.clear()
 
-    def release_all(self) -> None:
-        """Release each role once, with new connections: those of a client may belong to an event loop that is closed.
+    def release_all(self, seconds: float = LAST_SECONDS) -> None:
+        """Release each role once, with new connections: those of a client may belong to an event loop that is closed. After `seconds` the
+        rest is left to its expiry.
 
         Raises nothing: at the interpreter's exit nobody can handle an error, and each role expires.
         """
+        ends = time.monotonic() + seconds
         for role_id, settings in list(self._settings.items()):
+            left = ends - time.monotonic()
+            if left <= 0:
+                _log.warning("%s roles are not released, and end by themselves", len(self._settings))
+                self.forget_all()
+                return
             try:
-                ApiCaller(replace(settings, patience=LAST_PATIENCE)).call(protocol.release(role_id))
+                ApiCaller(replace(settings, patience=min(left, LAST_PATIENCE))).call(protocol.release(role_id))
             except NotFound:
                 pass
             except Exception as error:
