@@ -134,8 +134,10 @@ class ToolAccess {
   }
 
   async query(sql: string, bounds: Required<ToolOptions>, platform?: string): Promise<string> {
-    if (platform !== undefined && !this.#session.platforms.includes(platform)) {
-      throw new ForTheModel(`There is no platform ${platform} here; name one of ${this.#session.platforms.join(", ")}.`);
+    const there = (await this.role()).platforms.filter(({ type }) => type !== "Snowflake").map(({ name }) => name);
+    if (platform === undefined ? there.length !== 1 : !there.includes(platform)) {
+      const one = there.length > 0 ? `name one of ${there.join(", ")}` : "the role is on no PostgreSQL";
+      throw new ForTheModel(platform === undefined ? `Say platform: ${one}.` : `There is no platform ${platform} here for SQL; ${one}.`);
     }
     return await this.#answering(() => this.#session.withConnection((client) => ask(client, sql, bounds), platform));
   }

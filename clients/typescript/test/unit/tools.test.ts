@@ -122,3 +122,22 @@ test("a name with a line break begins no line", async () => {
   const { call } = toolsOf(new Api(answer(201, role({ explanation: { tables: forged ?? [] } }))));
   expect((await call("list_tables"))?.split("\n")).toHaveLength(1);
 });
+
+test("a platform on which the role has no SQL is an answer for the model", async () => {
+  const [warehouse] = role().platforms;
+  const keyPair = { account: "a", user: "u", role: "r", privateKey: "k", host: "h", port: 443, database: "d", warehouse: "w" };
+  const crm = { name: "crm", type: "Snowflake" as const, tableCount: 0, credential: keyPair };
+  const api = new Api(
+    answer(201, role({ platforms: [...(warehouse ? [warehouse] : []), crm] })),
+    answer(204),
+    answer(201, role({ platforms: [crm] })),
+  );
+  const { call, session } = toolsOf(api, { platform: ["warehouse", "crm", "left-out"] });
+  const statement = "SELECT 1";
+  expect(await call("query_sql", { statement, platform: "crm" })).toBe(
+    "error: There is no platform crm here for SQL; name one of warehouse.",
+  );
+  expect(await call("query_sql", { statement, platform: "left-out" })).toContain("name one of warehouse");
+  await (await session.role()).release();
+  expect(await call("query_sql", { statement })).toBe("error: Say platform: the role is on no PostgreSQL.");
+});
