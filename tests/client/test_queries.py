@@ -1,6 +1,7 @@
 """Queries, data frames and streams of a real role; and its end, which has a type of its own in each of them."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -205,6 +206,20 @@ def test_a_database_that_is_silent_does_not_hold_up_an_error():
         began = time.monotonic()
         assert not _is_refused({**login, "connect_timeout": 3600})
         assert time.monotonic() - began < DEADLINE
+
+
+def test_the_end_of_a_block_in_a_forked_child_closes_no_session_of_its_parent(role: Role):
+    connection = role.connect()
+    role.query(IDS)
+    child = os.fork()
+    if not child:
+        try:
+            role.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert list(role.query(IDS)) == [(0,), (1,)]
+    assert connection.execute(IDS).fetchall() == [(0,), (1,)]
 
 
 def test_after_its_block_a_role_is_released(warehouse: Warehouse):

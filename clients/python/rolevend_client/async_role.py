@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ class AsyncRole(OpenRole):
         self._connections: list[psycopg.AsyncConnection[Any] | AsyncSnowflakeConnection] = []
         self._for_queries: dict[str, psycopg.AsyncConnection[Any]] = {}
         self._lock = AsyncLock()
+        self._process = os.getpid()
         self._alarms: list[AsyncAlarm] = []
 
     async def query(
@@ -157,7 +159,9 @@ class AsyncRole(OpenRole):
             alarm.cancel()
         self._for_queries.clear()
         while self._connections:
-            await self._connections.pop().close()
+            connection = self._connections.pop()
+            if os.getpid() == self._process:  # a forked child would end the sessions of its parent
+                await connection.close()
         self._forget()
 
     async def _connection_for_queries(self, platform: str | None) -> psycopg.AsyncConnection[Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ class Role(OpenRole):
         self._connections: list[psycopg.Connection[Any] | SnowflakeConnection] = []
         self._for_queries: dict[str, psycopg.Connection[Any]] = {}
         self._lock = Lock()
+        self._process = os.getpid()
         self._alarms: list[Alarm] = []
 
     def query(
@@ -158,7 +160,9 @@ class Role(OpenRole):
             alarm.cancel()
         self._for_queries.clear()
         while self._connections:
-            self._connections.pop().close()
+            connection = self._connections.pop()
+            if os.getpid() == self._process:  # a forked child would end the sessions of its parent
+                connection.close()
         self._forget()
 
     def _connection_for_queries(self, platform: str | None) -> psycopg.Connection[Any]:
