@@ -57,6 +57,15 @@ def test_a_server_without_tls_is_asked_for_none():
     assert {"sslrootcert", "gssencmode"}.isdisjoint(parameters)
 
 
+@pytest.mark.parametrize("sslmode", ["prefer", "allow", "VERIFY-FULL", "", "verify-ca"])
+def test_a_mode_that_may_leave_the_server_unverified_is_not_used(sslmode: str):
+    """libpq would fall back to no TLS by `prefer`; and verify-ca needs an authority."""
+    with Api(vended(credential={"sslmode": sslmode})).client().vend(USER_TOKEN, platform="warehouse") as role:
+        for use in (role.connection_parameters, lambda: role.uri, role.sqlalchemy_url, role.connect):
+            with pytest.raises(Unexpected, match="sslmode"):
+                use()
+
+
 def test_a_url_says_what_the_parameters_say_to_libpq_and_to_sqlalchemy():
     with Api(vended(credential=AWKWARD)).client().vend(USER_TOKEN, platform="warehouse") as role:
         parameters = role.connection_parameters()

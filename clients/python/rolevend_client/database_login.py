@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     AsyncSnowflakeConnection = aio.Connection
 
 
+_SSL_MODES = frozenset({"verify-full", "verify-ca", "require", "disable"})
+
+
 class Authority:
     """A file of certificates for libpq that no other user can write. `close` deletes it."""
 
@@ -49,7 +52,14 @@ class Authority:
 
 
 def parameters(credential: Credential, authority: Authority | None) -> dict[str, str | int]:
-    """Return the parameters of a login under the names of libpq, which psycopg uses too."""
+    """Return the parameters of a login under the names of libpq, which psycopg uses too.
+
+    Raises `Unexpected` for an `sslmode` that may leave the server unverified, such as `prefer`.
+    """
+    if credential.sslmode not in _SSL_MODES:
+        raise Unexpected(f"cannot log in at {credential.host}: this version does not know the sslmode {credential.sslmode}")
+    if credential.sslmode == "verify-ca" and authority is None:
+        raise Unexpected(f"cannot log in at {credential.host}: sslmode verify-ca needs the certificates of an authority")
     login: dict[str, str | int] = {
         "host": credential.host,
         "port": credential.port,
