@@ -148,6 +148,17 @@ def without_an_end(part: bytes, pause: float) -> Iterator[str]:
         server.server_close()
 
 
+def test_tokens_for_this_machine_go_to_no_proxy(monkeypatch: pytest.MonkeyPatch):
+    """Without TLS the proxy, and everybody on the way to it, could read them."""
+    with provider(200, {"access_token": NEW, "items": []}) as (issuer, _), provider(200, {}) as (proxy, seen):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy)
+        assert exchange_at(issuer).exchanged(ANNA).reveal() == NEW
+        with pytest.raises(RolevendError):  # it is no API
+            Rolevend(issuer, token="agents-own", patience=0.01).vend(ANNA, platform="warehouse").__enter__()
+        assert seen == []
+
+
 def test_an_answer_that_comes_slowly_ends_with_the_patience():
     with without_an_end(b" ", 0.02) as url, pytest.raises(Unavailable, match="no whole answer within"):
         Rolevend(url, token="agents-own", patience=0.2).platforms()

@@ -12,6 +12,7 @@ import httpx
 from rolevend_client import protocol
 from rolevend_client.protocol import Call, Send
 from rolevend_client.settings import Settings
+from rolevend_client.values import on_this_machine
 from rolevend_client.waiting import AsyncSleep
 
 Answer = TypeVar("Answer")
@@ -36,6 +37,11 @@ async def async_answer(http: httpx.AsyncClient, method: str, url: str, seconds: 
                 raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s")
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_WIRE]
     return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+
+
+def uses_proxies(url: str) -> bool:
+    """True if calls may go by a proxy that the environment names: not those to this machine, which may be without TLS."""
+    return not on_this_machine(httpx.URL(url).host)
 
 
 class AsyncApiCaller:
@@ -105,5 +111,10 @@ class AsyncApiCaller:
     def _connect(self) -> httpx.AsyncClient:
         with self._lock:
             if self._http is None:
-                self._http = httpx.AsyncClient(base_url=self.settings.url, verify=self.settings.trust(), transport=self._transport)
+                self._http = httpx.AsyncClient(
+                    base_url=self.settings.url,
+                    verify=self.settings.trust(),
+                    transport=self._transport,
+                    trust_env=uses_proxies(self.settings.url),
+                )
             return self._http

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from rolevend_client.async_caller import async_answer
+from rolevend_client.async_caller import async_answer, uses_proxies
 from rolevend_client.errors import Misconfigured, Refused, Unavailable
 from rolevend_client.settings import Settings, TokenSource, trust_of
 from rolevend_client.values import UserToken
@@ -113,7 +113,7 @@ class AsyncTokenExchange:
         return token, _lifetime(given.get("expires_in"))
 
     def _calls(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(verify=trust_of(self._ca_file))
+        return httpx.AsyncClient(verify=trust_of(self._ca_file), trust_env=uses_proxies(self.issuer))
 
 
 async def _answered(calls: httpx.AsyncClient, method: str, url: str, **content: Any) -> httpx.Response:

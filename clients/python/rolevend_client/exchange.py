@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from rolevend_client.caller import answer
+from rolevend_client.caller import answer, uses_proxies
 from rolevend_client.errors import Misconfigured, Refused, Unavailable
 from rolevend_client.settings import Settings, TokenSource, trust_of
 from rolevend_client.values import UserToken
@@ -114,7 +114,7 @@ class TokenExchange:
         return token, _lifetime(given.get("expires_in"))
 
     def _calls(self) -> httpx.Client:
-        return httpx.Client(verify=trust_of(self._ca_file))
+        return httpx.Client(verify=trust_of(self._ca_file), trust_env=uses_proxies(self.issuer))
 
 
 def _answered(calls: httpx.Client, method: str, url: str, **content: Any) -> httpx.Response:
