@@ -21,12 +21,12 @@ SITE = {"agentToken": "agents-own", "platform": "warehouse"}
 
 
 @contextmanager
-def program(name: str, *arguments: str, url: str) -> Iterator[subprocess.Popen[str]]:
+def program(name: str, *arguments: str, url: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     site = {**SITE, "url": url}
     process = subprocess.Popen(
         [str(node.node()), f"test/programs/{name}.mjs", *arguments],
         cwd=node.PACKAGE,
-        env=node.environment() | {"ROLEVEND_TEST_SITE": json.dumps(site)},
+        env=node.environment() | {"ROLEVEND_TEST_SITE": json.dumps(site)} | more,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

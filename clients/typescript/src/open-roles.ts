@@ -101,7 +101,7 @@ const { workerData: { calls, done, milliseconds } } = require("node:worker_threa
 let open = calls.length;
 for (const { url, ca, token } of calls) {
   const { request } = require(url.startsWith("https:") ? "node:https" : "node:http");
-  const call = request(url, { method: "DELETE", headers: { Authorization: "Bearer " + token }, timeout: milliseconds, agent: false, ...(ca ? { ca } : {}) });
+  const call = request(url, { method: "DELETE", headers: { Authorization: "Bearer " + token }, timeout: milliseconds, agent: false, rejectUnauthorized: true, ...(ca ? { ca } : {}) });
   call.on("response", (response) => response.resume());
   call.on("timeout", () => call.destroy());
   call.on("error", () => {});

@@ -34,10 +34,15 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Return a function that sends to this url. Connections are kept, and do not keep the process alive. `ca` is PEM; without it: the system's. */
+/**
+ * Return a function that sends to this url. Connections are kept, and do not keep the process alive. `ca` is PEM; without it: the system's.
+ * The certificate is verified also where NODE_TLS_REJECT_UNAUTHORIZED says otherwise.
+ */
 export function transport(url: URL, ca?: string): Send {
   const secure = url.protocol === "https:";
-  const agent = secure ? new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) }) : new http.Agent({ keepAlive: true });
+  const agent = secure
+    ? new https.Agent({ keepAlive: true, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) })
+    : new http.Agent({ keepAlive: true });
   const base = url.pathname.replace(/\/$/, "");
   return ({ method, path, headers, body, seconds, signal }) =>
     new Promise<HttpResponse>((resolve, reject) => {
