@@ -13,6 +13,7 @@ const ASK_FIRST =
   "values, and do not ask again after a no.";
 const NOT_AGAIN = "Tell the person. Do not ask again, and do not try other tables for the same values.";
 export const ENDED = "The role ended during the statement. Call the tool again: another role is used.";
+export const OVER = "The role has ended, and no other one is used: nothing more can be asked in this conversation. Tell the person.";
 export const NO_ROWS = "No rows came of that statement; ask with one that gives rows, such as SELECT.";
 export const TOO_LONG = "The answer is long; ask for fewer columns, for a part of a value, or for an aggregate.";
 export const UNKNOWN_REQUEST =

@@ -74,6 +74,11 @@ export class Role implements AsyncDisposable {
     return this.vended.expirationTimestamp ? new Date(this.vended.expirationTimestamp) : undefined;
   }
 
+  /** The end of the role, if it is known here. */
+  get ended(): RoleEnded | undefined {
+    return this.#ended;
+  }
+
   /** Seconds until the role expires; 0 after its end. */
   get remainingSeconds(): number {
     if (this.#ended !== undefined) return 0;

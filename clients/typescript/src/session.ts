@@ -8,6 +8,8 @@ import type { QueryOptions, Role } from "./role.js";
 
 /** A role with less time than this is replaced before the next statement, so that its expiry ends no statement at its start. */
 const LAST_SECONDS = 2;
+/** So many roles in a row may be revoked; after the next one the session is over. */
+const MOST_EARLY_ENDS = 3;
 
 export type SessionRequest = Omit<RequestOptions, "userToken" | "user" | "platform" | "task"> & { platform?: string };
 
@@ -20,6 +22,7 @@ export class Session implements AsyncDisposable {
   #vending: Promise<Role> | undefined;
   #role: Role | undefined;
   #person: string | undefined;
+  #earlyEnds = 0;
   #over: RolevendError | undefined;
 
   constructor(rolevend: Rolevend, options: VendOptions) {
@@ -32,6 +35,11 @@ export class Session implements AsyncDisposable {
   get wish(): Pick<VendOptions, "purpose" | "resources"> {
     const { purpose, resources } = this.#options;
     return { ...(purpose === undefined ? {} : { purpose }), ...(resources === undefined ? {} : { resources }) };
+  }
+
+  /** True if no call can succeed any more. */
+  get isOver(): boolean {
+    return this.#over !== undefined;
   }
 
   /** Return the role of now. Vends one if there is none, or if the last one has ended. Callers at the same time share one vend. */
@@ -106,8 +114,14 @@ export class Session implements AsyncDisposable {
   }
 
   async #replace(): Promise<Role> {
+    const ended = this.#role?.ended;
     await this.#role?.[Symbol.asyncDispose]();
     this.#role = undefined;
+    if (ended?.reason !== "Released") this.#earlyEnds = ended?.reason === "Revoked" ? this.#earlyEnds + 1 : 0;
+    if (ended !== undefined && this.#earlyEnds > MOST_EARLY_ENDS) {
+      this.#over = ended;
+      throw ended;
+    }
     const approved = this.#approved;
     this.#approved = undefined;
     const { resources, ...rest } = this.#options;

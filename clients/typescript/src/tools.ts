@@ -199,7 +199,7 @@ class ToolAccess {
         this.#offers = error.missing?.offers ?? [];
         throw new ForTheModel(messages.denied(error));
       }
-      if (error instanceof RoleEnded) throw new ForTheModel(messages.ENDED);
+      if (error instanceof RoleEnded) throw new ForTheModel(this.#session.isOver ? messages.OVER : messages.ENDED);
       const said = messages.refused(error);
       throw said === undefined ? error : new ForTheModel(said);
     }

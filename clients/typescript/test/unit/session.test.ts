@@ -1,5 +1,6 @@
 /** A session: one role at a time, for one person. */
 
+import { createServer } from "node:net";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { Refused, RoleEnded, Unavailable } from "../../src/index.js";
@@ -55,4 +56,26 @@ test("a session may end several times, also while it vends", async () => {
   await session[Symbol.asyncDispose]();
   await expect(session.role()).rejects.toThrow(RoleEnded);
   expect(api.lines).toEqual([VEND, RELEASE]);
+});
+
+test("a person whose roles are revoked again and again gets no more", async () => {
+  // A database that refuses each login, as after a revocation.
+  const refusal = Buffer.from("SFATAL\0C28P01\0Mpassword authentication failed\0\0");
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(refusal.length + 4);
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).once("data", () => socket.end(Buffer.concat([Buffer.from("E"), length, refusal])));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const revoked = (n: number) => answer(201, role({ id: `role-${n}` }, { host: "127.0.0.1", port, sslmode: "disable" }));
+  const api = new Api(...Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? revoked(n) : answer(204))));
+  try {
+    await using session = api.client().session(WISH);
+    for (let n = 0; n < 5; n++) await expect(session.query("SELECT 1")).rejects.toMatchObject({ name: "RoleEnded", reason: "Revoked" });
+    expect(api.lines.filter((line) => line === VEND)).toHaveLength(4);
+    expect(api.lines.at(-1)).toContain("DELETE");
+  } finally {
+    server.close();
+  }
 });

@@ -141,3 +141,10 @@ test("a platform on which the role has no SQL is an answer for the model", async
   await (await session.role()).release();
   expect(await call("query_sql", { statement })).toBe("error: Say platform: the role is on no PostgreSQL.");
 });
+
+test("a model is not told to ask again when the session is over", async () => {
+  const { call, session } = toolsOf(new Api(answer(201, role())));
+  await session.role();
+  await session[Symbol.asyncDispose]();
+  expect(await call("query_sql", { statement: "SELECT 1" })).toMatch(/^error: The role has ended, and no other one is used/);
+});
