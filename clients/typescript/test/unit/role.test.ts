@@ -78,3 +78,16 @@ test("an abort ends the role at each turn between the vend and its return", asyn
     ).toBe(true);
   }
 });
+
+test("an error of the work stays what it is though the clock of this machine says that the role has expired", async () => {
+  const expired = new Date(Date.now() - 3_600_000).toISOString();
+  await using open = await new Api(answer(201, role({ expirationTimestamp: expired }))).client().vend(WISH);
+  const syntax = Object.assign(new Error("syntax error"), { code: "42601" });
+  await expect(open.throwingRoleEnded(() => Promise.reject(syntax))).rejects.toBe(syntax);
+  await expect(open.throwingRoleEnded(() => Promise.reject(new Error("of the work")))).rejects.toThrow("of the work");
+  const refused = Object.assign(new Error("password authentication failed"), { code: "28P01" });
+  await expect(open.throwingRoleEnded(() => Promise.reject(refused))).rejects.toMatchObject({ name: "RoleEnded", reason: "Expired" });
+  const soon = new Date(Date.now() + 3_000).toISOString();
+  await using late = await new Api(answer(201, role({ expirationTimestamp: soon }))).client().vend(WISH);
+  await expect(late.throwingRoleEnded(() => Promise.reject(refused))).rejects.toMatchObject({ reason: "Expired" });
+});
