@@ -1,5 +1,6 @@
 /** A role and its logins: it ends in time although a server is silent, and logs in with what the API answered or not at all. */
 
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { RoleEnded, Unexpected } from "../../src/index.js";
@@ -33,6 +34,21 @@ test.each(["disable", "verify-full"])("a database that is silent does not hold u
   await open[Symbol.asyncDispose]();
   expect(await connecting).toBeInstanceOf(RoleEnded);
   expect(api.lines).toEqual([VEND, RELEASE]);
+});
+
+test("a session that opens while the role ends is closed", async () => {
+  const open = await new Api(answer(201, role({}, { ...toNobody(), sslmode: "disable" }))).client().vend(WISH);
+  const arrived = once(silent, "connection");
+  const early = open
+    .pool()
+    .connect()
+    .catch(() => {});
+  const [socket] = (await arrived) as [Socket];
+  await once(socket, "data");
+  await open[Symbol.asyncDispose]();
+  socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])); // the login is accepted, and the session ready
+  await once(socket, "end");
+  await early;
 });
 
 test.each(["username", "password", "host", "port", "dbname", "sslmode"] as const)(
