@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,25 @@ def test_a_statement_that_is_no_text_is_an_answer_for_the_model(role: Role):
             run.query("SELECT 'ä'", bounds)
         assert run.query("SELECT 1 AS one", bounds) == "one\n1\n(1 row)"
     finally:
+        run.end()
+
+
+def test_a_database_that_is_away_is_not_the_end_of_a_role(warehouse: Warehouse):
+    """The role of an approval would be given up, and the approval with it."""
+    with warehouse.client().vend("anna", platform="warehouse") as role:
+        (login,) = role._logins.values()
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        role._logins["warehouse"] = replace(login, port=port)
+        run = Run(role, is_approved=True)
+        with pytest.raises(ForTheModel, match="session was lost"):
+            run.told(lambda run: run.query(IDS, Bounds(10, 1_000)))
+        assert not run.is_lost
+        role._logins["warehouse"] = login
+        warehouse.revoke(role.id)
+        with pytest.raises(ForTheModel):
+            run.told(lambda run: run.query(IDS, Bounds(10, 1_000)))
+        assert run.is_lost
         run.end()
 
 

@@ -22,8 +22,6 @@ _TOLD_WITHIN_SECONDS = 10.0
 """The longest wait for the API to tell an end that the database has enforced already."""
 _LOGIN_SECONDS = 5
 """The longest wait for a login that only asks if the role has ended."""
-_IS_FULL = ("too many connections", "too many clients", "connection slots", "the database system is")
-"""Words of refusals that say nothing about the role. In another language they are taken for its end, until the API denies it."""
 
 
 class AsyncMayEnd(Protocol):
@@ -41,7 +39,7 @@ async def async_connect(login: Mapping[str, Any], role: AsyncMayEnd) -> psycopg.
     try:
         connection: psycopg.AsyncConnection[Any] = await kind.connect(**login)
     except driver.OperationalError as error:
-        ended = await _end_of(role, login) if _is_refusal(error) else None
+        ended = await _end_of(role, login) if database_login.is_refused(error) else None
         if ended is not None:
             raise ended from error
         raise
@@ -65,14 +63,9 @@ async def _is_refused(login: Mapping[str, Any]) -> bool:
     try:
         connection = await driver.AsyncConnection.connect(**{**login, "connect_timeout": _LOGIN_SECONDS})
     except driver.OperationalError as error:
-        return _is_refusal(error)
+        return database_login.is_refused(error)
     await connection.close()
     return False
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Return True if the server refused a login, as it does after the end of a role; psycopg has no code for it."""
-    return "FATAL" in str(error) and not any(words in str(error) for words in _IS_FULL)
 
 
 @lru_cache

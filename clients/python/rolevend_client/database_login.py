@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     AsyncSnowflakeConnection = aio.Connection
 
 
+_IS_FULL = ("too many connections", "too many clients", "connection slots", "the database system is")
+"""Words of refusals that say nothing about the role. In another language they are taken for its end, until the API denies it."""
 _SSL_MODES = frozenset({"verify-full", "verify-ca", "require", "disable"})
 
 
@@ -159,6 +161,11 @@ def psycopg() -> Any:
     except ImportError:
         raise Misconfigured("cannot connect: psycopg is not installed; it comes with the extra postgres of rolevend-client") from None
     return driver
+
+
+def is_refused(error: Exception) -> bool:
+    """True if the server refused a login, as it does after the end of a role; psycopg has no code for it."""
+    return "FATAL" in str(error) and not any(words in str(error) for words in _IS_FULL)
 
 
 def rows_at_once() -> int:

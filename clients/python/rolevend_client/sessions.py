@@ -58,7 +58,7 @@ class PostgresSession:
             self.close()  # its encoding may have been changed
             raise ForTheModel(messages.NO_TEXT) from None
         except driver.Error as error:
-            no_login = connecting and self._connection is None and not error.sqlstate  # psycopg knows no code of a refused login
+            no_login = connecting and self._connection is None and database_login.is_refused(error)
             kind = EndedForTheModel if no_login or messages.role_has_ended(error) else ForTheModel
             raise kind(messages.refused(error)) from None
 

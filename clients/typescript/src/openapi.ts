@@ -1781,6 +1781,7 @@ export interface operations {
                      *           {
                      *             "schema": "claims",
                      *             "table": "payments",
+                     *             "view": "payments",
                      *             "comment": "What was paid for a claim",
                      *             "rows": "country in (AT, DE)",
                      *             "rowFilters": [
@@ -2894,6 +2895,7 @@ export interface operations {
                      *           {
                      *             "schema": "claims",
                      *             "table": "payments",
+                     *             "view": "payments",
                      *             "comment": "What was paid for a claim",
                      *             "rows": "country in (AT, DE)",
                      *             "rowFilters": [

@@ -13,6 +13,8 @@ import type { Credential, Explanation, KeyPairCredential, LeftOut, Platform, Ven
 const POOL_SIZE = 4;
 /** Seconds for a server to confirm the end of its connections. One that is silent must not hold up the release. */
 const CLOSE_SECONDS = 1;
+/** The difference of two clocks that is not an earlier end, in milliseconds. */
+const ABOUT_NOW = 5_000;
 /** The members of a login. The driver would take one that is absent from the environment. */
 const LOGIN = ["username", "password", "host", "port", "dbname", "sslmode"] as const;
 
@@ -196,12 +198,13 @@ export class Role implements AsyncDisposable {
 
   async #endBehind(error: unknown): Promise<RoleEnded | undefined> {
     if (error === this.#ended || this.#ended?.reason === "Released") return this.#ended;
+    if (!(isRefusedLogin(error) || (mayHaveEnded(error) && (await this.#isRefused())))) return this.#ended;
     const { expiresAt } = this;
-    if (expiresAt !== undefined && expiresAt.getTime() <= Date.now()) {
-      this.#ended = new RoleEnded(`the role ${this.name} expired at ${expiresAt.toISOString()}`, "Expired", expiresAt, { cause: error });
-    } else if (isRefusedLogin(error) || (mayHaveEnded(error) && (await this.#isRefused()))) {
+    if (expiresAt !== undefined && expiresAt.getTime() <= Date.now() + ABOUT_NOW) {
+      this.#ended ??= new RoleEnded(`the role ${this.name} expired at ${expiresAt.toISOString()}`, "Expired", expiresAt, { cause: error });
+    } else {
       const message = `the role ${this.name} ended before its time, such as by a revocation or a change of policy`;
-      this.#ended = new RoleEnded(message, "Revoked", new Date(), { cause: error });
+      this.#ended ??= new RoleEnded(message, "Revoked", new Date(), { cause: error });
     }
     return this.#ended;
   }

@@ -53,6 +53,7 @@ _EXPLANATION: Final[Schema] = {
         {
             "schema": "claims",
             "table": "payments",
+            "view": "payments",
             "comment": "What was paid for a claim",
             "rows": "country in (AT, DE)",
             "rowFilters": ["\"country\" IN (user_attr('countries'))"],

@@ -1,5 +1,6 @@
 /** A role and its logins: it ends in time although a server is silent, and logs in with what the API answered or not at all. */
 
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { RoleEnded, Unexpected } from "../../src/index.js";
@@ -33,6 +34,21 @@ test.each(["disable", "verify-full"])("a database that is silent does not hold u
   await open[Symbol.asyncDispose]();
   expect(await connecting).toBeInstanceOf(RoleEnded);
   expect(api.lines).toEqual([VEND, RELEASE]);
+});
+
+test("a session that opens while the role ends is closed", async () => {
+  const open = await new Api(answer(201, role({}, { ...toNobody(), sslmode: "disable" }))).client().vend(WISH);
+  const arrived = once(silent, "connection");
+  const early = open
+    .pool()
+    .connect()
+    .catch(() => {});
+  const [socket] = (await arrived) as [Socket];
+  await once(socket, "data");
+  await open[Symbol.asyncDispose]();
+  socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])); // the login is accepted, and the session ready
+  await once(socket, "end");
+  await early;
 });
 
 test.each(["username", "password", "host", "port", "dbname", "sslmode"] as const)(
@@ -77,4 +93,17 @@ test("an abort ends the role at each turn between the vend and its return", asyn
       `after ${turns} turns: ${api.lines}`,
     ).toBe(true);
   }
+});
+
+test("an error of the work stays what it is though the clock of this machine says that the role has expired", async () => {
+  const expired = new Date(Date.now() - 3_600_000).toISOString();
+  await using open = await new Api(answer(201, role({ expirationTimestamp: expired }))).client().vend(WISH);
+  const syntax = Object.assign(new Error("syntax error"), { code: "42601" });
+  await expect(open.throwingRoleEnded(() => Promise.reject(syntax))).rejects.toBe(syntax);
+  await expect(open.throwingRoleEnded(() => Promise.reject(new Error("of the work")))).rejects.toThrow("of the work");
+  const refused = Object.assign(new Error("password authentication failed"), { code: "28P01" });
+  await expect(open.throwingRoleEnded(() => Promise.reject(refused))).rejects.toMatchObject({ name: "RoleEnded", reason: "Expired" });
+  const soon = new Date(Date.now() + 3_000).toISOString();
+  await using late = await new Api(answer(201, role({ expirationTimestamp: soon }))).client().vend(WISH);
+  await expect(late.throwingRoleEnded(() => Promise.reject(refused))).rejects.toMatchObject({ reason: "Expired" });
 });
