@@ -60,6 +60,22 @@ def test_a_check_of_one_owner_neither_stops_the_catalog_of_all_tables_nor_fills_
     assert len(str(read)) < 100_000
 
 
+def test_a_comment_that_is_too_long_is_an_obstacle_of_its_own_table(bench: PostgresBench):
+    """A tag may be anywhere in it. Comments of 270 MB were too long for one row of the catalog, and so for all tables."""
+    wide, other = (bench.table((("note", "text"),), name=name).id for name in ("wide", "other"))
+    bench.run(
+        f"COMMENT ON TABLE {wide} IS 'rolevend: domain=claims'; COMMENT ON COLUMN {wide}.note IS '{'x' * 16_384}\nrolevend: pii=ssn';"
+        f"COMMENT ON TABLE {other} IS '{'x' * 16_384}'"
+    )
+
+    catalog = bench.platform.catalog(frozenset({wide.schema, other.schema}))
+    read, short = catalog.tables[wide], catalog.tables[other]
+
+    assert "comment on column note in which 'a comment of more than 16384 bytes' is no tag" in read.obstacle
+    assert (read.columns[0].comment, [tag.key for tag in read.tags]) == ("", ["domain"])
+    assert (short.obstacle, len(short.comment)) == ("", 300)
+
+
 def of_people(table: Table, was: Profile | None = None) -> Profile:
     """A profile that hashes emails and hides ssn, with the comments of `table`."""
     whole = shape(table, masks={"email": Hash()})

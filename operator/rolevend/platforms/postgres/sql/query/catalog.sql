@@ -1,6 +1,7 @@
 -- Every relation of these schemas that a policy could name, one row each. Partitions are left out: they are read through the
 -- table that they belong to. A column of a domain counts as one of the type beneath it. In schemas of agents' own a table must not share
--- rows with one that is elsewhere: row security of the table that is named decides, and not that of its parents and children.
+-- rows with one that is elsewhere: row security of the table that is named decides, and not that of its parents and children. A comment that
+-- is too long to be read for all tables becomes an unreadable tag: some tag may be in it, so the table is granted to nobody.
 WITH RECURSIVE beneath (domain, type) AS (
     SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
     UNION ALL
@@ -36,24 +37,29 @@ SELECT n.nspname, c.relname, c.relkind::text,
             THEN format('is owned by %1$I, for whom %2$I may not act; run: GRANT %1$I TO %2$I WITH INHERIT TRUE, SET FALSE',
                         o.rolname, coalesce(%(programmer)s::name, current_user))
             ELSE '' END,
-       coalesce(obj_description(c.oid, 'pg_class'), ''),
+       CASE WHEN octet_length(d.description) > 16384 THEN 'rolevend: a comment of more than 16384 bytes'
+            ELSE coalesce(d.description, '') END,
        coalesce(s.constraints, '[]'),
        coalesce((SELECT jsonb_agg(jsonb_build_array(
                             a.attname,
                             CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND coalesce(k.collisdeterministic, true)
                                  THEN t.typname ELSE '' END,
                             format_type(t.oid, -1),
-                            coalesce(col_description(c.oid, a.attnum), ''),
+                            CASE WHEN octet_length(e.description) > 16384 THEN 'rolevend: a comment of more than 16384 bytes'
+                                 ELSE coalesce(e.description, '') END,
                             a.attnum) ORDER BY a.attnum)
                    FROM pg_attribute AS a
                    LEFT JOIN base AS b ON b.domain = a.atttypid
                    JOIN pg_type AS t ON t.oid = coalesce(b.type, a.atttypid)
                    LEFT JOIN pg_collation AS k ON k.oid = a.attcollation
+                   LEFT JOIN pg_description AS e
+                     ON e.classoid = 'pg_class'::regclass AND e.objoid = c.oid AND e.objsubid = a.attnum
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]')
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_roles AS o ON o.oid = c.relowner
   LEFT JOIN constrained AS s ON s.relation = c.oid
+  LEFT JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0
   LEFT JOIN LATERAL (
         SELECT min(r.oid::regclass::text) AS kin
           FROM above AS a JOIN pg_class AS r ON r.oid = CASE c.oid WHEN a.child THEN a.parent WHEN a.parent THEN a.child END
