@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from rolevend.catalog import ForeignKey, Table, TableId
+from rolevend.catalog import MOST_VALUES, ForeignKey, Table, TableId
 from rolevend.plan import Profile, ViewComment
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.policy.mask import Hash
@@ -58,6 +58,17 @@ def test_a_check_of_one_owner_neither_stops_the_catalog_of_all_tables_nor_fills_
     assert len(catalog.tables[TableId(schema, "other")].columns[0].values) == 20
     read = bench.as_superuser().connection.execute(query("catalog"), {"schemas": [schema], "own": [], "programmer": None}).fetchall()
     assert len(str(read)) < 100_000
+
+
+def test_an_enum_of_many_labels_is_not_read(bench: PostgresBench):
+    schema = bench.schema()
+    labels = [f"'{number}'" for number in range(3000)]
+    bench.run(f"CREATE TYPE {schema}.many AS ENUM ({', '.join(labels)}); CREATE TYPE {schema}.few AS ENUM ({', '.join(labels[:20])})")
+    table = bench.table((("many", f"{schema}.many"), ("few", f"{schema}.few")))
+    read = dict(bench.as_superuser().connection.execute(query("enums"), {"most": MOST_VALUES}).fetchall())
+
+    assert [len(each.values) for each in table.columns] == [0, 20]
+    assert {f"{schema}.many", f"{schema}.few"} & read.keys() == {f"{schema}.few"}
 
 
 def test_a_comment_that_is_too_long_is_an_obstacle_of_its_own_table(bench: PostgresBench):

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from rolevend.catalog import Catalog, Column, Family, ForeignKey, Function, FunctionId, Table, TableId, few, plain_comment
+from rolevend.catalog import MOST_VALUES, Catalog, Column, Family, ForeignKey, Function, FunctionId, Table, TableId, few, plain_comment
 from rolevend.errors import InvalidInput
 from rolevend.model import Tag
 from rolevend.platforms.postgres.connections import Connection
@@ -49,7 +49,7 @@ def read_catalog(
     agents = sorted(_not_systems(own))
     wanted = sorted(governable(schemas).union(agents))
     asked = {"schemas": wanted, "own": agents, "programmer": programmer}
-    labels: dict[str, list[str]] = dict(connection.execute(query("enums"), {}).fetchall())
+    labels: dict[str, list[str]] = dict(connection.execute(query("enums"), {"most": MOST_VALUES}).fetchall())
     tables = _tables(connection.execute(query("catalog"), asked).fetchall(), labels)
     return Catalog.of(tables, _functions(connection, sorted(_not_systems(functions)), programmer))
 
