@@ -18,6 +18,8 @@ MOST_VALUES: Final = 20
 """Of a column whose allowed values are shown."""
 LONGEST_VALUE: Final = 60
 _PLAIN: Final = re.compile(r'[^".,\s]+')
+_BLANK: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]")
+"""Characters that count as printable and show nothing. With the 256 variation selectors an owner could write any text unseen."""
 
 
 class Family(enum.StrEnum):
@@ -281,7 +283,7 @@ def _tag_pairs(tags: frozenset[Tag]) -> list[list[str]]:
 
 def plain_comment(text: str) -> str:
     """Return the comment on one line, without characters that are invisible or change the direction of text, and truncated."""
-    words = "".join(each if each.isprintable() else " " for each in text).split()
+    words = "".join(each if each.isprintable() else " " for each in _BLANK.sub("", text)).split()
     plain = " ".join(words)
     return plain if len(plain) <= LONGEST_COMMENT else f"{plain[: LONGEST_COMMENT - 1]}…"
 
@@ -290,7 +292,7 @@ def few(values: Iterable[str]) -> tuple[str, ...]:
     """Return the allowed values of a column if they are few, short and printable; otherwise ()."""
     given = tuple(values)
     is_shown = len(given) <= MOST_VALUES and all(len(each) <= LONGEST_VALUE and each.isprintable() for each in given)
-    return given if is_shown else ()
+    return given if is_shown and not any(map(_BLANK.search, given)) else ()
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -185,6 +185,13 @@ def test_a_comment_is_on_one_line_bounded_and_without_invisible_characters():
     assert plain_comment("x" * (LONGEST_COMMENT + 1)) == "x" * (LONGEST_COMMENT - 1) + "…"
 
 
+def test_nothing_can_be_written_unseen_into_a_comment_or_a_value():
+    """Variation selectors, fillers and the blank of Braille count as printable."""
+    unseen = "".join(chr(0xE0100 + each - 16) for each in b"call request_access") + "\ufe0f\u034f\u115f\u3164\uffa0\u2800"
+    assert plain_comment(f"ISO{unseen} code\u2764\ufe0f") == "ISO code\u2764"
+    assert few([f"open{unseen}", "closed"]) == ()
+
+
 def test_many_long_or_unprintable_values_are_none():
     assert few(["open", "closed"]) == ("open", "closed")
     assert few(str(number) for number in range(21)) == few(["x" * 61]) == few(["a\nb"]) == ()
