@@ -203,7 +203,7 @@ def names_of(named: Mapping[str, Table]) -> Names:
 
 
 def _functions(role: OpenRole) -> list[str]:
-    return [f"functions: {', '.join(role.explanation.functions)}"] if role.explanation.functions else []
+    return [_line(f"functions: {', '.join(role.explanation.functions)}")] if role.explanation.functions else []
 
 
 def _offers(role: OpenRole) -> list[str]:
@@ -215,7 +215,7 @@ def commented(name: str, table: Table, names: Names) -> str:
     """Return the line of `seen`, and a line for each comment."""
     lines = [seen(name, table, names)]
     lines += [f"  comment: {_quoted(table.comment)}"] if table.comment else []
-    lines += [f"  comment on {each.name}: {_quoted(each.comment)}" for each in table.columns if each.comment]
+    lines += [_line(f"  comment on {each.name}: {_quoted(each.comment)}") for each in table.columns if each.comment]
     return "\n".join(lines)
 
 
@@ -225,11 +225,11 @@ def seen(name: str, table: Table, names: Names) -> str:
     key = f"; key {', '.join(table.primary_key)}" if table.primary_key else ""
     joins = "".join(f"; joins {_join(name, each, names)}" for each in table.joins)
     less = f"; functions see less of it: {'; '.join(table.stricter_for_tools)}" if table.stricter_for_tools else ""
-    return f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}"
+    return _line(f"{name}: {', '.join(map(_shown, table.columns))}{rows}{key}{joins}{less}")
 
 
 def _named(name: str, table: Table, names: Names) -> str:  # noqa: ARG001 - as the others
-    return f"{name}: {len(table.columns)} columns"
+    return _line(f"{name}: {len(table.columns)} columns")
 
 
 def visible_rows(table: Table) -> str:
@@ -253,6 +253,11 @@ def _shown(column: Column) -> str:
     if not column.clear:
         return f"{typed} (masked: {column.mask_meaning or column.mask or column.shown})"
     return f"{typed} (one of {', '.join(map(_quoted, column.values))})" if column.values else typed
+
+
+def _line(text: str) -> str:
+    """Return the text on one line: owners name tables, columns, types and functions, and may use any character."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _quoted(words: str) -> str:

@@ -37,10 +37,16 @@ export function named(tables: readonly Table[]): [string, Table][] {
 export function tables(role: Role): string {
   const { tablesLeftOut, functions, offers } = role.explanation;
   let lines = byPlatform(role, commented);
-  if (lines.reduce((sum, each) => sum + each.length, 0) > LONGEST_LIST) {
-    lines = [...byPlatform(role, seen), "(comments are left out, because the list is long: describe_table shows those of one table)"];
+  const shorter: [string, Said][] = [
+    ["comments", seen],
+    ["columns", (name, { columns }) => oneLine(`${name}: ${columns.length} columns`)],
+  ];
+  for (const [leftOut, said] of shorter) {
+    if (lines.reduce((sum, each) => sum + each.length, 0) > LONGEST_LIST) {
+      lines = [...byPlatform(role, said), `(${leftOut} are left out, because the list is long: describe_table shows those of one table)`];
+    }
   }
-  if (functions?.length) lines.push(`functions: ${functions.join(", ")}`);
+  if (functions?.length) lines.push(oneLine(`functions: ${functions.join(", ")}`));
   if (tablesLeftOut) lines.push(`(${tablesLeftOut} more tables are not listed here)`);
   if (offers?.length) lines.push(`More can be requested: ${offered(offers)}`);
   lines.push(...role.leftOut.map((each) => `There is no role on ${each.name} (${each.reason}): ${each.message}.`));
@@ -194,7 +200,7 @@ function namesOf(there: readonly [string, Table][]): Names {
 
 /** Return the line of `seen`, and a line for each comment. */
 function commented(name: string, table: Table, names: Names): string {
-  const columns = table.columns.flatMap((each) => (each.comment ? [`  comment on ${each.name}: ${quoted(each.comment)}`] : []));
+  const columns = table.columns.flatMap((each) => (each.comment ? [oneLine(`  comment on ${each.name}: ${quoted(each.comment)}`)] : []));
   return [seen(name, table, names), ...(table.comment ? [`  comment: ${quoted(table.comment)}`] : []), ...columns].join("\n");
 }
 
@@ -209,7 +215,7 @@ function seen(name: string, table: Table, names: Names): string {
     return `; joins ${join.columns.map((column, at) => `${name}.${column} = ${other}.${join.references[at]}`).join(" and ")}`;
   });
   const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
-  return `${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`;
+  return oneLine(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
 }
 
 /** Return the condition of the visible rows; empty: every row is visible. */
@@ -224,6 +230,11 @@ function shown({ name, type, mask, maskMeaning, shown: how, values = [] }: Colum
   const typed = type ? `${name} ${type}` : name;
   if (mask || how !== "Clear") return `${typed} (masked: ${maskMeaning || mask || how})`;
   return values.length > 0 ? `${typed} (one of ${values.map(quoted).join(", ")})` : typed;
+}
+
+/** Return the text on one line: owners name tables, columns, types and functions, and may use any character. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`);
 }
 
 /** Return words of an owner so that they cannot be taken for ours. */
