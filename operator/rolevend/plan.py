@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any, Final, NamedTuple
 
 from rolevend.catalog import FunctionId, Table, TableId, Tool
@@ -22,6 +22,7 @@ from rolevend.policy.table_policy import TableShape as TableShape
 
 MAXIMUM_NAME_BYTES: Final = 63
 _SEPARATOR: Final = "__"
+_LIKE_A_HASH: Final = re.compile("(?:^|_)[0-9a-f]{8}$")
 _FORM_VERSION: Final = "rolevend profile 5"
 
 
@@ -209,17 +210,26 @@ def view_names(tables: Iterable[TableId], style: TableNames = TableNames.SHORT) 
     so. A name that is too long or taken ends with a part of a hash.
 
     If two tables want a name, neither has it. So a name that further tables take away from a table never means another one: a stored
-    query then fails, and who creates a table cannot put it in the place of another.
+    query then fails, and who creates a table cannot put it in the place of another. Names that a table has had while others were there,
+    with its schema or a hash, stay its own.
     """
-    wanted = {table: _names_for(table, style) for table in sorted(set(tables))}
+    ids = sorted(set(tables))
+    wanted = {table: _names_for(table, style) for table in ids}
     names = {table: next(candidates) for table, candidates in wanted.items()}
-    contested: set[str] = set()
+    contested = _of_several(ids) if style is TableNames.SHORT else set()  # the others can have one table alone
     while True:
         contested |= {name for name, count in Counter(names.values()).items() if count > 1}
         losers = [table for table, name in names.items() if name in contested]
         if not losers:
             return names
         names |= {table: next(wanted[table]) for table in losers}
+
+
+def _of_several(ids: Sequence[TableId]) -> set[str]:
+    """Return the names that several tables have or might have: their own, with their schema, and with the first hash."""
+    first = 3 if any(_LIKE_A_HASH.search(table.name) for table in ids) else 2  # hashes take time, and equal no other names
+    names = Counter(chain.from_iterable(islice(_names_for(table, TableNames.SHORT), first) for table in ids))
+    return {name for name, count in names.items() if count > 1}
 
 
 def _names_for(table: TableId, style: TableNames) -> Iterator[str]:

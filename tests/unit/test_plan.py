@@ -275,6 +275,28 @@ def test_a_name_never_means_another_table_when_more_tables_can_be_read(ids, more
     assert all(meant[name] == table for table, name in after.items() if name in meant)
 
 
+@given(st.lists(st.builds(TableId, schemas, bare_names), min_size=1), st.lists(st.builds(TableId, schemas, bare_names)), st.data())
+def test_a_name_never_means_another_table_while_its_own_can_be_read(ids, more, data):
+    before = view_names(ids)
+    kept = data.draw(st.lists(st.sampled_from(ids)))
+    squatters = [TableId("z", data.draw(st.sampled_from(sorted(before.values())))) for _ in range(2)]
+    after = view_names([*kept, *more, *squatters])
+
+    meant = {name: table for table, name in before.items() if table in after}
+    assert all(meant[name] == table for table, name in after.items() if name in meant)
+
+
+def test_a_name_that_an_owner_made_queries_use_cannot_be_taken_by_another_table_of_the_owner():
+    """An owner first lets a table of the same name be granted, so that queries name the other one with its schema, or with a hash."""
+    victim, same = TableId("claims", "people"), TableId("crm", "people")
+    for helpers in ([same], [same, TableId("crm", "claims__people")]):
+        used = view_names([victim, *helpers])[victim]
+        assert used != "people"
+        after = view_names([victim, TableId("crm", used)])
+        assert used not in after.values(), "a stored query fails, and does not read the owner's table"
+        assert after[victim] == "people"
+
+
 def test_users_of_another_department_get_another_shape():
     finance = policy("payers", users=(Requirement("department", frozenset({"finance"})),), columns=ColumnSelector(names=("id",)))
     decision = decide(user(department=["finance"]), compile_policies(catalog(PEOPLE), [policy(), finance]))
