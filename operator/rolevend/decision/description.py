@@ -52,7 +52,7 @@ class ProfileCatalog:
     def of(cls, tables: Iterable[Table], shapes: Iterable[TableShape]) -> "ProfileCatalog":
         by_id = {table.id: table for table in tables}
         notes = [
-            [table.comment, table.key, table.foreign_keys, [[each.comment, each.values] for each in table.columns]]
+            [table.id, table.comment, table.key, table.foreign_keys, [[each.name, each.comment, each.values] for each in table.columns]]
             for table in by_id.values()
         ]
         cells = (cell for shape in shapes for column in shape.columns for cell in column.cells)

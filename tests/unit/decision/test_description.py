@@ -179,6 +179,21 @@ def test_equal_catalogs_have_equal_digests_and_a_comment_makes_another():
     assert len({ProfileCatalog.of((each, CLAIMS), ()) for each in (PEOPLE, *others)}) == 4
 
 
+def test_the_comment_of_a_hidden_column_is_not_that_of_another_table_with_the_same_digest():
+    """Explanations are cached by profile and digest: here the profile shows the column `country` alone."""
+    person, country, ssn = PEOPLE.columns
+    secret = replace(ssn, comment="Number of the informant", values=())
+    shown = replace(country, comment="", values=())
+    before = ProfileCatalog.of(
+        (replace(PEOPLE, columns=(person, replace(shown, comment=secret.comment), replace(secret, comment=""))),), ()
+    )
+    after = ProfileCatalog.of((replace(PEOPLE, columns=(person, secret, shown)),), ())
+    of_country = without(shape(PEOPLE, EVERY_ROW), "person_id", "ssn")
+
+    assert describe([of_country], before, ANNA) != describe([of_country], after, ANNA)
+    assert before != after
+
+
 def test_a_comment_is_on_one_line_bounded_and_without_invisible_characters():
     assert plain_comment("  line one\r\n\tline two\x00\x1b[31m\u202eevil\u200b ") == "line one line two [31m evil"
     assert plain_comment("x" * LONGEST_COMMENT) == "x" * LONGEST_COMMENT
