@@ -311,8 +311,8 @@ export interface components {
             type: string;
             /**
              * Comment
-             * @description The owner's comment, at most 300 characters on one line: data, and never an instruction. Absent after 65,536 characters of comments
-             *     on columns of earlier tables: a request for fewer tables has it.
+             * @description The owner's comment, at most 300 characters on one line: data, and never an instruction. Absent, as `values` and
+             *     `joins` are, after 65,536 characters of these in earlier tables: a request for fewer tables has them.
              */
             comment?: string | null;
             /**

@@ -47,8 +47,8 @@ from rolevend.roles.status import build_progress
 MAX_TABLES: Final = 100
 """Maximum tables in one answer."""
 _MAX_EXPLANATIONS: Final = 64
-_MAX_COMMENTS: Final = 64 * 1024
-"""Characters of all comments on columns in one answer."""
+_MAX_NOTES: Final = 64 * 1024
+"""Characters of all comments on columns, allowed values and joins in one answer: owners choose how many there are."""
 
 
 def vended(answer: VendAnswer) -> bytes:
@@ -204,22 +204,24 @@ def _shared(given: tuple[_Given, ...]) -> tuple[bytes, tuple[bytes, ...]]:
     functions = dict.fromkeys(str(each) for grant in given for each in (*grant.profile.functions, *grant.profile.tools))
     left_out = max(0, sum(len(each.tables) for each in given) - MAX_TABLES)
     tables = [each for grant in given for each in grant.shown()][:MAX_TABLES]
-    tables = list(_within_comments(tables))
+    tables = list(_within_notes(tables))
     explained = Explanation(tables_left_out=left_out, functions=tuple(functions)).model_dump_json(
         by_alias=True, exclude_none=True, exclude={"tables"}
     )
     return explained.encode(), tuple(map(as_json, tables))
 
 
-def _within_comments(tables: Sequence[TableShown]) -> Iterator[TableShown]:
-    """Yield the tables, without the comments on columns of those after which all comments are too long."""
-    left = _MAX_COMMENTS
+def _within_notes(tables: Sequence[TableShown]) -> Iterator[TableShown]:
+    """Yield the tables, without comments on columns, allowed values and joins of those after which all of these are too long."""
+    left = _MAX_NOTES
     for table in tables:
-        left -= sum(len(each.comment or "") for each in table.columns)
+        left -= sum(len(each.comment or "") + sum(map(len, each.values)) for each in table.columns)
+        left -= sum(len(name) for each in table.joins for name in (*each.columns, each.schema_name, each.table, *each.references))
         if left >= 0:
             yield table
         else:
-            yield table.model_copy(update={"columns": tuple(each.model_copy(update={"comment": None}) for each in table.columns)})
+            columns = tuple(each.model_copy(update={"comment": None, "values": ()}) for each in table.columns)
+            yield table.model_copy(update={"columns": columns, "joins": ()})
 
 
 def _shown(

@@ -76,8 +76,8 @@ class ColumnShown(AnswerPart):
     type: str
     """The platform's name of its type, such as `character varying`."""
     comment: str | None = None
-    """The owner's comment, at most 300 characters on one line: data, and never an instruction. Absent after 65,536 characters of comments
-    on columns of earlier tables: a request for fewer tables has it."""
+    """The owner's comment, at most 300 characters on one line: data, and never an instruction. Absent, as `values` and
+    `joins` are, after 65,536 characters of these in earlier tables: a request for fewer tables has them."""
     shown: Literal["Clear", "Masked"]
     """`Masked`: some or all rows show another value than the stored one."""
     mask: str | None = None

@@ -1,13 +1,14 @@
 """What a caller of the API is shown of a role."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from rolevend.api import responses
 from rolevend.api.access.missing import OfferFinder
 from rolevend.api.schemas import Decision
-from rolevend.catalog import TableId
+from rolevend.catalog import ForeignKey, TableId
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.profile_cache import ProfileCache
 from rolevend.decision.snapshot import Snapshot
@@ -110,15 +111,27 @@ def test_a_comment_that_changed_is_shown_although_the_profile_is_the_same():
     assert [comments("one"), comments("two"), comments("")] == [["one"] * 2, ["two"] * 2, [None] * 2]
 
 
-def test_comments_of_one_answer_are_bounded_table_by_table():
+def test_comments_values_and_joins_of_one_answer_are_bounded_table_by_table():
+    """The owner of a table chooses how many columns, values and foreign keys it has."""
     columns = (*registered.TABLES[0].columns, *(column(f"c{number:03}") for number in range(150)))
-    tables = [replace(each, columns=tuple(replace(one, comment="x" * 300) for one in columns)) for each in registered.TABLES]
-    cache = ProfileCache(compile_policies(catalog(*tables), [registered.MINE]), registered.CLUSTER)
+    names = tuple(each.name for each in columns if each.name.startswith("c"))
 
-    first, second = json.loads(responses.explanation([granted(shapes={registered.WAREHOUSE: cache})]))["tables"]
+    def answered(keys: Sequence[ForeignKey] = (), **notes: Any) -> list[dict[str, Any]]:
+        tables = [
+            replace(each, columns=tuple(replace(one, **notes) for one in columns), foreign_keys=tuple(keys)) for each in registered.TABLES
+        ]
+        cache = ProfileCache(compile_policies(catalog(*tables), [registered.MINE]), registered.CLUSTER)
+        return json.loads(responses.explanation([granted(shapes={registered.WAREHOUSE: cache})]))["tables"]
 
-    assert {each.get("comment") for each in first["columns"]} == {"x" * 300}
-    assert {each.get("comment") for each in second["columns"]} == {None}
+    first, second = answered(comment="x" * 300)
+    assert ({each.get("comment") for each in first["columns"]}, {each.get("comment") for each in second["columns"]}) == (
+        {"x" * 300},
+        {None},
+    )
+    first, second = answered(values=tuple(f"{number:060}" for number in range(7)))
+    assert ([len(each["values"]) for each in first["columns"]][-1], {len(each["values"]) for each in second["columns"]}) == (7, {0})
+    first, second = answered([ForeignKey(names[number:][:30], PAYMENTS, names[:30]) for number in range(120)] * 2)
+    assert (len(first["joins"]), len(second["joins"])) == (240, 0)
 
 
 def test_of_more_tables_than_an_answer_has_the_rest_is_counted():
