@@ -14,6 +14,7 @@ from mcp.server.mcpserver import MCPServer
 from rolevend_client import Rolevend, access_messages, asking, messages
 from rolevend_client.langchain import RolevendToolkit
 from rolevend_client.langchain.agent import PROMPT
+from rolevend_client.mcp.schema import table_of, tables_of, tables_on
 from rolevend_client.mcp.sessions import Conversations
 from rolevend_client.mcp.settings import Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, add_tools
@@ -127,6 +128,21 @@ def test_a_list_of_many_columns_has_the_names_of_tables_alone():
     *tables, note = messages.tables(role(*wide)).splitlines()
     assert tables == [f"people{number}: 100 columns" for number in range(20)]
     assert note == "(columns are left out, because the list is long: describe_table shows those of one table)"
+    _, *tables, note = messages.explained(role(*wide)).splitlines()
+    assert tables == [f"people{number}: 100 columns; granted by nobody named" for number in range(20)]
+    assert note.startswith("(columns are left out")
+
+
+def test_structured_content_is_bounded_as_the_text_is():
+    """Many clients give it to their model in the place of the text."""
+    commented = replace(PEOPLE, columns=(replace(PEOPLE.columns[0], comment="x" * 300),) * 30)
+    wide, some = (role(*[replace(commented, view=f"people{number}") for number in range(count)]) for count in (100, 5))
+    for shorter in (tables_of(wide), tables_on(wide, "warehouse")):
+        assert len(shorter.model_dump_json()) < 20_000
+        assert {(each.columns, each.primary_key, each.joins) for each in shorter.tables} == {((), (), ())}
+        assert [each.name for each in shorter.tables] == [f"people{number}" for number in range(100)]
+    assert len(table_of(wide, "warehouse", "people7").columns) == 30
+    assert {len(each.columns) for each in tables_of(some).tables} == {30}
 
 
 def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():

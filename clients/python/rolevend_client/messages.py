@@ -45,6 +45,11 @@ _NO_ROWS = "No rows came of that statement; ask with one that gives rows, such a
 _LOST = "The session was lost, as it is when the role ends; if it is lost again, nothing more can be asked in this run."
 
 
+Names = Mapping[tuple[str, str], str]
+"""The name that a role finds each table under, by schema and table."""
+_Said = Callable[[str, Table, Names], str]
+
+
 def denied(denial: Denied) -> str:
     """Return the text for a role that was not vended."""
     if denial.missing.offers:
@@ -137,13 +142,7 @@ def table(rows: Iterable[tuple[Any, ...]], names: Callable[[], list[str]], most_
 
 def tables(role: OpenRole) -> str:
     """Return the tables that the role reads, under the names that it finds them by."""
-    lines = _by_platform(role, commented)
-    for left_out, said in (("comments", seen), ("columns", _named)):
-        if sum(map(len, lines)) > _LONGEST_LIST:
-            lines = [
-                *_by_platform(role, said),
-                f"({left_out} are left out, because the list is long: describe_table shows those of one table)",
-            ]
+    lines = _within(role, commented, comments=seen, columns=_named)
     lines += _functions(role)
     if role.explanation.tables_left_out:
         lines.append(f"({role.explanation.tables_left_out} more tables are not listed here)")
@@ -171,17 +170,25 @@ def explained(role: OpenRole) -> str:
     until = f", until {role.expires_at.isoformat()}" if role.expires_at else ""
     agent = f"{vended.agent.namespace}/{vended.agent.name}"
     lines = [f"Role {role.name} on {places}, for {vended.user.subject} through agent {agent}{purpose}{until}."]
-    lines += _by_platform(
-        role, lambda name, each, names: f"{seen(name, each, names)}; granted by {', '.join(each.policies) or 'nobody named'}"
-    )
+
+    def granted_by(said: _Said) -> _Said:
+        return lambda name, each, names: f"{said(name, each, names)}; granted by {', '.join(each.policies) or 'nobody named'}"
+
+    lines += _within(role, granted_by(seen), columns=granted_by(_named))
     return "\n".join(lines + _functions(role) + _offers(role))
 
 
-Names = Mapping[tuple[str, str], str]
-"""The name that a role finds each table under, by schema and table."""
+def _within(role: OpenRole, said: _Said, **shorter: _Said) -> list[str]:
+    """Return the text of each table; if that is long, without the parts that the names in `shorter` say."""
+    lines = _by_platform(role, said)
+    for left_out, less in shorter.items():
+        if sum(map(len, lines)) > _LONGEST_LIST:
+            note = f"({left_out} are left out, because the list is long: describe_table shows those of one table)"
+            lines = [*_by_platform(role, less), note]
+    return lines
 
 
-def _by_platform(role: OpenRole, said: Callable[[str, Table, Names], str]) -> list[str]:
+def _by_platform(role: OpenRole, said: _Said) -> list[str]:
     """Return the text of each table, under a line with its platform and its type. A single PostgreSQL needs no such line."""
     if [each.type for each in role.platforms] == ["PostgreSQL"]:
         return _said(role, role.platform.name, said)
@@ -192,7 +199,7 @@ def _by_platform(role: OpenRole, said: Callable[[str, Table, Names], str]) -> li
     return lines
 
 
-def _said(role: OpenRole, platform: str, said: Callable[[str, Table, Names], str]) -> list[str]:
+def _said(role: OpenRole, platform: str, said: _Said) -> list[str]:
     named = role.explanation.named(platform)
     names = names_of(named)
     return [said(name, each, names) for name, each in named.items()]

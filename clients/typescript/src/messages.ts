@@ -36,16 +36,7 @@ export function named(tables: readonly Table[]): [string, Table][] {
 /** Return the tables that the role reads, with their columns, masks, visible rows and comments. */
 export function tables(role: Role): string {
   const { tablesLeftOut, functions, offers } = role.explanation;
-  let lines = byPlatform(role, commented);
-  const shorter: [string, Said][] = [
-    ["comments", seen],
-    ["columns", (name, { columns }) => oneLine(`${name}: ${columns.length} columns`)],
-  ];
-  for (const [leftOut, said] of shorter) {
-    if (lines.reduce((sum, each) => sum + each.length, 0) > LONGEST_LIST) {
-      lines = [...byPlatform(role, said), `(${leftOut} are left out, because the list is long: describe_table shows those of one table)`];
-    }
-  }
+  const lines = within(role, commented, { comments: seen, columns: counted });
   if (functions?.length) lines.push(oneLine(`functions: ${functions.join(", ")}`));
   if (tablesLeftOut) lines.push(`(${tablesLeftOut} more tables are not listed here)`);
   if (offers?.length) lines.push(`More can be requested: ${offered(offers)}`);
@@ -66,10 +57,10 @@ export function explained(role: Role): string {
   const places = role.platforms.map(({ name }) => name).join(", ");
   const until = role.expiresAt === undefined ? "" : `, until ${role.expiresAt.toISOString()}`;
   const whose = `for ${user.subject} through agent ${agent.namespace}/${agent.name}${purpose ? `, for the purpose ${purpose}` : ""}`;
-  const granted = byPlatform(
-    role,
-    (name, each, names) => `${seen(name, each, names)}; granted by ${each.policies?.join(", ") || "nobody named"}`,
-  );
+  const grantedBy = (said: Said): Said => {
+    return (name, each, names) => `${said(name, each, names)}; granted by ${each.policies?.join(", ") || "nobody named"}`;
+  };
+  const granted = within(role, grantedBy(seen), { columns: grantedBy(counted) });
   const offers = role.explanation.offers?.length ? [`More can be requested: ${offered(role.explanation.offers)}`] : [];
   return [`Role ${role.name} on ${places}, ${whose}${until}.`, ...granted, ...offers].join("\n");
 }
@@ -175,6 +166,17 @@ export class BoundedTable {
 type Names = ReadonlyMap<string, string>;
 type Said = (name: string, table: Table, names: Names) => string;
 
+/** Return the text of each table; if that is long, without the parts that the names in `shorter` say. */
+function within(role: Role, said: Said, shorter: Record<string, Said>): string[] {
+  let lines = byPlatform(role, said);
+  for (const [leftOut, less] of Object.entries(shorter)) {
+    if (lines.reduce((sum, each) => sum + each.length, 0) > LONGEST_LIST) {
+      lines = [...byPlatform(role, less), `(${leftOut} are left out, because the list is long: describe_table shows those of one table)`];
+    }
+  }
+  return lines;
+}
+
 /** Return the text of each table, under a line with its platform. A single PostgreSQL needs no such line. */
 function byPlatform(role: Role, said: Said): string[] {
   const all = role.explanation.tables ?? [];
@@ -216,6 +218,10 @@ function seen(name: string, table: Table, names: Names): string {
   });
   const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
   return oneLine(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
+}
+
+function counted(name: string, { columns }: Table): string {
+  return oneLine(`${name}: ${columns.length} columns`);
 }
 
 /** Return the condition of the visible rows; empty: every row is visible. */

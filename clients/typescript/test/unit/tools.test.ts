@@ -40,6 +40,7 @@ test("a name adds no line and nothing unseen, and a long list has no columns", a
     [await call("describe_table", { table: name }), 2],
     [await call("explain_access"), 2],
     [await long.call("list_tables"), 21],
+    [await long.call("explain_access"), 22],
   ] as const) {
     expect(told?.split("\n")).toHaveLength(lines);
     expect(told).not.toMatch(/[^\P{C}\n]|[\p{Zl}\p{Zp}]/u);
