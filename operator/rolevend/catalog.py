@@ -14,6 +14,8 @@ from rolevend.model import Tag
 
 LONGEST_COMMENT: Final = 300
 """Characters."""
+_READ: Final = 16 * 1024
+"""Characters of a comment that are looked at. Snowflake's may be much longer, and each of its columns has one."""
 MOST_VALUES: Final = 20
 """Of a column whose allowed values are shown."""
 LONGEST_VALUE: Final = 60
@@ -283,7 +285,7 @@ def _tag_pairs(tags: frozenset[Tag]) -> list[list[str]]:
 
 def plain_comment(text: str) -> str:
     """Return the comment on one line, without characters that are invisible or change the direction of text, and truncated."""
-    words = "".join(each if each.isprintable() else " " for each in _BLANK.sub("", text)).split()
+    words = "".join(each if each.isprintable() else " " for each in _BLANK.sub("", text[:_READ])).split()
     plain = " ".join(words)
     return plain if len(plain) <= LONGEST_COMMENT else f"{plain[: LONGEST_COMMENT - 1]}…"
 

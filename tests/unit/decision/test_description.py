@@ -200,6 +200,11 @@ def test_a_comment_is_on_one_line_bounded_and_without_invisible_characters():
     assert plain_comment("x" * (LONGEST_COMMENT + 1)) == "x" * (LONGEST_COMMENT - 1) + "…"
 
 
+def test_the_end_of_a_long_comment_is_not_looked_at():
+    """A comment may have megabytes, and each column has one: only the beginning takes time."""
+    assert plain_comment("Who claims" + " " * 20_000 + "never read") == "Who claims"
+
+
 def test_nothing_can_be_written_unseen_into_a_comment_or_a_value():
     """Variation selectors, fillers and the blank of Braille count as printable."""
     unseen = "".join(chr(0xE0100 + each - 16) for each in b"call request_access") + "\ufe0f\u034f\u115f\u3164\uffa0\u2800"
