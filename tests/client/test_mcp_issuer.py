@@ -1,5 +1,6 @@
 """What the MCP server makes of identity providers that answer wrongly, slowly or not at all, and of tokens that make it ask them."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -145,6 +146,14 @@ async def test_known_keys_hold_while_a_provider_does_not_answer(provider: Provid
 async def test_a_token_that_is_not_the_servers_to_take_is_refused(provider: Provider, changed: dict[str, Any]):
     with pytest.raises(Refused):
         await Issuer(provider.settings).holder(provider.token(**changed), AUDIENCE)
+
+
+@pytest.mark.parametrize("header", ["[" * 5000, '{"kid":' * 1500, '{"alg": "RS256", "kid": "first", "n": ' + "1" * 5000 + "}"])
+async def test_a_header_that_exhausts_its_reader_is_refused(provider: Provider, header: str):
+    """Anybody can send one. Before 2.14, PyJWT raised a RecursionError."""
+    forged = base64.urlsafe_b64encode(header.encode()).decode().rstrip("=") + ".e30.AAAA"
+    with pytest.raises(Refused):
+        await Issuer(provider.settings).holder(forged, AUDIENCE)
 
 
 async def test_a_provider_that_is_another_one_or_sends_secrets_elsewhere_is_not_used(provider: Provider):
