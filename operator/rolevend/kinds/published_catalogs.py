@@ -11,7 +11,7 @@ import io
 import json
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar
@@ -80,17 +80,46 @@ def encoded(published: PublishedCatalog) -> bytes:
 
 
 def fitting(
-    published: Mapping[PlatformName, tuple[PublishedCatalog, bytes]], most: int = MOST_PARTS * PART_BYTES
+    published: Mapping[PlatformName, tuple[PublishedCatalog, bytes]],
+    most: int = MOST_PARTS * PART_BYTES,
+    most_plain: int = _TEXT_BYTES,
 ) -> tuple[bytes, tuple[PlatformName, ...]]:
     """Return the text of all platforms, sorted by name, and the platforms whose catalogs are left out because the text would have more than
-    `most` bytes: the largest first."""
+    `most` bytes, or `most_plain` uncompressed: the largest first. Before that, comments, allowed values and keys are left out."""
     lines = {name: line for name, (_, line) in sorted(published.items())}
+
+    def excess(texts: Collection[bytes]) -> float:
+        return max(sum(map(len, texts)) / most, sum(map(_plain_length, texts)) / most_plain)
+
     left_out: list[PlatformName] = []
-    while sum(map(len, lines.values())) > most and len(left_out) < len(lines):
-        largest = max(lines.keys() - set(left_out), key=lambda name: (len(lines[name]), name))
-        lines[largest] = encoded(PublishedCatalog(largest, published[largest][0].changed, None))
-        left_out.append(largest)
+    for shorter in (_without_notes, _without_catalog):
+        others = set(lines)
+        while others and excess(lines.values()) > 1:
+            largest = max(others, key=lambda name: (excess([lines[name]]), name))
+            others.remove(largest)
+            lines[largest] = encoded(shorter(published[largest][0]))
+            left_out += [largest] if shorter is _without_catalog else []
     return b"".join(lines.values()), tuple(left_out)
+
+
+def _plain_length(line: bytes) -> int:
+    """Return the length of a line before its compression, which is at the end of the format."""
+    return int.from_bytes(line[-4:], "little")
+
+
+def _without_notes(published: PublishedCatalog) -> PublishedCatalog:
+    """Leave out all that no decision reads. Owners choose how much that is."""
+    if published.catalog is None:
+        return published
+    tables = (
+        replace(each, comment="", key=(), foreign_keys=(), columns=tuple(replace(one, comment="", values=()) for one in each.columns))
+        for each in published.catalog.tables.values()
+    )
+    return replace(published, catalog=Catalog.of(tables, published.catalog.functions, published.catalog.tools))
+
+
+def _without_catalog(published: PublishedCatalog) -> PublishedCatalog:
+    return PublishedCatalog(published.platform, published.changed, None)
 
 
 def parts_of(text: bytes, part_bytes: int = PART_BYTES) -> tuple[Body, ...]:

@@ -4,6 +4,7 @@ import base64
 import copy
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -96,6 +97,20 @@ def test_the_largest_catalog_is_left_out_if_all_do_not_fit_and_is_named():
     assert left_out == ("large",)
     assert len(text) <= 1000
     assert {each.platform: each.catalog for each in published_in(text)} == {"large": None, "small": small}
+
+
+def test_owners_cannot_hide_catalogs_by_comments_and_values():
+    """They are left out first. What compresses well must fit uncompressed, too: readers refuse a longer text, for all platforms."""
+    bare = tuple(Column(f"id{number:02}", Family.TEXT, "text") for number in range(50))
+    columns = tuple(replace(each, comment="x" * 300, values=tuple(f"{number:060}" for number in range(20))) for each in bare)
+    small, noted = catalog("people"), Catalog.of([Table(TableId("claims", "noted"), columns, comment="x", key=("id00",))])
+
+    for limits in ({"most": 800}, {"most_plain": 20_000}):
+        text, left_out = fitting(lines(noted=noted, small=small), **limits)
+        read = {each.platform: each.catalog for each in published_in(text, 20_000)}
+        assert (left_out, read[PlatformName("small")]) == ((), small)
+        assert read[PlatformName("noted")] == Catalog.of([Table(TableId("claims", "noted"), bare)])
+    assert fitting(lines(noted=noted, small=small), most_plain=1000)[1] == ("noted",)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
