@@ -16,7 +16,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
-from rolevend.catalog import Catalog, Table
+from rolevend.catalog import Catalog, ForeignKey, Table
 from rolevend.errors import InvalidInput
 from rolevend.kinds.catalog_file import catalog_members, parse_catalog
 from rolevend.model import PlatformName
@@ -57,7 +57,7 @@ def publishable(platform: PlatformName, catalog: Catalog) -> tuple[Catalog, int]
     """Return the part of a catalog that its file can hold, and the number of objects that are left out. One hostile name must not hide all
     other tables."""
     tables = [table for chunk in _chunks(list(catalog.tables.values())) for table in _readable_tables(platform, chunk)]
-    if len(tables) == len(catalog.tables) and _is_readable(platform, Catalog.of([], catalog.functions, catalog.tools)):
+    if tables == [*catalog.tables.values()] and _is_readable(platform, Catalog.of([], catalog.functions, catalog.tools)):
         return catalog, 0
     held = Catalog.of(
         tables,
@@ -209,7 +209,13 @@ def _chunks(tables: Sequence[T]) -> Iterator[Sequence[T]]:
 def _readable_tables(platform: PlatformName, tables: Sequence[Table]) -> Sequence[Table]:
     if _is_readable(platform, Catalog.of(tables)):
         return tables
-    return [each for each in tables if _is_readable(platform, Catalog.of([each]))]
+    held = (replace(each, foreign_keys=tuple(key for key in each.foreign_keys if _is_held(platform, each, key))) for each in tables)
+    return [each for each in held if _is_readable(platform, Catalog.of([each]))]
+
+
+def _is_held(platform: PlatformName, table: Table, key: ForeignKey) -> bool:
+    """True unless the other table or its columns have names that a file cannot hold: these are of another owner."""
+    return _is_readable(platform, Catalog.of([Table(table.id, (), foreign_keys=(key._replace(columns=()),))]))
 
 
 def _parsed(members: dict[str, Any]) -> tuple[PlatformName, Catalog]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rolevend.catalog import Catalog, Column, Family, Table, TableId, TypeLimits
+from rolevend.catalog import Catalog, Column, Family, ForeignKey, Table, TableId, TypeLimits
 from rolevend.errors import InvalidInput
 from rolevend.kinds.published_catalogs import (
     FORMAT,
@@ -74,6 +74,15 @@ def test_a_hostile_name_hides_no_other_table():
     assert (held, left_out) == (catalog("people"), len(HOSTILE))
     read = published_in(encoded(PublishedCatalog(PlatformName("warehouse"), CHANGED, held, left_out)))
     assert [(each.catalog, each.left_out) for each in read] == [(catalog("people"), len(HOSTILE))]
+
+
+def test_a_table_that_refers_to_a_hostile_name_is_held_without_that_key():
+    """The owner of the other table chose its name."""
+    (table,) = catalog("people").tables.values()
+    keys = tuple(ForeignKey(("id",), TableId("crm", name), ("id",)) for name in ("places", HOSTILE[0]))
+    held, left_out = publishable(PlatformName("warehouse"), Catalog.of([replace(table, foreign_keys=keys)]))
+
+    assert (held, left_out) == (Catalog.of([replace(table, foreign_keys=keys[:1])]), 0)
 
 
 def test_equal_catalogs_are_equal_bytes_in_whatever_order_they_are_read():
