@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from rolevend_client import Misconfigured
 from rolevend_client.mcp.assertions import AssertionGrants, clients_in
 from rolevend_client.mcp.issuer import Issuer
+from rolevend_client.mcp.serving import _Verifier
 from testbed.oidc.refusal import GrantRefused
 from tests.client.identity import EDITOR, OTHER, Believing
 from tests.client.serving_mcp import METADATA, Served, ask, served
@@ -266,13 +267,26 @@ async def test_an_assertion_is_used_once_and_its_token_ends_with_it(forge: Forge
     assert (await forge.brought(forge.made(sub="bob"))).status_code == 400  # the same jti
     held = forge.grants.holder(token)
     assert held is not None
-    assert (held.person.subject, held.client, held.token.reveal()) == ("anna", f"assertion:{EDITOR}", assertion)
+    assert (held.person.subject, held.client, held.token.reveal()) == ("anna", EDITOR, assertion)
     assert forge.grants.holder(token + "x") is forge.grants.holder(assertion) is forge.grants.holder("") is None
     forge.now += 299
     assert forge.grants.holder(token) is not None
     forge.now += 1
     assert forge.grants.holder(token) is None
     assert (await forge.brought(assertion)).status_code == 400  # forgotten, and expired
+
+
+async def test_a_client_that_is_named_like_one_with_an_assertion_shares_no_session_with_it(forge: Forge):
+    """The library finds the session, and the server the role, by the person and this name."""
+    verifier = _Verifier(forge.grants._issuer, AUDIENCE, forge.grants)
+    given = (await forge.brought(forge.made())).json()["access_token"]
+    by_assertion = await verifier.verify_token(given)
+    assert by_assertion is not None
+    for client in (EDITOR, f"assertion:{EDITOR}"):
+        by_login = await verifier.verify_token(forge.provider.token(client_id=client))
+        assert by_login is not None
+        assert (by_assertion.subject, by_login.subject) == ("anna", "anna")
+        assert by_assertion.client_id != by_login.client_id
 
 
 async def test_another_process_knows_nothing_of_a_used_assertion_until_it_expires(forge: Forge, provider: Provider):

@@ -122,8 +122,7 @@ class AssertionGrants:
         if named in self._used:
             raise Refused("the assertion is refused: it was used before; get a new one")
         self._used[named] = until
-        # A client of another registry may have the same id: none shares a session with it.
-        return Holder(Person(claims["iss"], claims["sub"]), f"assertion:{client}", int(until), UserToken(assertion))
+        return Holder(Person(claims["iss"], claims["sub"]), client, int(until), UserToken(assertion))
 
     def routes(self) -> list[BaseRoute]:
         """Return the token endpoint, its metadata (RFC 8414), and those of the resource (RFC 9728), with both authorization servers."""

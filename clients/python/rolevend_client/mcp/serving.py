@@ -203,7 +203,8 @@ class _Verifier:
         token_is_valid()
         return AccessToken(
             token=token,
-            client_id=holder.client,
+            # A client of another registry may have the same id, or one that looks like it: none shares a session with it.
+            client_id=f"{'assertion' if granted else 'login'}:{holder.client}",
             scopes=[],
             expires_at=holder.expires,
             resource=self._audience,
