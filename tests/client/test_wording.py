@@ -162,6 +162,15 @@ def test_a_table_is_found_by_its_name_with_or_without_a_schema_and_platform():
             run.table(name, platform)
 
 
+def test_a_table_whose_name_has_a_dot_does_not_stand_for_another_one():
+    hostile = Table("crm", "claims.people", "claims.people")
+    run = Run(role(replace(PEOPLE, view="claims__people"), hostile))
+
+    assert run.table("claims.people") == ("warehouse", "claims__people")
+    assert run.table("crm.claims.people") == ("warehouse", "claims.people")
+    assert [each[2] for each in run.tables_named("claims.people")] == [replace(PEOPLE, view="claims__people")]
+
+
 def test_a_table_of_which_functions_see_less_is_told_with_the_reason():
     less = ("SALES.PEOPLE shows no row to tools: …", "column SSN of SALES.PEOPLE …")
     told = messages.tables(role(Table("SALES", "PEOPLE", "PEOPLE", (Column("ID", "Clear"),), ("ID = 1",), stricter_for_tools=less)))

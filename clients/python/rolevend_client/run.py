@@ -70,13 +70,16 @@ class Run:
         return found[0]
 
     def tables_named(self, name: str) -> list[tuple[str, str, Table]]:
-        """Return the tables that the role reads of this name, each after its platform and its name there. Empty if nothing is granted."""
+        """Return the tables that the role reads of this name, each after its platform and its name there. Empty if nothing is granted. A
+        name with the schema goes first: an owner may put a dot into the name of a table."""
         role = None if isinstance(self._given, Denied) else self._given
-        return [
+        tables = [
             (place.name, known, each)
             for place in (role.platforms if role else ())
             for known, each in (role.explanation.named(place.name).items() if role else ())
-            if name in (known, f"{each.schema}.{each.table}")
+        ]
+        return [found for found in tables if name == f"{found[2].schema}.{found[2].table}"] or [
+            found for found in tables if name == found[1]
         ]
 
     def query(self, statement: str, bounds: Bounds, platform: str | None = None) -> str:
