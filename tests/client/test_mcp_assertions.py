@@ -259,6 +259,14 @@ async def test_a_form_of_another_kind_is_refused_before_it_is_read(forge: Forge,
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+async def test_a_token_lives_for_300_seconds_although_the_clock_of_the_provider_is_ahead(forge: Forge):
+    given = await forge.brought(forge.made(iat=int(forge.now) + 20, exp=int(forge.now) + 320))
+    assert (given.status_code, given.json()["expires_in"]) == (200, 300)
+    forge.now += 300
+    assert forge.grants.holder(given.json()["access_token"]) is None
+    assert (await forge.brought(forge.made(iat=int(forge.now) - 280, exp=int(forge.now) + 20))).status_code == 400  # its jti is still known
+
+
 async def test_an_assertion_is_used_once_and_its_token_ends_with_it(forge: Forge):
     assertion = forge.made()
     given = await forge.brought(assertion)

@@ -122,7 +122,7 @@ class AssertionGrants:
         if named in self._used:
             raise Refused("the assertion is refused: it was used before; get a new one")
         self._used[named] = until
-        return Holder(Person(claims["iss"], claims["sub"]), client, int(until), UserToken(assertion))
+        return Holder(Person(claims["iss"], claims["sub"]), client, int(min(until, now + _LONGEST_SECONDS)), UserToken(assertion))
 
     def routes(self) -> list[BaseRoute]:
         """Return the token endpoint, its metadata (RFC 8414), and those of the resource (RFC 9728), with both authorization servers."""
