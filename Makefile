@@ -15,7 +15,7 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL
 
 dev: $(DEMO) ## The same, and leave everything up to try by hand
 	@$(BIN)/python -m demo --dev $(ARGS)
+
+shell: ## Open a shell on what `make dev` started, in another terminal
+	@test -f dev.env || { echo "nothing is up here: run make dev in another terminal first" >&2; exit 1; }
+	@. ./dev.env && exec "$${SHELL:-/bin/sh}"
 
 test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
 	$(PYTEST) $(or $(ARGS),$(PARALLEL))

@@ -30,10 +30,9 @@ _BEGINNING_AT: Mapping[Sabotage | None, Callable[[Scene], None]] = {
 """Acts that need no earlier ones: with such a fault the earlier ones are skipped."""
 
 
-def run(*, dev: bool, broken: str | None, claims: int) -> int:
+def run(tell: Teller, *, dev: bool, broken: str | None, claims: int) -> int:
     """Return the exit status: 0 if all checks passed, 1 if one failed. Raises errors that a person must fix first."""
-    tell = Teller(sys.stdout)
-    tell.title("rolevend: a short-lived, least-privilege database role for an agent that acts for a person")
+    tell.rest()
     started = time.monotonic()
     with _ended_by_signals(), Stage(claims, progress_for(), UNDISTURBED if broken else None) as stage:
         if dev:

@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +17,8 @@ from rolevend.policytools.embedded.postgres_programs import postgres_programs
 from testbed.installation import checkout
 
 _POLL_SECONDS = 1.0
+ENVIRONMENT_FILE = "dev.env"
+"""In the checkout, while the stack is up."""
 AFTER_AN_INCIDENT = (
     "# after an incident (docs/tutorial/after-an-incident.md): who reads ssn now, who could, who ran what; and end it",
     "rolevend access claims.people.ssn",
@@ -31,14 +35,20 @@ _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 def wait(stage: Stage, tell: Teller) -> int:
     """Wait for Ctrl-C. Raises `PartFailed` if a part ends by itself."""
     stage.hand_out_tokens()
+    with _environment_file(stage):
+        return _wait(stage, tell)
+
+
+def _wait(stage: Stage, tell: Teller) -> int:
     tell.say()
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
-    tell.title("Everything is up. In another terminal:")
+    tell.title("Everything is up. Type make shell in another terminal, or in a shell of your own:")
     tell.say()
-    for line in (*commands(stage), "", *AFTER_AN_INCIDENT, "", *further(stage)):
-        tell.say(line)
+    for line in (*commands(), "", *AFTER_AN_INCIDENT, "", *further(stage)):
+        tell.verbatim(line)
     tell.say()
     tell.title("Ctrl-C here ends all of it.")
+    tell.rest()
     try:
         while True:
             stage.check()
@@ -49,7 +59,7 @@ def wait(stage: Stage, tell: Teller) -> int:
         return 0
 
 
-def commands(stage: Stage) -> list[str]:
+def commands() -> list[str]:
     """Return commands for any shell, which may all be pasted at once. A person's token is accepted once and renewed after a moment, so the
     two programs use two people.
     """
@@ -57,7 +67,7 @@ def commands(stage: Stage) -> list[str]:
     uri = f'{secret} | sed "s|sslrootcert=.*|sslrootcert=$CA|"'
     return [
         f"cd {shlex.quote(str(checkout()))}",
-        f"export {' '.join(f'{name}={value}' for name, value in _environment_of(stage).items())}",
+        f". ./{ENVIRONMENT_FILE}",
         "",
         f"kubectl apply -f {EXAMPLE}",
         f"kubectl wait --for=condition=Ready -n {AGENTS} vendedrole --all",
@@ -66,6 +76,19 @@ def commands(stage: Stage) -> list[str]:
         f'"$PYTHON" {OVER_HTTP.parent / "ask.py"} {ANNA.subject}',
         f'"$PYTHON" {ON_BOTH / "ask.py"} {BOB.subject}',
     ]
+
+
+@contextmanager
+def _environment_file(stage: Stage) -> Iterator[None]:
+    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end."""
+    file = checkout() / ENVIRONMENT_FILE
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        written.writelines(f"export {name}={value}\n" for name, value in _environment_of(stage).items())
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _environment_of(stage: Stage) -> dict[str, str]:

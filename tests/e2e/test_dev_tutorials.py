@@ -18,7 +18,7 @@ def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries, pag
     assert first.command == "make dev"
     assert len(found) > 20
     with rolevend("--dev", "--claims", "1000", program="demo") as dev:
-        printed = dev.read_until("Ctrl-C here").partition("In another terminal:\n")[2].strip()
+        printed = dev.read_until("Ctrl-C here").partition("in a shell of your own:\n")[2].strip()
         pasted = [line.strip() for line in printed.partition("\n\n")[0].splitlines()]
 
         answers = run([*pasted, *(step.command for step in found)])[len(pasted) :]

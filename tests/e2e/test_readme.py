@@ -35,7 +35,7 @@ def typed(text: str) -> Iterator[Typed]:
 
 def prelude(output: str) -> list[str]:
     """The lines that a person pastes into a second terminal."""
-    lines = [line.strip() for line in output.splitlines() if re.match(r" *(cd|export) ", line)]
+    lines = [line.strip() for line in output.splitlines() if re.match(r" *(cd|\.) ", line)]
     return lines[:2]
 
 
@@ -73,7 +73,7 @@ def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(dev: st
 
 
 def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
-    printed = dev.partition("In another terminal:")[2].partition("# ")[0]
+    printed = dev.partition("in a shell of your own:")[2].partition("# ")[0]
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     assert len(lines) > 4
     assert [(line, output) for line, (status, output) in zip(lines, run(lines), strict=True) if status != 0] == []

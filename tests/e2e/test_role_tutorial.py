@@ -25,10 +25,10 @@ def test_whoever_follows_the_tutorial_sees_what_it_shows(binaries: Binaries) -> 
     tried = {step.command for step in found if step.command in text.partition("\n## 4. ")[2].partition("\n## 5. ")[0]}
     assert len(tried) == REFUSED
     with rolevend("--dev", "--claims", "1000", program="demo") as dev:
-        printed = dev.read_until("Ctrl-C here").partition("In another terminal:\n")[2].strip()
+        printed = dev.read_until("Ctrl-C here").partition("in a shell of your own:\n")[2].strip()
         pasted = [line.strip() for line in printed.partition("\n\n")[0].splitlines()]
-        assert [line.partition(" ")[0] for line in pasted] == ["cd", "export"]
-        assert "The first two lines begin with `cd` and `export`" in text
+        assert [line.partition(" ")[0] for line in pasted] == ["cd", "."]
+        assert "or `. ./dev.env` in a shell of your own" in text
 
         answers = run([*pasted, *(step.command for step in found)])[len(pasted) :]
 
