@@ -1,4 +1,4 @@
-# docker build -t rolevend:0.1.0 .
+# docker build -t rolevend:0.2.0 .
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build

@@ -1,3 +1,3 @@
 """rolevend gives an AI agent a database role of its own, for one task, on behalf of one person, and takes it away again."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -19,16 +19,16 @@ def put(folder: Path, *programs: str) -> None:
 def test_a_cluster_that_is_named_comes_first(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.touch()
-    images = {IMAGE: "mirror.example.org/vendor:0.1.0", MCP_IMAGE: "mirror.example.org/people/mcp:0.1.0"}
+    images = {IMAGE: "mirror.example.org/vendor:0.2.0", MCP_IMAGE: "mirror.example.org/people/mcp:0.2.0"}
     named = {KUBECONFIG: str(kubeconfig), **images, HOST: "10.0.0.1"}
 
     chosen = choose(Silence(), [5432], named)
 
     assert isinstance(chosen, Named)
-    assert chosen.provide("registry.example.org/rolevend:0.1.0", tmp_path) == images[IMAGE]
-    assert chosen.provide("registry.example.org/rolevend-mcp:0.1.0", tmp_path, "clients/python/Dockerfile") == images[MCP_IMAGE]
-    with pytest.raises(Unusable, match=r"MCP_IMAGE is .*: push it with the tag 0.2.0, which the chart asks for"):
-        chosen.provide("registry.example.org/rolevend-mcp:0.2.0", tmp_path)
+    assert chosen.provide("registry.example.org/rolevend:0.2.0", tmp_path) == images[IMAGE]
+    assert chosen.provide("registry.example.org/rolevend-mcp:0.2.0", tmp_path, "clients/python/Dockerfile") == images[MCP_IMAGE]
+    with pytest.raises(Unusable, match=r"MCP_IMAGE is .*: push it with the tag 0.3.0, which the chart asks for"):
+        chosen.provide("registry.example.org/rolevend-mcp:0.3.0", tmp_path)
 
 
 def test_a_cluster_that_is_named_needs_images_and_a_way_to_us() -> None:

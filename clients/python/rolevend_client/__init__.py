@@ -60,7 +60,7 @@ from rolevend_client.values import (
     VendedRole,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AccessRequest",

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _up(ports: Sequence[int]) -> None:
     with Node(progress_for(), exposed=ports) as node:
-        node.provide("registry.example.org/rolevend:0.1.0", checkout())
+        node.provide("registry.example.org/rolevend:0.2.0", checkout())
         print(f"export KUBECONFIG={shlex.quote(str(node.kubeconfig))} PATH={node.binaries.search_path}:$PATH")
         print(f"Pods reach {', '.join(f'{node.host}:{port}' for port in ports) or 'no port of this machine'}. Ctrl-C ends the node.")
         signal.pause()

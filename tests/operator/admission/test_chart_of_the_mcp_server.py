@@ -99,7 +99,7 @@ def test_it_has_no_right_in_the_cluster_no_code_of_the_operator_and_no_place_bes
 
     assert spec["automountServiceAccountToken"] is False
     assert "serviceAccountName" not in spec
-    assert container(documents)["image"] == "rolevend-mcp:0.1.0"
+    assert container(documents)["image"] == "rolevend-mcp:0.2.0"
     assert {each["metadata"]["namespace"] for each in ours(documents)} == {AGENTS}
     assert {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"}.isdisjoint(
         each["kind"] for each in ours(documents)
