@@ -177,7 +177,7 @@ def _message(error: ErrorDetails, kind: type[Part]) -> str:
             return f"must be an object{_named(error['input'], _members(kind, error['loc']))}"
         case "string_pattern_mismatch":
             return MEANINGS.get(context["pattern"], f"must match {context['pattern']}")
-        case "literal_error":
+        case "literal_error" | "enum":
             known = _LITERAL.findall(context["expected"])
             return f"must be {context['expected']}{closest(str(error['input']), known) if len(known) > 1 else ''}"
         case "value_error":

@@ -353,7 +353,7 @@ def test_what_is_no_catalog_is_refused_with_the_field(tmp_path: Path):
     with pytest.raises(InvalidInput, match="is no catalog"):
         read_catalogs([write(tmp_path, "a.yaml", analysts())])
     spoiled = catalog_text(WAREHOUSE, catalog(), "yaml").replace("family: text", "family: txt", 1)
-    with pytest.raises(InvalidInput, match=r"tables\[0\].columns\[\d+\].family: must be .*a.yaml:\d+"):
+    with pytest.raises(InvalidInput, match=r"tables\[0\].columns\[\d+\].family: must be .*; did you mean text\?.*a.yaml:\d+"):
         read_catalogs([write(tmp_path, "a.yaml", spoiled)])
 
 
