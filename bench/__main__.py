@@ -29,6 +29,7 @@ PARTS = (
     "bench.scale",
     "bench.recorded",
     "bench.pushing",
+    "bench.sessions",
     "bench.soak",
 )
 """Those that take seconds first."""
