@@ -107,6 +107,7 @@ _SPECS: Final[Mapping[str, Body]] = {
         "postgres": {"host": "db.example.org", "port": 5432, "database": "claims", "scramIterations": 4096, "ledger": "Disabled"},
         "allowUnattested": False,
         "suspend": False,
+        "tableNames": "Short",
         "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
         "agents": [
