@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def pins(lock: str) -> dict[str, str]:
-    """What a lock says of each package: its version and hashes."""
-    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+    """What a lock says of each package: its version and hashes, whatever the platforms that need it."""
+    text = re.sub(r" ; .*(?= \\$)", "", (ROOT / "requirements" / lock).read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {name.lower(): rest for name, rest in re.findall(r"^([\w.-]+)(==.*(?:\n .*)*)", text, re.MULTILINE)}
 
 
