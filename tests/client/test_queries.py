@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from rolevend_client import Misconfigured, QueryTimeout, Role, RoleEnded, TooManyRows
+from rolevend_client import connection as connecting
 from rolevend_client.connection import _is_refused
 from rolevend_client.rows import Rows, frame, library_for_frames
 from rolevend_client.run import Bounds, ForTheModel, Run
@@ -197,6 +198,19 @@ def test_an_end_that_the_api_tells_late_is_no_error_of_the_driver(warehouse: War
             with pytest.raises(RoleEnded, match="Revoked"):
                 use(role, connection)
             assert warehouse.api.late_answers == 0
+
+
+def test_an_end_that_the_api_does_not_tell_in_time_is_known_by_the_refused_login(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connecting, "_TOLD_WITHIN_SECONDS", 0.0)
+    with warehouse.client().vend("anna", platform="warehouse") as role:
+        role.query(IDS)
+        warehouse.revoke(role.id)
+        warehouse.api.late_answers = 1_000
+        with pytest.raises(RoleEnded, match="Revoked"):
+            role.query(IDS)
+        with pytest.raises(RoleEnded, match="Revoked"):
+            role.connect()
+    warehouse.api.late_answers = 0
 
 
 def test_a_refused_statement_of_a_role_that_lives_waits_for_no_end(warehouse: Warehouse, role: Role):

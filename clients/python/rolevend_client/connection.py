@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAY_HAVE_ENDED = frozenset({"57P01", "42501", "42P01"})
 """Codes with which the database ends a session, and with which it refuses statements of a role that is closed but still connected."""
 _TOLD_WITHIN_SECONDS = 10.0
-"""The longest wait for the API to tell an end that the database has enforced already."""
+"""The longest wait for the API to tell an end that the database has enforced already. A login that is refused for longer has ended."""
 _LOGIN_SECONDS = 5
 """The longest wait for a login that only asks if the role has ended."""
 
@@ -30,6 +30,9 @@ class MayEnd(Protocol):
 
     def end_of(self) -> RoleEnded | None:
         """Return the end of the role, after asking the API; None: the API knows of none."""
+
+    def note_end(self) -> None:
+        """Remember that the role has ended."""
 
 
 def connect(login: Mapping[str, Any], role: MayEnd) -> psycopg.Connection[Any]:
@@ -53,7 +56,10 @@ def _end_of(role: MayEnd, login: Mapping[str, Any]) -> RoleEnded | None:
     An end reaches the database first. The API tells it as soon as the operator has written it.
     """
     deadline = time.monotonic() + _TOLD_WITHIN_SECONDS
-    while (ended := role.end_of()) is None and time.monotonic() < deadline and _is_refused(login):
+    while (ended := role.end_of()) is None and _is_refused(login):
+        if time.monotonic() >= deadline:  # the API is away, or too busy to tell
+            role.note_end()
+            return role.known_end()
         time.sleep(0.1)
     return ended
 
