@@ -534,3 +534,13 @@ def test_a_decision_names_the_argument_too():
     assert api.client().decide(USER_TOKEN, platform="warehouse").message == "seconds: 900 is longer than the 600: see there"
     plain = Api(httpx.Response(200, json={**said, "message": "no policy covers the user"}))
     assert plain.client().decide(USER_TOKEN, platform="warehouse").message == "no policy covers the user"
+
+
+def test_a_call_does_not_fail_because_other_calls_have_all_connections():
+    """A thousand blocks that end at once release a thousand roles over a hundred connections."""
+    api = Api(vended())
+    vend_once(api)
+    times = [each.extensions["timeout"] for each in api.asked]
+    assert len(times) == 2
+    assert [each["pool"] for each in times] == [None, None]
+    assert all(each[part] for each in times for part in ("connect", "read", "write"))

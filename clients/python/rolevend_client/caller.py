@@ -23,11 +23,11 @@ _OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encodi
 
 def answer(http: httpx.Client, method: str, url: str, seconds: float, **content: Any) -> httpx.Response:
     """Return the whole answer. Raises `httpx.RequestError`, also if it takes longer or is larger than LARGEST: httpx bounds single reads
-    alone."""
-    ends = time.monotonic() + seconds
+    alone. The wait for a connection of this client does not count: other calls have all of them, and end in time."""
     parts: list[bytes] = []
     size = 0
-    with http.stream(method, url, timeout=seconds, **content) as response:
+    with http.stream(method, url, timeout=httpx.Timeout(seconds, pool=None), **content) as response:
+        ends = time.monotonic() + seconds
         for part in response.iter_bytes():
             parts.append(part)
             size += len(part)
