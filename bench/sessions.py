@@ -27,7 +27,7 @@ HELD = r"SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'IMMUTA\_VENDE
 
 
 class Sessions:
-    """So many sessions, each of which queries before all of them are open, and once more then."""
+    """So many sessions. Each queries before all of them are open, and once more then."""
 
     def __init__(self, proven: Proven, count: int) -> None:
         self._proven = proven
