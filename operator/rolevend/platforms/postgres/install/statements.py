@@ -87,7 +87,7 @@ def _hardening(survey: Survey, options: PostgresInstallOptions) -> Iterator[Inst
     if any(not _is_in_reach(right, options) for right in survey.taken):
         yield InstallStatement("DELETE FROM rolevend.taken WHERE kind = 'DATABASE' AND privilege = 'CONNECT'", "PUBLIC has it.")
     if taken and survey.everybody:
-        members = ", ".join(sql.Identifier(name).as_string() for name in survey.everybody)
+        members = quoted(survey.everybody)
         yield InstallStatement(f"GRANT rv_public TO {members} WITH INHERIT TRUE, SET FALSE", "Everybody who was here before rolevend.")
 
 
@@ -178,3 +178,8 @@ def _marks(survey: Survey, options: PostgresInstallOptions, version: int) -> Ite
         sql.SQL(", ").join(before),
     )
     yield InstallStatement(text.as_string(), "Whether an operator and this database fit.")
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Return the names as identifiers of SQL, separated by commas."""
+    return ", ".join(sql.Identifier(name).as_string() for name in names)

@@ -1,0 +1,117 @@
+"""The findings of an uninstallation: what blocks it, what is lost, what is as before again, and what stays. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+from psycopg import sql
+
+from rolevend.platforms.postgres.install.findings import some
+from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey
+from rolevend.platforms.postgres.install.statements import quoted
+
+_LISTING = sql.SQL(
+    "SELECT pg_describe_object(classid, objid, objsubid) FROM pg_shdepend JOIN pg_database AS d ON d.oid = dbid "
+    "WHERE datname = current_database() AND refobjid = {}::regrole"
+)
+
+
+class RemovalKind(StrEnum):
+    REFUSED = "refused"
+    """Blocks the uninstallation."""
+    LOST = "is lost"
+    """Something of somebody else, or of the audit trail."""
+    GIVEN = "is as before again"
+    STAYS = "stays"
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalFinding:
+    kind: RemovalKind
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
+def removal_findings(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
+    yield from _live(survey)
+    yield from _obstacles(survey)
+    yield from _lost(survey)
+    for (kind, privilege), rights in groupby(survey.given, key=lambda right: (right.kind, right.privilege)):
+        objects = some([right.object for right in rights])
+        yield RemovalFinding(RemovalKind.GIVEN, "PUBLIC", f"has {privilege} on {kind.lower()} {objects}")
+    for table in survey.tables:
+        text = "row security is switched off: each role with a grant on it reads all rows"
+        yield RemovalFinding(RemovalKind.GIVEN, table.shown, text)
+    for name in survey.staying:
+        text = (
+            "this login existed before rolevend and stays, with the password that the installation set; its rights on the database and the "
+            "governed schemas, and its memberships in their owners, are revoked, also if it had them before"
+        )
+        yield RemovalFinding(RemovalKind.STAYS, name, text)
+
+
+def _live(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
+    for name in survey.vended:
+        text = (
+            "this role lives; end it first: rolevend drain ends all roles, kubectl delete vendedrole ends one; "
+            f"if no operator knows it, run: DROP OWNED BY {quoted([name])}; DROP ROLE {quoted([name])}"
+        )
+        yield RemovalFinding(RemovalKind.REFUSED, name, text)
+    for login in survey.sessions:
+        text = "the operator or the API is logged in; delete the DataPlatform or uninstall the chart first"
+        yield RemovalFinding(RemovalKind.REFUSED, login, text)
+    if survey.unreported:
+        text = f"these roles ended, and their end is not in the audit trail: {some(survey.unreported)}; an operator that runs reports them"
+        yield RemovalFinding(RemovalKind.LOST, "audit", text)
+
+
+def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
+    administrator = survey.server.administrator
+    for name, is_mine in [
+        *((role.name, role.is_mine) for role in survey.roles.values()),
+        *((each.name, each.is_mine) for each in survey.built),
+    ]:
+        if not is_mine:
+            yield RemovalFinding(RemovalKind.REFUSED, name, f"{administrator} may not drop it; connect as one who may")
+    for table in survey.tables:
+        if not table.is_mine:
+            yield RemovalFinding(RemovalKind.REFUSED, table.shown, f"{administrator} does not act for its owner; connect as one who does")
+        elif table.others and table.has_row_security:
+            text = (
+                f"somebody else made policies for it ({some(table.others)}), and row security was off before rolevend; decide. "
+                f"To switch row security off: ALTER TABLE {table.shown} DISABLE ROW LEVEL SECURITY. "
+                f"To keep these policies: DROP POLICY rv_readers ON {table.shown}"
+            )
+            yield RemovalFinding(RemovalKind.REFUSED, table.shown, text)
+    for owned in survey.owned:
+        role = quoted([owned.role])
+        yield RemovalFinding(RemovalKind.REFUSED, owned.object, f"is owned by {role}; drop it, or give it to another owner")
+    for each in survey.foreign:
+        yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in the schema rolevend; move or drop it")
+    for each in survey.dependents:
+        yield RemovalFinding(RemovalKind.REFUSED, each, "uses something of rolevend; change or drop it")
+    for policy in (each for each in survey.rights if each.is_policy):
+        yield RemovalFinding(RemovalKind.REFUSED, policy.shown, "is for rv_public, and would be dropped with it; alter or drop it")
+    for place in survey.elsewhere:
+        # DROP OWNED there would also revoke CONNECT on all databases, at once.
+        listing = _LISTING.format(sql.Literal(quoted([place.role]))).as_string()
+        text = f"has rights or objects in the database {place.database}; revoke or drop them there. To list them, run there: {listing}"
+        yield RemovalFinding(RemovalKind.REFUSED, place.role, text)
+
+
+def _lost(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
+    ours = {(right.kind, right.object) for right in survey.taken}
+    for right in survey.rights:
+        if not right.is_policy and (right.kind, right.object) not in ours:
+            text = "somebody granted this to rv_public; its members lose it, unless you grant it to another role first"
+            yield RemovalFinding(RemovalKind.LOST, right.shown, text)
+    for taken in survey.taken:
+        if not taken.may_be_given:
+            on = f"{taken.privilege} ON {taken.kind} {taken.object}"
+            reason = "is gone or was renamed" if taken.may_be_given is None else f"does not belong to {survey.server.administrator}"
+            text = f"{on} was taken from PUBLIC, and the object {reason}; its owner can run: GRANT {on} TO PUBLIC"
+            yield RemovalFinding(RemovalKind.LOST, taken.object, text)

@@ -1,0 +1,170 @@
+"""Read what an uninstallation concerns: everything of rolevend in the database, and what others made with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rolevend.errors import Conflict
+from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.install.survey import (
+    OUR_ROLES,
+    Installed,
+    PostgresInstallOptions,
+    Role,
+    Server,
+    SurveyReader,
+    TakenRight,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The role of a template or a profile, or the schema of a profile."""
+
+    kind: str
+    name: str
+    is_mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """A table with the policy rv_readers, so row security was off before rolevend."""
+
+    shown: str
+    has_row_security: bool
+    is_mine: bool
+    others: tuple[str, ...]
+    """Policies of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    role: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    role: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRight:
+    """An object on which rv_public has a right; `kind` and `object` are as in GRANT, if the hardening takes rights of this kind."""
+
+    kind: str
+    object: str | None
+    shown: str
+    is_policy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMembership:
+    login: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRight:
+    """A right on a setting that DROP OWNED does not revoke, since somebody else granted it."""
+
+    role: str
+    grantor: str
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalSurvey:
+    server: Server
+    installed: Installed | None
+    vendor: str
+    programmer: str
+    roles: Mapping[str, Role]
+    """Those of the roles of an installation that exist."""
+    staying: tuple[str, ...]
+    """Logins that existed before the installation."""
+    schemas: tuple[str, ...]
+    """Schemas on which the programmer has USAGE."""
+    taken: tuple[TakenRight, ...]
+    built: tuple[Built, ...]
+    tables: tuple[Governed, ...]
+    memberships: tuple[LoginMembership, ...]
+    parameters: tuple[ParameterRight, ...]
+    vended: tuple[str, ...]
+    unreported: tuple[str, ...]
+    sessions: tuple[str, ...]
+    owned: tuple[Owned, ...]
+    foreign: tuple[str, ...]
+    dependents: tuple[str, ...]
+    elsewhere: tuple[Elsewhere, ...]
+    rights: tuple[SharedRight, ...]
+
+    @property
+    def going(self) -> tuple[str, ...]:
+        """The roles to drop, rv_owner last: without a superuser, the others' rights are reached through it."""
+        return tuple(sorted((name for name in self.roles if name not in self.staying), key=lambda name: (name == "rv_owner", name)))
+
+    @property
+    def given(self) -> list[TakenRight]:
+        """The rights that PUBLIC gets back, in the order of the plan."""
+        return sorted((right for right in self.taken if right.may_be_given), key=lambda right: (right.kind, right.privilege, right.object))
+
+    def built_of(self, kind: str) -> list[str]:
+        return [each.name for each in self.built if each.kind == kind]
+
+
+def survey_removal(connection: Connection, options: PostgresInstallOptions) -> RemovalSurvey:
+    reader = SurveyReader(connection, options)
+    server = admitted_server(reader)
+    installed = reader.installed(server)
+    vendor, programmer = (installed.vendor, installed.programmer) if installed else (options.vendor, options.programmer)
+    names = [*OUR_ROLES, vendor, programmer]
+    roles = {role.name: role for role in reader.rows("roles", Role, names=names)}
+    staying = tuple(name for name in installed.logins_before if name in roles) if installed else ()
+    built = reader.rows("built", Built, folder="removal", programmer=programmer)
+    going = [*(name for name in roles if name not in staying), *(each.name for each in built if each.kind != "schema")]
+
+    def column(name: str, **parameters: Any) -> tuple[str, ...]:
+        return tuple(reader.column(name, folder="removal", **parameters))
+
+    return RemovalSurvey(
+        server,
+        installed,
+        vendor,
+        programmer,
+        roles,
+        staying,
+        column("usable", programmer=programmer),
+        reader.taken(installed, roles),
+        built,
+        reader.rows("tables", Governed, folder="removal"),
+        reader.rows("memberships", LoginMembership, folder="removal", staying=list(staying)),
+        reader.rows("parameters", ParameterRight, folder="removal", going=going),
+        column("vended"),
+        column("unreported") if installed else (),
+        column("sessions", logins=[vendor, programmer]),
+        reader.rows("owned", Owned, folder="removal", going=going),
+        column("foreign"),
+        column("dependents"),
+        reader.rows("elsewhere", Elsewhere, folder="removal", going=going),
+        reader.rows("rights", SharedRight, folder="removal"),
+    )
+
+
+def admitted_server(reader: SurveyReader) -> Server:
+    """Return the server. Raises `Conflict` if the administrator cannot uninstall rolevend, or another database has it."""
+    server = reader.rows("server", Server)[0]
+    refusals = [
+        (server.is_standby, "this server is a standby; uninstall on its primary"),
+        (server.other_database is not None, f"rolevend is installed in the database {server.other_database} of this server: connect to it"),
+        (server.has_schema and not server.is_installed, "there is a schema rolevend that is not ours"),
+        (
+            not server.may_look or not (server.is_superuser or (server.makes_roles and server.owns_database)),
+            f"{server.administrator} did not install rolevend here: connect as the administrator who did, or as a superuser",
+        ),
+    ]
+    for refused, why in refusals:
+        if refused:
+            raise Conflict(f"cannot uninstall from database {server.database}: {why}")
+    return server
