@@ -109,8 +109,10 @@ def moment(_context: click.Context, _option: click.Parameter, value: str | None)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def digest(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """Return the digest of a plan. A shortened one is refused by its own name: the plan did not change."""
+def digest(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the digest of a plan; None: none was given. A shortened one is refused by its own name: the plan did not change."""
+    if value is None:
+        return None
     found = value.strip().lower()
     if re.fullmatch(f"[0-9a-f]{{{_DIGEST}}}", found):
         return found

@@ -77,7 +77,12 @@ def platform_plan(manifest: Path, dsn: str | None, reach: str | None, *, summary
 @platform.command("uninstall")
 @_MANIFEST
 @_DSN
-@click.option("--accept", metavar="DIGEST", help="Run the plan with this digest. Without it: print the plan, and change nothing.")
+@click.option(
+    "--accept",
+    metavar="DIGEST",
+    callback=options.digest,
+    help="Run the plan with this whole digest. Without it: print the plan, and change nothing.",
+)
 @options.OUTPUT
 def platform_uninstall(manifest: Path, dsn: str, accept: str | None, output: str) -> None:
     """Remove rolevend from a PostgreSQL database: its roles, profiles, policies and tables. Give PUBLIC back what the installation revoked.

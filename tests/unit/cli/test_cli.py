@@ -187,6 +187,7 @@ def test_nothing_is_installed_where_its_logins_could_not_be_kept(file: str, said
     assert f"{tmp_path / file} cannot be written: {said}" in " ".join(failed.stderr.split())
 
 
+@pytest.mark.parametrize("command", ["install", "uninstall"])
 @pytest.mark.parametrize(
     ("accepted", "said"),
     [
@@ -197,8 +198,8 @@ def test_nothing_is_installed_where_its_logins_could_not_be_kept(file: str, said
         ("", "'' is no digest"),
     ],
 )
-def test_a_digest_that_is_not_whole_is_told_apart_from_a_plan_that_changed(accepted: str, said: str):
-    failed = CliRunner().invoke(cli, [*INSTALL[:-1], accepted])
+def test_a_digest_that_is_not_whole_is_told_apart_from_a_plan_that_changed(command: str, accepted: str, said: str):
+    failed = CliRunner().invoke(cli, [each.replace("install", command) for each in INSTALL[:-1]] + [accepted])
 
     assert failed.exit_code == 2
     assert said in " ".join(failed.stderr.split())
