@@ -19,8 +19,10 @@ from rolevend_client.mcp.sessions import Conversations
 from rolevend_client.mcp.settings import Wanted
 from rolevend_client.mcp.tools import INSTRUCTIONS, add_tools
 from rolevend_client.open_role import OpenRole
+from rolevend_client.parsing import vended_role
 from rolevend_client.run import Bounds, ForTheModel, Run
 from rolevend_client.values import Agent, Column, Credential, Explanation, Join, Platform, Table, User, VendedRole
+from tests.client import answers
 
 CREDENTIAL = Credential("IMMUTA_VENDED_FINBOT_ANNA_0", "secret", "db.example.org", 5432, "claims", "verify-full")
 
@@ -91,6 +93,13 @@ def test_a_table_is_told_with_types_keys_values_and_comments_between_quotation_m
 def test_a_join_names_tables_as_the_role_finds_them():
     told = messages.tables(role(replace(PEOPLE, view="claims__people"), replace(CLAIMS, view="claims__claims")))
     assert "joins claims__claims.person_id = claims__people.person_id" in told
+
+
+def test_a_table_of_an_api_that_says_no_view_has_its_own_name():
+    """As 0.1.0 answers: a client that is newer than its API still vends."""
+    table = {name: value for name, value in answers.TABLE.items() if name != "view"}
+    vended = vended_role(answers.role(explanation={"tables": [table]}))
+    assert list(vended.explanation.named()) == ["payments"]
 
 
 def test_a_comment_cannot_be_taken_for_the_lines_around_it():

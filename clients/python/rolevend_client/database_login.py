@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _IS_FULL = ("too many connections", "too many clients", "connection slots", "the database system is")
-"""Words of refusals that say nothing about the role. In another language they are taken for its end, until the API denies it."""
+"""Words of refusals that say nothing about the role. In another language they are taken for its end."""
 _SSL_MODES = frozenset({"verify-full", "verify-ca", "require", "disable"})
 
 

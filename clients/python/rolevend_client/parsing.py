@@ -122,7 +122,7 @@ def _table(document: Members) -> Table:
     return Table(
         schema=text(document, "schema"),
         table=text(document, "table"),
-        view=text(document, "view"),
+        view=text(document, "view", text(document, "table")),  # an API of an earlier version does not say it
         columns=_each(document, "columns", _column),
         row_filters=_texts(document, "rowFilters"),
         restrictions=_texts(document, "restrictions"),

@@ -32,14 +32,14 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
 
 /** Return the names under which a role finds its tables. */
 export function named(tables: readonly Table[]): [string, Table][] {
-  return tables.map((each) => [each.view, each]);
+  return tables.map((each) => [each.view ?? each.table, each]); // an API of an earlier version does not say it
 }
 
 /** Return the tables that the role reads, with their columns, masks, visible rows and comments. */
 export function tables(role: Role): string {
   const { tablesLeftOut, functions, offers } = role.explanation;
   const lines = within(role, commented, { comments: seen, columns: counted });
-  if (functions?.length) lines.push(oneLine(`functions: ${functions.join(", ")}`));
+  if (functions?.length) lines.push(escaped(`functions: ${functions.join(", ")}`));
   if (tablesLeftOut) lines.push(`(${tablesLeftOut} more tables are not listed here)`);
   if (offers?.length) lines.push(`More can be requested: ${offered(offers)}`);
   lines.push(...role.leftOut.map((each) => `There is no role on ${each.name} (${each.reason}): ${each.message}.`));
@@ -204,7 +204,7 @@ function namesOf(there: readonly [string, Table][]): Names {
 
 /** Return the line of `seen`, and a line for each comment. */
 function commented(name: string, table: Table, names: Names): string {
-  const columns = table.columns.flatMap((each) => (each.comment ? [oneLine(`  comment on ${each.name}: ${quoted(each.comment)}`)] : []));
+  const columns = table.columns.flatMap((each) => (each.comment ? [escaped(`  comment on ${each.name}: ${quoted(each.comment)}`)] : []));
   return [seen(name, table, names), ...(table.comment ? [`  comment: ${quoted(table.comment)}`] : []), ...columns].join("\n");
 }
 
@@ -219,11 +219,11 @@ function seen(name: string, table: Table, names: Names): string {
     return `; joins ${join.columns.map((column, at) => `${name}.${column} = ${other}.${join.references[at]}`).join(" and ")}`;
   });
   const less = stricterForTools.length > 0 ? `; functions see less of it: ${stricterForTools.join("; ")}` : "";
-  return oneLine(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
+  return escaped(`${name}: ${columns.map(shown).join(", ")}${rows}${key}${joined.join("")}${less}`);
 }
 
 function counted(name: string, { columns }: Table): string {
-  return oneLine(`${name}: ${columns.length} columns`);
+  return escaped(`${name}: ${columns.length} columns`);
 }
 
 /** Return the condition of the visible rows; empty: every row is visible. */
@@ -241,7 +241,7 @@ function shown({ name, type, mask, maskMeaning, shown: how, values = [] }: Colum
 }
 
 /** Return the text on one line: owners name tables, columns, types and functions, and may use any character. */
-function oneLine(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`);
 }
 
