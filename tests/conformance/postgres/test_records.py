@@ -577,6 +577,24 @@ class TestEnds:
         assert [each.sessions for each in (bench.platform.records.find(lease.uid) for lease in (given, idle)) if each] == [3, 0]
         assert bench.value(f"SELECT ended_pids FROM rolevend.lease WHERE uid = '{plain.uid}'") == []
 
+    def test_who_drops_a_role_counts_its_sessions_also_if_somebody_else_ends_it_at_once(self, bench: PostgresBench, people: Profile):
+        given = recorded(people)
+        session = bench.log_in(vended(bench.platform, given))
+        bench.platform.records.end(given.uid, EndReason.RELEASED, "", "")
+        finish = f"SELECT state FROM rolevend.finish_many('{{{given.role}}}')"
+        one, other = bench.as_superuser(), bench.as_superuser()
+        with ThreadPoolExecutor(1) as threads:
+            one.run(f"BEGIN; SELECT FROM rolevend.lease WHERE role = '{given.role}' FOR UPDATE")
+            waiting = threads.submit(other.rows, finish)
+            eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 1)
+            assert session.rows("SELECT 1") == [(1,)]
+            assert one.rows(finish) == [("dropped",)]
+            one.run("COMMIT")
+            assert waiting.result() == [("dropped",)]
+        found = bench.platform.records.find(given.uid)
+        assert found is not None
+        assert found.sessions == 1
+
     def test_the_sessions_that_the_platforms_own_scheduler_terminated_too(self, bench: PostgresBench, people: Profile):
         given = recorded(people)
         credential = vended(bench.platform, given)

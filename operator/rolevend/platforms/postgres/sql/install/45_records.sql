@@ -180,16 +180,14 @@ BEGIN
 END
 $$;
 
--- Keeps which sessions the end of a role terminated. Nothing is written where none is new, or while somebody has the lease locked.
+-- Keeps which sessions the end of a role terminated. Nothing is written where none is new. The caller has the lease locked.
 CREATE OR REPLACE FUNCTION rolevend.keep_ended(p_role text, p_pids integer[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    UPDATE rolevend.lease AS l
-       SET ended_pids = ARRAY(SELECT unnest(l.ended_pids) UNION SELECT unnest(p_pids)), changed = pg_current_xact_id()
-      FROM (SELECT i.role FROM rolevend.lease AS i
-             WHERE i.role = p_role AND i.record IS NOT NULL AND NOT i.ended_pids @> p_pids FOR NO KEY UPDATE SKIP LOCKED) AS ending
-     WHERE l.role = ending.role;
+    UPDATE rolevend.lease
+       SET ended_pids = ARRAY(SELECT unnest(ended_pids) UNION SELECT unnest(p_pids)), changed = pg_current_xact_id()
+     WHERE role = p_role AND record IS NOT NULL AND NOT ended_pids @> p_pids;
 END
 $$;
 

@@ -221,9 +221,15 @@ DECLARE
     detail text;
 BEGIN
     ended := '{}';
+    -- One at a time. In a block of its own: a failure below gives no lock back, and the caller records which sessions it ended.
+    BEGIN
+        SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;
+    EXCEPTION WHEN OTHERS THEN
+        state := format('blocked: %s %s', SQLSTATE, SQLERRM);
+        RETURN;
+    END;
     -- What fails in here is of this role alone; the sessions that were asked to end, end.
     BEGIN
-        SELECT * INTO l FROM rolevend.lease WHERE role = p_role FOR UPDATE;     -- one at a time
         SELECT oid INTO o FROM pg_roles WHERE rolname = p_role;
         IF l.role IS NULL AND o IS NULL THEN
             state := 'dropped';
@@ -282,25 +288,36 @@ LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_
 AS $$
 DECLARE
     asked jsonb := '{}';
+    locked boolean := false;
 BEGIN
     IF (cardinality(p_roles) BETWEEN 1 AND 60) IS NOT TRUE THEN
         RAISE EXCEPTION 'between 1 and 60 roles a call' USING ERRCODE = '22023';
     END IF;
     PERFORM rolevend.share_patience(cardinality(p_roles));
+    -- A session is asked to end only by the process that has its role's lease locked: another one that drops the role meanwhile would
+    -- find no session, and its count would be too small.
+    BEGIN
+        PERFORM FROM rolevend.lease AS l JOIN unnest(p_roles) AS r ON l.role = r::name ORDER BY r FOR UPDATE OF l;
+        locked := true;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        NULL;   -- then each tries for itself, and says what is in its way
+    END;
     BEGIN
         PERFORM rolevend.act_for(closed.role)
            FROM (SELECT l.role FROM rolevend.lease AS l JOIN pg_roles AS r ON r.oid = l.role_oid AND r.rolname = l.role
                   WHERE l.role = ANY (p_roles) AND l.revoked_at IS NOT NULL ORDER BY l.role) AS closed;
     EXCEPTION WHEN OTHERS THEN
-        NULL;   -- one of them is locked: then each tries for itself, and says what is in its way
-    END;
-    BEGIN
-        FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
-            asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
-        END LOOP;
-    EXCEPTION WHEN lock_not_available THEN
         NULL;   -- likewise
     END;
+    IF locked THEN
+        BEGIN
+            FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
+                asked := asked || jsonb_build_object(role, rolevend.end_sessions(role));
+            END LOOP;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;   -- likewise
+        END;
+    END IF;
     FOR role IN SELECT r FROM unnest(p_roles) AS r ORDER BY r LOOP
         SELECT f.state, f.ended INTO state, ended FROM rolevend.finish(role) AS f;
         ended := ARRAY(SELECT unnest(ended) UNION SELECT x::integer FROM jsonb_array_elements_text(asked -> role) AS x);
