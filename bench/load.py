@@ -28,6 +28,8 @@ class Requests:
     texts: Sequence[str]
     field: str = ""
     """The field of the answers' JSON to report; empty: none."""
+    patient: bool = False
+    """True: a call that is answered 503 is sent again after the seconds of its `Retry-After`, as part of the same call."""
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Sent:
     """Processor time of the sending program."""
     size: int = 0
     """Bytes of the body of the first answer."""
+    refused: int = 0
+    """Answers 503 to a patient sender."""
 
     @property
     def rate(self) -> float:
@@ -86,6 +90,7 @@ class Load:
             "field": requests.field,
             "per_second": per_second,
             "timeout": _TIMEOUT,
+            "patient": requests.patient,
             "requests": requests.texts,
         }
         with subprocess.Popen([self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -113,4 +118,5 @@ def _sent(process: subprocess.Popen[str]) -> Sent:
         lasted=report["lasted"],
         processor=report["processor"],
         size=report["bytes"],
+        refused=report["refused"],
     )

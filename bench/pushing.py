@@ -1,6 +1,7 @@
 """An identity provider pushes many users and a group by SCIM: `python -m bench.pushing [--quick]`, from the repository's root.
 
-The API server, the operator and one replica of the API run on this machine, too.
+The API server, the operator and one replica of the API run on this machine, too. As an identity provider does, the sender waits for
+`Retry-After` and sends again what was answered 503.
 """
 
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     yield reported(f"a group of {size.members:,}, {PART} in a call", f"{size.members / joining.lasted:.0f} members/s")
     ended = load.send(calls(pusher, 200, [deactivated(each) for each in ids[-size.step :]]), CLIENTS)
     yield reported(f"{size.step:,} users deactivated", f"{ended.rate:.0f}/s, p99 {ms(percentile(ended.seconds, 99))}")
+    refused = sum(sent.refused for sent in (*steps, joining, ended))
+    yield reported("answered 503, and sent again", f"{refused:,} of {size.users + size.members // PART + size.step:,}")
     yield memory("at the end", site.operator.process.pid, api.process.pid)
     listed = pusher.ok(pusher.call("GET", "/Users?startIndex=1&count=1"))["totalResults"]
     yield Line("users that are listed", f"{listed:,}", f"{size.users:,}", listed == size.users)
@@ -78,7 +81,7 @@ def calls(pusher: Pusher, status: int, wanted: list[tuple[str, str, Body]]) -> R
     address = urlsplit(pusher.api.url)
     headers = {"Authorization": f"Bearer {pusher.bearer}"}
     texts = [request(method, f"/scim/v2{path}", headers, body) for method, path, body in wanted]
-    return Requests(str(address.hostname), int(address.port or 0), status, texts, "id" if status == 201 else "")
+    return Requests(str(address.hostname), int(address.port or 0), status, texts, "id" if status == 201 else "", patient=True)
 
 
 def joined(group: Body, ids: list[str]) -> tuple[str, str, Body]:

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -16,14 +18,15 @@ ANSWERED: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the id in the body of the request: in one piece, or in chunks at /chunks. /refuse is a failure."""
+    """Answers with the id in the body of the request: in one piece, or in chunks at /chunks. /refuse fails always, /later only once."""
 
     protocol_version = "HTTP/1.1"
+    delayed: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         answer = json.dumps({"id": body["id"], "agent": self.headers["X-Agent"]}).encode()
-        self.send_response(409 if self.path == "/refuse" else 201)
+        self.send_response(self._status(body["id"]))
         if self.path == "/chunks":
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -31,9 +34,16 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         else:
             self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Retry-After", "1")
             self.end_headers()
             self.wfile.write(answer)
         ANSWERED.append(body["id"])
+
+    def _status(self, identity: str) -> int:
+        if self.path == "/later" and identity not in self.delayed:
+            self.delayed.add(identity)
+            return 503
+        return 409 if self.path == "/refuse" else 201
 
     def log_message(self, *_: object) -> None:
         pass
@@ -71,6 +81,15 @@ def test_every_request_is_answered_over_a_few_connections_and_reported_in_order(
 def test_a_failed_call_ends_the_measurement_with_its_answer() -> None:
     with serving() as port, pytest.raises(AssertionError, match=r"call 3: status 409: \{.id.: .role-3."):
         Load().send(requests(port, "/", "/", "/", "/refuse", "/"), 1)
+
+
+def test_a_patient_sender_sends_again_what_is_answered_503() -> None:
+    with serving() as port:
+        sent = Load().send(replace(requests(port, "/", "/later", "/later"), patient=True), 2)
+
+    assert (sent.fields, sent.refused) == (["role-0", "role-1", "role-2"], 2)
+    with serving() as port, pytest.raises(AssertionError, match="call 3: status 503"):
+        Load().send(requests(port, "/", "/", "/", "/later"), 1)
 
 
 def test_a_stream_keeps_its_rate_until_its_block_ends() -> None:

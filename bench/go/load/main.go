@@ -29,6 +29,7 @@ type order struct {
 	Field       string   `json:"field"`      // the field of an answer's JSON to report; empty: none
 	PerSecond   float64  `json:"per_second"` // the most requests sent in a second; 0: no limit
 	Timeout     float64  `json:"timeout"`    // seconds for one call
+	Patient     bool     `json:"patient"`    // send a call that is answered 503 again, after the seconds of its Retry-After
 	Requests    []string `json:"requests"`   // each with its head and its body, as sent
 }
 
@@ -45,6 +46,7 @@ type report struct {
 	Lasted    float64 `json:"lasted"`
 	Processor float64 `json:"processor"` // seconds that this process used while it sent
 	Bytes     int     `json:"bytes"`     // of the body of the first answer
+	Refused   int64   `json:"refused"`   // answers that a patient sender took as "later"
 	Failure   string  `json:"failure"`
 }
 
@@ -96,7 +98,7 @@ func run() (*report, error) {
 		}()
 	}
 	all.Wait()
-	found := &report{Lasted: time.Since(sender.started).Seconds(), Processor: processor() - used, Failure: sender.failure}
+	found := &report{Lasted: time.Since(sender.started).Seconds(), Processor: processor() - used, Failure: sender.failure, Refused: sender.refused.Load()}
 	return found, found.read(sender.calls, wanted.Field)
 }
 
@@ -130,6 +132,7 @@ type sender struct {
 	calls    []call
 	started  time.Time
 	next     atomic.Int64
+	refused  atomic.Int64
 	once     sync.Once
 	stop     chan struct{}
 	failure  string
@@ -153,7 +156,12 @@ func (s *sender) send(connection net.Conn) {
 		}
 		started := time.Now()
 		_ = connection.SetDeadline(started.Add(timeout))
-		status, body, err := exchange(connection, reader, s.requests[place])
+		status, later, body, err := exchange(connection, reader, s.requests[place])
+		for s.order.Patient && err == nil && status == 503 && later > 0 && time.Since(started) < timeout {
+			s.refused.Add(1)
+			time.Sleep(later)
+			status, later, body, err = exchange(connection, reader, s.requests[place])
+		}
 		ended := time.Now()
 		if err != nil {
 			s.end(fmt.Sprintf("call %d: %v", place, err))
@@ -184,27 +192,27 @@ func (s *sender) wait(place int) bool {
 	}
 }
 
-// exchange sends a request and reads its answer: HTTP/1.1 with Content-Length, in chunks, or without a body.
-func exchange(connection net.Conn, reader *bufio.Reader, request []byte) (int, []byte, error) {
+// exchange sends a request and reads its answer: its status, Retry-After and body, with Content-Length, in chunks, or none.
+func exchange(connection net.Conn, reader *bufio.Reader, request []byte) (int, time.Duration, []byte, error) {
 	if _, err := connection.Write(request); err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	line, err := reader.ReadSlice('\n')
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
-		return 0, nil, errors.New("no HTTP/1.1 answer")
+		return 0, 0, nil, errors.New("no HTTP/1.1 answer")
 	}
 	status, err := strconv.Atoi(string(line[9:12]))
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
-	length, chunked := 0, false
+	length, later, chunked := 0, 0, false
 	for {
 		line, err = reader.ReadSlice('\n')
 		if err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
@@ -214,7 +222,11 @@ func exchange(connection net.Conn, reader *bufio.Reader, request []byte) (int, [
 		switch {
 		case bytes.EqualFold(name, []byte("content-length")):
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return 0, nil, err
+				return 0, 0, nil, err
+			}
+		case bytes.EqualFold(name, []byte("retry-after")):
+			if later, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return 0, 0, nil, err
 			}
 		case bytes.EqualFold(name, []byte("transfer-encoding")):
 			chunked = bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked"))
@@ -222,11 +234,11 @@ func exchange(connection net.Conn, reader *bufio.Reader, request []byte) (int, [
 	}
 	if chunked {
 		body, err := chunks(reader)
-		return status, body, err
+		return status, time.Duration(later) * time.Second, body, err
 	}
 	body := make([]byte, length)
 	_, err = io.ReadFull(reader, body)
-	return status, body, err
+	return status, time.Duration(later) * time.Second, body, err
 }
 
 func chunks(reader *bufio.Reader) ([]byte, error) {
