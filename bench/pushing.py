@@ -12,6 +12,7 @@ from bench.cluster import PRODUCTION, fresh_site
 from bench.lines import Line, ms, percentile, quick, reported, table
 from bench.load import Load, Requests, Sent, request
 from bench.recorded import megabytes
+from rolevend.settings import Settings
 from tests.support.provisioning import PATCH, Pusher
 from tests.support.site import WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
@@ -37,7 +38,7 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     site.operator.stop()
     site.start_operator(PRODUCTION)
     site.wait_for_platform(WAREHOUSE)
-    api = site.start_api({"API_SCIM": "true"})
+    api = site.start_api({"API_SCIM": "true", "REQUEST_SECONDS": str(Settings().request_seconds)})
     api.wait_until_ready()
     pusher, load = Pusher(Tenant(site), api).ready(), Load()
     yield memory("before", site.operator.process.pid, api.process.pid)
