@@ -11,7 +11,7 @@ DECISIONS = dict(re.findall(r"^## (\d+\. [^\n]+)\n\n(.*?)(?=^## |\Z)", TEXT, re.
 
 
 @pytest.mark.parametrize("title", DECISIONS)
-def test_a_decision_has_alternatives_consequences_and_tests(title: str):
+def test_a_decision_has_alternatives_and_tests(title: str):
     text = DECISIONS[title]
     assert re.findall(r"^(?:\*\*(\w+)\.\*\*|\| (Rejected) \|)", text, re.MULTILINE) == [
         ("", "Rejected"),
