@@ -15,7 +15,6 @@ def test_a_decision_has_alternatives_and_tests(title: str):
     text = DECISIONS[title]
     assert re.findall(r"^(?:\*\*(\w+)\.\*\*|\| (Rejected) \|)", text, re.MULTILINE) == [
         ("", "Rejected"),
-        ("Consequences", ""),
         ("Tests", ""),
     ]
     assert re.search(r"`test_\w+`", text)
