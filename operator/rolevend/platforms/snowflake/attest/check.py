@@ -1,6 +1,6 @@
 """A check on Snowflake, the assumptions that it tests, and the rules for Snowflake's errors.
 
-An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in tests/support/snowflake/ARGUMENT.md; other numbers are
+An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in tests/support/snowflake/ARGUMENT.md; others are
 those of ASSUMPTIONS.md beside it. The name of a check contains them, so that every report has a result for each.
 """
 
