@@ -9,7 +9,7 @@ from rolevend.platforms.snowflake.attest import TRIALS, UNTRIED
 
 _ROOT = Path(__file__).parents[1]
 _MODEL = _ROOT / "tests" / "support" / "snowflake" / "ASSUMPTIONS.md"
-_ARGUMENT = _ROOT / "docs" / "explanation" / "snowflake.md"
+_ARGUMENT = _MODEL.with_name("ARGUMENT.md")
 _NUMBERED = re.compile(r"\| [A-Z]\d+ \|")
 
 
@@ -35,12 +35,12 @@ def page() -> Iterator[str]:
         "",
         "## Texts of views, policies and masks",
         "",
-        "What follows where one is not so is told with [the argument why nothing leaks](../explanation/snowflake.md#what-is-assumed).",
+        "[The argument why nothing leaks](../explanation/snowflake.md) rests on these. A bold consequence is a leak.",
         "",
-        "| # | What is assumed | Checks | Leaks |",
-        "|---|---|---|---|",
+        "| # | What is assumed | Otherwise | Checks | Leaks |",
+        "|---|---|---|---|---|",
     )
-    yield from (_row(*_cells(line)[:2]) for line in _ARGUMENT.read_text(encoding="utf-8").splitlines() if re.match(r"\| E\d+ \|", line))
+    yield from (_row(*_cells(line)[:3]) for line in _ARGUMENT.read_text(encoding="utf-8").splitlines() if re.match(r"\| E\d+ \|", line))
 
 
 def _cells(line: str) -> list[str]:

@@ -14,16 +14,19 @@ def page() -> Iterator[str]:
     yield "# Command line"
     yield ""
     yield "An error that a person can fix is one line on standard error. Exit codes: 0 for success, 1 for such an error, 2 for a wrong"
-    yield "command line, 130 where the command was interrupted; `rolevend revoke` has one more."
+    yield "command line, 130 where the command was interrupted; `rolevend revoke` has one more. Each command has `--help`."
     yield from _command(cli, click.Context(cli, info_name="rolevend", help_option_names=cli.context_settings["help_option_names"]))
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield from ("", f"## {context.command_path}", "", "```text", command.get_usage(context).removeprefix("Usage: "), "```", "")
     yield from _examples(inspect.cleandoc(command.help or "")).replace("\b\n", "").splitlines()
-    options = [each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden]
-    yield ""
-    yield from table(("Option", "Meaning"), ((_option_name(each, context), _option_meaning(each, context)) for each in options))
+    options = [
+        each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden and "--help" not in each.opts
+    ]
+    if options:
+        yield ""
+        yield from table(("Option", "Meaning"), ((_option_name(each, context), _option_meaning(each, context)) for each in options))
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             below = command.get_command(context, name)

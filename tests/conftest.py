@@ -16,7 +16,7 @@ from tests.support.tiers import FULL, LONG, by_tier
 __all__ = ["binaries", "postgres"]
 
 _LIVE = ("ROLEVEND_LIVE_SNOWFLAKE_MANIFEST", "ROLEVEND_LIVE_SNOWFLAKE_SECRETS")
-"""Both name files: see docs/how-to/try-snowflake.md."""
+"""Both name files: see docs/how-to/set-up-snowflake.md."""
 _LAST_LINES, _LONGEST_LINE = 40, 300
 
 # No test fails because the machine is slow.

@@ -1,4 +1,4 @@
-"""On a real account, and with credentials in the environment alone: `rolevend platform attest`, as docs/how-to/try-snowflake.md says."""
+"""On a real account, and with credentials in the environment alone: `rolevend platform attest`, as docs/how-to/set-up-snowflake.md says."""
 
 import json
 import os

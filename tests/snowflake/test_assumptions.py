@@ -31,7 +31,7 @@ def test_each_assumption_has_a_number_of_its_own_and_a_source():
 
 def test_an_attestation_looks_at_each_assumption_or_says_why_it_does_not():
     """Also at those that the argument why nothing leaks rests on."""
-    argument = Path(__file__).parents[2] / "docs" / "explanation" / "snowflake.md"
+    argument = _FOLDER / "ARGUMENT.md"
     assumed = {row[0].strip("| ") for row in _ROWS} | set(re.findall(r"^\| (E\d+) \|", argument.read_text(), re.MULTILINE))
     tried = {assumption for trial in TRIALS for assumption in trial.assumptions}
     untried = {assumption for each in UNTRIED for assumption in each.assumptions}

@@ -1,7 +1,7 @@
 """A check on Snowflake, the assumptions that it tests, and the rules for Snowflake's errors.
 
-An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in docs/explanation/snowflake.md; other numbers are
-those of tests/support/snowflake/ASSUMPTIONS.md. The name of a check contains them, so that every report has a result for each.
+An assumption is a property of Snowflake that the driver relies on. E8 is the eighth in tests/support/snowflake/ARGUMENT.md; others are
+those of ASSUMPTIONS.md beside it. The name of a check contains them, so that every report has a result for each.
 """
 
 from collections.abc import Callable, Sequence
