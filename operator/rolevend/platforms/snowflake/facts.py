@@ -1,7 +1,7 @@
 """Read the facts of an account, and settings that weaken the promises. Needs no warehouse."""
 
 from rolevend.catalog import Column, Family, TableId
-from rolevend.errors import PlatformUnavailable
+from rolevend.errors import Conflict, PlatformUnavailable
 from rolevend.platforms.protocol import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.build.policies import row_policy
@@ -25,13 +25,11 @@ _MOST_NAMED = 5
 
 def facts_of(session: SnowflakeSession) -> ServerFacts:
     """Return the facts. Raises `PlatformUnavailable` if the account is not prepared, or for another version of rolevend."""
-    shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
-    comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
-    version = installed_version(comments[0]) if comments else None
+    version = version_in(session)
     if version is None:
         raise PlatformUnavailable(NOT_INSTALLED)
     if version > VERSION:
-        raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and this rolevend knows {VERSION}")
+        raise PlatformUnavailable(_newer(version))
     if version < VERSION:
         raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and {VERSION} is needed: run it again")
     (row,) = session.rows(_SELF)
@@ -41,6 +39,24 @@ def facts_of(session: SnowflakeSession) -> ServerFacts:
         edition=EDITION,
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
+
+
+def version_in(session: SnowflakeSession) -> int | None:
+    """Return the version of the script that was run to its end, or None."""
+    shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
+    comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
+    return installed_version(comments[0]) if comments else None
+
+
+def require_no_newer(session: SnowflakeSession) -> None:
+    """Raises `Conflict` if a newer version was installed: nothing of it is known."""
+    version = version_in(session)
+    if version is not None and version > VERSION:
+        raise Conflict(f"cannot change this account: {_newer(version)}")
+
+
+def _newer(installed: int) -> str:
+    return f"version {installed} of rolevend's script was run in this account, and this rolevend knows {VERSION}: use a newer rolevend"
 
 
 def expect_row_policies(session: SnowflakeSession) -> None:

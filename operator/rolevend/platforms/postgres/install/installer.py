@@ -14,10 +14,10 @@ from typing import Any, Final
 from psycopg import sql
 
 from rolevend.errors import Conflict, InvalidInput
+from rolevend.platforms.plan_text import digest_of, finding_lines, transaction_lines
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind, findings_of
-from rolevend.platforms.postgres.install.plan_text import digest_of, finding_lines, statement_lines
 from rolevend.platforms.postgres.install.statements import InstallStatement, steps_of
 from rolevend.platforms.postgres.install.summary import Changes, changes_of, summary_lines
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Survey, pin, survey
@@ -68,7 +68,7 @@ class InstallPlan:
         lines = [
             f"-- rolevend {VERSION} in database {self.database} of server {self.server}",
             *finding_lines(FindingKind, self.findings),
-            *statement_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
+            *transaction_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
             f"-- digest: {self.digest}",
             "",
         ]
