@@ -24,19 +24,16 @@ _MOST_NAMED = 5
 
 
 def facts_of(session: SnowflakeSession) -> ServerFacts:
-    """Return the facts. Raises `PlatformUnavailable` if the account is not prepared, or for another version of rolevend."""
+    """Return the facts. Raises `PlatformUnavailable` if the account is not prepared."""
     version = version_in(session)
     if version is None:
         raise PlatformUnavailable(NOT_INSTALLED)
-    if version > VERSION:
-        raise PlatformUnavailable(_newer(version))
-    if version < VERSION:
-        raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and {VERSION} is needed: run it again")
     (row,) = session.rows(_SELF)
     return ServerFacts(
         version=str(row["version"]),
         identifier=f"{row['account']}.{row['locator']}",
         edition=EDITION,
+        unusable=_other_version(version),
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
 
@@ -52,11 +49,14 @@ def require_no_newer(session: SnowflakeSession) -> None:
     """Raises `Conflict` if a newer version was installed: nothing of it is known."""
     version = version_in(session)
     if version is not None and version > VERSION:
-        raise Conflict(f"cannot change this account: {_newer(version)}")
+        raise Conflict(f"cannot change this account: {_other_version(version)}")
 
 
-def _newer(installed: int) -> str:
-    return f"version {installed} of rolevend's script was run in this account, and this rolevend knows {VERSION}: use a newer rolevend"
+def _other_version(installed: int) -> str | None:
+    if installed == VERSION:
+        return None
+    way_out = f"this rolevend knows {VERSION}: use a newer rolevend" if installed > VERSION else f"{VERSION} is needed: run it again"
+    return f"version {installed} of rolevend's script was run in this account, and {way_out}"
 
 
 def expect_row_policies(session: SnowflakeSession) -> None:
