@@ -10,6 +10,9 @@ from rolevend.plan import Lease
 from rolevend.platforms.protocol import Account, DropRequest, EndReason
 from rolevend.platforms.snowflake import SnowflakeInstallOptions, script
 from rolevend.platforms.snowflake.drop import drops
+from rolevend.platforms.snowflake.install.removal_survey import SCRIPTED, AccountRemovalSurvey, PolicyUse
+from rolevend.platforms.snowflake.install.uninstaller import planned
+from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.vend import vends
 
 _ACCOUNT = Account("myorg-account1", "myorg-account1.snowflakecomputing.com", 443, "SALES", "AGENTS_WH")
@@ -24,6 +27,24 @@ _LEASE = Lease(
     user=User("https://idp.example.org", "anna"),
     attributes=Attributes.of([("region", ["EU"])]),
     expires_at=datetime(2026, 9, 1, 12, 0, tzinfo=UTC),
+)
+_POLICIES = {
+    kind: qualified("ROLEVEND", "CONTROL", f"{prefix}{'0123456789ABCDEF' * 2}")
+    for kind, prefix in (("ROW_ACCESS_POLICY", "RV_R_"), ("MASKING_POLICY", "RV_M_"))
+}
+_ORDERS = qualified("SALES", "PUBLIC", "ORDERS")
+_INSTALLED = AccountRemovalSurvey(
+    server="MYORG_ACCOUNT1.AB12345",
+    vended=(),
+    logins=("ROLEVEND_VENDOR", "ROLEVEND_PROGRAMMER"),
+    profiles=(_LEASE.profile.upper(),),
+    roles=("RV_MARKER",),
+    scripted=SCRIPTED,
+    unmarked=(),
+    has_database=True,
+    uses=tuple(PolicyUse(kind, "TABLE", _ORDERS, policy, "EMAIL", is_ours=True) for kind, policy in _POLICIES.items()),
+    foreign=(),
+    quarantined=(),
 )
 
 
@@ -52,6 +73,15 @@ def page() -> Iterator[str]:
     yield from _statements([drops.look(_LEASE.role)])
     yield from ("", "Where there is no warehouse, the same without the row, one by one:", "")
     yield from _statements(drops.without_warehouse(_LEASE.role))
+    yield from (
+        "",
+        "## An uninstallation",
+        "",
+        "As `rolevend platform uninstall` prints it for an account with one profile, which reads one table, also by a tool. Each statement",
+        "needs ACCOUNTADMIN, which the first one takes. [How to run it](../how-to/remove-rolevend.md#snowflake).",
+        "",
+    )
+    yield from sql([planned(_INSTALLED).text().rstrip()])
 
 
 def _statements(statements: Iterable[str]) -> Sequence[str]:

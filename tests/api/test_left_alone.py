@@ -232,6 +232,33 @@ def test_the_api_server_is_gone_for_a_while(caller: Caller, doors: Doors, site: 
         proxy.close()
 
 
+def test_over_newer_sql_nothing_is_vended_and_roles_are_released(proven: Proven, doors: Doors, site: Site):
+    proven.site.told(proven.provider(), "Ready", "True", "KeysRead")
+    proven.site.told(proven.agent(), "Ready", "True")
+    proven.site.told(proven.tenant.policy(platform=ANNEX), "Ready", "True")
+    caller = Caller(proven, doors.first)
+    live = caller.vended(platforms=[ANNEX])
+
+    def refused() -> httpx.Response | None:
+        answer = caller.vend(platforms=[ANNEX])
+        if answer.status_code == 201:  # before the next poll of the platform
+            caller.release(answer.json())
+        return answer if answer.status_code == 503 else None
+
+    site.annex.ask("UPDATE rolevend.version SET version = version + 1")
+    try:
+        answer = eventually(refused)
+
+        assert answer.json()["code"] == "PlatformUnavailable"
+        assert "use a newer rolevend" in answer.json()["detail"]
+        assert caller.release(live).status_code in (202, 204)
+        eventually(lambda: not objects(caller))
+        assert live["roleName"] not in site.annex.roles()
+    finally:
+        site.annex.ask("UPDATE rolevend.version SET version = version - 1")
+    site.wait_for_platform(ANNEX)
+
+
 def test_the_platform_is_gone_for_a_while(proven: Proven, doors: Doors, site: Site):
     proven.site.told(proven.provider(), "Ready", "True", "KeysRead")
     proven.site.told(proven.agent(), "Ready", "True")

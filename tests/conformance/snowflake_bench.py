@@ -237,12 +237,7 @@ def connected(snowflake: StandIn, user: str, private_key: bytes, **options: Any)
 def installed(snowflake: StandIn, before: Sequence[str] = (), tools: Sequence[ToolId] = ()) -> Iterator[SnowflakeBench]:
     """The account with a database of the customer's, and the script of `rolevend platform plan` run in it by its administrator, who ran
     `before` first."""
-    admin = SnowflakeSession(connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN"))
-    for statement in (f"CREATE WAREHOUSE {WAREHOUSE}", f"CREATE DATABASE {DATABASE}", f"CREATE SCHEMA {DATABASE}.GOVERNED"):
-        admin.run(statement)
-    admin.run(f"USE WAREHOUSE {WAREHOUSE}")
-    for statement in before:
-        admin.run(statement)
+    admin = uninstalled(snowflake, before)
     vendor, programmer = new_key(), new_key()
     keys = PublicKeys(public_key(vendor), public_key(programmer))
     for statement in script(account_of(snowflake), SnowflakeInstallOptions(("GOVERNED",), tuple(tools)), keys).statements:
@@ -252,6 +247,16 @@ def installed(snowflake: StandIn, before: Sequence[str] = (), tools: Sequence[To
         yield bench
     finally:
         bench.close()
+
+
+def uninstalled(snowflake: StandIn, before: Sequence[str] = ()) -> SnowflakeSession:
+    """The account without rolevend: an administrator's session in it."""
+    admin = SnowflakeSession(connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN"))
+    for statement in (f"CREATE WAREHOUSE {WAREHOUSE}", f"CREATE DATABASE {DATABASE}", f"CREATE SCHEMA {DATABASE}.GOVERNED"):
+        admin.run(statement)
+    for statement in (f"USE WAREHOUSE {WAREHOUSE}", *before):
+        admin.run(statement)
+    return admin
 
 
 @contextmanager

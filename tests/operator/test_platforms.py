@@ -221,6 +221,32 @@ def test_an_operator_that_starts_before_the_server_does_catches_up(site: Site, a
     eventually(lambda: site.annex.roles() == {staying.role, waiting.role})
 
 
+def test_an_operator_that_was_rolled_back_vends_nothing_over_newer_sql_and_ends_what_lives(site: Site, annex: Body, tenant: Tenant):
+    tenant.ready_to_ask(ANNEX)
+    leaving, staying = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
+    site.operator.stop()
+    site.annex.ask("UPDATE rolevend.version SET version = version + 1")
+    try:
+        site.start_operator()
+
+        assert "of rolevend's SQL is installed in this database, and this rolevend knows" in site.wait_for_platform(
+            ANNEX, "False", "PlatformUnavailable"
+        )
+        assert "use a newer rolevend" in tenant.ask(platform=ANNEX, name=f"{tenant.name}-new").refused(
+            "PlatformUnavailable", granted="Unknown"
+        )
+        leaving.delete()
+        leaving.gone()
+        assert not leaving.has_role()
+        assert site.annex.ended(leaving.role) == "Released"
+        assert staying.is_ready()
+        assert staying.rows("SELECT count(*) FROM people") == [(2,)]
+    finally:
+        site.annex.ask("UPDATE rolevend.version SET version = version - 1")
+    site.wait_for_platform(ANNEX)
+    assert tenant.ask(platform=ANNEX).ready()
+
+
 def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: Body, tenant: Tenant):
     tenant.agent()
     tenant.person()

@@ -14,6 +14,8 @@ from rolevend.errors import PlatformBusy, PlatformUnavailable
 from rolevend.plan import view_names
 from rolevend.platforms.protocol import DropRequest, EndReason
 from rolevend.platforms.snowflake import SnowflakeLogin, SnowflakePlatform
+from rolevend.platforms.snowflake.install.installation import VERSION
+from rolevend.platforms.snowflake.install.installer import installed_comment
 from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from rolevend.policy.mask import Constant
@@ -155,6 +157,24 @@ def test_an_account_without_the_script_says_that_it_was_not_run(bench: Snowflake
                 platform.facts()
         finally:
             platform.close()
+
+
+def test_another_version_of_the_script_vends_nothing_and_live_roles_end(bench: SnowflakeBench):
+    lease, _ = vended(bench.platform, profile(shape(bench.people())))
+    for version, way_out in ((VERSION + 1, "use a newer rolevend"), (VERSION - 1, "run it again")):
+        bench.run(f"ALTER DATABASE ROLEVEND SET COMMENT = '{installed_comment().replace(str(VERSION), str(version))}'")
+
+        unusable = fresh(bench).facts().unusable
+
+        assert unusable is not None
+        assert unusable.startswith(f"version {version} of rolevend's script was run in this account, and ")
+        assert unusable.endswith(way_out)
+    try:
+        assert [each.error for each in fresh(bench).drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])] == [None]
+        assert not bench.exists(lease.role)
+    finally:
+        bench.run(f"ALTER DATABASE ROLEVEND SET COMMENT = '{installed_comment()}'")
+    assert fresh(bench).facts().unusable is None
 
 
 def administrator(snowflake: StandIn) -> SnowflakeSession:

@@ -15,6 +15,7 @@ from rolevend.kinds.catalog_file import parse_catalog
 from rolevend.model import ClusterId
 from rolevend.platforms.protocol import Account, Secret
 from rolevend.platforms.snowflake import SnowflakeLogin, SnowflakePlatform
+from rolevend.platforms.snowflake.install.installation import VERSION
 from tests.conformance.snowflake_bench import connected
 from tests.support.manifests import MISSING, changed, on_snowflake
 from tests.support.snowflake import StandIn
@@ -69,6 +70,22 @@ def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may
         assert driver.catalog(frozenset({"a schema that vanished"})).tables == {}
     finally:
         driver.close()
+
+
+def test_a_newer_installation_is_neither_replaced_nor_removed(snowflake: StandIn, manifest: DataPlatform, connection: str):
+    prepared = snowflake_account.prepare(manifest, snowflake_account.plan(manifest)[1], "rolevend-system")
+    snowflake_account.apply(prepared, connection)
+    admin = connected(snowflake, "ADMIN", snowflake.administrator.private, role="ACCOUNTADMIN")
+    admin.cursor().execute(f"ALTER DATABASE ROLEVEND SET COMMENT = 'rolevend {VERSION + 1}: more'")
+    admin.close()
+
+    for attempt in (
+        lambda: snowflake_account.apply(prepared, connection),
+        lambda: snowflake_account.plan_uninstall(manifest, connection),
+        lambda: snowflake_account.uninstall(manifest, connection, "0" * 64),
+    ):
+        with pytest.raises(Conflict, match=f"version {VERSION + 1} of rolevend's script was run .* knows {VERSION}: use a newer rolevend"):
+            attempt()
 
 
 def test_the_catalog_that_an_administrator_writes_is_what_the_programmer_sees(snowflake: StandIn, manifest: DataPlatform, connection: str):

@@ -123,7 +123,7 @@ CODES: Final = {
     "ProfileBuilding": (503, "The operator builds this profile on the platform for the first time."),
     "PlatformDrifted": (503, "The row isolation of the platform was changed manually. The platform team must restore it."),
     "PlatformBusy": (503, "Other work on the platform blocks the role."),
-    "PlatformUnavailable": (503, "The platform does not answer."),
+    "PlatformUnavailable": (503, "The platform does not answer, or another version of rolevend is installed in it."),
     "ClusterUnavailable": (503, "The Kubernetes API does not answer."),
     "IdentityProviderUnavailable": (503, "The keys of a token's issuer are not known now."),
     "AuditUnavailable": (503, "The audit event cannot be written, and rolevend acts only with one."),

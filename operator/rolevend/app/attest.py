@@ -80,6 +80,8 @@ def attest_directly(manifest: Path, secrets_file: Path, now: Callable[[], dateti
     driver = drivers(_BY_HAND, workers=1)(platform, _keys(platform, secrets_file))
     try:
         facts = driver.facts()
+        if facts.unusable is not None:
+            raise PlatformUnavailable(facts.unusable)
         results = driver.attest(facts.install_mode, token_bytes, alone=False)
         return Attested(platform, attestation_of(results, facts, None, now()))
     finally:

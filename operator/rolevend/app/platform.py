@@ -12,7 +12,7 @@ from rolevend.errors import InvalidInput, PlatformUnavailable
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import PlatformName
-from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions, Reach, UninstallPlan
+from rolevend.platforms.postgres import InstallPlan, Passwords, PostgresInstallOptions, Reach
 from rolevend.platforms.postgres import install as run_plan
 from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres import plan_uninstall as make_uninstall_plan
@@ -21,6 +21,7 @@ from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.install.installer import set_hash_key
 from rolevend.platforms.protocol import Secret
+from rolevend.platforms.uninstallation import UninstallPlan
 
 _PASSWORD_BYTES = 32
 _CONNECT_SECONDS = 10

@@ -1,4 +1,7 @@
-"""`rolevend platform plan|install` for Snowflake: creates the script that prepares an account, and the Secrets of two new logins."""
+"""`rolevend platform plan|install|uninstall|catalog` for Snowflake.
+
+`plan` and `install` create the script that prepares an account, and the Secrets of two new logins. `uninstall` reads the account first.
+"""
 
 from dataclasses import dataclass
 
@@ -11,9 +14,11 @@ from rolevend.model import PlatformName
 from rolevend.platforms.protocol import Account
 from rolevend.platforms.snowflake.catalog import seen_by_administrator
 from rolevend.platforms.snowflake.connections import administrator, administrators_session
-from rolevend.platforms.snowflake.install import installer
+from rolevend.platforms.snowflake.facts import require_no_newer
+from rolevend.platforms.snowflake.install import installer, uninstaller
 from rolevend.platforms.snowflake.install.installation import PublicKeys, SnowflakeInstallOptions
 from rolevend.platforms.snowflake.vend.keys import new_login_key, public_key
+from rolevend.platforms.uninstallation import UninstallPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,26 @@ def prepare(platform: DataPlatform, accept: str, namespace: str) -> Installation
 
 
 def apply(prepared: Installation, connection: str) -> None:
-    """Run the script through an administrator's connection in `connections.toml`. Idempotent."""
+    """Run the script through an administrator's connection in `connections.toml`. Idempotent.
+
+    Raises Conflict if a newer version is installed.
+    """
+    with administrators_session(connection) as session:
+        require_no_newer(session)
     with administrator(connection) as run:
         run(prepared.script)
+
+
+def plan_uninstall(platform: DataPlatform, connection: str) -> UninstallPlan:
+    """Return the steps that `uninstall` would run now, by an administrator's connection. Changes nothing."""
+    with administrators_session(connection) as session:
+        return uninstaller.plan_uninstall(session, values.objects(platform))
+
+
+def uninstall(platform: DataPlatform, connection: str, accept: str) -> UninstallPlan:
+    """Run the plan of `plan_uninstall` with the digest `accept`, and return it."""
+    with administrators_session(connection) as session:
+        return uninstaller.uninstall(session, values.objects(platform), accept=accept)
 
 
 def catalog(platform: DataPlatform, connection: str, *, as_json: bool) -> tuple[str, int]:

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ _DSN = click.option(
 _DSN_OF_POSTGRES = click.option(
     "--dsn", envvar="ROLEVEND_ADMIN_DSN", help="How an administrator connects to PostgreSQL: postgresql://… or key=value pairs."
 )
+
+
+_NO_CONNECTION = "Missing option '--connection': how an administrator connects to Snowflake."
 
 
 _REACH = click.option(
@@ -76,7 +80,8 @@ def platform_plan(manifest: Path, dsn: str | None, reach: str | None, *, summary
 
 @platform.command("uninstall")
 @_MANIFEST
-@_DSN
+@_DSN_OF_POSTGRES
+@click.option("--connection", metavar="NAME", help="How an administrator connects to Snowflake: a connection of your connections.toml.")
 @click.option(
     "--accept",
     metavar="DIGEST",
@@ -84,25 +89,34 @@ def platform_plan(manifest: Path, dsn: str | None, reach: str | None, *, summary
     help="Run the plan with this whole digest. Without it: print the plan, and change nothing.",
 )
 @options.OUTPUT
-def platform_uninstall(manifest: Path, dsn: str, accept: str | None, output: str) -> None:
-    """Remove rolevend from a PostgreSQL database: its roles, profiles, policies and tables. Give PUBLIC back what the installation revoked.
+def platform_uninstall(manifest: Path, dsn: str | None, connection: str | None, accept: str | None, output: str) -> None:
+    """Remove rolevend from a database or an account: its roles, profiles, policies and tables. Give back what the installation revoked.
 
-    It is one transaction, and refused while a vended role lives or the operator is logged in.
+    Refused while a vended role lives. On PostgreSQL it is one transaction, and also refused while the operator is logged in.
     """
     from rolevend.app.manifest import read_manifest
 
-    if read_manifest(manifest).spec.snowflake is not None:
-        raise click.UsageError("there is no uninstallation for Snowflake: see docs/how-to/remove-rolevend.md for its statements")
-    from rolevend.app.platform import plan_uninstall, uninstall
+    found = read_manifest(manifest)
+    if found.spec.snowflake is not None:
+        from rolevend.app import snowflake_account
 
+        if connection is None:
+            raise click.UsageError(_NO_CONNECTION)
+        plan, run = partial(snowflake_account.plan_uninstall, found, connection), partial(snowflake_account.uninstall, found, connection)
+    else:
+        from rolevend.app.platform import plan_uninstall, uninstall
+
+        where = _required(dsn)
+        plan, run = partial(plan_uninstall, manifest, where), partial(uninstall, manifest, where)
     if accept is not None:
-        done = uninstall(manifest, dsn, accept)
+        done = run(accept)
         click.echo(f"uninstalled from database {done.database}" if done.statements else "rolevend is not installed here: nothing to do")
         return
-    planned = plan_uninstall(manifest, dsn)
+    planned = plan()
     printer.show(output, planned.as_json, text=planned.text)
     if planned.statements:
-        click.echo(f"\nrolevend platform uninstall -f {manifest} --accept {planned.digest}", err=True)
+        chosen = f" --connection {connection}" if connection is not None else ""
+        click.echo(f"\nrolevend platform uninstall -f {manifest}{chosen} --accept {planned.digest}", err=True)
 
 
 @platform.command("install")
@@ -192,7 +206,7 @@ def platform_catalog(manifest: Path, dsn: str | None, connection: str | None, ou
         from rolevend.app import snowflake_account
 
         if not connection:
-            raise click.UsageError("Missing option '--connection': how an administrator connects to Snowflake.")
+            raise click.UsageError(_NO_CONNECTION)
         text, tables = snowflake_account.catalog(found, connection, as_json=as_json)
     else:
         from rolevend.app.platform import catalog

@@ -78,6 +78,8 @@ class PlatformAdmission:
     """Schema -> the namespaces that claim it. No policy applies to such a schema."""
     leak: str | None = None
     """The failed isolation checks, or None. No role is vended here, and existing roles are revoked."""
+    unusable: str | None = None
+    """The reason why this version of rolevend can vend nothing here, or None. Existing roles can be dropped."""
     unattested: str | None = None
     """The reason why isolation is not attested, or None. No new role is vended here. Existing roles are still evaluated."""
     type: PlatformType = POSTGRESQL

@@ -149,6 +149,8 @@ class Snapshot:
             return Pending("Leak", f"DataPlatform {request.platform}: {terms.leak}", withdrawn=True)
         if terms.closed and not role_exists:
             return Pending("PlatformClosed", f"spec.platformRefs: DataPlatform {request.platform}: {terms.closed}")
+        if terms.unusable and not role_exists:
+            return Pending("PlatformUnavailable", f"DataPlatform {request.platform}: {terms.unusable}")
         if terms.unattested and not role_exists:
             return Pending("NotAttested", f"DataPlatform {request.platform}: {terms.unattested}")
         if agent is None:

@@ -9,7 +9,15 @@ from datetime import datetime
 from typing import Final
 
 from rolevend.catalog import digest
-from rolevend.errors import ClusterUnavailable, PlatformLocked, PoolerInBetween, ReadOnlyServer, RolevendError, UntrustedServer
+from rolevend.errors import (
+    ClusterUnavailable,
+    PlatformLocked,
+    PlatformUnavailable,
+    PoolerInBetween,
+    ReadOnlyServer,
+    RolevendError,
+    UntrustedServer,
+)
 from rolevend.kinds import DataPlatform, values
 from rolevend.kinds.shared import ATTEST
 from rolevend.kube.client import KubeClient
@@ -210,6 +218,8 @@ class PlatformRegistry:
     async def _look(self, at_work: ConnectedPlatform) -> PlatformState:
         try:
             executor, facts = await self._reach(at_work)
+            if facts.unusable is not None:
+                return replace(at_work.state, problem=(PlatformUnavailable.__name__, facts.unusable), facts=facts)
             platform = at_work.platform
             catalog = await executor.catalog(
                 values.governed(platform),

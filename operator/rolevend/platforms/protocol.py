@@ -214,6 +214,9 @@ class ServerFacts:
     """Platforms with the same domain hash equal values equally; None: the hashes are unique to this platform."""
     edition: str | None = None
     """The edition, if the platform has several."""
+    unusable: str | None = None
+    """The reason why nothing can be vended, with the way out, if another version of rolevend is installed; other facts may be missing then.
+    Live roles can be dropped."""
     sessions: int | None = None
     """The maximum number of sessions, except those of administrators and the operator; None: no such limit."""
 
@@ -345,7 +348,7 @@ class Platform(Protocol):
     def facts(self) -> ServerFacts:
         """Read the facts with both credentials.
 
-        Raises if the platform refuses a credential, or if the installation is missing or too old.
+        Raises if the platform refuses a credential, or if the installation is missing. One of another version is `ServerFacts.unusable`.
         """
         ...
 

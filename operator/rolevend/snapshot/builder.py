@@ -326,6 +326,7 @@ def _terms(evaluation: StatusEvaluation[DataPlatform], state: PlatformState | No
         table_names=TableNames(platform.spec.table_names),
         leak=attested.message if attested.reason == LEAK else None,
         type=values.type_of(platform),
+        unusable=state.facts.unusable if state is not None and state.facts is not None else None,
         unattested=None if attested.status == "True" or platform.spec.allow_unattested else attested.message,
         sessions=state.facts.sessions if state is not None and state.facts is not None else None,
         suspended=platform.spec.suspend,

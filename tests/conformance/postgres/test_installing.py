@@ -1,6 +1,7 @@
 """An installation says everything first, does exactly that or nothing, and takes from nobody who was there."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 
@@ -8,7 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from rolevend.catalog import TableId
 from rolevend.errors import Conflict, InvalidInput, PlatformUnavailable
+from rolevend.plan import Lease
 from rolevend.platforms.postgres import (
     Finding,
     FindingKind,
@@ -20,8 +23,12 @@ from rolevend.platforms.postgres import (
     connected,
     install,
     plan,
+    plan_uninstall,
+    uninstall,
 )
-from rolevend.platforms.protocol import Address, Secret
+from rolevend.platforms.postgres.install.installer import set_hash_key
+from rolevend.platforms.postgres.install.survey import VERSION
+from rolevend.platforms.protocol import Address, DropRequest, EndReason, InstallMode, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, PostgresSession, installed, profile, shape, vended
 from tests.conformance.bench import refused as sqlstate
@@ -98,7 +105,7 @@ def test_the_whole_story(database: Database):
     nobody_who_was_there_loses_anything(database)
     installing_again_changes_nothing(database)
     another_database_of_the_server_is_refused(database)
-    a_newer_installation_is_refused(database)
+    another_version_is_not_touched_and_its_roles_end(database)
 
 
 def nothing_changes_without_consent(database: Database):
@@ -230,16 +237,47 @@ def another_database_of_the_server_is_refused(database: Database):
     elsewhere.close()
 
 
-def a_newer_installation_is_refused(database: Database):
+def another_version_is_not_touched_and_its_roles_end(database: Database):
+    """As after a rollback of rolevend over SQL that stays, and as before an installation that an upgrade needs."""
+    platform = database.platform()
+    wanted = profile(shape(platform.catalog(frozenset({"raw"})).tables[TableId("raw", "customers")]))
+    leases = [vended(platform, wanted)[0] for _ in range(2)]
+    digest = database.plan().digest
+
     database.run("UPDATE rolevend.version SET version = version + 1")
-    with pytest.raises(Conflict, match="newer rolevend"):
-        database.plan()
-    database.run("UPDATE rolevend.version SET version = 0")
-    with pytest.raises(PlatformUnavailable, match="older version"):
-        database.platform().facts()
+
+    newer = (
+        rf"version {VERSION + 1} of rolevend's SQL is installed in this database, and this rolevend knows {VERSION}: use a newer rolevend"
+    )
+    for attempt in (
+        database.plan,
+        lambda: database.install(accept=digest),
+        lambda: plan_uninstall(database.admin, OPTIONS),
+        lambda: uninstall(database.admin, OPTIONS, accept=digest),
+        lambda: set_hash_key(database.admin, "claims", Secret("k" * 32)),
+    ):
+        with pytest.raises(Conflict, match=newer):
+            attempt()
+    assert database.value("SELECT version FROM rolevend.version") == VERSION + 1
+    ends(database, leases[0], newer)
+    database.run("UPDATE rolevend.version SET version = 1")
+    ends(database, leases[1], f"version 1 of rolevend's SQL is installed in this database, and {VERSION} is needed: plan and run")
+    with pytest.raises(Conflict, match="cannot set the hash key: version 1"):
+        set_hash_key(database.admin, "claims", Secret("k" * 32))
     database.run("DROP SCHEMA rolevend CASCADE")
     with pytest.raises(PlatformUnavailable, match="not installed"):
         database.platform().facts()
+
+
+def ends(database: Database, lease: Lease, unusable: str) -> None:
+    """By an operator that starts now, and may vend nothing."""
+    platform = database.platform()
+    facts = platform.facts()
+    assert re.search(unusable, facts.unusable or "")
+    assert facts.install_mode is InstallMode.SUPERUSER
+    assert lease.role in [each.role for each in platform.live()]
+    assert [each.error for each in platform.drop([DropRequest(lease.role, lease.uid, EndReason.RELEASED)])] == [None]
+    assert not database.value(f"SELECT count(*) FROM pg_roles WHERE rolname = '{lease.role}'")
 
 
 def test_somebody_without_superuser_is_refused_clearly(bench: PostgresBench):

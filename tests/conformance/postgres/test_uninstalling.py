@@ -23,7 +23,6 @@ from rolevend.platforms.postgres import (
     PostgresLogin,
     PostgresPlatform,
     Reach,
-    UninstallPlan,
     install,
     plan,
     plan_uninstall,
@@ -31,6 +30,7 @@ from rolevend.platforms.postgres import (
 )
 from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, attacks, attest
 from rolevend.platforms.protocol import Address, DropRequest, EndReason, InstallMode, Outcome, Secret
+from rolevend.platforms.uninstallation import UninstallPlan
 from rolevend.policy.mask import Hash
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.postgres_programs import Version

@@ -131,6 +131,8 @@ class Catalog:
         self.memberships.pop(self.member(thing), None)
         for roles in self.memberships.values():
             roles.pop(self.member(thing), None)
+        for future in self.future.values():
+            future.pop(self.member(thing), None)
         if thing.kind == "ROLE":
             self._forget_grants_by(thing.name[0])
 

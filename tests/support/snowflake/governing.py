@@ -39,13 +39,16 @@ def family_of(kind: str) -> str:
     return kind.partition("(")[0]
 
 
-def require_unused(work: Work, policy: Thing) -> None:
+def require_unused(work: Work, policy: Thing, outside: Name = ()) -> None:
+    """`outside`: the database or schema that is dropped, with the tables in it."""
     if policy.kind == "SESSION POLICY":
         users = [*work.catalog.of("USER"), work.catalog.account]
         if any(user.policies.get(policy.kind) == policy.name for user in users):
             raise refusals.policy_in_use(shown(policy.name))
     if policy.kind in _ENTERPRISE:
         for table in work.catalog.of("TABLE", "VIEW"):
+            if outside and table.name[: len(outside)] == outside:
+                continue
             on_row = table.row_policy is not None and table.row_policy.policy == policy.name
             if on_row or any(mask.policy == policy.name for mask in table.masks.values()):
                 raise refusals.policy_in_use(shown(policy.name))

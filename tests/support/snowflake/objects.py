@@ -85,7 +85,9 @@ def drop(work: Work, statement: Drop) -> Result:
         raise refusals.missing(statement.kind, shown(work.access.whole(statement.kind, statement.name)))
     if not work.access.owns(thing):
         raise refusals.insufficient(thing.kind, shown(thing.name[-1:]))
-    governing.require_unused(work, thing)
+    below = work.catalog.within(thing.name) if thing.kind in ("DATABASE", "SCHEMA") else []
+    for each in (thing, *below):
+        governing.require_unused(work, each, outside=thing.name)
     if thing.kind == "ROLE":
         _require_droppable(work, thing)
     if thing.kind == "ROLE" and work.switches.transfer_at_drop:
@@ -93,9 +95,9 @@ def drop(work: Work, statement: Drop) -> Result:
             owned.owner = work.access.role or ""
     if thing.kind == "USER":
         end_sessions(work, thing.name[0])
-    for below in work.catalog.within(thing.name) if thing.kind in ("DATABASE", "SCHEMA") else []:
-        storing.forget(work, below)
-        work.catalog.remove(below)
+    for each in below:
+        storing.forget(work, each)
+        work.catalog.remove(each)
     storing.forget(work, thing)
     work.catalog.remove(thing)
     return status(f"{thing.name[-1]} successfully dropped.")

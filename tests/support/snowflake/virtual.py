@@ -153,14 +153,18 @@ def _policy_references(work: Work, node: exp.Expression) -> Rows:
     named = _keywords(node)
     if "REF_ENTITY_NAME" in named:
         if named.get("REF_ENTITY_DOMAIN", "").upper() == "USER":
-            user = work.access.get("USER", Reader(named["REF_ENTITY_NAME"]).name())
-            return [
-                (*name, kind.replace(" ", "_"), None, None, *user.name, "USER", None, None, "ACTIVE")
-                for kind, name in user.policies.items()
-            ]
+            return _of_user(work.access.get("USER", Reader(named["REF_ENTITY_NAME"]).name()))
         return _policies(_named(work, named["REF_ENTITY_NAME"]))
     policy = Reader(named["POLICY_NAME"]).name()
-    return [row for one in work.catalog.of("TABLE", "VIEW") for row in _policies(one) if row[:3] == policy]
+    users = [*work.catalog.of("USER"), work.catalog.account]
+    rows = [row for one in work.catalog.of("TABLE", "VIEW") for row in _policies(one)] + [row for one in users for row in _of_user(one)]
+    return [row for row in rows if row[:3] == policy]
+
+
+def _of_user(user: Thing) -> list[tuple[Any, ...]]:
+    """Of a user, or of the account."""
+    name = user.name or ("ACCOUNT",)
+    return [(*policy, kind.replace(" ", "_"), None, None, *name, user.kind, None, None, "ACTIVE") for kind, policy in user.policies.items()]
 
 
 _KINDS = {

@@ -86,6 +86,21 @@ def test_a_leak_closes_the_platform_and_ends_what_lives_there_whatever_is_allowe
     assert said(built, WAREHOUSE, "Ready") == ("False", "Leak")
 
 
+def test_another_version_of_the_installation_lets_no_role_be_vended_whatever_is_allowed_and_takes_none_away():
+    state = attested(OPEN)
+    assert state.facts is not None
+    why = "version 15 of rolevend's SQL is installed in this database, and this rolevend knows 14: use a newer rolevend"
+    state = replace(state, problem=("PlatformUnavailable", why), facts=replace(state.facts, unusable=why))
+
+    built, verdict = outcome(state, allowing())
+
+    assert isinstance(verdict, Pending)
+    assert (verdict.reason, verdict.withdrawn) == ("PlatformUnavailable", False)
+    assert verdict.message.endswith(why)
+    assert said(built, WAREHOUSE, "Ready") == ("False", "PlatformUnavailable")
+    assert isinstance(outcome(state, role_exists=True)[1], Granted)
+
+
 def test_a_leak_stays_one_until_another_attestation_finds_none():
     state = attested(LEAK)
     assert state.facts is not None

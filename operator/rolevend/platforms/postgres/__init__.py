@@ -11,7 +11,7 @@ from rolevend.platforms.postgres.drop.drops import Tombstone
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind
 from rolevend.platforms.postgres.install.installer import InstallPlan, Passwords, install, plan
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach
-from rolevend.platforms.postgres.install.uninstaller import UninstallPlan, plan_uninstall, uninstall
+from rolevend.platforms.postgres.install.uninstaller import plan_uninstall, uninstall
 
 __all__ = [
     "Finding",
@@ -24,7 +24,6 @@ __all__ = [
     "PostgresPlatform",
     "Reach",
     "Tombstone",
-    "UninstallPlan",
     "connected",
     "install",
     "plan",

@@ -18,8 +18,7 @@ from rolevend.platforms.postgres.install.findings import (
     not_reserved_for,
     some,
 )
-from rolevend.platforms.postgres.install.installer import VERSION
-from rolevend.platforms.postgres.install.survey import PUBLIC, Installed, Reach, Right
+from rolevend.platforms.postgres.install.survey import PUBLIC, Installed, Reach, Right, other_version
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import InstallMode, ServerFacts, TlsMode
 
@@ -34,17 +33,20 @@ _SCHEDULE = "SELECT cron.schedule('rolevend', '2 seconds', 'CALL rolevend.sweep(
 def facts_of(connection: Connection, tls: TlsMode) -> ServerFacts:
     """Return the facts.
 
-    Raises `PlatformUnavailable` if nothing can be vended: the installation is missing or older than this driver needs, or the answer comes
-    from a standby or a proxy.
+    Raises `PlatformUnavailable` if the installation is missing, or the answer comes from a standby or a proxy.
     """
     _reject_others(connection)
-    row = connection.execute(query("facts"), {}).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    version, identifier, installed, by_superuser, may_trigger, has_trigger, ends_all, swept, *others = row
-    prepared, strays, blind, watched, files, domain, sessions, reserved, unreserved = others
-    if installed is None or installed < VERSION:
+    there = connection.execute(query("version"), {}).fetchone()
+    if there is None or there[2] is None:
         raise PlatformUnavailable(f"cannot vend here: {NOT_INSTALLED}")
+    version, identifier, installed, by_superuser = there
     mode = InstallMode.SUPERUSER if by_superuser else InstallMode.MANAGED
+    unusable = other_version(installed)
+    if unusable is not None:
+        return ServerFacts(version, identifier, install_mode=mode, unusable=f"cannot vend here: {unusable}")
+    row = connection.execute(query("facts"), {}).fetchone()
+    assert row is not None  # noqa: S101 - the role rv_owner exists
+    may_trigger, has_trigger, ends_all, swept, prepared, strays, blind, watched, files, domain, sessions, reserved, unreserved = row
     late = _late(connection)
     limitations = [
         *((mode is InstallMode.MANAGED, text) for text in MANAGED),

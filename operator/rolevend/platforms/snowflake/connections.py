@@ -254,8 +254,8 @@ def administrator(connection_name: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def administrators_session(connection_name: str) -> Iterator[SnowflakeSession]:
-    """Yield a session with a connection from `connections.toml`, to read."""
-    with _named(connection_name, f"read by the connection {connection_name}") as connection:
+    """Yield a session with a connection from `connections.toml`."""
+    with _named(connection_name, f"use the connection {connection_name}") as connection:
         yield SnowflakeSession(connection)
 
 

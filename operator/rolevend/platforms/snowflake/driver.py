@@ -107,8 +107,8 @@ class SnowflakePlatform:
     def facts(self) -> ServerFacts:
         attempt = f"ask {self._where} what it is"
         if self._programmer is not None:
-            self._programmer.run(attempt, facts_of)
-            if not self._governs:
+            known = self._programmer.run(attempt, facts_of)
+            if known.unusable is None and not self._governs:
                 self._programmer.run(attempt, expect_row_policies)
                 self._governs = True
         return self._vendor.run(attempt, facts_of)

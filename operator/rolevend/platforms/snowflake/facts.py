@@ -1,7 +1,7 @@
 """Read the facts of an account, and settings that weaken the promises. Needs no warehouse."""
 
 from rolevend.catalog import Column, Family, TableId
-from rolevend.errors import PlatformUnavailable
+from rolevend.errors import Conflict, PlatformUnavailable
 from rolevend.platforms.protocol import ServerFacts
 from rolevend.platforms.snowflake import control
 from rolevend.platforms.snowflake.build.policies import row_policy
@@ -24,23 +24,39 @@ _MOST_NAMED = 5
 
 
 def facts_of(session: SnowflakeSession) -> ServerFacts:
-    """Return the facts. Raises `PlatformUnavailable` if the account is not prepared, or for another version of rolevend."""
-    shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
-    comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
-    version = installed_version(comments[0]) if comments else None
+    """Return the facts. Raises `PlatformUnavailable` if the account is not prepared."""
+    version = version_in(session)
     if version is None:
         raise PlatformUnavailable(NOT_INSTALLED)
-    if version > VERSION:
-        raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and this rolevend knows {VERSION}")
-    if version < VERSION:
-        raise PlatformUnavailable(f"version {version} of rolevend's script was run in this account, and {VERSION} is needed: run it again")
     (row,) = session.rows(_SELF)
     return ServerFacts(
         version=str(row["version"]),
         identifier=f"{row['account']}.{row['locator']}",
         edition=EDITION,
+        unusable=_other_version(version),
         limitations=tuple(_of_public(session.rows(_PUBLIC))),
     )
+
+
+def version_in(session: SnowflakeSession) -> int | None:
+    """Return the version of the script that was run to its end, or None."""
+    shown = session.rows(compose("SHOW DATABASES STARTS WITH {}", literal(control.DATABASE)))
+    comments = [row.get("comment") for row in shown if row["name"] == control.DATABASE]
+    return installed_version(comments[0]) if comments else None
+
+
+def require_no_newer(session: SnowflakeSession) -> None:
+    """Raises `Conflict` if a newer version was installed: nothing of it is known."""
+    version = version_in(session)
+    if version is not None and version > VERSION:
+        raise Conflict(f"cannot change this account: {_other_version(version)}")
+
+
+def _other_version(installed: int) -> str | None:
+    if installed == VERSION:
+        return None
+    way_out = f"this rolevend knows {VERSION}: use a newer rolevend" if installed > VERSION else f"{VERSION} is needed: run it again"
+    return f"version {installed} of rolevend's script was run in this account, and {way_out}"
 
 
 def expect_row_policies(session: SnowflakeSession) -> None:

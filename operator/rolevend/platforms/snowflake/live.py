@@ -20,8 +20,8 @@ def live_roles(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LiveRo
     """Return the roles of this cluster, and users whose role is already dropped: both must be dropped. A role with a disabled user counts
     as closed.
     """
-    users = {str(row["name"]): row for row in _shown(session, Sql("USERS"))}
-    roles = {str(row["name"]): row for row in _shown(session, Sql("ROLES"))}
+    users = {str(row["name"]): row for row in shown_vended(session, Sql("USERS"))}
+    roles = {str(row["name"]): row for row in shown_vended(session, Sql("ROLES"))}
     found = ((role, mark_of((roles.get(role) or users[role]).get("comment"))) for role in sorted(roles.keys() | users.keys()))
     return [
         LiveRole(RoleName(role), mark.uid, mark.expires_at, closed=role in users and _is_disabled(users[role]))
@@ -32,7 +32,7 @@ def live_roles(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LiveRo
 
 def curb_expired(session: SnowflakeSession, cluster: ClusterId) -> Sequence[LimitViolation]:
     """Lock out each user whose lease expired more than a second ago, which aborts its statements. By Snowflake's clock."""
-    enabled = [(row, mark) for row in _shown(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
+    enabled = [(row, mark) for row in shown_vended(session, Sql("USERS")) if not _is_disabled(row) and (mark := _ours(row, cluster))]
     if not enabled:
         return ()
     now: datetime = session.rows(_NOW)[0]["now"]
@@ -60,7 +60,7 @@ def ended_roles(session: SnowflakeSession, cluster: ClusterId, reason: EndReason
     ]
 
 
-def _shown(session: SnowflakeSession, what: Sql) -> Iterator[Row]:
+def shown_vended(session: SnowflakeSession, what: Sql) -> Iterator[Row]:
     """Yield all rows of `what` with a vended role's name, in pages of ten thousand, the maximum of SHOW."""
     after = Sql("")
     while True:

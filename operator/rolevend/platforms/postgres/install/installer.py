@@ -14,18 +14,16 @@ from typing import Any, Final
 from psycopg import sql
 
 from rolevend.errors import Conflict, InvalidInput
+from rolevend.platforms.plan_text import digest_of, finding_lines, transaction_lines
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind, findings_of
-from rolevend.platforms.postgres.install.plan_text import digest_of, finding_lines, statement_lines
 from rolevend.platforms.postgres.install.statements import InstallStatement, steps_of
 from rolevend.platforms.postgres.install.summary import Changes, changes_of, summary_lines
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Survey, pin, survey
+from rolevend.platforms.postgres.install.survey import VERSION, PostgresInstallOptions, Reach, Survey, other_version, pin, survey
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
 
-VERSION = 14
-"""The version of `sql/install`. Increases with every change that a running operator must detect."""
 FEWEST_CHARACTERS: Final = 32
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -68,7 +66,7 @@ class InstallPlan:
         lines = [
             f"-- rolevend {VERSION} in database {self.database} of server {self.server}",
             *finding_lines(FindingKind, self.findings),
-            *statement_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
+            *transaction_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
             f"-- digest: {self.digest}",
             "",
         ]
@@ -151,10 +149,6 @@ def _same_logins(found: Survey, options: PostgresInstallOptions) -> None:
     there = found.installed
     if there is None:
         return
-    if there.version > VERSION:
-        raise Conflict(
-            f"version {there.version} of rolevend's schema is installed, and this rolevend knows {VERSION}: use a newer rolevend"
-        )
     if (there.vendor, there.programmer) != (options.vendor, options.programmer):
         raise Conflict(f"rolevend is installed here for the logins {there.vendor} and {there.programmer}: use these")
 
@@ -184,7 +178,7 @@ def set_hash_key(connection: Connection, domain: str, key: Secret) -> str | None
     """Set the hash salt of a database to the key of `domain`, by an administrator's `connection`. Returns the former domain. Every hashed
     value changes, also for live roles.
 
-    Raises `Conflict` if rolevend is not installed there or is older.
+    Raises `Conflict` if rolevend is not installed there, or in another version.
     """
     salt = salt_of(domain, key)
     with translating("set the hash key"), connection.transaction():
@@ -203,5 +197,7 @@ def set_hash_key(connection: Connection, domain: str, key: Secret) -> str | None
 def _require_installed(connection: Connection) -> None:
     there = connection.execute("SELECT to_regclass('rolevend.version') IS NOT NULL").fetchone()
     newest = connection.execute("SELECT max(version) FROM rolevend.version").fetchone() if there and there[0] else None
-    if newest is None or newest[0] is None or newest[0] < VERSION:
-        raise Conflict(f"version {VERSION} of rolevend's schema must be installed first: plan and run the installation")
+    if newest is None or newest[0] is None:
+        raise Conflict(f"version {VERSION} of rolevend's SQL must be installed first: plan and run the installation")
+    if unusable := other_version(newest[0]):
+        raise Conflict(f"cannot set the hash key: {unusable}")

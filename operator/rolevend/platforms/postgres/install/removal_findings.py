@@ -1,8 +1,6 @@
 """The findings of an uninstallation: what blocks it, what is lost, what is as before again, and what stays. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby
 
 from psycopg import sql
@@ -10,30 +8,12 @@ from psycopg import sql
 from rolevend.platforms.postgres.install.findings import some
 from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey
 from rolevend.platforms.postgres.install.statements import quoted
+from rolevend.platforms.uninstallation import RemovalFinding, RemovalKind
 
 _LISTING = sql.SQL(
     "SELECT pg_describe_object(classid, objid, objsubid) FROM pg_shdepend JOIN pg_database AS d ON d.oid = dbid "
     "WHERE datname = current_database() AND refobjid = {}::regrole"
 )
-
-
-class RemovalKind(StrEnum):
-    REFUSED = "refused"
-    """Blocks the uninstallation."""
-    LOST = "is lost"
-    """Something of somebody else, or of the audit trail."""
-    GIVEN = "is as before again"
-    STAYS = "stays"
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalFinding:
-    kind: RemovalKind
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.text}"
 
 
 def removal_findings(survey: RemovalSurvey) -> Iterator[RemovalFinding]:

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from psycopg.rows import kwargs_row, scalar_row, tuple_row
 
@@ -194,9 +194,19 @@ class Survey:
 
 PUBLIC = 0
 """The oid of PUBLIC as a grantee."""
+VERSION: Final = 14
+"""The version of `sql/install`. Increases with every change that a running operator must detect."""
 RECORDED = 14
 """The first version of the installation that records what it takes from PUBLIC."""
 OUR_ROLES = ("rv_owner", "rv_connect", "rv_template", "rv_public")
+
+
+def other_version(installed: int) -> str | None:
+    """Return why this rolevend cannot use the installed version, with the way out; None if it can."""
+    if installed == VERSION:
+        return None
+    newer, older = f"this rolevend knows {VERSION}: use a newer rolevend", f"{VERSION} is needed: plan and run the installation"
+    return f"version {installed} of rolevend's SQL is installed in this database, and {newer if installed > VERSION else older}"
 
 
 def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
@@ -267,7 +277,11 @@ class SurveyReader:
         }
 
     def installed(self, server: Server) -> Installed | None:
-        return next(iter(self.rows("installed", Installed)), None) if server.is_installed else None
+        """Return the installation, or None. Raises `Conflict` for a newer version: nothing of it is known."""
+        found = next(iter(self.rows("installed", Installed)), None) if server.is_installed else None
+        if found is not None and found.version > VERSION:
+            raise Conflict(f"cannot plan for database {server.database}: {other_version(found.version)}")
+        return found
 
     def taken(self, installed: Installed | None, roles: Mapping[str, Role]) -> tuple[TakenRight, ...]:
         """Return the record or, of an older version, the privileges that rv_public has instead of PUBLIC."""

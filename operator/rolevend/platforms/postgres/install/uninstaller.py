@@ -6,61 +6,20 @@ of them blocks the plan, and is named.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-from rolevend.errors import Conflict
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.postgres.install.plan_text import digest_of, finding_lines, statement_lines
-from rolevend.platforms.postgres.install.removal_findings import RemovalFinding, RemovalKind, removal_findings
+from rolevend.platforms.postgres.install.removal_findings import removal_findings
 from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey, admitted_server, survey_removal
 from rolevend.platforms.postgres.install.statements import InstallStatement, on_objects, quoted
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, SurveyReader, pin
+from rolevend.platforms.uninstallation import UninstallPlan, in_order
 
 _BATCH = 50
 """The number of roles in one statement."""
 _LOCK = "LOCK TABLE rolevend.lease, rolevend.profile, rolevend.template IN ACCESS EXCLUSIVE MODE"
 _EVENT_TRIGGERS = ("rv_login", "rv_guard")
 _TURN = "pg_advisory_lock(bigint), pg_advisory_unlock(bigint)"
-
-
-@dataclass(frozen=True, slots=True)
-class UninstallPlan:
-    """The statements and the findings. Without statements nothing of rolevend is there."""
-
-    server: str
-    database: str
-    statements: tuple[InstallStatement, ...]
-    findings: tuple[RemovalFinding, ...]
-    digest: str = field(init=False)
-    """SHA-256 over all other fields."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest_of(self._content()))
-
-    @property
-    def refusals(self) -> tuple[RemovalFinding, ...]:
-        """The findings that block the uninstallation."""
-        return tuple(finding for finding in self.findings if finding.kind is RemovalKind.REFUSED)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"digest": self.digest, **self._content()}
-
-    def text(self) -> str:
-        heading = f"-- uninstall rolevend from database {self.database} of server {self.server}"
-        if not self.statements:
-            return f"{heading}\n-- rolevend is not installed here: there is nothing to do\n"
-        lines = [heading, *finding_lines(RemovalKind, self.findings), *statement_lines(self.statements), f"-- digest: {self.digest}", ""]
-        return "\n".join(lines)
-
-    def _content(self) -> dict[str, Any]:
-        return {
-            "server": self.server,
-            "database": self.database,
-            "findings": [{"kind": each.kind.value, "subject": each.subject, "text": each.text} for each in self.findings],
-            "statements": [{"text": each.text, "why": each.why} for each in self.statements],
-        }
 
 
 def plan_uninstall(connection: Connection, options: PostgresInstallOptions) -> UninstallPlan:
@@ -89,13 +48,7 @@ def uninstall(connection: Connection, options: PostgresInstallOptions, *, accept
         current = _planned(connection, options)
         if not current.statements:
             return current
-        if current.digest != accept:
-            raise Conflict(
-                f"cannot uninstall under digest {accept[:12]}…: the plan is now {current.digest[:12]}…, because the database or rolevend "
-                "changed; read the new plan and accept its digest"
-            )
-        if current.refusals:
-            raise Conflict(f"cannot uninstall: {'; '.join(str(finding) for finding in current.refusals)}")
+        current.require(accept)
         for statement in current.statements:
             connection.execute(statement.text)
     return current
@@ -108,14 +61,8 @@ def _planned(connection: Connection, options: PostgresInstallOptions) -> Uninsta
         found.server.identifier,
         found.server.database,
         tuple(_statements(found)) if is_there else (),
-        tuple(sorted(removal_findings(found), key=lambda each: (list(RemovalKind).index(each.kind), each.subject, each.text)))
-        if is_there
-        else (),
+        in_order(removal_findings(found)) if is_there else (),
     )
-
-
-def _order(finding: RemovalFinding) -> tuple[int, str, str]:
-    return list(RemovalKind).index(finding.kind), finding.subject, finding.text
 
 
 def _statements(survey: RemovalSurvey) -> Iterator[InstallStatement]:

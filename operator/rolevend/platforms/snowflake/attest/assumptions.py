@@ -259,6 +259,7 @@ UNTRIED = (
     ),
     Untried("more than twenty wait for one table", ("D9",), "it would delay vends"),
     Untried("the catalog is read by who cannot read a row", ("P20", "P21", "R32"), "the catalog is read before an attestation begins"),
+    Untried("an administrator uninstalls", ("P22", "P23", "R34"), "neither login of the operator is an administrator's"),
     Untried("the account says that it is prepared", ("D15",), "otherwise no attestation begins"),
     Untried("the time is read without a warehouse", ("D16",), "its only effect would be a warehouse that stays awake"),
     Untried("SHOW goes on after ten thousand rows", ("D10",), "it needs ten thousand roles"),

@@ -7,7 +7,7 @@ from typing import Final
 
 from rolevend.catalog import TableId
 from rolevend.platforms.snowflake import control
-from rolevend.platforms.snowflake.connections import SnowflakeSession
+from rolevend.platforms.snowflake.connections import Row, SnowflakeSession
 from rolevend.platforms.snowflake.sql import Sql, compose, identifier, join, literal, qualified
 
 _TOGETHER: Final = 50
@@ -54,6 +54,23 @@ def read_policies(session: SnowflakeSession, database: str, tables: Sequence[Tab
             policy = Attachments(*names, row["ref_column_name"], _names(row["ref_arg_column_names"] or "[]"))
             found.setdefault(TableId(row["ref_schema_name"], row["ref_entity_name"]), set()).add(policy)
     return {table: tuple(sorted(policies, key=repr)) for table, policies in found.items()}
+
+
+def read_uses(session: SnowflakeSession, database: str, policies: Sequence[Sql]) -> list[Row]:
+    """Return a row for each use of these policies, whose database it is: by tables, views, users, or anything else."""
+    found: list[Row] = []
+    for start in range(0, len(policies), _TOGETHER):
+        found += session.rows(join("\nUNION ALL\n", [_uses_of_one(database, each) for each in policies[start : start + _TOGETHER]]))
+    return found
+
+
+def _uses_of_one(database: str, policy: Sql) -> Sql:
+    return compose(
+        "SELECT policy_schema, policy_name, policy_kind, ref_database_name, ref_schema_name, ref_entity_name, ref_entity_domain,\n"
+        "       ref_column_name FROM TABLE({}.INFORMATION_SCHEMA.POLICY_REFERENCES(POLICY_NAME => {}))",
+        identifier(database),
+        literal(policy),
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,9 +1,5 @@
 -- What the server says of itself, and what it lacks.
-SELECT current_setting('server_version'),
-       (SELECT system_identifier::text FROM pg_control_system()),
-       v.version,
-       o.rolsuper,
-       current_setting('server_version_num')::integer >= 170000,
+SELECT current_setting('server_version_num')::integer >= 170000,
        EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'rv_login' AND evtenabled <> 'D'),
        pg_has_role(o.oid, 'pg_signal_backend'::regrole, 'USAGE'),
        (SELECT s.at > clock_timestamp() - interval '5 minutes' FROM rolevend.swept AS s),
@@ -31,5 +27,5 @@ SELECT current_setting('server_version'),
        -- Those of our logins that get none of the reserved ones.
        ARRAY(SELECT r.rolname::text FROM rolevend.version AS i JOIN pg_roles AS r ON r.rolname IN (i.vendor, i.programmer)
               WHERE NOT pg_has_role(r.oid, 'pg_use_reserved_connections', 'USAGE') ORDER BY 1)
-  FROM (SELECT max(version) AS version FROM rolevend.version) AS v
- CROSS JOIN (SELECT oid, rolsuper FROM pg_roles WHERE rolname = 'rv_owner') AS o
+  FROM pg_roles AS o
+ WHERE o.rolname = 'rv_owner'

@@ -7,9 +7,17 @@ from enum import StrEnum
 from textwrap import fill, indent
 from typing import Any, Protocol
 
-from rolevend.platforms.postgres.install.statements import InstallStatement
-
 WIDTH = 120
+
+
+class PlannedStatement(Protocol):
+    """A statement with its reason, which may be empty."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
 
 
 class _OfKind(Protocol):
@@ -32,11 +40,15 @@ def finding_lines(kinds: Iterable[StrEnum], findings: Sequence[_OfKind]) -> Iter
             yield indent(str(finding), "--   ")
 
 
-def statement_lines(statements: Iterable[InstallStatement], last: str = "") -> Iterator[str]:
+def transaction_lines(statements: Iterable[PlannedStatement], last: str = "") -> Iterator[str]:
     """Yield one transaction, with `last` as a comment before its end."""
     yield "\nBEGIN;"
+    yield from statement_lines(statements)
+    yield f"\n-- {last}\nCOMMIT;\n" if last else "COMMIT;\n"
+
+
+def statement_lines(statements: Iterable[PlannedStatement]) -> Iterator[str]:
     for statement in statements:
         if statement.why:
             yield "\n" + fill(statement.why, WIDTH, initial_indent="-- ", subsequent_indent="-- ")
         yield f"{statement.text};"
-    yield f"\n-- {last}\nCOMMIT;\n" if last else "COMMIT;\n"
