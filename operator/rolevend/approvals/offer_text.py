@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from rolevend.app.approver_commands.wording import name, names, span
+from rolevend.approvals.wording import name, names, span
 from rolevend.kinds import AccessPolicy
 from rolevend.kinds.access_policy import MaskRule, TableSelector, TableTagRequirement
 from rolevend.kinds.on_request import ApprovalTerms

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from rolevend.app.approver_commands import narrowing
+from rolevend.approvals import narrowing
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.kinds import VendedRole

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from rolevend.app.approver_commands.wording import about, names
-from rolevend.app.responder_commands.selection import RoleFilter, RoleSelection, SelectedRole
+from rolevend.approvals.wording import about, names
 from rolevend.model import ObjectName
 from rolevend.platforms.statement import plain
+from rolevend.revocations.selection import RoleFilter, RoleSelection, SelectedRole
 
 _HEADINGS: Final = ("ROLE", "AGENT", "USER", "PLATFORMS", "TABLES", "PURPOSE", "PROOF", "EXPIRES IN")
 _PLAIN: Final = re.compile(r"[^\s\"\\()]+")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from rolevend.app.approver_commands import wording
-from rolevend.app.approver_commands.wording import about, span
+from rolevend.approvals import wording
+from rolevend.approvals.wording import about, span
 from rolevend.kinds import AccessPolicy, AccessRequest
 from rolevend.kinds.status import body
 

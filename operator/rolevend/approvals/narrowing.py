@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rolevend.app.approver_commands import wording
-from rolevend.app.approver_commands.details import RequestDetails
-from rolevend.app.approver_commands.wording import span
+from rolevend.approvals import wording
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.wording import span
 from rolevend.catalog import matches
 from rolevend.errors import InvalidInput
 from rolevend.kinds import AccessPolicy

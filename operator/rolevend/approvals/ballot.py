@@ -5,10 +5,10 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from rolevend.access_requests.text import Speaker, quoted
-from rolevend.app.approver_commands import offer_text, wording
-from rolevend.app.approver_commands.details import RequestDetails
-from rolevend.app.approver_commands.narrowing import VoteNarrowing
-from rolevend.app.approver_commands.wording import CommandFlags, span
+from rolevend.approvals import offer_text, wording
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.narrowing import VoteNarrowing
+from rolevend.approvals.wording import CommandFlags, span
 from rolevend.errors import Rejected
 from rolevend.kinds import API_VERSION, AccessDecision, AccessRequest, parse
 from rolevend.kinds.status import body

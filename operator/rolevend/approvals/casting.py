@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.app.approver_commands.ballot import Choice, next_step
-from rolevend.app.approver_commands.details import RequestDetails
-from rolevend.app.approver_commands.reader import DECISIONS, REQUESTS, ClusterAccess, RequestReader
-from rolevend.app.approver_commands.wording import CommandFlags, approvers, moment
+from rolevend.approvals.ballot import Choice, next_step
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.reader import DECISIONS, REQUESTS, ClusterAccess, RequestReader
+from rolevend.approvals.wording import CommandFlags, approvers, moment
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected
 from rolevend.kinds import AccessDecision, AccessRequest, parse
 from rolevend.kube.client import SELF_SUBJECT_REVIEWS, Body, KubeClient, NotFound, ResourceConflict

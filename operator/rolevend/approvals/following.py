@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rolevend.app.approver_commands import details, listing
-from rolevend.app.approver_commands.casting import caller_name
-from rolevend.app.approver_commands.details import RequestDetails
-from rolevend.app.approver_commands.listing import RequestTable
-from rolevend.app.approver_commands.narrowing import VoteNarrowing
-from rolevend.app.approver_commands.previewing import preview
-from rolevend.app.approver_commands.reader import ClusterAccess, RequestReader
-from rolevend.app.approver_commands.wording import CommandFlags
+from rolevend.approvals import details, listing
+from rolevend.approvals.casting import caller_name
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.listing import RequestTable
+from rolevend.approvals.narrowing import VoteNarrowing
+from rolevend.approvals.previewing import preview
+from rolevend.approvals.reader import ClusterAccess, RequestReader
+from rolevend.approvals.wording import CommandFlags
 from rolevend.kinds import AccessPolicy, AccessRequest
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from rolevend.app.approver_commands.casting import caller_name
-from rolevend.app.approver_commands.reader import ClusterAccess
-from rolevend.app.responder_commands.reader import RoleListing, list_again, list_roles, missing_rights, unlisted_places
-from rolevend.app.responder_commands.selection import RoleFilter, RoleSelection, SelectedRole, select
-from rolevend.app.responder_commands.texts import RevocationOutcome, RoleLeft
+from rolevend.approvals.casting import caller_name
+from rolevend.approvals.reader import ClusterAccess
 from rolevend.errors import NotPermitted, RolevendError, Unavailable
 from rolevend.kinds.shared import REVOKED_BECAUSE, REVOKED_BY
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient, NotFound, ResourceConflict
 from rolevend.model import Uid
+from rolevend.revocations.reader import RoleListing, list_again, list_roles, missing_rights, unlisted_places
+from rolevend.revocations.selection import RoleFilter, RoleSelection, SelectedRole, select
+from rolevend.revocations.texts import RevocationOutcome, RoleLeft
 from rolevend.roles.objects import uid_of
 from rolevend.roles.state import is_let_go
 from rolevend.snapshot.controller import ready_condition

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from rolevend.access_requests.text import Speaker, quoted
-from rolevend.app.approver_commands import effect_text, history, listing, offer_text, wording
-from rolevend.app.approver_commands.offer_text import Fact
-from rolevend.app.approver_commands.wording import CommandFlags, about, moment, span
+from rolevend.approvals import effect_text, history, listing, offer_text, wording
+from rolevend.approvals.offer_text import Fact
+from rolevend.approvals.wording import CommandFlags, about, moment, span
 from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest
 from rolevend.kinds.access_request import Approver
 from rolevend.kinds.previewed_effect import PreviewedEffect

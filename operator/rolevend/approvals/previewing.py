@@ -6,9 +6,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from rolevend.app.approver_commands import ballot
-from rolevend.app.approver_commands.narrowing import VoteNarrowing
-from rolevend.app.approver_commands.reader import DECISIONS, ClusterAccess
+from rolevend.approvals import ballot
+from rolevend.approvals.narrowing import VoteNarrowing
+from rolevend.approvals.reader import DECISIONS, ClusterAccess
 from rolevend.errors import NotPermitted, Rejected, RolevendError
 from rolevend.kinds import AccessDecision, AccessRequest, parse
 from rolevend.kinds.previewed_effect import PreviewedEffect

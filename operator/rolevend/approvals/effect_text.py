@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from rolevend.app.approver_commands import wording
+from rolevend.approvals import wording
 from rolevend.kinds.previewed_effect import PreviewedCells, PreviewedColumn, PreviewedEffect, PreviewedTable
 
 _WIDTH = 10

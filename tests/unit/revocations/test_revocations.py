@@ -7,9 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from rolevend.app.responder_commands import texts
-from rolevend.app.responder_commands.ending import Revocation, RevocationPlan
-from rolevend.app.responder_commands.selection import (
+from rolevend.catalog import TableId
+from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError
+from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict
+from rolevend.model import ObjectName
+from rolevend.revocations import texts
+from rolevend.revocations.ending import Revocation, RevocationPlan
+from rolevend.revocations.selection import (
     RoleFilter,
     RoleSelection,
     SelectedRole,
@@ -18,11 +22,7 @@ from rolevend.app.responder_commands.selection import (
     read_table,
     select,
 )
-from rolevend.app.responder_commands.texts import RevocationOutcome, RoleLeft
-from rolevend.catalog import TableId
-from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError
-from rolevend.kube.client import Body, KubeClient, NotFound, ResourceConflict
-from rolevend.model import ObjectName
+from rolevend.revocations.texts import RevocationOutcome, RoleLeft
 from tests.support.manifests import MISSING, changed, valid
 from tests.support.registered import NOW
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from rolevend.app.approver_commands.details import RequestDetails
+from rolevend.approvals.details import RequestDetails
 from rolevend.errors import ClusterUnavailable, InvalidInput, NotPermitted, Rejected
 from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, parse
 from rolevend.kube.client import Body, KubeClient, NotFound, WatchExpired, path_of

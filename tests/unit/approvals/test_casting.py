@@ -2,9 +2,9 @@
 
 from typing import Any, cast
 
-from rolevend.app.approver_commands.casting import outcome
-from rolevend.app.approver_commands.reader import REQUESTS
-from rolevend.app.approver_commands.wording import CommandFlags
+from rolevend.approvals.casting import outcome
+from rolevend.approvals.reader import REQUESTS
+from rolevend.approvals.wording import CommandFlags
 from rolevend.kinds import AccessRequest, parse
 from rolevend.kube.client import KubeClient, ResourcePath
 from tests.support.manifests import MISSING
