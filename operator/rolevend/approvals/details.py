@@ -53,15 +53,15 @@ class RequestDetails:
 
 
 def as_text(found: RequestDetails, flags: CommandFlags) -> str:
-    parts = [question(found), *_section("Votes", _votes(found)), *_section("Lately", _lately(found)), *_answers(found, flags)]
+    parts = [question(found), *_section("Votes", vote_facts(found)), *_section("Lately", lately_facts(found)), *_answers(found, flags)]
     return "\n".join(parts)
 
 
 def question(found: RequestDetails) -> str:
     """Return the request and its offer: the part that a person reads before a vote."""
     counted = [] if found.effect is None else effect_text.section(found.effect)
-    offer = _section("The offer grants, within guardrails", _offer(found))
-    return "\n".join([_headline(found), *_aligned(_request(found)), *offer, *counted])
+    offer = _section("The offer grants, within guardrails", offer_facts(found))
+    return "\n".join([headline(found), *_aligned(request_facts(found)), *offer, *counted])
 
 
 def as_value(found: RequestDetails) -> dict[str, Any]:
@@ -85,14 +85,14 @@ def _vote_value(vote: AccessDecision) -> dict[str, Any]:
     return {"namespace": vote.namespace, "name": vote.name, "spec": body(vote.spec), "status": body(vote.status)}
 
 
-def _headline(found: RequestDetails) -> str:
+def headline(found: RequestDetails) -> str:
     request = found.request
     state = request.status.state or "not read by the operator yet"
     message = f": {request.status.message}" if request.status.message else ""
     return f"AccessRequest {request.namespace}/{request.name} is {state}{message}"
 
 
-def _request(found: RequestDetails) -> Iterator[Fact]:
+def request_facts(found: RequestDetails) -> Iterator[Fact]:
     request, spec = found.request, found.request.spec
     yield "requested", f"{about(wording.age(request, found.now).total_seconds())} ago{_left(found)}"
     yield "agent", f"{request.namespace}/{wording.name(spec.agent_ref.name)}"
@@ -139,7 +139,7 @@ def _display(found: RequestDetails) -> str:
     return f": {display}" if display else ""
 
 
-def _offer(found: RequestDetails) -> Iterator[Fact]:
+def offer_facts(found: RequestDetails) -> Iterator[Fact]:
     if found.offer is None:
         return
     yield from offer_text.facts(found.offer)
@@ -147,7 +147,7 @@ def _offer(found: RequestDetails) -> Iterator[Fact]:
         yield "CHANGED", "after the request. An approval does not count; the agent must ask again"
 
 
-def _votes(found: RequestDetails) -> Iterator[Fact]:
+def vote_facts(found: RequestDetails) -> Iterator[Fact]:
     if found.votes is None:
         approval = found.request.status.approval
         yield from (_recorded(each) for each in (approval.approvers if approval is not None else ()))
@@ -178,7 +178,7 @@ def _comment(comment: str | None) -> list[str]:
     return [] if comment is None else [quoted(comment, Speaker.APPROVER)]
 
 
-def _lately(found: RequestDetails) -> Iterator[Fact]:
+def lately_facts(found: RequestDetails) -> Iterator[Fact]:
     if found.others is None:
         return
     if found.request.status.offer is not None:

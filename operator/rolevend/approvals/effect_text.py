@@ -1,7 +1,7 @@
 """The effect of an approval in numbers, as the operator counted it for a preview, as a text for approvers. Pure."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rolevend.approvals import wording
 from rolevend.kinds.previewed_effect import PreviewedCells, PreviewedColumn, PreviewedEffect, PreviewedTable
@@ -23,16 +23,26 @@ def section(effect: PreviewedEffect) -> Iterator[str]:
 
 
 def _table(table: PreviewedTable) -> Iterator[str]:
-    name = f"{wording.name(table.schema_name)}.{wording.name(table.table)}"
+    name = table_name(table)
     if table.unknown is not None:
         yield f"  {name}: not counted: {table.unknown}"
         return
-    yield f"  {name}: {_rows(table.rows_today)} today, {_rows(table.rows_granted)} with this"
-    for columns in _alike(table.columns):
-        yield _wrapped("    ", wording.names(each.name for each in columns))
-        today = _cells(columns[0].today, table.rows_today) if table.rows_today else "no rows"
+    yield f"  {name}: {row_count(table.rows_today)} today, {row_count(table.rows_granted)} with this"
+    for columns in alike(table.columns):
+        names, today, granted = change(columns, table)
+        yield _wrapped("    ", names)
         yield _wrapped(f"      {'today':<{_WIDTH}}", today)
-        yield _wrapped(f"      {'with this':<{_WIDTH}}", _cells(columns[0].granted, table.rows_granted))
+        yield _wrapped(f"      {'with this':<{_WIDTH}}", granted)
+
+
+def table_name(table: PreviewedTable) -> str:
+    return f"{wording.name(table.schema_name)}.{wording.name(table.table)}"
+
+
+def change(columns: Sequence[PreviewedColumn], table: PreviewedTable) -> tuple[str, str, str]:
+    """Return the names of columns that are shown alike, how they are shown today, and how with the approval."""
+    today = _cells(columns[0].today, table.rows_today) if table.rows_today else "no rows"
+    return wording.names(each.name for each in columns), today, _cells(columns[0].granted, table.rows_granted)
 
 
 def _wrapped(first: str, text: str) -> str:
@@ -40,7 +50,7 @@ def _wrapped(first: str, text: str) -> str:
     return textwrap.fill(text, 80, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False, break_on_hyphens=False)
 
 
-def _alike(columns: Iterable[PreviewedColumn]) -> list[list[PreviewedColumn]]:
+def alike(columns: Iterable[PreviewedColumn]) -> list[list[PreviewedColumn]]:
     """Return the columns in groups that are shown alike, in the order of the first of each."""
     groups: dict[tuple[tuple[PreviewedCells, ...], ...], list[PreviewedColumn]] = {}
     for each in columns:
@@ -49,7 +59,7 @@ def _alike(columns: Iterable[PreviewedColumn]) -> list[list[PreviewedColumn]]:
 
 
 def _cells(cells: Iterable[PreviewedCells], rows: int) -> str:
-    shown = [f"{_shown(each.shown)} in {'all' if each.rows == rows else ''} {_rows(each.rows)}".replace("  ", " ") for each in cells]
+    shown = [f"{_shown(each.shown)} in {'all' if each.rows == rows else ''} {row_count(each.rows)}".replace("  ", " ") for each in cells]
     return ", ".join(shown) or "hidden"
 
 
@@ -57,5 +67,5 @@ def _shown(mask: str) -> str:
     return {"Clear": "in clear", "Nullify": "hidden"}.get(mask, mask)
 
 
-def _rows(count: int) -> str:
+def row_count(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"

@@ -23,7 +23,15 @@ async def preview(access: ClusterAccess, request: AccessRequest, by: str, narrow
     """Return the effect of an approval by the caller. A failure is the reason why it is not known."""
     try:
         async with access.connected() as cluster:
-            return await _previewed(cluster, request, by, narrowed)
+            return await effect_of(cluster, request, by, narrowed)
+    except RolevendError as error:
+        return _unknown(str(error))
+
+
+async def effect_of(cluster: KubeClient, request: AccessRequest, by: str, narrowed: VoteNarrowing) -> PreviewedEffect:
+    """Return the effect of an approval by `by`, whose rights `cluster` has. A failure is the reason why it is not known."""
+    try:
+        return await _previewed(cluster, request, by, narrowed)
     except NotPermitted:
         offer = request.spec.offer_ref
         return _unknown(f"you may not decide on the offer {offer.namespace}/{offer.name}")

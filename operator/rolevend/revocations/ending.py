@@ -80,7 +80,8 @@ class Revocation:
         self._report = report
         self._sleep = sleep
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._failures: dict[Uid, str] = {}
+        self.failures: dict[Uid, str] = {}
+        """The reasons why roles could not be ended."""
         self._unexplained: list[RoleLeft] = []
 
     async def begin(self, roles: tuple[SelectedRole, ...]) -> None:
@@ -109,10 +110,10 @@ class Revocation:
                 reported = gone
                 self._report(f"{gone} of {len(roles)} roles are gone")
             over = deadline - time.monotonic()
-            if not left.keys() - self._failures.keys() or over <= 0:
+            if not left.keys() - self.failures.keys() or over <= 0:
                 break
             await self._sleep(min(pause, over))
-        lost = tuple(RoleLeft(each.name, self._failures.get(each.uid, left[each.uid])) for each in roles if each.uid in left)
+        lost = tuple(RoleLeft(each.name, self.failures.get(each.uid, left[each.uid])) for each in roles if each.uid in left)
         return RevocationOutcome(len(roles) - len(lost), lost, appeared, tuple(self._unexplained))
 
     async def _end(self, role: SelectedRole) -> None:
@@ -144,7 +145,7 @@ class Revocation:
         try:
             await self._cluster.delete(VENDED_ROLES, role.name.name, role.uid, role.name.namespace)
         except RolevendError as error:
-            self._failures[role.uid] = str(error)
+            self.failures[role.uid] = str(error)
         else:
             self._unexplained.append(RoleLeft(role.name, reason))
 
