@@ -16,7 +16,7 @@ from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.console.acting import Acting
 from rolevend.console.inbox import Requests
-from rolevend.console.live import LiveRoles
+from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import PersonMapping
@@ -78,7 +78,7 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        console = Console(logins, self._sessions, Requests(self._objects, rights), LiveRoles(self._objects, rights), acting, now)
+        console = Console(logins, self._sessions, Requests(self._objects, rights), VisibleRoles(self._objects, rights), acting, now)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(

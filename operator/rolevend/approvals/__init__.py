@@ -1,4 +1,4 @@
-"""What approvers do: read AccessRequests, and vote on them.
+"""Read AccessRequests as an approver, and vote on them.
 
 Pure: `wording` and `offer_text` (parts of texts), `listing` (the table), `details` (one request), `history` (precedents and limits),
 `narrowing` (the options of a vote), `ballot` (the AccessDecision), `effect_text` (rows and cells in numbers).

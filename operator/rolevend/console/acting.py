@@ -1,4 +1,4 @@
-"""What a person changes: votes on requests, and ends of roles. Every call has the rights of that person, by impersonation. I/O."""
+"""Votes on requests, and ends of roles. Every call has the rights of that person, by impersonation. I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _OFF: Final = "this console only shows; vote and end roles with the command line
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class VoteOnPage:
     choice: Choice
     wanted: VoteNarrowing
     comment: str | None
@@ -38,7 +38,7 @@ class Acting:
         self._cluster = cluster
         self.enabled = enabled
 
-    async def vote(self, person: Person, found: RequestDetails, vote: Vote) -> tuple[str, bool]:
+    async def vote(self, person: Person, found: RequestDetails, vote: VoteOnPage) -> tuple[str, bool]:
         """Cast the vote, and return its result, and whether it has no effect. Raises Rejected with the reason of the API server."""
         cluster = self._as(person)
         ballot.require_open(found.request, vote.choice, _FLAGS)

@@ -21,7 +21,7 @@ PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class RoleQuery:
-    """What a person looks for."""
+    """A filter and a text to search for."""
 
     wanted: RoleFilter = field(default_factory=RoleFilter)
     text: str = ""
@@ -80,7 +80,7 @@ class RoleView:
 
 
 @dataclass(slots=True)
-class LiveRoles:
+class VisibleRoles:
     objects: WatchedObjects
     rights: Rights
     _rows: dict[str, tuple[str, SelectedRole, str]] = field(default_factory=dict)

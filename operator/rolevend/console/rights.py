@@ -1,4 +1,4 @@
-"""What a person may do, by the RBAC of the cluster. I/O."""
+"""The rights of a person, by the RBAC of the cluster. I/O."""
 
 import asyncio
 from collections import OrderedDict

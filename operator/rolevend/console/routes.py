@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute
 
 from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console import effect, pages
-from rolevend.console.acting import Acting, Vote
+from rolevend.console.acting import Acting, VoteOnPage
 from rolevend.console.inbox import Requests, RequestView
-from rolevend.console.live import LiveRoles, RolePage, RoleQuery
+from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
 from rolevend.console.sessions import Session, Sessions
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError, Unavailable
@@ -51,7 +51,13 @@ class Unknown(Exception):
 
 class Console:
     def __init__(
-        self, logins: ConsoleLogins, sessions: Sessions, requests: Requests, roles: LiveRoles, acting: Acting, now: Callable[[], datetime]
+        self,
+        logins: ConsoleLogins,
+        sessions: Sessions,
+        requests: Requests,
+        roles: VisibleRoles,
+        acting: Acting,
+        now: Callable[[], datetime],
     ) -> None:
         self._logins = logins
         self._sessions = sessions
@@ -296,19 +302,19 @@ def _name(request: Request) -> ObjectName:
     return ObjectName(request.path_params["namespace"], request.path_params["name"])
 
 
-def _vote(form: dict[str, str]) -> Vote:
+def _vote(form: dict[str, str]) -> VoteOnPage:
     """Raises InvalidInput, which names the field."""
     choice, comment = form.get("choice"), form.get("comment", "").strip() or None
     if choice == "Deny":
         if comment is None:
             raise InvalidInput("Comment", "say why, for the person and the agent")
-        return Vote("Deny", VoteNarrowing(), comment, "")
+        return VoteOnPage("Deny", VoteNarrowing(), comment, "")
     if choice != "Approve":
         raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
     seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
     masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
     wanted = VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
-    return Vote("Approve", wanted, comment, form.get("digest", ""))
+    return VoteOnPage("Approve", wanted, comment, form.get("digest", ""))
 
 
 def _query(given: dict[str, str]) -> RoleQuery:

@@ -29,7 +29,7 @@ class ResumedLogin:
 
 class LoginAttempts:
     def __init__(self, key: bytes, purpose: str, now: Callable[[], datetime]) -> None:
-        """`key` is one that all replicas have. What was sealed for another purpose cannot be opened."""
+        """`key` is one that all replicas have. A text that was sealed for another purpose cannot be opened."""
         self._key = key
         self._seal = Seal(key, purpose, LOGIN_LIFE, now)
 
