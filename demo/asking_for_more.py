@@ -16,13 +16,11 @@ from demo.agent import LongQuery, Vended, said
 from demo.checks import ANNA, CheckFailed, Row, check, check_rows, check_soon, in_clear
 from demo.endings import ask_again, check_gone
 from demo.questions import EVERYBODY, LONG_OF_PEOPLE
-from demo.stage import AGENTS, DOMAIN
+from demo.stage import AGENTS, DOMAIN, OWNER
 from testbed.installation import checkout
 from testbed.kubectl import Refusal
 
 EXAMPLE = Path("examples") / "06-ask-for-more"
-OWNER = "olga@example.org"
-"""The example lets this person approve."""
 OFFER = "people-in-clear"
 
 _SMALL, _LARGE = "small-case", "large-case"

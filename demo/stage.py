@@ -19,6 +19,7 @@ from demo.seed import Seed, generate, load
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.errors import PartFailed
+from rolevend.policytools.embedded.ports import free_ports
 from rolevend.policytools.embedded.progress import ProgressStep, StepProgress
 from testbed.binaries import obtain
 from testbed.controlplane import ControlPlane
@@ -31,6 +32,20 @@ from testbed.oidc.registry import Client, Person
 AGENTS = "agents"
 DOMAIN = "domain-claims"
 AGENT, CHATBOT = "finbot", "chatbot"
+CONSOLE = "rolevend-console"
+"""The client of the console at the identity provider."""
+OWNER, SECURITY = "olga@example.org", "sven@example.org"
+"""People who log in to the console: the first one owns the data, the second one ends roles."""
+_CONSOLE = {
+    "console.enabled": "true",
+    "console.url": "https://console.example.org",
+    "console.tlsSecretName": "console-tls",
+    "console.identityProvider": "workforce",
+    "console.clientID": CONSOLE,
+    "console.secretNames": "{workforce-ca}",
+    "console.impersonation": "Constrained",
+}
+"""Its rights alone matter here, since no pod runs."""
 EXAMPLE = Path("examples") / "01-first-role"
 """A path in the checkout. A user applies these files; only the address of the DataPlatform differs here."""
 OVER_HTTP = Path("examples") / "04-over-http" / "access.yaml"
@@ -38,10 +53,12 @@ _PLACEHOLDER = "https://idp.example.org"
 """The issuer in the example."""
 _PEOPLE = (
     Person("anna", {"employee_number": "E10442", "department": "claims", "job": "analyst", "countries": ["DE", "AT"]}),
+    Person(OWNER),
+    Person(SECURITY),
     Person("bob", {"employee_number": "E10517", "department": "actuarial", "job": "actuary", "countries": ["US"]}),
 )
 """The token claims equal the UserAttributes of the users that agents name; but these are other users, of another issuer."""
-EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE}
+EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE if "employee_number" in each.claims}
 
 AGAIN = "ask-again-for-anna"
 """A third VendedRole; the example's Role lets the agent read two Secrets."""
@@ -132,6 +149,22 @@ class Stage(AbstractContextManager["Stage"]):
         self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
         return crm
 
+    def open_console(self) -> str:
+        """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles."""
+        (port,) = free_ports(1)
+        url = f"http://127.0.0.1:{port}"
+        files = {"KEY": secrets.token_bytes(32), "CLIENT_SECRET": str(self.provider.client(CONSOLE).secret).encode()}
+        for name, content in files.items():
+            write_private(self.scratch / f"console-{name}", content)
+        self.admin("create", "rolebinding", "owner-sees", f"--namespace={AGENTS}", "--clusterrole=rolevend-viewer", f"--user={OWNER}")
+        self.admin("create", "rolebinding", "security", f"--namespace={AGENTS}", "--clusterrole=rolevend-responder", f"--user={SECURITY}")
+        own = {"PORT": str(port), "URL": url, "IDENTITY_PROVIDER": "workforce", "CLIENT_ID": CONSOLE, "IMPERSONATION": "true"}
+        own |= {f"{name}_FILE": str(self.scratch / f"console-{name}") for name in files}
+        console = self._installation.console({f"CONSOLE_{name}": value for name, value in own.items()})
+        self._ends.callback(console.kill)
+        console.wait_until_ready()
+        return url
+
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """Return a kubectl for a ServiceAccount."""
         kubeconfig = self.cluster.service_account_kubeconfig(namespace, name, self.scratch)
@@ -176,14 +209,14 @@ class Stage(AbstractContextManager["Stage"]):
         step.update("helm install")
         named = "{warehouse-vendor,warehouse-ca,workforce-ca,workforce-scim,crm-vendor}"
         api = {"api.enabled": "true", "api.scim": "true", "api.tls.mode": "Generated", "api.secretNames": named}
-        installation.chart([AGENTS], api)
+        installation.chart([AGENTS], {**api, **_CONSOLE})
         step.update("rolevend platform plan, rolevend platform install")
         installation.platform(self.platform_manifest, self.superuser)
         step.update("starting the operator as its ServiceAccount")
         self.operator = installation.operator({**self.evidence.settings("operator"), **self._settings})
         self._ends.callback(self.operator.kill)
         step.update("starting an OpenID Connect provider, and the API as its ServiceAccount")
-        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT)])
+        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT), Client(CONSOLE)])
         self._ends.enter_context(self.provider)
         self._apply_for_http()
         self.api = installation.api({**self.evidence.settings("api"), "API_SCIM": "true"})
@@ -191,6 +224,7 @@ class Stage(AbstractContextManager["Stage"]):
         step.update("applying examples/01-first-role/manifests")
         self.admin("apply", "--filename", str(here))
         self.operator.wait_until_ready()
+        self._installation = installation
         self._wait_until_ready("dataplatform/warehouse")
         self._wait_until_ready("accesspolicy", "--all", "--namespace", DOMAIN)
         self._wait_until_ready(f"agent/{AGENT}", f"agent/{CHATBOT}", "--namespace", AGENTS)

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from demo.asking_for_more import OWNER
 from demo.checks import ANNA, BOB
 from demo.crm import ON_BOTH
-from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, SCIM, Stage
+from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, OWNER, SCIM, SECURITY, Stage
 from demo.telling import Teller
 from rolevend.policytools.embedded.postgres_programs import postgres_programs
 from testbed.installation import checkout
@@ -35,12 +34,15 @@ _QUESTION = "SELECT full_name, ssn, birth_date, country FROM people LIMIT 3"
 def wait(stage: Stage, tell: Teller) -> int:
     """Wait for Ctrl-C. Raises `PartFailed` if a part ends by itself."""
     stage.hand_out_tokens()
+    console = stage.open_console()
     with _environment_file(stage):
-        return _wait(stage, tell)
+        return _wait(stage, tell, console)
 
 
-def _wait(stage: Stage, tell: Teller) -> int:
+def _wait(stage: Stage, tell: Teller, console: str) -> int:
     tell.say()
+    tell.say(f"The console for people: {console}. Log in as {OWNER}, who answers requests, or as {SECURITY}, who ends roles.")
+    tell.say(f"The identity provider is a local one with a certificate of its own: open {stage.provider.issuer} first, and accept it.")
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
     tell.title("Everything is up. Type make shell in another terminal, or in a shell of your own:")
     tell.say()

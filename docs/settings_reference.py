@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from tables import code, table
 
-from rolevend.settings import PREFIX, ApiSettings, Settings
+from rolevend.settings import PREFIX, ApiSettings, ConsoleSettings, Settings
 from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 
@@ -64,20 +64,22 @@ def _metrics(metrics: Metrics | LedgerMetrics) -> Iterator[str]:
 def settings() -> Iterator[str]:
     yield "# Settings"
     yield ""
-    yield "The operator and the API read their settings from the environment. The chart sets those in the third column from its value"
+    yield "Operator, API and console read their settings from the environment. The chart sets those in the third column from its value"
     yield "`settings`, for both, and the others itself. A value that cannot be is an error that names the variable."
     yield ""
     head = ("Variable", "Default", "Chart value", "Meaning")
-    yield from table(head, (_setting(name, field) for name, field in Settings.model_fields.items()))
-    yield from ("", "## Of the API alone", "")
-    own = {name: field for name, field in ApiSettings.model_fields.items() if name not in Settings.model_fields}
-    yield from table(head, (_setting(name, field) for name, field in own.items()))
+    yield from table(head, (_setting(Settings, name, field) for name, field in Settings.model_fields.items()))
+    for title, kind in (("Of the API alone", ApiSettings), ("Of the console alone", ConsoleSettings)):
+        yield from ("", f"## {title}", "")
+        own = {name: field for name, field in kind.model_fields.items() if name not in Settings.model_fields}
+        yield from table(head, (_setting(kind, name, field) for name, field in own.items()))
 
 
-def _setting(name: str, field: Any) -> tuple[str, str, str, str]:
-    property_schema = ApiSettings.model_json_schema()["properties"][name]
+def _setting(kind: type[Settings], name: str, field: Any) -> tuple[str, str, str, str]:
+    property_schema = kind.model_json_schema()["properties"][name]
     bounds = [f"{word} {property_schema[key]:g}" for key, word in _BOUNDS.items() if key in property_schema]
-    if (pattern := property_schema.get("pattern")) is not None:
+    pattern = property_schema.get("pattern", "")
+    if re.fullmatch(r"\^\([\w|]+\)\$", pattern):
         bounds.append("one of " + ", ".join(re.findall(r"\w+", pattern)))
     meaning = " ".join([field.description or "The least important level that is logged.", *([f"({', '.join(bounds)})"] if bounds else [])])
     value = "-" if name in _SET_BY_THE_CHART or name not in Settings.model_fields else code(f"settings.{_camel(name)}")

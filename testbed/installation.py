@@ -24,6 +24,7 @@ from testbed.controlplane import ControlPlane
 NAMESPACE = "rolevend-system"
 SERVICE_ACCOUNT = "rolevend"
 API_SERVICE_ACCOUNT = "rolevend-api"
+CONSOLE_SERVICE_ACCOUNT = "rolevend-console"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _STOP_SECONDS = 60.0
 
@@ -104,6 +105,12 @@ class Installation:
             kubeconfig.write_text(text)
         return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {})
 
+    def console(self, settings: Mapping[str, str]) -> "ConsoleProcess":
+        """Start a replica of the console as the chart's ServiceAccount for it."""
+        kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, CONSOLE_SERVICE_ACCOUNT, self._directory)
+        self._starts += 1
+        return ConsoleProcess(kubeconfig, self._directory / f"console-{self._starts}.log", settings)
+
 
 class OperatorProcess:
     """`rolevend operator` as a child process."""
@@ -158,3 +165,12 @@ class ApiProcess(OperatorProcess):
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         super().__init__(kubeconfig, log, {"API_HOST": "127.0.0.1", "API_PORT": str(port), **settings})
+
+
+class ConsoleProcess(OperatorProcess):
+    """`rolevend console` on this machine."""
+
+    subcommand = "console"
+
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
+        super().__init__(kubeconfig, log, {"CONSOLE_HOST": "127.0.0.1", **settings})

@@ -140,3 +140,41 @@ class ApiSettings(Settings):
         le=65_536,
         description="Maximum of one process. One more closes the oldest that waits for its client; if none waits, it is not accepted.",
     )
+
+
+class ConsoleSettings(Settings):
+    """The configuration of one process of the console."""
+
+    console_host: str = Field("0.0.0.0", description="Address on which the console listens.")  # noqa: S104 - as of the API
+    console_port: int = Field(8443, ge=0, le=65535, description="0: any free port.")
+    console_tls_cert_file: Path | None = Field(None, description="The certificate, in PEM. Without it the console listens on plain HTTP.")
+    console_tls_key_file: Path | None = Field(None, description="Its key, in PEM.")
+    console_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#@]+|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?)?$",
+        description="The address of the console in browsers, without a path. People log in there, and their identity provider sends them"
+        " back to `/callback`.",
+    )
+    console_identity_provider: str = Field("", description="Name of the IdentityProvider at which people log in.")
+    console_client_id: str = Field("", description="The console's client at this provider.")
+    console_client_secret_file: Path | None = Field(None, description="A file with the client's secret. Without one: a public client.")
+    console_user_claim: str = Field("sub", min_length=1, description="The claim of the ID token with the person's name in Kubernetes.")
+    console_user_prefix: str = Field("", description="Put in front of this name, as `--oidc-username-prefix` of the API server does.")
+    console_groups_claim: str = Field("groups", min_length=1, description="The claim with the person's groups: a text, or a list of texts.")
+    console_groups_prefix: str = Field("", description="Put in front of each group, as `--oidc-groups-prefix` of the API server does.")
+    console_groups: str = Field(
+        "",
+        max_length=2000,
+        description="The groups in Kubernetes, with their prefix, that the console knows, separated by commas. Others in the token are"
+        " ignored.",
+    )
+    console_key_file: Path | None = Field(
+        None, description="A file with at least 32 random bytes, the same for all replicas. Sessions and logins are sealed with it."
+    )
+    console_idle_seconds: int = Field(1800, ge=60, le=86_400, description="A session ends so long after its last page.")
+    console_session_seconds: int = Field(28_800, ge=60, le=86_400, description="A session ends so long after its login.")
+    console_impersonation: bool = Field(
+        False,
+        description="Let people vote and end roles: the console sends these calls with the person's rights, by impersonation. Without it"
+        " the console only shows.",
+    )

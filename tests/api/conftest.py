@@ -8,6 +8,7 @@ from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
 from tests.support.calling import Caller, Doors
 from tests.support.confirming import Installed
+from tests.support.console import ConsoleSite
 from tests.support.proving import Proven
 from tests.support.recorded import Trail, ledger_on, recording
 from tests.support.site import Site
@@ -33,6 +34,13 @@ def installed(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory
     with Installed(tenant, doors, tmp_path_factory.mktemp("page")).running() as running:
         yield running
     tenant.leave()
+
+
+@pytest.fixture(scope="package")
+def console(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+    """Two replicas of the console, and people who log in there."""
+    with ConsoleSite(site, tmp_path_factory.mktemp("console")).running() as console:
+        yield console
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ class Seen(HTMLParser):
         self.tags.append((tag, given))
         self._hidden = tag in ("style", "title", "textarea")
         if tag == "form":
-            self.action = given["action"] or ""
+            self.action = given.get("action") or ""
         if tag == "input" and given.get("type") == "hidden":
             self.fields[given["name"] or ""] = given["value"] or ""
         if tag == "a":
@@ -281,11 +281,15 @@ class Browser:
         return self.page
 
     def _with_hint(self, url: str) -> str:
-        """Type the name of the person at the identity provider."""
-        if not url.startswith(f"{self.installed.provider.issuer}/authorize"):
-            return url
-        asked = {name: value for name, value in query_of(url).items() if name not in self.left_out}
-        return f"{url.partition('?')[0]}?{urlencode({**asked, 'login_hint': self.person})}"
+        return with_hint(url, self.installed.provider.issuer, self.person, self.left_out)
+
+
+def with_hint(url: str, issuer: str, person: str, left_out: tuple[str, ...] = ()) -> str:
+    """Type the name of the person where this URL is the login page of the identity provider. Parameters can be left out."""
+    if not url.startswith(f"{issuer}/authorize"):
+        return url
+    asked = {name: value for name, value in query_of(url).items() if name not in left_out}
+    return f"{url.partition('?')[0]}?{urlencode({**asked, 'login_hint': person})}"
 
 
 def query_of(url: str) -> dict[str, str]:

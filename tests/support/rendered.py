@@ -32,6 +32,18 @@ MCP_ON = {
     "tlsSecretName": "mcp-tls",
 }
 """The value `mcp` with all that it needs."""
+CONSOLE_ON = {
+    "enabled": True,
+    "url": "https://console.example.org",
+    "identityProvider": "workforce",
+    "clientID": "rolevend-console",
+    "clientSecretRef": {"name": "console-client"},
+    "keySecretRef": {"name": "console-key"},
+    "tlsSecretName": "console-tls",
+    "groups": ["oidc:owners"],
+    "impersonation": "Constrained",
+}
+"""The value `console` with all that it needs."""
 ACCESS_LEDGER_ON = {
     "enabled": True,
     "volume": {"persistentVolumeClaim": {"claimName": "rolevend-access-ledger"}},
@@ -42,7 +54,14 @@ ACCESS_LEDGER_ON = {
 }
 """The value `accessLedger`, with a source of each kind. It needs `AUDIT_ON`."""
 AUDIT_ON = {"volume": {"persistentVolumeClaim": {"claimName": "rolevend-audit"}}}
-ALL_ON = {"agentNamespaces": [AGENTS], "api": API_ON, "mcp": MCP_ON, "audit": AUDIT_ON, "accessLedger": ACCESS_LEDGER_ON}
+ALL_ON = {
+    "agentNamespaces": [AGENTS],
+    "api": API_ON,
+    "mcp": MCP_ON,
+    "audit": AUDIT_ON,
+    "accessLedger": ACCESS_LEDGER_ON,
+    "console": CONSOLE_ON,
+}
 
 
 class Helm:

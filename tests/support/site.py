@@ -18,7 +18,7 @@ import yaml
 from rolevend.kinds import API_VERSION
 from rolevend.platforms.protocol import InstallMode
 from testbed.controlplane import ControlPlane
-from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, Installation, OperatorProcess, postgres_address
+from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, ConsoleProcess, Installation, OperatorProcess, postgres_address
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed
 from tests.support.installed import Answer, Cluster
@@ -60,8 +60,16 @@ _WITH_THE_API: Final = {
         [SCIM_SECRET, *(f"{name}-{part}" for name in ("warehouse", "annex", "proxied", "lake") for part in ("vendor", "ca")), *_OF_PEOPLE]
     )
     + "}",
+    "console.enabled": "true",
+    "console.url": "https://console.example.org",
+    "console.identityProvider": "staff",
+    "console.clientID": "rolevend-console",
+    "console.tlsSecretName": "console-tls",
+    "console.impersonation": "Constrained",
+    "console.groups": "{staff:auditors}",
+    "console.secretNames": "{staff-ca}",
 }
-"""Its rights alone matter here, since no pod runs."""
+"""Their rights alone matter here, since no pod runs."""
 API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "2", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
 
 
@@ -179,6 +187,10 @@ class Site:
     def start_api(self, settings: Mapping[str, str] = _NOTHING, url: str = "") -> ApiProcess:
         """A replica of the API, which the caller ends. `url` is another way to the API server."""
         return self._installation.api({**API_SETTINGS, **settings}, url)
+
+    def start_console(self, settings: Mapping[str, str]) -> ConsoleProcess:
+        """A replica of the console, which the caller ends."""
+        return self._installation.console(settings)
 
     @property
     def logs(self) -> list[Path]:

@@ -39,6 +39,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: mcp
 {{- end -}}
 
+{{- define "rolevend.consoleSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "rolevend.nameLabel" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: console
+{{- end -}}
+
 {{- define "rolevend.accessLedgerSelectorLabels" -}}
 app.kubernetes.io/name: {{ include "rolevend.nameLabel" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -21,6 +21,7 @@ from rolevend.api.confirm.links import ConfirmLinks
 from rolevend.api.confirm.login import PersonLogins, Seals
 from rolevend.api.confirm.routes import ConfirmPages
 from rolevend.api.confirm.service import ConfirmService
+from rolevend.api.connections import ConnectionLimits
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.middleware import Tracing
 from rolevend.api.rate_limiter import RateLimiter, VisitLimiter
@@ -36,7 +37,7 @@ from rolevend.api.signals.routes import SignalRoutes
 from rolevend.api.vend_service import VendService
 from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
-from rolevend.app.http_server import Serving
+from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.audit.event_files import read_key
 from rolevend.audit.journal import Journal
 from rolevend.audit.receipt_files import receipts_by
@@ -44,6 +45,7 @@ from rolevend.audit.scim_events import ScimChange, scim_changed
 from rolevend.audit.signal_events import ReceivedSignal, signal_received
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
+from rolevend.identity.login_attempts import LoginAttempts
 from rolevend.identity.login_client import LoginClient
 from rolevend.identity.token_check import Reviews, TokenCheck
 from rolevend.kinds import UserAttributes
@@ -74,7 +76,8 @@ _log = logging.getLogger(__name__)
 
 async def run(settings: ApiSettings) -> None:
     """Run until SIGTERM or SIGINT. Raises if a part ends by itself: then the process must be restarted."""
-    metrics, serving = Metrics(), Serving(settings)
+    limits = ConnectionLimits(settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token)
+    metrics, serving = Metrics(), Serving(ServerAddress.of_api(settings), limits)
     cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
     try:
         cluster_id = await retry_until_available(lambda: cluster_id_of(cluster))
@@ -132,7 +135,7 @@ class Api:
         links, seals = ConfirmLinks(key, now), Seals(key, now)
         access = AccessService(authenticator, self._access_requests, self._observed, limiter, links)
         answers = ConfirmService(self._access_requests, self._observed, links, recorder, self._refusals, VisitLimiter(time.monotonic))
-        logins = PersonLogins(LoginClient(fetcher), check, cluster, settings.namespace, key, seals)
+        logins = PersonLogins(LoginClient(fetcher), check, cluster, settings.namespace, LoginAttempts(key, "login", now))
         pages = ConfirmPages(answers, logins, seals, self._observed)
         routes = application(service, roles, access, authenticator, self._observed)
         pages.add_to(routes)

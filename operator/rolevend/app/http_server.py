@@ -1,4 +1,4 @@
-"""The HTTP server of the API: checks port and certificate at the start, and answers every running call before it ends."""
+"""The HTTP server of API and console: checks port and certificate at the start, and answers every running call before it ends."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,16 @@ import signal
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import uvicorn
 
 from rolevend.api.connections import ConnectionLimits, LimitedServer
 from rolevend.api.parsing import ApiConnection
 from rolevend.errors import InvalidInput
-from rolevend.settings import PREFIX, ApiSettings
+from rolevend.settings import PREFIX, ApiSettings, ConsoleSettings
 
 GRACE_SECONDS: Final = 20
 """After a signal running calls may take this long to finish."""
@@ -24,19 +25,37 @@ _UNDOING_SECONDS: Final = 5.0
 """Calls that did not finish may take this long to undo their effects."""
 _CERTIFICATE_SECONDS: Final = 30.0
 """The time between two checks for a renewed certificate."""
-_PORT, _CERTIFICATE, _KEY = f"{PREFIX}API_PORT", f"{PREFIX}API_TLS_CERT_FILE", f"{PREFIX}API_TLS_KEY_FILE"
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where a process takes calls, and with which certificate."""
+
+    host: str
+    port: int
+    certificate: Path | None
+    key: Path | None
+    prefix: str
+    """Of the names of these settings."""
+
+    @classmethod
+    def of_api(cls, settings: ApiSettings) -> Self:
+        return cls(settings.api_host, settings.api_port, settings.api_tls_cert_file, settings.api_tls_key_file, f"{PREFIX}API_")
+
+    @classmethod
+    def of_console(cls, settings: ConsoleSettings) -> Self:
+        certificate, key = settings.console_tls_cert_file, settings.console_tls_key_file
+        return cls(settings.console_host, settings.console_port, certificate, key, f"{PREFIX}CONSOLE_")
+
+
 class Serving:
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, address: ServerAddress, limits: ConnectionLimits) -> None:
         """Raises InvalidInput if the port is taken, or the certificate is not valid."""
-        self._files = _certificate(settings)
-        self._socket = listening(settings.api_host, settings.api_port)
-        self._limits = ConnectionLimits(
-            settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token
-        )
+        self._files = _certificate(address)
+        self._socket = listening(address)
+        self._limits = limits
         self._server: _Server | None = None
 
     @property
@@ -104,29 +123,31 @@ class _Server(LimitedServer):
             await asyncio.wait(self.server_state.tasks, timeout=_UNDOING_SECONDS)
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listening(address: ServerAddress) -> socket.socket:
     """Return a listening socket, whose connections send without delay. Raises InvalidInput if it cannot listen there."""
+    host, port = address.host, address.port
     is_six = ":" in host
     family = socket.AF_INET6 if is_six else socket.AF_INET
     try:
         taken = socket.create_server((host, port), family=family, dualstack_ipv6=is_six, backlog=2048)
     except OSError as error:
-        raise InvalidInput(_PORT, f"calls cannot be taken on {host}:{port}: {error.strerror or error}") from error
+        raise InvalidInput(f"{address.prefix}PORT", f"calls cannot be taken on {host}:{port}: {error.strerror or error}") from error
     # Connections inherit the option; asyncio sets it only on sockets with an explicit protocol. Without it the body of a response waits
     # for the acknowledgement of its headers, which clients delay by 40 ms.
     taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return taken
 
 
-def _certificate(settings: ApiSettings) -> tuple[Path, Path] | None:
-    certificate, key = settings.api_tls_cert_file, settings.api_tls_key_file
+def _certificate(address: ServerAddress) -> tuple[Path, Path] | None:
+    certificate, key = address.certificate, address.key
+    names = f"{address.prefix}TLS_CERT_FILE", f"{address.prefix}TLS_KEY_FILE"
     if certificate is None and key is None:
         return None
     if certificate is None:
-        raise InvalidInput(_CERTIFICATE, "a key is named, and no certificate")
+        raise InvalidInput(names[0], "a key is named, and no certificate")
     if key is None:
-        raise InvalidInput(_KEY, "a certificate is named, and no key of it")
-    for name, file in ((_CERTIFICATE, certificate), (_KEY, key)):
+        raise InvalidInput(names[1], "a certificate is named, and no key of it")
+    for name, file in zip(names, (certificate, key), strict=True):
         try:
             file.read_bytes()
         except OSError as error:
@@ -134,7 +155,7 @@ def _certificate(settings: ApiSettings) -> tuple[Path, Path] | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
-        raise InvalidInput(_CERTIFICATE, f"{certificate} and {key} are no certificate and its key: {error.reason or error}") from error
+        raise InvalidInput(names[0], f"{certificate} and {key} are no certificate and its key: {error.reason or error}") from error
     return certificate, key
 
 

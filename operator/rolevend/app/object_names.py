@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rolevend.app.approver_commands.reader import ClusterAccess
+from rolevend.approvals.reader import ClusterAccess
 from rolevend.errors import NotPermitted
 from rolevend.kinds import kind_named
 from rolevend.kube.client import Body, path_of

@@ -7,7 +7,7 @@ import click
 from rolevend import __version__
 from rolevend.cli.access import access
 from rolevend.cli.approvals import approve, deny, requests
-from rolevend.cli.cluster import api, crds, drain, operator
+from rolevend.cli.cluster import api, console, crds, drain, operator
 from rolevend.cli.explain import explain
 from rolevend.cli.health import doctor, status
 from rolevend.cli.ledger import ledger
@@ -32,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (operator, api, mcp, crds, drain, platform, policy, explain):
+for command in (operator, api, console, mcp, crds, drain, platform, policy, explain):
     cli.add_command(command)
 for command in (status, doctor, access, who, trace, ledger, audit, receipt, requests, approve, deny, revoke):
     cli.add_command(command)

@@ -149,7 +149,7 @@ def _sources(
     import asyncio
 
     from rolevend.app.access_report.reader import read_files, read_sources
-    from rolevend.app.approver_commands.reader import ClusterAccess
+    from rolevend.approvals.reader import ClusterAccess
 
     if files:
         return read_files(files, catalogs)

@@ -11,10 +11,10 @@ from rolevend.cli import options, printer, vote_options
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.approver_commands.ballot import Choice
-    from rolevend.app.approver_commands.following import RequestsShown
-    from rolevend.app.approver_commands.narrowing import VoteNarrowing
-    from rolevend.app.approver_commands.reader import ClusterAccess
+    from rolevend.approvals.ballot import Choice
+    from rolevend.approvals.following import RequestsShown
+    from rolevend.approvals.narrowing import VoteNarrowing
+    from rolevend.approvals.reader import ClusterAccess
     from rolevend.kinds.access_policy import MaskRule
     from rolevend.kinds.vended_role import TableName
 
@@ -28,7 +28,7 @@ def _names(context: click.Context, _argument: click.Parameter, begun: str) -> li
     from rolevend.errors import RolevendError
 
     try:
-        from rolevend.app.approver_commands.reader import ClusterAccess, open_names
+        from rolevend.approvals.reader import ClusterAccess, open_names
 
         given = context.params
         access = ClusterAccess(options.own(given.get("kubeconfig")), given.get("context"), given.get("namespace"))
@@ -92,9 +92,9 @@ def requests(
     """
     import asyncio
 
-    from rolevend.app.approver_commands.following import show
-    from rolevend.app.approver_commands.reader import ClusterAccess
-    from rolevend.app.approver_commands.wording import CommandFlags
+    from rolevend.approvals.following import show
+    from rolevend.approvals.reader import ClusterAccess
+    from rolevend.approvals.wording import CommandFlags
 
     if name is not None and (everywhere or states):
         raise click.UsageError("--all-namespaces and --state are for the list: leave them out, or the NAME")
@@ -179,8 +179,8 @@ def approve(
         rolevend approve ar-5lq3 --namespace agents --for 10m --tables claims.people --mask 'ssn=Partial(4)'
         rolevend approve ar-5lq3 --namespace agents --dry-run > decision.yaml
     """
-    from rolevend.app.approver_commands.narrowing import VoteNarrowing
-    from rolevend.app.approver_commands.reader import ClusterAccess
+    from rolevend.approvals.narrowing import VoteNarrowing
+    from rolevend.approvals.reader import ClusterAccess
 
     access = ClusterAccess(options.own(kubeconfig), context, namespace)
     wanted = VoteNarrowing(seconds, tables, masks)
@@ -217,8 +217,8 @@ def deny(
     Example:
         rolevend deny ar-5lq3 --namespace agents --because 'Ask for the masked offer.'
     """
-    from rolevend.app.approver_commands.narrowing import VoteNarrowing
-    from rolevend.app.approver_commands.reader import ClusterAccess
+    from rolevend.approvals.narrowing import VoteNarrowing
+    from rolevend.approvals.reader import ClusterAccess
 
     access = ClusterAccess(options.own(kubeconfig), context, namespace)
     _vote(access, request, "Deny", VoteNarrowing(), because, wait, count=False, yes=yes, dry_run=dry_run)
@@ -239,9 +239,9 @@ def _vote(
     import asyncio
     from dataclasses import replace
 
-    from rolevend.app.approver_commands import ballot, casting, details, previewing
-    from rolevend.app.approver_commands.narrowing import compare
-    from rolevend.app.approver_commands.wording import CommandFlags
+    from rolevend.approvals import ballot, casting, details, previewing
+    from rolevend.approvals.narrowing import compare
+    from rolevend.approvals.wording import CommandFlags
 
     if not yes and not dry_run and not sys.stdin.isatty():
         raise click.UsageError("standard input is no terminal, so nobody can confirm: add --yes")

@@ -55,6 +55,29 @@ def api(kubeconfig: str | None, namespace: str) -> None:
 
 
 @click.command()
+@options.kubeconfig("Default: the pod's ServiceAccount.", "ROLEVEND_KUBECONFIG")
+@options.namespace("The namespace of the operator and of the console's sessions.")
+@needs("api,operator")
+def console(kubeconfig: str | None, namespace: str) -> None:
+    """Serve the console for people until it gets a signal to stop.
+
+    People answer requests, see what agents read for whom, and end roles, each with their own rights in the cluster. Environment variables
+    ROLEVEND_... hold all other settings; docs/reference/settings.md lists them.
+    """
+    import asyncio
+    import contextlib
+
+    from rolevend.app.console import run
+    from rolevend.settings import ConsoleSettings
+    from rolevend.telemetry.logs import configure
+
+    settings = ConsoleSettings.from_environment().model_copy(update={"kubeconfig": kubeconfig, "namespace": namespace})
+    configure(settings.log_level)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(run(settings))
+
+
+@click.command()
 @click.option(
     "--write",
     "folder",

@@ -40,8 +40,8 @@ def _bodies(context: click.Context, kind: str, namespace: str | None) -> Iterabl
             return [each for each in _in_files(given["files"], kind) if namespace in (None, each["metadata"].get("namespace"))]
         import asyncio
 
-        from rolevend.app.approver_commands.reader import ClusterAccess
         from rolevend.app.object_names import named_bodies
+        from rolevend.approvals.reader import ClusterAccess
 
         access = ClusterAccess(options.own(given.get("kubeconfig")), given.get("context"), given.get("namespace"))
         return asyncio.run(named_bodies(access, kind, namespace))

@@ -52,7 +52,7 @@ def doctor(namespace: str, kubeconfig: str | None, context: str | None, output: 
 def _facts(namespace: str, kubeconfig: str | None, context: str | None, *, with_secrets: bool) -> "ClusterFacts":
     import asyncio
 
-    from rolevend.app.approver_commands.reader import ClusterAccess
     from rolevend.app.cluster_health.facts import read_facts
+    from rolevend.approvals.reader import ClusterAccess
 
     return asyncio.run(read_facts(ClusterAccess(options.own(kubeconfig), context), namespace, with_secrets=with_secrets))

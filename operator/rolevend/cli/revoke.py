@@ -10,7 +10,7 @@ from rolevend.cli import completion, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.responder_commands.selection import RoleFilter
+    from rolevend.revocations.selection import RoleFilter
 
 T = TypeVar("T")
 _SOME_LEFT = 3
@@ -82,9 +82,9 @@ def revoke(
     """
     import asyncio
 
-    from rolevend.app.approver_commands.reader import ClusterAccess
-    from rolevend.app.responder_commands import ending, texts
-    from rolevend.app.responder_commands.selection import read_reason
+    from rolevend.approvals.reader import ClusterAccess
+    from rolevend.revocations import ending, texts
+    from rolevend.revocations.selection import read_reason
 
     wanted = _filter(agent, user, platform, table, purpose, namespace)
     if everything and not wanted.is_everything:
@@ -125,7 +125,7 @@ def revoke(
 def _filter(
     agent: str | None, user: str | None, platform: str | None, table: str | None, purpose: str | None, namespace: str | None
 ) -> "RoleFilter":
-    from rolevend.app.responder_commands.selection import RoleFilter, read_agent, read_table
+    from rolevend.revocations.selection import RoleFilter, read_agent, read_table
 
     return RoleFilter(
         agent=None if agent is None else _read(lambda text: read_agent(text, namespace), agent),

@@ -14,19 +14,19 @@ T = TypeVar("T")
 
 
 def read_seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from rolevend.app.approver_commands import narrowing
+    from rolevend.approvals import narrowing
 
     return None if text is None else _read(narrowing.read_seconds, text)
 
 
 def read_tables(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> "tuple[TableName, ...] | None":
-    from rolevend.app.approver_commands import narrowing
+    from rolevend.approvals import narrowing
 
     return tuple(dict.fromkeys(each for text in texts for each in _read(narrowing.read_tables, text))) or None
 
 
 def read_masks(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> "tuple[MaskRule, ...]":
-    from rolevend.app.approver_commands import narrowing
+    from rolevend.approvals import narrowing
 
     return tuple(_read(partial(narrowing.read_mask, number=number), text) for number, text in enumerate(texts, 1))
 

@@ -1,7 +1,7 @@
 """The requirements on a token, and its proven facts. Values; they contain no token."""
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -56,6 +56,8 @@ class LoginWanted:
     client: Party
     """Issuer and client id."""
     nonce: str
+    claims: tuple[str, ...] = ()
+    """The names of further claims to return."""
 
 
 class ProofKind(StrEnum):
@@ -129,3 +131,5 @@ class ProvenLogin:
 
     user: User
     token: TokenFacts
+    claims: Mapping[str, object] = field(default_factory=dict)
+    """Those that were wanted, as far as the token has them."""

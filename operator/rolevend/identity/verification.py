@@ -142,7 +142,8 @@ def verify_login(
     require_person(token.claims, claimed, mine)
     if not hmac.compare_digest(required_text(token.claims, "nonce", MAXIMUM_SUBJECT_LENGTH).encode(), wanting.nonce.encode()):
         raise TokenRefused(Code.REPLAYED, "the ID token is of another login: its nonce differs")
-    return ProvenLogin(User(claimed.issuer, _subject(token.claims, provider)), _facts(TokenType.ID_TOKEN, provider, token, claimed))
+    wanted = {name: token.claims[name] for name in wanting.claims if name in token.claims}
+    return ProvenLogin(User(claimed.issuer, _subject(token.claims, provider)), _facts(TokenType.ID_TOKEN, provider, token, claimed), wanted)
 
 
 def signed(text: str, providers: Mapping[str, Provider], keys: Mapping[str, KnownKeys], now: datetime) -> tuple[Compact, Provider]:

@@ -1,9 +1,10 @@
 """A client of the Kubernetes API: objects are dictionaries; the library does transport, authentication and TLS."""
 
 import asyncio
+import copy
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.rest import RESTClientObject
+from multidict import CIMultiDict
 
 from rolevend.errors import ClusterUnavailable, Conflict, NotPermitted, Rejected, Unavailable
 from rolevend.kinds import API_VERSION, Resource, VendedRole, kind_named
@@ -63,6 +65,7 @@ VALIDATING_BINDINGS = ResourcePath("/apis/admissionregistration.k8s.io/v1", "val
 EVENTS = ResourcePath("/api/v1", "events")
 TOKEN_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews")
 SELF_ACCESS_REVIEWS = ResourcePath("/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews")
+SUBJECT_ACCESS_REVIEWS = ResourcePath("/apis/authorization.k8s.io/v1", "subjectaccessreviews")
 SELF_SUBJECT_REVIEWS = ResourcePath("/apis/authentication.k8s.io/v1", "selfsubjectreviews")
 PODS = ResourcePath("/api/v1", "pods")
 DEPLOYMENTS = ResourcePath("/apis/apps/v1", "deployments")
@@ -93,6 +96,14 @@ class KubeClient:
         self._api = api
         self._turns = asyncio.Semaphore(calls)
         self._request_seconds = request_seconds
+        self._acting: tuple[tuple[str, str], ...] = ()
+
+    def acting_as(self, user: str, groups: Iterable[str]) -> "KubeClient":
+        """Return a client on the same connections, whose requests have the rights of this user, and no others. The credentials need the
+        right to impersonate the user and each group."""
+        acting = copy.copy(self)
+        acting._acting = (("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups))
+        return acting
 
     @classmethod
     async def connect(
@@ -248,9 +259,8 @@ class KubeClient:
         try:
             serialized = await self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
             url = serialized[1] + (f"?{urlencode(query)}" if query else "")
-            answer = await self._api.call_api(
-                serialized[0], url, serialized[2], serialized[3], _request_timeout=timeout or self._request_seconds
-            )
+            sent = CIMultiDict([*serialized[2].items(), *self._acting]) if self._acting else serialized[2]
+            answer = await self._api.call_api(serialized[0], url, sent, serialized[3], _request_timeout=timeout or self._request_seconds)
             response: aiohttp.ClientResponse = answer.response
             if response.status >= 400:
                 raise _error(response.status, f"{method} {path}", _message(await response.read()))

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from rolevend.app.approver_commands.ballot import decision_name
+from rolevend.approvals.ballot import decision_name
 from rolevend.cli import cli
 from rolevend.errors import RolevendError
 from tests.support.installed import AGENTS, ELSEWHERE, Body, Cluster

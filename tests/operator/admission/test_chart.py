@@ -199,6 +199,7 @@ PODS = [
     "Deployment/rolevend",
     "Deployment/rolevend-api",
     "Deployment/rolevend-mcp",
+    "Deployment/rolevend-console",
     "Deployment/rolevend-access-ledger-warehouse",
     "Deployment/rolevend-access-ledger-lake",
     "Job/rolevend-drain",

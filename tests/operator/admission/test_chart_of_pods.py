@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from tests.support.installed import CHART, Cluster
-from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, MCP_ON, Document, Helm, only, pods
+from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, CONSOLE_ON, MCP_ON, Document, Helm, only, pods
 
 OF_COMPONENT = {
     "Deployment/rolevend": "",
     "Deployment/rolevend-api": "api",
     "Deployment/rolevend-mcp": "mcp",
+    "Deployment/rolevend-console": "console",
     "Deployment/rolevend-access-ledger-warehouse": "accessLedger",
     "Deployment/rolevend-access-ledger-lake": "accessLedger",
 }
@@ -74,7 +75,7 @@ OF_ALL: Document = {
 
 def values(top: Document | None = None, **below: Document) -> Document:
     """Everything on, with values at the top level and below components."""
-    components = {"api": API_ON, "mcp": MCP_ON, "accessLedger": ACCESS_LEDGER_ON}
+    components = {"api": API_ON, "mcp": MCP_ON, "accessLedger": ACCESS_LEDGER_ON, "console": CONSOLE_ON}
     return ALL_ON | (top or {}) | {name: value | below.get(name, {}) for name, value in components.items()}
 
 
@@ -194,7 +195,7 @@ def test_what_would_weaken_or_mean_nothing_is_refused(helm: Helm, top: Document)
 
 @pytest.mark.parametrize("pod", OF_COMPONENT)
 def test_the_api_server_takes_pods_with_every_value_in_a_restricted_namespace(cluster: Cluster, helm: Helm, restricted: str, pod: str):
-    documents = helm.render(values(OF_ALL | OWN, api=OWN, mcp=OWN, accessLedger=OWN))
+    documents = helm.render(values(OF_ALL | OWN, api=OWN, mcp=OWN, accessLedger=OWN, console=OWN))
     spec = template(documents, pod)["spec"] | {"priorityClassName": "system-cluster-critical"}
     spec.pop("serviceAccountName", None)
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "every-value"}, "spec": spec}
@@ -264,7 +265,7 @@ def test_an_account_that_exists_is_used_and_not_created(helm: Helm):
     documents = helm.render(values(accounts, api={"serviceAccount": {"create": False, "name": "theirs-api"}}))
 
     created = {each["metadata"]["name"] for each in documents if each["kind"] == "ServiceAccount"}
-    assert created == {"rolevend-drain"}
+    assert created == {"rolevend-console", "rolevend-drain"}
     used = {
         pod: spec.get("serviceAccountName")
         for pod, spec in pods(documents).items()
@@ -333,6 +334,7 @@ def test_selectors_which_no_upgrade_can_change_are_those_of_the_first_chart(helm
         "rolevend": {**of_release, "app.kubernetes.io/component": "operator"},
         "rolevend-api": {**of_release, "app.kubernetes.io/component": "api"},
         "rolevend-mcp": {**of_release, "app.kubernetes.io/component": "mcp"},
+        "rolevend-console": {**of_release, "app.kubernetes.io/component": "console"},
         "rolevend-access-ledger-warehouse": {**ledger, "rolevend.dev/source": "warehouse"},
         "rolevend-access-ledger-lake": {**ledger, "rolevend.dev/source": "lake"},
     }

@@ -13,7 +13,7 @@ from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
 from tests.support.installed import CHART, RBAC, Cluster
 from tests.support.manifests import MISSING, changed, valid
-from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, AUDIT_ON, MCP_ON, Document, Helm, flags, only, pods
+from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, AUDIT_ON, CONSOLE_ON, MCP_ON, Document, Helm, flags, only, pods
 from tests.support.waiting import eventually
 
 RELEASE, NAMESPACE, BOTS, MADE_BY_OWNER = "prod", "data-access", "bots", "more-bots"
@@ -28,6 +28,7 @@ RENAMED: Document = {
     "serviceAccount": {"create": False, "name": "broker"},
     "api": API_ON | {"serviceAccount": {"name": "door"}, "scim": True, "signals": True},
     "mcp": MCP_ON | {"namespace": BOTS, "serviceAccount": {"create": True}},
+    "console": CONSOLE_ON,
     "audit": AUDIT_ON | {"keySecretRef": {"name": "seal", "key": "key"}},
     "accessLedger": ACCESS_LEDGER_ON | {"serviceAccount": {"create": True}},
     "notifications": {"receivers": [{"name": "oncall", "secretRef": {"name": "oncall"}}], "default": ["oncall"]},
@@ -38,7 +39,7 @@ OF_OTHERS = {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": 
 """Values that need kinds which this cluster does not serve."""
 MUTATING = "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 GIVEN = {
-    "Secret": {"mcp-server", "mcp-tls", "seal", "oncall", "rolevend-access-ledger-lake"},
+    "Secret": {"console-client", "console-key", "console-tls", "mcp-server", "mcp-tls", "seal", "oncall", "rolevend-access-ledger-lake"},
     "PersistentVolumeClaim": {"rolevend-audit", "rolevend-access-ledger", "warehouse-log"},
     "ServiceAccount": {"broker"},
 }
@@ -146,22 +147,24 @@ def test_what_names_a_service_a_policy_or_a_deployment_names_one_of_the_release(
     assert argument("policy") in names(documents, "ValidatingAdmissionPolicy")
     assert argument("api") in names(documents, "Deployment")
     fixed = {*GIVEN["Secret"], SUSPENSION, LEASE, "rolevend-drain", *values["api"]["secretNames"], "rolevend-handle-key"}
-    fixed |= {f"rolevend-catalogs-{number}" for number in range(16)}
+    fixed |= {f"rolevend-catalogs-{number}" for number in range(16)} | {*CONSOLE_ON["groups"]}
     made = names(documents, *{each["kind"] for each in documents})
     restricted = {each for listed in found([each for each in documents if "rules" in each], "resourceNames") for each in listed}
     assert restricted - fixed <= made
 
 
 @every_release
-def test_admission_knows_the_two_accounts_and_no_other(helm: Helm, release: str):
+def test_admission_knows_these_accounts_and_no_other(helm: Helm, release: str):
     documents = rendered(helm, release)
     policies = [each for each in documents if each["kind"].endswith("AdmissionPolicy")]
     users = set(re.findall(r"system:serviceaccount:[a-z-]+:[a-z-]+", json.dumps(policies)))
     pod = pods(documents)
-    running = {spec["serviceAccountName"] for name, spec in pod.items() if re.search(r"Deployment/.*(production|rolevend)(-api)?$", name)}
+    running = {
+        spec["serviceAccountName"] for name, spec in pod.items() if re.search(r"Deployment/.*(production|rolevend)(-api|-console)?$", name)
+    }
 
     assert users == {f"system:serviceaccount:{RELEASES[release][1]}:{account}" for account in running}
-    assert len(users) == 2
+    assert len(users) == 3
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rolevend.app.approver_commands import ballot, details, effect_text, history, listing, narrowing, offer_text, wording
-from rolevend.app.approver_commands.details import RequestDetails
-from rolevend.app.approver_commands.listing import RequestTable
-from rolevend.app.approver_commands.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
-from rolevend.app.approver_commands.wording import CommandFlags
+from rolevend.approvals import ballot, details, effect_text, history, listing, narrowing, offer_text, wording
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.listing import RequestTable
+from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.approvals.wording import CommandFlags
 from rolevend.cli import cli
 from rolevend.cli.approvals import STATES
 from rolevend.errors import InvalidInput, Rejected

@@ -34,7 +34,7 @@ from rolevend.policy import predicate
 from rolevend.policy.mask import Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policy.refusal import Reason
 from rolevend.policytools.carriers import NO_USERS
-from rolevend.settings import ApiSettings, Settings
+from rolevend.settings import ApiSettings, ConsoleSettings, Settings
 from rolevend.telemetry.ledger_metrics import LedgerMetrics
 from rolevend.telemetry.metrics import Metrics
 from rolevend.telemetry.timing import VendStep
@@ -272,7 +272,8 @@ def test_metrics_settings_and_variables_exist(path: Path):
     assert set(re.findall(r"\brolevend_(?:vend|curbed|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
     assert set(re.findall(r"\bsettings\.(\w+)", text.replace("rolevend.settings", ""))) - {"md"} <= settings
     named = set(re.findall(r"\bROLEVEND_([A-Z_]*[A-Z])\b", text))
-    assert {name for name in named if name.lower() not in ApiSettings.model_fields and f"ROLEVEND_{name}" not in source} == set()
+    known = {*ApiSettings.model_fields, *ConsoleSettings.model_fields}
+    assert {name for name in named if name.lower() not in known and f"ROLEVEND_{name}" not in source} == set()
 
 
 CHART = ROOT / "charts" / "rolevend"
@@ -420,7 +421,7 @@ def test_the_clusterroles_and_policies_of_the_reference_are_those_of_the_chart()
         "api-vends",
     }
     named = {name for span in spans(text_of(REFERENCE / "rbac.md")) for name in re.findall(r"^rolevend-([a-z-]+)$", span)}
-    assert named - {"handle-key", "credential-key", "operator", "api", "suspension"} == made
+    assert named - {"handle-key", "credential-key", "operator", "api", "suspension", "console", "console-key"} == made
 
 
 def test_every_annotation_label_finalizer_and_type_of_ours_is_in_the_reference():

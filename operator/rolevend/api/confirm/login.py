@@ -1,7 +1,5 @@
 """Log people in for the page on which they confirm a request. No state here: a browser keeps it, sealed, so any replica can go on."""
 
-import base64
-import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,9 +10,9 @@ from rolevend.access_requests.request import LoginFacts
 from rolevend.access_requests.terms import NeededProof
 from rolevend.api.problems import Problem
 from rolevend.decision.person_login import PersonLogin
-from rolevend.derived_keys import derived_key
 from rolevend.errors import InvalidInput
-from rolevend.identity.login_client import LoginAttempt, LoginClient, OwnClient
+from rolevend.identity.login_attempts import LoginAttempts, ResumedLogin
+from rolevend.identity.login_client import LoginClient, OwnClient
 from rolevend.identity.proven import LoginWanted, Party, ProvenLogin
 from rolevend.identity.provider import Provider
 from rolevend.identity.sealed import Seal
@@ -24,8 +22,8 @@ from rolevend.kube.secrets import read_secret, text_of
 from rolevend.model import User
 
 LIFE: Final = timedelta(minutes=10)
-"""Of a login that was begun, and of the session after it."""
-_STATE_BYTES: Final = 32
+"""Of a session after a login."""
+_SESSION_BYTES: Final = 32
 _SECRET_FIELD: Final = "spec.login.clientSecretRef"  # noqa: S105 - a field
 NOT_NOW: Final = "the login was not begun in this browser, or too long ago; open the link again"
 
@@ -49,42 +47,40 @@ class BegunLogin:
 
 
 class PersonLogins:
-    def __init__(self, client: LoginClient, check: TokenCheck, cluster: KubeClient, namespace: str, key: bytes, seals: "Seals") -> None:
-        """`namespace` is the operator's own. `key` is the key of opaque handles, which all replicas have."""
+    def __init__(self, client: LoginClient, check: TokenCheck, cluster: KubeClient, namespace: str, attempts: LoginAttempts) -> None:
+        """`namespace` is the operator's own."""
         self._client = client
         self._check = check
         self._cluster = cluster
         self._namespace = namespace
-        self._key = key
-        self._seals = seals
+        self._attempts = attempts
 
     async def begin(self, issuer: str, login: PersonLogin, path: str, needed: NeededProof | None, *, again: bool) -> BegunLogin:
         """Return the issuer's page, and the cookie for the way back to `path`. The issuer is asked for a login that is what is `needed`;
         `again`: even if the person is logged in there, perhaps as somebody else. Raises Problem, and errors of the issuer."""
-        state = secrets.token_urlsafe(_STATE_BYTES)
+        attempt, cookie = self._attempts.begin(path, issuer)
         provider, client = await self._known(issuer, login)
-        url = await self._client.authorization_url(provider, client, self._attempt(state), _wishes(needed, again=again))
-        return BegunLogin(url, self._seals.login.close(state=state, path=path, issuer=issuer))
+        url = await self._client.authorization_url(provider, client, attempt, _wishes(needed, again=again))
+        return BegunLogin(url, cookie)
 
-    def path_of(self, cookie: str | None, state: str | None) -> tuple[str, str]:
-        """Return the path and the issuer of the login that was begun with the state, in this browser. Raises Problem."""
-        begun = self._seals.login.open(cookie)
-        if begun is None or state is None or not hmac.compare_digest(begun["state"].encode(), state.encode(errors="replace")):
+    def resume(self, cookie: str | None, state: str | None) -> ResumedLogin:
+        """Return the login that was begun with the state, in this browser. Raises Problem."""
+        begun = self._attempts.resume(cookie, state)
+        if begun is None:
             raise Problem(400, "LoginExpired", NOT_NOW)
-        return begun["path"], begun["issuer"]
+        return begun
 
-    async def finish(self, issuer: str, login: PersonLogin, query: Mapping[str, str]) -> ProvenLogin:
-        """Return the person who logged in. `query` is of the way back, whose state `path_of` compared. Raises Problem, TokenRefused, and
-        errors of the issuer."""
+    async def finish(self, begun: ResumedLogin, login: PersonLogin, query: Mapping[str, str]) -> ProvenLogin:
+        """Return the person who logged in. `query` is of the way back. Raises Problem, TokenRefused, and errors of the issuer."""
+        issuer = begun.issuer
         if query.get("iss", issuer) != issuer:  # RFC 9207
             raise Problem(400, "LoginExpired", "another issuer than that of the login sent you back; open the link again")
         code = query.get("code")
         if code is None:
             raise Problem(403, "LoginRefused", "the identity provider did not log you in; open the link again")
-        attempt = self._attempt(query["state"])
         provider, client = await self._known(issuer, login)
-        token = await self._client.id_token(provider, client, code, attempt.verifier)
-        return await self._check.login(token, LoginWanted(Party(issuer, client.client_id), attempt.nonce))
+        token = await self._client.id_token(provider, client, code, begun.attempt.verifier)
+        return await self._check.login(token, LoginWanted(Party(issuer, client.client_id), begun.attempt.nonce))
 
     async def _known(self, issuer: str, login: PersonLogin) -> tuple[Provider, OwnClient]:
         provider = self._check.provider(issuer)
@@ -101,20 +97,14 @@ class PersonLogins:
             raise InvalidInput(_SECRET_FIELD, f"there is no usable key {key} in Secret {self._namespace}/{name}")
         return found.strip()
 
-    def _attempt(self, state: str) -> LoginAttempt:
-        """Return the secrets of the login with this state. They are derived, so the browser does not see them."""
-        nonce, verifier = (derived_key(self._key, "rolevend", purpose, state) for purpose in ("nonce", "verifier"))
-        return LoginAttempt(state, nonce.hex(), base64.urlsafe_b64encode(verifier).rstrip(b"=").decode())
-
 
 class Seals:
-    """The seals of a login that was begun, of a session, and of the form on the page."""
+    """The seals of a session, and of the form on the page."""
 
     LIFE_SECONDS: Final = int(LIFE.total_seconds())
 
     def __init__(self, key: bytes, now: Callable[[], datetime]) -> None:
         """`key` is the key of opaque handles, which all replicas have."""
-        self.login = Seal(key, "login", LIFE, now)
         self.form = Seal(key, "form", LIFE, now)
         self._session = Seal(key, "session", LIFE, now)
 
@@ -124,7 +114,7 @@ class Seals:
         return self._session.close(
             issuer=found.user.issuer,
             subject=found.user.subject,
-            session=secrets.token_urlsafe(_STATE_BYTES),
+            session=secrets.token_urlsafe(_SESSION_BYTES),
             provider=facts.provider,
             digest=facts.digest,
             **({} if at is None else {"at": at.isoformat()}),

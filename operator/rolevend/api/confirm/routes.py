@@ -6,11 +6,10 @@ No agent has a way to answer: a call is nobody's without the cookie of a login, 
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from rolevend.api.confirm.links import CONFIRM
@@ -18,19 +17,19 @@ from rolevend.api.confirm.login import NOT_NOW, PersonLogins, Seals, Visitor
 from rolevend.api.confirm.page import HEADERS, asking, telling
 from rolevend.api.confirm.service import Answer, ConfirmService, LoginTooWeak, TextProblem, admit_text
 from rolevend.api.confirm.view import outcome
-from rolevend.api.named_route import NamedRoute
 from rolevend.api.problems import Problem, error_problem
 from rolevend.decision.person_login import CALLBACK
 from rolevend.errors import Rejected, RolevendError
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.kinds import AccessRequest
 from rolevend.roles.protocols import Snapshots
+from rolevend.web.forms import ForeignForm, UnreadableForm, read_form, set_cookie
+from rolevend.web.named_route import NamedRoute
 
 CONFIRM_CALLS: Final = ("showConfirmation", "answerConfirmation", "beginLogin", "finishLogin")
 """Names of the calls in metrics. They are no part of the API's document."""
 LOGIN_COOKIE, SESSION_COOKIE = "__Host-rolevend-login", "__Host-rolevend-session"
 _MOST_FIELDS: Final = 8
-_FORM: Final = "application/x-www-form-urlencoded"
 _SIGNED_OUT: Final = "you are not signed in any more; open the link again"
 
 _log = logging.getLogger(__name__)
@@ -112,20 +111,20 @@ class ConfirmPages:
         query = dict(request.query_params)
         if len(query) != len(request.query_params.multi_items()):
             raise Problem(400, "LoginExpired", NOT_NOW)
-        path, issuer = self._logins.path_of(request.cookies.get(LOGIN_COOKIE), query.get("state"))
-        namespace, name, code = path.removeprefix(f"{CONFIRM}/").split("/")
+        begun = self._logins.resume(request.cookies.get(LOGIN_COOKIE), query.get("state"))
+        namespace, name, code = begun.path.removeprefix(f"{CONFIRM}/").split("/")
         found = self._service.find(namespace, name, code)
-        login = self._snapshots.snapshot.logins.get(issuer)
-        if login is None or issuer != found.spec.user.issuer:
+        login = self._snapshots.snapshot.logins.get(begun.issuer)
+        if login is None or begun.issuer != found.spec.user.issuer:
             raise Problem(400, "LoginExpired", NOT_NOW)
         try:
-            proven = await self._logins.finish(issuer, login, query)
+            proven = await self._logins.finish(begun, login, query)
         except TokenRefused as error:
             await self._service.refused(found, error, None, request.state.request_id)
             raise
-        answer = RedirectResponse(path, 303, HEADERS)
-        _set_cookie(answer, SESSION_COOKIE, self._seals.session(proven))
-        _set_cookie(answer, LOGIN_COOKIE, "")
+        answer = RedirectResponse(begun.path, 303, HEADERS)
+        set_cookie(answer, SESSION_COOKIE, self._seals.session(proven), Seals.LIFE_SECONDS)
+        set_cookie(answer, LOGIN_COOKIE, "", 0)
         return answer
 
     def _found(self, path: dict[str, Any]) -> AccessRequest:
@@ -141,7 +140,7 @@ class ConfirmPages:
             raise Problem(404, "NotFound", "people of your identity provider cannot log in here")
         begun = await self._logins.begin(issuer, login, path, self._service.needed_login(found), again=again)
         answer = RedirectResponse(begun.url, 303, HEADERS)
-        _set_cookie(answer, LOGIN_COOKIE, begun.cookie)
+        set_cookie(answer, LOGIN_COOKIE, begun.cookie, Seals.LIFE_SECONDS)
         return answer
 
     def _shown(self, found: AccessRequest, visitor: Visitor, path: str, error: str | None = None, text: str = "") -> Response:
@@ -153,25 +152,14 @@ class ConfirmPages:
         return asking(question, path, form, error=error, text=text, status=200 if error is None else 422)
 
 
-def _set_cookie(answer: Response, name: str, value: str) -> None:
-    """Set the cookie; an empty value removes it."""
-    life = Seals.LIFE_SECONDS if value else 0
-    answer.set_cookie(name, value, max_age=life, path="/", secure=True, httponly=True, samesite="lax")
-
-
 async def _fields(request: Request) -> dict[str, str]:
     """Return the fields of a form of this page. Raises Problem."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if site != "same-origin" or kind != _FORM:
-        raise Problem(403, "SignedOut", "the answer does not come from this page; open the link again")
     try:
-        pairs = parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except (ValueError, ClientDisconnect) as error:
+        return await read_form(request, _MOST_FIELDS)
+    except ForeignForm as error:
+        raise Problem(403, "SignedOut", "the answer does not come from this page; open the link again") from error
+    except UnreadableForm as error:
         raise Problem(400, "MalformedBody", "the answer cannot be read; open the link again") from error
-    if len(dict(pairs)) != len(pairs):
-        raise Problem(400, "MalformedBody", "the answer cannot be read; open the link again")
-    return dict(pairs)
 
 
 def _failed(error: Exception, request: Request) -> Response:

@@ -11,7 +11,6 @@ from scim2_models.path import CompareOperator, Comparison, LogicalExpr, LogicalO
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from rolevend.api.named_route import NamedRoute
 from rolevend.api.scim.authentication import ScimAuthenticator
 from rolevend.api.scim.calls import SCIM, SCIM_CALLS
 from rolevend.api.scim.directory import ScimDirectory
@@ -21,6 +20,7 @@ from rolevend.api.scim.records import ScimGroupRecord, ScimUserRecord, group_doc
 from rolevend.api.scim.schemas import MAX_RESULTS, TOLERANT, Document, ScimUser, service_provider_config
 from rolevend.api.scim.users import ScimCaller, ScimUsers
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
+from rolevend.web.named_route import NamedRoute
 
 _LONGEST_FILTER: Final = 2_000
 _YIELD_EVERY: Final = 50

@@ -7,7 +7,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from rolevend.api.connections import token_is_valid
-from rolevend.api.named_route import NamedRoute
 from rolevend.api.refusals import RefusalLog
 from rolevend.api.signals.calls import EVENTS, SIGNAL_CALLS
 from rolevend.api.signals.failures import MalformedCall, failed
@@ -19,6 +18,7 @@ from rolevend.identity.refusal import TokenRefused
 from rolevend.identity.token_check import TokenCheck
 from rolevend.roles.protocols import Snapshots
 from rolevend.telemetry.metrics import NO_EVENT
+from rolevend.web.named_route import NamedRoute
 
 _MEDIA_TYPE: Final = "application/secevent+jwt"
 

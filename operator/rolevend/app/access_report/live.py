@@ -14,7 +14,6 @@ from rolevend.access_objects.use import approved_by
 from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
 from rolevend.app.access_report.audited import AuditedAccess
 from rolevend.app.access_report.target import AccessTarget
-from rolevend.app.responder_commands.selection import handle_of, may_live, may_read, present_on
 from rolevend.audit.access import approval_sentence
 from rolevend.audit.evidence import tables_of
 from rolevend.decision.outcome import Decision, Granted, Request
@@ -27,6 +26,7 @@ from rolevend.kube.client import Body
 from rolevend.model import ObjectName, PlatformName
 from rolevend.policytools.cluster import requester
 from rolevend.policytools.decisions import decide_approved
+from rolevend.revocations.selection import handle_of, may_live, may_read, present_on
 from rolevend.roles.state import assigned_role_name, is_let_go, role_requests, state_on
 
 _STATES = {"Live": "Live", "Dropping": "Ending"}

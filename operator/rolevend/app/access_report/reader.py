@@ -10,9 +10,7 @@ from rolevend.app.access_report.audited import AuditedAccess
 from rolevend.app.access_report.live import LiveRoles
 from rolevend.app.access_report.names import KnownNames
 from rolevend.app.access_report.target import TABLE, AccessTarget
-from rolevend.app.approver_commands.reader import REQUESTS, ClusterAccess
-from rolevend.app.responder_commands.reader import list_roles, unlisted_places
-from rolevend.app.responder_commands.selection import handle_of
+from rolevend.approvals.reader import REQUESTS, ClusterAccess
 from rolevend.audit.event_files import events
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput, NotPermitted, RolevendError
@@ -24,6 +22,8 @@ from rolevend.policytools.cluster import ClusterObjects, objects_of
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
 from rolevend.policytools.published_catalogs import published_catalogs
 from rolevend.policytools.request_variants import named_purposes
+from rolevend.revocations.reader import list_roles, unlisted_places
+from rolevend.revocations.selection import handle_of
 
 
 @dataclass(frozen=True)

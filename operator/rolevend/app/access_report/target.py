@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from rolevend.app.approver_commands.narrowing import NAME_PART, unquoted
+from rolevend.approvals.narrowing import NAME_PART, unquoted
 from rolevend.audit.evidence import TableAccess
 from rolevend.catalog import TableId, quoted_name
 from rolevend.errors import InvalidInput

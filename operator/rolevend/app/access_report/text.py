@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rolevend.app.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
 from rolevend.app.access_report.target import AccessTarget
-from rolevend.app.approver_commands.wording import about, moment
+from rolevend.approvals.wording import about, moment
 from rolevend.audit.evidence import TableAccess
 from rolevend.platforms.statement import plain
 from rolevend.policy.explanation import EVERY_ROW

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
-from rolevend.app.approver_commands.reader import ClusterAccess
+from rolevend.approvals.reader import ClusterAccess
 from rolevend.errors import InvalidInput, NotPermitted, RolevendError
 from rolevend.kinds import KINDS
 from rolevend.kube.certificate_authorities import authority, certificate_end

@@ -1,0 +1,141 @@
+"""The composition root of the console. Any number of these processes run at once, and share sessions through the cluster."""
+
+import asyncio
+import logging
+import secrets
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+
+from rolevend.api.connections import ConnectionLimits
+from rolevend.api.middleware import Tracing
+from rolevend.app.bootstrap import freeze_gc, now
+from rolevend.app.http_server import ServerAddress, Serving
+from rolevend.console.acting import Acting
+from rolevend.console.inbox import Requests
+from rolevend.console.live import VisibleRoles
+from rolevend.console.login import ConsoleClient, ConsoleLogins
+from rolevend.console.objects import WatchedObjects
+from rolevend.console.person import PersonMapping
+from rolevend.console.rights import Rights
+from rolevend.console.routes import Console
+from rolevend.console.sessions import Sessions
+from rolevend.errors import InvalidInput, RolevendError
+from rolevend.identity.key_fetching import KeyFetcher
+from rolevend.identity.key_store import KeyStore
+from rolevend.identity.login_attempts import LoginAttempts
+from rolevend.identity.login_client import LoginClient
+from rolevend.identity.provider import Provider
+from rolevend.identity.sealed import Seal
+from rolevend.identity.token_check import TokenCheck
+from rolevend.kube.client import KubeClient
+from rolevend.settings import PREFIX, ConsoleSettings
+from rolevend.snapshot.identity_providers import IdentityProviderCache
+from rolevend.snapshot.issuer_controller import IssuerController
+from rolevend.telemetry.metrics import Metrics
+from rolevend.telemetry.probes import ProbeServer
+
+_LIMITS: Final = ConnectionLimits(header_bytes=32_768, read_seconds=30, connections=512)
+_SWEEP_SECONDS: Final = 300.0
+_KEY_BYTES: Final = 32
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: ConsoleSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises InvalidInput, which names the setting."""
+    mapping, client, key = PersonMapping.of(settings), ConsoleClient.of(settings), _key(settings.console_key_file)
+    serving = Serving(ServerAddress.of_console(settings), _LIMITS)
+    cluster = await KubeClient.connect(settings.kubeconfig, request_seconds=settings.request_seconds)
+    try:
+        await ConsoleProcess(settings, serving, cluster, client, mapping, key).run()
+    finally:
+        await cluster.close()
+
+
+class ConsoleProcess:
+    """Creates the parts, and runs them."""
+
+    def __init__(
+        self, settings: ConsoleSettings, serving: Serving, cluster: KubeClient, client: ConsoleClient, mapping: PersonMapping, key: bytes
+    ) -> None:
+        self._serving = serving
+        self._provider_name = client.provider
+        self._changed = asyncio.Event()
+        self._objects = WatchedObjects(cluster, now, self._changed.set)
+        fetcher = KeyFetcher(cluster=cluster.document)
+        keys = KeyStore(fetcher.read, now, time.monotonic)
+        self._check = TokenCheck(keys, now)
+        self._providers = IdentityProviderCache()
+        self._issuers = IssuerController(cluster, settings.namespace, self._check, keys, self._changed.set, now)
+        rights = Rights(cluster, time.monotonic)
+        life = timedelta(seconds=settings.console_session_seconds)
+        idle = timedelta(seconds=settings.console_idle_seconds)
+        self._sessions = Sessions(cluster, settings.namespace, Seal(key, "console-session", life, now), idle, now)
+        attempts = LoginAttempts(key, "console-login", now)
+        logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
+        acting = Acting(cluster, enabled=settings.console_impersonation)
+        console = Console(logins, self._sessions, Requests(self._objects, rights), VisibleRoles(self._objects, rights), acting, now)
+        metrics = Metrics()
+        self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
+        self._probes = ProbeServer(
+            settings.probe_host, settings.probe_port, metrics.registry, lambda: None, self._unready, lambda: "ok", lambda: None
+        )
+
+    async def run(self) -> None:
+        try:
+            _log.info("probes and metrics", extra={"port": await self._probes.start()})
+            async with asyncio.TaskGroup() as parts:
+                tasks = [parts.create_task(each.run()) for each in self._objects.informers]
+                tasks += [parts.create_task(each) for each in (self._issuers.run(), self._follow(), self._sweep())]
+                tasks.append(parts.create_task(self._serving.follow_certificate()))
+                freeze_gc()
+                await self._serving.run(self._application)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._probes.stop()
+
+    async def _follow(self) -> None:
+        """Hand the identity providers to the check of tokens, after each change."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self._providers.update(self._objects.providers(), self._issuers.states)
+            mine = {issuer: each for issuer, each in self._providers.accepted.items() if each[0].name == self._provider_name}
+            self._issuers.sync(mine)
+            await asyncio.sleep(1)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._sessions.sweep()
+            except RolevendError as error:
+                _log.warning("cannot delete the sessions that are over: %s", error)
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    def _provider(self) -> Provider | None:
+        issuer = next((issuer for issuer, (each, _) in self._providers.accepted.items() if each.name == self._provider_name), None)
+        return None if issuer is None else self._check.provider(issuer)
+
+    def _unready(self) -> str | None:
+        if self._serving.unready is not None:
+            return self._serving.unready
+        return None if self._objects.listed else "the objects were not listed yet"
+
+
+def _key(file: Path | None) -> bytes:
+    """Raises InvalidInput."""
+    name = f"{PREFIX}CONSOLE_KEY_FILE"
+    if file is None:
+        raise InvalidInput(name, "must be set: a file with at least 32 random bytes, the same for all replicas")
+    try:
+        key = file.read_bytes()
+    except OSError as error:
+        raise InvalidInput(name, f"{file} cannot be read: {error.strerror or error}") from error
+    if len(key) < _KEY_BYTES:
+        raise InvalidInput(name, f"{file} has {len(key)} bytes, and needs at least {_KEY_BYTES}")
+    return key

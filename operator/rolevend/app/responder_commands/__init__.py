@@ -1,5 +1,0 @@
-"""`rolevend revoke`: ends live roles now, with who ended them and why.
-
-Pure: `selection` (the roles that match), `texts` (the table, the question, the result).
-I/O: `reader` (reads a cluster as the caller may), `ending` (ends roles, and waits until they are gone).
-"""

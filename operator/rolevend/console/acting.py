@@ -1,0 +1,75 @@
+"""Votes on requests, and ends of roles. Every call has the rights of that person, by impersonation. I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.approvals import ballot, casting, narrowing, previewing
+from rolevend.approvals.ballot import Choice
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.narrowing import VoteNarrowing
+from rolevend.approvals.reader import DECISIONS
+from rolevend.approvals.wording import CommandFlags
+from rolevend.console.person import Person
+from rolevend.errors import NotPermitted, Rejected
+from rolevend.kinds import AccessDecision
+from rolevend.kinds.previewed_effect import PreviewedEffect
+from rolevend.kube.client import KubeClient
+from rolevend.model import ObjectName
+from rolevend.revocations.ending import Revocation
+from rolevend.revocations.selection import SelectedRole, read_reason
+
+_FLAGS: Final = CommandFlags()
+_WAIT_SECONDS: Final = 10.0
+_OFF: Final = "this console only shows; vote and end roles with the command line, or ask your administrator for console.impersonation"
+
+
+@dataclass(frozen=True, slots=True)
+class VoteOnPage:
+    choice: Choice
+    wanted: VoteNarrowing
+    comment: str | None
+    digest: str
+    """Of what the person saw."""
+
+
+class Acting:
+    def __init__(self, cluster: KubeClient, *, enabled: bool) -> None:
+        self._cluster = cluster
+        self.enabled = enabled
+
+    async def vote(self, person: Person, found: RequestDetails, vote: VoteOnPage) -> tuple[str, bool]:
+        """Cast the vote, and return its result, and whether it has no effect. Raises Rejected with the reason of the API server."""
+        cluster = self._as(person)
+        ballot.require_open(found.request, vote.choice, _FLAGS)
+        offered = found.request.status.offer
+        if vote.choice == "Approve" and (offered is None or offered.digest != vote.digest):
+            raise Rejected("what the agent would see has changed; read it again, and answer then")
+        wanted, _ = narrowing.compare(vote.wanted, found)
+        decision = ballot.decision(found.request, person.username, vote.choice, wanted, vote.comment)
+        await casting.cast(cluster, decision, _FLAGS, dry_run=False)
+        outcome = await casting.outcome(cluster, found.request, decision, _WAIT_SECONDS, _FLAGS)
+        return outcome.text, outcome.failed
+
+    async def withdraw(self, person: Person, vote: AccessDecision) -> None:
+        """Delete the person's vote, which revokes an approval that rests on it."""
+        await self._as(person).delete(DECISIONS, vote.name, vote.uid, vote.namespace)
+
+    async def effect(self, person: Person, found: RequestDetails) -> PreviewedEffect:
+        """Return the effect of an approval by the person. A failure is the reason why it is not known."""
+        return await previewing.effect_of(self._as(person), found.request, person.username, VoteNarrowing())
+
+    async def end(self, person: Person, roles: Sequence[SelectedRole], because: str) -> dict[ObjectName, str]:
+        """End the roles, and return the reasons of those that cannot be ended. Raises InvalidInput if the reason is none."""
+        revocation = Revocation(self._as(person), person.username, read_reason(because), _unreported)
+        await revocation.begin(tuple(roles))
+        return {each.name: revocation.failures[each.uid] for each in roles if each.uid in revocation.failures}
+
+    def _as(self, person: Person) -> KubeClient:
+        if not self.enabled:
+            raise NotPermitted(_OFF)
+        return self._cluster.acting_as(person.username, person.groups)
+
+
+def _unreported(_line: str) -> None:
+    """Report nothing: the page shows which roles are left."""

@@ -1,0 +1,144 @@
+"""The access requests that a person may see, and those that they may decide."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from rolevend.approvals import details, listing, wording
+from rolevend.approvals.details import RequestDetails
+from rolevend.approvals.offer_text import Fact
+from rolevend.console.objects import WatchedObjects
+from rolevend.console.person import Person
+from rolevend.console.rights import Act, Rights
+from rolevend.kinds import AccessDecision, AccessRequest
+from rolevend.model import ObjectName
+
+_REQUESTS: Final = "accessrequests"
+_MOST_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    namespace: str
+    name: str
+    state: str
+    agent: str
+    user: str
+    proof: str
+    display: str
+    offer: str
+    span: str
+    age: str
+    left: str | None
+    words: str
+    """Of the agent, quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    mine: Sequence[RequestRow]
+    """Those that wait, and that the person may decide."""
+    others: Sequence[RequestRow]
+    left_out: int
+    """Others that are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """One request, for a person who may see it."""
+
+    found: RequestDetails
+    may_decide: bool
+    is_open: bool
+    """True if a vote can change it."""
+    mine: AccessDecision | None
+    """The vote of the person, which they can withdraw."""
+
+    @property
+    def headline(self) -> str:
+        return details.headline(self.found)
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        return tuple(details.request_facts(self.found))
+
+    @property
+    def offer(self) -> Sequence[Fact]:
+        return tuple(details.offer_facts(self.found))
+
+    @property
+    def votes(self) -> Sequence[Fact]:
+        return tuple(details.vote_facts(self.found))
+
+    @property
+    def lately(self) -> Sequence[Fact]:
+        return tuple(details.lately_facts(self.found))
+
+
+class Requests:
+    def __init__(self, objects: WatchedObjects, rights: Rights) -> None:
+        self._objects = objects
+        self._rights = rights
+
+    async def inbox(self, person: Person, now: datetime) -> Inbox:
+        """Raises ClusterUnavailable."""
+        visible = await self._visible(person)
+        mine: list[AccessRequest] = []
+        others: list[AccessRequest] = []
+        for each in listing.in_order(visible):
+            waits = each.status.state in (None, "Pending") and await self._may_decide(person, each)
+            (mine if waits else others).append(each)
+        return Inbox(self._rows(mine, now), self._rows(others[:_MOST_SHOWN], now), max(0, len(others) - _MOST_SHOWN))
+
+    async def view(self, person: Person, name: ObjectName, now: datetime) -> RequestView | None:
+        """Return the request, or None: the same for one that does not exist and one that the person may not see."""
+        request = self._objects.request(name)
+        if request is None or not await self._rights.namespaces(person, "get", _REQUESTS, [name.namespace]):
+            return None
+        offer = ObjectName(request.spec.offer_ref.namespace, request.spec.offer_ref.name)
+        notes = []
+        shown_offer = self._objects.offer(offer)
+        if shown_offer is not None and not await self._rights.may(person, Act("get", "accesspolicies", offer.namespace, offer.name)):
+            shown_offer = None
+            notes.append(f"you may not read AccessPolicy {offer}")
+        votes = None
+        if await self._rights.may(person, Act("list", "accessdecisions", offer.namespace)):
+            votes = self._objects.votes(request)
+        found = RequestDetails(request, shown_offer, votes, tuple(await self._visible(person)), now, tuple(notes))
+        is_open = request.status.state == "Pending" and request.status.offer is not None
+        mine = next((each for each in self._objects.votes(request) if each.spec.by == person.username), None)
+        return RequestView(found, await self._may_decide(person, request), is_open, mine)
+
+    async def _visible(self, person: Person) -> list[AccessRequest]:
+        requests = list(self._objects.requests())
+        allowed = await self._rights.namespaces(person, "list", _REQUESTS, (each.namespace for each in requests))
+        return [each for each in requests if each.namespace in allowed]
+
+    async def _may_decide(self, person: Person, request: AccessRequest) -> bool:
+        offer = request.spec.offer_ref
+        return await self._rights.may(person, Act("approve", "accesspolicies", offer.namespace, offer.name)) and await self._rights.may(
+            person, Act("create", "accessdecisions", offer.namespace)
+        )
+
+    def _rows(self, requests: Iterable[AccessRequest], now: datetime) -> list[RequestRow]:
+        return [self._row(each, now) for each in requests]
+
+    def _row(self, request: AccessRequest, now: datetime) -> RequestRow:
+        spec, seen = request.spec, request.status.offer
+        offer = ObjectName(spec.offer_ref.namespace, spec.offer_ref.name)
+        left = listing.seconds_left(request, self._objects.offer(offer), now)
+        return RequestRow(
+            namespace=request.namespace,
+            name=request.name,
+            state=request.status.state or "New",
+            agent=spec.agent_ref.name,
+            user=spec.user.subject,
+            proof=wording.proof(request),
+            display="" if seen is None else seen.display,
+            offer=str(offer),
+            span=wording.span(spec.expiration_seconds),
+            age=wording.about(wording.age(request, now).total_seconds()),
+            left=None if left is None else wording.about(left),
+            words=wording.justification(spec.justification, 120),
+        )

@@ -1,0 +1,70 @@
+"""The objects of rolevend that the console shows, followed by watches. I/O is the informers' alone."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, IdentityProvider, VendedRole
+from rolevend.kube.client import KubeClient, path_of
+from rolevend.kube.informer import Informer
+from rolevend.model import ObjectName
+from rolevend.roles.state import is_let_go
+from rolevend.snapshot.parsed import ParsedObjects, R
+
+_EVERYTHING = 1_000_000_000
+
+
+class WatchedObjects:
+    """The readable objects of each kind. One that another version of the schema accepted is left out."""
+
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[], None]) -> None:
+        """`changed` is called after every change, and must not block."""
+
+        def follow(kind: type[R]) -> ParsedObjects[R]:
+            return ParsedObjects(kind, Informer(cluster, path_of(kind), changed, now))
+
+        self._roles, self._requests = follow(VendedRole), follow(AccessRequest)
+        self._offers, self._votes = follow(AccessPolicy), follow(AccessDecision)
+        self._providers = follow(IdentityProvider)
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        kinds = (self._roles, self._requests, self._offers, self._votes, self._providers)
+        return tuple(each.informer for each in kinds)
+
+    @property
+    def listed(self) -> bool:
+        """True after the first list of each kind."""
+        return all(each.synced for each in self.informers)
+
+    def roles(self) -> Iterable[VendedRole]:
+        """Return those that a finalizer of rolevend keeps, or may keep."""
+        listed = self._roles.informer.objects
+        return (each for key, each in _readable(self._roles).items() if not is_let_go(listed[key]))
+
+    def role(self, name: ObjectName) -> VendedRole | None:
+        return _readable(self._roles).get((name.namespace, name.name))
+
+    def requests(self) -> Iterable[AccessRequest]:
+        return _readable(self._requests).values()
+
+    def request(self, name: ObjectName) -> AccessRequest | None:
+        return _readable(self._requests).get((name.namespace, name.name))
+
+    def offer(self, name: ObjectName) -> AccessPolicy | None:
+        return _readable(self._offers).get((name.namespace, name.name))
+
+    def votes(self, request: AccessRequest) -> tuple[AccessDecision, ...]:
+        """Return the votes on the request, in the order of their creation."""
+        mine = (
+            each for each in _readable(self._votes).values() if each.spec.request_ref.uid == request.uid and each.spec.verdict != "Preview"
+        )
+        return tuple(sorted(mine, key=lambda each: (str(each.metadata.creation_timestamp), each.name)))
+
+    def providers(self) -> Iterable[IdentityProvider]:
+        _readable(self._providers)
+        return self._providers.granting.values()
+
+
+def _readable(objects: ParsedObjects[R]) -> dict[tuple[str, str], R]:
+    objects.refresh(_EVERYTHING)
+    return objects.readable

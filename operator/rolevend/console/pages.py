@@ -1,0 +1,28 @@
+"""Render the console's pages."""
+
+from importlib import resources
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from rolevend.console.sessions import Session
+from rolevend.web.page import PageTemplates
+
+SCRIPT: Final = "/console.js"
+_FOLDER: Final = resources.files(__package__).joinpath("templates")
+_PAGES: Final = PageTemplates(_FOLDER, "console.css", script=SCRIPT)
+HEADERS: Final = _PAGES.headers
+SCRIPT_TEXT: Final = _FOLDER.joinpath("console.js").read_text()
+
+
+def page(
+    template: str, session: Session | None, /, *, title: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+) -> Response:
+    """Return a page with the navigation of this session; without a session it has none."""
+    person, form = ("", "") if session is None else (session.person.username, session.form_token)
+    return _PAGES.response(template, status, headers, title=title, person=person, form=form, script=SCRIPT, **values)
+
+
+def telling(session: Session | None, title: str, message: str, *, status: int = 200, link: tuple[str, str] | None = None) -> Response:
+    """Return a page that says one sentence. `link` is a path and its text."""
+    return page("message.html", session, title=title, status=status, message=message, link=link)

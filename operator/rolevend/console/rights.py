@@ -1,0 +1,59 @@
+"""The rights of a person, by the RBAC of the cluster. I/O."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from rolevend.console.person import Person
+from rolevend.kinds import GROUP
+from rolevend.kube.client import SUBJECT_ACCESS_REVIEWS, KubeClient
+
+_SECONDS: Final = 5.0
+"""For which an answer is used again: a page with a thousand rows asks once for each namespace."""
+_MOST: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A verb on objects of a kind of rolevend. `namespace` None: in all namespaces."""
+
+    verb: str
+    resource: str
+    namespace: str | None = None
+    name: str | None = None
+
+
+class Rights:
+    def __init__(self, cluster: KubeClient, moment: Callable[[], float]) -> None:
+        """`moment` is a monotonic clock, in seconds."""
+        self._cluster = cluster
+        self._moment = moment
+        self._known: OrderedDict[tuple[Person, Act], tuple[float, bool]] = OrderedDict()
+
+    async def may(self, person: Person, act: Act) -> bool:
+        """Raises ClusterUnavailable."""
+        known = self._known.get((person, act))
+        if known is not None and known[0] > self._moment():
+            return known[1]
+        answer = await self._review(person, act)
+        self._known.pop((person, act), None)
+        while len(self._known) >= _MOST:
+            self._known.popitem(last=False)
+        self._known[person, act] = self._moment() + _SECONDS, answer
+        return answer
+
+    async def namespaces(self, person: Person, verb: str, resource: str, named: Iterable[str]) -> frozenset[str]:
+        """Return those of the namespaces in which the person has the verb. Raises ClusterUnavailable."""
+        wanted = sorted(set(named))
+        if not wanted or await self.may(person, Act(verb, resource)):
+            return frozenset(wanted)
+        allowed = await asyncio.gather(*(self.may(person, Act(verb, resource, each)) for each in wanted))
+        return frozenset(each for each, may in zip(wanted, allowed, strict=True) if may)
+
+    async def _review(self, person: Person, act: Act) -> bool:
+        attributes = {"group": GROUP, "resource": act.resource, "verb": act.verb, "namespace": act.namespace or "", "name": act.name or ""}
+        spec = {"user": person.username, "groups": [*person.groups, "system:authenticated"], "resourceAttributes": attributes}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        return bool((await self._cluster.create(SUBJECT_ACCESS_REVIEWS, review))["status"]["allowed"])

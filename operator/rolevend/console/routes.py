@@ -1,0 +1,366 @@
+"""The console's calls. Each finds the session, asks what the person may do, and answers with a page."""
+
+import hmac
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+
+from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.console import effect, pages
+from rolevend.console.acting import Acting, VoteOnPage
+from rolevend.console.inbox import Requests, RequestView
+from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
+from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
+from rolevend.console.sessions import Session, Sessions
+from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError, Unavailable
+from rolevend.identity.refusal import TokenRefused
+from rolevend.kinds.previewed_effect import PreviewedEffect
+from rolevend.model import ObjectName
+from rolevend.revocations.selection import RoleFilter, read_agent, read_table
+from rolevend.web.forms import ForeignForm, UnreadableForm, read_form, set_cookie
+from rolevend.web.named_route import NamedRoute
+
+LOGIN_COOKIE, SESSION_COOKIE = "__Host-rolevend-console-login", "__Host-rolevend-console"
+_LOGIN_SECONDS: Final = 600
+_MOST_FIELDS: Final = 16
+_PATH: Final = re.compile(r"/(requests|roles)(/[a-z0-9.-]{1,253}){0,2}")
+"""Where a login may lead to."""
+_REFRESH: Final = "x-console-refresh"
+"""The header of a page that asks by itself what is new."""
+_FIELDS: Final = {
+    **{"--for": "Only for", "--tables": "Only these tables", "--mask": "Mask also"},
+    **{"--because": "Why", "--agent": "Agent", "--table": "Table"},
+}
+"""How the pages name the options of commands."""
+_FILTERS: Final = ("q", "agent", "user", "platform", "table", "purpose")
+
+_log = logging.getLogger(__name__)
+_Page = Callable[[Request, Session], Awaitable[Response]]
+
+
+class Unknown(Exception):
+    """There is no such object, or the person may not see it."""
+
+
+class Console:
+    def __init__(
+        self,
+        logins: ConsoleLogins,
+        sessions: Sessions,
+        requests: Requests,
+        roles: VisibleRoles,
+        acting: Acting,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._logins = logins
+        self._sessions = sessions
+        self._requests = requests
+        self._roles = roles
+        self._acting = acting
+        self._now = now
+
+    def routes(self) -> list[BaseRoute]:
+        request, role = "/requests/{namespace}/{name}", "/roles/{namespace}/{name}"
+        return [
+            NamedRoute("/", self._home, ["GET"], "home"),
+            NamedRoute("/login", self._open(self.login), ["GET"], "login"),
+            NamedRoute(CALLBACK, self._open(self.callback), ["GET"], "callback"),
+            NamedRoute(pages.SCRIPT, self._script, ["GET"], "script"),
+            NamedRoute("/logout", self._known(self.logout), ["POST"], "logout"),
+            NamedRoute("/requests", self._known(self.inbox), ["GET"], "listRequests"),
+            NamedRoute(request, self._known(self.request), ["GET"], "showRequest"),
+            NamedRoute(request, self._known(self.vote), ["POST"], "vote"),
+            NamedRoute("/roles", self._known(self.roles), ["GET"], "listRoles"),
+            NamedRoute("/roles", self._known(self.end_many), ["POST"], "endRoles"),
+            NamedRoute(role, self._known(self.role), ["GET"], "showRole"),
+            NamedRoute(role, self._known(self.end), ["POST"], "endRole"),
+        ]
+
+    async def login(self, request: Request) -> Response:
+        path = request.query_params.get("to", "")
+        again = request.query_params.get("again") == "1"
+        url, cookie = await self._logins.begin(path if _PATH.fullmatch(path) else "/requests", again=again)
+        answer = RedirectResponse(url, 303, pages.HEADERS)
+        set_cookie(answer, LOGIN_COOKIE, cookie, _LOGIN_SECONDS)
+        return answer
+
+    async def callback(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        if len(query) != len(request.query_params.multi_items()):
+            raise LoginOver("the identity provider sent a parameter twice")
+        person, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+        if (former := request.cookies.get(SESSION_COOKIE)) is not None:
+            await self._sessions.end(former)
+        secret = await self._sessions.begin(person)
+        _log.info("logged in", extra={"person": person.username, "request_id": request.state.request_id})
+        answer = RedirectResponse(path if _PATH.fullmatch(path) else "/requests", 303, pages.HEADERS)
+        set_cookie(answer, SESSION_COOKIE, secret, self._sessions.life_seconds)
+        set_cookie(answer, LOGIN_COOKIE, "", 0)
+        return answer
+
+    async def logout(self, request: Request, session: Session) -> Response:
+        await _form(request, session)
+        await self._sessions.end(session.secret)
+        _log.info("logged out", extra={"person": session.person.username, "request_id": request.state.request_id})
+        answer = pages.telling(
+            None, "Signed out", "You are signed out here. Your identity provider may still know you.", link=("/login", "Sign in")
+        )
+        set_cookie(answer, SESSION_COOKIE, "", 0)
+        return answer
+
+    async def inbox(self, _request: Request, session: Session) -> Response:
+        found = await self._requests.inbox(session.person, self._now())
+        return pages.page("inbox.html", session, title="Requests", inbox=found)
+
+    async def request(self, request: Request, session: Session) -> Response:
+        return self._shown(session, await self._view(request, session))
+
+    async def vote(self, request: Request, session: Session) -> Response:
+        """Count the effect of an approval, or vote."""
+        form = await _form(request, session)
+        view = await self._view(request, session)
+        if form.get("choice") == "Count":
+            return self._shown(session, view, counted=await self._acting.effect(session.person, view.found), given=form)
+        try:
+            if form.get("choice") == "Withdraw":
+                return await self._withdrawn(request, session, view)
+            text, failed = await self._acting.vote(session.person, view.found, _vote(form))
+        except Rejected as error:
+            return self._shown(session, view, given=form, error=_said(error), status=409)
+        view = await self._view(request, session)
+        return self._shown(session, view, told=text, status=409 if failed else 200)
+
+    async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
+        if view.mine is None:
+            return self._shown(session, view, error="you have no vote on this request", status=409)
+        await self._acting.withdraw(session.person, view.mine)
+        return self._shown(session, await self._view(request, session), told="Your vote is withdrawn. What rests on it ends now.")
+
+    async def roles(self, request: Request, session: Session) -> Response:
+        return await self._listed(session, dict(request.query_params))
+
+    async def end_many(self, request: Request, session: Session) -> Response:
+        """End all roles that match, if they are as many as the person saw."""
+        form = await _form(request, session)
+        given = {name: form.get(name, "") for name in _FILTERS}
+        query = _query(given)
+        roles = await self._roles.endable(session.person, query)
+        if form.get("count") != str(len(roles)):
+            told = f"There are {len(roles):,} roles now that match, and not as many as you saw. Nothing was ended."
+            return await self._listed(session, given, error=told, status=409)
+        try:
+            left = await self._acting.end(session.person, roles, form.get("because", ""))
+        except Rejected as error:
+            return await self._listed(session, given, error=_said(error), status=409)
+        if left:
+            told = f"{len(roles) - len(left):,} of {len(roles):,} roles are ending. {next(iter(left))} is not: {next(iter(left.values()))}"
+            return await self._listed(session, given, error=told, status=409)
+        return await self._listed(session, given, told=f"{len(roles):,} roles are ending.")
+
+    async def role(self, request: Request, session: Session) -> Response:
+        return await self._role_shown(request, session)
+
+    async def end(self, request: Request, session: Session) -> Response:
+        form = await _form(request, session)
+        view = await self._roles.view(session.person, _name(request), self._now())
+        if view is None:
+            raise Unknown
+        try:
+            left = await self._acting.end(session.person, [view.row], form.get("because", ""))
+        except Rejected as error:
+            return await self._role_shown(request, session, error=_said(error), status=409)
+        if left:
+            return await self._role_shown(request, session, error=next(iter(left.values())), status=409)
+        return await self._role_shown(
+            request, session, told="The role is ending: nobody reads with it any more when it is gone from this page."
+        )
+
+    async def _role_shown(
+        self, request: Request, session: Session, *, told: str | None = None, error: str | None = None, status: int = 200
+    ) -> Response:
+        view = await self._roles.view(session.person, _name(request), self._now())
+        if view is None:
+            if told is None:
+                raise Unknown
+            return pages.telling(session, "The role is gone", "It was ended, and its sessions with it.", link=("/roles", "Live roles"))
+        values: dict[str, Any] = {"view": view, "acts": self._acting.enabled, "told": told, "error": error}
+        return pages.page("role.html", session, title=view.row.name.name, status=status, **values)
+
+    async def _listed(
+        self, session: Session, given: dict[str, str], *, told: str | None = None, error: str | None = None, status: int = 200
+    ) -> Response:
+        try:
+            found = await self._roles.page(session.person, _query(given))
+        except InvalidInput as invalid:
+            found, error, status = RolePage((), 0, 0, 1, 0), _said(invalid), 400
+        kept = {name: given[name] for name in _FILTERS if given.get(name)}
+        links = {
+            number: f"/roles?{urlencode({**kept, 'page': number})}"
+            for number in (found.page - 1, found.page + 1)
+            if 1 <= number <= found.pages
+        }
+        values: dict[str, Any] = {
+            "found": found,
+            "given": kept,
+            "links": links,
+            "acts": self._acting.enabled,
+            "told": told,
+            "error": error,
+            "now": self._now(),
+        }
+        return pages.page("roles.html", session, title="Live roles", status=status, **values)
+
+    async def _view(self, request: Request, session: Session) -> RequestView:
+        view = await self._requests.view(session.person, _name(request), self._now())
+        if view is None:
+            raise Unknown
+        return view
+
+    def _shown(
+        self,
+        session: Session,
+        view: RequestView,
+        *,
+        counted: PreviewedEffect | None = None,
+        given: dict[str, str] | None = None,
+        told: str | None = None,
+        error: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        request = view.found.request
+        values: dict[str, Any] = {
+            "view": view,
+            "digest": "" if request.status.offer is None else request.status.offer.digest,
+            "effect": None if counted is None else list(effect.lines(counted)),
+            "uncounted": None if counted is None else counted.unknown,
+            "given": given or {},
+            "acts": self._acting.enabled,
+            "told": told,
+            "error": error,
+        }
+        return pages.page("request.html", session, title=request.name, status=status, **values)
+
+    async def _home(self, _request: Request) -> Response:
+        return RedirectResponse("/requests", 303, pages.HEADERS)
+
+    async def _script(self, _request: Request) -> Response:
+        return Response(pages.SCRIPT_TEXT, 200, pages.HEADERS, media_type="text/javascript")
+
+    def _known(self, show: _Page) -> Callable[[Request], Awaitable[Response]]:
+        """Return a call for people who are signed in. Others are sent to the login, and come back if they only wanted to see a page."""
+
+        async def call(request: Request) -> Response:
+            by_itself = _REFRESH in request.headers
+            session = await self._sessions.find(request.cookies.get(SESSION_COOKIE), by_itself=by_itself)
+            if session is None:
+                path = request.url.path if request.method == "GET" else ""
+                if request.method == "GET":
+                    return RedirectResponse(f"/login?{urlencode({'to': path})}", 303, pages.HEADERS)
+                return pages.telling(
+                    None, "Signed out", "You are not signed in any more. Nothing was changed.", status=401, link=("/login", "Sign in")
+                )
+            try:
+                return await show(request, session)
+            except Exception as error:
+                return _failed(error, request, session)
+
+        return self._open(call)
+
+    def _open(self, call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                return await call(request)
+            except Exception as error:
+                return _failed(error, request, None)
+
+        return answer
+
+
+async def _form(request: Request, session: Session) -> dict[str, str]:
+    """Return the fields of a form of this session. Raises ForeignForm and UnreadableForm."""
+    form = await read_form(request, _MOST_FIELDS)
+    if not hmac.compare_digest(form.get("form", "").encode(errors="replace"), session.form_token.encode()):
+        raise ForeignForm
+    return form
+
+
+def _said(error: Rejected) -> str:
+    """Return the message, with the field as the page names it."""
+    if isinstance(error, InvalidInput) and error.field in _FIELDS:
+        return f"{_FIELDS[error.field]}: {error.message}"
+    return str(error)
+
+
+def _name(request: Request) -> ObjectName:
+    return ObjectName(request.path_params["namespace"], request.path_params["name"])
+
+
+def _vote(form: dict[str, str]) -> VoteOnPage:
+    """Raises InvalidInput, which names the field."""
+    choice, comment = form.get("choice"), form.get("comment", "").strip() or None
+    if choice == "Deny":
+        if comment is None:
+            raise InvalidInput("Comment", "say why, for the person and the agent")
+        return VoteOnPage("Deny", VoteNarrowing(), comment, "")
+    if choice != "Approve":
+        raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
+    seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
+    masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
+    wanted = VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
+    return VoteOnPage("Approve", wanted, comment, form.get("digest", ""))
+
+
+def _query(given: dict[str, str]) -> RoleQuery:
+    """Raises InvalidInput, which names the field."""
+    text = {name: given.get(name, "").strip() for name in _FILTERS}
+    wanted = RoleFilter(
+        agent=read_agent(text["agent"], None) if text["agent"] else None,
+        user=text["user"] or None,
+        platform=text["platform"] or None,
+        table=read_table(text["table"]) if text["table"] else None,
+        purpose=text["purpose"] or None,
+    )
+    page = given.get("page", "1")
+    return RoleQuery(wanted, text["q"][:200], int(page) if page.isdecimal() and len(page) < 6 else 1)
+
+
+def _failed(error: Exception, request: Request, session: Session | None) -> Response:
+    """Return the page of a failure, without anything that its visitor must not know."""
+    request_id = request.state.request_id
+    again = ("/login?again=1", "Sign in again")
+    match error:
+        case Unknown():
+            return pages.telling(session, "Not found", "There is nothing here that you may see.", status=404)
+        case ForeignForm() | UnreadableForm():
+            return pages.telling(
+                session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403
+            )
+        case LoginOver() | TokenRefused():
+            _log.warning("a login was refused: %s", error, extra={"request_id": request_id})
+            return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
+        case IdentityProviderUnavailable():
+            _log.warning("the identity provider: %s", error, extra={"request_id": request_id})
+            return pages.telling(
+                session, "You cannot sign in now", "The identity provider does not answer. Try again later.", status=503, link=again
+            )
+        case Unavailable():
+            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
+            return pages.telling(
+                session, "Try again", "The Kubernetes API does not answer now. Nothing is known to be changed.", status=503
+            )
+        case NotPermitted() | Rejected():
+            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
+            return pages.telling(session, "This did not work", f"{str(error)[:1].upper()}{str(error)[1:]}.", status=403, link=again)
+        case RolevendError():
+            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
+        case _:
+            _log.exception("a page failed", exc_info=error, extra={"request_id": request_id})
+    message = f"An unexpected error. Tell your administrator the request id {request_id}."
+    return pages.telling(session, "This did not work", message, status=500)

@@ -1,0 +1,116 @@
+"""Sessions of people, each a ConfigMap in the console's namespace: all replicas know them, and deleting one logs the person out.
+
+The browser keeps a random text. The object is named by its digest, and holds the person, sealed: nobody who can only write ConfigMaps
+makes a session.
+"""
+
+import contextlib
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from rolevend.console.person import Person
+from rolevend.derived_keys import derived_key
+from rolevend.identity.sealed import Seal
+from rolevend.kinds.text import timestamp_text
+from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
+
+LABEL: Final = "rolevend.dev/console-session"
+_BYTES: Final = 32
+_SEEN_EVERY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    person: Person
+    secret: str
+    """That of the browser."""
+    until: datetime
+
+    @property
+    def form_token(self) -> str:
+        """The text that each form of this session has: another site cannot know it."""
+        return derived_key(self.secret.encode(), "rolevend", "console-form").hex()
+
+
+class Sessions:
+    def __init__(self, cluster: KubeClient, namespace: str, seal: Seal, idle: timedelta, now: Callable[[], datetime]) -> None:
+        """`seal` bounds the life of a session from its login on; `idle` is the longest time between two pages."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self._seal = seal
+        self._idle = idle
+        self._now = now
+
+    @property
+    def life_seconds(self) -> int:
+        return int(self._seal.life.total_seconds())
+
+    async def begin(self, person: Person) -> str:
+        """Return the text that the browser keeps. Each login has a session of its own. Raises ClusterUnavailable."""
+        secret, now = secrets.token_urlsafe(_BYTES), timestamp_text(self._now())
+        sealed = self._seal.close(id=_name(secret), user=person.username, groups=json.dumps(person.groups), began=now)
+        metadata = {"name": _name(secret), "labels": {LABEL: "true"}}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"session": sealed, "seen": now}}
+        await self._cluster.create(CONFIG_MAPS, body, self._namespace)
+        return secret
+
+    async def find(self, secret: str | None, *, by_itself: bool = False) -> Session | None:
+        """Return the session, or None if it is over. `by_itself`: the page asks, and not the person, who may be away. Raises
+        ClusterUnavailable."""
+        if not secret:
+            return None
+        try:
+            found = await self._cluster.get(CONFIG_MAPS, _name(secret), self._namespace)
+        except NotFound:
+            return None
+        facts = self._seal.open(found.get("data", {}).get("session"))
+        seen = _moment(found.get("data", {}).get("seen", ""))
+        if facts is None or facts["id"] != _name(secret) or seen is None or self._now() - seen > self._idle:
+            await self._delete(found)
+            return None
+        if self._now() - seen > _SEEN_EVERY and not by_itself:
+            await self._touch(found)
+        began = datetime.fromisoformat(facts["began"])
+        return Session(Person(facts["user"], tuple(json.loads(facts["groups"]))), secret, began + self._seal.life)
+
+    async def end(self, secret: str) -> None:
+        """Raises ClusterUnavailable: then the session goes on."""
+        try:
+            found = await self._cluster.get(CONFIG_MAPS, _name(secret), self._namespace)
+        except NotFound:
+            return
+        await self._delete(found)
+
+    async def sweep(self) -> None:
+        """Delete the sessions that are over."""
+        async for page in self._cluster.pages(CONFIG_MAPS, self._namespace, LABEL):
+            for each in page["items"]:
+                seen = _moment(each.get("data", {}).get("seen", ""))
+                if seen is None or self._now() - seen > self._idle:
+                    await self._delete(each)
+
+    async def _touch(self, found: Body) -> None:
+        metadata = {"uid": found["metadata"]["uid"], "resourceVersion": found["metadata"]["resourceVersion"]}
+        patch = {"metadata": metadata, "data": {"seen": timestamp_text(self._now())}}
+        with contextlib.suppress(ResourceConflict, NotFound):  # another page did, or the person logged out
+            await self._cluster.merge(CONFIG_MAPS, found["metadata"]["name"], patch, self._namespace)
+
+    async def _delete(self, found: Body) -> None:
+        await self._cluster.delete(CONFIG_MAPS, found["metadata"]["name"], found["metadata"]["uid"], self._namespace)
+
+
+def _name(secret: str) -> str:
+    return f"console-session-{hashlib.sha256(secret.encode(errors='replace')).hexdigest()}"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

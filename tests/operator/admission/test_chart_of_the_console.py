@@ -1,0 +1,92 @@
+"""The console as the chart renders it: settings as it reads them, and no more rights than it needs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolevend.settings import ConsoleSettings
+from tests.support.installed import AGENTS
+from tests.support.rendered import ALL_ON, API_ON, CONSOLE_ON, Document, Helm, only, pods
+
+Rendered = Callable[..., list[Document]]
+
+
+@pytest.fixture(scope="module")
+def console(helm: Helm) -> Rendered:
+    """The documents with values below `console`."""
+
+    def render(**below: Any) -> list[Document]:
+        return helm.render(ALL_ON | {"console": CONSOLE_ON | below})
+
+    return render
+
+
+def container(documents: list[Document]) -> Document:
+    (only_one,) = pods(documents)["Deployment/rolevend-console"]["containers"]
+    return dict(only_one)
+
+
+def rules(documents: list[Document]) -> list[Document]:
+    return list(only(documents, "ClusterRole", "rolevend-console")["rules"])
+
+
+def verbs(documents: list[Document]) -> set[str]:
+    return {verb for rule in rules(documents) for verb in rule["verbs"]}
+
+
+def test_without_the_value_there_is_none_of_it(helm: Helm):
+    documents = helm.render({"agentNamespaces": [AGENTS], "api": API_ON})
+    assert not [each for each in documents if "console" in each["metadata"]["name"]]
+
+
+def test_settings_reach_it_as_it_reads_them(console: Rendered):
+    documents = console(settings={"idleSeconds": 60, "sessionSeconds": 3600}, userClaim="email", userPrefix="oidc:", groupsPrefix="oidc:")
+    said = {each["name"]: each["value"] for each in container(documents)["env"] if "value" in each}
+    found = ConsoleSettings.from_environment(said)
+    assert (found.console_url, found.console_identity_provider, found.console_client_id) == (
+        *("https://console.example.org", "workforce", "rolevend-console"),
+    )
+    assert (found.console_idle_seconds, found.console_session_seconds, found.console_groups) == (60, 3600, "oidc:owners")
+    assert (found.console_user_claim, found.console_user_prefix, found.console_groups_prefix) == ("email", "oidc:", "oidc:")
+    assert found.console_impersonation
+    files = (found.console_key_file, found.console_tls_cert_file, found.console_tls_key_file, found.console_client_secret_file)
+    mounted = {Path(each["mountPath"]) for each in container(documents)["volumeMounts"]}
+    assert {each.parent for each in files if each} == mounted
+
+
+def test_it_impersonates_only_as_the_value_says(console: Rendered):
+    assert not any("impersonate" in verb for verb in verbs(console(impersonation="None")))
+    assert "impersonate" not in verbs(console())
+    constrained = [rule for rule in rules(console()) if any("impersonate" in verb for verb in rule["verbs"])]
+    assert {group for rule in constrained for group in rule["apiGroups"]} == {"authentication.k8s.io", "rolevend.dev"}
+    assert [rule["resourceNames"] for rule in constrained if rule["resources"] == ["groups"]] == [["oidc:owners"]]
+    assert not [rule for rule in rules(console(groups=[])) if rule["resources"] == ["groups"]], "or it would be every group"
+    assert "impersonate" in verbs(console(impersonation="Unconstrained"))
+
+
+def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rendered):
+    assert only(console(keySecretRef={"name": ""}), "Secret", "rolevend-console-key")["data"]["key"]
+    assert not [each for each in console() if each["metadata"]["name"] == "rolevend-console-key"]
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        ({"url": ""}, "console.url"),
+        ({"url": "https://console.example.org/path"}, "console"),
+        ({"clientID": ""}, "console.clientID"),
+        ({"tlsSecretName": ""}, "console.tlsSecretName"),
+        ({"identityProvider": ""}, "console.identityProvider"),
+        ({"groups": ["system:masters"]}, "console.groups: system:masters"),
+        ({"groups": ["a,b"]}, "console"),
+        ({"impersonation": "Always"}, "console"),
+        ({"serviceAccount": {"name": "rolevend-api"}}, "console.serviceAccount.name"),
+        ({"settings": {"idleSeconds": 1}}, "console"),
+        ({"settting": 1}, "console"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(console: Rendered, below: Document, said: str):
+    with pytest.raises(AssertionError, match=said):
+        console(**below)

@@ -1,0 +1,152 @@
+"""The console with two replicas, a real identity provider, and people with browsers."""
+
+import datetime
+import secrets
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from rolevend.policytools.embedded.certificates import CertificateAuthority
+from rolevend.policytools.embedded.ports import free_ports
+from testbed.identity_provider import IdentityProvider
+from testbed.installation import NAMESPACE, ConsoleProcess
+from testbed.oidc.registry import Client, Person
+from tests.support.confirming import Seen, with_hint
+from tests.support.site import AGENTS, DOMAIN, Body, Site
+from tests.support.waiting import DEADLINE, eventually
+
+CLIENT = "rolevend-console"
+STAFF = "staff"
+"""The IdentityProvider, and the prefix of its users and groups in Kubernetes."""
+OLGA, SVEN, NINA, AUDITOR = "olga", "sven", "nina", "axel"
+"""Olga approves offers, Sven ends roles, Nina may do nothing, and Axel may read by his group."""
+SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.dev/console-session"
+
+
+class ConsoleSite:
+    """Use as ``with ConsoleSite(site, directory).running() as console:``."""
+
+    def __init__(self, site: Site, directory: Path) -> None:
+        self.site = site
+        now, life = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+        self._authority = CertificateAuthority("console", now, life)
+        pair = self._authority.issue("console", hosts=["127.0.0.1"])
+        self._settings: dict[str, str] = {}
+        for name, content in {"TLS_CERT": pair.certificate, "TLS_KEY": pair.key, "KEY": secrets.token_bytes(32)}.items():
+            (directory / name).write_bytes(content)
+            self._settings[f"CONSOLE_{name}_FILE"] = str(directory / name)
+        self._ports = free_ports(2)
+        self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
+        groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
+        self.provider = IdentityProvider(
+            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in (OLGA, SVEN, NINA, AUDITOR)],
+            clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
+        )
+        self.replicas: list[ConsoleProcess] = []
+        self._ends = ExitStack()
+        self._directory = directory
+
+    @contextmanager
+    def running(self, **settings: str) -> Iterator["ConsoleSite"]:
+        with self.provider, self._ends:
+            secret = self.provider.client(CLIENT).secret
+            assert secret is not None
+            (self._directory / "client").write_text(secret)
+            body = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "staff-ca"},
+                "stringData": {"ca.crt": self.provider.authorities},
+            }
+            assert self.site.cluster.call("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", body).ok
+            keys = {"discovery": "OpenIDConnect", "caSecretRef": {"name": "staff-ca"}}
+            spec = {"issuer": self.provider.issuer, "keys": keys, "audiences": ["https://rolevend.example.org"], "accepts": ["AccessToken"]}
+            self.site.apply({"apiVersion": "rolevend.dev/v1alpha1", "kind": "IdentityProvider", "metadata": {"name": STAFF}, "spec": spec})
+            for person, role, namespace in (
+                (OLGA, "rolevend-approver", DOMAIN),
+                (OLGA, "rolevend-viewer", AGENTS),
+                (SVEN, "rolevend-responder", AGENTS),
+            ):
+                self.site.cluster.bind(kubernetes_name(person), role, namespace)
+            self.replicas = [self.start(port, **settings) for port in self._ports]
+            for each in self.replicas:
+                each.wait_until_ready()
+            eventually(lambda: all(self._leads_to_the_provider(url) for url in self.urls))
+            yield self
+
+    def start(self, port: int, **settings: str) -> ConsoleProcess:
+        """Another replica, which need not be ready yet."""
+        own = {
+            "PORT": str(port),
+            "URL": self.urls[0],
+            "IDENTITY_PROVIDER": STAFF,
+            "CLIENT_ID": CLIENT,
+            "CLIENT_SECRET_FILE": str(self._directory / "client"),
+            "USER_PREFIX": f"{STAFF}:",
+            "GROUPS_PREFIX": f"{STAFF}:",
+            "GROUPS": f"{STAFF}:auditors",
+            "IMPERSONATION": "true",
+            **settings,
+        }
+        process = self.site.start_console({**self._settings, **{f"CONSOLE_{name}": value for name, value in own.items()}})
+        self._ends.callback(process.kill)
+        return process
+
+    def restart(self, replica: int) -> None:
+        """After it was killed."""
+        self.replicas[replica] = self.start(self._ports[replica])
+        self.replicas[replica].wait_until_ready()
+
+    def sessions(self) -> list[Body]:
+        return list(self.site.cluster.call("GET", SESSIONS).body["items"])
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self._authority.certificate.decode() + self.provider.authorities)
+
+    def browser(self, person: str) -> "Visitor":
+        return Visitor(self, person, self._ends.enter_context(httpx.Client(verify=self.trust, trust_env=False, timeout=DEADLINE)))
+
+    def _leads_to_the_provider(self, url: str) -> bool:
+        answer = httpx.get(f"{url}/login", verify=self.trust, trust_env=False, timeout=DEADLINE)
+        return answer.status_code == 303 and answer.headers["Location"].startswith(self.provider.issuer)
+
+
+def kubernetes_name(person: str) -> str:
+    return f"{STAFF}:{person}"
+
+
+class Visitor:
+    """A browser: it keeps cookies, follows redirects, and its person logs in where the identity provider asks for that."""
+
+    def __init__(self, console: ConsoleSite, person: str, http: httpx.Client) -> None:
+        self.console = console
+        self.person = person
+        self.http = http
+        self.answer: httpx.Response
+        """The last one."""
+
+    def get(self, path: str, replica: int = 0) -> Seen:
+        """Open a path of the console, and go where the redirects lead."""
+        url = httpx.URL(self.console.urls[replica]).join(path)
+        for _ in range(8):
+            self.answer = self.http.get(with_hint(str(url), self.console.provider.issuer, self.person))
+            if self.answer.status_code not in (302, 303):
+                break
+            url = url.join(self.answer.headers["Location"])
+        return self.page
+
+    @property
+    def page(self) -> Seen:
+        return Seen.of(self.answer.text)
+
+    def post(self, path: str, headers: dict[str, str] | None = None, *, replica: int = 0, **fields: str) -> Seen:
+        """Send a form with the hidden fields of the last page, unless they are given."""
+        given = {"form": self.page.fields.get("form", ""), **fields}
+        sent = {"Sec-Fetch-Site": "same-origin"} if headers is None else headers
+        self.answer = self.http.post(f"{self.console.urls[replica]}{path}", data=given, headers=sent)
+        return self.page

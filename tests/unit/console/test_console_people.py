@@ -1,0 +1,198 @@
+"""A login becomes a person of Kubernetes, and nobody else; a session ends when it must."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from rolevend.console.login import ConsoleClient
+from rolevend.console.person import Person, PersonMapping
+from rolevend.console.rights import Act, Rights
+from rolevend.console.routes import Console
+from rolevend.console.sessions import Sessions
+from rolevend.errors import InvalidInput, Rejected
+from rolevend.identity.sealed import Seal
+from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
+from rolevend.settings import ConsoleSettings
+
+START = datetime(2026, 11, 30, 12, tzinfo=UTC)
+OLGA = Person("staff:olga", ("staff:owners",))
+
+
+def settings(**changed: object) -> ConsoleSettings:
+    return ConsoleSettings.model_validate({"console_groups": "staff:owners, staff:security", **changed})
+
+
+def mapping(**changed: object) -> PersonMapping:
+    return PersonMapping.of(settings(console_user_prefix="staff:", console_groups_prefix="staff:", **changed))
+
+
+def test_only_listed_groups_are_known():
+    claims = {"sub": "olga", "groups": ["owners", "system:masters", "everybody", 7]}
+    assert mapping().person(claims) == OLGA
+    assert mapping().person({"sub": "olga", "groups": "security"}).groups == ("staff:security",)
+    assert mapping().person({"sub": "olga"}).groups == ()
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", 7, ["olga"], "ol\nga", "o" * 300])
+def test_a_login_without_a_usable_name_is_refused(name: object):
+    with pytest.raises(Rejected):
+        mapping().person({"sub": name})
+
+
+@pytest.mark.parametrize("name", ["system:admin", "system:kube-controller-manager", "system:serviceaccount:rolevend-system:rolevend"])
+def test_nobody_is_a_user_of_kubernetes_itself(name: str):
+    with pytest.raises(Rejected):
+        PersonMapping.of(settings()).person({"sub": name})
+    with pytest.raises(InvalidInput, match="ROLEVEND_CONSOLE_GROUPS: system:masters is a group of Kubernetes"):
+        mapping(console_groups="staff:owners,system:masters")
+
+
+@pytest.mark.parametrize("missing", ["url", "identity_provider", "client_id"])
+def test_a_missing_setting_is_named(missing: str):
+    given = {"console_url": "https://c", "console_identity_provider": "p", "console_client_id": "c", f"console_{missing}": ""}
+    with pytest.raises(InvalidInput, match=f"ROLEVEND_CONSOLE_{missing.upper()}: must be set"):
+        ConsoleClient.of(settings(**given))
+
+
+class ConfigMaps:
+    """The ConfigMaps of a namespace."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Body] = {}
+        self.writes = 0
+
+    async def create(self, _resource: ResourcePath, body: Body, _namespace: str) -> Body:
+        made = copy.deepcopy(body)
+        made["metadata"] |= {"uid": str(len(self.objects)), "resourceVersion": "1"}
+        self.objects[body["metadata"]["name"]] = made
+        return made
+
+    async def get(self, _resource: ResourcePath, name: str, _namespace: str) -> Body:
+        if name not in self.objects:
+            raise NotFound(name)
+        return copy.deepcopy(self.objects[name])
+
+    async def merge(self, _resource: ResourcePath, name: str, patch: Body, _namespace: str) -> Body:
+        self.objects[name]["data"] |= patch["data"]
+        self.writes += 1
+        return self.objects[name]
+
+    async def delete(self, _resource: ResourcePath, name: str, uid: str, _namespace: str) -> None:
+        assert self.objects.pop(name)["metadata"]["uid"] == uid
+
+    async def pages(self, *_: object) -> AsyncIterator[Body]:
+        yield {"items": list(self.objects.values())}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class Logged:
+    """Sessions of at most a day, and half an hour between two pages."""
+
+    def __init__(self, key: bytes = b"k" * 32) -> None:
+        self.clock, self.store = Clock(), ConfigMaps()
+        seal = Seal(key, "console-session", timedelta(hours=8), self.clock)
+        self.sessions = Sessions(cast(KubeClient, self.store), "rolevend-system", seal, timedelta(minutes=30), self.clock)
+
+    def begin(self, person: Person = OLGA) -> str:
+        return asyncio.run(self.sessions.begin(person))
+
+    def person(self, secret: str | None, **how: bool) -> Person | None:
+        found = asyncio.run(self.sessions.find(secret, **how))
+        return None if found is None else found.person
+
+
+def test_a_session_is_found_by_its_secret_alone():
+    logged = Logged()
+    first, second = logged.begin(), logged.begin(Person("staff:nina"))
+    assert (logged.person(first), logged.person(second)) == (OLGA, Person("staff:nina"))
+    (name, other) = logged.store.objects
+    for guess in (None, "", name, other, first[:-1], "\udcff"):
+        assert logged.person(guess) is None
+    assert not any(first in str(each) for each in logged.store.objects.values())
+
+
+def test_a_session_ends_without_pages_and_a_page_that_asks_by_itself_does_not_keep_it():
+    logged = Logged()
+    secret = logged.begin()
+    for _ in range(20):
+        logged.clock.forward(minutes=29)
+        if logged.clock() < START + timedelta(hours=7):
+            assert logged.person(secret) == OLGA
+    assert logged.person(secret) is None
+    assert not logged.store.objects
+    again = logged.begin()
+    for _ in range(10):
+        logged.clock.forward(minutes=5)
+        logged.person(again, by_itself=True)
+    assert logged.person(again) is None
+
+
+def test_a_session_that_others_wrote_or_moved_is_none():
+    logged, forger = Logged(), Logged(b"x" * 32)
+    forged = forger.begin(Person("staff:admin"))
+    logged.store.objects |= forger.store.objects
+    assert logged.person(forged) is None
+    mine, hers = logged.begin(), logged.begin(Person("staff:nina"))
+    name, other = list(logged.store.objects)[-2:]
+    logged.store.objects[other]["data"]["session"] = logged.store.objects[name]["data"]["session"]
+    assert logged.person(hers) is None
+    assert logged.person(mine) == OLGA
+
+
+def test_over_sessions_are_deleted():
+    logged = Logged()
+    logged.begin()
+    logged.clock.forward(minutes=31)
+    fresh = logged.begin()
+    asyncio.run(logged.sessions.sweep())
+    assert len(logged.store.objects) == 1
+    assert logged.person(fresh) == OLGA
+
+
+class Reviewer:
+    def __init__(self, *allowed: Act) -> None:
+        self.allowed = allowed
+        self.asked: list[Body] = []
+
+    async def create(self, _resource: ResourcePath, body: Body) -> Body:
+        self.asked.append(body["spec"])
+        given = body["spec"]["resourceAttributes"]
+        act = Act(given["verb"], given["resource"], given["namespace"] or None, given["name"] or None)
+        return {"status": {"allowed": act in self.allowed}}
+
+
+def test_rights_are_asked_for_the_person_and_again_after_seconds():
+    reviewer, moment = Reviewer(Act("list", "vendedroles", "agents")), [0.0]
+    rights = Rights(cast(KubeClient, reviewer), lambda: moment[0])
+
+    def seen() -> frozenset[str]:
+        return asyncio.run(rights.namespaces(OLGA, "list", "vendedroles", ["agents", "agents", "others"]))
+
+    assert seen() == {"agents"}
+    assert len(reviewer.asked) == 3
+    assert {(each["user"], *each["groups"]) for each in reviewer.asked} == {("staff:olga", "staff:owners", "system:authenticated")}
+    reviewer.allowed = ()
+    assert seen() == {"agents"}
+    moment[0] = 6.0
+    assert seen() == frozenset()
+
+
+def test_every_call_that_changes_something_is_a_post():
+    nothing: Any = None
+    routes = Console(nothing, nothing, nothing, nothing, nothing, nothing).routes()
+    changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
+    assert changing == {"logout", "vote", "endRoles", "endRole"}
