@@ -1,9 +1,9 @@
 """The live roles that a person may see: filtered, searched and in pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from rolevend.approvals import wording
 from rolevend.console.objects import WatchedObjects
@@ -79,32 +79,35 @@ class RoleView:
         return self.role.status.platforms
 
 
+class ListedRole(NamedTuple):
+    """A live role with all that a list needs, computed once for each version of its object."""
+
+    role: VendedRole
+    row: SelectedRole
+    text: str
+    """All that is searched, without case."""
+    order: tuple[str, str, str]
+
+
 @dataclass(slots=True)
 class VisibleRoles:
     objects: WatchedObjects
     rights: Rights
-    _rows: dict[str, tuple[str, SelectedRole, str]] = field(default_factory=dict)
-    """By uid: the version of the object, its row, and the text that is searched."""
+    _known: dict[str, tuple[str, ListedRole | None]] = field(default_factory=dict)
+    """By uid: the version of the object, and its role, if that may live."""
 
     async def page(self, person: Person, query: RoleQuery) -> RolePage:
         """Raises ClusterUnavailable."""
         visible = await self._visible(person)
-        matching = self.matching(visible, query)
-        endable = frozenset(each.name.namespace for each in matching)
-        for verb in ENDING_VERBS:
-            endable = await self.rights.namespaces(person, verb, ROLES, endable)
+        matching = _matching(visible, query)
+        endable = await self._endable(person, matching)
         page = min(max(1, query.page), max(1, -(-len(matching) // PAGE)))
-        rows = matching[(page - 1) * PAGE : page * PAGE]
-        may_end = sum(each.name.namespace in endable and not each.is_ending for each in matching)
-        return RolePage(rows, len(matching), len(visible), page, may_end)
+        rows = [each.row for each in matching[(page - 1) * PAGE : page * PAGE]]
+        return RolePage(rows, len(matching), len(visible), page, len(endable))
 
     async def endable(self, person: Person, query: RoleQuery) -> list[SelectedRole]:
         """Return those that match, and that the person may end. Raises ClusterUnavailable."""
-        matching = [each for each in self.matching(await self._visible(person), query) if not each.is_ending]
-        namespaces = frozenset(each.name.namespace for each in matching)
-        for verb in ENDING_VERBS:
-            namespaces = await self.rights.namespaces(person, verb, ROLES, namespaces)
-        return [each for each in matching if each.name.namespace in namespaces]
+        return [each.row for each in await self._endable(person, _matching(await self._visible(person), query))]
 
     async def view(self, person: Person, name: ObjectName, now: datetime) -> RoleView | None:
         """Return the role, or None: the same for one that does not exist and one that the person may not see."""
@@ -112,38 +115,47 @@ class VisibleRoles:
         if role is None or not await self.rights.namespaces(person, "get", ROLES, [name.namespace]):
             return None
         row = SelectedRole.of(role)
-        may_end = not row.is_ending
-        for verb in ENDING_VERBS:
-            may_end = may_end and bool(await self.rights.namespaces(person, verb, ROLES, [name.namespace]))
-        return RoleView(role, row, may_end, now)
+        return RoleView(role, row, not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace]))), now)
 
-    async def _visible(self, person: Person) -> list[VendedRole]:
-        roles = [each for each in self.objects.roles() if may_live(each)]
+    async def _visible(self, person: Person) -> list[ListedRole]:
+        roles = list(self.objects.roles())
         self._forget(roles)
-        allowed = await self.rights.namespaces(person, "list", ROLES, {each.namespace for each in roles})
-        return [each for each in roles if each.namespace in allowed]
+        listed = [each for each in map(self._listed, roles) if each is not None]
+        allowed = await self.rights.namespaces(person, "list", ROLES, {each.row.name.namespace for each in listed})
+        return [each for each in listed if each.row.name.namespace in allowed]
 
-    def matching(self, roles: Sequence[VendedRole], query: RoleQuery) -> list[SelectedRole]:
-        """Return the rows that match, by agent and user."""
-        words = query.text.casefold().split()
-        found = []
-        for role in roles:
-            row, text = self._row(role)
-            if (query.wanted.is_everything or query.wanted.matches(role)) and all(word in text for word in words):
-                found.append(row)
-        return sorted(found, key=lambda row: (row.agent, row.subject, str(row.name)))
+    async def _endable(self, person: Person, roles: Sequence[ListedRole]) -> list[ListedRole]:
+        live = [each for each in roles if not each.row.is_ending]
+        namespaces = await self._may_end(person, frozenset(each.row.name.namespace for each in live))
+        return [each for each in live if each.row.name.namespace in namespaces]
 
-    def _row(self, role: VendedRole) -> tuple[SelectedRole, str]:
-        """Return the row and the text that is searched. Each version of an object is read once."""
-        known = self._rows.get(role.uid)
-        version = role.metadata.resource_version or ""
-        if known is None or known[0] != version:
-            row = SelectedRole.of(role)
-            texts = (row.agent, row.subject, row.handle, row.purpose, str(row.name), role.status.role_name, *row.platforms, *row.tables)
-            known = self._rows[role.uid] = (version, row, " ".join(filter(None, texts)).casefold())
-        return known[1], known[2]
+    async def _may_end(self, person: Person, namespaces: frozenset[str]) -> frozenset[str]:
+        for verb in ENDING_VERBS:
+            namespaces = await self.rights.namespaces(person, verb, ROLES, namespaces)
+        return namespaces
+
+    def _listed(self, role: VendedRole) -> ListedRole | None:
+        known = self._known.get(role.uid)
+        if known is None or known[0] != role.metadata.resource_version:
+            known = self._known[role.uid] = (role.metadata.resource_version, _list(role) if may_live(role) else None)
+        return known[1]
 
     def _forget(self, roles: Sequence[VendedRole]) -> None:
-        if len(self._rows) > 2 * len(roles) + PAGE:
+        if len(self._known) > 2 * len(roles) + PAGE:
             kept = {each.uid for each in roles}
-            self._rows = {uid: row for uid, row in self._rows.items() if uid in kept}
+            self._known = {uid: known for uid, known in self._known.items() if uid in kept}
+
+
+def _list(role: VendedRole) -> ListedRole:
+    row = SelectedRole.of(role)
+    texts = (row.agent, row.subject, row.handle, row.purpose, str(row.name), role.status.role_name, *row.platforms, *row.tables)
+    return ListedRole(role, row, " ".join(filter(None, texts)).casefold(), (row.agent, row.subject, str(row.name)))
+
+
+def _matching(roles: Iterable[ListedRole], query: RoleQuery) -> list[ListedRole]:
+    """Return those that match, by agent and user."""
+    words = query.text.casefold().split()
+    found = (each for each in roles if all(word in each.text for word in words))
+    if not query.wanted.is_everything:
+        found = (each for each in found if query.wanted.matches(each.role))
+    return sorted(found, key=lambda each: each.order)
