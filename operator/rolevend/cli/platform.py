@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -102,7 +103,7 @@ def platform_uninstall(manifest: Path, dsn: str, accept: str | None, output: str
     planned = plan_uninstall(manifest, dsn)
     printer.show(output, planned.as_json, text=planned.text)
     if planned.statements:
-        click.echo(f"\nrolevend platform uninstall -f {manifest} --accept {planned.digest}", err=True)
+        click.echo(f"\nrolevend platform uninstall -f {quote(str(manifest))} --accept {planned.digest}", err=True)
 
 
 @platform.command("install")
@@ -138,10 +139,11 @@ def platform_install(
     where = _required(dsn)
     if secrets == "-":
         click.echo(install(manifest, where, accept, namespace, reach), nl=False)
+        _next_apply("installed", found, secrets, namespace)
         return
     with _private(secrets) as keep:
         keep(install(manifest, where, accept, namespace, reach))
-    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+    _next_apply("installed", found, secrets, namespace)
 
 
 def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connection: str | None, namespace: str) -> None:
@@ -155,10 +157,10 @@ def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connect
         keep(prepared.secrets)
     if connection is None:
         click.echo(prepared.script)
-        click.echo(f"next: run this script in the account, then kubectl apply -f {secrets} && rm {secrets}", err=True)
+        _next_apply("run this script in the account", found, secrets, namespace)
         return
     snowflake_account.apply(prepared, connection)
-    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+    _next_apply("installed", found, secrets, namespace)
 
 
 def _required(dsn: str | None) -> str:
@@ -301,4 +303,14 @@ def _private(path: str) -> Iterator[Callable[[str], None]]:
 
 def _next_step(digest: str, manifest: Path, reach: str | None = None) -> None:
     chosen = f" --reach {reach}" if reach is not None else ""
-    click.echo(f"\nrolevend platform install -f {manifest}{chosen} --accept {digest} --secrets secrets.yaml", err=True)
+    click.echo(f"\nrolevend platform install -f {quote(str(manifest))}{chosen} --accept {digest} --secrets secrets.yaml", err=True)
+
+
+def _next_apply(done: str, found: "DataPlatform", secrets: str, namespace: str) -> None:
+    from rolevend.app.manifest import api_commands, api_secrets
+
+    if secrets != "-":
+        click.echo(f"{done}; next: kubectl apply -f {quote(secrets)} && rm {quote(secrets)}", err=True)
+    listed = " and ".join(map(quote, api_secrets(found)))
+    lines = (f"for the HTTP API, unless api.secretNames of the chart has {listed}:", *api_commands(found, namespace))
+    click.echo("\n  ".join(lines), err=True)
