@@ -7,6 +7,7 @@ from rolevend.kinds.published_catalogs import MOST_PARTS, PART_NAMES
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
 from tests.support.installed import AGENTS, API, APPLY_PATCH, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
+from tests.support.manifests import valid
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
@@ -438,6 +439,22 @@ class TestANamespaceOfAgentsThatItsOwnerMakes:
             assert [each.status for each in attempts] == [403] * len(attempts)
             assert all("is for the ServiceAccount" in each.message for each in attempts)
             assert cluster.call("DELETE", f"{place}/{name}", user=owner).ok
+
+    def test_gives_nothing_by_a_binding_that_is_older_than_the_policy(self, cluster: Cluster):
+        """Helm creates the ClusterRoles first, and the API server takes up the policy seconds later: a binding of that time stays."""
+        rules = cluster.call("GET", f"/apis/{RBAC}/v1/clusterroles/{self.ROLES[1]}").body["rules"]
+        early = cluster.service_account("early", *rules, namespace=ELSEWHERE)
+
+        for body in (valid("VendedRole", "early", ELSEWHERE), valid("AccessRequest", "early", ELSEWHERE)):
+            assert cluster.create(body).ok
+            refused = cluster.patch(body, {"status": {"message": "anna"}}, user=early, subresource="status")
+            assert refused.status == 403
+            assert f"status: written by rolevend; {early} may not write it in every namespace" in refused.message
+            for user in (OPERATOR, None):
+                written = cluster.patch(body, {"status": {"reason": "Probe"}}, user=user, subresource="status")
+                assert "status: written by rolevend" not in written.message
+            cluster.patch(body, {"metadata": {"finalizers": None}})
+            assert cluster.delete(body).ok
 
     def test_cannot_be_had_by_a_role_of_the_same_name(self, cluster: Cluster, owner: str):
         rules = cluster.call("GET", f"/apis/{RBAC}/v1/clusterroles/{self.ROLES[1]}").body["rules"]

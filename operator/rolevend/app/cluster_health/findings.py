@@ -17,7 +17,18 @@ from rolevend.snapshot.suspension import suspension_of
 Level = Literal["wrong", "look", "not read"]
 _ORDER: Final[tuple[Level, ...]] = ("wrong", "look", "not read")
 ADMISSION: Final = (
-    *("credential", "decision", "delivery", "finalizer", "origin", "request", "request-status", "request-withdrawal", "revocation"),
+    *(
+        "credential",
+        "decision",
+        "delivery",
+        "finalizer",
+        "origin",
+        "reporter",
+        "request",
+        "request-status",
+        "request-withdrawal",
+        "revocation",
+    ),
     *("token", "vend", "warnings", "writer"),
 )
 """The ends of the names of the ValidatingAdmissionPolicies that the chart always has."""
