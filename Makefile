@@ -20,33 +20,33 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Install everything into .venv, from the hash-locked requirements
+setup: $(STAMP) ## Install everything into .venv, from locked requirements
 
-demo: $(DEMO) ## Show the main job on a real control plane and a real PostgreSQL (the first run builds Kubernetes, 5 to 8 minutes)
+demo: $(DEMO) ## Show the main job (the first run: 6 to 10 minutes)
 	@$(BIN)/python -m demo $(ARGS)
 
 dev: $(DEMO) ## The same, and leave everything up to try by hand
 	@$(BIN)/python -m demo --dev $(ARGS)
 
-shell: ## Open a shell on what `make dev` started, in another terminal
+shell: ## Open a shell on what `make dev` started elsewhere
 	@test -f dev.env || { echo "nothing is up here: run make dev in another terminal first" >&2; exit 1; }
 	@. ./dev.env && exec "$${SHELL:-/bin/sh}"
 
-test: $(STAMP) ## Run the tests on real parts: every door and every promise, on PostgreSQL 18; ARGS='tests/unit -k masks' for some
+test: $(STAMP) ## Run the tests; ARGS='tests/unit -k masks' for some
 	$(PYTEST) $(or $(ARGS),$(PARALLEL))
 
-test-long: $(STAMP) ## The tests that `make test` leaves out because each takes long
+test-long: $(STAMP) ## Run the tests that `make test` leaves out
 	ROLEVEND_TESTS=long $(PYTEST) -m long $(or $(ARGS),$(PARALLEL))
 
-test-full: $(STAMP) ## The same on each version of PostgreSQL, with every repetition and larger numbers
+test-full: $(STAMP) ## Run all tests on each PostgreSQL, with larger numbers
 	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))
 
-nightly: test-full check mutants e2e bench ## All that is too long for a change
+nightly: test-full check mutants e2e bench ## Run everything that is too long for a change
 
-mutants: $(STAMP) ## Change the code that decides what is shown in every small way, and see a fast test fail each time
+mutants: $(STAMP) ## Change what decides what is shown; see a test fail
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-e2e: $(STAMP) ## Install the image and the chart on a cluster with pods, and use them: a named one, kind, or (as root) a node of our own
+e2e: $(STAMP) ## Install on a cluster with pods, and use it
 	$(BIN)/python -m pytest tests/e2e/node $(ARGS)
 
 check: $(STAMP) ## Lint, types, import contracts, generated files
@@ -61,13 +61,13 @@ check: $(STAMP) ## Lint, types, import contracts, generated files
 	$(BIN)/python -m testbed.node run check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-release-dry-run: $(STAMP) ## Build what a release publishes into build/release, twice, and try it; publishes nothing
+release-dry-run: $(STAMP) ## Build and try what a release publishes
 	$(BIN)/python -m testbed.release
 
-site: $(STAMP) ## Build the documentation as a site into build/site; ARGS=serve shows it while you write
+site: $(STAMP) ## Build the documentation as a site; ARGS=serve shows it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build)
 
-fix: $(STAMP) ## Write the generated modules of the clients, format, and apply the lint fixes
+fix: $(STAMP) ## Write the generated clients, format, apply lint fixes
 	$(BIN)/python clients/python/generate.py --write
 	$(BIN)/python clients/typescript/generate.py --write
 	$(BIN)/python -m testbed.node run fix
@@ -97,7 +97,7 @@ lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group clients -o requirements/clients.lock
 
-clean: ## Remove .venv and caches of this checkout; the user's cache folder stays
+clean: ## Remove .venv and caches of this checkout
 	rm -rf $(VENV) clients/typescript/node_modules clients/typescript/dist clients/typescript/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.lock pyproject.toml clients/python/pyproject.toml

@@ -19,7 +19,7 @@ _POLL_SECONDS = 1.0
 ENVIRONMENT_FILE = "dev.env"
 """In the checkout, while the stack is up."""
 AFTER_AN_INCIDENT = (
-    "# after an incident (docs/tutorial/after-an-incident.md): who reads ssn now, who could, who ran what; and end it",
+    "# after an incident: who reads ssn now, who could, who ran what; end it",
     "rolevend access claims.people.ssn",
     "rolevend access claims.people.ssn --could",
     'rolevend ledger "$LOG" --audit "$AUDIT" --agent agents/finbot',

@@ -15,16 +15,20 @@ class SecretStore:
         self.forbidding = False
         self.hidden: set[str] = set()
         """Which nobody here may read."""
+        self.full = ""
+        """Why nothing more is created."""
 
     async def get(self, resource: ResourcePath, name: str, namespace: str) -> dict[str, Any]:
         if name in self.hidden:
-            raise NotPermitted(f"may not get {name}")
+            raise NotPermitted(f'secrets "{name}" is forbidden: User "operator" cannot get resource "secrets" in API group ""')
         if (namespace, name) not in self.stored:
             raise NotFound(name)
         return self.stored[namespace, name]
 
     async def create(self, resource: ResourcePath, body: dict[str, Any], namespace: str) -> dict[str, Any]:
         key = namespace, body["metadata"]["name"]
+        if self.full:
+            raise NotPermitted(f'secrets "{key[1]}" is forbidden: {self.full}')
         if key in self.stored:
             raise ResourceConflict(key[1])
         texts = {name: base64.b64encode(text.encode()).decode() for name, text in body.get("stringData", {}).items()}

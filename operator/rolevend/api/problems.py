@@ -116,7 +116,7 @@ CODES: Final = {
     "InternalError": (500, "An unexpected error. The log has it under the request id."),
     "NotServed": (
         503,
-        "The cluster does not permit the API to create roles there: vending is closed, or the chart does not list the namespace.",
+        "The cluster does not permit the API to create or end roles there: vending is closed, or the namespace is none of agents.",
     ),
     "Starting": (503, "This replica has not read all inputs of a decision yet."),
     "TooSlow": (503, "The role was not created in time, because a dependency is slow."),

@@ -3,10 +3,10 @@
 import logging
 
 from rolevend.api.index import VendedRoleIndex
-from rolevend.api.problems import Problem
+from rolevend.api.problems import RETRY_SECONDS, Problem
 from rolevend.api.recorded_roles import LONGEST_RELEASE_SECONDS, RecordedRoles
 from rolevend.decision.admission import Agent
-from rolevend.errors import AuditUnavailable
+from rolevend.errors import AuditUnavailable, NotPermitted
 from rolevend.kinds import VendedRole, parse
 from rolevend.kube.client import Body, NotFound
 from rolevend.model import ObjectName
@@ -38,7 +38,10 @@ class RoleService:
             return None if await self._recorded.release(platform, found) else await self.own(agent, name)
         role = _own(seen, agent) or await self.own(agent, name)
         await self._record_release(role, request_id)
-        await self._objects.delete(place, role.uid)
+        try:
+            await self._objects.delete(place, role.uid)
+        except NotPermitted as error:
+            raise _not_ended(role) from error
         if await self._index.gone(place, role.uid, LONGEST_RELEASE_SECONDS):
             return None
         return await self.own(agent, name)
@@ -76,6 +79,14 @@ class RoleService:
 
 def _no_role(name: str) -> Problem:
     return Problem(404, "NotFound", f"this agent has no vended role {name}: it ended, or never was")
+
+
+def _not_ended(role: VendedRole) -> Problem:
+    """Return the problem of a release after the owner of the namespace withdrew the rights of the API."""
+    expiry = role.status.expiration_timestamp
+    until = "" if expiry is None else f" it ends at {expiry:%Y-%m-%dT%H:%M:%SZ}, or"
+    detail = f"the role {role.name} is not ended: the agent's namespace is not served;{until} when an administrator ends it"
+    return Problem(503, "NotServed", detail, retry_after=RETRY_SECONDS)
 
 
 def _own(body: Body | None, agent: Agent) -> VendedRole | None:

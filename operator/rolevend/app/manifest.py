@@ -1,12 +1,17 @@
-"""Read a DataPlatform from a file, and write the two Secrets with the operator's logins that it refers to."""
+"""Read a DataPlatform from a file, and write the two Secrets with the operator's logins, and the commands by which the API may read one."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import yaml
 
 from rolevend.errors import InvalidInput
 from rolevend.kinds import DataPlatform, parse
+
+_API: Final = "rolevend-api"
+"""The API's ServiceAccount, if the chart's release has its usual name."""
 
 
 def read_manifest(manifest: Path) -> DataPlatform:
@@ -36,3 +41,20 @@ def login_secrets(platform: DataPlatform, namespace: str, *, programmer: Mapping
         for name, login in logins.items()
     )
     return yaml.safe_dump_all(secrets, sort_keys=False)
+
+
+def api_secrets(platform: DataPlatform) -> tuple[str, ...]:
+    """Return the Secrets that the API needs: the vendor's login and the authority of the database, and never the programmer's login."""
+    vendor = platform.spec.credentials.vendor_secret_ref.name
+    authority = None if platform.spec.postgres is None else platform.spec.postgres.tls.ca_secret_ref
+    return (vendor,) if authority is None else (vendor, authority.name)
+
+
+def api_commands(platform: DataPlatform, namespace: str) -> tuple[str, str]:
+    """Return the commands for a shell by which the API may read them. Another person may have written the names in the manifest."""
+    name, place = f"{_API}-{platform.name}", f"--namespace={namespace}"
+    named = [f"--resource-name={each}" for each in api_secrets(platform)]
+    return (
+        shlex.join(["kubectl", "create", "role", name, place, "--verb=get", "--resource=secrets", *named]),
+        shlex.join(["kubectl", "create", "rolebinding", name, place, f"--role={name}", f"--serviceaccount={namespace}:{_API}"]),
+    )

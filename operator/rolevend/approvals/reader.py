@@ -22,7 +22,6 @@ DECISIONS: Final = path_of(AccessDecision)
 _POLICIES: Final = path_of(AccessPolicy)
 _WATCH_SECONDS: Final = 300
 _RETRY_SECONDS: Final = 1
-_COMPLETION_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class ClusterAccess:
     """Of the requests. None: the namespace of the context."""
 
     @asynccontextmanager
-    async def connected(self, *, request_seconds: float = 15.0) -> AsyncIterator[KubeClient]:
-        cluster = await KubeClient.connect(self.kubeconfig, context=self.context, request_seconds=request_seconds)
+    async def connected(self) -> AsyncIterator[KubeClient]:
+        cluster = await KubeClient.connect(self.kubeconfig, context=self.context)
         try:
             yield cluster
         finally:
@@ -43,7 +42,7 @@ class ClusterAccess:
 
 async def open_names(access: ClusterAccess) -> list[str]:
     """Return the names of the requests that can still change, for the completion of a shell."""
-    async with access.connected(request_seconds=_COMPLETION_SECONDS) as cluster:
+    async with access.connected() as cluster:
         requests, _ = await RequestReader(cluster, access.namespace or cluster.namespace).list()
     return [each.name for each in requests if each.status.state in (None, "Pending", "Approved", "Used")]
 

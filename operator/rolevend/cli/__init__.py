@@ -28,7 +28,8 @@ def cli() -> None:
     """Vends short-lived, least-privilege database roles to AI agents that act on behalf of a person.
 
     \b
-    Shell completion:  eval "$(_ROLEVEND_COMPLETE=bash_source rolevend)"    (or zsh_source, fish_source)
+    Shell completion, also with zsh_source or fish_source:
+      eval "$(_ROLEVEND_COMPLETE=bash_source rolevend)"
     """
 
 

@@ -45,7 +45,7 @@ T = TypeVar("T")
 @click.option(
     "--files",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=options.Manifests(),
     metavar="PATH",
     help="With --could: read objects from these files and folders instead of the cluster. Repeatable.",
 )

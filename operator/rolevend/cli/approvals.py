@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rolevend.cli import options, printer, vote_options
+from rolevend.cli import completion, options, printer, vote_options
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
@@ -21,20 +21,12 @@ if TYPE_CHECKING:
 STATES = ("Pending", "Denied", "Expired", "Cancelled", "Approved", "Used", "Spent", "Lapsed", "Revoked", "Superseded")
 
 
+@completion.quietly
 def _names(context: click.Context, _argument: click.Parameter, begun: str) -> list[str]:
-    """Return the names of requests for the completion of a shell; none if the cluster does not answer."""
-    import asyncio
+    """Return the names of requests for the completion of a shell."""
+    from rolevend.approvals.reader import open_names
 
-    from rolevend.errors import RolevendError
-
-    try:
-        from rolevend.approvals.reader import ClusterAccess, open_names
-
-        given = context.params
-        access = ClusterAccess(options.own(given.get("kubeconfig")), given.get("context"), given.get("namespace"))
-        return [each for each in asyncio.run(open_names(access)) if each.startswith(begun)]
-    except (RolevendError, ModuleNotFoundError):
-        return []
+    return [each for each in completion.soon(open_names(completion.cluster_access(context))) if each.startswith(begun)]
 
 
 _REQUEST = click.argument("request", shell_complete=_names)

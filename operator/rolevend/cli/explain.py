@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--files",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=options.Manifests(),
     metavar="PATH",
     help="Read objects from these files and folders instead of the cluster. Repeatable.",
 )

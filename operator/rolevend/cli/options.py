@@ -4,6 +4,7 @@ The base install checks policies, explains and verifies without any extra.
 """
 
 import gc
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,20 @@ from rolevend.audit.event_files import audit_paths
 from rolevend.errors import Rejected
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Manifests(click.Path):
+    """Existing files and folders. To complete a word, the shell shows the words of a line as they are typed: `~` and `$HOME` are read as it
+    would read them."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if ctx is not None and ctx.resilient_parsing:
+            value = os.path.expanduser(os.path.expandvars(value))
+        return super().convert(value, param, ctx)
+
 
 READABLE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 READABLE_FILE = click.Path(exists=True, dir_okay=False)

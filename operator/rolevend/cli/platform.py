@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -115,8 +116,8 @@ def platform_uninstall(manifest: Path, dsn: str | None, connection: str | None, 
     planned = plan()
     printer.show(output, planned.as_json, text=planned.text)
     if planned.statements:
-        chosen = f" --connection {connection}" if connection is not None else ""
-        click.echo(f"\nrolevend platform uninstall -f {manifest}{chosen} --accept {planned.digest}", err=True)
+        chosen = f" --connection {quote(connection)}" if connection is not None else ""
+        click.echo(f"\nrolevend platform uninstall -f {quote(str(manifest))}{chosen} --accept {planned.digest}", err=True)
 
 
 @platform.command("install")
@@ -152,10 +153,11 @@ def platform_install(
     where = _required(dsn)
     if secrets == "-":
         click.echo(install(manifest, where, accept, namespace, reach), nl=False)
+        _next_apply("installed", found, secrets, namespace)
         return
     with _private(secrets) as keep:
         keep(install(manifest, where, accept, namespace, reach))
-    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+    _next_apply("installed", found, secrets, namespace)
 
 
 def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connection: str | None, namespace: str) -> None:
@@ -169,10 +171,10 @@ def _install_snowflake(found: "DataPlatform", accept: str, secrets: str, connect
         keep(prepared.secrets)
     if connection is None:
         click.echo(prepared.script)
-        click.echo(f"next: run this script in the account, then kubectl apply -f {secrets} && rm {secrets}", err=True)
+        _next_apply("run this script in the account", found, secrets, namespace)
         return
     snowflake_account.apply(prepared, connection)
-    click.echo(f"installed; next: kubectl apply -f {secrets} && rm {secrets}", err=True)
+    _next_apply("installed", found, secrets, namespace)
 
 
 def _required(dsn: str | None) -> str:
@@ -315,4 +317,14 @@ def _private(path: str) -> Iterator[Callable[[str], None]]:
 
 def _next_step(digest: str, manifest: Path, reach: str | None = None) -> None:
     chosen = f" --reach {reach}" if reach is not None else ""
-    click.echo(f"\nrolevend platform install -f {manifest}{chosen} --accept {digest} --secrets secrets.yaml", err=True)
+    click.echo(f"\nrolevend platform install -f {quote(str(manifest))}{chosen} --accept {digest} --secrets secrets.yaml", err=True)
+
+
+def _next_apply(done: str, found: "DataPlatform", secrets: str, namespace: str) -> None:
+    from rolevend.app.manifest import api_commands, api_secrets
+
+    if secrets != "-":
+        click.echo(f"{done}; next: kubectl apply -f {quote(secrets)} && rm {quote(secrets)}", err=True)
+    listed = " and ".join(map(quote, api_secrets(found)))
+    lines = (f"for the HTTP API, unless api.secretNames of the chart has {listed}:", *api_commands(found, namespace))
+    click.echo("\n  ".join(lines), err=True)

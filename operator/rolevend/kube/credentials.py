@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound, NotYetCollected, ResourceConflict
-from rolevend.kube.secrets import text_of
+from rolevend.kube.secrets import refused_in_namespace, text_of
 from rolevend.model import RoleName
 from rolevend.naming import length_prefixed, parse_role_name
 from rolevend.platforms.protocol import Address, Credential, KeyPairCredential, PasswordCredential, Secret, TlsMode
@@ -64,9 +64,7 @@ class CredentialSecrets:
             if not await self._create(body, namespace):
                 raise Conflict(f"{where} is written again by somebody else: find out who creates Secrets in namespace {namespace}")
         except NotPermitted as error:
-            where = f"namespace {namespace}"
-            way_out = "add it to agentNamespaces in the chart's values, or bind the chart's ClusterRole …-agent-namespace there"
-            raise NotPermitted(f"the operator may not write Secrets in {where}: {way_out}") from error
+            raise refused_in_namespace("write Secrets", namespace, error) from error
         return fresh
 
     async def discard(self, request: Request) -> None:

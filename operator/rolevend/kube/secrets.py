@@ -2,9 +2,14 @@
 
 import base64
 import binascii
+import re
+from typing import Final
 
 from rolevend.errors import InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, Body, KubeClient, NotFound
+
+_NO_RIGHT: Final = re.compile(r'cannot [a-z]+ resource "secrets"')
+"""In a refusal for want of a right. Others are of admission: a quota, a policy, or a namespace that is being deleted."""
 
 
 async def read_secret(cluster: KubeClient, namespace: str, name: str, field: str) -> Body:
@@ -20,6 +25,15 @@ async def read_secret(cluster: KubeClient, namespace: str, name: str, field: str
     except NotPermitted as error:
         way_out = "where this is the API, add it to api.secretNames in the chart's values, or bind a Role that reads it"
         raise NotPermitted(f"{field}: there is no right to read Secret {namespace}/{name}; {way_out}") from error
+
+
+def refused_in_namespace(attempted: str, namespace: str, error: NotPermitted) -> NotPermitted:
+    """Return the refusal of a call on a Secret of agents, with the way out if a right is missing, and otherwise with the reason."""
+    if _NO_RIGHT.search(str(error)):
+        reason = "add it to agentNamespaces in the chart's values, or bind the chart's ClusterRole …-agent-namespace there"
+    else:
+        reason = str(error)
+    return NotPermitted(f"the operator may not {attempted} in namespace {namespace}: {reason}")
 
 
 def bytes_of(secret: Body, key: str) -> bytes | None:

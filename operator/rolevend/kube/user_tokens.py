@@ -2,7 +2,7 @@
 
 from rolevend.errors import InvalidInput, NotPermitted
 from rolevend.kube.client import SECRETS, KubeClient, NotFound
-from rolevend.kube.secrets import text_of
+from rolevend.kube.secrets import refused_in_namespace, text_of
 from rolevend.platforms.protocol import Secret
 
 USER_TOKEN_TYPE = "rolevend.dev/user-token"  # noqa: S105 - no password
@@ -16,9 +16,7 @@ async def user_token(cluster: KubeClient, namespace: str, name: str, key: str, f
     except NotFound as error:
         raise InvalidInput(field, f"there is no Secret {name} in namespace {namespace}") from error
     except NotPermitted as error:
-        where = f"namespace {namespace}"
-        way_out = "add it to agentNamespaces in the chart's values, or bind the chart's ClusterRole …-agent-namespace there"
-        raise NotPermitted(f"the operator may not read Secrets in {where}: {way_out}") from error
+        raise refused_in_namespace("read Secrets", namespace, error) from error
     if secret.get("type") != USER_TOKEN_TYPE:
         raise InvalidInput(field, f"Secret {namespace}/{name} is not of type {USER_TOKEN_TYPE}, and nothing else is read as a token")
     text = (text_of(secret, key) or "").strip()

@@ -43,6 +43,7 @@ def test_registries_find_what_they_show_about_it():
     annotations = chart["annotations"]
     addresses = re.findall(r"https?://[^\s\"]+", (CHART / "Chart.yaml").read_text())
     crds = yaml.safe_load(annotations["artifacthub.io/crds"])
+    images = {each["name"]: each["image"] for each in yaml.safe_load(annotations["artifacthub.io/images"])}
     icon = ElementTree.parse(CHART / "icon.svg").getroot()
 
     placeholders = (CHART.parents[1] / "docs" / "how-to" / "release.md").read_text()
@@ -53,6 +54,7 @@ def test_registries_find_what_they_show_about_it():
         (kind.model.__name__, VERSION, f"{kind.plural}.{GROUP}") for kind in KINDS
     ]
     assert all(each["description"] for each in crds)
+    assert images == {"rolevend": f"ghcr.io/rolevend/rolevend:{__version__}"}, "what the release publishes"
     assert (chart["icon"].endswith("/charts/rolevend/icon.svg"), icon.tag) == (True, "{http://www.w3.org/2000/svg}svg")
     assert annotations["artifacthub.io/license"] in (CHART.parents[1] / "pyproject.toml").read_text()
 

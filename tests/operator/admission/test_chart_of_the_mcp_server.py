@@ -155,7 +155,8 @@ def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_its_platforms_
     [
         ({}, {"api": {"enabled": False}}, r"api\.enabled"),
         ({"namespace": ""}, {}, r"mcp\.namespace"),
-        ({"namespace": SYSTEM}, {}, r"mcp\.namespace"),
+        ({"namespace": SYSTEM}, {}, rf'mcp\.namespace: .* must be one of agentNamespaces \({AGENTS}\), and it is "{SYSTEM}"'),
+        ({}, {"agentNamespaces": []}, r"mcp\.namespace: .* must be one of agentNamespaces \(none yet\)"),
         ({"platforms": []}, {}, r"mcp\.platforms"),
         ({"url": ""}, {}, r"mcp\.url"),
         ({"issuer": ""}, {}, r"mcp\.issuer"),

@@ -6,7 +6,8 @@ from rolevend.kinds import KINDS
 from rolevend.kinds.published_catalogs import MOST_PARTS, PART_NAMES
 from rolevend.kube.election import LEASE
 from tests.support.gitops import EXAMPLE
-from tests.support.installed import AGENTS, API, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
+from tests.support.installed import AGENTS, API, APPLY_PATCH, ELSEWHERE, MERGE_PATCH, OPERATOR, RBAC, SYSTEM, Answer, Body, Cluster
+from tests.support.manifests import valid
 from tests.support.waiting import eventually
 
 GROUP = "rolevend.dev"
@@ -415,6 +416,57 @@ class TestANamespaceOfAgentsThatItsOwnerMakes:
 
         assert refused.status == 403
         assert "is for a RoleBinding in a namespace of agents, not for the whole cluster" in refused.message
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_takes_no_other_account_in_later(self, cluster: Cluster, owner: str, role: str):
+        """By none of the ways to change a binding, and in none that has no account yet."""
+        mine = {"apiGroup": RBAC, "kind": "User", "name": owner}
+        place = f"/apis/{RBAC}/v1/namespaces/{ELSEWHERE}/rolebindings"
+        rightful = self.account("rolevend" if role == self.ROLES[0] else "rolevend-api")
+        for name, subjects in (("filled", [rightful]), ("empty", [])):
+            assert self.bind(cluster, self.binding(role, *subjects, name=name), owner, dry_run=False).ok
+            added = [{"op": "add", "path": "/subjects", "value": [*subjects, mine]}]
+            applied = self.binding(role, mine, name=name)
+            attempts = [
+                cluster.call("PATCH", f"{place}/{name}", {"subjects": [*subjects, mine]}, user=owner, content_type=MERGE_PATCH),
+                cluster.call("PATCH", f"{place}/{name}", added, user=owner, content_type="application/json-patch+json"),
+                cluster.call("PATCH", f"{place}/{name}?fieldManager=me&force=true", applied, user=owner, content_type=APPLY_PATCH),
+                cluster.call(
+                    "PATCH", f"{place}/new?fieldManager=me", {**applied, "metadata": {"name": "new"}}, user=owner, content_type=APPLY_PATCH
+                ),
+                cluster.call("POST", place, {**applied, "metadata": {"generateName": "new-"}}, user=owner),
+            ]
+            assert [each.status for each in attempts] == [403] * len(attempts)
+            assert all("is for the ServiceAccount" in each.message for each in attempts)
+            assert cluster.call("DELETE", f"{place}/{name}", user=owner).ok
+
+    def test_gives_nothing_by_a_binding_that_is_older_than_the_policy(self, cluster: Cluster):
+        """Helm creates the ClusterRoles first, and the API server takes up the policy seconds later: a binding of that time stays."""
+        rules = cluster.call("GET", f"/apis/{RBAC}/v1/clusterroles/{self.ROLES[1]}").body["rules"]
+        early = cluster.service_account("early", *rules, namespace=ELSEWHERE)
+        of_all = "--resource=vendedroles.rolevend.dev/status,accessrequests.rolevend.dev/status"
+        cluster.kubectl("create", "clusterrole", "writes-every-status", "--verb=patch", of_all)
+        cluster.bind("drain", "writes-every-status")
+
+        for body in (valid("VendedRole", "early", ELSEWHERE), valid("AccessRequest", "early", ELSEWHERE)):
+            assert cluster.create(body).ok
+            refused = cluster.patch(body, {"status": {"message": "anna"}}, user=early, subresource="status")
+            assert refused.status == 403
+            assert f"status: written by rolevend; {early} may not write it in every namespace" in refused.message
+            for user in (OPERATOR, "drain", None):
+                written = cluster.patch(body, {"status": {}}, user=user, subresource="status")
+                assert written.ok, written.message
+            cluster.patch(body, {"metadata": {"finalizers": None}})
+            assert cluster.delete(body).ok
+
+    def test_cannot_be_had_by_a_role_of_the_same_name(self, cluster: Cluster, owner: str):
+        rules = cluster.call("GET", f"/apis/{RBAC}/v1/clusterroles/{self.ROLES[1]}").body["rules"]
+        body = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": self.ROLES[1], "namespace": ELSEWHERE}, "rules": rules}
+
+        refused = cluster.call("POST", f"/apis/{RBAC}/v1/namespaces/{ELSEWHERE}/roles", body, user=owner)
+
+        assert refused.status == 403
+        assert "attempting to grant RBAC permissions not currently held" in refused.message
 
     def test_takes_an_owner_who_has_the_rights_on_secrets(self, cluster: Cluster):
         """Else somebody who may register agents could have the operator read Secrets that are not theirs."""

@@ -1,10 +1,16 @@
 """What the chart lets the API do, and above all what it does not: it can be reached by every agent."""
 
+import json
+import shlex
+from pathlib import Path
+
 import pytest
 
+from rolevend.app.manifest import api_commands, read_manifest
 from rolevend.kinds import KINDS
 from rolevend.kube.election import LEASE
 from tests.support.installed import AGENTS, API, ELSEWHERE, SYSTEM, Cluster
+from tests.support.manifests import changed, valid
 from tests.support.rendered import SECRET_NAMES
 from tests.support.waiting import eventually
 
@@ -33,6 +39,19 @@ def test_it_has_no_right_on_another_secret_of_the_operators_namespace(cluster: C
 @pytest.mark.parametrize("name", ["", "warehouse-vendor"])
 def test_it_has_no_right_on_a_secret_elsewhere_not_even_where_agents_are(cluster: Cluster, namespace: str, name: str):
     assert verbs(cluster, "secrets", namespace, name) == set()
+
+
+def test_it_reads_the_secrets_of_one_more_platform_after_the_commands_that_its_installation_prints(cluster: Cluster, tmp_path: Path):
+    tls = {"mode": "VerifyFull", "caSecretRef": {"name": "crm-ca"}}
+    names = {"programmerSecretRef": {"name": "crm-programmer"}, "vendorSecretRef": {"name": "crm-vendor"}}
+    body = changed(changed(valid("DataPlatform", "crm"), "spec.credentials", names), "spec.postgres.tls", tls)
+    (tmp_path / "platform.yaml").write_text(json.dumps(body))
+
+    for command in api_commands(read_manifest(tmp_path / "platform.yaml"), SYSTEM):
+        cluster.kubectl(*shlex.split(command)[1:])
+
+    eventually(lambda: verbs(cluster, "secrets", SYSTEM, "crm-vendor") == verbs(cluster, "secrets", SYSTEM, "crm-ca") == {"get"})
+    assert verbs(cluster, "secrets", SYSTEM, "crm-programmer") == set()
 
 
 def test_it_is_really_refused_the_programmers_login(cluster: Cluster):

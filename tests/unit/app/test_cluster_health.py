@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import ClusterFacts, FactsReader, Gap, SecretFault
+from rolevend.app.cluster_health.facts import OF_OWNERS, ClusterFacts, FactsReader, Gap, SecretFault
 from rolevend.app.cluster_health.findings import ADMISSION, HealthFinding, as_json, as_text, findings, is_wrong
 from rolevend.app.cluster_health.overview import as_json as overview_json
 from rolevend.app.cluster_health.overview import as_text as overview_text
@@ -85,6 +85,15 @@ def bound(account: str = "rolevend") -> Body:
     return {"metadata": {"name": "rolevend"}, "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM}]}
 
 
+def lent(role: str, *subjects: tuple[str, str, str], namespace: str = "elsewhere") -> list[Body]:
+    place = {"namespace": namespace} if namespace else {}
+    bound_to = [{"kind": kind, "name": name, **({"namespace": where} if where else {})} for kind, name, where in subjects]
+    return [{"metadata": {"name": "mine", **place}, "roleRef": {"kind": "ClusterRole", "name": role}, "subjects": bound_to}]
+
+
+OF_THE_OPERATOR, OF_THE_API = ("ServiceAccount", "rolevend", SYSTEM), ("ServiceAccount", "rolevend-api", SYSTEM)
+
+
 def facts(**parts: list[Body]) -> ClusterFacts:
     """An installation in order, with these parts instead."""
     usual = {
@@ -109,6 +118,14 @@ def test_nothing_is_found_in_an_installation_in_order():
     assert as_json(()) == {"healthy": True, "findings": []}
 
 
+def test_a_namespace_that_its_owner_made_one_of_agents_is_no_fault():
+    made = [*lent("rolevend-agent-namespace", OF_THE_OPERATOR), *lent("rolevend-api-agent-namespace", OF_THE_API)]
+    foreign = lent("another-agent-namespace", ("User", "bob", ""))
+
+    assert findings(facts(**WITH_OWNERS, **{OF_OWNERS: made + foreign})) == ()
+    assert findings(facts(**{OF_OWNERS: foreign})) == ()
+
+
 def without_a_field() -> list[Body]:
     found = crd()
     agent = next(each for each in found if each["metadata"]["name"] == "agents.rolevend.dev")
@@ -128,6 +145,13 @@ CLOSED: dict[str, list[Body]] = {
     "ValidatingAdmissionPolicyBinding": [
         *admitted("binding"),
         {"metadata": {"name": "rolevend-closed"}, "spec": {"policyName": "rolevend-closed"}},
+    ],
+}
+WITH_OWNERS: dict[str, list[Body]] = {
+    "ValidatingAdmissionPolicy": [*admitted(""), {"metadata": {"name": "rolevend-binding"}}],
+    "ValidatingAdmissionPolicyBinding": [
+        *admitted("binding"),
+        {"metadata": {"name": "rolevend-binding"}, "spec": {"policyName": "rolevend-binding"}},
     ],
 }
 SUSPENDED = changed(valid("Agent"), "spec.suspend", True)
@@ -200,6 +224,30 @@ WRONG: dict[str, tuple[dict[str, list[Body]], str, str, str]] = {
         "wrong",
         "ServiceAccount rolevend-system/rolevend",
         "no ClusterRoleBinding of the chart names it",
+    ),
+    "rights of the API that an owner has": (
+        WITH_OWNERS | {OF_OWNERS: lent("rolevend-api-agent-namespace", OF_THE_API, ("User", "mallory", ""))},
+        "wrong",
+        "RoleBinding elsewhere/mine",
+        "binds rolevend-api-agent-namespace, which is for ServiceAccount rolevend-system/rolevend-api alone",
+    ),
+    "rights of the API that the operator has": (
+        WITH_OWNERS | {OF_OWNERS: lent("rolevend-api-agent-namespace", OF_THE_OPERATOR)},
+        "wrong",
+        "RoleBinding elsewhere/mine",
+        "binds rolevend-api-agent-namespace, which is for ServiceAccount rolevend-system/rolevend-api alone",
+    ),
+    "rights on all Secrets": (
+        WITH_OWNERS | {OF_OWNERS: lent("rolevend-agent-namespace", OF_THE_OPERATOR, namespace="")},
+        "wrong",
+        "ClusterRoleBinding mine",
+        "binds rolevend-agent-namespace, which is for ServiceAccount rolevend-system/rolevend alone",
+    ),
+    "bindings of owners that no admission policy judges": (
+        {OF_OWNERS: lent("rolevend-agent-namespace", OF_THE_OPERATOR)},
+        "wrong",
+        "ValidatingAdmissionPolicy …-binding",
+        "is missing",
     ),
     "a platform that does not answer": (
         {"DataPlatform": [platform("False", "PlatformUnavailable", "connection refused")]},

@@ -11,7 +11,7 @@ import psycopg.conninfo
 import pytest
 
 from rolevend.decision.outcome import Request
-from rolevend.errors import Conflict
+from rolevend.errors import Conflict, NotPermitted
 from rolevend.kube.client import KubeClient
 from rolevend.kube.credentials import CREDENTIAL_TYPE, MAC, CredentialSecrets
 from rolevend.model import AgentHandle, ObjectName, PlatformName, ProfileName, RoleName, Uid, User, UserHandle
@@ -308,3 +308,12 @@ async def test_a_retry_gets_the_key_that_was_kept_first(secrets: SecretStore):
     await kept(secrets, key_pair("first"))
 
     assert await kept(secrets, key_pair("second")) == key_pair("first")
+
+
+async def test_a_namespace_that_takes_no_secret_says_why_and_not_that_a_right_is_missing(secrets: SecretStore):
+    secrets.full = "exceeded quota: few, requested: secrets=1, used: secrets=3, limited: secrets=3"
+
+    with pytest.raises(NotPermitted, match=r"may not write Secrets in namespace agents: .* exceeded quota: few") as refused:
+        await kept(secrets, credential())
+
+    assert "agentNamespaces" not in str(refused.value)

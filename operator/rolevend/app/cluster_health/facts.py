@@ -33,6 +33,10 @@ T = TypeVar("T")
 DEFINITIONS: Final = ResourcePath("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions")
 CLUSTER_BINDINGS: Final = ResourcePath("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")
 ROLE_BINDINGS: Final = ResourcePath("/apis/rbac.authorization.k8s.io/v1", "rolebindings")
+OF_OWNERS: Final = "RoleBindings of all namespaces"
+"""The part with the bindings of the two ClusterRoles by which an owner makes a namespace one of agents, also those in the whole cluster."""
+AGENT_NAMESPACE: Final = "-agent-namespace"
+"""The end of the names of these ClusterRoles."""
 CHART_LABEL: Final = "helm.sh/chart"
 _CHART: Final = "rolevend-"
 """The label of each object of the chart begins with it, whatever `nameOverride` is."""
@@ -100,10 +104,17 @@ class FactsReader:
             "ValidatingAdmissionPolicyBinding": (VALIDATING_BINDINGS, None),
             "ClusterRoleBinding": (CLUSTER_BINDINGS, None),
             "RoleBinding": (ROLE_BINDINGS, self.namespace),
+            OF_OWNERS: (ROLE_BINDINGS, None),
             **{kind.name: (path_of(kind.model), None) for kind in KINDS if kind.name != "AccessDecision"},
         }
         found = await asyncio.gather(*(self._list(name, *where) for name, where in listed.items()))
         parts = {name: items for name, items in zip(listed, found, strict=True) if items is not None}
+        if OF_OWNERS in parts:
+            parts[OF_OWNERS] = [
+                each
+                for each in (*parts[OF_OWNERS], *parts.get("ClusterRoleBinding", ()))
+                if each["roleRef"]["kind"] == "ClusterRole" and each["roleRef"]["name"].endswith(AGENT_NAMESPACE)
+            ]
         for name in _OF_THE_CHART:
             if name in parts:
                 parts[name] = [each for each in parts[name] if labels(each).get(CHART_LABEL, "").startswith(_CHART)]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import ClusterFacts, labels
+from rolevend.app.cluster_health.facts import AGENT_NAMESPACE, OF_OWNERS, ClusterFacts, labels
 from rolevend.kinds import KINDS, Kind
 from rolevend.kinds.crd import definition
 from rolevend.kinds.shared import GROUP, NEVER_OBSERVED
@@ -17,7 +17,18 @@ from rolevend.snapshot.suspension import suspension_of
 Level = Literal["wrong", "look", "not read"]
 _ORDER: Final[tuple[Level, ...]] = ("wrong", "look", "not read")
 ADMISSION: Final = (
-    *("credential", "decision", "delivery", "finalizer", "origin", "request", "request-status", "request-withdrawal", "revocation"),
+    *(
+        "credential",
+        "decision",
+        "delivery",
+        "finalizer",
+        "origin",
+        "reporter",
+        "request",
+        "request-status",
+        "request-withdrawal",
+        "revocation",
+    ),
     *("token", "vend", "warnings", "writer"),
 )
 """The ends of the names of the ValidatingAdmissionPolicies that the chart always has."""
@@ -56,6 +67,7 @@ def findings(facts: ClusterFacts) -> tuple[HealthFinding, ...]:
         *_clocks(facts),
         *_admission(facts),
         *_rights(facts),
+        *_lent_rights(facts),
         *_platforms(facts),
         *_secrets(facts),
         *_governed(facts),
@@ -220,7 +232,7 @@ def _admission(facts: ClusterFacts) -> Iterator[HealthFinding]:
     bound = {each["spec"]["policyName"] for each in facts.of("ValidatingAdmissionPolicyBinding")}
     if not (facts.is_read("ValidatingAdmissionPolicy") and facts.is_read("ValidatingAdmissionPolicyBinding")):
         return
-    for end in ADMISSION:
+    for end in (*ADMISSION, *(["binding"] if any(_bindings_of_owners(facts)) else [])):
         names = [name for name in ours if name.endswith(f"-{end}")]
         if not names:
             yield HealthFinding(
@@ -247,6 +259,38 @@ def _rights(facts: ClusterFacts) -> Iterator[HealthFinding]:
         ):
             message = f"no {kind} of the chart names it, so the operator may not do its work"
             yield HealthFinding("wrong", f"ServiceAccount {facts.namespace}/{account}", message, f"run {_UPGRADE}")
+
+
+def _lent_rights(facts: ClusterFacts) -> Iterator[HealthFinding]:
+    """Admission refuses these bindings. One that was created before its policy, or without it, stays."""
+    for each, account in _bindings_of_owners(facts):
+        metadata, role = each["metadata"], each["roleRef"]["name"]
+        namespace = metadata.get("namespace")
+        others = [
+            subject
+            for subject in each.get("subjects") or ()
+            if (subject["kind"], subject["name"], subject.get("namespace")) != ("ServiceAccount", account, facts.namespace)
+        ]
+        if others or namespace is None:
+            kind, place = ("ClusterRoleBinding", "") if namespace is None else ("RoleBinding", f" --namespace {namespace}")
+            yield HealthFinding(
+                "wrong",
+                shown(each, kind),
+                f"binds {role}, which is for ServiceAccount {facts.namespace}/{account} alone, in single namespaces",
+                f"kubectl delete {kind.lower()}{place} {metadata['name']}",
+            )
+
+
+def _bindings_of_owners(facts: ClusterFacts) -> Iterator[tuple[Body, str]]:
+    """Yield each binding by which an owner makes a namespace one of agents, and the ServiceAccount that it is for."""
+    operator = component(facts, OPERATOR)
+    if operator is None:
+        return
+    name = operator["metadata"]["name"]
+    roles = {f"{name}{AGENT_NAMESPACE}": operator, f"{name}-api{AGENT_NAMESPACE}": component(facts, API)}
+    for each in facts.of(OF_OWNERS):
+        if (deployment := roles.get(each["roleRef"]["name"])) is not None:
+            yield each, deployment["spec"]["template"]["spec"].get("serviceAccountName", "default")
 
 
 def _platforms(facts: ClusterFacts) -> Iterator[HealthFinding]:
