@@ -18,8 +18,7 @@ from rolevend.platforms.postgres.install.findings import (
     not_reserved_for,
     some,
 )
-from rolevend.platforms.postgres.install.installer import VERSION
-from rolevend.platforms.postgres.install.survey import PUBLIC, Installed, Reach, Right
+from rolevend.platforms.postgres.install.survey import PUBLIC, VERSION, Installed, Reach, Right
 from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import InstallMode, ServerFacts, TlsMode
 

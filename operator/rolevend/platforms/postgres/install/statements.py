@@ -41,6 +41,8 @@ def _files(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallS
         role = _MADE_ROLE.match(text)
         if role is not None and role[1] in there:
             continue
+        if text.startswith("CREATE SCHEMA rolevend ") and survey.server.has_schema:
+            continue
         trigger = _MADE_TRIGGER.match(text)
         if trigger is not None and (trigger[1] in survey.server.event_triggers or not _knows(survey, trigger[2])):
             continue
@@ -58,7 +60,7 @@ def taken_from_public(survey: Survey, options: PostgresInstallOptions) -> list[R
 
 def given_back_to_public(survey: Survey, options: PostgresInstallOptions) -> list[TakenRight]:
     """Return the privileges that an earlier installation with another reach revoked, and this one does not."""
-    return sorted((right for right in survey.taken if right.may_be_given and not _is_in_reach(right, options)), key=_order)
+    return sorted((right for right in survey.taken if right.is_given and not _is_in_reach(right, options)), key=_order)
 
 
 def _is_in_reach(right: Right | TakenRight, options: PostgresInstallOptions) -> bool:

@@ -12,11 +12,12 @@ from typing import Any
 from rolevend.errors import Conflict
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
-from rolevend.platforms.postgres.install.plan_text import digest_of, finding_lines, statement_lines
+from rolevend.platforms.postgres.install.plan_text import as_shown, digest_of, finding_lines, statement_lines
 from rolevend.platforms.postgres.install.removal_findings import RemovalFinding, RemovalKind, removal_findings
 from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey, admitted_server, survey_removal
 from rolevend.platforms.postgres.install.statements import InstallStatement, on_objects, quoted
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, SurveyReader, pin
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, begin_changes, pin, require_known
+from rolevend.platforms.statement import plain
 
 _BATCH = 50
 """The number of roles in one statement."""
@@ -48,7 +49,7 @@ class UninstallPlan:
         return {"digest": self.digest, **self._content()}
 
     def text(self) -> str:
-        heading = f"-- uninstall rolevend from database {self.database} of server {self.server}"
+        heading = f"-- uninstall rolevend from database {plain(self.database)} of server {self.server}"
         if not self.statements:
             return f"{heading}\n-- rolevend is not installed here: there is nothing to do\n"
         lines = [heading, *finding_lines(RemovalKind, self.findings), *statement_lines(self.statements), f"-- digest: {self.digest}", ""]
@@ -80,11 +81,9 @@ def uninstall(connection: Connection, options: PostgresInstallOptions, *, accept
     Raises `Conflict`, without any change, if the current plan differs or has refusals.
     """
     with translating("uninstall"), connection.transaction():
-        pin(connection)
+        begin_changes(connection)
         connection.execute("SET LOCAL lock_timeout = '10s'")
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
-        reader = SurveyReader(connection, options)
-        if admitted_server(reader).is_installed:
+        if admitted_server(connection).is_installed:
             connection.execute(_LOCK)  # a vend that is under way is in the survey, or is refused
         current = _planned(connection, options)
         if not current.statements:
@@ -103,14 +102,14 @@ def uninstall(connection: Connection, options: PostgresInstallOptions, *, accept
 
 def _planned(connection: Connection, options: PostgresInstallOptions) -> UninstallPlan:
     found = survey_removal(connection, options)
+    if found.installed is not None:
+        require_known(found.installed)
     is_there = bool(found.roles or found.built or found.server.has_schema)
     return UninstallPlan(
         found.server.identifier,
         found.server.database,
-        tuple(_statements(found)) if is_there else (),
-        tuple(sorted(removal_findings(found), key=lambda each: (list(RemovalKind).index(each.kind), each.subject, each.text)))
-        if is_there
-        else (),
+        as_shown(_statements(found)) if is_there else (),
+        tuple(sorted(removal_findings(found), key=_order)) if is_there else (),
     )
 
 
@@ -163,7 +162,7 @@ def _staying(survey: RemovalSurvey) -> Iterator[InstallStatement]:
         if login == survey.programmer and survey.server.is_superuser:
             yield InstallStatement(f"REVOKE EXECUTE ON FUNCTION {_TURN} FROM {quoted([login])}", why)
     for each in survey.memberships:
-        yield InstallStatement(f"REVOKE {quoted([each.role])} FROM {quoted([each.login])}", why)
+        yield InstallStatement(f"REVOKE {quoted([each.role])} FROM {quoted([each.login])} GRANTED BY {quoted([each.grantor])}", why)
 
 
 def _roles(survey: RemovalSurvey) -> Iterator[InstallStatement]:

@@ -28,7 +28,7 @@ BEGIN
       FROM (SELECT relacl FROM pg_class WHERE oid = p_table
             UNION ALL
             SELECT attacl FROM pg_attribute WHERE attrelid = p_table AND NOT attisdropped) AS x (acl), aclexplode(x.acl) AS a
-     WHERE a.grantee = 0 OR a.grantee::regrole::text !~ '^rv_t_';
+     WHERE a.grantee = 0 OR a.grantee::regrole::text !~ '^rv_t_[0-9a-f]{32}$';
     readers := concat_ws(', ', 'pg_read_all_data', 'pg_write_all_data', readers);
     -- The lock comes with the first statement: whoever does the same at the same time waits here, and then does it again.
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', p_table);
