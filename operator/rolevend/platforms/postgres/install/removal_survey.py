@@ -40,6 +40,17 @@ class Governed:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """A table with many templates. PostgreSQL reads all its policies and rights again for each one that is dropped alone."""
+
+    shown: str
+    had_row_security: bool
+    """Also before rolevend."""
+    templates: tuple[str, ...]
+    """Those with a right on it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Owned:
     role: str
     object: str
@@ -107,6 +118,7 @@ class RemovalSurvey:
     taken: tuple[TakenRight, ...]
     built: tuple[Built, ...]
     tables: tuple[Governed, ...]
+    crowded: tuple[Crowded, ...]
     memberships: tuple[LoginMembership, ...]
     parameters: tuple[ParameterRight, ...]
     vended: tuple[str, ...]
@@ -161,6 +173,7 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
         reader.taken(installed, roles),
         built,
         reader.rows("tables", Governed, folder="removal"),
+        reader.rows("crowded", Crowded, folder="removal", going=going),
         reader.rows("memberships", LoginMembership, folder="removal", staying=list(staying)),
         reader.rows("parameters", ParameterRight, folder="removal", going=going),
         column("vended"),

@@ -123,11 +123,22 @@ def _statements(survey: RemovalSurvey) -> Iterator[InstallStatement]:
     for name in survey.server.event_triggers:
         if name in _EVENT_TRIGGERS:
             yield InstallStatement(f"DROP EVENT TRIGGER {name}", "It watches for vended roles, and there are none.")
-    yield from _profiles(survey)
+    # Before the policies: PostgreSQL reads all policies of a table with row security again for each that is dropped.
     for table in survey.tables:
         yield InstallStatement(f"DROP POLICY rv_readers ON {table.shown}", "It keeps all rows with those who had them.")
         if table.has_row_security:
             yield InstallStatement(f"ALTER TABLE {table.shown} DISABLE ROW LEVEL SECURITY", "It was off before the first profile.")
+    for crowded in survey.crowded:
+        if crowded.had_row_security:
+            why = "Until its policies of templates are gone, in this transaction alone: each drop would read all of them again."
+            yield InstallStatement(f"ALTER TABLE {crowded.shown} DISABLE ROW LEVEL SECURITY", why)
+        if crowded.templates:
+            text = f"REVOKE ALL ON TABLE {crowded.shown} FROM {quoted(crowded.templates)}"
+            yield InstallStatement(text, "At once: each of them alone would write all rights of the table again.")
+    yield from _profiles(survey)
+    for crowded in survey.crowded:
+        if crowded.had_row_security:
+            yield InstallStatement(f"ALTER TABLE {crowded.shown} ENABLE ROW LEVEL SECURITY", "As it was before the first profile.")
     for on in on_objects(survey.given):
         yield InstallStatement(f"GRANT {on} TO PUBLIC", "The installation revoked it.")
     yield from _staying(survey)
