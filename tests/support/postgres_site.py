@@ -75,8 +75,8 @@ class Site:
             self.superuser.execute(sql.SQL(OF_A_SUPERUSER))
         self.admin = self.connect(administrator) if administrator else self.superuser
 
-    def connect(self, user: str = "", database: str = "claims") -> psycopg.Connection:
-        login = self.server.superuser.as_user(user, "x") if user else self.server.superuser
+    def connect(self, user: str = "", database: str = "claims", password: str = "x") -> psycopg.Connection:
+        login = self.server.superuser.as_user(user, password) if user else self.server.superuser
         return self._ends.enter_context(psycopg.connect(login.to_database(database).dsn, autocommit=True))
 
     def run(self, statement: str, database: str = "claims") -> None:

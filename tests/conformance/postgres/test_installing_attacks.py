@@ -135,6 +135,7 @@ def test_an_uninstallation_gives_back_no_more_than_was_taken(tmp_path: Path):
     with site() as there:
         before = Before(there, tmp_path)
         there.install()
+        _the_programmers_login_has_nothing_of_somebody_else_vended_or_dropped(there)
         _nobody_hides_a_vend_by_a_setting(there)
         # Settings that the owner of a database or of a role chooses.
         there.admin.execute("SET quote_all_identifiers = on")
@@ -156,6 +157,17 @@ def test_an_uninstallation_gives_back_no_more_than_was_taken(tmp_path: Path):
             "SELECT has_database_privilege('public', 'neighbour', 'CONNECT'), has_database_privilege('public', 'template1', 'CONNECT'),"
             " has_function_privilege('public', 'lo_create(oid)', 'EXECUTE'), has_database_privilege('public', 'claims', 'CONNECT')"
         ) == [(False, False, False, True)]
+
+
+def _the_programmers_login_has_nothing_of_somebody_else_vended_or_dropped(there: Site) -> None:
+    """A role, and a schema with a table, that are named like those of a profile."""
+    programmer = there.connect("rv_programmer", password="for the programmer")
+    record = "SELECT rolevend.record_profile('rv_p_mine', 'c', '', '{}', '{}', 2)"
+    with pytest.raises(psycopg.errors.CheckViolation, match="no profile that was made here"):
+        programmer.execute(record)
+    _run(programmer, "SELECT rolevend.drop_profile('rv_p_mine')")
+    programmer.close()
+    eventually(lambda: there.refusals() == {})
 
 
 def _nobody_hides_a_vend_by_a_setting(there: Site) -> None:

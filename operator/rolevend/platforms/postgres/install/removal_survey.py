@@ -155,7 +155,9 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
     names = [*OUR_ROLES, vendor, programmer]
     roles = {role.name: role for role in reader.rows("roles", Role, names=names)}
     staying = tuple(name for name in installed.logins_before if name in roles) if installed else ()
-    built = reader.rows("built", Built, folder="removal", programmer=programmer)
+    recorded = reader.rows("recorded", Built, folder="removal") if installed else ()
+    found = {*reader.rows("built", Built, folder="removal", programmer=programmer), *recorded}
+    built = tuple(sorted(found, key=lambda each: (each.kind, each.name)))
     schemas = ["rolevend", *(each.name for each in built if each.kind == "schema")]
     going = [*(name for name in roles if name not in staying), *(each.name for each in built if each.kind != "schema")]
 
