@@ -13,7 +13,7 @@ from psycopg import sql
 
 from rolevend.catalog import TableId
 from rolevend.cli import cli
-from rolevend.errors import Conflict
+from rolevend.errors import Conflict, PlatformUnavailable
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.postgres import (
     PostgresInstallOptions,
@@ -179,6 +179,7 @@ def test_what_needs_rolevend_is_named(tmp_path: Path):
         assert difference(before, state(there.server, *DATABASES)) == [], "a refusal changes nothing"
         _a_newer_installation_is_left_to_a_newer_rolevend(there)
         _a_session_that_outlives_its_role_is_named(there)
+        _one_that_is_killed_changes_nothing(there)
         _a_changed_plan_is_refused(there)
         _a_vend_that_is_under_way_is_waited_for(there)
         _policies_of_others_are_decided_by_a_person(there)
@@ -227,6 +228,20 @@ def _a_session_that_outlives_its_role_is_named(there: Site) -> None:
     eventually(lambda: there.refusals() == {})
     session.close()
     there.run("DELETE FROM rolevend.lease")
+
+
+def _one_that_is_killed_changes_nothing(there: Site) -> None:
+    """It waits in the middle of the plan, where it drops an event trigger."""
+    before, digest, admin, blocking = state(there.server, *DATABASES), there.plan().digest, there.connect(), there.connect()
+    with ThreadPoolExecutor(1) as threads, blocking.transaction():
+        blocking.execute("LOCK TABLE pg_event_trigger IN SHARE MODE")
+        waiting = threads.submit(there.uninstall_with, admin, digest)
+        eventually(lambda: there.rows("SELECT FROM pg_locks WHERE relation = 'pg_event_trigger'::regclass AND NOT granted"))
+        there.run(f"SELECT pg_terminate_backend({admin.info.backend_pid})")
+        with pytest.raises(PlatformUnavailable, match="terminating connection"):
+            waiting.result()
+    assert difference(before, state(there.server, *DATABASES)) == []
+    assert there.plan().digest == digest
 
 
 def _a_changed_plan_is_refused(there: Site) -> None:
@@ -449,7 +464,7 @@ def test_many_templates_of_a_table_are_dropped_without_reading_all_its_policies_
         there.run("SELECT rolevend.govern('raw.people')")
         there.run(_TEMPLATES)
         read = _policies_read(there)
-        there.run("DROP OWNED BY rv_template; DROP ROLE rv_template")
+        there.run("DROP OWNED BY rv_template; DROP ROLE rv_template; DROP OWNED BY rv_public; DROP ROLE rv_public")
         planned = there.uninstall()
         assert _policies_read(there) - read < 20 * 2 * _MANY
         assert sum(each.text.startswith("REVOKE ALL ON TABLE") for each in planned.statements) == 2

@@ -103,7 +103,7 @@ def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
         role = quoted([owned.role])
         yield RemovalFinding(RemovalKind.REFUSED, owned.object, f"is owned by {role}; drop it, or give it to another owner")
     for each in survey.foreign:
-        yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in the schema rolevend; move or drop it")
+        yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in a schema of rolevend; move or drop it")
     for each in survey.dependents:
         yield RemovalFinding(RemovalKind.REFUSED, each, "uses something of rolevend; change or drop it")
     for right in survey.granted:
