@@ -18,13 +18,12 @@ from rolevend.platforms.postgres import plan as make_plan
 from rolevend.platforms.postgres import plan_uninstall as make_uninstall_plan
 from rolevend.platforms.postgres import uninstall as run_uninstall_plan
 from rolevend.platforms.postgres.catalog import seen_by
-from rolevend.platforms.postgres.connections import Connection
+from rolevend.platforms.postgres.connections import Connection, connect_person
 from rolevend.platforms.postgres.install.installer import set_hash_key
 from rolevend.platforms.protocol import Secret
 from rolevend.platforms.uninstallation import UninstallPlan
 
 _PASSWORD_BYTES = 32
-_CONNECT_SECONDS = 10
 
 
 def plan(manifest: Path, dsn: str, reach: str | None = None) -> InstallPlan:
@@ -102,7 +101,7 @@ def _administrator(platform: DataPlatform, dsn: str) -> Iterator[Connection]:
     """Connect to the database that the manifest names, with host and user from the DSN."""
     database = values.address(platform).database
     try:
-        connection = psycopg.connect(dsn, dbname=database, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+        connection = connect_person(dsn, database)
     except psycopg.Error as error:
         raise PlatformUnavailable(f"connecting to database {database} as an administrator: {' '.join(str(error).split())}") from error
     with connection:

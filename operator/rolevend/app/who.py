@@ -21,7 +21,9 @@ from rolevend.kube.client import VENDED_ROLES, Body, KubeClient, path_of
 from rolevend.kube.handles import HandleRegistry
 from rolevend.model import RoleName, User
 from rolevend.naming import RoleNameParts, parse_role_name
+from rolevend.platforms.postgres.connections import connect_person
 from rolevend.platforms.postgres.drop.drops import Tombstone, tombstone_of
+from rolevend.platforms.postgres.install.survey import server_of
 from rolevend.roles.state import recorded_uid
 from rolevend.snapshot.conditions.ledger import is_or_was_ledger
 from rolevend.snapshot.controller import ready_condition
@@ -32,7 +34,6 @@ _ORDER = (
 )
 _AGREED = ("agent", "user", "proof", "token", "actors", "approval")
 """If two sources differ in one of these, somebody manipulated one of them."""
-_CONNECT_SECONDS = 10
 _MOST_TABLES = 20
 _GONE = "gone: no VendedRole has its uid"
 _MAY_BE_RECORDED = "no VendedRole has its uid: it is gone, or its platform's database records it (see --dsn)"
@@ -274,7 +275,10 @@ def _tables(granted: Body) -> str | None:
 async def _ask_database(who: RoleOwner, role: RoleName, dsn: str) -> bool:
     """Return True if the database has a lease of the role."""
     try:
-        with psycopg.connect(dsn, connect_timeout=_CONNECT_SECONDS) as connection:
+        with connect_person(dsn) as connection:
+            if not server_of(connection).is_installed:
+                who.notes.append("asking the database for the lease: rolevend is not installed in it")
+                return False
             lease = tombstone_of(connection, role)
     except psycopg.Error as error:
         who.notes.append(f"asking the database for the lease: {' '.join(str(error).split())}")

@@ -52,7 +52,10 @@ def main(command: click.Command = cli) -> None:
         error.show()
         sys.exit(error.exit_code)
     except RolevendError as error:
-        click.echo(f"rolevend: {error}", err=True)
+        from rolevend.platforms.statement import plain
+
+        # Names of objects are others' words.
+        click.echo("rolevend: " + "\n".join(map(plain, str(error).split("\n"))), err=True)
         sys.exit(_FAILED)
     except ModuleNotFoundError as error:
         extra = extra_of(error)

@@ -2,12 +2,20 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from textwrap import fill, indent
+from textwrap import fill
 from typing import Any, Protocol
 
+from rolevend.platforms.statement import plain
+
 WIDTH = 120
+_PIECES = re.compile(
+    r"\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$|--[^\n]*"
+    r"|(?P<literal>E?'(?:[^']|'')*')|\"(?P<identifier>(?:[^\"]|\"\")*)\"",
+    re.DOTALL,
+)
 
 
 class PlannedStatement(Protocol):
@@ -30,6 +38,22 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def visible(statement: str) -> str:
+    """Return the same statement, with escapes of PostgreSQL for invisible characters of names and values. A name with line breaks, escapes
+    of a terminal, or with characters that change the order of others could otherwise show another plan than the one that runs."""
+    return _PIECES.sub(_escaped, statement)
+
+
+def _escaped(piece: re.Match[str]) -> str:
+    if piece[0].isprintable() or (piece["literal"] is None and piece["identifier"] is None):
+        return piece[0]
+    if piece["literal"] is not None:
+        literal = piece[0] if piece[0].startswith("E") else "E" + piece[0].replace("\\", "\\\\")
+        return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in literal)
+    name = piece["identifier"].replace("\\", "\\\\")
+    return 'U&"' + "".join(each if each.isprintable() else f"\\+{ord(each):06X}" for each in name) + '"'
+
+
 def finding_lines(kinds: Iterable[StrEnum], findings: Sequence[_OfKind]) -> Iterator[str]:
     """Yield the findings as comments of SQL, under a heading for each kind."""
     for kind in kinds:
@@ -37,7 +61,7 @@ def finding_lines(kinds: Iterable[StrEnum], findings: Sequence[_OfKind]) -> Iter
         if found:
             yield f"--\n-- {kind.value}:"
         for finding in found:
-            yield indent(str(finding), "--   ")
+            yield f"--   {plain(visible(str(finding)))}"
 
 
 def transaction_lines(statements: Iterable[PlannedStatement], last: str = "") -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rolevend.errors import Conflict
 from rolevend.platforms.plan_text import PlannedStatement, digest_of, finding_lines, statement_lines, transaction_lines
+from rolevend.platforms.statement import plain
 
 
 class RemovalKind(StrEnum):
@@ -63,7 +64,7 @@ class UninstallPlan:
         return {"digest": self.digest, **self._content()}
 
     def text(self) -> str:
-        heading = f"-- uninstall rolevend from database {self.database} of server {self.server}"
+        heading = f"-- uninstall rolevend from database {plain(self.database)} of server {self.server}"
         if not self.statements:
             return f"{heading}\n-- rolevend is not installed here: there is nothing to do\n"
         lines = transaction_lines if self.one_transaction else statement_lines

@@ -380,6 +380,13 @@ BREAKS = {
     ),
     "every name is a profile's": Break(
         bites=MAKING,
+        functions=(
+            (
+                "record_profile",
+                "RAISE check_violation USING MESSAGE = format('%s is no profile that was made here', p_profile);",
+                "NULL;",
+            ),
+        ),
         run=("ALTER TABLE rolevend.profile DROP CONSTRAINT profile_profile_check",),
         undo=("ALTER TABLE rolevend.profile ADD CONSTRAINT profile_profile_check CHECK (profile ~ '^rv_p_[0-9a-z]+$')",),
     ),

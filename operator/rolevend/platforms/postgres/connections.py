@@ -56,6 +56,14 @@ class PostgresLimits:
     """The time that a drop waits for sessions to end."""
 
 
+def connect_person(dsn: str, database: str | None = None) -> Connection:
+    """Connect with the DSN of a person, such as a superuser. The owner of a database can set a search_path for it, in which operators and
+    functions of others come first: ours look in `pg_catalog` only."""
+    connection = psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS, client_encoding="utf8", dbname=database)
+    connection.execute("SET search_path = pg_catalog, pg_temp")
+    return connection
+
+
 class PostgresPool:
     """Connections in autocommit: a transaction starts with an explicit BEGIN."""
 

@@ -5,7 +5,7 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rolevend.platforms.postgres.install.statements import on_objects, taken_from_public
+from rolevend.platforms.postgres.install.statements import on_objects, quoted, taken_from_public
 from rolevend.platforms.postgres.install.survey import GovernedTable, PostgresInstallOptions, Reach, Right, Survey
 from rolevend.platforms.protocol import InstallMode
 
@@ -141,6 +141,17 @@ def _logins(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding
         yield Finding(
             FindingKind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}"
         )
+    for name in ("rv_connect", "rv_template"):
+        if name in survey.roles and survey.roles[name].member_of:
+            text = f"may be a member of nothing, and is one of {', '.join(survey.roles[name].member_of)}"
+            yield Finding(FindingKind.REFUSED, name, text)
+    for held in survey.holders:
+        held_role, holder = quoted([held.role]), quoted([held.holder])
+        text = (
+            f"{holder} is a member of this role or administers it, and could act as rolevend; run as who granted it: "
+            f"REVOKE {held_role} FROM {holder}; or drop the role: the installation creates it"
+        )
+        yield Finding(FindingKind.REFUSED, held.role, text)
     for role in survey.roles.values():
         if not role.is_mine:
             text = f"this role exists, and {survey.server.administrator} may not administer it; drop it, or connect as one who may"
@@ -252,6 +263,14 @@ def _exposed(survey: Survey) -> Iterator[Finding]:
             )
         elif each.kind == "function":
             text = f"everybody may call it, and it {each.what}; to close it run: REVOKE EXECUTE ON ROUTINE {each.object} FROM PUBLIC"
+            yield Finding(FindingKind.OPEN, each.object, text)
+        elif each.kind == "setting":
+            text = f"PUBLIC may {each.what} it; to close it run: REVOKE {each.what} ON PARAMETER {each.object} FROM PUBLIC"
+            yield Finding(FindingKind.OPEN, f"setting {each.object}", text)
+        elif each.kind == "default":
+            text = (
+                f"give PUBLIC {each.what} on each new one; to close it run: ALTER DEFAULT PRIVILEGES … REVOKE {each.what} ON … FROM PUBLIC"
+            )
             yield Finding(FindingKind.OPEN, each.object, text)
         else:
             text = (

@@ -18,11 +18,22 @@ from rolevend.platforms.plan_text import digest_of, finding_lines, transaction_l
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install.findings import Finding, FindingKind, findings_of
-from rolevend.platforms.postgres.install.statements import InstallStatement, steps_of
+from rolevend.platforms.postgres.install.statements import InstallStatement, as_shown, steps_of
 from rolevend.platforms.postgres.install.summary import Changes, changes_of, summary_lines
-from rolevend.platforms.postgres.install.survey import VERSION, PostgresInstallOptions, Reach, Survey, other_version, pin, survey
+from rolevend.platforms.postgres.install.survey import (
+    VERSION,
+    PostgresInstallOptions,
+    Reach,
+    Survey,
+    begin_changes,
+    other_version,
+    pin,
+    server_of,
+    survey,
+)
 from rolevend.platforms.postgres.vend.scram import SALT_BYTES, verifier
 from rolevend.platforms.protocol import Randomness, Secret
+from rolevend.platforms.statement import plain
 
 FEWEST_CHARACTERS: Final = 32
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -64,7 +75,7 @@ class InstallPlan:
     def text(self) -> str:
         """Return the text for a DBA: the findings, every statement with its reason, and the digest."""
         lines = [
-            f"-- rolevend {VERSION} in database {self.database} of server {self.server}",
+            f"-- rolevend {VERSION} in database {plain(self.database)} of server {self.server}",
             *finding_lines(FindingKind, self.findings),
             *transaction_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
             f"-- digest: {self.digest}",
@@ -74,7 +85,7 @@ class InstallPlan:
 
     def summary(self) -> str:
         """Return what changes for others, on one screen of 80 columns."""
-        heading = f"rolevend {VERSION} in database {self.database}, reach: {self.options.reach}"
+        heading = f"rolevend {VERSION} in database {plain(self.database)}, reach: {self.options.reach}"
         return "\n".join([heading, *summary_lines(self.changes, self.findings), f"digest: {self.digest}", ""])
 
     def _content(self) -> dict[str, Any]:
@@ -113,8 +124,7 @@ def install(
     """
     verifiers = _verifiers(options, passwords, randomness)
     with translating("install"), connection.transaction():
-        pin(connection)
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
+        begin_changes(connection)
         current = _planned(connection, options)
         if current.digest != accept:
             raise Conflict(
@@ -139,7 +149,7 @@ def _planned(connection: Connection, options: PostgresInstallOptions) -> Install
         found.server.identifier,
         found.server.database,
         options,
-        steps_of(found, options, VERSION),
+        as_shown(steps_of(found, options, VERSION)),
         findings_of(found, options),
         changes_of(found, options),
     )
@@ -195,8 +205,7 @@ def set_hash_key(connection: Connection, domain: str, key: Secret) -> str | None
 
 
 def _require_installed(connection: Connection) -> None:
-    there = connection.execute("SELECT to_regclass('rolevend.version') IS NOT NULL").fetchone()
-    newest = connection.execute("SELECT max(version) FROM rolevend.version").fetchone() if there and there[0] else None
+    newest = connection.execute("SELECT max(version) FROM rolevend.version").fetchone() if server_of(connection).is_installed else None
     if newest is None or newest[0] is None:
         raise Conflict(f"version {VERSION} of rolevend's SQL must be installed first: plan and run the installation")
     if unusable := other_version(newest[0]):

@@ -10,6 +10,7 @@ from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey
 from rolevend.platforms.postgres.install.statements import quoted
 from rolevend.platforms.uninstallation import RemovalFinding, RemovalKind
 
+_LOCKING_OUT = sql.SQL("ALTER ROLE {} NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {}")
 _LISTING = sql.SQL(
     "SELECT pg_describe_object(classid, objid, objsubid) FROM pg_shdepend JOIN pg_database AS d ON d.oid = dbid "
     "WHERE datname = current_database() AND refobjid = {}::regrole"
@@ -38,15 +39,26 @@ def _live(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
     for name in survey.vended:
         text = (
             "this role lives; end it first: rolevend drain ends all roles, kubectl delete vendedrole ends one; "
-            f"if no operator knows it, run: DROP OWNED BY {quoted([name])}; DROP ROLE {quoted([name])}"
+            f"if no operator knows it, run: {_ending(name)}; DROP OWNED BY {quoted([name])}; DROP ROLE {quoted([name])}"
         )
         yield RemovalFinding(RemovalKind.REFUSED, name, text)
+    for session in survey.left:
+        if session.role not in survey.vended:
+            text = f"the role of this session is gone, and the session is not; end it: SELECT pg_terminate_backend({session.pid})"
+            yield RemovalFinding(RemovalKind.REFUSED, f"session of {session.role}", text)
     for login in survey.sessions:
-        text = "the operator or the API is logged in; delete the DataPlatform or uninstall the chart first"
+        text = (
+            "the operator or the API is logged in; delete the DataPlatform or uninstall the chart first; "
+            f"if it is somebody else, run: {_ending(login)}"
+        )
         yield RemovalFinding(RemovalKind.REFUSED, login, text)
     if survey.unreported:
         text = f"these roles ended, and their end is not in the audit trail: {some(survey.unreported)}; an operator that runs reports them"
         yield RemovalFinding(RemovalKind.LOST, "audit", text)
+
+
+def _ending(login: str) -> str:
+    return _LOCKING_OUT.format(sql.Identifier(login), sql.Literal(login)).as_string()
 
 
 def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
@@ -71,9 +83,13 @@ def _obstacles(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
         role = quoted([owned.role])
         yield RemovalFinding(RemovalKind.REFUSED, owned.object, f"is owned by {role}; drop it, or give it to another owner")
     for each in survey.foreign:
-        yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in the schema rolevend; move or drop it")
+        yield RemovalFinding(RemovalKind.REFUSED, each, "somebody else made it in a schema of rolevend; move or drop it")
     for each in survey.dependents:
         yield RemovalFinding(RemovalKind.REFUSED, each, "uses something of rolevend; change or drop it")
+    for right in survey.granted:
+        role, grantor = quoted([right.role]), quoted([right.grantor])
+        text = f"{grantor} granted a right on it to {role}, which only {grantor} can revoke; run as {grantor}: REVOKE ALL ON … FROM {role}"
+        yield RemovalFinding(RemovalKind.REFUSED, right.object, text)
     for policy in (each for each in survey.rights if each.is_policy):
         yield RemovalFinding(RemovalKind.REFUSED, policy.shown, "is for rv_public, and would be dropped with it; alter or drop it")
     for place in survey.elsewhere:
@@ -90,8 +106,11 @@ def _lost(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
             text = "somebody granted this to rv_public; its members lose it, unless you grant it to another role first"
             yield RemovalFinding(RemovalKind.LOST, right.shown, text)
     for taken in survey.taken:
-        if not taken.may_be_given:
-            on = f"{taken.privilege} ON {taken.kind} {taken.object}"
+        on = f"{taken.privilege} ON {taken.kind} {taken.object}"
+        if taken.may_be_given and not taken.is_kept:
+            text = f"{on} was taken from PUBLIC, and since then from rv_public, too: PUBLIC does not get it back"
+            yield RemovalFinding(RemovalKind.LOST, taken.object, text)
+        elif not taken.may_be_given:
             reason = "is gone or was renamed" if taken.may_be_given is None else f"does not belong to {survey.server.administrator}"
             text = f"{on} was taken from PUBLIC, and the object {reason}; its owner can run: GRANT {on} TO PUBLIC"
             yield RemovalFinding(RemovalKind.LOST, taken.object, text)

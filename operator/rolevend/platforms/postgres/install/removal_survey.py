@@ -7,6 +7,7 @@ from typing import Any
 from rolevend.errors import Conflict
 from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.install.survey import (
+    NOT_OURS,
     OUR_ROLES,
     Installed,
     PostgresInstallOptions,
@@ -14,6 +15,7 @@ from rolevend.platforms.postgres.install.survey import (
     Server,
     SurveyReader,
     TakenRight,
+    server_of,
 )
 
 
@@ -35,6 +37,17 @@ class Governed:
     is_mine: bool
     others: tuple[str, ...]
     """Policies of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """A table with many templates. PostgreSQL reads all its policies and rights again for each one that is dropped alone."""
+
+    shown: str
+    had_row_security: bool
+    """Also before rolevend."""
+    templates: tuple[str, ...]
+    """Those with a right on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +73,25 @@ class SharedRight:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftSession:
+    pid: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRight:
+    """A right of one of our roles that DROP OWNED cannot revoke."""
+
+    object: str
+    role: str
+    grantor: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoginMembership:
     login: str
     role: str
+    grantor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +118,20 @@ class RemovalSurvey:
     taken: tuple[TakenRight, ...]
     built: tuple[Built, ...]
     tables: tuple[Governed, ...]
+    crowded: tuple[Crowded, ...]
     memberships: tuple[LoginMembership, ...]
     parameters: tuple[ParameterRight, ...]
     vended: tuple[str, ...]
     unreported: tuple[str, ...]
     sessions: tuple[str, ...]
+    left: tuple[LeftSession, ...]
+    """Sessions of vended roles."""
     owned: tuple[Owned, ...]
     foreign: tuple[str, ...]
     dependents: tuple[str, ...]
     elsewhere: tuple[Elsewhere, ...]
     rights: tuple[SharedRight, ...]
+    granted: tuple[GrantedRight, ...]
 
     @property
     def going(self) -> tuple[str, ...]:
@@ -108,7 +141,7 @@ class RemovalSurvey:
     @property
     def given(self) -> list[TakenRight]:
         """The rights that PUBLIC gets back, in the order of the plan."""
-        return sorted((right for right in self.taken if right.may_be_given), key=lambda right: (right.kind, right.privilege, right.object))
+        return sorted((right for right in self.taken if right.is_given), key=lambda right: (right.kind, right.privilege, right.object))
 
     def built_of(self, kind: str) -> list[str]:
         return [each.name for each in self.built if each.kind == kind]
@@ -116,13 +149,16 @@ class RemovalSurvey:
 
 def survey_removal(connection: Connection, options: PostgresInstallOptions) -> RemovalSurvey:
     reader = SurveyReader(connection, options)
-    server = admitted_server(reader)
+    server = admitted_server(connection)
     installed = reader.installed(server)
     vendor, programmer = (installed.vendor, installed.programmer) if installed else (options.vendor, options.programmer)
     names = [*OUR_ROLES, vendor, programmer]
     roles = {role.name: role for role in reader.rows("roles", Role, names=names)}
     staying = tuple(name for name in installed.logins_before if name in roles) if installed else ()
-    built = reader.rows("built", Built, folder="removal", programmer=programmer)
+    recorded = reader.rows("recorded", Built, folder="removal") if installed else ()
+    found = {*reader.rows("built", Built, folder="removal", programmer=programmer), *recorded}
+    built = tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+    schemas = ["rolevend", *(each.name for each in built if each.kind == "schema")]
     going = [*(name for name in roles if name not in staying), *(each.name for each in built if each.kind != "schema")]
 
     def column(name: str, **parameters: Any) -> tuple[str, ...]:
@@ -139,26 +175,29 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
         reader.taken(installed, roles),
         built,
         reader.rows("tables", Governed, folder="removal"),
+        reader.rows("crowded", Crowded, folder="removal", going=going),
         reader.rows("memberships", LoginMembership, folder="removal", staying=list(staying)),
         reader.rows("parameters", ParameterRight, folder="removal", going=going),
         column("vended"),
         column("unreported") if installed else (),
         column("sessions", logins=[vendor, programmer]),
-        reader.rows("owned", Owned, folder="removal", going=going),
-        column("foreign"),
-        column("dependents"),
+        reader.rows("left", LeftSession, folder="removal") if installed else (),
+        reader.rows("owned", Owned, folder="removal", going=going, going_schemas=schemas),
+        column("foreign", going=going, going_schemas=schemas, programmer=programmer),
+        column("dependents", going_schemas=schemas),
         reader.rows("elsewhere", Elsewhere, folder="removal", going=going),
         reader.rows("rights", SharedRight, folder="removal"),
+        reader.rows("granted", GrantedRight, folder="removal", going=going),
     )
 
 
-def admitted_server(reader: SurveyReader) -> Server:
+def admitted_server(connection: Connection) -> Server:
     """Return the server. Raises `Conflict` if the administrator cannot uninstall rolevend, or another database has it."""
-    server = reader.rows("server", Server)[0]
+    server = server_of(connection)
     refusals = [
         (server.is_standby, "this server is a standby; uninstall on its primary"),
         (server.other_database is not None, f"rolevend is installed in the database {server.other_database} of this server: connect to it"),
-        (server.has_schema and not server.is_installed, "there is a schema rolevend that is not ours"),
+        (server.has_schema and not server.is_installed, NOT_OURS),
         (
             not server.may_look or not (server.is_superuser or (server.makes_roles and server.owns_database)),
             f"{server.administrator} did not install rolevend here: connect as the administrator who did, or as a superuser",

@@ -4,13 +4,14 @@ A statement for an existing object is omitted or safe to run again.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import LiteralString
 
 from psycopg import sql
 
+from rolevend.platforms.plan_text import visible
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Right, Survey, TakenRight
 from rolevend.platforms.postgres.sql_files import installation
 
@@ -22,6 +23,11 @@ _MADE_ROLE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|\w+)')
 class InstallStatement:
     text: str
     why: str
+
+
+def as_shown(statements: Iterable[InstallStatement]) -> tuple[InstallStatement, ...]:
+    """Return the statements in the form in which they are shown and run."""
+    return tuple(replace(each, text=visible(each.text)) for each in statements)
 
 
 def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> tuple[InstallStatement, ...]:
@@ -41,6 +47,8 @@ def _files(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallS
         role = _MADE_ROLE.match(text)
         if role is not None and role[1] in there:
             continue
+        if text.startswith("CREATE SCHEMA rolevend ") and survey.server.has_schema:
+            continue
         trigger = _MADE_TRIGGER.match(text)
         if trigger is not None and (trigger[1] in survey.server.event_triggers or not _knows(survey, trigger[2])):
             continue
@@ -58,7 +66,7 @@ def taken_from_public(survey: Survey, options: PostgresInstallOptions) -> list[R
 
 def given_back_to_public(survey: Survey, options: PostgresInstallOptions) -> list[TakenRight]:
     """Return the privileges that an earlier installation with another reach revoked, and this one does not."""
-    return sorted((right for right in survey.taken if right.may_be_given and not _is_in_reach(right, options)), key=_order)
+    return sorted((right for right in survey.taken if right.is_given and not _is_in_reach(right, options)), key=_order)
 
 
 def _is_in_reach(right: Right | TakenRight, options: PostgresInstallOptions) -> bool:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from textwrap import wrap
 
+from rolevend.platforms.plan_text import visible
 from rolevend.platforms.postgres.install.findings import ADMISSION, Finding, FindingKind, some
 from rolevend.platforms.postgres.install.statements import given_back_to_public, taken_from_public
 from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, Reach, Right, Survey, TakenRight
+from rolevend.platforms.statement import plain
 
 COLUMNS = 80
 _WHY = {
@@ -120,4 +122,11 @@ def _counts(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: str = "") -> Iterator[str]:
-    yield from wrap(text, COLUMNS, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False)
+    yield from wrap(
+        plain(visible(text)),
+        COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,7 +1,7 @@
 """Read the state of a database before an installation, in one snapshot. Reads only; `findings` and `statements` interpret it."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -108,6 +108,14 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody else who is a member of one of our roles, or can make members."""
+
+    role: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Right:
     """A privilege of PUBLIC; `object` is as in GRANT."""
 
@@ -126,12 +134,19 @@ class TakenRight:
     privilege: str
     may_be_given: bool | None
     """The administrator can grant it; None: the object is gone."""
+    is_kept: bool = True
+    """False: rv_public does not have it any more."""
+
+    @property
+    def is_given(self) -> bool:
+        """PUBLIC gets it back."""
+        return bool(self.may_be_given) and self.is_kept
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
     kind: str
-    """`relation`, `function` or `extension`."""
+    """`relation`, `function`, `extension`, `setting`, or `default` for default privileges."""
     object: str
     what: str
     """The privileges, the reason why the function exceeds its caller's privileges, or the functions of the extension."""
@@ -170,6 +185,7 @@ class Survey:
     installed: Installed | None
     roles: Mapping[str, Role]
     """The existing roles of rolevend."""
+    holders: tuple[Holder, ...]
     public: tuple[Right, ...]
     """The privileges of PUBLIC that a vended role must not have."""
     taken: tuple[TakenRight, ...]
@@ -212,7 +228,7 @@ def other_version(installed: int) -> str | None:
 def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
     """Read the survey. Raises `Conflict`, before it reads more, if rolevend cannot be installed on this server."""
     reader = SurveyReader(connection, options)
-    server = reader.rows("server", Server)[0]
+    server = server_of(connection)
     admit(server)
     installed = reader.installed(server)
     roles = {role.name: role for role in reader.rows("roles", Role)}
@@ -220,6 +236,7 @@ def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
         server=server,
         installed=installed,
         roles=roles,
+        holders=reader.rows("holders", Holder, installed=installed is not None),
         public=reader.rows("public", Right),
         taken=reader.taken(installed, roles),
         unrecorded=installed is not None and installed.version < RECORDED,
@@ -231,6 +248,15 @@ def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
         owners=tuple(reader.column("owners")),
         trusting_lines=tuple(reader.column("access")) if server.shows_access else (),
     )
+
+
+NOT_OURS = "there is a schema rolevend that is not that of an installation: look who made it, and rename or drop it"
+
+
+def server_of(connection: Connection) -> Server:
+    """Read what the catalogs of the server say: nothing in the schema `rolevend`, which may be somebody else's."""
+    with connection.cursor(row_factory=kwargs_row(_frozen(Server))) as cursor:
+        return cursor.execute(query("server", folder="survey"), {}).fetchall()[0]
 
 
 def admit(server: Server) -> None:
@@ -249,7 +275,7 @@ def admit(server: Server) -> None:
             server.other_database is not None,
             f"this server vends from the database {server.other_database} already: vended roles belong to a whole server",
         ),
-        (server.has_schema and not server.is_installed, "there is a schema rolevend that is not ours; rename it first"),
+        (server.has_schema and not server.is_installed, NOT_OURS),
         (not server.may_look, "somebody else installed rolevend here, who may be a superuser: connect as the same administrator"),
     ]
     for refused, why in refusals:
@@ -257,10 +283,23 @@ def admit(server: Server) -> None:
             raise Conflict(f"cannot install in database {server.database}: {why}")
 
 
+def begin_changes(connection: Connection) -> None:
+    """Begin the transaction of an installation: a query sees what was committed before the lock that it waited for."""
+    connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+    pin(connection)
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
+
+
 def pin(connection: Connection) -> None:
-    """Pin the settings that change the meaning of names and strings, for this transaction."""
+    """Pin settings that change the meaning of names and strings, for this transaction. The owner of a database can set others for it."""
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    connection.execute("SET LOCAL quote_all_identifiers = off")
     connection.execute("SET LOCAL standard_conforming_strings = on")
+
+
+def _frozen(kind: type[Row]) -> Callable[..., Row]:
+    """Arrays become tuples, so that a survey is a hashable value."""
+    return lambda **fields: kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 class SurveyReader:
@@ -298,10 +337,7 @@ class SurveyReader:
         )
 
     def rows(self, name: str, kind: type[Row], *, folder: str = "survey", **parameters: Any) -> tuple[Row, ...]:
-        def frozen(**fields: Any) -> Row:  # arrays become tuples, so that a survey is a hashable value
-            return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
-
-        with self._connection.cursor(row_factory=kwargs_row(frozen)) as cursor:
+        with self._connection.cursor(row_factory=kwargs_row(_frozen(kind))) as cursor:
             return tuple(cursor.execute(query(name, folder=folder), {**self._parameters, **parameters}).fetchall())
 
     def column(self, name: str, *, folder: str = "survey", **parameters: Any) -> list[Any]:

@@ -11,8 +11,8 @@ from rolevend.platforms.postgres.connections import Connection
 from rolevend.platforms.postgres.failures import translating
 from rolevend.platforms.postgres.install.removal_findings import removal_findings
 from rolevend.platforms.postgres.install.removal_survey import RemovalSurvey, admitted_server, survey_removal
-from rolevend.platforms.postgres.install.statements import InstallStatement, on_objects, quoted
-from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, SurveyReader, pin
+from rolevend.platforms.postgres.install.statements import InstallStatement, as_shown, on_objects, quoted
+from rolevend.platforms.postgres.install.survey import PostgresInstallOptions, begin_changes, pin
 from rolevend.platforms.uninstallation import UninstallPlan, in_order
 
 _BATCH = 50
@@ -39,11 +39,9 @@ def uninstall(connection: Connection, options: PostgresInstallOptions, *, accept
     Raises `Conflict`, without any change, if the current plan differs or has refusals.
     """
     with translating("uninstall"), connection.transaction():
-        pin(connection)
+        begin_changes(connection)
         connection.execute("SET LOCAL lock_timeout = '10s'")
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('rolevend install', 0))")
-        reader = SurveyReader(connection, options)
-        if admitted_server(reader).is_installed:
+        if admitted_server(connection).is_installed:
             connection.execute(_LOCK)  # a vend that is under way is in the survey, or is refused
         current = _planned(connection, options)
         if not current.statements:
@@ -60,7 +58,7 @@ def _planned(connection: Connection, options: PostgresInstallOptions) -> Uninsta
     return UninstallPlan(
         found.server.identifier,
         found.server.database,
-        tuple(_statements(found)) if is_there else (),
+        as_shown(_statements(found)) if is_there else (),
         in_order(removal_findings(found)) if is_there else (),
     )
 
@@ -71,11 +69,22 @@ def _statements(survey: RemovalSurvey) -> Iterator[InstallStatement]:
     for name in survey.server.event_triggers:
         if name in _EVENT_TRIGGERS:
             yield InstallStatement(f"DROP EVENT TRIGGER {name}", "It watches for vended roles, and there are none.")
-    yield from _profiles(survey)
+    # Before the policies: PostgreSQL reads all policies of a table with row security again for each that is dropped.
     for table in survey.tables:
         yield InstallStatement(f"DROP POLICY rv_readers ON {table.shown}", "It keeps all rows with those who had them.")
         if table.has_row_security:
             yield InstallStatement(f"ALTER TABLE {table.shown} DISABLE ROW LEVEL SECURITY", "It was off before the first profile.")
+    for crowded in survey.crowded:
+        if crowded.had_row_security:
+            why = "Until its policies of templates are gone, in this transaction alone: each drop would read all of them again."
+            yield InstallStatement(f"ALTER TABLE {crowded.shown} DISABLE ROW LEVEL SECURITY", why)
+        if crowded.templates:
+            text = f"REVOKE ALL ON TABLE {crowded.shown} FROM {quoted(crowded.templates)}"
+            yield InstallStatement(text, "At once: each of them alone would write all rights of the table again.")
+    yield from _profiles(survey)
+    for crowded in survey.crowded:
+        if crowded.had_row_security:
+            yield InstallStatement(f"ALTER TABLE {crowded.shown} ENABLE ROW LEVEL SECURITY", "As it was before the first profile.")
     for on in on_objects(survey.given):
         yield InstallStatement(f"GRANT {on} TO PUBLIC", "The installation revoked it.")
     yield from _staying(survey)
@@ -110,7 +119,7 @@ def _staying(survey: RemovalSurvey) -> Iterator[InstallStatement]:
         if login == survey.programmer and survey.server.is_superuser:
             yield InstallStatement(f"REVOKE EXECUTE ON FUNCTION {_TURN} FROM {quoted([login])}", why)
     for each in survey.memberships:
-        yield InstallStatement(f"REVOKE {quoted([each.role])} FROM {quoted([each.login])}", why)
+        yield InstallStatement(f"REVOKE {quoted([each.role])} FROM {quoted([each.login])} GRANTED BY {quoted([each.grantor])}", why)
 
 
 def _roles(survey: RemovalSurvey) -> Iterator[InstallStatement]:

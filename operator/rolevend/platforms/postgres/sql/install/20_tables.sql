@@ -1,6 +1,6 @@
 -- The control schema. Everything in it belongs to rv_owner.
 
-CREATE SCHEMA IF NOT EXISTS rolevend AUTHORIZATION rv_owner;
+CREATE SCHEMA rolevend AUTHORIZATION rv_owner;
 
 REVOKE ALL ON SCHEMA rolevend FROM PUBLIC;
 

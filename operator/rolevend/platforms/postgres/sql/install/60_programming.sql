@@ -28,7 +28,7 @@ BEGIN
       FROM (SELECT relacl FROM pg_class WHERE oid = p_table
             UNION ALL
             SELECT attacl FROM pg_attribute WHERE attrelid = p_table AND NOT attisdropped) AS x (acl), aclexplode(x.acl) AS a
-     WHERE a.grantee = 0 OR a.grantee::regrole::text !~ '^rv_t_';
+     WHERE a.grantee = 0 OR a.grantee::regrole::text !~ '^rv_t_[0-9a-f]{32}$';
     readers := concat_ws(', ', 'pg_read_all_data', 'pg_write_all_data', readers);
     -- The lock comes with the first statement: whoever does the same at the same time waits here, and then does it again.
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', p_table);
@@ -390,11 +390,19 @@ DROP FUNCTION IF EXISTS rolevend.record_profile(name, text, text, name[], jsonb)
 
 -- The last statement of the transaction that makes a profile: from its commit on the profile can be vended.
 -- p_tables is {view: [schema, table]}; p_form says how its views read their tables.
+-- A role and a schema of somebody else may have such a name: what is recorded here can be vended, and is dropped with all that it owns.
 CREATE OR REPLACE FUNCTION rolevend.record_profile(
     p_profile name, p_cluster text, p_digest text, p_templates name[], p_tables jsonb, p_form integer)
 RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_auth_members AS m JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
+                    WHERE g.rolname = 'rv_connect' AND r.rolname = p_profile AND NOT r.rolcanlogin)
+       OR NOT EXISTS (SELECT FROM pg_namespace AS n JOIN pg_roles AS o ON o.oid = n.nspowner JOIN rolevend.version AS v ON v.programmer = o.rolname
+                       WHERE n.nspname = p_profile) THEN
+        RAISE check_violation USING MESSAGE = format('%s is no profile that was made here', p_profile);
+    END IF;
     INSERT INTO rolevend.profile (profile, cluster_id, digest, templates, tables, views, form)
     SELECT p_profile, p_cluster, p_digest, p_templates,
            coalesce(jsonb_object_agg(t.key, t.value || to_jsonb(to_regclass(format('%I.%I', t.value ->> 0, t.value ->> 1))::oid)), '{}'),
@@ -402,7 +410,8 @@ AS $$
       FROM jsonb_each(p_tables) AS t
     ON CONFLICT (profile) DO UPDATE
        SET digest = excluded.digest, templates = excluded.templates, tables = excluded.tables, views = excluded.views, form = excluded.form,
-           drift = NULL
+           drift = NULL;
+END
 $$;
 
 -- For a person: lets a role read and write all rows of a governed table, as those may who did when row security was switched on.

@@ -13,7 +13,7 @@ SELECT current_setting('server_version_num')::integer >= 170000,
                JOIN pg_roles AS r ON r.oid = a.grantee
               WHERE c.oid IN (SELECT t.table_oid FROM rolevend.template AS t)
                 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
-                AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname !~ '^rv_t_'
+                AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname !~ '^rv_t_[0-9a-f]{32}$'
                 AND NOT EXISTS (SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS x
                                  WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('r', '*')
                                    AND (x = 0 OR pg_has_role(r.oid, x, 'USAGE')))

@@ -1,6 +1,6 @@
 -- What somebody else made that uses something of ours, and would go with it.
 WITH schemas AS (
-    SELECT oid FROM pg_namespace WHERE nspname = 'rolevend' OR nspname ~ '^rv_p_[0-9a-z]+$'
+    SELECT oid FROM pg_namespace WHERE nspname = ANY (%(going_schemas)s::name[])
 ), ours AS (
     SELECT 'pg_class'::regclass AS classid, oid FROM pg_class WHERE relnamespace IN (SELECT oid FROM schemas)
     UNION ALL

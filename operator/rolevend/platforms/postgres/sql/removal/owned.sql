@@ -6,7 +6,7 @@ SELECT r.rolname::text AS role, pg_describe_object(d.classid, d.objid, d.objsubi
  WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o'
    AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
    AND r.rolname = ANY (%(going)s::name[])
-   AND NOT (coalesce(i.schema, '') ~ '^"?(rolevend|rv_p_[0-9a-z]+)"?$'
-            OR i.type = 'schema' AND i.name ~ '^"?(rolevend|rv_p_[0-9a-z]+)"?$'
+   AND NOT (coalesce(i.schema, '') = ANY (SELECT quote_ident(s) FROM unnest(%(going_schemas)s::text[]) AS s)
+            OR i.type = 'schema' AND i.name = ANY (SELECT quote_ident(s) FROM unnest(%(going_schemas)s::text[]) AS s)
             OR i.type = 'event trigger' AND i.name IN ('rv_login', 'rv_guard'))
  ORDER BY 1, 2

@@ -34,4 +34,11 @@ UNION ALL
 SELECT 'extension', quote_ident(extname), format('%s of its functions, such as %s, which %s', count(*), min(oid::regprocedure::text),
                                                  (array_agg(why ORDER BY oid::regprocedure::text))[1])
   FROM called WHERE extname IS NOT NULL AND (prosecdef OR is_open) GROUP BY extname
+UNION ALL
+SELECT 'setting', p.parname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+  FROM pg_parameter_acl AS p CROSS JOIN LATERAL aclexplode(p.paracl) AS a WHERE a.grantee = 0 GROUP BY p.parname
+UNION ALL
+SELECT 'default', pg_describe_object('pg_default_acl'::regclass, d.oid, 0), string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+  FROM pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
+ WHERE a.grantee = 0 AND d.defaclobjtype IN ('r', 'S', 'n', 'L') GROUP BY d.oid
  ORDER BY 1, 2

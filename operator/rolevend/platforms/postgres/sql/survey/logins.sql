@@ -12,7 +12,7 @@ WITH taken (kind, object, acl) AS (
 SELECT r.rolname::text, array_agg(DISTINCT t.kind || ' ' || t.object ORDER BY t.kind || ' ' || t.object)
   FROM pg_roles AS r, taken AS t, aclexplode(t.acl) AS a
  WHERE a.grantee = 0 AND r.rolcanlogin AND NOT r.rolsuper
-   AND r.rolname !~ '^(rv_|IMMUTA_VENDED_)' AND r.rolname <> ALL (%(ours)s::name[])
+   AND r.rolname !~ '^IMMUTA_VENDED_' AND r.rolname <> ALL (%(ours)s::name[])
    AND NOT EXISTS (SELECT FROM aclexplode(t.acl) AS b
                     WHERE b.grantee <> 0 AND b.privilege_type = a.privilege_type AND pg_has_role(r.oid, b.grantee, 'USAGE'))
  GROUP BY 1 ORDER BY 1

@@ -20,5 +20,5 @@ SELECT 'FUNCTION', p.oid::regprocedure::text, a.privilege_type, pg_has_role(p.pr
  WHERE a.grantee = %(grantee)s::oid
    AND ((p.pronamespace = 'pg_catalog'::regnamespace
          AND p.proname ~ '^(lo_.*|loread|lowrite|pg_(try_)?advisory_.*|pg_notify|pg_export_snapshot|pg_logical_emit_message)$')
-        OR p.proname ~ '^dblink')
+        OR p.proname ~ '^dblink' AND p.prokind <> 'p' AND p.pronamespace::regnamespace::text !~ '^pg_temp_')
  ORDER BY 1, 2, 3
