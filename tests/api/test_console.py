@@ -125,9 +125,23 @@ def test_who_may_end_roles_sees_them_searches_them_and_ends_one_and_all(console:
 
     eventually(lambda: shows(sven, mine, "2 of"))
     agent = f"{AGENTS}/{proven.tenant.name}"
-    assert "Nothing was ended" in sven.post("/roles", agent=agent, count="7", because="x").text
+    for fewer in ("1", "", "x"):
+        assert "Nothing was ended" in sven.post("/roles", agent=agent, count=fewer, because="x").text
     assert "2 roles are ending" in sven.post("/roles", agent=agent, count="2", because="the laptop was stolen").text
     eventually(lambda: not {each["roleName"] for each in roles} & set(console.site.warehouse.roles()))
+
+
+def test_an_open_page_is_told_that_something_changed_and_holds_no_replica_up(console: ConsoleSite, requester: Requester):
+    olga = console.browser(OLGA)
+    olga.get("/requests", replica=1)
+    with olga.http.stream("GET", f"{console.urls[1]}/events") as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        lines = (line for line in stream.iter_lines() if line.startswith("data"))
+        requester.ask()
+        assert next(lines) == "data: changed"
+        console.replicas[1].stop()
+        assert all(line == "data: changed" for line in lines)
+    console.restart(1)
 
 
 def test_a_replica_that_is_killed_takes_no_session_with_it(console: ConsoleSite):

@@ -15,13 +15,14 @@ from rolevend.api.middleware import Tracing
 from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.console.acting import Acting
+from rolevend.console.changes import Changes
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import PersonMapping
 from rolevend.console.rights import Rights
-from rolevend.console.routes import Console
+from rolevend.console.routes import Console, ConsoleTimes
 from rolevend.console.sessions import Sessions
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.key_fetching import KeyFetcher
@@ -29,7 +30,6 @@ from rolevend.identity.key_store import KeyStore
 from rolevend.identity.login_attempts import LoginAttempts
 from rolevend.identity.login_client import LoginClient
 from rolevend.identity.provider import Provider
-from rolevend.identity.sealed import Seal
 from rolevend.identity.token_check import TokenCheck
 from rolevend.kube.client import KubeClient
 from rolevend.settings import PREFIX, ConsoleSettings
@@ -64,8 +64,11 @@ class ConsoleProcess:
     ) -> None:
         self._serving = serving
         self._provider_name = client.provider
+        self._knew_provider = False
+        """Later on, people who are signed in go on without it."""
         self._changed = asyncio.Event()
-        self._objects = WatchedObjects(cluster, now, self._changed.set)
+        self._changes = Changes(lambda: serving.unready is not None)
+        self._objects = WatchedObjects(cluster, now, self._on_change)
         fetcher = KeyFetcher(cluster=cluster.document)
         keys = KeyStore(fetcher.read, now, time.monotonic)
         self._check = TokenCheck(keys, now)
@@ -74,11 +77,18 @@ class ConsoleProcess:
         rights = Rights(cluster, time.monotonic)
         life = timedelta(seconds=settings.console_session_seconds)
         idle = timedelta(seconds=settings.console_idle_seconds)
-        self._sessions = Sessions(cluster, settings.namespace, Seal(key, "console-session", life, now), idle, now)
+        self._sessions = Sessions(cluster, settings.namespace, key, life, idle, now)
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        console = Console(logins, self._sessions, Requests(self._objects, rights), VisibleRoles(self._objects, rights), acting, now)
+        console = Console(
+            logins,
+            self._sessions,
+            Requests(self._objects, rights),
+            VisibleRoles(self._objects, rights),
+            acting,
+            ConsoleTimes(now, self._changes),
+        )
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(
@@ -98,6 +108,10 @@ class ConsoleProcess:
                     task.cancel()
         finally:
             await self._probes.stop()
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        self._changes.tell()
 
     async def _follow(self) -> None:
         """Hand the identity providers to the check of tokens, after each change."""
@@ -124,7 +138,10 @@ class ConsoleProcess:
     def _unready(self) -> str | None:
         if self._serving.unready is not None:
             return self._serving.unready
-        return None if self._objects.listed else "the objects were not listed yet"
+        if not self._objects.listed:
+            return "the objects were not listed yet"
+        self._knew_provider = self._knew_provider or self._provider() is not None
+        return None if self._knew_provider else f"IdentityProvider {self._provider_name} is not known, so nobody can sign in"
 
 
 def _key(file: Path | None) -> bytes:

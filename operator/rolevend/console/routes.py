@@ -4,17 +4,19 @@ import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute
 
 from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console import effect, pages
 from rolevend.console.acting import Acting, VoteOnPage
+from rolevend.console.changes import Changes
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
@@ -49,6 +51,14 @@ class Unknown(Exception):
     """There is no such object, or the person may not see it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleTimes:
+    """The clock, and the changes of objects."""
+
+    now: Callable[[], datetime]
+    changes: Changes
+
+
 class Console:
     def __init__(
         self,
@@ -57,14 +67,15 @@ class Console:
         requests: Requests,
         roles: VisibleRoles,
         acting: Acting,
-        now: Callable[[], datetime],
+        times: ConsoleTimes,
     ) -> None:
         self._logins = logins
         self._sessions = sessions
         self._requests = requests
         self._roles = roles
         self._acting = acting
-        self._now = now
+        self._now = times.now
+        self._changes = times.changes
 
     def routes(self) -> list[BaseRoute]:
         request, role = "/requests/{namespace}/{name}", "/roles/{namespace}/{name}"
@@ -73,6 +84,7 @@ class Console:
             NamedRoute("/login", self._open(self.login), ["GET"], "login"),
             NamedRoute(CALLBACK, self._open(self.callback), ["GET"], "callback"),
             NamedRoute(pages.SCRIPT, self._script, ["GET"], "script"),
+            NamedRoute("/events", self._known(self.events), ["GET"], "events"),
             NamedRoute("/logout", self._known(self.logout), ["POST"], "logout"),
             NamedRoute("/requests", self._known(self.inbox), ["GET"], "listRequests"),
             NamedRoute(request, self._known(self.request), ["GET"], "showRequest"),
@@ -115,6 +127,16 @@ class Console:
         set_cookie(answer, SESSION_COOKIE, "", 0)
         return answer
 
+    async def events(self, _request: Request, session: Session) -> Response:
+        """Tell the page when it should ask again."""
+        if self._changes.is_full:
+            return Response(status_code=503, headers=pages.HEADERS)
+
+        async def is_known() -> bool:
+            return await self._sessions.find(session.secret, by_itself=True) is not None
+
+        return StreamingResponse(self._changes.stream(is_known), 200, pages.HEADERS, media_type="text/event-stream")
+
     async def inbox(self, _request: Request, session: Session) -> Response:
         found = await self._requests.inbox(session.person, self._now())
         return pages.page("inbox.html", session, title="Requests", inbox=found)
@@ -147,13 +169,14 @@ class Console:
         return await self._listed(session, dict(request.query_params))
 
     async def end_many(self, request: Request, session: Session) -> Response:
-        """End all roles that match, if they are as many as the person saw."""
+        """End all roles that match, if they are not more than the person saw."""
         form = await _form(request, session)
         given = {name: form.get(name, "") for name in _FILTERS}
         query = _query(given)
         roles = await self._roles.endable(session.person, query)
-        if form.get("count") != str(len(roles)):
-            told = f"There are {len(roles):,} roles now that match, and not as many as you saw. Nothing was ended."
+        seen = form.get("count", "")
+        if not seen.isdecimal() or len(roles) > int(seen[:9]):
+            told = f"There are {len(roles):,} roles now that match, and more than you saw. Nothing was ended."
             return await self._listed(session, given, error=told, status=409)
         try:
             left = await self._acting.end(session.person, roles, form.get("because", ""))

@@ -6,6 +6,7 @@ makes a session.
 
 import contextlib
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, Resour
 
 LABEL: Final = "rolevend.dev/console-session"
 _BYTES: Final = 32
+_MARK: Final = 32
+"""Characters."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
 
 
@@ -28,8 +31,7 @@ _SEEN_EVERY: Final = timedelta(minutes=1)
 class Session:
     person: Person
     secret: str
-    """That of the browser."""
-    until: datetime
+    """The text that the browser keeps."""
 
     @property
     def form_token(self) -> str:
@@ -38,11 +40,14 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, cluster: KubeClient, namespace: str, seal: Seal, idle: timedelta, now: Callable[[], datetime]) -> None:
-        """`seal` bounds the life of a session from its login on; `idle` is the longest time between two pages."""
+    def __init__(
+        self, cluster: KubeClient, namespace: str, key: bytes, life: timedelta, idle: timedelta, now: Callable[[], datetime]
+    ) -> None:
+        """`key` is one that all replicas have. `life` is that of a session from its login on, `idle` the longest time between two pages."""
         self._cluster = cluster
         self._namespace = namespace
-        self._seal = seal
+        self._key = key
+        self._seal = Seal(key, "console-session", life, now)
         self._idle = idle
         self._now = now
 
@@ -52,8 +57,8 @@ class Sessions:
 
     async def begin(self, person: Person) -> str:
         """Return the text that the browser keeps. Each login has a session of its own. Raises ClusterUnavailable."""
-        secret, now = secrets.token_urlsafe(_BYTES), timestamp_text(self._now())
-        sealed = self._seal.close(id=_name(secret), user=person.username, groups=json.dumps(person.groups), began=now)
+        secret, now = self._marked(secrets.token_urlsafe(_BYTES)), timestamp_text(self._now())
+        sealed = self._seal.close(id=_name(secret), user=person.username, groups=json.dumps(person.groups))
         metadata = {"name": _name(secret), "labels": {LABEL: "true"}}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"session": sealed, "seen": now}}
         await self._cluster.create(CONFIG_MAPS, body, self._namespace)
@@ -62,8 +67,8 @@ class Sessions:
     async def find(self, secret: str | None, *, by_itself: bool = False) -> Session | None:
         """Return the session, or None if it is over. `by_itself`: the page asks, and not the person, who may be away. Raises
         ClusterUnavailable."""
-        if not secret:
-            return None
+        if secret is None or not secret.isascii() or not hmac.compare_digest(self._marked(secret.partition(".")[0]), secret):
+            return None  # without a call: nobody else's texts cost the API server anything
         try:
             found = await self._cluster.get(CONFIG_MAPS, _name(secret), self._namespace)
         except NotFound:
@@ -75,8 +80,7 @@ class Sessions:
             return None
         if self._now() - seen > _SEEN_EVERY and not by_itself:
             await self._touch(found)
-        began = datetime.fromisoformat(facts["began"])
-        return Session(Person(facts["user"], tuple(json.loads(facts["groups"]))), secret, began + self._seal.life)
+        return Session(Person(facts["user"], tuple(json.loads(facts["groups"]))), secret)
 
     async def end(self, secret: str) -> None:
         """Raises ClusterUnavailable: then the session goes on."""
@@ -93,6 +97,10 @@ class Sessions:
                 seen = _moment(each.get("data", {}).get("seen", ""))
                 if seen is None or self._now() - seen > self._idle:
                     await self._delete(each)
+
+    def _marked(self, text: str) -> str:
+        """Return the text with a code that nobody else can compute."""
+        return f"{text}.{derived_key(self._key, 'rolevend', 'console-cookie', text).hex()[:_MARK]}"
 
     async def _touch(self, found: Body) -> None:
         metadata = {"uid": found["metadata"]["uid"], "resourceVersion": found["metadata"]["resourceVersion"]}

@@ -4,6 +4,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,6 @@ from rolevend.console.rights import Act, Rights
 from rolevend.console.routes import Console
 from rolevend.console.sessions import Sessions
 from rolevend.errors import InvalidInput, Rejected
-from rolevend.identity.sealed import Seal
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
 from rolevend.settings import ConsoleSettings
 
@@ -63,7 +63,7 @@ class ConfigMaps:
 
     def __init__(self) -> None:
         self.objects: dict[str, Body] = {}
-        self.writes = 0
+        self.reads = 0
 
     async def create(self, _resource: ResourcePath, body: Body, _namespace: str) -> Body:
         made = copy.deepcopy(body)
@@ -72,13 +72,13 @@ class ConfigMaps:
         return made
 
     async def get(self, _resource: ResourcePath, name: str, _namespace: str) -> Body:
+        self.reads += 1
         if name not in self.objects:
             raise NotFound(name)
         return copy.deepcopy(self.objects[name])
 
     async def merge(self, _resource: ResourcePath, name: str, patch: Body, _namespace: str) -> Body:
         self.objects[name]["data"] |= patch["data"]
-        self.writes += 1
         return self.objects[name]
 
     async def delete(self, _resource: ResourcePath, name: str, uid: str, _namespace: str) -> None:
@@ -104,8 +104,8 @@ class Logged:
 
     def __init__(self, key: bytes = b"k" * 32) -> None:
         self.clock, self.store = Clock(), ConfigMaps()
-        seal = Seal(key, "console-session", timedelta(hours=8), self.clock)
-        self.sessions = Sessions(cast(KubeClient, self.store), "rolevend-system", seal, timedelta(minutes=30), self.clock)
+        life, idle = timedelta(hours=8), timedelta(minutes=30)
+        self.sessions = Sessions(cast(KubeClient, self.store), "rolevend-system", key, life, idle, self.clock)
 
     def begin(self, person: Person = OLGA) -> str:
         return asyncio.run(self.sessions.begin(person))
@@ -120,8 +120,10 @@ def test_a_session_is_found_by_its_secret_alone():
     first, second = logged.begin(), logged.begin(Person("staff:nina"))
     assert (logged.person(first), logged.person(second)) == (OLGA, Person("staff:nina"))
     (name, other) = logged.store.objects
-    for guess in (None, "", name, other, first[:-1], "\udcff"):
+    reads = logged.store.reads
+    for guess in (None, "", ".", name, other, first[:-1], f"{first}0", "\udcff", first.partition(".")[0]):
         assert logged.person(guess) is None
+    assert logged.store.reads == reads, "a guess costs the API server nothing"
     assert not any(first in str(each) for each in logged.store.objects.values())
 
 
@@ -146,6 +148,10 @@ def test_a_session_that_others_wrote_or_moved_is_none():
     forged = forger.begin(Person("staff:admin"))
     logged.store.objects |= forger.store.objects
     assert logged.person(forged) is None
+    mine = logged.begin(Person("staff:nina"))
+    stored, planted = (list(each.store.objects)[-1] for each in (logged, forger))
+    logged.store.objects[stored]["data"] = forger.store.objects[planted]["data"]
+    assert logged.person(mine) is None
     mine, hers = logged.begin(), logged.begin(Person("staff:nina"))
     name, other = list(logged.store.objects)[-2:]
     logged.store.objects[other]["data"]["session"] = logged.store.objects[name]["data"]["session"]
@@ -192,7 +198,7 @@ def test_rights_are_asked_for_the_person_and_again_after_seconds():
 
 
 def test_every_call_that_changes_something_is_a_post():
-    nothing: Any = None
+    nothing: Any = SimpleNamespace(now=None, changes=None)
     routes = Console(nothing, nothing, nothing, nothing, nothing, nothing).routes()
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
     assert changing == {"logout", "vote", "endRoles", "endRole"}

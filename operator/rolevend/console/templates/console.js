@@ -1,8 +1,6 @@
 // Keeps the tables of a page up to date, and counts down. Every page works without it.
 "use strict";
 
-const EVERY = 3000;
-
 async function refresh() {
   const parts = document.querySelectorAll("[data-live]");
   if (document.hidden || parts.length === 0) return;
@@ -25,4 +23,6 @@ function countDown() {
 
 countDown();
 setInterval(countDown, 1000);
-setInterval(() => refresh().catch(() => {}), EVERY);
+if (document.querySelector("[data-live]")) {
+  new EventSource("/events").addEventListener("message", () => refresh().catch(() => {}));
+}
