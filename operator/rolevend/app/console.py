@@ -15,7 +15,7 @@ from rolevend.api.middleware import Tracing
 from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.console.acting import Acting
-from rolevend.console.changes import Changes
+from rolevend.console.changes import ChangeStreams
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
@@ -67,7 +67,7 @@ class ConsoleProcess:
         self._knew_provider = False
         """Later on, people who are signed in go on without it."""
         self._changed = asyncio.Event()
-        self._changes = Changes(lambda: serving.unready is not None)
+        self._changes = ChangeStreams(lambda: serving.unready is not None)
         self._objects = WatchedObjects(cluster, now, self._on_change)
         fetcher = KeyFetcher(cluster=cluster.document)
         keys = KeyStore(fetcher.read, now, time.monotonic)

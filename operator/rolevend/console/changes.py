@@ -15,7 +15,7 @@ _PAUSE_SECONDS: Final = 1.0
 _BEAT_SECONDS: Final = 20.0
 
 
-class Changes:
+class ChangeStreams:
     def __init__(self, ending: Callable[[], bool]) -> None:
         """`ending` is true as soon as the process has to end: an open stream would hold it up."""
         self._ending = ending

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console import effect, pages
 from rolevend.console.acting import Acting, VoteOnPage
-from rolevend.console.changes import Changes
+from rolevend.console.changes import ChangeStreams
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
@@ -56,7 +56,7 @@ class ConsoleTimes:
     """The clock, and the changes of objects."""
 
     now: Callable[[], datetime]
-    changes: Changes
+    changes: ChangeStreams
 
 
 class Console:
