@@ -15,6 +15,8 @@ from rolevend.kinds import AccessDecision, AccessRequest, parse
 from rolevend.kube.client import SELF_SUBJECT_REVIEWS, Body, KubeClient, NotFound, ResourceConflict
 
 _POLL_SECONDS: Final = 0.3
+_LONGEST_PREFIX: Final = 200
+"""Of the name of a vote, which the API server completes."""
 _APPROVED: Final = ("Approved", "Used", "Spent")
 
 
@@ -62,7 +64,7 @@ async def cast(cluster: KubeClient, decision: Body, flags: CommandFlags, *, dry_
     name, namespace = decision["metadata"]["name"], decision["metadata"]["namespace"]
     offer = f"{namespace}/{decision['spec']['offerRef']['name']}"
     try:
-        await cluster.create(DECISIONS, decision, namespace, dry_run=dry_run)
+        await _create(cluster, decision, dry_run=dry_run)
     except ResourceConflict as error:
         raise await _voted_before(cluster, decision, flags) from error
     except NotPermitted as error:
@@ -72,6 +74,22 @@ async def cast(cluster: KubeClient, decision: Body, flags: CommandFlags, *, dry_
         raise Rejected(f"the offer {offer} has no namespace, or the cluster no AccessDecisions: {error}") from error
     except Rejected as error:
         raise Rejected(f"the API server refuses AccessDecision {namespace}/{name}: {error}") from error
+
+
+async def _create(cluster: KubeClient, decision: Body, *, dry_run: bool) -> None:
+    """Create the decision. If it is somebody else's that has its name, it gets another one, which `decision` has afterwards."""
+    metadata = decision["metadata"]
+    namespace = metadata["namespace"]
+    try:
+        await cluster.create(DECISIONS, decision, namespace, dry_run=dry_run)
+    except ResourceConflict:
+        if (await cluster.get(DECISIONS, metadata["name"], namespace))["spec"]["by"] == decision["spec"]["by"]:
+            raise
+        prefix = metadata.pop("name")
+        made = await cluster.create(
+            DECISIONS, {**decision, "metadata": {**metadata, "generateName": f"{prefix[:_LONGEST_PREFIX]}-"}}, namespace, dry_run=dry_run
+        )
+        metadata["name"] = made["metadata"]["name"]
 
 
 async def _voted_before(cluster: KubeClient, decision: Body, flags: CommandFlags) -> Conflict:

@@ -24,13 +24,21 @@ _WAIT_SECONDS: Final = 10.0
 _OFF: Final = "this console only shows; vote and end roles with the command line, or ask your administrator for console.impersonation"
 
 
+class NarrowingNoted(Rejected):
+    """The narrowing may not be what the person means. Nothing was sent; a second press sends it."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoteOnPage:
     choice: Choice
     wanted: VoteNarrowing
     comment: str | None
     digest: str
-    """Of what the person saw."""
+    """Of the effect that the person saw."""
+    uid: str
+    """Of the request that the person saw."""
+    noted: bool = False
+    """True if the person saw the notes on the narrowing."""
 
 
 class Acting:
@@ -43,9 +51,13 @@ class Acting:
         cluster = self._as(person)
         ballot.require_open(found.request, vote.choice, _FLAGS)
         offered = found.request.status.offer
-        if vote.choice == "Approve" and (offered is None or offered.digest != vote.digest):
-            raise Rejected("what the agent would see has changed; read it again, and answer then")
-        wanted, _ = narrowing.compare(vote.wanted, found)
+        if found.request.uid != vote.uid or (vote.choice == "Approve" and (offered is None or offered.digest != vote.digest)):
+            raise Rejected("the request, or the effect of an approval, has changed; read it again, and answer then")
+        if vote.choice == "Approve" and found.request.spec.user.subject in person.subjects:
+            raise NotPermitted("the agent acts for you: somebody else has to approve")
+        wanted, notes = narrowing.compare(vote.wanted, found)
+        if notes and not vote.noted:
+            raise NarrowingNoted("; ".join(notes))
         decision = ballot.decision(found.request, person.username, vote.choice, wanted, vote.comment)
         await casting.cast(cluster, decision, _FLAGS, dry_run=False)
         outcome = await casting.outcome(cluster, found.request, decision, _WAIT_SECONDS, _FLAGS)
@@ -55,9 +67,10 @@ class Acting:
         """Delete the person's vote, which revokes an approval that rests on it."""
         await self._as(person).delete(DECISIONS, vote.name, vote.uid, vote.namespace)
 
-    async def effect(self, person: Person, found: RequestDetails) -> PreviewedEffect:
-        """Return the effect of an approval by the person. A failure is the reason why it is not known."""
-        return await previewing.effect_of(self._as(person), found.request, person.username, VoteNarrowing())
+    async def effect(self, person: Person, found: RequestDetails, wanted: VoteNarrowing) -> PreviewedEffect:
+        """Return the effect of such an approval by the person. A failure is the reason why it is not known. Raises InvalidInput."""
+        narrowed, _ = narrowing.compare(wanted, found)
+        return await previewing.effect_of(self._as(person), found.request, person.username, narrowed)
 
     async def end(self, person: Person, roles: Sequence[SelectedRole], because: str) -> dict[ObjectName, str]:
         """End the roles, and return the reasons of those that cannot be ended. Raises InvalidInput if the reason is none."""

@@ -8,6 +8,8 @@ from typing import Final
 
 MOST_STREAMS: Final = 256
 """Of one process."""
+MOST_OF_ONE: Final = 8
+"""Of one session."""
 _TICK_SECONDS: Final = 5.0
 """After which a stream looks if its process or its session ends."""
 _PAUSE_SECONDS: Final = 1.0
@@ -19,20 +21,21 @@ class ChangeStreams:
     def __init__(self, ending: Callable[[], bool]) -> None:
         """`ending` is true as soon as the process has to end: an open stream would hold it up."""
         self._ending = ending
-        self._streams: set[asyncio.Event] = set()
+        self._streams: dict[asyncio.Event, str] = {}
+        """Each with its session."""
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._streams) >= MOST_STREAMS
+    def is_full(self, session: str) -> bool:
+        of_one = sum(each == session for each in self._streams.values())
+        return len(self._streams) >= MOST_STREAMS or of_one >= MOST_OF_ONE
 
     def tell(self) -> None:
         for each in self._streams:
             each.set()
 
-    async def stream(self, is_known: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def stream(self, session: str, is_known: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
         """Yield an event after each change, and a comment while nothing changes. Ends with the process, or if `is_known` is false."""
         changed, beat_at = asyncio.Event(), time.monotonic()
-        self._streams.add(changed)
+        self._streams[changed] = session
         try:
             yield b": open\n\n"
             while not self._ending():
@@ -49,4 +52,4 @@ class ChangeStreams:
                     beat_at = time.monotonic()
                     yield b": \n\n"
         finally:
-            self._streams.discard(changed)
+            self._streams.pop(changed, None)

@@ -26,3 +26,5 @@ def lines(effect: PreviewedEffect) -> Iterator[EffectLine]:
         for columns in effect_text.alike(table.columns):
             names, today, granted = effect_text.change(columns, table)
             yield EffectLine(name, names, today, granted)
+    if effect.more_tables:
+        yield EffectLine(f"{effect.more_tables:,} more tables", "not counted", "", "")

@@ -88,13 +88,15 @@ class Requests:
         others: list[AccessRequest] = []
         for each in listing.in_order(visible):
             waits = each.status.state in (None, "Pending") and await self._may_decide(person, each)
+            waits = waits and each.spec.user.subject not in person.subjects
             (mine if waits else others).append(each)
         return Inbox(self._rows(mine, now), self._rows(others[:_MOST_SHOWN], now), max(0, len(others) - _MOST_SHOWN))
 
     async def view(self, person: Person, name: ObjectName, now: datetime) -> RequestView | None:
         """Return the request, or None: the same for one that does not exist and one that the person may not see."""
+        may = await self._rights.namespaces(person, "get", _REQUESTS, [name.namespace])  # first, so that nobody learns by the time it takes
         request = self._objects.request(name)
-        if request is None or not await self._rights.namespaces(person, "get", _REQUESTS, [name.namespace]):
+        if request is None or not may:
             return None
         offer = ObjectName(request.spec.offer_ref.namespace, request.spec.offer_ref.name)
         notes = []
@@ -108,7 +110,8 @@ class Requests:
         found = RequestDetails(request, shown_offer, votes, tuple(await self._visible(person)), now, tuple(notes))
         is_open = request.status.state == "Pending" and request.status.offer is not None
         mine = next((each for each in self._objects.votes(request) if each.spec.by == person.username), None)
-        return RequestView(found, await self._may_decide(person, request), is_open, mine)
+        may_decide = await self._may_decide(person, request) and request.spec.user.subject not in person.subjects
+        return RequestView(found, may_decide, is_open, mine)
 
     async def _visible(self, person: Person) -> list[AccessRequest]:
         requests = list(self._objects.requests())

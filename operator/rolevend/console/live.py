@@ -111,8 +111,9 @@ class VisibleRoles:
 
     async def view(self, person: Person, name: ObjectName, now: datetime) -> RoleView | None:
         """Return the role, or None: the same for one that does not exist and one that the person may not see."""
+        may = await self.rights.namespaces(person, "get", ROLES, [name.namespace])  # first, so that nobody learns by the time it takes
         role = self.objects.role(name)
-        if role is None or not await self.rights.namespaces(person, "get", ROLES, [name.namespace]):
+        if role is None or not may:
             return None
         row = SelectedRole.of(role)
         return RoleView(role, row, not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace]))), now)

@@ -55,9 +55,9 @@ class WatchedObjects:
 
     def votes(self, request: AccessRequest) -> tuple[AccessDecision, ...]:
         """Return the votes on the request, in the order of their creation."""
-        mine = (
-            each for each in _readable(self._votes).values() if each.spec.request_ref.uid == request.uid and each.spec.verdict != "Preview"
-        )
+        uid, namespace = request.uid, request.spec.offer_ref.namespace
+        votes = (each for each in _readable(self._votes).values() if each.namespace == namespace)
+        mine = (each for each in votes if each.spec.request_ref.uid == uid and each.spec.verdict != "Preview")
         return tuple(sorted(mine, key=lambda each: (str(each.metadata.creation_timestamp), each.name)))
 
     def providers(self) -> Iterable[IdentityProvider]:

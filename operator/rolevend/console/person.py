@@ -9,12 +9,16 @@ from rolevend.settings import PREFIX, ConsoleSettings
 
 _OF_KUBERNETES: Final = "system:"
 _LONGEST: Final = 256
+_SUBJECT: Final = "sub"
+_VERIFIED: Final = "email_verified"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     username: str
     groups: tuple[str, ...] = ()
+    subjects: frozenset[str] = frozenset()
+    """The names of the person at the identity provider. An agent that acts for one of them acts for this person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,22 @@ class PersonMapping:
         )
 
     @property
-    def claims(self) -> tuple[str, str]:
-        return self.user_claim, self.groups_claim
+    def claims(self) -> tuple[str, ...]:
+        return self.user_claim, self.groups_claim, _SUBJECT, _VERIFIED
 
     def person(self, claims: Mapping[str, object]) -> Person:
         """Raises Rejected if the token does not name a person."""
         name = claims.get(self.user_claim)
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name or name != name.strip():
             raise Rejected(f"your login has no claim {self.user_claim}, which names you here; tell your administrator")
+        if self.user_claim == "email" and claims.get(_VERIFIED, True) is not True:  # as the API server does
+            raise Rejected("your identity provider has not verified your email address, which names you here")
         username = f"{self.user_prefix}{name}"
         if len(username) > _LONGEST or not username.isprintable() or username.startswith(_OF_KUBERNETES):
             raise Rejected(f"your login names you by a text that cannot be a user here, in the claim {self.user_claim}")
-        return Person(username, tuple(sorted(self.groups.intersection(self._groups(claims.get(self.groups_claim))))))
+        groups = self.groups.intersection(self._groups(claims.get(self.groups_claim)))
+        subjects = {each for each in (name, claims.get(_SUBJECT)) if isinstance(each, str)}
+        return Person(username, tuple(sorted(groups)), frozenset(subjects))
 
     def _groups(self, claimed: object) -> list[str]:
         texts = claimed if isinstance(claimed, list) else [claimed]

@@ -13,6 +13,8 @@ from rolevend.kube.client import SUBJECT_ACCESS_REVIEWS, KubeClient
 _SECONDS: Final = 5.0
 """For which an answer is used again: a page with a thousand rows asks once for each namespace."""
 _MOST: Final = 16_384
+_AT_ONCE: Final = 8
+"""Reviews. The other calls of pages have turns of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +32,18 @@ class Rights:
         """`moment` is a monotonic clock, in seconds."""
         self._cluster = cluster
         self._moment = moment
-        self._known: OrderedDict[tuple[Person, Act], tuple[float, bool]] = OrderedDict()
+        self._known: OrderedDict[tuple[Person, Act], tuple[float, asyncio.Task[bool]]] = OrderedDict()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def may(self, person: Person, act: Act) -> bool:
         """Raises ClusterUnavailable."""
         known = self._known.get((person, act))
-        if known is not None and known[0] > self._moment():
-            return known[1]
-        answer = await self._review(person, act)
-        self._known.pop((person, act), None)
-        while len(self._known) >= _MOST:
-            self._known.popitem(last=False)
-        self._known[person, act] = self._moment() + _SECONDS, answer
-        return answer
+        if known is None or known[0] <= self._moment() or (known[1].done() and known[1].exception() is not None):
+            self._known.pop((person, act), None)
+            while len(self._known) >= _MOST:
+                self._known.popitem(last=False)
+            known = self._known[person, act] = self._moment() + _SECONDS, asyncio.create_task(self._review(person, act))
+        return await asyncio.shield(known[1])  # several pages wait for the same answer
 
     async def namespaces(self, person: Person, verb: str, resource: str, named: Iterable[str]) -> frozenset[str]:
         """Return those of the namespaces in which the person has the verb. Raises ClusterUnavailable."""
@@ -56,4 +57,5 @@ class Rights:
         attributes = {"group": GROUP, "resource": act.resource, "verb": act.verb, "namespace": act.namespace or "", "name": act.name or ""}
         spec = {"user": person.username, "groups": [*person.groups, "system:authenticated"], "resourceAttributes": attributes}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        return bool((await self._cluster.create(SUBJECT_ACCESS_REVIEWS, review))["status"]["allowed"])
+        async with self._turns:
+            return bool((await self._cluster.create(SUBJECT_ACCESS_REVIEWS, review))["status"]["allowed"])

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console import effect, pages
-from rolevend.console.acting import Acting, VoteOnPage
+from rolevend.console.acting import Acting, NarrowingNoted, VoteOnPage
 from rolevend.console.changes import ChangeStreams
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
@@ -34,6 +34,7 @@ _LOGIN_SECONDS: Final = 600
 _MOST_FIELDS: Final = 16
 _PATH: Final = re.compile(r"/(requests|roles)(/[a-z0-9.-]{1,253}){0,2}")
 """Where a login may lead to."""
+_EVENTS: Final = "/events"
 _REFRESH: Final = "x-console-refresh"
 """The header of a page that asks by itself what is new."""
 _FIELDS: Final = {
@@ -84,7 +85,7 @@ class Console:
             NamedRoute("/login", self._open(self.login), ["GET"], "login"),
             NamedRoute(CALLBACK, self._open(self.callback), ["GET"], "callback"),
             NamedRoute(pages.SCRIPT, self._script, ["GET"], "script"),
-            NamedRoute("/events", self._known(self.events), ["GET"], "events"),
+            NamedRoute(_EVENTS, self._known(self.events), ["GET"], "events"),
             NamedRoute("/logout", self._known(self.logout), ["POST"], "logout"),
             NamedRoute("/requests", self._known(self.inbox), ["GET"], "listRequests"),
             NamedRoute(request, self._known(self.request), ["GET"], "showRequest"),
@@ -129,13 +130,13 @@ class Console:
 
     async def events(self, _request: Request, session: Session) -> Response:
         """Tell the page when it should ask again."""
-        if self._changes.is_full:
+        if self._changes.is_full(session.secret):
             return Response(status_code=503, headers=pages.HEADERS)
 
         async def is_known() -> bool:
             return await self._sessions.find(session.secret, by_itself=True) is not None
 
-        return StreamingResponse(self._changes.stream(is_known), 200, pages.HEADERS, media_type="text/event-stream")
+        return StreamingResponse(self._changes.stream(session.secret, is_known), 200, pages.HEADERS, media_type="text/event-stream")
 
     async def inbox(self, _request: Request, session: Session) -> Response:
         found = await self._requests.inbox(session.person, self._now())
@@ -148,12 +149,17 @@ class Console:
         """Count the effect of an approval, or vote."""
         form = await _form(request, session)
         view = await self._view(request, session)
-        if form.get("choice") == "Count":
-            return self._shown(session, view, counted=await self._acting.effect(session.person, view.found), given=form)
         try:
+            if form.get("choice") == "Count":
+                return self._shown(
+                    session, view, counted=await self._acting.effect(session.person, view.found, _narrowing(form)), given=form
+                )
             if form.get("choice") == "Withdraw":
                 return await self._withdrawn(request, session, view)
             text, failed = await self._acting.vote(session.person, view.found, _vote(form))
+        except NarrowingNoted as noted:
+            told = f"{noted}. Press Approve again to approve it so."
+            return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
         except Rejected as error:
             return self._shown(session, view, given=form, error=_said(error), status=409)
         view = await self._view(request, session)
@@ -195,6 +201,8 @@ class Console:
         view = await self._roles.view(session.person, _name(request), self._now())
         if view is None:
             raise Unknown
+        if not view.may_end:
+            return await self._role_shown(request, session, error="you may not end it, or it ends already", status=403)
         try:
             left = await self._acting.end(session.person, [view.row], form.get("because", ""))
         except Rejected as error:
@@ -280,7 +288,7 @@ class Console:
         """Return a call for people who are signed in. Others are sent to the login, and come back if they only wanted to see a page."""
 
         async def call(request: Request) -> Response:
-            by_itself = _REFRESH in request.headers
+            by_itself = _REFRESH in request.headers or request.url.path == _EVENTS
             session = await self._sessions.find(request.cookies.get(SESSION_COOKIE), by_itself=by_itself)
             if session is None:
                 path = request.url.path if request.method == "GET" else ""
@@ -331,13 +339,17 @@ def _vote(form: dict[str, str]) -> VoteOnPage:
     if choice == "Deny":
         if comment is None:
             raise InvalidInput("Comment", "say why, for the person and the agent")
-        return VoteOnPage("Deny", VoteNarrowing(), comment, "")
+        return VoteOnPage("Deny", VoteNarrowing(), comment, "", form.get("uid", ""))
     if choice != "Approve":
         raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
+    return VoteOnPage("Approve", _narrowing(form), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1")
+
+
+def _narrowing(form: dict[str, str]) -> VoteNarrowing:
+    """Raises InvalidInput, which names the field."""
     seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
     masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
-    wanted = VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
-    return VoteOnPage("Approve", wanted, comment, form.get("digest", ""))
+    return VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
 
 
 def _query(given: dict[str, str]) -> RoleQuery:

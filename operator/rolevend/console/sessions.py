@@ -21,6 +21,7 @@ from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
 
 LABEL: Final = "rolevend.dev/console-session"
+_PREFIX: Final = "console-session-"
 _BYTES: Final = 32
 _MARK: Final = 32
 """Characters."""
@@ -58,7 +59,8 @@ class Sessions:
     async def begin(self, person: Person) -> str:
         """Return the text that the browser keeps. Each login has a session of its own. Raises ClusterUnavailable."""
         secret, now = self._marked(secrets.token_urlsafe(_BYTES)), timestamp_text(self._now())
-        sealed = self._seal.close(id=_name(secret), user=person.username, groups=json.dumps(person.groups))
+        lists = {"groups": json.dumps(person.groups), "subjects": json.dumps(sorted(person.subjects))}
+        sealed = self._seal.close(id=_name(secret), user=person.username, **lists)
         metadata = {"name": _name(secret), "labels": {LABEL: "true"}}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"session": sealed, "seen": now}}
         await self._cluster.create(CONFIG_MAPS, body, self._namespace)
@@ -80,7 +82,8 @@ class Sessions:
             return None
         if self._now() - seen > _SEEN_EVERY and not by_itself:
             await self._touch(found)
-        return Session(Person(facts["user"], tuple(json.loads(facts["groups"]))), secret)
+        person = Person(facts["user"], tuple(json.loads(facts["groups"])), frozenset(json.loads(facts["subjects"])))
+        return Session(person, secret)
 
     async def end(self, secret: str) -> None:
         """Raises ClusterUnavailable: then the session goes on."""
@@ -95,7 +98,7 @@ class Sessions:
         async for page in self._cluster.pages(CONFIG_MAPS, self._namespace, LABEL):
             for each in page["items"]:
                 seen = _moment(each.get("data", {}).get("seen", ""))
-                if seen is None or self._now() - seen > self._idle:
+                if each["metadata"]["name"].startswith(_PREFIX) and (seen is None or self._now() - seen > self._idle):
                     await self._delete(each)
 
     def _marked(self, text: str) -> str:
@@ -113,7 +116,7 @@ class Sessions:
 
 
 def _name(secret: str) -> str:
-    return f"console-session-{hashlib.sha256(secret.encode(errors='replace')).hexdigest()}"
+    return f"{_PREFIX}{hashlib.sha256(secret.encode(errors='replace')).hexdigest()}"
 
 
 def _moment(text: str) -> datetime | None:

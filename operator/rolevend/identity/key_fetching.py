@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, assert_never
 from urllib.parse import urljoin, urlsplit
 
@@ -146,7 +147,9 @@ async def bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
     return bytes(read)
 
 
+@lru_cache(maxsize=32)
 def trust(authorities: str | None) -> ssl.SSLContext:
+    """Return the same context for the same authorities: to make one takes a tenth of a second."""
     try:
         return ssl.create_default_context(cadata=authorities)
     except (ssl.SSLError, ValueError) as error:

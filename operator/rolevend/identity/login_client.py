@@ -3,8 +3,10 @@
 A library for this would bring an HTTP client and a check of tokens of its own, and both are here already.
 """
 
+import asyncio
 import base64
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +22,10 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.strict_json import NotJson, read_object
 
 _SCOPE: Final = "openid"
+_AT_ONCE: Final = 8
+"""Calls to issuers: nobody needs a login to cause one."""
+_DOCUMENT_SECONDS: Final = 60.0
+"""For which the document of an issuer is used again."""
 _BASIC, _POST = "client_secret_basic", "client_secret_post"
 
 
@@ -47,6 +53,9 @@ class LoginClient:
         """Each request takes at most `seconds`."""
         self._fetcher = fetcher
         self._timeout = aiohttp.ClientTimeout(total=seconds)
+        self._documents: dict[tuple[str, str | None], tuple[float, dict[str, Any]]] = {}
+        """By issuer and authorities, each with the time until which it is used."""
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def authorization_url(self, provider: Provider, client: OwnClient, attempt: LoginAttempt, wishes: Mapping[str, str]) -> str:
         """Return the URL at which the person logs in. `wishes` are the parameters that say how. Raises IdentityProviderUnavailable, and
@@ -79,13 +88,20 @@ class LoginClient:
         return token
 
     async def _document(self, provider: Provider) -> dict[str, Any]:
-        return discovered(await self._fetcher.discovery_document(provider.issuer, _authorities(provider)), provider.issuer)
+        key = provider.issuer, _authorities(provider)
+        known = self._documents.get(key)
+        if known is None or known[0] <= time.monotonic():
+            async with self._turns:
+                document = discovered(await self._fetcher.discovery_document(*key), provider.issuer)
+            known = self._documents[key] = time.monotonic() + _DOCUMENT_SECONDS, document
+        return known[1]
 
     async def _post(self, url: str, authorities: str | None, form: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
         connector = aiohttp.TCPConnector(ssl=trust(authorities))
         always = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
         try:
             async with (
+                self._turns,
                 aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=always, auto_decompress=False) as session,
                 session.post(url, data=form, allow_redirects=False, **through_proxy(url)) as response,
             ):

@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +19,7 @@ from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
 from rolevend.settings import ConsoleSettings
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
-OLGA = Person("staff:olga", ("staff:owners",))
+OLGA = Person("staff:olga", ("staff:owners",), frozenset({"olga"}))
 
 
 def settings(**changed: object) -> ConsoleSettings:
@@ -33,11 +33,12 @@ def mapping(**changed: object) -> PersonMapping:
 def test_only_listed_groups_are_known():
     claims = {"sub": "olga", "groups": ["owners", "system:masters", "everybody", 7]}
     assert mapping().person(claims) == OLGA
+    assert mapping(console_user_claim="email").person({"sub": "u1", "email": "o@x.org"}).subjects == {"u1", "o@x.org"}
     assert mapping().person({"sub": "olga", "groups": "security"}).groups == ("staff:security",)
     assert mapping().person({"sub": "olga"}).groups == ()
 
 
-@pytest.mark.parametrize("name", [None, "", "  ", 7, ["olga"], "ol\nga", "o" * 300])
+@pytest.mark.parametrize("name", [None, "", "  ", 7, ["olga"], "ol\nga", "o" * 300, " olga", "olga "])
 def test_a_login_without_a_usable_name_is_refused(name: object):
     with pytest.raises(Rejected):
         mapping().person({"sub": name})
@@ -49,6 +50,14 @@ def test_nobody_is_a_user_of_kubernetes_itself(name: str):
         PersonMapping.of(settings()).person({"sub": name})
     with pytest.raises(InvalidInput, match="ROLEVEND_CONSOLE_GROUPS: system:masters is a group of Kubernetes"):
         mapping(console_groups="staff:owners,system:masters")
+
+
+@pytest.mark.parametrize("verified", [False, "true", None, 1])
+def test_an_address_that_the_provider_has_not_verified_names_nobody(verified: object):
+    by_email = mapping(console_user_claim="email")
+    with pytest.raises(Rejected, match="not verified"):
+        by_email.person({"sub": "u1", "email": "boss@x.org", "email_verified": verified})
+    assert by_email.person({"sub": "u1", "email": "olga@x.org", "email_verified": True}).username == "staff:olga@x.org"
 
 
 @pytest.mark.parametrize("missing", ["url", "identity_provider", "client_id"])
@@ -185,16 +194,25 @@ def test_rights_are_asked_for_the_person_and_again_after_seconds():
     reviewer, moment = Reviewer(Act("list", "vendedroles", "agents")), [0.0]
     rights = Rights(cast(KubeClient, reviewer), lambda: moment[0])
 
-    def seen() -> frozenset[str]:
-        return asyncio.run(rights.namespaces(OLGA, "list", "vendedroles", ["agents", "agents", "others"]))
+    def twice() -> list[frozenset[str]]:
+        async def ask() -> list[frozenset[str]]:
+            asked = (rights.namespaces(OLGA, "list", "vendedroles", ["agents", "agents", "others"]) for _ in range(2))
+            return await asyncio.gather(*asked)
 
-    assert seen() == {"agents"}
-    assert len(reviewer.asked) == 3
+        return runner.run(ask())
+
+    with asyncio.Runner() as runner:
+        _asked_once_and_again(reviewer, moment, twice)
+
+
+def _asked_once_and_again(reviewer: Reviewer, moment: list[float], twice: Callable[[], list[frozenset[str]]]) -> None:
+    assert twice() == [{"agents"}, {"agents"}]
+    assert len(reviewer.asked) == 3, "both wait for the same answers"
     assert {(each["user"], *each["groups"]) for each in reviewer.asked} == {("staff:olga", "staff:owners", "system:authenticated")}
     reviewer.allowed = ()
-    assert seen() == {"agents"}
+    assert twice() == [{"agents"}, {"agents"}]
     moment[0] = 6.0
-    assert seen() == frozenset()
+    assert twice() == [frozenset(), frozenset()]
 
 
 def test_every_call_that_changes_something_is_a_post():
