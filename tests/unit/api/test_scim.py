@@ -18,7 +18,7 @@ from rolevend.api.scim.schemas import ENTERPRISE_SCHEMA, USER_SCHEMA, Kept
 from rolevend.api.scim.users import ScimCaller, ScimUsers, change_of
 from rolevend.audit.scim_events import scim_changed
 from rolevend.kinds.scim import SCIM_ANNOTATION, SCIM_MANAGER, Scim
-from rolevend.kube.client import KubeClient
+from rolevend.kube.client import KubeClient, ResourceConflict
 from rolevend.kube.informer import Informer
 
 KEPT = Kept(
@@ -101,6 +101,37 @@ class OneUser:
 
     async def change_user(self, _: object) -> ScimUserRecord:
         return self.record
+
+
+class Busy(OneUser):
+    """The directory of a deleted user, whose object the operator writes as often as the client, at first."""
+
+    def __init__(self, conflicts: int) -> None:
+        super().__init__()
+        self.record = replace(self.record, deleted=True)
+        self.conflicts = conflicts
+
+    def owners(self, *_: str) -> set[str]:
+        return {self.record.name}
+
+    def find(self, *_: str) -> list[ScimUserRecord]:
+        return []
+
+    async def change_user(self, _: object) -> ScimUserRecord:
+        self.conflicts -= 1
+        if self.conflicts >= 0:
+            raise ResourceConflict("it changed")
+        return replace(self.record, deleted=False)
+
+
+def test_a_user_is_created_over_a_tombstone_that_changes_meanwhile():
+    def pushed(conflicts: int) -> ScimUserRecord:
+        users = ScimUsers(cast(ScimDirectory, Busy(conflicts)), _unwritten, lambda: datetime.now(UTC))
+        return asyncio.run(users.create(ScimCaller("okta", "https://i", KEPT, "r"), {"schemas": [USER_SCHEMA], "userName": "anna"}))
+
+    assert not pushed(3).deleted
+    with pytest.raises(ResourceConflict):
+        pushed(1000)
 
 
 PATCHED = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]}

@@ -58,10 +58,7 @@ class ScimUsers:
         self._require_unique(caller, user, "")
         wanted = ScimUserRecord("", caller.provider, user, issuer=caller.issuer, subject=subject)
         for owner in self._directory.owners(caller.issuer, subject):
-            tombstone = await self._directory.user(owner)
-            if tombstone is None or not tombstone.deleted or tombstone.provider != caller.provider:
-                raise _taken(caller, subject, owner, by_scim=tombstone is not None)
-            return await self._write(caller, replace(wanted, name=owner, held=tombstone.held), tombstone)
+            return await self._revive(caller, wanted, owner)
         for attempt in range(_ATTEMPTS):
             name = name_of("user", caller.provider, comparable(user["userName"]), attempt)
             try:
@@ -71,6 +68,19 @@ class ScimUsers:
                 if there is not None and not there.deleted and _is_named(there, user["userName"]):
                     raise _duplicate(user["userName"]) from None
         raise ScimRefusal(409, "too many users had this userName", "uniqueness")
+
+    async def _revive(self, caller: ScimCaller, wanted: ScimUserRecord, owner: str) -> ScimUserRecord:
+        """Write the user over the tombstone that has the subject. The operator may write the object's status meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            tombstone = await self._directory.user(owner)
+            if tombstone is None or not tombstone.deleted or tombstone.provider != caller.provider:
+                raise _taken(caller, wanted.subject, owner, by_scim=tombstone is not None)
+            try:
+                return await self._write(caller, replace(wanted, name=owner, held=tombstone.held), tombstone)
+            except ResourceConflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError
 
     async def replace(self, caller: ScimCaller, name: str, body: Document) -> ScimUserRecord:
         """Replace the user. An `active` that is left out stays, so that nobody is activated by omission."""
