@@ -76,6 +76,14 @@ def test_the_console_writes_no_other_config_map(console: ConsoleSite, taken: Tak
     assert taken.status("DELETE", f"{path}/rolevend-suspension") == 403
     assert taken.status("POST", path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rolevend-user-forged"}}) == 403
     patch = {"data": {"suspend": "false"}}
+    labelled = {"app.kubernetes.io/managed-by": "rolevend-scim", "rolevend.dev/console-session": "true"}
+    for planted in (
+        {"metadata": {"name": "console-session-x"}, "data": {"session": "x"}},
+        {"metadata": {"name": "console-session-x", "labels": labelled}, "data": {"session": "x"}},
+        {"metadata": {"name": "console-session-x", "labels": {"rolevend.dev/named-by": "A"}}, "data": {"session": "x"}},
+        {"metadata": {"name": "console-session-x", "labels": {"rolevend.dev/console-session": "true"}}, "data": {"handle": "x"}},
+    ):
+        assert taken.status("POST", path, {"apiVersion": "v1", "kind": "ConfigMap", **planted}) == 403, planted
     answer = taken.http.patch(f"{path}/rolevend-suspension", json=patch, headers={"Content-Type": "application/merge-patch+json"})
     assert answer.status_code == 403
 

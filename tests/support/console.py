@@ -146,7 +146,7 @@ class Visitor:
 
     def post(self, path: str, headers: dict[str, str] | None = None, *, replica: int = 0, **fields: str) -> Seen:
         """Send a form with the hidden fields of the last page, unless they are given."""
-        given = {"form": self.page.fields.get("form", ""), **fields}
+        given = {**self.page.fields, **fields}
         sent = {"Sec-Fetch-Site": "same-origin"} if headers is None else headers
         self.answer = self.http.post(f"{self.console.urls[replica]}{path}", data=given, headers=sent)
         return self.page

@@ -64,6 +64,8 @@ def test_it_impersonates_only_as_the_value_says(console: Rendered):
     assert [rule["resourceNames"] for rule in constrained if rule["resources"] == ["groups"]] == [["oidc:owners"]]
     assert not [rule for rule in rules(console(groups=[])) if rule["resources"] == ["groups"]], "or it would be every group"
     assert "impersonate" in verbs(console(impersonation="Unconstrained"))
+    for named in (console(users=["oidc:olga"]), console(users=["oidc:olga"], impersonation="Unconstrained")):
+        assert [rule["resourceNames"] for rule in rules(named) if rule["resources"] == ["users"]] == [["oidc:olga"]]
 
 
 def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rendered):
@@ -80,6 +82,7 @@ def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rend
         ({"tlsSecretName": ""}, "console.tlsSecretName"),
         ({"identityProvider": ""}, "console.identityProvider"),
         ({"groups": ["system:masters"]}, "console.groups: system:masters"),
+        ({"users": ["system:admin"]}, "console.users: system:admin"),
         ({"groups": ["a,b"]}, "console"),
         ({"impersonation": "Always"}, "console"),
         ({"serviceAccount": {"name": "rolevend-api"}}, "console.serviceAccount.name"),
