@@ -198,7 +198,7 @@ def test_a_role_that_the_account_never_knew_and_a_connection_that_is_not_there_a
     assert "until" not in facts
     assert traced(role) == []
     _, note = rolevend("who", role, "--offline", "--connection", "nowhere")
-    assert "cannot read by the connection nowhere" in note
+    assert "cannot use the connection nowhere" in note
 
 
 @pytest.mark.parametrize(
