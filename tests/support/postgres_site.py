@@ -14,13 +14,13 @@ from rolevend.platforms.postgres import (
     PostgresInstallOptions,
     PostgresLogin,
     PostgresPlatform,
-    UninstallPlan,
     install,
     plan,
     plan_uninstall,
     uninstall,
 )
 from rolevend.platforms.protocol import Address, Secret
+from rolevend.platforms.uninstallation import UninstallPlan
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.postgres_programs import Version
 from tests.conformance.bench import CLUSTER
