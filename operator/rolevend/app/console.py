@@ -31,6 +31,7 @@ from rolevend.identity.login_attempts import LoginAttempts
 from rolevend.identity.login_client import LoginClient
 from rolevend.identity.provider import Provider
 from rolevend.identity.token_check import TokenCheck
+from rolevend.kinds import IdentityProvider
 from rolevend.kube.client import KubeClient
 from rolevend.settings import PREFIX, ConsoleSettings
 from rolevend.snapshot.identity_providers import IdentityProviderCache
@@ -119,8 +120,7 @@ class ConsoleProcess:
             await self._changed.wait()
             self._changed.clear()
             self._providers.update(self._objects.providers(), self._issuers.states)
-            mine = {issuer: each for issuer, each in self._providers.accepted.items() if each[0].name == self._provider_name}
-            self._issuers.sync(mine)
+            self._issuers.sync(self._accepted())
             await asyncio.sleep(1)
 
     async def _sweep(self) -> None:
@@ -132,8 +132,11 @@ class ConsoleProcess:
             await asyncio.sleep(_SWEEP_SECONDS)
 
     def _provider(self) -> Provider | None:
-        issuer = next((issuer for issuer, (each, _) in self._providers.accepted.items() if each.name == self._provider_name), None)
-        return None if issuer is None else self._check.provider(issuer)
+        return next((self._check.provider(issuer) for issuer in self._accepted()), None)
+
+    def _accepted(self) -> dict[str, tuple[IdentityProvider, Provider]]:
+        """Return the identity provider of the console by its issuer, if it is accepted."""
+        return {issuer: each for issuer, each in self._providers.accepted.items() if each[0].name == self._provider_name}
 
     def _unready(self) -> str | None:
         if self._serving.unready is not None:

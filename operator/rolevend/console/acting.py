@@ -53,7 +53,7 @@ class Acting:
         offered = found.request.status.offer
         if found.request.uid != vote.uid or (vote.choice == "Approve" and (offered is None or offered.digest != vote.digest)):
             raise Rejected("the request, or the effect of an approval, has changed; read it again, and answer then")
-        if vote.choice == "Approve" and found.request.spec.user.subject in person.subjects:
+        if vote.choice == "Approve" and person.is_user(found.request.spec.user.subject):
             raise NotPermitted("the agent acts for you: somebody else has to approve")
         wanted, notes = narrowing.compare(vote.wanted, found)
         if notes and not vote.noted:

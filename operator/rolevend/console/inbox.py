@@ -88,7 +88,6 @@ class Requests:
         others: list[AccessRequest] = []
         for each in listing.in_order(visible):
             waits = each.status.state in (None, "Pending") and await self._may_decide(person, each)
-            waits = waits and each.spec.user.subject not in person.subjects
             (mine if waits else others).append(each)
         return Inbox(self._rows(mine, now), self._rows(others[:_MOST_SHOWN], now), max(0, len(others) - _MOST_SHOWN))
 
@@ -104,14 +103,12 @@ class Requests:
         if shown_offer is not None and not await self._rights.may(person, Act("get", "accesspolicies", offer.namespace, offer.name)):
             shown_offer = None
             notes.append(f"you may not read AccessPolicy {offer}")
-        votes = None
-        if await self._rights.may(person, Act("list", "accessdecisions", offer.namespace)):
-            votes = self._objects.votes(request)
-        found = RequestDetails(request, shown_offer, votes, tuple(await self._visible(person)), now, tuple(notes))
+        votes = self._objects.votes(request)
+        shown_votes = votes if await self._rights.may(person, Act("list", "accessdecisions", offer.namespace)) else None
+        found = RequestDetails(request, shown_offer, shown_votes, tuple(await self._visible(person)), now, tuple(notes))
         is_open = request.status.state == "Pending" and request.status.offer is not None
-        mine = next((each for each in self._objects.votes(request) if each.spec.by == person.username), None)
-        may_decide = await self._may_decide(person, request) and request.spec.user.subject not in person.subjects
-        return RequestView(found, may_decide, is_open, mine)
+        mine = next((each for each in votes if each.spec.by == person.username), None)
+        return RequestView(found, await self._may_decide(person, request), is_open, mine)
 
     async def _visible(self, person: Person) -> list[AccessRequest]:
         requests = list(self._objects.requests())
@@ -120,6 +117,8 @@ class Requests:
 
     async def _may_decide(self, person: Person, request: AccessRequest) -> bool:
         offer = request.spec.offer_ref
+        if person.is_user(request.spec.user.subject):
+            return False
         return await self._rights.may(person, Act("approve", "accesspolicies", offer.namespace, offer.name)) and await self._rights.may(
             person, Act("create", "accessdecisions", offer.namespace)
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, NamedTuple
 
 from rolevend.approvals import wording
@@ -52,7 +51,6 @@ class RoleView:
     role: VendedRole
     row: SelectedRole
     may_end: bool
-    now: datetime
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
@@ -109,14 +107,14 @@ class VisibleRoles:
         """Return those that match, and that the person may end. Raises ClusterUnavailable."""
         return [each.row for each in await self._endable(person, _matching(await self._visible(person), query))]
 
-    async def view(self, person: Person, name: ObjectName, now: datetime) -> RoleView | None:
+    async def view(self, person: Person, name: ObjectName) -> RoleView | None:
         """Return the role, or None: the same for one that does not exist and one that the person may not see."""
         may = await self.rights.namespaces(person, "get", ROLES, [name.namespace])  # first, so that nobody learns by the time it takes
         role = self.objects.role(name)
         if role is None or not may:
             return None
         row = SelectedRole.of(role)
-        return RoleView(role, row, not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace]))), now)
+        return RoleView(role, row, not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace]))))
 
     async def _visible(self, person: Person) -> list[ListedRole]:
         roles = list(self.objects.roles())

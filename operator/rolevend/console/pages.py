@@ -15,12 +15,10 @@ HEADERS: Final = _PAGES.headers
 SCRIPT_TEXT: Final = _FOLDER.joinpath("console.js").read_text()
 
 
-def page(
-    template: str, session: Session | None, /, *, title: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
-) -> Response:
+def page(template: str, session: Session | None, /, *, title: str, status: int = 200, **values: Any) -> Response:
     """Return a page with the navigation of this session; without a session it has none."""
     person, form = ("", "") if session is None else (session.person.username, session.form_token)
-    return _PAGES.response(template, status, headers, title=title, person=person, form=form, script=SCRIPT, **values)
+    return _PAGES.response(template, status, title=title, person=person, form=form, script=SCRIPT, **values)
 
 
 def telling(session: Session | None, title: str, message: str, *, status: int = 200, link: tuple[str, str] | None = None) -> Response:

@@ -18,7 +18,11 @@ class Person:
     username: str
     groups: tuple[str, ...] = ()
     subjects: frozenset[str] = frozenset()
-    """The names of the person at the identity provider. An agent that acts for one of them acts for this person."""
+    """The names of the person at the identity provider."""
+
+    def is_user(self, subject: str) -> bool:
+        """True if an agent that acts for this subject, of any issuer, may act for this person."""
+        return subject in self.subjects
 
 
 @dataclass(frozen=True, slots=True)

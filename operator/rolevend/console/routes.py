@@ -1,6 +1,5 @@
 """The console's calls. Each finds the session, asks what the person may do, and answers with a page."""
 
-import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -13,43 +12,32 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute
 
-from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console import effect, pages
-from rolevend.console.acting import Acting, NarrowingNoted, VoteOnPage
+from rolevend.console.acting import Acting, NarrowingNoted
 from rolevend.console.changes import ChangeStreams
+from rolevend.console.failures import Unknown, failed
+from rolevend.console.forms import FILTERS, narrowing_of, query_of, read_own_form, said, vote_of
 from rolevend.console.inbox import Requests, RequestView
-from rolevend.console.live import RolePage, RoleQuery, VisibleRoles
+from rolevend.console.live import RolePage, VisibleRoles
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
 from rolevend.console.sessions import Session, Sessions
-from rolevend.errors import IdentityProviderUnavailable, InvalidInput, NotPermitted, Rejected, RolevendError, Unavailable
-from rolevend.identity.refusal import TokenRefused
+from rolevend.errors import InvalidInput, Rejected
+from rolevend.identity.login_attempts import LOGIN_LIFE
 from rolevend.kinds.previewed_effect import PreviewedEffect
 from rolevend.model import ObjectName
-from rolevend.revocations.selection import RoleFilter, read_agent, read_table
-from rolevend.web.forms import ForeignForm, UnreadableForm, read_form, set_cookie
+from rolevend.web.forms import set_cookie
 from rolevend.web.named_route import NamedRoute
 
 LOGIN_COOKIE, SESSION_COOKIE = "__Host-rolevend-console-login", "__Host-rolevend-console"
-_LOGIN_SECONDS: Final = 600
-_MOST_FIELDS: Final = 16
+_LOGIN_SECONDS: Final = int(LOGIN_LIFE.total_seconds())
 _PATH: Final = re.compile(r"/(requests|roles)(/[a-z0-9.-]{1,253}){0,2}")
 """Where a login may lead to."""
 _EVENTS: Final = "/events"
 _REFRESH: Final = "x-console-refresh"
 """The header of a page that asks by itself what is new."""
-_FIELDS: Final = {
-    **{"--for": "Only for", "--tables": "Only these tables", "--mask": "Mask also"},
-    **{"--because": "Why", "--agent": "Agent", "--table": "Table"},
-}
-"""How the pages name the options of commands."""
-_FILTERS: Final = ("q", "agent", "user", "platform", "table", "purpose")
 
 _log = logging.getLogger(__name__)
 _Page = Callable[[Request, Session], Awaitable[Response]]
-
-
-class Unknown(Exception):
-    """There is no such object, or the person may not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +107,7 @@ class Console:
         return answer
 
     async def logout(self, request: Request, session: Session) -> Response:
-        await _form(request, session)
+        await read_own_form(request, session)
         await self._sessions.end(session.secret)
         _log.info("logged out", extra={"person": session.person.username, "request_id": request.state.request_id})
         answer = pages.telling(
@@ -147,23 +135,23 @@ class Console:
 
     async def vote(self, request: Request, session: Session) -> Response:
         """Count the effect of an approval, or vote."""
-        form = await _form(request, session)
+        form = await read_own_form(request, session)
         view = await self._view(request, session)
         try:
             if form.get("choice") == "Count":
                 return self._shown(
-                    session, view, counted=await self._acting.effect(session.person, view.found, _narrowing(form)), given=form
+                    session, view, counted=await self._acting.effect(session.person, view.found, narrowing_of(form)), given=form
                 )
             if form.get("choice") == "Withdraw":
                 return await self._withdrawn(request, session, view)
-            text, failed = await self._acting.vote(session.person, view.found, _vote(form))
+            text, is_lost = await self._acting.vote(session.person, view.found, vote_of(form))
         except NarrowingNoted as noted:
             told = f"{noted}. Press Approve again to approve it so."
             return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
         except Rejected as error:
-            return self._shown(session, view, given=form, error=_said(error), status=409)
+            return self._shown(session, view, given=form, error=said(error), status=409)
         view = await self._view(request, session)
-        return self._shown(session, view, told=text, status=409 if failed else 200)
+        return self._shown(session, view, told=text, status=409 if is_lost else 200)
 
     async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
         if view.mine is None:
@@ -176,9 +164,9 @@ class Console:
 
     async def end_many(self, request: Request, session: Session) -> Response:
         """End all roles that match, if they are not more than the person saw."""
-        form = await _form(request, session)
-        given = {name: form.get(name, "") for name in _FILTERS}
-        query = _query(given)
+        form = await read_own_form(request, session)
+        given = {name: form.get(name, "") for name in FILTERS}
+        query = query_of(given)
         roles = await self._roles.endable(session.person, query)
         seen = form.get("count", "")
         if not seen.isdecimal() or len(roles) > int(seen[:9]):
@@ -187,7 +175,7 @@ class Console:
         try:
             left = await self._acting.end(session.person, roles, form.get("because", ""))
         except Rejected as error:
-            return await self._listed(session, given, error=_said(error), status=409)
+            return await self._listed(session, given, error=said(error), status=409)
         if left:
             told = f"{len(roles) - len(left):,} of {len(roles):,} roles are ending. {next(iter(left))} is not: {next(iter(left.values()))}"
             return await self._listed(session, given, error=told, status=409)
@@ -197,8 +185,8 @@ class Console:
         return await self._role_shown(request, session)
 
     async def end(self, request: Request, session: Session) -> Response:
-        form = await _form(request, session)
-        view = await self._roles.view(session.person, _name(request), self._now())
+        form = await read_own_form(request, session)
+        view = await self._roles.view(session.person, _name(request))
         if view is None:
             raise Unknown
         if not view.may_end:
@@ -206,7 +194,7 @@ class Console:
         try:
             left = await self._acting.end(session.person, [view.row], form.get("because", ""))
         except Rejected as error:
-            return await self._role_shown(request, session, error=_said(error), status=409)
+            return await self._role_shown(request, session, error=said(error), status=409)
         if left:
             return await self._role_shown(request, session, error=next(iter(left.values())), status=409)
         return await self._role_shown(
@@ -216,7 +204,7 @@ class Console:
     async def _role_shown(
         self, request: Request, session: Session, *, told: str | None = None, error: str | None = None, status: int = 200
     ) -> Response:
-        view = await self._roles.view(session.person, _name(request), self._now())
+        view = await self._roles.view(session.person, _name(request))
         if view is None:
             if told is None:
                 raise Unknown
@@ -228,10 +216,10 @@ class Console:
         self, session: Session, given: dict[str, str], *, told: str | None = None, error: str | None = None, status: int = 200
     ) -> Response:
         try:
-            found = await self._roles.page(session.person, _query(given))
+            found = await self._roles.page(session.person, query_of(given))
         except InvalidInput as invalid:
-            found, error, status = RolePage((), 0, 0, 1, 0), _said(invalid), 400
-        kept = {name: given[name] for name in _FILTERS if given.get(name)}
+            found, error, status = RolePage((), 0, 0, 1, 0), said(invalid), 400
+        kept = {name: given[name] for name in FILTERS if given.get(name)}
         links = {
             number: f"/roles?{urlencode({**kept, 'page': number})}"
             for number in (found.page - 1, found.page + 1)
@@ -244,7 +232,6 @@ class Console:
             "acts": self._acting.enabled,
             "told": told,
             "error": error,
-            "now": self._now(),
         }
         return pages.page("roles.html", session, title="Live roles", status=status, **values)
 
@@ -291,16 +278,15 @@ class Console:
             by_itself = _REFRESH in request.headers or request.url.path == _EVENTS
             session = await self._sessions.find(request.cookies.get(SESSION_COOKIE), by_itself=by_itself)
             if session is None:
-                path = request.url.path if request.method == "GET" else ""
                 if request.method == "GET":
-                    return RedirectResponse(f"/login?{urlencode({'to': path})}", 303, pages.HEADERS)
+                    return RedirectResponse(f"/login?{urlencode({'to': request.url.path})}", 303, pages.HEADERS)
                 return pages.telling(
                     None, "Signed out", "You are not signed in any more. Nothing was changed.", status=401, link=("/login", "Sign in")
                 )
             try:
                 return await show(request, session)
             except Exception as error:
-                return _failed(error, request, session)
+                return failed(error, request, session)
 
         return self._open(call)
 
@@ -309,93 +295,10 @@ class Console:
             try:
                 return await call(request)
             except Exception as error:
-                return _failed(error, request, None)
+                return failed(error, request, None)
 
         return answer
 
 
-async def _form(request: Request, session: Session) -> dict[str, str]:
-    """Return the fields of a form of this session. Raises ForeignForm and UnreadableForm."""
-    form = await read_form(request, _MOST_FIELDS)
-    if not hmac.compare_digest(form.get("form", "").encode(errors="replace"), session.form_token.encode()):
-        raise ForeignForm
-    return form
-
-
-def _said(error: Rejected) -> str:
-    """Return the message, with the field as the page names it."""
-    if isinstance(error, InvalidInput) and error.field in _FIELDS:
-        return f"{_FIELDS[error.field]}: {error.message}"
-    return str(error)
-
-
 def _name(request: Request) -> ObjectName:
     return ObjectName(request.path_params["namespace"], request.path_params["name"])
-
-
-def _vote(form: dict[str, str]) -> VoteOnPage:
-    """Raises InvalidInput, which names the field."""
-    choice, comment = form.get("choice"), form.get("comment", "").strip() or None
-    if choice == "Deny":
-        if comment is None:
-            raise InvalidInput("Comment", "say why, for the person and the agent")
-        return VoteOnPage("Deny", VoteNarrowing(), comment, "", form.get("uid", ""))
-    if choice != "Approve":
-        raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
-    return VoteOnPage("Approve", _narrowing(form), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1")
-
-
-def _narrowing(form: dict[str, str]) -> VoteNarrowing:
-    """Raises InvalidInput, which names the field."""
-    seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
-    masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
-    return VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
-
-
-def _query(given: dict[str, str]) -> RoleQuery:
-    """Raises InvalidInput, which names the field."""
-    text = {name: given.get(name, "").strip() for name in _FILTERS}
-    wanted = RoleFilter(
-        agent=read_agent(text["agent"], None) if text["agent"] else None,
-        user=text["user"] or None,
-        platform=text["platform"] or None,
-        table=read_table(text["table"]) if text["table"] else None,
-        purpose=text["purpose"] or None,
-    )
-    page = given.get("page", "1")
-    return RoleQuery(wanted, text["q"][:200], int(page) if page.isdecimal() and len(page) < 6 else 1)
-
-
-def _failed(error: Exception, request: Request, session: Session | None) -> Response:
-    """Return the page of a failure, without anything that its visitor must not know."""
-    request_id = request.state.request_id
-    again = ("/login?again=1", "Sign in again")
-    match error:
-        case Unknown():
-            return pages.telling(session, "Not found", "There is nothing here that you may see.", status=404)
-        case ForeignForm() | UnreadableForm():
-            return pages.telling(
-                session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403
-            )
-        case LoginOver() | TokenRefused():
-            _log.warning("a login was refused: %s", error, extra={"request_id": request_id})
-            return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
-        case IdentityProviderUnavailable():
-            _log.warning("the identity provider: %s", error, extra={"request_id": request_id})
-            return pages.telling(
-                session, "You cannot sign in now", "The identity provider does not answer. Try again later.", status=503, link=again
-            )
-        case Unavailable():
-            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
-            return pages.telling(
-                session, "Try again", "The Kubernetes API does not answer now. Nothing is known to be changed.", status=503
-            )
-        case NotPermitted() | Rejected():
-            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
-            return pages.telling(session, "This did not work", f"{str(error)[:1].upper()}{str(error)[1:]}.", status=403, link=again)
-        case RolevendError():
-            _log.warning("a page failed: %s", error, extra={"request_id": request_id})
-        case _:
-            _log.exception("a page failed", exc_info=error, extra={"request_id": request_id})
-    message = f"An unexpected error. Tell your administrator the request id {request_id}."
-    return pages.telling(session, "This did not work", message, status=500)

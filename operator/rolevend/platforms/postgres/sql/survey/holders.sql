@@ -1,4 +1,4 @@
--- Who could use one of our roles, or let others use it, and neither installs nor is of rolevend: whoever made a role before the installation
+-- Who could use one of our roles, or let others use it, and neither installs nor is of rolevend: somebody who made a role before the installation
 -- is its admin. Members of rv_owner install, too, once it is there.
 SELECT DISTINCT g.rolname::text AS role, h.rolname::text AS holder
   FROM pg_auth_members AS m

@@ -1,0 +1,70 @@
+"""Read the forms of the console's pages: the vote, the filter of roles."""
+
+import hmac
+from typing import Final
+
+from starlette.requests import Request
+
+from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.console.acting import VoteOnPage
+from rolevend.console.live import RoleQuery
+from rolevend.console.sessions import Session
+from rolevend.errors import InvalidInput, Rejected
+from rolevend.revocations.selection import RoleFilter, read_agent, read_table
+from rolevend.web.forms import ForeignForm, read_form
+
+_MOST_FIELDS: Final = 16
+_FIELDS: Final = {
+    **{"--for": "Only for", "--tables": "Only these tables", "--mask": "Mask also"},
+    **{"--because": "Why", "--agent": "Agent", "--table": "Table"},
+}
+"""How the pages name the options of commands."""
+FILTERS: Final = ("q", "agent", "user", "platform", "table", "purpose")
+
+
+async def read_own_form(request: Request, session: Session) -> dict[str, str]:
+    """Return the fields of a form of this session. Raises ForeignForm and UnreadableForm."""
+    form = await read_form(request, _MOST_FIELDS)
+    if not hmac.compare_digest(form.get("form", "").encode(errors="replace"), session.form_token.encode()):
+        raise ForeignForm
+    return form
+
+
+def said(error: Rejected) -> str:
+    """Return the message, with the field as the page names it."""
+    if isinstance(error, InvalidInput) and error.field in _FIELDS:
+        return f"{_FIELDS[error.field]}: {error.message}"
+    return str(error)
+
+
+def vote_of(form: dict[str, str]) -> VoteOnPage:
+    """Raises InvalidInput, which names the field."""
+    choice, comment = form.get("choice"), form.get("comment", "").strip() or None
+    if choice == "Deny":
+        if comment is None:
+            raise InvalidInput("Comment", "say why, for the person and the agent")
+        return VoteOnPage("Deny", VoteNarrowing(), comment, "", form.get("uid", ""))
+    if choice != "Approve":
+        raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
+    return VoteOnPage("Approve", narrowing_of(form), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1")
+
+
+def narrowing_of(form: dict[str, str]) -> VoteNarrowing:
+    """Raises InvalidInput, which names the field."""
+    seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
+    masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
+    return VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
+
+
+def query_of(given: dict[str, str]) -> RoleQuery:
+    """Raises InvalidInput, which names the field."""
+    text = {name: given.get(name, "").strip() for name in FILTERS}
+    wanted = RoleFilter(
+        agent=read_agent(text["agent"], None) if text["agent"] else None,
+        user=text["user"] or None,
+        platform=text["platform"] or None,
+        table=read_table(text["table"]) if text["table"] else None,
+        purpose=text["purpose"] or None,
+    )
+    page = given.get("page", "1")
+    return RoleQuery(wanted, text["q"][:200], int(page) if page.isdecimal() and len(page) < 6 else 1)
