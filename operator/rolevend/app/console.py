@@ -21,8 +21,10 @@ from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import PersonMapping
+from rolevend.console.request_pages import RequestPages
 from rolevend.console.rights import Rights
-from rolevend.console.routes import Console, ConsoleTimes
+from rolevend.console.role_pages import RolePages
+from rolevend.console.routes import Console
 from rolevend.console.sessions import Sessions
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.key_fetching import KeyFetcher
@@ -82,14 +84,8 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        console = Console(
-            logins,
-            self._sessions,
-            Requests(self._objects, rights),
-            VisibleRoles(self._objects, rights),
-            acting,
-            ConsoleTimes(now, self._changes),
-        )
+        sections = (RequestPages(Requests(self._objects, rights), acting, now), RolePages(VisibleRoles(self._objects, rights), acting))
+        console = Console(logins, self._sessions, self._changes, sections)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(

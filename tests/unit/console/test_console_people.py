@@ -2,17 +2,20 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+import rolevend.console
 from rolevend.console.login import ConsoleClient
 from rolevend.console.person import Person, PersonMapping
 from rolevend.console.rights import Act, Rights
 from rolevend.console.routes import Console
+from rolevend.console.section import Section
 from rolevend.console.sessions import Sessions
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
@@ -216,7 +219,15 @@ def _asked_once_and_again(reviewer: Reviewer, moment: list[float], twice: Callab
 
 
 def test_every_call_that_changes_something_is_a_post():
-    nothing: Any = SimpleNamespace(now=None, changes=None)
-    routes = Console(nothing, nothing, nothing, nothing, nothing, nothing).routes()
+    sections = [each.__new__(each) for each in _sections()]
+    nothing: Any = None
+    routes = Console(nothing, nothing, nothing, sections).routes()
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
     assert changing == {"logout", "vote", "endRoles", "endRole"}
+
+
+def _sections() -> Iterator[Any]:
+    for module in pkgutil.iter_modules(rolevend.console.__path__, "rolevend.console."):
+        for each in vars(importlib.import_module(module.name)).values():
+            if isinstance(each, type) and each.__module__ == module.name and hasattr(each, "calls") and each is not Section:
+                yield each

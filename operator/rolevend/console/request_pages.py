@@ -1,0 +1,97 @@
+"""The pages of access requests: the inbox, one request, and the answers to it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rolevend.console import effect, pages
+from rolevend.console.acting import Acting, NarrowingNoted
+from rolevend.console.failures import Unknown
+from rolevend.console.forms import narrowing_of, read_own_form, said, vote_of
+from rolevend.console.inbox import Requests, RequestView
+from rolevend.console.section import PageCall, named_object
+from rolevend.console.sessions import Session
+from rolevend.errors import Rejected
+from rolevend.kinds.previewed_effect import PreviewedEffect
+
+_ONE: Final = "/requests/{namespace}/{name}"
+
+
+class RequestPages:
+    def __init__(self, requests: Requests, acting: Acting, now: Callable[[], datetime]) -> None:
+        self._requests = requests
+        self._acting = acting
+        self._now = now
+
+    def calls(self) -> Sequence[PageCall]:
+        return (
+            PageCall("GET", "/requests", self.inbox, "listRequests"),
+            PageCall("GET", _ONE, self.request, "showRequest"),
+            PageCall("POST", _ONE, self.vote, "vote"),
+        )
+
+    async def inbox(self, _request: Request, session: Session) -> Response:
+        found = await self._requests.inbox(session.person, self._now())
+        return pages.page("inbox.html", session, title="Requests", inbox=found)
+
+    async def request(self, request: Request, session: Session) -> Response:
+        return self._shown(session, await self._view(request, session))
+
+    async def vote(self, request: Request, session: Session) -> Response:
+        """Count the effect of an approval, or vote."""
+        form = await read_own_form(request, session)
+        view = await self._view(request, session)
+        try:
+            if form.get("choice") == "Count":
+                return self._shown(
+                    session, view, counted=await self._acting.effect(session.person, view.found, narrowing_of(form)), given=form
+                )
+            if form.get("choice") == "Withdraw":
+                return await self._withdrawn(request, session, view)
+            text, is_lost = await self._acting.vote(session.person, view.found, vote_of(form))
+        except NarrowingNoted as noted:
+            told = f"{noted}. Press Approve again to approve it so."
+            return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
+        except Rejected as error:
+            return self._shown(session, view, given=form, error=said(error), status=409)
+        view = await self._view(request, session)
+        return self._shown(session, view, told=text, status=409 if is_lost else 200)
+
+    async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
+        if view.mine is None:
+            return self._shown(session, view, error="you have no vote on this request", status=409)
+        await self._acting.withdraw(session.person, view.mine)
+        return self._shown(session, await self._view(request, session), told="Your vote is withdrawn. What rests on it ends now.")
+
+    async def _view(self, request: Request, session: Session) -> RequestView:
+        view = await self._requests.view(session.person, named_object(request), self._now())
+        if view is None:
+            raise Unknown
+        return view
+
+    def _shown(
+        self,
+        session: Session,
+        view: RequestView,
+        *,
+        counted: PreviewedEffect | None = None,
+        given: dict[str, str] | None = None,
+        told: str | None = None,
+        error: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        request = view.found.request
+        values: dict[str, Any] = {
+            "view": view,
+            "digest": "" if request.status.offer is None else request.status.offer.digest,
+            "effect": None if counted is None else list(effect.lines(counted)),
+            "uncounted": None if counted is None else counted.unknown,
+            "given": given or {},
+            "acts": self._acting.enabled,
+            "told": told,
+            "error": error,
+        }
+        return pages.page("request.html", session, title=request.name, status=status, **values)
