@@ -99,6 +99,24 @@ def test_a_mask_that_may_mean_nothing_is_told_before_it_counts(console: ConsoleS
     request.is_now("Approved")
 
 
+def test_an_approver_chooses_some_of_the_tables(console: ConsoleSite, tenant: Tenant):
+    tables = [{"schema": "claims", "table": name} for name in ("people", "payments")]
+    names = [{"schema": "claims", "name": name} for name in ("people", "payments")]
+    request = Requester(tenant).ready(tables={"matchNames": names}).ask(tables=tables)
+    request.is_now("Pending")
+    olga, page = console.browser(OLGA), f"/requests/{AGENTS}/{request.name}"
+    eventually(lambda: shows(olga, page, "Your answer"))
+    first, second = sorted(name for name in olga.page.fields if name.startswith("table."))
+    assert (olga.page.fields[first], olga.page.fields[second]) == ("claims.people", "claims.payments")
+    assert "Only these tables: claims.secrets is not requested" in olga.post(page, choice="Approve", **{second: "claims.secrets"}).text
+
+    olga.get(page)
+    without = {name: value for name, value in olga.page.fields.items() if name != second}
+    assert "is Approved" in olga.post(page, given=without, choice="Approve").text
+
+    assert [each["tables"] for each in request.is_now("Approved")["approval"]["approvers"]] == [tables[:1]]
+
+
 def test_nobody_approves_what_an_agent_asks_for_in_their_name(console: ConsoleSite, requester: Requester):
     issuer = requester.tenant.user("anna")["issuer"]
     request = requester.ask(user={"issuer": issuer, "subject": OLGA})

@@ -203,7 +203,7 @@ class Seen(HTMLParser):
     text: str = ""
     """All text that is shown, with single spaces."""
     fields: dict[str, str] = field(default_factory=dict)
-    """The hidden fields of its form."""
+    """The hidden fields of its form, and its checkboxes that are checked."""
     action: str = ""
     links: list[str] = field(default_factory=list)
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
@@ -223,7 +223,7 @@ class Seen(HTMLParser):
         self._hidden = tag in ("style", "title", "textarea")
         if tag == "form":
             self.action = given.get("action") or ""
-        if tag == "input" and given.get("type") == "hidden":
+        if tag == "input" and (given.get("type") == "hidden" or "checked" in given):
             self.fields[given["name"] or ""] = given["value"] or ""
         if tag == "a":
             self.links.append(given["href"] or "")

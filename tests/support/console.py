@@ -144,9 +144,11 @@ class Visitor:
     def page(self) -> Seen:
         return Seen.of(self.answer.text)
 
-    def post(self, path: str, headers: dict[str, str] | None = None, *, replica: int = 0, **fields: str) -> Seen:
-        """Send a form with the hidden fields of the last page, unless they are given."""
-        given = {**self.page.fields, **fields}
+    def post(
+        self, path: str, headers: dict[str, str] | None = None, *, replica: int = 0, given: dict[str, str] | None = None, **fields: str
+    ) -> Seen:
+        """Send a form with the hidden fields and checked boxes of the last page, or with those that are given."""
+        given = {**(self.page.fields if given is None else given), **fields}
         sent = {"Sec-Fetch-Site": "same-origin"} if headers is None else headers
         self.answer = self.http.post(f"{self.console.urls[replica]}{path}", data=given, headers=sent)
         return self.page

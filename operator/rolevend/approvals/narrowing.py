@@ -130,6 +130,18 @@ def compare(wanted: VoteNarrowing, found: RequestDetails) -> tuple[VoteNarrowing
     return VoteNarrowing(seconds, wanted.tables, wanted.masks), tuple(notes)
 
 
+def named_tables(found: RequestDetails) -> tuple[TableName, ...]:
+    """Return the tables that the request names; if it asks for all of the offer, those of the offer. Empty if patterns or tags select
+    them."""
+    if found.request.spec.tables is not None:
+        return found.request.spec.tables
+    selector = None if found.offer is None else found.offer.spec.tables
+    named = () if selector is None or selector.match_tags is not None else selector.match_names or ()
+    if any("*" in text for each in named for text in (each.schema_name, each.name)):
+        return ()
+    return tuple(TableName(schema_name=each.schema_name, table=each.name) for each in named)
+
+
 def _require_table(table: TableName, found: RequestDetails) -> None:
     asked = found.request.spec.tables
     if asked is not None:

@@ -1,19 +1,23 @@
 """Read the forms of the console's pages: the vote, the filter of roles."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
 
-from rolevend.approvals.narrowing import VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.approvals.narrowing import TABLES, VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console.acting import VoteOnPage
 from rolevend.console.live import RoleQuery
 from rolevend.console.sessions import Session
 from rolevend.errors import InvalidInput, Rejected
+from rolevend.kinds.vended_role import TableName
 from rolevend.revocations.selection import RoleFilter, read_agent, read_table
 from rolevend.web.forms import ForeignForm, read_form
 
-_MOST_FIELDS: Final = 16
+_MOST_FIELDS: Final = 64
+TABLE: Final = "table."
+"""The beginning of the name of each checkbox of a table."""
 _FIELDS: Final = {
     **{"--for": "Only for", "--tables": "Only these tables", "--mask": "Mask also"},
     **{"--because": "Why", "--agent": "Agent", "--table": "Table"},
@@ -37,8 +41,8 @@ def said(error: Rejected) -> str:
     return str(error)
 
 
-def vote_of(form: dict[str, str]) -> VoteOnPage:
-    """Raises InvalidInput, which names the field."""
+def vote_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteOnPage:
+    """`named` are the tables that the page showed to choose from. Raises InvalidInput, which names the field."""
     choice, comment = form.get("choice"), form.get("comment", "").strip() or None
     if choice == "Deny":
         if comment is None:
@@ -46,14 +50,31 @@ def vote_of(form: dict[str, str]) -> VoteOnPage:
         return VoteOnPage("Deny", VoteNarrowing(), comment, "", form.get("uid", ""))
     if choice != "Approve":
         raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
-    return VoteOnPage("Approve", narrowing_of(form), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1")
+    return VoteOnPage(
+        "Approve", narrowing_of(form, named), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1"
+    )
 
 
-def narrowing_of(form: dict[str, str]) -> VoteNarrowing:
-    """Raises InvalidInput, which names the field."""
-    seconds, tables = form.get("seconds", "").strip(), form.get("tables", "").strip()
+def narrowing_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteNarrowing:
+    """`named` as of `vote_of`. Raises InvalidInput, which names the field."""
+    seconds = form.get("seconds", "").strip()
     masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
-    return VoteNarrowing(read_seconds(seconds) if seconds else None, read_tables(tables) if tables else None, masks)
+    return VoteNarrowing(read_seconds(seconds) if seconds else None, _tables_of(form, named), masks)
+
+
+def _tables_of(form: dict[str, str], named: Mapping[str, TableName]) -> tuple[TableName, ...] | None:
+    """Return the chosen tables, or None for all of them."""
+    chosen = {value for name, value in form.items() if name.startswith(TABLE)}
+    if not named:
+        if chosen:  # the offer changed, or may not be read any more: never approve more than was chosen
+            raise InvalidInput(TABLES, "they cannot be chosen here any more; open the page again")
+        text = form.get("tables", "").strip()
+        return read_tables(text) if text else None
+    if not chosen:
+        raise InvalidInput(TABLES, "choose at least one, or deny the request")
+    if unknown := sorted(chosen - named.keys()):
+        raise InvalidInput(TABLES, f"{unknown[0]} is not requested")
+    return None if chosen == named.keys() else tuple(table for text, table in named.items() if text in chosen)
 
 
 def query_of(given: dict[str, str]) -> RoleQuery:

@@ -1,21 +1,25 @@
 """The access requests that a person may see, and those that they may decide."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from rolevend.approvals import details, listing, wording
+from rolevend.approvals import details, listing, narrowing, wording
 from rolevend.approvals.details import RequestDetails
 from rolevend.approvals.offer_text import Fact
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
 from rolevend.kinds import AccessDecision, AccessRequest
+from rolevend.kinds.vended_role import TableName
 from rolevend.model import ObjectName
 
 _REQUESTS: Final = "accessrequests"
 _MOST_SHOWN: Final = 200
+_MOST_CHOICES: Final = 40
+_SPANS: Final = (300, 600, 1_800, 3_600, 14_400)
+"""In seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,25 @@ class RequestView:
     """The vote of the person, which they can withdraw."""
 
     @property
+    def title(self) -> str:
+        spec = self.found.request.spec
+        return f"{self.found.request.namespace}/{wording.name(spec.agent_ref.name)} asks for {wording.name(spec.user.subject)}"
+
+    @property
     def headline(self) -> str:
         return details.headline(self.found)
+
+    @property
+    def tables(self) -> Mapping[str, TableName]:
+        """The tables to choose from, by their texts: several, and no more than a form shows; else none, and a person writes them."""
+        named = narrowing.named_tables(self.found)
+        return {wording.table(each): each for each in named} if 1 < len(named) <= _MOST_CHOICES else {}
+
+    @property
+    def spans(self) -> Sequence[str]:
+        """Shorter times to suggest."""
+        longest = self.found.longest_seconds
+        return [wording.span(each) for each in _SPANS if each < longest] + [wording.span(longest)]
 
     @property
     def facts(self) -> Sequence[Fact]:

@@ -47,11 +47,14 @@ class RequestPages:
         try:
             if form.get("choice") == "Count":
                 return self._shown(
-                    session, view, counted=await self._acting.effect(session.person, view.found, narrowing_of(form)), given=form
+                    session,
+                    view,
+                    counted=await self._acting.effect(session.person, view.found, narrowing_of(form, view.tables)),
+                    given=form,
                 )
             if form.get("choice") == "Withdraw":
                 return await self._withdrawn(request, session, view)
-            text, is_lost = await self._acting.vote(session.person, view.found, vote_of(form))
+            text, is_lost = await self._acting.vote(session.person, view.found, vote_of(form, view.tables))
         except NarrowingNoted as noted:
             told = f"{noted}. Press Approve again to approve it so."
             return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
