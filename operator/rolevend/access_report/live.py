@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from rolevend.access_ledger.grants import handles_of
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_objects.use import approved_by
-from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.access import approval_sentence
 from rolevend.audit.evidence import tables_of
 from rolevend.decision.outcome import Decision, Granted, Request

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rolevend.app.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
+from rolevend.access_report.target import AccessTarget
 from rolevend.approvals.wording import about, moment
 from rolevend.audit.evidence import TableAccess
 from rolevend.platforms.statement import plain

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess
 from rolevend.catalog import TableId
 from rolevend.decision.offers import ApprovedBy

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveRoles
-from rolevend.app.access_report.names import KnownNames
-from rolevend.app.access_report.target import TABLE, AccessTarget
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveRoles
+from rolevend.access_report.names import KnownNames
+from rolevend.access_report.target import TABLE, AccessTarget
 from rolevend.approvals.reader import REQUESTS, ClusterAccess
 from rolevend.audit.event_files import events
 from rolevend.decision.snapshot import Snapshot

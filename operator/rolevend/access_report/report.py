@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report import audited as audit
-from rolevend.app.access_report import text
-from rolevend.app.access_report.answer import distinct
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveAccess
-from rolevend.app.access_report.names import check_names
-from rolevend.app.access_report.possible import PossibleReaders
-from rolevend.app.access_report.reader import AccessSources, known_names
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report import audited as audit
+from rolevend.access_report import text
+from rolevend.access_report.answer import distinct
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveAccess
+from rolevend.access_report.names import check_names
+from rolevend.access_report.possible import PossibleReaders
+from rolevend.access_report.reader import AccessSources, known_names
+from rolevend.access_report.target import AccessTarget
 from rolevend.errors import InvalidInput
 from rolevend.policytools.decisions import unlabelled, without_labels
 

@@ -13,12 +13,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report import text
-from rolevend.app.access_report.answer import Basis, PossibleAccess, RoleAccess
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveAccess, LiveRoles
-from rolevend.app.access_report.possible import PossibleReaders
-from rolevend.app.access_report.target import AccessTarget, read_target
+from rolevend.access_report import text
+from rolevend.access_report.answer import Basis, PossibleAccess, RoleAccess
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveAccess, LiveRoles
+from rolevend.access_report.possible import PossibleReaders
+from rolevend.access_report.target import AccessTarget, read_target
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
 from rolevend.cli import cli

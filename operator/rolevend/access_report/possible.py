@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Final
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report.answer import ActingNames, PossibleAccess, policies_on
-from rolevend.app.access_report.strangers import Stranger, strangers
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, PossibleAccess, policies_on
+from rolevend.access_report.strangers import Stranger, strangers
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.decision.admission import permitting, terms_for
 from rolevend.decision.offers import ApprovedBy, available_offers
