@@ -1,5 +1,6 @@
 """The objects of a cluster, as a `Folder`."""
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from rolevend.kube.client import NAMESPACES, KubeClient, path_of
 from rolevend.model import ClusterId
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.folder import CLUSTER, Folder
-from rolevend.policytools.manifests import documents_in
+from rolevend.policytools.manifests import Document
 from rolevend.roles.state import role_requests
 
 
@@ -31,7 +32,7 @@ async def objects_of(cluster: KubeClient) -> ClusterObjects:
             found, _ = await cluster.list(path_of(kind.model))
             items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
     uids = {each["metadata"]["name"]: ClusterId(each["metadata"]["uid"]) for each in namespaces}
-    folder = Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items})))
+    folder = await asyncio.to_thread(lambda: Folder.holding(Document("the cluster", each, json.dumps(each)) for each in items))
     return ClusterObjects(folder, uids.get("kube-system", CLUSTER))
 
 
