@@ -14,6 +14,7 @@ from rolevend.api.connections import ConnectionLimits
 from rolevend.api.middleware import Tracing
 from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
+from rolevend.console.access_reading import AccessAnswers
 from rolevend.console.acting import Acting
 from rolevend.console.changes import ChangeStreams
 from rolevend.console.inbox import Requests
@@ -21,6 +22,7 @@ from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import PersonMapping
+from rolevend.console.reader_pages import ReaderPages
 from rolevend.console.request_pages import RequestPages
 from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
@@ -84,7 +86,9 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        sections = (RequestPages(Requests(self._objects, rights), acting, now), RolePages(VisibleRoles(self._objects, rights), acting))
+        roles = VisibleRoles(self._objects, rights)
+        answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
+        sections = (RequestPages(Requests(self._objects, rights), acting, now), RolePages(roles, acting), ReaderPages(answers))
         console = Console(logins, self._sessions, self._changes, sections)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)

@@ -13,7 +13,8 @@ from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
     from rolevend.access_report.reader import AccessSources
-    from rolevend.access_report.report import AccessQuestion, AccessReport
+    from rolevend.access_report.report import AccessReport
+    from rolevend.access_report.target import AccessQuestion
 
 T = TypeVar("T")
 
@@ -88,8 +89,7 @@ def access(
         rolevend access claims.people.ssn --could --files policies --catalog catalog.yaml
     """
     from rolevend.access_ledger.selection import Selection
-    from rolevend.access_report.report import AccessQuestion
-    from rolevend.access_report.target import read_target
+    from rolevend.access_report.target import AccessQuestion, read_target
 
     in_the_past = since is not None or until is not None
     if now + could + in_the_past > 1:

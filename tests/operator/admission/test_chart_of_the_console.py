@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rolevend.kinds.published_catalogs import PART_NAMES
 from rolevend.settings import ConsoleSettings
 from tests.support.installed import AGENTS
 from tests.support.rendered import ALL_ON, API_ON, CONSOLE_ON, Document, Helm, only, pods
@@ -60,12 +61,27 @@ def test_it_impersonates_only_as_the_value_says(console: Rendered):
     assert not any("impersonate" in verb for verb in verbs(console(impersonation="None")))
     assert "impersonate" not in verbs(console())
     constrained = [rule for rule in rules(console()) if any("impersonate" in verb for verb in rule["verbs"])]
-    assert {group for rule in constrained for group in rule["apiGroups"]} == {"authentication.k8s.io", "rolevend.dev"}
+    assert {group for rule in constrained for group in rule["apiGroups"]} == {"authentication.k8s.io", "rolevend.dev", ""}
+    assert [rule["resources"] for rule in constrained if rule["apiGroups"] == [""]] == [["namespaces"]]
+    lists = [rule for rule in constrained if any(verb.endswith(":list") for verb in rule["verbs"])]
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"impersonate-on:user-info:list"}
     assert [rule["resourceNames"] for rule in constrained if rule["resources"] == ["groups"]] == [["oidc:owners"]]
     assert not [rule for rule in rules(console(groups=[])) if rule["resources"] == ["groups"]], "or it would be every group"
     assert "impersonate" in verbs(console(impersonation="Unconstrained"))
     for named in (console(users=["oidc:olga"]), console(users=["oidc:olga"], impersonation="Unconstrained")):
         assert [rule["resourceNames"] for rule in rules(named) if rule["resources"] == ["users"]] == [["oidc:olga"]]
+
+
+def test_as_a_person_it_reads_the_published_catalogs_alone_of_all_config_maps(console: Rendered):
+    def acting(documents: list[Document]) -> list[Document]:
+        rules = only(documents, "Role", "rolevend-console")["rules"]
+        return [rule for rule in rules if any("impersonate" in verb for verb in rule["verbs"])]
+
+    (catalogs,) = acting(console())
+    assert catalogs["resources"] == ["configmaps"]
+    assert catalogs["resourceNames"] == list(PART_NAMES)
+    assert catalogs["verbs"] == ["impersonate-on:user-info:get"]
+    assert acting(console(impersonation="None")) == acting(console(impersonation="Unconstrained")) == []
 
 
 def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rendered):
