@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import AGENT_NAMESPACE, OF_OWNERS, ClusterFacts, labels
+from rolevend.cluster_health.facts import AGENT_NAMESPACE, OF_OWNERS, ClusterFacts, labels
 from rolevend.kinds import KINDS, Kind
 from rolevend.kinds.crd import definition
 from rolevend.kinds.shared import GROUP, NEVER_OBSERVED

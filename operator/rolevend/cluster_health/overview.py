@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import CHART_LABEL, ClusterFacts, labels
-from rolevend.app.cluster_health.findings import (
+from rolevend.cluster_health.facts import CHART_LABEL, ClusterFacts, labels
+from rolevend.cluster_health.findings import (
     API,
     OPERATOR,
     VERSION_LABEL,
@@ -22,8 +22,8 @@ from rolevend.kinds import KINDS
 from rolevend.kinds.shared import GROUP
 from rolevend.kube.client import Body
 from rolevend.platforms.statement import plain
-from rolevend.policytools.report import rendered
 from rolevend.snapshot.suspension import suspension_of
+from rolevend.text_table import rendered
 
 _MOST_LINES: Final = 10
 _LONGEST: Final = 110
