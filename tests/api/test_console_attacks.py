@@ -17,7 +17,17 @@ from tests.support.tenancy import Tenant
 from tests.support.waiting import DEADLINE, eventually
 
 HOSTILE = "</bdi><script>alert(1)</script><img src=x onerror=alert(1)>"
-PAGES = ("/requests", "/roles", "/requests/none/none", "/roles/none/none", "/login?to=/roles", "/callback", "/console.js", "/nowhere")
+PAGES = (
+    "/requests",
+    "/roles",
+    "/health",
+    "/requests/none/none",
+    "/roles/none/none",
+    "/login?to=/roles",
+    "/callback",
+    "/console.js",
+    "/nowhere",
+)
 
 
 class Taken:
@@ -58,6 +68,11 @@ def test_the_console_impersonates_nobody_for_anything_but_votes_and_ends(console
     for method, path in (
         ("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets"),
         ("GET", f"/api/v1/namespaces/{AGENTS}/secrets"),
+        ("GET", "/api/v1/pods"),
+        ("GET", f"/api/v1/namespaces/{AGENTS}/pods"),
+        ("GET", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-suspension"),
+        ("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
+        ("GET", "/apis/rolevend.dev/v1alpha1/userattributes"),
         ("POST", f"/api/v1/namespaces/{NAMESPACE}/pods"),
         ("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/rolevend/token"),
         ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"),

@@ -16,6 +16,8 @@ from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.console.acting import Acting
 from rolevend.console.changes import ChangeStreams
+from rolevend.console.health import InstallationHealth
+from rolevend.console.health_pages import HealthPages
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
@@ -84,7 +86,12 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        sections = (RequestPages(Requests(self._objects, rights), acting, now), RolePages(VisibleRoles(self._objects, rights), acting))
+        health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
+        sections = (
+            RequestPages(Requests(self._objects, rights), acting, now),
+            RolePages(VisibleRoles(self._objects, rights), acting),
+            HealthPages(health),
+        )
         console = Console(logins, self._sessions, self._changes, sections)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)

@@ -1,11 +1,16 @@
 """The console as the chart renders it: settings as it reads them, and no more rights than it needs."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import pytest
 
+from rolevend.cluster_health.facts import FactsReader
+from rolevend.console.health import LEFT_OUT
+from rolevend.errors import NotPermitted
+from rolevend.kube.client import KubeClient, ResourcePath
 from rolevend.settings import ConsoleSettings
 from tests.support.installed import AGENTS
 from tests.support.rendered import ALL_ON, API_ON, CONSOLE_ON, Document, Helm, only, pods
@@ -60,12 +65,53 @@ def test_it_impersonates_only_as_the_value_says(console: Rendered):
     assert not any("impersonate" in verb for verb in verbs(console(impersonation="None")))
     assert "impersonate" not in verbs(console())
     constrained = [rule for rule in rules(console()) if any("impersonate" in verb for verb in rule["verbs"])]
-    assert {group for rule in constrained for group in rule["apiGroups"]} == {"authentication.k8s.io", "rolevend.dev"}
     assert [rule["resourceNames"] for rule in constrained if rule["resources"] == ["groups"]] == [["oidc:owners"]]
     assert not [rule for rule in rules(console(groups=[])) if rule["resources"] == ["groups"]], "or it would be every group"
     assert "impersonate" in verbs(console(impersonation="Unconstrained"))
     for named in (console(users=["oidc:olga"]), console(users=["oidc:olga"], impersonation="Unconstrained")):
         assert [rule["resourceNames"] for rule in rules(named) if rule["resources"] == ["users"]] == [["oidc:olga"]]
+
+
+class Recorder:
+    """A cluster of which nothing may be read, that records what was asked for: verb, group, resource, and name in the own namespace."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, str, str, str | None]] = set()
+
+    def _refuse(self, verb: str, resource: ResourcePath, where: str | None = None) -> NoReturn:
+        group = "" if resource.prefix == "/api/v1" else resource.prefix.split("/")[2]
+        self.asked.add((verb, group, resource.plural, where))
+        raise NotPermitted("no")
+
+    async def create(self, resource: ResourcePath, _body: object) -> Document:
+        self._refuse("create", resource)
+
+    async def get(self, resource: ResourcePath, name: str, _namespace: str) -> Document:
+        self._refuse("get", resource, name)
+
+    async def pages(self, resource: ResourcePath, namespace: str | None) -> AsyncIterator[Document]:
+        self._refuse("list", resource, namespace and "*")
+        yield {}
+
+
+def test_it_reads_no_more_as_a_person_than_the_facts(console: Rendered):
+    recorder, pattern = Recorder(), "impersonate-on:user-info:"
+    asyncio.run(FactsReader(cast(KubeClient, recorder), "rolevend-system", left_out=LEFT_OUT).read(with_secrets=False))
+
+    def granted(documents: list[Document], kind: str) -> set[tuple[str, str, str, str | None]]:
+        """By the rules on reading, without those on votes and roles."""
+        return {
+            (verb.removeprefix(pattern), group, resource, (rule.get("resourceNames") or ["*"])[0] if kind == "Role" else None)
+            for rule in only(documents, kind, "rolevend-console")["rules"]
+            for verb in rule["verbs"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            if verb.startswith(pattern) and resource not in ("accessdecisions", "accessrequests", "vendedroles")
+        }
+
+    needed = recorder.asked - {("list", "rbac.authorization.k8s.io", "rolebindings", "*")}  # the rule for all namespaces includes it
+    assert granted(console(), "ClusterRole") | granted(console(), "Role") == needed
+    assert not granted(console(impersonation="None"), "Role")
 
 
 def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rendered):
