@@ -22,8 +22,8 @@ from tests.support.waiting import DEADLINE, eventually
 CLIENT = "rolevend-console"
 STAFF = "staff"
 """The IdentityProvider, and the prefix of its users and groups in Kubernetes."""
-OLGA, SVEN, NINA, AUDITOR, PETRA = "olga", "sven", "nina", "axel", "petra"
-"""Olga approves offers, Sven ends roles, Nina may do nothing, Axel may read by his group, and Petra runs the installation."""
+OLGA, OTTO, SVEN, NINA, AUDITOR, PETRA = "olga", "otto", "sven", "nina", "axel", "petra"
+"""Olga and Otto approve offers, Sven ends roles, Nina may do nothing, Axel may read by his group, and Petra runs the installation."""
 SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.dev/console-session"
 
 
@@ -43,7 +43,7 @@ class ConsoleSite:
         self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
-            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in (OLGA, SVEN, NINA, AUDITOR, PETRA)],
+            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in (OLGA, OTTO, SVEN, NINA, AUDITOR, PETRA)],
             clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
         )
         self.replicas: list[ConsoleProcess] = []
@@ -69,6 +69,8 @@ class ConsoleSite:
             for person, role, namespace in (
                 (OLGA, "rolevend-approver", DOMAIN),
                 (OLGA, "rolevend-viewer", AGENTS),
+                (OTTO, "rolevend-approver", DOMAIN),
+                (OTTO, "rolevend-viewer", AGENTS),
                 (SVEN, "rolevend-responder", AGENTS),
                 (PETRA, "rolevend-viewer", ""),
                 (PETRA, "rolevend-doctor", ""),

@@ -87,12 +87,13 @@ class ConsoleProcess:
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
+        requests = Requests(self._objects, rights)
         sections = (
-            RequestPages(Requests(self._objects, rights), acting, now),
+            RequestPages(requests, acting, now),
             RolePages(VisibleRoles(self._objects, rights), acting),
             HealthPages(health),
         )
-        console = Console(logins, self._sessions, self._changes, sections)
+        console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(
