@@ -22,8 +22,10 @@ from tests.support.waiting import DEADLINE, eventually
 CLIENT = "rolevend-console"
 STAFF = "staff"
 """The IdentityProvider, and the prefix of its users and groups in Kubernetes."""
-OLGA, SVEN, NINA, AUDITOR, RITA = "olga", "sven", "nina", "axel", "rita"
-"""Olga approves offers, Sven ends roles, Nina may do nothing, Axel may read by his group, and Rita reads what a test lets her read."""
+OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA = "olga", "otto", "sven", "nina", "axel", "rita", "petra"
+"""Olga and Otto approve offers, Sven ends roles, Nina may do nothing, Axel may read by his group, Rita reads what a test lets her read, and
+Petra runs the installation."""
+PEOPLE = (OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA)
 SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.dev/console-session"
 
 
@@ -43,7 +45,7 @@ class ConsoleSite:
         self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
-            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in (OLGA, SVEN, NINA, AUDITOR, RITA)],
+            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in PEOPLE],
             clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
         )
         self.replicas: list[ConsoleProcess] = []
@@ -69,7 +71,11 @@ class ConsoleSite:
             for person, role, namespace in (
                 (OLGA, "rolevend-approver", DOMAIN),
                 (OLGA, "rolevend-viewer", AGENTS),
+                (OTTO, "rolevend-approver", DOMAIN),
+                (OTTO, "rolevend-viewer", AGENTS),
                 (SVEN, "rolevend-responder", AGENTS),
+                (PETRA, "rolevend-viewer", ""),
+                (PETRA, "rolevend-doctor", ""),
             ):
                 self.site.cluster.bind(kubernetes_name(person), role, namespace)
             self.replicas = [self.start(port, **settings) for port in self._ports]

@@ -12,7 +12,7 @@ from rolevend.platforms.statement import plain
 from rolevend.policy.explanation import EVERY_ROW
 from rolevend.policytools.offer_text import BY, access_json
 from rolevend.policytools.outcomes import when_columns
-from rolevend.policytools.report import rendered
+from rolevend.text_table import rendered
 
 _NOT_KNOWN: Final = "?"
 SOURCES: Final = {

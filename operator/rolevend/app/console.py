@@ -17,6 +17,8 @@ from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.console.access_reading import AccessAnswers
 from rolevend.console.acting import Acting
 from rolevend.console.changes import ChangeStreams
+from rolevend.console.health import InstallationHealth
+from rolevend.console.health_pages import HealthPages
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
@@ -86,10 +88,11 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
-        roles = VisibleRoles(self._objects, rights)
+        health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
+        requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
-        sections = (RequestPages(Requests(self._objects, rights), acting, now), RolePages(roles, acting), ReaderPages(answers))
-        console = Console(logins, self._sessions, self._changes, sections)
+        sections = (RequestPages(requests, acting, now), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
+        console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(

@@ -156,12 +156,30 @@ def vote_facts(found: RequestDetails) -> Iterator[Fact]:
         spec, counted = vote.spec, vote.status.counted
         outcome = "not counted yet" if counted is None else "counts" if counted else f"does not count: {vote.status.message}"
         narrowed = list(narrowing(spec.tables, spec.masks, spec.expiration_seconds))
-        yield spec.verdict, "; ".join([f"by {spec.by}", *narrowed, outcome, *_comment(spec.comment)])
+        created = vote.metadata.creation_timestamp
+        by = f"by {spec.by}" if created is None else f"by {spec.by} at {moment(created)}"
+        yield spec.verdict, "; ".join([by, *narrowed, outcome, *_comment(spec.comment)])
+    if opposed := opposite_votes(found):
+        yield "opposed", opposed
+
+
+def opposite_votes(found: RequestDetails) -> str | None:
+    """Return the sentence about people who voted against each other and what became of the request, or None if nobody did."""
+    said: dict[str, list[str]] = {"Approve": [], "Deny": []}
+    for vote in found.votes or ():
+        if vote.spec.verdict in said:
+            said[vote.spec.verdict].append(vote.spec.by)
+    if not said["Approve"] or not said["Deny"]:
+        return None
+    state, message = found.request.status.state, found.request.status.message
+    became = "the operator has not counted the denial yet" if state == "Pending" else f"one denial decides, and the request is {state}"
+    told = f": {message}" if message and state != "Pending" else ""
+    return f"{', '.join(said['Approve'])} approved, and {', '.join(said['Deny'])} denied; {became}{told}"
 
 
 def _recorded(approver: Approver) -> Fact:
     narrowed = narrowing(approver.tables, approver.masks, approver.expiration_seconds)
-    return "Approve", "; ".join([f"by {approver.by}", *narrowed, "counts", *_comment(approver.comment)])
+    return "Approve", "; ".join([f"by {approver.by} at {moment(approver.at)}", *narrowed, "counts", *_comment(approver.comment)])
 
 
 def narrowing(tables: Any, masks: Any, seconds: int | None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from rolevend.cli import colour, options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.cluster_health.facts import ClusterFacts
+    from rolevend.cluster_health.facts import ClusterFacts
 
 
 @click.command()
@@ -23,7 +23,7 @@ def status(namespace: str, kubeconfig: str | None, context: str | None, output: 
 
     The command reads with your own rights, and names what you may not read. `rolevend doctor` says what to do.
     """
-    from rolevend.app.cluster_health.overview import as_json, as_text, overview
+    from rolevend.cluster_health.overview import as_json, as_text, overview
 
     found = overview(_facts(namespace, kubeconfig, context, with_secrets=False))
     printer.show(output, lambda: as_json(found), colour.STATUS, text=lambda: as_text(found))
@@ -42,7 +42,7 @@ def doctor(namespace: str, kubeconfig: str | None, context: str | None, output: 
     and certificates, and the conditions of policies and agents. It changes nothing, and prints no value of a Secret. It reads with your own
     rights, names what you may not read, and goes on. The exit status is 1 if something is wrong.
     """
-    from rolevend.app.cluster_health.findings import as_json, as_text, findings, is_wrong
+    from rolevend.cluster_health.findings import as_json, as_text, findings, is_wrong
 
     found = findings(_facts(namespace, kubeconfig, context, with_secrets=True))
     printer.show(output, lambda: as_json(found), colour.DOCTOR, text=lambda: as_text(found))
@@ -52,7 +52,7 @@ def doctor(namespace: str, kubeconfig: str | None, context: str | None, output: 
 def _facts(namespace: str, kubeconfig: str | None, context: str | None, *, with_secrets: bool) -> "ClusterFacts":
     import asyncio
 
-    from rolevend.app.cluster_health.facts import read_facts
     from rolevend.approvals.reader import ClusterAccess
+    from rolevend.cluster_health.facts import read_facts
 
     return asyncio.run(read_facts(ClusterAccess(options.own(kubeconfig), context), namespace, with_secrets=with_secrets))

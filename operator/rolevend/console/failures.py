@@ -19,6 +19,10 @@ class Unknown(Exception):
     """There is no such object, or the person may not see it."""
 
 
+class Gone(Exception):
+    """There is no such object any more, and the person would see it."""
+
+
 def failed(error: Exception, request: Request, session: Session | None) -> Response:
     """Return the page of a failure, without anything that its visitor must not know."""
     request_id = request.state.request_id
@@ -26,6 +30,10 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
     match error:
         case Unknown():
             return pages.telling(session, "Not found", "There is nothing here that you may see.", status=404)
+        case Gone():
+            sent = "Nothing was changed. " if request.method == "POST" else ""
+            message = f"{sent}It was withdrawn or deleted, or it never was there."
+            return pages.telling(session, "It is gone", message, status=410, link=("/requests", "All requests"))
         case ForeignForm() | UnreadableForm():
             return pages.telling(
                 session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403

@@ -1,10 +1,12 @@
 """The access requests that a person may see, and those that they may decide."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from rolevend.access_requests.states import RequestState
 from rolevend.approvals import details, listing, narrowing, wording
 from rolevend.approvals.details import RequestDetails
 from rolevend.approvals.offer_text import Fact
@@ -20,6 +22,18 @@ _MOST_SHOWN: Final = 200
 _MOST_CHOICES: Final = 40
 _SPANS: Final = (300, 600, 1_800, 3_600, 14_400)
 """In seconds."""
+_SOON_SECONDS: Final = 120
+_BECAME: Final = {
+    "Approved": "The agent can use the approval now.",
+    "Used": "The agent uses the approval.",
+    "Spent": "The agent has used the approval up.",
+    "Denied": "Nobody can approve it any more.",
+    "Expired": "Nobody decided in time. The agent has to ask again.",
+    "Cancelled": "It was withdrawn, and needs no answer.",
+    "Lapsed": "The agent did not use the approval in time, and has to ask again.",
+    "Revoked": "The approval was taken back. The roles that used it end.",
+    "Superseded": "The offer, its data or the user changed, so nobody can approve it any more. The agent has to ask again.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,8 @@ class RequestRow:
     span: str
     age: str
     left: str | None
+    is_soon_over: bool
+    """True if it expires within minutes, and nobody decided."""
     words: str
     """Of the agent, quoted."""
 
@@ -42,7 +58,7 @@ class RequestRow:
 @dataclass(frozen=True, slots=True)
 class Inbox:
     mine: Sequence[RequestRow]
-    """Those that wait, and that the person may decide."""
+    """Those that wait, and that the person may decide. Those that expire first are first."""
     others: Sequence[RequestRow]
     left_out: int
     """Others that are not shown."""
@@ -57,7 +73,22 @@ class RequestView:
     is_open: bool
     """True if a vote can change it."""
     mine: AccessDecision | None
-    """The vote of the person, which they can withdraw."""
+    """The vote of the person."""
+
+    @property
+    def may_withdraw(self) -> bool:
+        """True if something may rest on the vote of the person."""
+        state = self.found.request.status.state
+        return self.mine is not None and not (state is not None and RequestState(state).is_final)
+
+    @property
+    def became(self) -> str | None:
+        """A request that was decided, or needs no answer any more: since when, and what that means."""
+        status = self.found.request.status
+        if status.state not in _BECAME:
+            return None
+        since = "" if status.state_since is None else f" since {wording.moment(status.state_since)}"
+        return f"{status.state}{since}. {_BECAME[status.state]}"
 
     @property
     def title(self) -> str:
@@ -104,17 +135,25 @@ class Requests:
 
     async def inbox(self, person: Person, now: datetime) -> Inbox:
         """Raises ClusterUnavailable."""
-        visible = await self._visible(person)
         mine: list[AccessRequest] = []
         others: list[AccessRequest] = []
-        for each in listing.in_order(visible):
-            waits = each.status.state in (None, "Pending") and await self._may_decide(person, each)
-            (mine if waits else others).append(each)
+        for each in listing.in_order(await self._visible(person)):
+            (mine if await self._waits(person, each) else others).append(each)
+        mine.sort(key=lambda each: self._ends_in(each, now))
         return Inbox(self._rows(mine, now), self._rows(others[:_MOST_SHOWN], now), max(0, len(others) - _MOST_SHOWN))
+
+    async def waiting(self, person: Person) -> int:
+        """Return the number of requests that wait for the person. Raises ClusterUnavailable."""
+        waiting = [each for each in await self._visible(person) if await self._waits(person, each)]
+        return len(waiting)
+
+    async def may_see(self, person: Person, name: ObjectName) -> bool:
+        """Return True if the person may see a request of this name, if there is one. Raises ClusterUnavailable."""
+        return bool(await self._rights.namespaces(person, "get", _REQUESTS, [name.namespace]))
 
     async def view(self, person: Person, name: ObjectName, now: datetime) -> RequestView | None:
         """Return the request, or None: the same for one that does not exist and one that the person may not see."""
-        may = await self._rights.namespaces(person, "get", _REQUESTS, [name.namespace])  # first, so that nobody learns by the time it takes
+        may = await self.may_see(person, name)  # first, so that nobody learns by the time it takes
         request = self._objects.request(name)
         if request is None or not may:
             return None
@@ -136,6 +175,18 @@ class Requests:
         allowed = await self._rights.namespaces(person, "list", _REQUESTS, (each.namespace for each in requests))
         return [each for each in requests if each.namespace in allowed]
 
+    async def _waits(self, person: Person, request: AccessRequest) -> bool:
+        """True if the request waits for the person."""
+        return request.status.state in (None, "Pending") and await self._may_decide(person, request)
+
+    def _ends_in(self, request: AccessRequest, now: datetime) -> float:
+        left = self._seconds_left(request, now)
+        return math.inf if left is None else left
+
+    def _seconds_left(self, request: AccessRequest, now: datetime) -> int | None:
+        offer = request.spec.offer_ref
+        return listing.seconds_left(request, self._objects.offer(ObjectName(offer.namespace, offer.name)), now)
+
     async def _may_decide(self, person: Person, request: AccessRequest) -> bool:
         offer = request.spec.offer_ref
         if person.is_user(request.spec.user.subject):
@@ -150,7 +201,7 @@ class Requests:
     def _row(self, request: AccessRequest, now: datetime) -> RequestRow:
         spec, seen = request.spec, request.status.offer
         offer = ObjectName(spec.offer_ref.namespace, spec.offer_ref.name)
-        left = listing.seconds_left(request, self._objects.offer(offer), now)
+        left = self._seconds_left(request, now)
         return RequestRow(
             namespace=request.namespace,
             name=request.name,
@@ -163,5 +214,6 @@ class Requests:
             span=wording.span(spec.expiration_seconds),
             age=wording.about(wording.age(request, now).total_seconds()),
             left=None if left is None else wording.about(left),
+            is_soon_over=request.status.state == "Pending" and left is not None and left < _SOON_SECONDS,
             words=wording.justification(spec.justification, 120),
         )

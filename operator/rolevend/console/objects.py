@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
-from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, IdentityProvider, VendedRole
-from rolevend.kube.client import KubeClient, path_of
+from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, IdentityProvider, Resource, VendedRole
+from rolevend.kube.client import Body, KubeClient, path_of
 from rolevend.kube.informer import Informer
 from rolevend.model import ObjectName
 from rolevend.roles.state import is_let_go
@@ -25,16 +26,21 @@ class WatchedObjects:
         self._roles, self._requests = follow(VendedRole), follow(AccessRequest)
         self._offers, self._votes = follow(AccessPolicy), follow(AccessDecision)
         self._providers = follow(IdentityProvider)
+        kinds: tuple[ParsedObjects[Any], ...] = (self._roles, self._requests, self._offers, self._votes, self._providers)
+        self._of: dict[type[Resource], ParsedObjects[Any]] = {each.kind: each for each in kinds}
 
     @property
     def informers(self) -> tuple[Informer, ...]:
-        kinds = (self._roles, self._requests, self._offers, self._votes, self._providers)
-        return tuple(each.informer for each in kinds)
+        return tuple(each.informer for each in self._of.values())
 
     @property
     def listed(self) -> bool:
         """True after the first list of each kind."""
         return all(each.synced for each in self.informers)
+
+    def bodies(self, kind: type[Resource]) -> list[Body]:
+        """Return the objects of the kind as the API server wrote them, also those that cannot be read."""
+        return list(self._of[kind].informer.objects.values())
 
     def roles(self) -> Iterable[VendedRole]:
         """Return those that a finalizer of rolevend keeps, or may keep."""

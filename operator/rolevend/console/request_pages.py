@@ -1,6 +1,7 @@
 """The pages of access requests: the inbox, one request, and the answers to it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from rolevend.console import effect, pages
 from rolevend.console.acting import Acting, NarrowingNoted
-from rolevend.console.failures import Unknown
+from rolevend.console.failures import Gone, Unknown
 from rolevend.console.forms import narrowing_of, read_own_form, said, vote_of
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.section import PageCall, named_object
@@ -60,8 +61,12 @@ class RequestPages:
             return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
         except Rejected as error:
             return self._shown(session, view, given=form, error=said(error), status=409)
-        view = await self._view(request, session)
-        return self._shown(session, view, told=text, status=409 if is_lost else 200)
+        session = replace(session, waiting=await self._requests.waiting(session.person))
+        try:
+            view = await self._view(request, session)
+        except Gone:
+            return pages.telling(session, "The request is gone", f"{text}.", status=409, link=("/requests", "All requests"))
+        return self._shown(session, view, error=text, status=409) if is_lost else self._shown(session, view, told=text)
 
     async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
         if view.mine is None:
@@ -72,7 +77,7 @@ class RequestPages:
     async def _view(self, request: Request, session: Session) -> RequestView:
         view = await self._requests.view(session.person, named_object(request), self._now())
         if view is None:
-            raise Unknown
+            raise Gone if await self._requests.may_see(session.person, named_object(request)) else Unknown
         return view
 
     def _shown(

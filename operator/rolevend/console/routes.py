@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from rolevend.console.changes import ChangeStreams
 from rolevend.console.failures import failed
 from rolevend.console.forms import read_own_form
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
+from rolevend.console.person import Person
 from rolevend.console.section import Section
 from rolevend.console.sessions import Session, Sessions
 from rolevend.identity.login_attempts import LOGIN_LIFE
@@ -35,7 +37,16 @@ _Page = Callable[[Request, Session], Awaitable[Response]]
 
 
 class Console:
-    def __init__(self, logins: ConsoleLogins, sessions: Sessions, changes: ChangeStreams, sections: Sequence[Section]) -> None:
+    def __init__(
+        self,
+        logins: ConsoleLogins,
+        sessions: Sessions,
+        changes: ChangeStreams,
+        sections: Sequence[Section],
+        waiting: Callable[[Person], Awaitable[int]],
+    ) -> None:
+        """`waiting` returns the number of requests that wait for the person."""
+        self._waiting = waiting
         self._logins = logins
         self._sessions = sessions
         self._changes = changes
@@ -119,6 +130,8 @@ class Console:
                     None, "Signed out", "You are not signed in any more. Nothing was changed.", status=401, link=("/login", "Sign in")
                 )
             try:
+                if request.url.path != _EVENTS:
+                    session = replace(session, waiting=await self._waiting(session.person))
                 return await show(request, session)
             except Exception as error:
                 return failed(error, request, session)

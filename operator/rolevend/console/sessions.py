@@ -33,6 +33,8 @@ class Session:
     person: Person
     secret: str
     """The text that the browser keeps."""
+    waiting: int = 0
+    """The number of requests that wait for the person, which the navigation shows."""
 
     @property
     def form_token(self) -> str:

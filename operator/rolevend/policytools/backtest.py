@@ -24,7 +24,8 @@ from rolevend.policytools import offer_backtest
 from rolevend.policytools.decisions import SECONDS, Requester, given, narrower, opened, unlabelled
 from rolevend.policytools.folder import Catalogs, Folder
 from rolevend.policytools.offer_backtest import DENIED_BY_POLICIES, ByAsking, offers_for
-from rolevend.policytools.report import Form, noted, rendered
+from rolevend.policytools.report import noted
+from rolevend.text_table import Form, rendered
 
 _AGO = re.compile(r"([1-9][0-9]{0,5})([dh])")
 

@@ -6,7 +6,8 @@ from rolevend.policytools import offer_diff
 from rolevend.policytools.comparison import Difference, Extent
 from rolevend.policytools.diff import Compared
 from rolevend.policytools.outcomes import when_columns
-from rolevend.policytools.report import Form, noted, rendered
+from rolevend.policytools.report import noted
+from rolevend.text_table import Form, rendered
 
 _ABOUT: Final = ("User", "Agent", "Platform")
 _CHANGE: Final = ("Change", "What", "Before", "After")

@@ -9,7 +9,7 @@ from rolevend.decision.snapshot import Snapshot
 from rolevend.model import ObjectName
 from rolevend.policy.refusal import Reason
 from rolevend.policytools.decisions import Requester
-from rolevend.policytools.report import Form, rendered
+from rolevend.text_table import Form, rendered
 
 DENIED_BY_POLICIES: Final = frozenset({*Reason, "ResourceNotGranted"})
 """The reasons of denials that an approval can change."""

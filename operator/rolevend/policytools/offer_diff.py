@@ -12,8 +12,8 @@ from rolevend.plan import TableShape
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.offer_text import BY
 from rolevend.policytools.outcomes import ALWAYS, When, when_columns
-from rolevend.policytools.report import Form, rendered
 from rolevend.policytools.shape_comparer import ShapeComparer
+from rolevend.text_table import Form, rendered
 
 APPROVAL: Final = "approval"
 LIFETIME: Final = "lifetime"

@@ -1,12 +1,10 @@
-"""Output of `rolevend policy check` as text, as JSON, and as annotations of a pull request on GitHub; tables as text or Markdown.
-A cell cannot begin a new line or another cell."""
+"""Output of `rolevend policy check` as text, as JSON, and as annotations of a pull request on GitHub."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rolevend.policytools.check import Checked, Diagnostic
-
-Form = Literal["text", "markdown"]
+from rolevend.text_table import Form
 
 
 def as_text(checked: Checked) -> str:
@@ -79,16 +77,6 @@ def _message(text: str) -> str:
 
 def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def rendered(head: Sequence[str], rows: Sequence[Sequence[str]], form: Form) -> str:
-    cells = [[" ".join(cell.split()) or "-" for cell in row] for row in rows]
-    if form == "markdown":
-        lines = [head, ["---"] * len(head), *([cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in cells)]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(len(row[place]) for row in [head, *cells]) for place in range(len(head))]
-    lines = [[name.upper() for name in head], *cells]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def noted(text: str, notes: Sequence[str], form: Form) -> str:

@@ -319,6 +319,22 @@ class TestDetails:
         assert f"Approve     by {by}; only claims.people; masked Partial(4) on ssn; for 10m; does not count: an earlier vote" in text
         assert 'the approver says: "Only the open case. Ask again tomorrow."' in text
 
+    def test_people_who_voted_against_each_other_are_told_with_what_became_of_it(self):
+        vote = changed(valid("AccessDecision", "v", "domain-claims"), "metadata.creationTimestamp", "2026-11-24T11:59:00Z")
+        approved = parse(AccessDecision, vote)
+        spec = {"requestRef": vote["spec"]["requestRef"], "offerRef": vote["spec"]["offerRef"], "by": "bob", "verdict": "Deny"}
+        denied = parse(AccessDecision, {**vote, "spec": spec})
+        became = request(state="Denied", message="denied by bob")
+
+        text = details.as_text(found(became, votes=(approved, denied)), FLAGS)
+
+        by = vote["spec"]["by"]
+        assert f"opposed     {by} approved, and bob denied; one denial decides, and the request is Denied: denied by bob" in text
+        assert f"by {by} at 2026-11-24 11:59:00 UTC; only claims.people" in text
+        assert "has not counted the denial yet" in details.as_text(found(votes=(approved, denied)), FLAGS)
+        for one_sided in ((approved, approved), (denied,), ()):
+            assert "opposed" not in details.as_text(found(became, votes=one_sided), FLAGS)
+
     def test_an_approved_request_says_how_it_is_revoked(self):
         people = details.as_text(found(request(state="Approved", approval=approval())), FLAGS)
         rule = details.as_text(found(request(state="Approved", approval=approval("small"))), FLAGS)

@@ -3,10 +3,12 @@
 
 async function refresh() {
   const parts = document.querySelectorAll("[data-live]");
-  if (document.hidden || parts.length === 0) return;
+  if (document.hidden) return;
   const answer = await fetch(location.href, { redirect: "error", headers: { "X-Console-Refresh": "1" } });
   if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelectorAll("[data-live]");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelectorAll("[data-live]");
+  document.title = page.title;
   parts.forEach((part, number) => {
     if (fresh[number] && part.innerHTML !== fresh[number].innerHTML && !part.contains(document.activeElement)) {
       part.replaceChildren(...fresh[number].childNodes);
@@ -23,6 +25,6 @@ function countDown() {
 
 countDown();
 setInterval(countDown, 1000);
-if (document.querySelector("[data-live]")) {
+if (document.querySelector("main [data-live]")) {
   new EventSource("/events").addEventListener("message", () => refresh().catch(() => {}));
 }

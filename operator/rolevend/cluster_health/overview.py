@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import CHART_LABEL, ClusterFacts, labels
-from rolevend.app.cluster_health.findings import (
+from rolevend.cluster_health.facts import CHART_LABEL, ClusterFacts, labels
+from rolevend.cluster_health.findings import (
     API,
     OPERATOR,
     VERSION_LABEL,
@@ -22,25 +22,27 @@ from rolevend.kinds import KINDS
 from rolevend.kinds.shared import GROUP
 from rolevend.kube.client import Body
 from rolevend.platforms.statement import plain
-from rolevend.policytools.report import rendered
 from rolevend.snapshot.suspension import suspension_of
+from rolevend.text_table import rendered
 
 _MOST_LINES: Final = 10
 _LONGEST: Final = 110
 _PROBLEMS: Final = ("AccessPolicy", "Agent", "Guardrail", "TagBinding", "IdentityProvider", "UserAttributes")
 _SUSPENDABLE: Final = ("DataPlatform", "Agent", "AccessPolicy", "UserAttributes")
 _OPEN: Final = "Pending"
-_CONDITIONS: Final = ("Ready", "Accepted", "Attested", "InSync")
-_ROLES: Final = ("Live", "Pending", "Dropping")
+CONDITIONS: Final = ("Ready", "Accepted", "Attested", "InSync")
+ROLES: Final = ("Live", "Pending", "Dropping")
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformOverview:
     name: str
     conditions: tuple[str, ...]
-    """The status of each of `_CONDITIONS`; empty if there is none."""
+    """The status of each of `CONDITIONS`; empty if there is none."""
     roles: tuple[int, ...] | None
-    """The number of roles by each of `_ROLES`, or None if VendedRoles were not read."""
+    """The number of roles by each of `ROLES`, or None if VendedRoles were not read."""
+    messages: tuple[str, ...] = ()
+    """Of the conditions that are not True."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ def as_json(found: Overview) -> dict[str, Any]:
         "platforms": [
             {
                 "name": each.name,
-                "conditions": {type_: status or None for type_, status in zip(_CONDITIONS, each.conditions, strict=True)},
-                "roles": None if each.roles is None else {name.lower(): count for name, count in zip(_ROLES, each.roles, strict=True)},
+                "conditions": {type_: status or None for type_, status in zip(CONDITIONS, each.conditions, strict=True)},
+                "roles": None if each.roles is None else {name.lower(): count for name, count in zip(ROLES, each.roles, strict=True)},
             }
             for each in found.platforms
         ],
@@ -98,8 +100,8 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"{name:<12}{version}"
     yield ""
     if found.platforms:
-        head = ("Platform", *_CONDITIONS, *_ROLES)
-        rows = [(each.name, *each.conditions, *map(str, each.roles or ("?",) * len(_ROLES))) for each in found.platforms]
+        head = ("Platform", *CONDITIONS, *ROLES)
+        rows = [(each.name, *each.conditions, *map(str, each.roles or ("?",) * len(ROLES))) for each in found.platforms]
         yield from rendered(head, rows, "text").splitlines()
     else:
         yield "no DataPlatform"
@@ -120,7 +122,7 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _versions(facts: ClusterFacts) -> Iterator[tuple[str, str]]:
-    yield "command", __version__
+    yield facts.reader, __version__
     if facts.is_read("CustomResourceDefinition"):
         names = {each["metadata"]["name"] for each in facts.of("CustomResourceDefinition")}
         charts = {labels(each).get(CHART_LABEL) for each in facts.of("CustomResourceDefinition")} - {None}
@@ -143,10 +145,11 @@ def _versions(facts: ClusterFacts) -> Iterator[tuple[str, str]]:
 
 def _platform(facts: ClusterFacts, body: Body, states: Counter[tuple[str, str]]) -> PlatformOverview:
     name = body["metadata"]["name"]
-    conditions = (condition(body, type_) for type_ in _CONDITIONS)
+    conditions = [condition(body, type_) for type_ in CONDITIONS]
     told = tuple("" if each is None else each["status"] if each["status"] == "True" else each["reason"] for each in conditions)
-    roles = tuple(states[name, state] for state in _ROLES) if facts.is_read("VendedRole") else None
-    return PlatformOverview(name, told, roles)
+    roles = tuple(states[name, state] for state in ROLES) if facts.is_read("VendedRole") else None
+    messages = (f"{each['type']}: {each['message']}" for each in conditions if each and each["status"] != "True" and each.get("message"))
+    return PlatformOverview(name, told, roles, tuple(messages))
 
 
 def _states(role: Body) -> Sequence[Body]:

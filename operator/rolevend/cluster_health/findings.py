@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import AGENT_NAMESPACE, OF_OWNERS, ClusterFacts, labels
+from rolevend.cluster_health.facts import AGENT_NAMESPACE, OF_OWNERS, ClusterFacts, labels
 from rolevend.kinds import KINDS, Kind
 from rolevend.kinds.crd import definition
 from rolevend.kinds.shared import GROUP, NEVER_OBSERVED
@@ -125,21 +125,21 @@ def _definitions(facts: ClusterFacts) -> Iterator[HealthFinding]:
         elif name not in there:
             yield HealthFinding("wrong", f"definition {name}", "is missing", f"run {_UPGRADE}, or kubectl apply -f crds")
         else:
-            yield from _definition(kind, name, there[name])
+            yield from _definition(kind, name, there[name], facts.reader)
 
 
-def _definition(kind: Kind, name: str, body: Body) -> Iterator[HealthFinding]:
+def _definition(kind: Kind, name: str, body: Body, reader: str) -> Iterator[HealthFinding]:
     established = condition(body, "Established")
     if established is None or established["status"] != "True":
         message = "is not established" if established is None else f"is not established: {established.get('message', '')}"
         yield HealthFinding("wrong", f"definition {name}", message, f"kubectl describe crd {name}")
     ours, theirs = (_fields(each["spec"]["versions"][0]["schema"]["openAPIV3Schema"]) for each in (definition(kind), body))
     if missing := sorted(ours - theirs):
-        message = f"is older than this command, which is {__version__}: it has no field {_some(missing)}, so the API server drops it"
+        message = f"is older than this {reader}, which is {__version__}: it has no field {_some(missing)}, so the API server drops it"
         yield HealthFinding("wrong", f"definition {name}", message, f"run {_UPGRADE}, with the chart of {__version__}")
     if more := sorted(theirs - ours):
-        message = f"is newer than this command, which is {__version__}: it has the field {_some(more)}"
-        yield HealthFinding("look", f"definition {name}", message, "use the command of the version that is installed")
+        message = f"is newer than this {reader}, which is {__version__}: it has the field {_some(more)}"
+        yield HealthFinding("look", f"definition {name}", message, f"use the {reader} of the version that is installed")
 
 
 def _fields(schema: Body, path: str = "") -> set[str]:
@@ -178,8 +178,8 @@ def _deployments(facts: ClusterFacts) -> Iterator[HealthFinding]:
             "wrong", "versions", f"the parts have different versions: {told}", f"run {_UPGRADE}, so that all get one version"
         )
     elif versions and __version__ not in versions:
-        message = f"the installation has version {next(iter(versions))}, and this command {__version__}"
-        yield HealthFinding("look", "versions", message, "use the command of the version that is installed")
+        message = f"the installation has version {next(iter(versions))}, and this {facts.reader} {__version__}"
+        yield HealthFinding("look", "versions", message, f"use the {facts.reader} of the version that is installed")
     selectors = [each["spec"]["selector"]["matchLabels"].items() for each in facts.of("Deployment")]
     for pod in facts.of("Pod"):
         if any(each <= labels(pod).items() for each in selectors):
@@ -217,7 +217,8 @@ def _clocks(facts: ClusterFacts) -> Iterator[HealthFinding]:
     synchronize = "synchronize the clocks (NTP): tokens and expiries are judged by them"
     if facts.server_time is not None and abs(facts.read_at - facts.server_time) > _SKEW:
         message = f"differs from that of the API server by {ago(abs(facts.read_at - facts.server_time))}"
-        yield HealthFinding("look", "clock of this machine", message, synchronize)
+        machine = "this machine" if facts.reader == "command" else "the console"
+        yield HealthFinding("look", f"clock of {machine}", message, synchronize)
     for lease in facts.of("Lease"):
         written = [each["time"] for each in lease["metadata"].get("managedFields") or () if each.get("time")]
         if written and lease["spec"].get("renewTime"):

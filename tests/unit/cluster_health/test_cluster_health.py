@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from rolevend import __version__
-from rolevend.app.cluster_health.facts import OF_OWNERS, ClusterFacts, FactsReader, Gap, SecretFault
-from rolevend.app.cluster_health.findings import ADMISSION, HealthFinding, as_json, as_text, findings, is_wrong
-from rolevend.app.cluster_health.overview import as_json as overview_json
-from rolevend.app.cluster_health.overview import as_text as overview_text
-from rolevend.app.cluster_health.overview import overview
+from rolevend.cluster_health.facts import OF_OWNERS, ClusterFacts, FactsReader, Gap, SecretFault
+from rolevend.cluster_health.findings import ADMISSION, HealthFinding, as_json, as_text, findings, is_wrong
+from rolevend.cluster_health.overview import as_json as overview_json
+from rolevend.cluster_health.overview import as_text as overview_text
+from rolevend.cluster_health.overview import overview
 from rolevend.errors import ClusterUnavailable, NotPermitted
 from rolevend.kinds import KINDS
 from rolevend.kinds.crd import definition

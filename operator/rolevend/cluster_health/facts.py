@@ -1,11 +1,11 @@
 """Read what says how an installation is. A part that the person may not read is a gap with its reason, and the others are read. I/O."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from rolevend.approvals.reader import ClusterAccess
 from rolevend.errors import InvalidInput, NotPermitted, RolevendError
@@ -73,6 +73,8 @@ class ClusterFacts:
     """The objects by kind; a kind that was not read is missing."""
     gaps: tuple[Gap, ...] = ()
     secret_faults: tuple[SecretFault, ...] = ()
+    reader: Literal["command", "console"] = "command"
+    """The program that read them."""
 
     def of(self, kind: str) -> Sequence[Body]:
         return self.parts.get(kind, ())
@@ -92,6 +94,8 @@ class FactsReader:
     namespace: str
     gaps: list[Gap] = field(default_factory=list)
     secret_faults: list[SecretFault] = field(default_factory=list)
+    left_out: Collection[str] = ()
+    """Kinds that are not read here."""
 
     async def read(self, *, with_secrets: bool) -> ClusterFacts:
         server_time = await self._server_time()
@@ -107,6 +111,8 @@ class FactsReader:
             OF_OWNERS: (ROLE_BINDINGS, None),
             **{kind.name: (path_of(kind.model), None) for kind in KINDS if kind.name != "AccessDecision"},
         }
+        for name in self.left_out:
+            del listed[name]
         found = await asyncio.gather(*(self._list(name, *where) for name, where in listed.items()))
         parts = {name: items for name, items in zip(listed, found, strict=True) if items is not None}
         if OF_OWNERS in parts:

@@ -1,0 +1,98 @@
+"""The state of the installation, as far as one person may read it. I/O."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from rolevend.cluster_health.facts import ClusterFacts, FactsReader, Gap
+from rolevend.cluster_health.findings import HealthFinding, findings
+from rolevend.cluster_health.overview import Overview, overview
+from rolevend.console.objects import WatchedObjects
+from rolevend.console.person import Person
+from rolevend.console.rights import Act, Rights
+from rolevend.kinds import AccessPolicy, AccessRequest, IdentityProvider, VendedRole
+from rolevend.kube.client import Body, KubeClient, path_of
+
+_WATCHED: Final = (AccessPolicy, AccessRequest, IdentityProvider, VendedRole)
+"""Read from the console's watches: there may be many of them."""
+_UNREAD: Final = ("UserAttributes",)
+"""There may be one for each user."""
+LEFT_OUT: Final = (*(kind.__name__ for kind in _WATCHED), *_UNREAD)
+"""The kinds that are not listed as the person."""
+_SECONDS: Final = 10.0
+"""For which an answer is used again."""
+_MOST: Final = 256
+_AT_ONCE: Final = 2
+OFF: Final = (
+    "this console only shows what it watches: `rolevend doctor` finds the rest, or ask your administrator for console.impersonation"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationView:
+    overview: Overview
+    needed: Sequence[HealthFinding]
+    """Those that need a person, the worst first."""
+    gaps: Sequence[Gap]
+    """The parts that were not read."""
+    read_at: datetime
+
+
+@dataclass(slots=True)
+class InstallationHealth:
+    cluster: KubeClient
+    namespace: str
+    """The operator's."""
+    objects: WatchedObjects
+    rights: Rights
+    enabled: bool
+    """True if the console may impersonate people."""
+    now: Callable[[], datetime]
+    moment: Callable[[], float] = time.monotonic
+    _known: OrderedDict[Person, tuple[float, asyncio.Task[InstallationView]]] = field(default_factory=OrderedDict)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def view(self, person: Person) -> InstallationView:
+        """Return the state as it was at most ten seconds ago. Raises ClusterUnavailable."""
+        known = self._known.get(person)
+        if known is None or known[0] <= self.moment() or (known[1].done() and known[1].exception() is not None):
+            self._known.pop(person, None)
+            while len(self._known) >= _MOST:
+                self._known.popitem(last=False)
+            known = self._known[person] = self.moment() + _SECONDS, asyncio.create_task(self._read(person))
+        return await asyncio.shield(known[1])  # several pages wait for the same answer
+
+    async def _read(self, person: Person) -> InstallationView:
+        watched, gaps = await self._watched(person)
+        async with self._turns:
+            facts = await self._own(person)
+        facts = replace(facts, parts={**facts.parts, **watched}, gaps=(*facts.gaps, *gaps), reader="console")
+        needed = [each for each in findings(facts) if each.level != "not read"]
+        return InstallationView(overview(facts), needed, facts.gaps, facts.server_time or facts.read_at)
+
+    async def _own(self, person: Person) -> ClusterFacts:
+        """Return what the person reads with their own rights."""
+        if not self.enabled:
+            return ClusterFacts(self.namespace, self.now(), None, {})
+        acting = self.cluster.acting_as(person.username, person.groups)
+        return await FactsReader(acting, self.namespace, left_out=LEFT_OUT).read(with_secrets=False)
+
+    async def _watched(self, person: Person) -> tuple[dict[str, Sequence[Body]], list[Gap]]:
+        """Return the objects that the console watches, in those namespaces in which the person may list them."""
+        parts: dict[str, Sequence[Body]] = {}
+        gaps = [Gap(kind, "this page does not read them; `rolevend doctor` does") for kind in _UNREAD]
+        for kind in _WATCHED:
+            bodies, plural = self.objects.bodies(kind), path_of(kind).plural
+            if await self.rights.may(person, Act("list", plural)):
+                parts[kind.__name__] = bodies
+                continue
+            namespaces = {each["metadata"]["namespace"] for each in bodies if "namespace" in each["metadata"]}
+            allowed = await self.rights.namespaces(person, "list", plural, namespaces)
+            gaps.append(Gap(kind.__name__, "you may read those of some namespaces alone" if allowed else "you may not read them"))
+            if allowed:
+                parts[kind.__name__] = [each for each in bodies if each["metadata"]["namespace"] in allowed]
+        return parts, gaps
