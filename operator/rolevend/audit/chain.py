@@ -230,6 +230,6 @@ def _follows(before: _Link, link: _Link, previous: str) -> Iterator[str]:
 def _json(text: bytes) -> dict[str, object] | None:
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
