@@ -2,6 +2,7 @@
 
 import logging
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +39,8 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
             return pages.telling(
                 session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403
             )
+        case HTTPException(status_code=413):
+            return pages.telling(session, "Too long", "The form is too long. Nothing was changed.", status=413)
         case LoginOver() | TokenRefused():
             _log.warning("a login was refused: %s", error, extra={"request_id": request_id})
             return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
