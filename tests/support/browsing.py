@@ -54,7 +54,14 @@ class Windows:
         """Requests to other hosts, dialogs, errors of scripts, and what the pages' policy had to stop."""
 
     def open(
-        self, person: str, path: str = "/", *, script: bool = True, scheme: Literal["light", "dark"] = "light", width: int = 1280
+        self,
+        person: str,
+        path: str = "/",
+        *,
+        script: bool = True,
+        scheme: Literal["light", "dark"] = "light",
+        width: int = 1280,
+        height: int = 800,
     ) -> "Window":
         """Log the person in, in a new window, who came for this path."""
         context = self._browser.new_context(
@@ -62,7 +69,7 @@ class Windows:
             ignore_https_errors=True,
             java_script_enabled=script,
             color_scheme=scheme,
-            viewport={"width": width, "height": 800},
+            viewport={"width": width, "height": height},
             locale="en-GB",
             timezone_id="UTC",
             reduced_motion="reduce",
