@@ -4,7 +4,7 @@ import datetime
 import secrets
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from testbed.identity_provider import IdentityProvider
 from testbed.installation import NAMESPACE, ConsoleProcess
 from testbed.oidc.registry import Client, Person
 from tests.support.confirming import Seen, with_hint
+from tests.support.gateway import Front
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.waiting import DEADLINE, eventually
 
@@ -50,10 +51,12 @@ class ConsoleSite:
         (directory / "receipts.json").write_text(public_key_set([read_signing_key(self.receipt_key)]))
         self._ports = free_ports(2)
         self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
+        self.front = Front(self._ports)
+        """The address that people know. It leads to the first replica that answers."""
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
             people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in PEOPLE],
-            clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
+            clients=[Client(CLIENT, redirect_uris=(f"{self.front.url}/callback",))],
         )
         self.replicas: list[ConsoleProcess] = []
         self._ends = ExitStack()
@@ -61,7 +64,7 @@ class ConsoleSite:
 
     @contextmanager
     def running(self, **settings: str) -> Iterator["ConsoleSite"]:
-        with self.provider, self._ends:
+        with closing(self.front), self.provider, self._ends:
             secret = self.provider.client(CLIENT).secret
             assert secret is not None
             (self._directory / "client").write_text(secret)
@@ -95,7 +98,7 @@ class ConsoleSite:
         """Another replica, which need not be ready yet."""
         own = {
             "PORT": str(port),
-            "URL": self.urls[0],
+            "URL": self.front.url,
             "IDENTITY_PROVIDER": STAFF,
             "CLIENT_ID": CLIENT,
             "CLIENT_SECRET_FILE": str(self._directory / "client"),
