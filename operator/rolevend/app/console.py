@@ -23,6 +23,7 @@ from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
+from rolevend.console.observing import PlatformObserver
 from rolevend.console.person import PersonMapping
 from rolevend.console.reader_pages import ReaderPages
 from rolevend.console.request_pages import RequestPages
@@ -30,6 +31,7 @@ from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
 from rolevend.console.sessions import Sessions
+from rolevend.console.statement_pages import StatementPages
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -91,7 +93,13 @@ class ConsoleProcess:
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
         requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
-        sections = (RequestPages(requests, acting, now), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
+        sections = (
+            RequestPages(requests, acting, now),
+            RolePages(roles, acting),
+            StatementPages(roles, PlatformObserver(cluster, settings.namespace, now)),
+            ReaderPages(answers),
+            HealthPages(health),
+        )
         console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)

@@ -75,6 +75,7 @@ def test_it_sees_what_a_vended_role_runs(looked: Looked):
         open_transaction = looked.of(looked.role.role)
         eventually(lambda: looked.of(looked.other.role).state == "idle")
 
+    assert open_transaction.uid == looked.role.uid
     assert open_transaction.pid == looked.session.info.backend_pid
     assert (open_transaction.state, open_transaction.shown, open_transaction.runs) == ("idle in transaction", True, False)
     assert open_transaction.statement == "SELECT count(*) FROM people WHERE email = 'jane@example.org'"

@@ -31,6 +31,8 @@ class RoleSession:
     """A session of a vended role."""
 
     role: str
+    uid: str
+    """Of the VendedRole."""
     pid: int
     state: str | None
     seconds: int | None
