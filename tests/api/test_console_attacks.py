@@ -12,7 +12,7 @@ from testbed.installation import CONSOLE_SERVICE_ACCOUNT, NAMESPACE
 from tests.support.confirming import query_of
 from tests.support.console import NINA, OLGA, ConsoleSite
 from tests.support.requesting import Requester
-from tests.support.site import AGENTS, DOMAIN
+from tests.support.site import AGENTS, DOMAIN, WAREHOUSE
 from tests.support.tenancy import Tenant
 from tests.support.waiting import DEADLINE, eventually
 
@@ -197,3 +197,12 @@ def test_a_login_that_this_browser_did_not_begin_is_refused(console: ConsoleSite
     assert mallory.http.get(f"{back}&code=another").status_code == 403
     assert mallory.http.get(back).status_code == 303
     assert mallory.http.get(back).status_code == 403, "a code is good for one login"
+
+
+def test_the_console_reads_no_other_login_of_a_platform(taken: Taken):
+    secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    assert taken.status("GET", f"{secrets}/{WAREHOUSE}-observer") == 200
+    for path in (f"{secrets}/{WAREHOUSE}-vendor", f"{secrets}/{WAREHOUSE}-programmer", f"{secrets}/rolevend-handle-key", secrets):
+        assert taken.status("GET", path) == 403, path
+    platform = f"/apis/rolevend.dev/v1alpha1/dataplatforms/{WAREHOUSE}"
+    assert [taken.status(method, platform, {}) for method in ("PUT", "PATCH", "DELETE")] == [403] * 3

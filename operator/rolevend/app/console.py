@@ -24,6 +24,7 @@ from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
+from rolevend.console.observing import PlatformObserver
 from rolevend.console.person import PersonMapping
 from rolevend.console.reader_pages import ReaderPages
 from rolevend.console.request_pages import RequestPages
@@ -31,6 +32,7 @@ from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
 from rolevend.console.sessions import Sessions
+from rolevend.console.statement_pages import StatementPages
 from rolevend.console.trail_files import TrailFiles
 from rolevend.console.trail_pages import TrailPages
 from rolevend.console.trails import Trails
@@ -99,6 +101,7 @@ class ConsoleProcess:
         sections = (
             RequestPages(requests, acting, now),
             RolePages(roles, acting),
+            StatementPages(roles, PlatformObserver(cluster, settings.namespace, now)),
             ReaderPages(answers),
             TrailPages(trails, now),
             HealthPages(health),
