@@ -72,7 +72,6 @@ def test_the_console_impersonates_nobody_for_anything_but_votes_and_ends(console
         ("GET", f"/api/v1/namespaces/{AGENTS}/pods"),
         ("GET", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-suspension"),
         ("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
-        ("GET", "/apis/rolevend.dev/v1alpha1/userattributes"),
         ("POST", f"/api/v1/namespaces/{NAMESPACE}/pods"),
         ("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/rolevend/token"),
         ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"),

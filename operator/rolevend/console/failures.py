@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from rolevend.console import pages
 from rolevend.console.login import LoginOver
-from rolevend.console.sessions import Session
+from rolevend.console.sessions import PersonSuspended, Session
 from rolevend.errors import IdentityProviderUnavailable, Rejected, Unavailable
 from rolevend.identity.refusal import TokenRefused
 from rolevend.web.forms import ForeignForm, UnreadableForm
@@ -38,6 +38,10 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
             return pages.telling(
                 session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403
             )
+        case PersonSuspended():
+            _log.warning("a suspended person may not log in", extra={"person": str(error), "request_id": request_id})
+            message = "You are suspended here, so you cannot sign in. Ask those who run this installation."
+            return pages.telling(None, "You cannot sign in", message, status=403)
         case LoginOver() | TokenRefused():
             _log.warning("a login was refused: %s", error, extra={"request_id": request_id})
             return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)

@@ -78,11 +78,11 @@ class Console:
         query = dict(request.query_params)
         if len(query) != len(request.query_params.multi_items()):
             raise LoginOver("the identity provider sent a parameter twice")
-        person, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+        login, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
         if (former := request.cookies.get(SESSION_COOKIE)) is not None:
             await self._sessions.end(former)
-        secret = await self._sessions.begin(person)
-        _log.info("logged in", extra={"person": person.username, "request_id": request.state.request_id})
+        secret = await self._sessions.begin(login)
+        _log.info("logged in", extra={"person": login.person.username, "request_id": request.state.request_id})
         answer = RedirectResponse(self._landing(path), 303, pages.HEADERS)
         set_cookie(answer, SESSION_COOKIE, secret, self._sessions.life_seconds)
         set_cookie(answer, LOGIN_COOKIE, "", 0)
