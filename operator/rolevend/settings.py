@@ -175,6 +175,6 @@ class ConsoleSettings(Settings):
     console_session_seconds: int = Field(28_800, ge=60, le=86_400, description="A session ends so long after its login.")
     console_impersonation: bool = Field(
         False,
-        description="Let people vote and end roles: the console sends these calls with the person's rights, by impersonation. Without it"
-        " the console only shows.",
+        description="Let people vote, end roles and ask who can read: the console sends these calls with the person's rights, by"
+        " impersonation. Without it the console only shows.",
     )

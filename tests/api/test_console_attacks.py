@@ -20,6 +20,8 @@ HOSTILE = "</bdi><script>alert(1)</script><img src=x onerror=alert(1)>"
 PAGES = (
     "/requests",
     "/roles",
+    "/readers",
+    "/readers?table=claims.people",
     "/health",
     "/requests/none/none",
     "/roles/none/none",
@@ -60,7 +62,7 @@ POWERFUL = ["kubernetes-admin", "boss", "system:kube-controller-manager", f"syst
 
 
 @pytest.mark.parametrize("user", POWERFUL)
-def test_the_console_impersonates_nobody_for_anything_but_votes_and_ends(console: ConsoleSite, taken: Taken, user: str):
+def test_the_console_impersonates_nobody_for_anything_but_votes_ends_and_questions(console: ConsoleSite, taken: Taken, user: str):
     if user == "boss":
         console.site.cluster.kubectl("create", "clusterrolebinding", "boss", "--clusterrole=cluster-admin", "--user=boss")
     groups = () if user else ("system:masters",)
@@ -80,9 +82,16 @@ def test_the_console_impersonates_nobody_for_anything_but_votes_and_ends(console
         ("DELETE", f"{role}/accessrequests/any"),
         ("POST", f"/apis/rolevend.dev/v1alpha1/namespaces/{DOMAIN}/accesspolicies"),
         ("DELETE", "/apis/rolevend.dev/v1alpha1/guardrails/any"),
+        ("POST", "/apis/rolevend.dev/v1alpha1/userattributes"),
+        ("DELETE", "/apis/rolevend.dev/v1alpha1/userattributes/any"),
+        ("DELETE", f"/api/v1/namespaces/{AGENTS}"),
     ):
         assert taken.status(method, path, {} if method == "POST" else None, user or "anybody", *groups) == 403, (method, path)
         assert taken.status(method, path, {} if method == "POST" else None) == 403, (method, path)
+    system = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    for path in (system, f"{system}/rolevend-suspension", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-catalogs-0"):
+        assert taken.status("GET", path, None, user or "anybody", *groups) == 403, path
+    assert taken.status("GET", "/apis/rolevend.dev/v1alpha1/userattributes") == 403, "not without a person"
 
 
 def test_the_console_writes_no_other_config_map(console: ConsoleSite, taken: Taken):

@@ -15,6 +15,7 @@ from rolevend.api.connections import ConnectionLimits
 from rolevend.api.middleware import Tracing
 from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
+from rolevend.console.access_reading import AccessAnswers
 from rolevend.console.acting import Acting
 from rolevend.console.changes import ChangeStreams
 from rolevend.console.health import InstallationHealth
@@ -24,6 +25,7 @@ from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import PersonMapping
+from rolevend.console.reader_pages import ReaderPages
 from rolevend.console.request_pages import RequestPages
 from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
@@ -92,13 +94,10 @@ class ConsoleProcess:
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
         acting = Acting(cluster, enabled=settings.console_impersonation)
+        roles, requests = VisibleRoles(self._objects, rights), Requests(self._objects, rights)
+        answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
-        requests = Requests(self._objects, rights)
-        sections = (
-            RequestPages(requests, acting, now),
-            RolePages(VisibleRoles(self._objects, rights), acting),
-            HealthPages(health),
-        )
+        sections = (RequestPages(requests, acting, now), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
         console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)

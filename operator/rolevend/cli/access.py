@@ -12,8 +12,9 @@ from rolevend.cli.catalogs import OPERATOR_NAMESPACE
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.app.access_report.reader import AccessSources
-    from rolevend.app.access_report.report import AccessQuestion, AccessReport
+    from rolevend.access_report.reader import AccessSources
+    from rolevend.access_report.report import AccessReport
+    from rolevend.access_report.target import AccessQuestion
 
 T = TypeVar("T")
 
@@ -88,8 +89,7 @@ def access(
         rolevend access claims.people.ssn --could --files policies --catalog catalog.yaml
     """
     from rolevend.access_ledger.selection import Selection
-    from rolevend.app.access_report.report import AccessQuestion
-    from rolevend.app.access_report.target import read_target
+    from rolevend.access_report.target import AccessQuestion, read_target
 
     in_the_past = since is not None or until is not None
     if now + could + in_the_past > 1:
@@ -114,23 +114,23 @@ def access(
 
 
 def _live(question: "AccessQuestion", sources: "AccessSources", audit_files: tuple[str, ...]) -> "AccessReport":
-    from rolevend.app.access_report.reader import read_events
-    from rolevend.app.access_report.report import live_report
+    from rolevend.access_report.reader import read_events
+    from rolevend.access_report.report import live_report
 
     audited = read_events(question.target, audit_files)
     return _read(lambda: live_report(question, sources, audited, datetime.now(UTC)))
 
 
 def _ended(question: "AccessQuestion", audit_files: tuple[str, ...]) -> "AccessReport":
-    from rolevend.app.access_report.reader import read_events
-    from rolevend.app.access_report.report import ended_report
+    from rolevend.access_report.reader import read_events
+    from rolevend.access_report.report import ended_report
 
     audited = read_events(question.target, audit_files)
     return _read(lambda: ended_report(question, audited))
 
 
 def _possible(question: "AccessQuestion", sources: "AccessSources") -> "AccessReport":
-    from rolevend.app.access_report.report import possible_report
+    from rolevend.access_report.report import possible_report
 
     with options.uncollected():
         return _read(lambda: possible_report(question, sources))
@@ -148,7 +148,7 @@ def _sources(
 ) -> "AccessSources":
     import asyncio
 
-    from rolevend.app.access_report.reader import read_files, read_sources
+    from rolevend.access_report.reader import read_files, read_sources
     from rolevend.approvals.reader import ClusterAccess
 
     if files:

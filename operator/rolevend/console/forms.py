@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from rolevend.access_report.target import TABLE as QUESTION_TABLE
 from rolevend.approvals.narrowing import TABLES, VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console.acting import VoteOnPage
 from rolevend.console.live import RoleQuery
@@ -20,7 +21,8 @@ TABLE: Final = "table."
 """The beginning of the name of each checkbox of a table."""
 _FIELDS: Final = {
     **{"--for": "Only for", "--tables": "Only these tables", "--mask": "Mask also"},
-    **{"--because": "Why", "--agent": "Agent", "--table": "Table"},
+    **{"--because": "Why", "--agent": "Agent", "--table": "Table", "--user": "Person", "--platform": "Platform", "--purpose": "Purpose"},
+    **{QUESTION_TABLE: "Table or column", "--catalog": "Catalogs"},
 }
 """How the pages name the options of commands."""
 FILTERS: Final = ("q", "agent", "user", "platform", "table", "purpose")

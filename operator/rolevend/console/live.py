@@ -107,6 +107,10 @@ class VisibleRoles:
         """Return those that match, and that the person may end. Raises ClusterUnavailable."""
         return [each.row for each in await self._endable(person, _matching(await self._visible(person), query))]
 
+    async def visible(self, person: Person) -> list[VendedRole]:
+        """Return the roles that live, or may come to life. Raises ClusterUnavailable."""
+        return [each.role for each in await self._visible(person)]
+
     async def view(self, person: Person, name: ObjectName) -> RoleView | None:
         """Return the role, or None: the same for one that does not exist and one that the person may not see."""
         may = await self.rights.namespaces(person, "get", ROLES, [name.namespace])  # first, so that nobody learns by the time it takes

@@ -1,15 +1,16 @@
 """The objects of a cluster, as a `Folder`."""
 
+import asyncio
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rolevend.decision.outcome import Request
-from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, VendedRole, parse
-from rolevend.kube.client import NAMESPACES, KubeClient, path_of
-from rolevend.model import ClusterId
+from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, UserAttributes, VendedRole, parse
+from rolevend.kube.client import NAMESPACES, Body, KubeClient, path_of
+from rolevend.model import ClusterId, User
 from rolevend.policytools.decisions import Requester
 from rolevend.policytools.folder import CLUSTER, Folder
-from rolevend.policytools.manifests import documents_in
+from rolevend.policytools.manifests import Document
 from rolevend.roles.state import role_requests
 
 
@@ -22,17 +23,65 @@ class ClusterObjects:
     """With it, profiles have the names that the operator gives them."""
 
 
-async def objects_of(cluster: KubeClient) -> ClusterObjects:
+@dataclass(slots=True)
+class PeopleBound:
+    """The UserAttributes that are read, for a caller without room for all of them. Afterwards it says which were left out."""
+
+    most: int
+    user: str | None = None
+    """Only those of this user: subject, `subject (issuer)`, or handle."""
+    users: frozenset[User] | None = None
+    """Only those of these users."""
+    is_cut: bool = False
+    """True if there are more than `most`."""
+    other_users: set[str] = field(default_factory=set)
+    """Subjects of other users than `user`."""
+
+    def keeps(self, body: Body) -> bool:
+        user, handle = _user(body), body["spec"].get("handle")
+        if self.users is not None:
+            return user in self.users
+        if self.user is None or self.user in (*_names(user), handle):
+            return True
+        self.other_users.add(user.subject)
+        return False
+
+
+async def objects_of(cluster: KubeClient, people: PeopleBound | None = None) -> ClusterObjects:
     """Return the objects of a cluster. Raises NotPermitted if the caller may not list a kind."""
     namespaces, _ = await cluster.list(NAMESPACES)
     items = [{"apiVersion": "v1", "kind": "Namespace", **each} for each in namespaces]
     for kind in KINDS:
         if kind.model not in (AccessDecision, AccessRequest, VendedRole):
-            found, _ = await cluster.list(path_of(kind.model))
+            if kind.model is UserAttributes and people is not None:
+                found = await _people(cluster, people)
+            else:
+                found, _ = await cluster.list(path_of(kind.model))
             items += [{**each, "apiVersion": API_VERSION, "kind": kind.name} for each in found]
     uids = {each["metadata"]["name"]: ClusterId(each["metadata"]["uid"]) for each in namespaces}
-    folder = Folder.holding(documents_in("the cluster", json.dumps({"kind": "List", "items": items})))
+    folder = await asyncio.to_thread(lambda: Folder.holding(Document("the cluster", each, json.dumps(each)) for each in items))
     return ClusterObjects(folder, uids.get("kube-system", CLUSTER))
+
+
+async def _people(cluster: KubeClient, bound: PeopleBound) -> list[Body]:
+    kept: list[Body] = []
+    async for page in cluster.pages(path_of(UserAttributes)):
+        kept += filter(bound.keeps, page["items"])
+        if len(kept) > bound.most:
+            bound.is_cut = True
+            return kept[: bound.most]
+    users = frozenset(map(_user, kept))
+    if bound.user is None or all(bound.user in _names(each) for each in users):
+        return kept
+    return await _people(cluster, PeopleBound(bound.most, users=users))  # a handle names them, which not every object of a user has
+
+
+def _user(body: Body) -> User:
+    return User(body["spec"]["user"]["issuer"], body["spec"]["user"]["subject"])
+
+
+def _names(user: User) -> tuple[str, str]:
+    return user.subject, str(user)
 
 
 async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:

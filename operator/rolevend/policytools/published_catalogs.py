@@ -18,7 +18,7 @@ from rolevend.snapshot.controller import ready_condition
 
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to read a set that the operator is writing."""
-_READER: Final = "rolevend-catalog-reader"
+CATALOG_READER: Final = "rolevend-catalog-reader"
 """The chart's Role for readers of catalogs, in a release called `rolevend`."""
 
 
@@ -86,7 +86,9 @@ async def _parts(cluster: KubeClient, namespace: str) -> list[Body]:
             f"another namespace, name that with --operator-namespace; or name a file with --catalog"
         ) from error
     except NotPermitted as error:
-        raise NotPermitted(f"{error}; the Role {_READER} of namespace {namespace} permits it; or name a file with --catalog") from error
+        raise NotPermitted(
+            f"{error}; the Role {CATALOG_READER} of namespace {namespace} permits it; or name a file with --catalog"
+        ) from error
     try:
         return [first, *[await cluster.get(CONFIG_MAPS, name, namespace) for name in PART_NAMES[1 : count_of(first)]]]
     except NotFound as error:

@@ -1,9 +1,11 @@
-"""The table or column that is asked about. Pure."""
+"""The question: a table or a column, and filters. Pure."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from rolevend.access_ledger.selection import Selection
 from rolevend.approvals.narrowing import NAME_PART, unquoted
 from rolevend.audit.evidence import TableAccess
 from rolevend.catalog import TableId, quoted_name
@@ -30,6 +32,20 @@ class AccessTarget:
         if self.column in access.clear:
             return "Clear"
         return next((each.shows for each in access.masked if each.name == self.column), None)
+
+
+def never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    target: AccessTarget
+    selection: Selection
+    platform: str | None = None
+    purpose: str | None = None
+    is_over: Callable[[], bool] = never
+    """True as soon as nobody waits longer for the answer: then the rest is not tried, and a note says so."""
 
 
 def read_target(text: str) -> AccessTarget:

@@ -13,12 +13,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report import text
-from rolevend.app.access_report.answer import Basis, PossibleAccess, RoleAccess
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveAccess, LiveRoles
-from rolevend.app.access_report.possible import PossibleReaders
-from rolevend.app.access_report.target import AccessTarget, read_target
+from rolevend.access_report import text
+from rolevend.access_report.answer import Basis, PossibleAccess, RoleAccess
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveAccess, LiveRoles
+from rolevend.access_report.possible import PossibleReaders
+from rolevend.access_report.target import AccessQuestion, AccessTarget, read_target
 from rolevend.audit.evidence import tables_of
 from rolevend.catalog import TableId
 from rolevend.cli import cli
@@ -52,7 +52,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 def possible(snapshot: Snapshot, target: AccessTarget, purpose: str | None = None, **chosen: str) -> list[PossibleAccess]:
-    return list(PossibleReaders(snapshot, WAREHOUSE, target, Selection(**chosen), purpose, ISSUERS))
+    return list(PossibleReaders(snapshot, WAREHOUSE, AccessQuestion(target, Selection(**chosen), purpose=purpose), ISSUERS))
 
 
 def requester(snapshot: Snapshot, user: User, agent: ObjectName, purpose: str | None, seconds: int) -> Requester:
@@ -123,13 +123,13 @@ class TestWhoCould:
         assert "anyone with job In (manager)" in {each.acting.user_subject for each in possible(snapshot, COUNTRY)}
         assert {each.proof for each in strangers.values()} == {"Token"}
         assert {each.acting.agent for each in strangers.values()} == {"agents/chatbot"}, "no other agent has an identity for a token"
-        without = PossibleReaders(snapshot, WAREHOUSE, SSN, Selection(), None, {ISSUER: frozenset({"countries", "employment"})})
+        without = PossibleReaders(snapshot, WAREHOUSE, AccessQuestion(SSN, Selection()), {ISSUER: frozenset({"countries", "employment"})})
         assert not [each for each in without if each.is_stranger], "no token gives the job"
 
     def test_a_policy_for_which_no_stand_in_can_be_made_is_named(self, tmp_path: Path):
         both = policy("odd", "analyst")
         both["spec"]["users"]["matchAttributes"].append({"key": "job", "operator": "In", "values": ["manager"]})
-        readers = PossibleReaders(snapshot_of(cluster_objects(tmp_path, both)), WAREHOUSE, SSN, Selection(), None, ISSUERS)
+        readers = PossibleReaders(snapshot_of(cluster_objects(tmp_path, both)), WAREHOUSE, AccessQuestion(SSN, Selection()), ISSUERS)
 
         assert list(readers)
         assert [note for note in readers.notes if "AccessPolicy domain-claims/odd" in note]
@@ -139,10 +139,10 @@ class TestWhoCould:
         [("anna", f"countries, employment, job, which tokens of {ISSUER} may give"), ("eve", "a user whom no UserAttributes names")],
     )
     def test_what_the_token_of_a_chosen_user_may_add_is_named(self, snapshot: Snapshot, user: str, note: str):
-        readers = PossibleReaders(snapshot, WAREHOUSE, SSN, Selection(user=user), None, ISSUERS)
+        readers = PossibleReaders(snapshot, WAREHOUSE, AccessQuestion(SSN, Selection(user=user)), ISSUERS)
 
         assert [each for each in readers.notes if each.startswith("not tried") and note in each]
-        assert not PossibleReaders(snapshot, WAREHOUSE, SSN, Selection(user=user), None, {}).notes
+        assert not PossibleReaders(snapshot, WAREHOUSE, AccessQuestion(SSN, Selection(user=user)), {}).notes
 
 
 def role(snapshot: Snapshot, name: str = "ask", user: str = "anna", agent: str = "finbot", state: str = "Live", **changes: Any) -> Body:
@@ -183,8 +183,8 @@ def live(snapshot: Snapshot | None, target: AccessTarget, *bodies: Body, events:
     audited = AuditedAccess(target)
     for event in events:
         audited.learn(event)
-    answer = LiveAccess(target, snapshot, {}, audited)
-    return list(answer.of(LiveRoles.of(bodies), Selection(), None, None)), answer.notes
+    answer = LiveAccess(AccessQuestion(target, Selection()), snapshot, {}, audited)
+    return list(answer.of(LiveRoles.of(bodies))), answer.notes
 
 
 class TestWhoReadsNow:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report.target import TABLE, AccessTarget
+from rolevend.access_report.target import TABLE, AccessTarget
 from rolevend.catalog import TableId
 from rolevend.errors import InvalidInput
 from rolevend.policy.vocabulary import closest

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveRoles
-from rolevend.app.access_report.names import KnownNames
-from rolevend.app.access_report.target import TABLE, AccessTarget
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveRoles
+from rolevend.access_report.names import KnownNames
+from rolevend.access_report.target import TABLE, AccessTarget
 from rolevend.approvals.reader import REQUESTS, ClusterAccess
 from rolevend.audit.event_files import events
 from rolevend.decision.snapshot import Snapshot
@@ -18,7 +18,7 @@ from rolevend.kinds import AccessRequest, Agent, DataPlatform, IdentityProvider,
 from rolevend.kube.client import KubeClient
 from rolevend.model import ObjectName
 from rolevend.naming import PREFIX
-from rolevend.policytools.cluster import ClusterObjects, objects_of
+from rolevend.policytools.cluster import ClusterObjects, PeopleBound, objects_of
 from rolevend.policytools.folder import CLUSTER, Catalogs, Folder, read_catalogs
 from rolevend.policytools.published_catalogs import published_catalogs
 from rolevend.policytools.request_variants import named_purposes
@@ -36,6 +36,8 @@ class AccessSources:
     """None: the caller may not read them, or there is no cluster."""
     requests: tuple[AccessRequest, ...] = ()
     """The AccessRequests, if a role uses an approval."""
+    other_users: frozenset[str] = frozenset()
+    """Subjects of users that were left out of the objects."""
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -84,9 +86,9 @@ async def read_sources(
         notes += () if listing is None else (*listing.notes, *roles.unreadable, *await unlisted_places(cluster))
         found, hints = (read_catalogs(files), ()) if files else await _published(cluster, operator_namespace, now)
         notes += hints
-        objects = await _objects(cluster, notes)
+        objects = await read_objects(cluster, notes)
         requests = await _requests(cluster, notes) if any(each.spec.approval_ref for each in roles.roles) else ()
-        return AccessSources(found, roles, objects, requests, tuple(notes))
+        return AccessSources(found, roles, objects, requests, notes=tuple(notes))
 
 
 def read_files(paths: Sequence[Path], files: Iterable[Path]) -> AccessSources:
@@ -111,7 +113,8 @@ def read_events(target: AccessTarget, files: Sequence[str]) -> AuditedAccess:
 
 
 def known_names(sources: AccessSources, snapshot: Snapshot | None, audited: AuditedAccess) -> KnownNames:
-    known = KnownNames(tables={name.quoted for catalog in sources.catalogs.values() for name in catalog.tables})
+    tables = {name.quoted for catalog in sources.catalogs.values() for name in catalog.tables}
+    known = KnownNames(tables=tables, users=set(sources.other_users))
     for role in sources.roles.roles:
         known.add_agent(f"{role.namespace}/{role.spec.agent_ref.name}", None)
         known.add_user(role.spec.user.issuer, role.spec.user.subject, handle_of(role))
@@ -144,9 +147,10 @@ def _unready(resource: DataPlatform | Agent | UserAttributes) -> str | None:
     return None if ready is None or ready.status == "True" else f"{ready.reason}: {ready.message}"
 
 
-async def _objects(cluster: KubeClient, notes: list[str]) -> ClusterObjects | None:
+async def read_objects(cluster: KubeClient, notes: list[str], people: PeopleBound | None = None) -> ClusterObjects | None:
+    """Return the objects, or None with a note if the caller may not read them. `people` as of `objects_of`."""
     try:
-        found = await objects_of(cluster)
+        found = await objects_of(cluster, people)
     except NotPermitted as error:
         notes.append(f"policies are not judged, because you may not read them and all that they depend on: {error}")
         return None

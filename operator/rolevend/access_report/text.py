@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rolevend.app.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
+from rolevend.access_report.target import AccessTarget
 from rolevend.approvals.wording import about, moment
 from rolevend.audit.evidence import TableAccess
 from rolevend.platforms.statement import plain
@@ -15,7 +15,7 @@ from rolevend.policytools.outcomes import when_columns
 from rolevend.text_table import rendered
 
 _NOT_KNOWN: Final = "?"
-_SOURCES: Final = {
+SOURCES: Final = {
     Basis.DECISION: "policies",
     Basis.AUDIT_EVENT: "audit",
     Basis.STATUS: "status",
@@ -25,27 +25,33 @@ _SOURCES: Final = {
 
 def live_text(target: AccessTarget, found: Sequence[RoleAccess], now: datetime) -> str:
     if not found:
-        return f"{target}: no live role reads it"
+        return live_summary(target, found)
     head = ("Role", "Agent", "User", "Platform", "Purpose", "Proof", "Expires in", *_access_head(target), "Policies", "Source", "Rows")
     rows = [
         (
             each.object or "",
             *_role_cells(each),
             each.state.lower() if each.state != "Live" or each.end is None else about((each.end - now).total_seconds()),
-            _shown(target, each.access),
-            _policies(each),
-            _SOURCES[each.basis],
-            _rows(each.access),
+            shown_text(target, each.access),
+            policies_text(each),
+            SOURCES[each.basis],
+            rows_text(each.access),
         )
         for each in found
     ]
-    perhaps = sum(each.basis is Basis.UNKNOWN for each in found)
-    certain = len(found) - perhaps
-    summary = [
-        *([f"{_number(certain, 'live role')} of {_people(each for each in found if each.basis is not Basis.UNKNOWN)}"] if certain else []),
+    return f"{live_summary(target, found)}\n\n{_table(head, rows)}"
+
+
+def live_summary(target: AccessTarget, found: Sequence[RoleAccess]) -> str:
+    if not found:
+        return f"{target}: no live role reads it"
+    known = [each for each in found if each.basis is not Basis.UNKNOWN]
+    perhaps = len(found) - len(known)
+    counts = [
+        *([f"{_number(len(known), 'live role')} of {people_text(known)}"] if known else []),
         *([f"{_number(perhaps, 'live role')} perhaps"] if perhaps else []),
     ]
-    return f"{target}: {', and '.join(summary)}\n\n{_table(head, rows)}"
+    return f"{target}: {', and '.join(counts)}"
 
 
 def ended_text(target: AccessTarget, found: Sequence[RoleAccess]) -> str:
@@ -58,19 +64,19 @@ def ended_text(target: AccessTarget, found: Sequence[RoleAccess]) -> str:
             "" if each.end is None else moment(each.end),
             each.role or "",
             *_role_cells(each),
-            _shown(target, each.access),
-            _policies(each),
-            _SOURCES[each.basis],
-            _rows(each.access),
+            shown_text(target, each.access),
+            policies_text(each),
+            SOURCES[each.basis],
+            rows_text(each.access),
         )
         for each in found
     ]
-    return f"{target}: {_number(len(found), 'role')} of {_people(found)}\n\n{_table(head, rows)}"
+    return f"{target}: {_number(len(found), 'role')} of {people_text(found)}\n\n{_table(head, rows)}"
 
 
 def possible_text(target: AccessTarget, found: Sequence[PossibleAccess]) -> str:
     if not found:
-        return f"{target}: nobody could read it"
+        return possible_summary(target, found)
     columns = when_columns(each.when for each in found)
     head = ("User", "Agent", "Platform", "Proof", *(each.name for each in columns), "How", *_access_head(target), "Policies", "Rows")
     rows = [
@@ -81,16 +87,22 @@ def possible_text(target: AccessTarget, found: Sequence[PossibleAccess]) -> str:
             each.proof,
             *(column.text(each.when) for column in columns),
             how_text(each),
-            _shown(target, each.access),
+            shown_text(target, each.access),
             ", ".join(each.policies),
-            _rows(each.access),
+            rows_text(each.access),
         )
         for each in found
     ]
+    return f"{possible_summary(target, found)}\n\n{_table(head, rows)}"
+
+
+def possible_summary(target: AccessTarget, found: Sequence[PossibleAccess]) -> str:
+    if not found:
+        return f"{target}: nobody could read it"
     known = [each for each in found if not each.is_stranger]
-    at_once = _people(each for each in known if each.how is None)
-    by_asking = _people(each for each in known if each.how is not None)
-    return f"{target}: {at_once} could read it at once, {by_asking} by asking\n\n{_table(head, rows)}"
+    at_once = people_text(each for each in known if each.how is None)
+    by_asking = people_text(each for each in known if each.how is not None)
+    return f"{target}: {at_once} could read it at once, {by_asking} by asking"
 
 
 def how_text(each: PossibleAccess) -> str:
@@ -161,7 +173,7 @@ def _role_cells(each: RoleAccess) -> tuple[str, ...]:
     return names.agent, user, each.platform, each.purpose or "", each.proof or ""
 
 
-def _shown(target: AccessTarget, access: TableAccess | None) -> str:
+def shown_text(target: AccessTarget, access: TableAccess | None) -> str:
     if access is None:
         return _NOT_KNOWN
     if target.column is not None:
@@ -171,19 +183,19 @@ def _shown(target: AccessTarget, access: TableAccess | None) -> str:
     return f"{len(access.clear)} clear{masked}"
 
 
-def _policies(each: RoleAccess) -> str:
+def policies_text(each: RoleAccess) -> str:
     policies = (_NOT_KNOWN,) if each.policies is None else each.policies
     return ", ".join([*policies, *(f"{tool} too" for tool in each.tools), *([each.approval] if each.approval else [])])
 
 
-def _rows(access: TableAccess | None) -> str:
+def rows_text(access: TableAccess | None) -> str:
     if access is None:
         return _NOT_KNOWN
     rows = " or ".join(f"({row})" for row in access.rows) if len(access.rows) > 1 else "".join(access.rows)
     return " and only where ".join([rows or EVERY_ROW, *access.restrictions])
 
 
-def _people(found: Iterable[RoleAccess | PossibleAccess]) -> str:
+def people_text(found: Iterable[RoleAccess | PossibleAccess]) -> str:
     listed = [each.acting for each in found]
     users = {(each.user_issuer, each.user_subject) for each in listed}
     return f"{_number(len({each.agent for each in listed}), 'agent')} and {_number(len(users), 'user')}"

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report import audited as audit
-from rolevend.app.access_report import text
-from rolevend.app.access_report.answer import distinct
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.live import LiveAccess
-from rolevend.app.access_report.names import check_names
-from rolevend.app.access_report.possible import PossibleReaders
-from rolevend.app.access_report.reader import AccessSources, known_names
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report import audited as audit
+from rolevend.access_report import text
+from rolevend.access_report.answer import PossibleAccess, RoleAccess, distinct
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.live import LiveAccess
+from rolevend.access_report.names import check_names
+from rolevend.access_report.possible import PossibleReaders
+from rolevend.access_report.reader import AccessSources, known_names
+from rolevend.access_report.target import AccessQuestion
 from rolevend.errors import InvalidInput
 from rolevend.policytools.decisions import unlabelled, without_labels
+
+E = TypeVar("E")
 
 _STAND_INS = (
     "users that begin with `anyone` stand for people whom no UserAttributes names: their tokens may give other values than those that "
@@ -26,11 +27,9 @@ _LIMITS = "limits, precedents, tickets and the age of a login were not tried; an
 
 
 @dataclass(frozen=True, slots=True)
-class AccessQuestion:
-    target: AccessTarget
-    selection: Selection
-    platform: str | None = None
-    purpose: str | None = None
+class AccessAnswer(Generic[E]):
+    entries: tuple[E, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +41,20 @@ class AccessReport:
 
 def live_report(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess, now: datetime) -> AccessReport:
     """Report the live roles that read the table. Raises InvalidInput for a misspelled name."""
-    target, snapshot = question.target, sources.snapshot
+    target, found = question.target, live_answer(question, sources, audited)
+    entries = (text.role_json(target, each) for each in found.entries)
+    return _report(question, "now", lambda: text.live_text(target, found.entries, now), entries, found.notes)
+
+
+def live_answer(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess) -> AccessAnswer[RoleAccess]:
+    """Return the live roles that read the table. Raises InvalidInput for a misspelled name."""
     notes = _checked(question, sources, audited)
-    live = LiveAccess(target, snapshot, sources.approvals, audited)
+    live = LiveAccess(question, sources.snapshot, sources.approvals, audited)
     found = sorted(
-        live.of(sources.roles, question.selection, question.platform, question.purpose),
+        live.of(sources.roles),
         key=lambda each: (each.acting.agent, each.acting.user_subject, each.object or "", each.platform),
     )
-    notes += [*sources.notes, *live.notes]
-    entries = (text.role_json(target, each) for each in found)
-    return _report(question, "now", lambda: text.live_text(target, found, now), entries, notes)
+    return AccessAnswer(tuple(found), tuple(distinct([*notes, *sources.notes, *live.notes])))
 
 
 def ended_report(question: AccessQuestion, audited: AuditedAccess) -> AccessReport:
@@ -70,6 +73,14 @@ def ended_report(question: AccessQuestion, audited: AuditedAccess) -> AccessRepo
 def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessReport:
     """Report the people and agents whom policies would grant the table. Raises InvalidInput without a catalog, and for a misspelled
     name."""
+    target, found = question.target, possible_answer(question, sources)
+    entries = (text.possible_json(target, each) for each in found.entries)
+    return _report(question, "could", lambda: text.possible_text(target, found.entries), entries, found.notes)
+
+
+def possible_answer(question: AccessQuestion, sources: AccessSources) -> AccessAnswer[PossibleAccess]:
+    """Return the people and agents whom policies would grant the table. Raises InvalidInput without a catalog, and for a misspelled
+    name."""
     target, snapshot = question.target, sources.snapshot
     if snapshot is None:
         raise InvalidInput("", f"--could judges policies, which you may not read: {'; '.join(sources.notes)}")
@@ -84,7 +95,7 @@ def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessR
     notes += sources.unready
     found = []
     for name in readable:
-        readers = PossibleReaders(snapshot, name, target, question.selection, question.purpose, sources.issuers)
+        readers = PossibleReaders(snapshot, name, question, sources.issuers)
         found += list(readers)
         notes += readers.notes
     if question.selection.user is None:
@@ -92,8 +103,7 @@ def possible_report(question: AccessQuestion, sources: AccessSources) -> AccessR
     if any(each.how is not None for each in found):
         notes.append(_LIMITS)
     found.sort(key=lambda each: each.order)
-    entries = (text.possible_json(target, each) for each in found)
-    return _report(question, "could", lambda: text.possible_text(target, found), entries, notes)
+    return AccessAnswer(tuple(found), tuple(distinct(notes)))
 
 
 def _checked(question: AccessQuestion, sources: AccessSources, audited: AuditedAccess) -> list[str]:

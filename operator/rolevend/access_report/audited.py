@@ -7,8 +7,8 @@ from typing import Any
 
 from rolevend.access_ledger.grants import AuditedRole, AuditedRoles
 from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, Basis, RoleAccess
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.events import EventType
 from rolevend.audit.evidence import ColumnAccess, TableAccess
 

@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from rolevend.access_ledger.selection import Selection
-from rolevend.app.access_report.answer import ActingNames, PossibleAccess, policies_on
-from rolevend.app.access_report.strangers import Stranger, strangers
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, PossibleAccess, policies_on
+from rolevend.access_report.strangers import Stranger, strangers
+from rolevend.access_report.target import AccessQuestion
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.decision.admission import permitting, terms_for
+from rolevend.decision.description import visible_rows
 from rolevend.decision.offers import ApprovedBy, available_offers
 from rolevend.decision.outcome import Granted, Request
 from rolevend.decision.proof import Presented, Proof, UserProof
 from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.model import ObjectName, PlatformName, User
+from rolevend.plan import TableShape
 from rolevend.policytools.distinctions import Distinctions
 from rolevend.policytools.outcomes import Ranges, outcomes
 from rolevend.policytools.request_variants import MOST_VARIANTS, NO_PURPOSE, Lifetime, RequestVariant, classes, lifetimes, named_purposes
@@ -35,6 +36,7 @@ class _Found:
     how: ApprovedBy | None
     policies: tuple[str, ...]
     access: TableAccess
+    rows: str
 
 
 class PossibleReaders:
@@ -44,12 +46,11 @@ class PossibleReaders:
         self,
         snapshot: Snapshot,
         platform: PlatformName,
-        target: AccessTarget,
-        selection: Selection,
-        purpose: str | None,
+        question: AccessQuestion,
         issuers: Mapping[str, frozenset[str]],
     ) -> None:
         """`issuers` as of `strangers`."""
+        target, selection = question.target, question.selection
         index = snapshot.shapes[platform].index
         others, notes = ([], []) if selection.user is not None else strangers(index, target.table, issuers)
         self._strangers = {each.user: each for each in others}
@@ -57,7 +58,7 @@ class PossibleReaders:
         self._index = index
         self._snapshot = replace(snapshot, people={**known, **snapshot.people})
         self._side = Distinctions(self._snapshot, platform)
-        self._platform, self._target, self._purpose = platform, target, purpose
+        self._platform, self._target, self._purpose, self._is_over = platform, target, question.purpose, question.is_over
         self._agents = [each for each in sorted(snapshot.agents) if replace(selection, user=None).of_people(_names(snapshot, each))]
         chosen = replace(selection, agent=None)
         self._people = [each for each in sorted(snapshot.people) if chosen.of_people(_names(snapshot, user=each))]
@@ -67,15 +68,18 @@ class PossibleReaders:
         variants = list(islice(self._variants(), MOST_VARIANTS + 1))
         if len(variants) > MOST_VARIANTS:
             self.notes.append(
-                f"not tried: more than {MOST_VARIANTS} combinations of agent, purpose and lifetime; --agent and --purpose choose"
+                f"not tried: more than {MOST_VARIANTS} combinations of agent, purpose and lifetime; choose an agent and a purpose"
             )
         left = MOST_CASES
         for group in self._groups():
+            if self._is_over():
+                self.notes.append("not tried: some users, because that took too long; choose a user, an agent or a purpose")
+                return
             admitted = [each for each in variants[:MOST_VARIANTS] if self._is_admitted(group[0], each)]
             alike = classes([self._side], self._platform, admitted, frozenset())
             left -= len(alike)
             if left < 0:
-                self.notes.append(f"not tried: some users; at most {MOST_CASES} cases are; --user, --agent and --purpose choose")
+                self.notes.append(f"not tried: some users; at most {MOST_CASES} cases are; choose a user, an agent or a purpose")
                 return
             found = {member: self._found(group[0], each.members[0]) for each in alike for member in each.members}
             yield from self._entries(group, found)
@@ -87,7 +91,7 @@ class PossibleReaders:
             if given := sorted(issuers[issuer] & reads):
                 yield f"not tried: other values of {', '.join(given)}, which tokens of {issuer} may give to people with UserAttributes"
         if is_named and issuers and not self._people:
-            yield "not tried: a user whom no UserAttributes names; without --user, those that begin with `anyone` stand for them"
+            yield "not tried: a user whom no UserAttributes names; if no user is chosen, those that begin with `anyone` stand for them"
 
     def _groups(self) -> list[list[User]]:
         """Return the users that get equal access in each request, and whose tokens are accepted alike."""
@@ -132,17 +136,19 @@ class PossibleReaders:
         return who.request
 
     def _found(self, user: User, variant: RequestVariant) -> Sequence[_Found]:
-        request = self._request(user, variant)
-        table, found = self._target.table, []
+        request, found = self._request(user, variant), list[_Found]()
         decision = self._snapshot.decide(request, role_exists=True)
         if isinstance(decision, Granted):
-            policies = policies_on(self._index, decision.granted_by.get(table, ()), self._target)
-            found += [_Found(None, policies, each) for each in tables_of(each for each in decision.tables if each.table == table)]
+            policies = policies_on(self._index, decision.granted_by.get(self._target.table, ()), self._target)
+            found += self._shown(None, policies, decision.tables)
         for offer in available_offers(self._snapshot, request, role_exists=True):
             if offer.purpose == request.purpose:  # others are found with the purpose that they need
-                shown = tables_of(each for each in offer.effect.profile.tables if each.table == table)
-                found += [_Found(offer.how, (str(offer.terms.offer),), each) for each in shown]
+                found += self._shown(offer.how, (str(offer.terms.offer),), offer.effect.profile.tables)
         return [each for each in found if self._target.is_shown_by(each.access)]
+
+    def _shown(self, how: ApprovedBy | None, policies: tuple[str, ...], tables: Iterable[TableShape]) -> list[_Found]:
+        shapes = [each for each in tables if each.table == self._target.table]
+        return [_Found(how, policies, access, visible_rows(shape, None)) for shape, access in zip(shapes, tables_of(shapes), strict=True)]
 
     def _entries(self, users: Iterable[User], found: Mapping[RequestVariant, Sequence[_Found]]) -> Iterator[PossibleAccess]:
         by_agent: dict[ObjectName, dict[RequestVariant, Sequence[_Found]]] = {}
@@ -161,6 +167,7 @@ class PossibleReaders:
                         how=outcome.difference.how,
                         policies=outcome.difference.policies,
                         access=outcome.difference.access,
+                        rows=outcome.difference.rows,
                     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess
 from rolevend.catalog import TableId
 from rolevend.decision.offers import ApprovedBy
@@ -63,6 +63,8 @@ class RoleAccess:
     end: datetime | None = None
     """When it ended, or expires."""
     access: TableAccess | None = None
+    rows: str | None = None
+    """The visible rows in words; empty: every row. None: only `access` may state them."""
     tools: tuple[str, ...] = ()
     """Tools of the role that read the table, or show a copy of it."""
 
@@ -82,6 +84,8 @@ class PossibleAccess:
     """None: at once, by policies. Otherwise: by asking."""
     policies: tuple[str, ...]
     access: TableAccess
+    rows: str
+    """The visible rows in words; empty: every row."""
 
     @property
     def order(self) -> tuple[object, ...]:

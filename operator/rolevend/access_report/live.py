@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rolevend.access_ledger.grants import handles_of
-from rolevend.access_ledger.selection import Selection
 from rolevend.access_objects.use import approved_by
-from rolevend.app.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
-from rolevend.app.access_report.audited import AuditedAccess
-from rolevend.app.access_report.target import AccessTarget
+from rolevend.access_report.answer import ActingNames, Basis, RoleAccess, policies_on, tools_on
+from rolevend.access_report.audited import AuditedAccess
+from rolevend.access_report.target import AccessQuestion
 from rolevend.audit.access import approval_sentence
 from rolevend.audit.evidence import tables_of
+from rolevend.decision.description import visible_rows
 from rolevend.decision.outcome import Decision, Granted, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import InvalidInput
@@ -23,7 +23,7 @@ from rolevend.kinds import AccessRequest, VendedRole, parse
 from rolevend.kinds.access_request_facts import recorded, requested_access
 from rolevend.kinds.vended_role import PlatformState
 from rolevend.kube.client import Body
-from rolevend.model import ObjectName, PlatformName
+from rolevend.model import ObjectName, PlatformName, User
 from rolevend.policytools.cluster import requester
 from rolevend.policytools.decisions import decide_approved
 from rolevend.revocations.selection import handle_of, may_live, may_read, present_on
@@ -42,27 +42,42 @@ class LiveRoles:
 
     @classmethod
     def of(cls, bodies: Iterable[Body]) -> "LiveRoles":
-        roles, unreadable = [], []
+        roles: list[VendedRole] = []
+        unreadable: list[str] = []
         for each in bodies:
             if is_let_go(each):
                 continue
             try:
-                role = parse(VendedRole, each, unknown="ignore")
-                role_requests(role)
+                roles.append(parse(VendedRole, each, unknown="ignore"))
             except InvalidInput as error:
                 metadata = each["metadata"]
-                unreadable.append(f"VendedRole {metadata['namespace']}/{metadata['name']} cannot be read, so it may read it: {error}")
+                unreadable.append(_unreadable(ObjectName(metadata["namespace"], metadata["name"]), error))
+        found = cls.of_parsed(roles)
+        return cls(found.roles, (*unreadable, *found.unreadable))
+
+    @classmethod
+    def of_parsed(cls, parsed: Iterable[VendedRole]) -> "LiveRoles":
+        roles, unreadable = [], []
+        for each in parsed:
+            try:
+                role_requests(each)
+            except InvalidInput as error:
+                unreadable.append(_unreadable(ObjectName(each.namespace, each.name), error))
                 continue
-            if may_live(role):
-                roles.append(role)
+            if may_live(each):
+                roles.append(each)
         return cls(tuple(roles), tuple(unreadable))
+
+    @property
+    def users(self) -> frozenset[User]:
+        return frozenset(User(each.spec.user.issuer, each.spec.user.subject) for each in self.roles)
 
 
 @dataclass(slots=True)
 class LiveAccess:
     """Answers for one table. Iterate once; afterwards `notes` says what is not known."""
 
-    target: AccessTarget
+    question: AccessQuestion
     snapshot: Snapshot | None
     """None: the caller may not read the objects."""
     requests: Mapping[ObjectName, AccessRequest]
@@ -73,9 +88,15 @@ class LiveAccess:
     _differing: Counter[str] = field(default_factory=Counter)
     """The roles of each platform whose profile the objects and the catalog do not give."""
     _uncertain: int = 0
+    _left: int = 0
+    """Roles that are not judged, because that took too long."""
 
-    def of(self, roles: LiveRoles, selection: Selection, platform: str | None, purpose: str | None) -> Iterator[RoleAccess]:
-        for role in roles.roles:
+    def of(self, roles: LiveRoles) -> Iterator[RoleAccess]:
+        selection, platform, purpose = self.question.selection, self.question.platform, self.question.purpose
+        for number, role in enumerate(roles.roles):
+            if self.question.is_over():
+                self._left = len(roles.roles) - number
+                return
             for request in role_requests(role):
                 if request.platform not in present_on(role) or platform not in (None, request.platform):
                     continue
@@ -87,18 +108,20 @@ class LiveAccess:
     @property
     def notes(self) -> list[str]:
         notes = [
-            f"the catalog of DataPlatform {each} is not known, so roles there are shown by their status: give it with --catalog"
+            f"the catalog of DataPlatform {each} is not known, so roles there are shown by their status "
+            "(rolevend access --catalog reads it from a file)"
             for each in sorted(self._unread)
         ]
         notes += [
             f"{count} roles on {platform} were vended when the objects or the catalog were others: what they show of it is not known; "
-            "give the audit events with --audit"
+            "rolevend access --audit reads the audit events, which say it"
             for platform, count in sorted(self._differing.items())
         ]
         if self._uncertain:
-            notes.append(
-                f"the status of {self._uncertain} of these roles does not list all of their tables: they may read {self.target}, or not"
-            )
+            may = f"they may read {self.question.target}, or not"
+            notes.append(f"the status of {self._uncertain} of these roles does not list all of their tables: {may}")
+        if self._left:
+            notes.append(f"not judged: {self._left} more live roles, because that took too long; choose a user, an agent or a purpose")
         return notes
 
     def _entry(self, role: VendedRole, request: Request) -> RoleAccess | None:
@@ -110,27 +133,30 @@ class LiveAccess:
             return self._by_decision(granted, blank)
         event = None if name is None or state is None else self.audited.find(name, request.platform, state.profile)
         if event is not None and (event.access is not None or event.is_complete):
-            is_shown = event.access is not None and self.target.is_shown_by(event.access)
+            is_shown = event.access is not None and self.question.target.is_shown_by(event.access)
             return replace(blank, basis=Basis.AUDIT_EVENT, access=event.access, policies=event.policies) if is_shown else None
         return self._by_status(role, state, blank)
 
     def _by_decision(self, granted: Granted, blank: RoleAccess) -> RoleAccess | None:
-        found = tables_of(each for each in granted.tables if each.table == self.target.table)
-        if self.snapshot is None or not found or not self.target.is_shown_by(found[0]):
+        target = self.question.target
+        shapes = [each for each in granted.tables if each.table == target.table]
+        found = tables_of(shapes)
+        if self.snapshot is None or not found or not target.is_shown_by(found[0]):
             return None
         index = self.snapshot.shapes[PlatformName(blank.platform)].index
-        policies = policies_on(index, granted.granted_by.get(self.target.table, ()), self.target)
-        tools = tools_on(granted.profile, self.target.table)
-        return replace(blank, basis=Basis.DECISION, access=found[0], policies=policies, tools=tools)
+        policies = policies_on(index, granted.granted_by.get(target.table, ()), target)
+        tools = tools_on(granted.profile, target.table)
+        rows = visible_rows(shapes[0], None)
+        return replace(blank, basis=Basis.DECISION, access=found[0], rows=rows, policies=policies, tools=tools)
 
     def _by_status(self, role: VendedRole, state: PlatformState | None, blank: RoleAccess) -> RoleAccess | None:
-        if not may_read(role, state, self.target.table):
+        if not may_read(role, state, self.question.target.table):
             return None
         if self.snapshot is None or PlatformName(blank.platform) not in self.snapshot.shapes:
             self._unread.add(blank.platform)
         elif state is not None and state.profile is not None:
             self._differing[blank.platform] += 1
-        if state is not None and self.target.table.quoted in state.tables:
+        if state is not None and self.question.target.table.quoted in state.tables:
             return blank
         self._uncertain += 1
         return replace(blank, basis=Basis.UNKNOWN)
@@ -163,6 +189,10 @@ class LiveAccess:
         if found is None or approval is None:
             return f"AccessRequest {request.approval.name}"
         return approval_sentence(approved_by(approval), str(requested_access(found).offer))
+
+
+def _unreadable(name: ObjectName, error: InvalidInput) -> str:
+    return f"VendedRole {name} cannot be read, so it may read it: {error}"
 
 
 def _acting(role: VendedRole) -> ActingNames:

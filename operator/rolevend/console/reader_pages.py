@@ -1,0 +1,60 @@
+"""The pages of who can read: a table or a column, its live roles, and the people and agents whom policies would grant it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rolevend.console import pages
+from rolevend.console.access_reading import AccessAnswers, AnswerTooLate
+from rolevend.console.forms import said
+from rolevend.console.questions import QUESTION, question_of
+from rolevend.console.reader_rows import LiveTable, PossibleTable
+from rolevend.console.section import PageCall
+from rolevend.console.sessions import Session
+from rolevend.errors import NotPermitted, Rejected
+
+_TITLE: Final = "Who can read"
+
+
+class ReaderPages:
+    def __init__(self, answers: AccessAnswers) -> None:
+        self._answers = answers
+
+    def calls(self) -> Sequence[PageCall]:
+        return (PageCall("GET", "/readers", self.readers, "listReaders"),)
+
+    async def readers(self, request: Request, session: Session) -> Response:
+        given = {name: value.strip() for name, value in request.query_params.items() if name in (*QUESTION, "could") and value.strip()}
+        if not given.get("table"):
+            return self._shown(session, given)
+        try:
+            question = question_of(given)
+            if given.get("could"):
+                return self._shown(session, given, could=PossibleTable.of(question, await self._answers.possible(session.person, question)))
+            return self._shown(session, given, live=LiveTable.of(question, await self._answers.live(session.person, question)))
+        except Rejected as error:
+            return self._shown(session, given, error=said(error), status=status_of(error))
+
+    def _shown(
+        self,
+        session: Session,
+        given: Mapping[str, str],
+        *,
+        live: LiveTable | None = None,
+        could: PossibleTable | None = None,
+        error: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        values: dict[str, Any] = {"given": given, "live": live, "could": could, "told": None, "error": error}
+        return pages.page("readers.html", session, title=_TITLE, status=status, **values)
+
+
+def status_of(error: Rejected) -> int:
+    match error:
+        case AnswerTooLate():
+            return 503
+        case NotPermitted():
+            return 403
+    return 400

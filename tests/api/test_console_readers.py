@@ -1,0 +1,161 @@
+"""Who can read, at the console: each person gets the answer that their own rights give, on real parts."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from testbed.installation import NAMESPACE
+from tests.support.console import NINA, RITA, SVEN, ConsoleSite, Visitor, kubernetes_name
+from tests.support.requesting import Requester
+from tests.support.site import AGENTS
+from tests.support.tenancy import Tenant
+from tests.support.waiting import eventually
+
+HOSTILE = "</bdi><script>alert(1)</script><img src=x onerror=alert(1)>"
+SSN = "claims.people.ssn"
+
+
+@pytest.fixture(scope="module")
+def rita(console: ConsoleSite) -> Visitor:
+    """A person with the rights that the how-to names for all of the section."""
+    cluster = console.site.cluster
+    rule = {"apiGroups": ["rolevend.dev"], "resources": ["userattributes"], "verbs": ["list"]}
+    names = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}
+    metadata = {"name": "access-readers"}
+    cluster.kubectl(
+        "apply",
+        *("-f", "-"),
+        body={"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": [rule, names]},
+    )
+    name = kubernetes_name(RITA)
+    cluster.kubectl("create", "rolebinding", "rita", "--role=rolevend-catalog-reader", f"--user={name}", f"--namespace={NAMESPACE}")
+    for role in ("access-readers", "rolevend-viewer"):
+        cluster.bind(name, role)
+    return console.browser(RITA)
+
+
+def readers(visitor: Visitor, table: str = SSN, **given: str) -> str:
+    visitor.answer = visitor.http.get(f"{visitor.console.urls[0]}/readers", params={"table": table, **given})
+    return visitor.page.text
+
+
+def answered(visitor: Visitor, text: str, **given: str) -> str:
+    """Open the page until it has the text: the operator publishes a catalog, and its watch brings a role, soon after it is there."""
+
+    def page() -> str:
+        found = readers(visitor, **given)
+        assert text in found, found
+        return found
+
+    return str(eventually(page))
+
+
+def signed_in(console: ConsoleSite, *people: str) -> list[Visitor]:
+    visitors = [console.browser(each) for each in people]
+    for each in visitors:
+        each.get("/readers")
+        assert "Who can read" in each.page.text
+    return visitors
+
+
+def test_people_with_different_rights_get_different_answers(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    requester = Requester(tenant).ready()
+    plain = tenant.ask().ready()
+    approved = requester.role(requester.approved()).ready()
+    agent = f"{AGENTS}/{tenant.name}"
+    sven, nina = signed_in(console, SVEN, NINA)
+    rita.get("/readers")
+
+    full = answered(rita, f"{AGENTS}/{approved.name}", agent=agent)
+    assert "2 live roles of 1 agent and 1 user" in full
+    assert "country in (user attribute countries)" in full
+    assert all(each in full for each in ("Nullify", "Clear", f"domain-claims/{tenant.name}", "approved by", plain.name)), full
+
+    partly = answered(sven, plain.name, agent=agent)
+    assert "policies are not judged" in partly
+    assert "domain-claims" not in partly
+    assert "Nullify" not in partly
+    assert "claims.people.ssn: 2 live roles of 1 agent and 1 user" in partly
+
+    nothing = readers(nina, agent=agent)
+    assert "no live role reads it" in nothing
+    assert not [each for each in (plain.name, "anna", "domain-claims", "userattributes/") if each in nothing]
+
+
+def test_it_says_who_could_at_once_and_by_asking(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    Requester(tenant).ready()
+    agent, anna = f"{AGENTS}/{tenant.name}", tenant.user()["subject"]
+    rita.get("/readers")
+
+    found = answered(rita, "by asking: by people", agent=agent, user=anna, could="1")
+
+    assert "1 agent and 1 user could read it at once, 1 agent and 1 user by asking" in found
+    assert f"domain-claims/{tenant.name}-offer" in found
+    assert "as the operator reads it" in found
+    sven, nina = signed_in(console, SVEN, NINA)
+    for other in (sven, nina):
+        refused = readers(other, agent=agent, could="1")
+        assert other.answer.status_code == 403
+        assert "policies are not judged" in refused
+        assert not [each for each in (anna, "domain-claims", "by asking") if each in refused]
+
+
+def test_a_misspelled_name_is_an_error_with_a_similar_one(rita: Visitor, tenant: Tenant):
+    tenant.ready_to_ask()
+    rita.get("/readers")
+    anna = tenant.user()["subject"]
+    for given, said in (
+        ({"table": "claims.peopel.ssn"}, "Table or column: no table claims.peopel is known; did you mean claims.people?"),
+        ({"table": "claims.people.sn"}, "Table or column: table claims.people has no column sn; did you mean ssn?"),
+        ({"table": "people"}, "Table or column: 'people' names no table and no column"),
+        ({"user": f"{anna}a"}, f"Person: no user {anna}a is known; did you mean {anna}?"),
+        ({"agent": f"{AGENTS}/{tenant.name}x"}, f"Agent: no Agent {AGENTS}/{tenant.name}x is known"),
+        ({"platform": "warehous"}, "Platform: no DataPlatform warehous is known; did you mean warehouse?"),
+        ({"user": "x" * 301}, "Person: has more than 300 characters"),
+    ):
+        assert said in answered(rita, said, could="1", **given)
+        assert rita.answer.status_code == 400
+
+
+def test_a_page_that_refuses_names_nothing(console: ConsoleSite, tenant: Tenant):
+    """The answers on a table, a person and an agent that exist are those on others that do not."""
+    tenant.ready_to_ask()
+    (nina,) = signed_in(console, NINA)
+    there = {"table": "claims.people.ssn", "user": tenant.user()["subject"], "agent": tenant.name, "platform": "warehouse"}
+    absent = {"table": "clasms.peaple.snn", "user": "nobody-at-all", "agent": "nix", "platform": "nowhere"}
+    for could in ({}, {"could": "1"}):
+        pages = []
+        for given in (there, absent):
+            text = readers(nina, **given, **could)
+            for value in (given["table"].removesuffix(".ssn").removesuffix(".snn"), given["user"], given["agent"], given["platform"]):
+                text = text.replace(value, "-")
+            pages.append(text)
+        assert pages[0].replace(".ssn", ".snn") == pages[1], could
+        assert nina.answer.status_code == (403 if could else 200)
+
+
+def test_hostile_names_are_text(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    tenant.ready_to_ask()
+    tenant.make("UserAttributes", tenant.person_spec() | {"user": {**tenant.user(), "subject": HOSTILE}}, f"hostile.{tenant.name}")
+    rita.get("/readers")
+    agent = f"{AGENTS}/{tenant.name}"
+    answered(rita, HOSTILE, agent=agent, could="1")
+    answers = [rita.answer.text]
+    for field in ("table", "user", "agent", "platform", "purpose"):
+        for more in ({}, {"could": "1"}):
+            readers(rita, **{"agent": agent, field: HOSTILE, **more})
+            answers.append(rita.answer.text)
+    for text in answers:
+        assert "<script>alert" not in text
+        assert "<img" not in text
+
+
+def test_long_answers_hold_up_no_other_page(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    tenant.ready_to_ask()
+    rita.get("/readers")
+    with ThreadPoolExecutor(8) as threads:
+        params = {"table": SSN, "could": "1"}
+        asked = [threads.submit(rita.http.get, f"{console.urls[0]}/readers", params=params) for _ in range(8)]
+        assert rita.http.get(f"{console.urls[0]}/roles").status_code == 200
+        assert not all(each.done() for each in asked)
+        assert {each.result().status_code for each in asked} == {200}
