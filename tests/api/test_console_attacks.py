@@ -89,9 +89,9 @@ def test_the_console_impersonates_nobody_for_anything_but_votes_ends_and_questio
         assert taken.status(method, path, {} if method == "POST" else None, user or "anybody", *groups) == 403, (method, path)
         assert taken.status(method, path, {} if method == "POST" else None) == 403, (method, path)
     system = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-    for path in (system, f"{system}/rolevend-suspension", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-catalogs-0"):
+    for path in (system, f"{system}/rolevend-user-any", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-catalogs-0"):
         assert taken.status("GET", path, None, user or "anybody", *groups) == 403, path
-    assert taken.status("GET", "/apis/rolevend.dev/v1alpha1/userattributes") == 403, "not without a person"
+    assert taken.status("GET", "/apis/rolevend.dev/v1alpha1/agents") == 403, "not without a person"
 
 
 def test_the_console_writes_no_other_config_map(console: ConsoleSite, taken: Taken):
