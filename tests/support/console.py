@@ -25,6 +25,7 @@ STAFF = "staff"
 OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA = "olga", "otto", "sven", "nina", "axel", "rita", "petra"
 """Olga and Otto approve offers, Sven ends roles, Nina may do nothing, Axel may read by his group, Rita reads what a test lets her read, and
 Petra runs the installation."""
+PEOPLE = (OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA)
 SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.dev/console-session"
 
 
@@ -44,7 +45,7 @@ class ConsoleSite:
         self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
-            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in (OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA)],
+            people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in PEOPLE],
             clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
         )
         self.replicas: list[ConsoleProcess] = []
