@@ -8,9 +8,10 @@ import httpx
 import pytest
 import yaml
 
+from rolevend.console.limits import CHANGES
 from testbed.installation import CONSOLE_SERVICE_ACCOUNT, NAMESPACE
 from tests.support.confirming import query_of
-from tests.support.console import NINA, OLGA, ConsoleSite
+from tests.support.console import AUDITOR, NINA, OLGA, ConsoleSite
 from tests.support.requesting import Requester
 from tests.support.site import AGENTS, DOMAIN
 from tests.support.tenancy import Tenant
@@ -194,3 +195,18 @@ def test_a_login_that_this_browser_did_not_begin_is_refused(console: ConsoleSite
     assert mallory.http.get(f"{back}&code=another").status_code == 403
     assert mallory.http.get(back).status_code == 303
     assert mallory.http.get(back).status_code == 403, "a code is good for one login"
+
+
+def test_who_sends_too_much_waits_and_nobody_else_does(console: ConsoleSite):
+    axel, nina = console.browser(AUDITOR), console.browser(NINA)
+    for each in (axel, nina):
+        each.get("/roles", replica=1)
+    for _ in range(CHANGES.burst + 60):
+        axel.post("/roles", replica=1, form="none")
+        if axel.answer.status_code != 403:
+            break
+    assert (axel.answer.status_code, axel.answer.headers["Retry-After"]) == (429, "1")
+    assert "Nothing was changed. There were too many changes" in axel.page.text
+    assert "Signed in as staff:axel" in axel.get("/roles", replica=1).text
+    nina.post("/roles", replica=1, form="none")
+    assert nina.answer.status_code == 403

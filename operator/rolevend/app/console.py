@@ -21,6 +21,7 @@ from rolevend.console.changes import ChangeStreams
 from rolevend.console.health import InstallationHealth
 from rolevend.console.health_pages import HealthPages
 from rolevend.console.inbox import Requests
+from rolevend.console.limits import CallLimits
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
@@ -93,12 +94,13 @@ class ConsoleProcess:
         self._sessions = Sessions(cluster, settings.namespace, key, life, self._objects.stopped, now)
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
+        limits = CallLimits(time.monotonic)
         acting = Acting(cluster, enabled=settings.console_impersonation)
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
         requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
-        sections = (RequestPages(requests, acting, now), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
-        console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
+        sections = (RequestPages(requests, acting, now, limits), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
+        console = Console(logins, self._sessions, self._changes, sections, requests.waiting, limits)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(

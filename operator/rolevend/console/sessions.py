@@ -29,6 +29,8 @@ _PREFIX: Final = "console-session-"
 _BYTES: Final = 32
 _MARK: Final = 32
 """Characters."""
+_ID: Final = 16
+"""Characters."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
 
 
@@ -43,6 +45,11 @@ class Session:
     """The text that the browser keeps."""
     waiting: int = 0
     """The number of requests that wait for the person, which the navigation shows."""
+
+    @property
+    def id(self) -> str:
+        """A part of the name of its ConfigMap. It is no secret."""
+        return session_id(self.secret)
 
     @property
     def form_token(self) -> str:
@@ -80,7 +87,7 @@ class Sessions:
         Unavailable."""
         person = login.person
         if self._stopped.is_suspended(person):
-            raise PersonSuspended(person.username)
+            raise PersonSuspended(f"{person.username} is suspended")
         secret, now = self._marked(secrets.token_urlsafe(_BYTES)), timestamp_text(self._now())
         lists = {"groups": json.dumps(person.groups), "subjects": json.dumps(sorted(person.subjects))}
         since = timestamp_text(min(login.issued_at or self._now(), self._now()))
@@ -93,7 +100,7 @@ class Sessions:
     async def find(self, secret: str | None, *, by_itself: bool = False) -> Session | None:
         """Return the session, or None if it is over. `by_itself`: the page asks, and not the person, who may be away. Raises
         Unavailable."""
-        if secret is None or not secret.isascii() or not hmac.compare_digest(self._marked(secret.partition(".")[0]), secret):
+        if not self.is_own(secret) or secret is None:
             return None  # without a call: nobody else's texts cost the API server anything
         try:
             found = await self._cluster.get(CONFIG_MAPS, _name(secret), self._namespace)
@@ -106,6 +113,10 @@ class Sessions:
         if self._now() - seen > _SEEN_EVERY and not by_itself:
             await self._touch(found)
         return Session(person, secret)
+
+    def is_own(self, secret: str | None) -> bool:
+        """True if the text was made here, whether or not its session is over."""
+        return secret is not None and secret.isascii() and hmac.compare_digest(self._marked(secret.partition(".")[0]), secret)
 
     async def end(self, secret: str) -> None:
         """Raises ClusterUnavailable: then the session goes on."""
@@ -150,6 +161,10 @@ class Sessions:
 
 def _name(secret: str) -> str:
     return f"{_PREFIX}{hashlib.sha256(secret.encode(errors='replace')).hexdigest()}"
+
+
+def session_id(secret: str) -> str:
+    return _name(secret).removeprefix(_PREFIX)[:_ID]
 
 
 def _moment(text: str) -> datetime | None:

@@ -309,7 +309,7 @@ def _asked_once_and_again(reviewer: Reviewer, moment: list[float], twice: Callab
 def test_every_call_that_changes_something_is_a_post():
     sections = [each.__new__(each) for each in _sections()]
     nothing: Any = None
-    routes = Console(nothing, nothing, nothing, sections, nothing).routes()
+    routes = Console(nothing, nothing, nothing, sections, nothing, nothing).routes()
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
     assert changing == {"logout", "vote", "endRoles", "endRole"}
 
