@@ -15,7 +15,7 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs lock fix clean
+.PHONY: help setup demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs screenshots lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ crds: $(STAMP) ## Write the CRDs, and the chart's copies of them
 
 docs: $(STAMP) ## Write the reference pages that come from the code
 	$(BIN)/python docs/generate.py --write
+
+screenshots: $(STAMP) ## Take the pictures of the console in the documentation
+	ROLEVEND_PICTURES=docs/images/console $(PYTEST) tests/api/test_console_pictures.py
 
 lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

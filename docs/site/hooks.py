@@ -9,6 +9,7 @@ from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
 
 from testbed import node
 from testbed.binaries import cache_folder
@@ -18,6 +19,7 @@ MERMAID = "11.17.2"
 MERMAID_DIGEST = "581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8"
 """SHA-256 of its script. The theme would load it from a host of others."""
 _SCRIPT = "assets/mermaid.min.js"
+_PICTURE = re.compile(r' (src|srcset)="(?:\.\./)+(images/[^"]+)"')
 _LINK = re.compile(r"(\]\()((?:\.\./)+[^)\s#]+)((?:#[^)\s]*)?\))")
 
 
@@ -27,7 +29,10 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Return the text with such links. A link to a file that does not exist stays as it is, and the strict build fails."""
+    """Return the text with such links, and with pictures where the page finds them: MkDocs leaves HTML as it is.
+
+    A link to a file that does not exist stays as it is, and the strict build fails. Raises `PluginError` for such a picture.
+    """
     folder = Path(page.file.abs_src_path).parent
 
     def absolute(link: re.Match[str]) -> str:
@@ -35,7 +40,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         outside = not there.is_relative_to(config.docs_dir) and there.is_relative_to(ROOT) and there.exists()
         return f"{link[1]}{config.repo_url.rstrip('/')}/blob/main/{there.relative_to(ROOT)}{link[3]}" if outside else link[0]
 
-    return _LINK.sub(absolute, markdown)
+    def picture(found: re.Match[str]) -> str:
+        if not Path(config.docs_dir, found[2]).is_file():
+            raise PluginError(f"{page.file.src_path} shows {found[2]}, which does not exist")
+        return f' {found[1]}="{get_relative_url(found[2], page.url)}"'
+
+    return _PICTURE.sub(picture, _LINK.sub(absolute, markdown))
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:

@@ -178,3 +178,14 @@ class ConsoleSettings(Settings):
         description="Let people vote, end roles and ask who can read: the console sends these calls with the person's rights, by"
         " impersonation. Without it the console only shows.",
     )
+    console_audit_files: str = Field(
+        "",
+        description="Files of audit events, and folders of them, separated by commas: the trail shows events of agents to people who may"
+        " `get` `vendedroles/trail` in their namespaces. Without one it shows what the cluster knows.",
+    )
+    console_ledger_files: str = Field(
+        "", description="Files that `rolevend ledger` writes, and folders of them, separated by commas: the trail shows the statements."
+    )
+    console_receipt_keys_file: Path | None = Field(
+        None, description="The key set that `rolevend receipt keys` prints. Receipts are verified with it; read once, at the start."
+    )

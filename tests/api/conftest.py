@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from testbed.binaries import Binaries
 from testbed.controlplane import ControlPlane
+from tests.support.browsing import Windows, started_browser
 from tests.support.calling import Caller, Doors
 from tests.support.confirming import Installed
 from tests.support.console import ConsoleSite
@@ -41,6 +43,21 @@ def console(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     """Two replicas of the console, and people who log in there."""
     with ConsoleSite(site, tmp_path_factory.mktemp("console")).running() as console:
         yield console
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def windows(console: ConsoleSite, browser: Browser) -> Iterator[Windows]:
+    """Whatever a test does: no page asks another host, fails in its script, opens a dialog, or needs its policy to stop something."""
+    windows = Windows(console, browser)
+    yield windows
+    windows.close()
+    assert windows.wrongs == []
 
 
 @pytest.fixture

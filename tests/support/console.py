@@ -5,28 +5,30 @@ import json
 import secrets
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import httpx
 
+from rolevend.audit.receipt_files import new_private_key, public_key_set, read_signing_key
 from rolevend.policytools.embedded.certificates import CertificateAuthority
 from rolevend.policytools.embedded.ports import free_ports
 from testbed.identity_provider import IdentityProvider
 from testbed.installation import NAMESPACE, ConsoleProcess
 from testbed.oidc.registry import Client, Person
 from tests.support.confirming import Seen, with_hint
+from tests.support.gateway import Front
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.waiting import DEADLINE, eventually
 
 CLIENT = "rolevend-console"
 STAFF = "staff"
 """The IdentityProvider, and the prefix of its users and groups in Kubernetes."""
-OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA = "olga", "otto", "sven", "nina", "axel", "rita", "petra"
-"""Olga and Otto approve offers, Sven ends roles, Nina may do nothing, Axel may read by his group, Rita reads what a test lets her read, and
-Petra runs the installation."""
-PEOPLE = (OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA)
+OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA, ZARA = "olga", "otto", "sven", "nina", "axel", "rita", "petra", "zara"
+"""Olga and Otto approve offers, Sven ends roles, Nina may do nothing, Axel may read by his group, Rita reads what a test lets her read,
+Petra runs the installation, and Zara audits."""
+PEOPLE = (OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA, ZARA)
 SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.dev/console-session"
 
 
@@ -42,12 +44,20 @@ class ConsoleSite:
         for name, content in {"TLS_CERT": pair.certificate, "TLS_KEY": pair.key, "KEY": secrets.token_bytes(32)}.items():
             (directory / name).write_bytes(content)
             self._settings[f"CONSOLE_{name}_FILE"] = str(directory / name)
+        self.audit, self.ledger, self.receipt_key = directory / "audit", directory / "ledger", directory / "receipt.key"
+        """Folders of files that a test lets others write, and the private key of receipts."""
+        for folder in (self.audit, self.ledger):
+            folder.mkdir()
+        self.receipt_key.write_text(new_private_key())
+        (directory / "receipts.json").write_text(public_key_set([read_signing_key(self.receipt_key)]))
         self._ports = free_ports(2)
         self.urls = [f"https://127.0.0.1:{port}" for port in self._ports]
+        self.front = Front(self._ports)
+        """The address that people know. It leads to the first replica that answers."""
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
             people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in PEOPLE],
-            clients=[Client(CLIENT, redirect_uris=(f"{self.urls[0]}/callback",))],
+            clients=[Client(CLIENT, redirect_uris=(f"{self.front.url}/callback",))],
         )
         self.replicas: list[ConsoleProcess] = []
         self._ends = ExitStack()
@@ -55,7 +65,7 @@ class ConsoleSite:
 
     @contextmanager
     def running(self, **settings: str) -> Iterator["ConsoleSite"]:
-        with self.provider, self._ends:
+        with closing(self.front), self.provider, self._ends:
             secret = self.provider.client(CLIENT).secret
             assert secret is not None
             (self._directory / "client").write_text(secret)
@@ -89,7 +99,7 @@ class ConsoleSite:
         """Another replica, which need not be ready yet."""
         own = {
             "PORT": str(port),
-            "URL": self.urls[0],
+            "URL": self.front.url,
             "IDENTITY_PROVIDER": STAFF,
             "CLIENT_ID": CLIENT,
             "CLIENT_SECRET_FILE": str(self._directory / "client"),
@@ -97,6 +107,9 @@ class ConsoleSite:
             "GROUPS_PREFIX": f"{STAFF}:",
             "GROUPS": f"{STAFF}:auditors",
             "IMPERSONATION": "true",
+            "AUDIT_FILES": str(self.audit),
+            "LEDGER_FILES": str(self.ledger),
+            "RECEIPT_KEYS_FILE": str(self._directory / "receipts.json"),
             **settings,
         }
         process = self.site.start_console({**self._settings, **{f"CONSOLE_{name}": value for name, value in own.items()}})

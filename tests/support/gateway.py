@@ -6,6 +6,7 @@ Or closed: then nothing gets through, and nobody is told.
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 
 
 class Gateway:
@@ -57,13 +58,16 @@ class Gateway:
                 self._open.add(near)
                 continue
             try:
-                far = socket.create_connection(self._target)
+                far = self._connect()
             except OSError:  # refused, or reset by a server that is killed at this moment
                 near.close()
                 continue
             self._open |= {near, far}
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(source, sink, self._generation), name="gateway", daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(self._target)
 
     def _pass_on(self, source: socket.socket, sink: socket.socket, frozen: threading.Event) -> None:
         with contextlib.suppress(OSError):
@@ -78,3 +82,17 @@ class Gateway:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+
+class Front(Gateway):
+    """Passes each connection on to the first of several servers of this machine that accepts it, as a Service does with its pods."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = ports
+        super().__init__("127.0.0.1", ports[0])
+
+    def _connect(self) -> socket.socket:
+        for port in self._ports[:-1]:
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", port))
+        return socket.create_connection(("127.0.0.1", self._ports[-1]))

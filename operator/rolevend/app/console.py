@@ -15,6 +15,7 @@ from rolevend.api.connections import ConnectionLimits
 from rolevend.api.middleware import Tracing
 from rolevend.app.bootstrap import freeze_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
+from rolevend.audit.receipt_files import read_public_keys
 from rolevend.console.access_reading import AccessAnswers
 from rolevend.console.acting import Acting
 from rolevend.console.changes import ChangeStreams
@@ -33,6 +34,9 @@ from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
 from rolevend.console.sessions import SessionLife, Sessions
 from rolevend.console.stops import STALE
+from rolevend.console.trail_files import TrailFiles
+from rolevend.console.trail_pages import TrailPages
+from rolevend.console.trails import Trails
 from rolevend.errors import InvalidInput, RolevendError
 from rolevend.identity.key_fetching import KeyFetcher
 from rolevend.identity.key_store import KeyStore
@@ -99,7 +103,14 @@ class ConsoleProcess:
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
         requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
-        sections = (RequestPages(requests, acting, now, limits), RolePages(roles, acting), ReaderPages(answers), HealthPages(health))
+        trails = Trails(_trail_files(settings), self._objects, rights, requests, roles)
+        sections = (
+            RequestPages(requests, acting, now, limits),
+            RolePages(roles, acting),
+            ReaderPages(answers),
+            TrailPages(trails, now),
+            HealthPages(health),
+        )
         console = Console(logins, self._sessions, self._changes, sections, requests.waiting, limits)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
@@ -177,3 +188,13 @@ def _key(file: Path | None) -> bytes:
     if len(key) < _KEY_BYTES:
         raise InvalidInput(name, f"{file} has {len(key)} bytes, and needs at least {_KEY_BYTES}")
     return key
+
+
+def _trail_files(settings: ConsoleSettings) -> TrailFiles:
+    """Raises InvalidInput if the keys of receipts cannot be read."""
+    file = settings.console_receipt_keys_file
+    keys = None if file is None else read_public_keys([str(file)])
+    audit, ledger = (
+        [each.strip() for each in text.split(",") if each.strip()] for text in (settings.console_audit_files, settings.console_ledger_files)
+    )
+    return TrailFiles(audit, ledger, keys)

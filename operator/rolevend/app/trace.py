@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from rolevend.app.role_chain import ChainLink
+from rolevend.audit.role_chain import ChainLink
 from rolevend.errors import InvalidInput
 from rolevend.model import RoleName
 from rolevend.naming import parse_role_name

@@ -66,7 +66,7 @@ def event_of(line: bytes) -> dict[str, Any] | None:
     """Return the event of a line, or None if the line is none."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and isinstance(event.get("data"), dict) and "id" in event else None
 

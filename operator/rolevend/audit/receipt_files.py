@@ -76,12 +76,17 @@ class VerifiedReceipts:
 
 
 def verify(files: Sequence[str], keys: KeySet) -> VerifiedReceipts:
-    """Verify files of audit events, or of receipts alone, one in a line.
+    """Verify files of audit events, or of receipts alone, one in a line."""
+    return verify_lines(lines_of(files), keys)
+
+
+def verify_lines(lines: Iterable[Line], keys: KeySet) -> VerifiedReceipts:
+    """Verify lines of audit events, or of receipts alone.
 
     Without `problems` each receipt was signed with one of `keys` and agrees with its event, and each end belongs to its beginning.
     """
     reader = _Reader(keys)
-    for line in lines_of(files):
+    for line in lines:
         reader.take(line)
     return reader.end()
 

@@ -9,7 +9,7 @@ from rolevend.cli import options, printer
 from rolevend.cli.options import needs
 
 if TYPE_CHECKING:
-    from rolevend.audit.receipt_files import Receipt, VerifiedReceipts
+    from rolevend.audit.receipt_files import VerifiedReceipts
 
 
 @click.group()
@@ -75,49 +75,14 @@ def verify(files: tuple[str, ...], key_files: tuple[str, ...], output: str) -> N
 
 
 def _lines(found: "VerifiedReceipts") -> Iterator[str]:
+    from rolevend.audit.receipt_text import facts
+
     for receipt in found.receipts:
-        yield from (f"{name:<10} {_printable(value)}" for name, value in _facts(receipt))
+        yield from (f"{name:<10} {_printable(value)}" for name, value in facts(receipt))
         yield ""
     yield from printer.findings(found.problems, found.notes)
     outcome = f"{len(found.problems)} problems" if found.problems else "all of them as they were signed"
     yield f"{len(found.receipts)} receipts, {outcome}"
-
-
-def _facts(receipt: "Receipt") -> Iterator[tuple[str, str]]:
-    beginning, end = receipt.beginning, receipt.end
-    payload = {**(end.said if end else {}), **(beginning.said if beginning else {})}
-    user = f"{payload['userSubject']} ({payload.get('userIssuer')})" if "userSubject" in payload else None
-    proof = ", ".join(str(payload[name]) for name in ("userProof", "identityProvider", "tokenType") if name in payload)
-    task = " ".join(str(payload[name]) for name in ("taskId", "intentDigest") if name in payload)
-    tables = ", ".join(payload.get("tables", ()))
-    more = f"{payload.get('tableCount')}: {tables}" + (", …" if len(payload.get("tables", ())) < payload.get("tableCount", 0) else "")
-    facts = {
-        "role": payload.get("role"),
-        "object": payload.get("request"),
-        "agent": payload.get("agent"),
-        "user": user,
-        "proof": proof,
-        "token": payload.get("tokenDigest"),
-        "platform": payload.get("platform"),
-        "purpose": payload.get("purpose"),
-        "task": task,
-        "call": payload.get("requestId"),
-        "policies": payload.get("policyDigest"),
-        "catalog": payload.get("catalogDigest"),
-        "profile": payload.get("profile"),
-        "tables": more if beginning else None,
-        "from": beginning.said.get("time") if beginning else "(no beginning is here)",
-        "until": payload.get("expiresAt"),
-        "ended": _ended(end.said) if end else "(no end is here: the role may live, or its second half is elsewhere)",
-        "signed by": ", ".join(dict.fromkeys(half.key_id for half in (beginning, end) if half)),
-    }
-    return ((name, str(value)) for name, value in facts.items() if value)
-
-
-def _ended(payload: dict[str, object]) -> str:
-    by = f" by {payload['endedBy']}" if "endedBy" in payload else ""
-    sessions = f", {payload['sessionsEnded']} sessions ended" if "sessionsEnded" in payload else ""
-    return f"{payload.get('ended')}{by}, gone at {payload.get('endedAt')} after {payload.get('dropSeconds')} s{sessions}"
 
 
 def _printable(text: str) -> str:

@@ -76,8 +76,8 @@ def trace(
     For PostgreSQL FILE is a csvlog or jsonlog, also compressed with gzip. Name older files first; - is standard input. Statements come in
     the order of their ends. For Snowflake the command reads the query history; statements come in the order of their starts.
     """
-    from rolevend.app.role_chain import chain_of
     from rolevend.app.trace import link_shown, shown
+    from rolevend.audit.role_chain import chain_of
 
     if audit_files:
         printer.show_each(output, chain_of(role_name, audit_files), link_shown)

@@ -2,6 +2,7 @@
 
 import logging
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,6 +49,8 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
         case PersonSuspended():
             message = "You are suspended here, so you cannot sign in. Ask those who run this installation."
             return pages.telling(None, "You cannot sign in", message, status=403)
+        case HTTPException(status_code=413):
+            return pages.telling(session, "Too long", "The form is too long. Nothing was changed.", status=413)
         case LoginOver() | TokenRefused():
             return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
         case IdentityProviderUnavailable():

@@ -11,7 +11,13 @@ from rolevend.web.page import PageTemplates
 SCRIPT: Final = "/console.js"
 _FOLDER: Final = resources.files(__package__).joinpath("templates")
 _PAGES: Final = PageTemplates(_FOLDER, "console.css", script=SCRIPT)
-SECTIONS: Final = {"/requests": "Requests", "/roles": "Live roles", "/readers": "Who can read", "/health": "Health"}
+SECTIONS: Final = {
+    "/requests": "Requests",
+    "/roles": "Live roles",
+    "/readers": "Who can read",
+    "/trail": "Trail",
+    "/health": "Health",
+}
 """The navigation: each path with its text."""
 HEADERS: Final = _PAGES.headers
 SCRIPT_TEXT: Final = _FOLDER.joinpath("console.js").read_text()

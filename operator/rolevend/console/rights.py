@@ -23,6 +23,7 @@ class Act:
 
     verb: str
     resource: str
+    """With its subresource, if any: `vendedroles/trail`."""
     namespace: str | None = None
     name: str | None = None
 
@@ -54,7 +55,9 @@ class Rights:
         return frozenset(each for each, may in zip(wanted, allowed, strict=True) if may)
 
     async def _review(self, person: Person, act: Act) -> bool:
-        attributes = {"group": GROUP, "resource": act.resource, "verb": act.verb, "namespace": act.namespace or "", "name": act.name or ""}
+        resource, _, below = act.resource.partition("/")
+        attributes = {"group": GROUP, "resource": resource, "subresource": below, "verb": act.verb}
+        attributes |= {"namespace": act.namespace or "", "name": act.name or ""}
         spec = {"user": person.username, "groups": [*person.groups, "system:authenticated"], "resourceAttributes": attributes}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         async with self._turns:

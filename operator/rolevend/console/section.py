@@ -38,7 +38,7 @@ def named_object(request: Request) -> ObjectName:
     return ObjectName(request.path_params["namespace"], request.path_params["name"])
 
 
-def log_change(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str) -> None:
-    """Write the log line of a change, or of one that was refused. `name` is the object's."""
+def log_change(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str | None) -> None:
+    """Write the log line of a change, of one that was refused, or of a read that must be known. `name` is the object's."""
     who = {"person": session.person.username, "session": session.id, "request_id": request.state.request_id}
     _log.info(event, extra={**who, **({} if name is None else {"object": str(name)}), **facts})

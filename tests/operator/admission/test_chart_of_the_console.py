@@ -14,7 +14,7 @@ from rolevend.kinds.published_catalogs import PART_NAMES
 from rolevend.kube.client import KubeClient, ResourcePath
 from rolevend.settings import ConsoleSettings
 from tests.support.installed import AGENTS
-from tests.support.rendered import ALL_ON, API_ON, CONSOLE_ON, Document, Helm, only, pods
+from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, AUDIT_ON, CONSOLE_ON, Document, Helm, only, pods
 
 Rendered = Callable[..., list[Document]]
 
@@ -60,6 +60,25 @@ def test_settings_reach_it_as_it_reads_them(console: Rendered):
     files = (found.console_key_file, found.console_tls_cert_file, found.console_tls_key_file, found.console_client_secret_file)
     mounted = {Path(each["mountPath"]) for each in container(documents)["volumeMounts"]}
     assert {each.parent for each in files if each} == mounted
+
+
+def test_the_files_of_the_trail_are_mounted_to_read(helm: Helm):
+    ledger = {**ACCESS_LEDGER_ON, "output": "File"}
+    audit = {"enabled": True, "ledger": True, "receiptKeysRef": {"name": "receipt-keys", "key": "jwks.json"}}
+    documents = helm.render(ALL_ON | {"audit": AUDIT_ON, "accessLedger": ledger, "console": CONSOLE_ON | {"audit": audit}})
+
+    found = container(documents)
+    said = ConsoleSettings.from_environment({each["name"]: each["value"] for each in found["env"] if "value" in each})
+    mounts = {each["mountPath"]: each for each in found["volumeMounts"]}
+    keys = said.console_receipt_keys_file
+    assert keys is not None
+    for path in (said.console_audit_files, said.console_ledger_files, str(keys.parent)):
+        assert mounts[path]["readOnly"] is True
+    volumes = {each["name"]: each for each in pods(documents)["Deployment/rolevend-console"]["volumes"]}
+    claims = {volumes[name]["persistentVolumeClaim"]["claimName"] for name in ("audit", "ledger")}
+    assert claims == {"rolevend-audit", "rolevend-access-ledger"}
+    assert volumes["receipt-keys"]["configMap"]["name"] == "receipt-keys"
+    assert not {"secrets", "configmaps"} & {each for rule in rules(documents) for each in rule["resources"]}
 
 
 def test_it_impersonates_only_as_the_value_says(console: Rendered):
@@ -122,6 +141,11 @@ def test_it_reads_no_more_as_a_person_than_the_facts_and_the_objects_of_decision
         assert not granted(console(impersonation=other), "Role")
 
 
+def test_the_files_of_the_trail_need_the_volumes_that_they_are_on(helm: Helm):
+    with pytest.raises(AssertionError, match=r"console.audit.enabled: the audit events are on no volume"):
+        helm.render({"agentNamespaces": [AGENTS], "console": CONSOLE_ON | {"audit": {"enabled": True}}})
+
+
 def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rendered):
     assert only(console(keySecretRef={"name": ""}), "Secret", "rolevend-console-key")["data"]["key"]
     assert not [each for each in console() if each["metadata"]["name"] == "rolevend-console-key"]
@@ -142,6 +166,8 @@ def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rend
         ({"serviceAccount": {"name": "rolevend-api"}}, "console.serviceAccount.name"),
         ({"settings": {"idleSeconds": 1}}, "console"),
         ({"settting": 1}, "console"),
+        ({"audit": {"ledger": True}}, "console.audit.ledger"),
+        ({"audit": {"enabled": "yes"}}, "console"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_name(console: Rendered, below: Document, said: str):

@@ -194,3 +194,28 @@ class TestWithAKey:
         assert KEY.secret not in b"".join(chain(key=KEY))
         assert KEY.id != OTHER_KEY.id
         assert "k" * 32 not in repr(KEY)
+
+
+def in_order(lines: list[bytes]) -> VerifiedChain:
+    """As somebody verifies them who has no key."""
+    return verify([Line(f"f:{number}", text) for number, text in enumerate(lines, start=1)], order_alone=True)
+
+
+def test_without_the_key_of_sealed_events_their_order_is_verified_and_the_key_is_named():
+    sealed = chain(key=KEY)
+    found = in_order(sealed)
+
+    assert found.problems == []
+    assert f"was sealed with the key {KEY.id}, which was not given" in found.notes[0]
+    assert in_order([*sealed[:2], *sealed[3:]]).problems == ["f:3: 1 event is missing between f:2 and here"]
+    assert in_order(chain()).notes == []
+    altered = chain()
+    altered[2] = altered[2].replace(b"role-", b"rule-")
+    assert in_order(altered).problems
+
+
+def test_an_altered_event_does_not_pass_as_one_that_another_key_sealed():
+    lines = chain()
+    lines[2] = lines[2].replace(b"role-", b"rule-").replace(b',"hash":', b',"hashkey":"0123456789abcdef","hash":')
+
+    assert any("was not sealed with the key of f:2" in each for each in in_order(lines).problems)

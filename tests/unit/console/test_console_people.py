@@ -311,7 +311,9 @@ def test_every_call_that_changes_something_is_a_post():
     nothing: Any = None
     routes = Console(nothing, nothing, nothing, sections, nothing, nothing).routes()
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
-    assert changing == {"logout", "vote", "endRoles", "endRole"}
+    reading = {"verifyReceipts"}
+    """Whose text is too long for an address."""
+    assert changing - reading == {"logout", "vote", "endRoles", "endRole"}
 
 
 def _sections() -> Iterator[Any]:

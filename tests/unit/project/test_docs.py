@@ -104,6 +104,14 @@ def test_every_link_leads_somewhere(path: Path):
         assert not anchor or anchor in anchors(there), target
 
 
+def test_every_picture_is_there_and_shown_and_they_are_small():
+    shown = {(path.parent / found[2]).resolve() for path in PAGES for found in re.finditer(r" (src|srcset)=\"([^\":]+)\"", prose(path))}
+    there = set((ROOT / "docs" / "images").rglob("*.png"))
+    assert shown <= there, "a page shows a picture that `make screenshots` has not taken"
+    assert len(shown) >= 6
+    assert sum(each.stat().st_size for each in there) < 600_000
+
+
 def test_every_page_of_the_documentation_can_be_found_from_its_index():
     index = ROOT / "docs" / "README.md"
     linked = {(index.parent / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)\s]+)\)", text_of(index))}
@@ -168,7 +176,7 @@ def test_nobody_is_told_to_install_a_name_that_is_not_ours():
     """rolevend is neither on PyPI nor on npm, where anybody could take its name: it is installed from a folder, a file or an address."""
     folders = ("docs", "examples", "charts", "operator", "tests", ".github", ".ci")
     files = [*ROOT.glob("*"), *(each for folder in folders for each in (ROOT / folder).rglob("*"))]
-    texts = {path: text_of(path) for path in files if path.is_file() and path.suffix != ".pyc"}
+    texts = {path: text_of(path) for path in files if path.is_file() and path.suffix not in (".pyc", ".png")}
     bare = r"\b(?:pipx?|uv tool) install (?:-\S+ )*['\"]?rolevend(?!(?:\[[\w,-]+\])? @ ).*|\bnpm (?:i|install|add) (?:\S+ )*@rolevend\b.*"
     assert {path: found for path, text in texts.items() if (found := re.findall(bare, text))} == {}
 

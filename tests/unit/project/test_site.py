@@ -23,6 +23,9 @@ def test_its_pages_load_nothing_from_elsewhere_and_links_to_the_code_lead_to_the
     for page in diagrams:
         (script,) = re.findall(r'<script src="([^"]+mermaid[^"]+)"', pages[page])
         assert (page.parent / script).resolve() == tmp_path / "assets" / "mermaid.min.js"
+    for page in (page for page, text in pages.items() if "images/console/" in text):
+        for picture in re.findall(r' (?:src|srcset)="?([^" >]*images/console/[^" >]+)', pages[page]):
+            assert (page.parent / picture).is_file()
     start = pages[tmp_path / "tutorial" / "first-role" / "index.html"]
     assert f'href="{config.repo_url}/blob/main/examples/' in start
 

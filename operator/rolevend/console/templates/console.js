@@ -26,5 +26,7 @@ function countDown() {
 countDown();
 setInterval(countDown, 1000);
 if (document.querySelector("main [data-live]")) {
-  new EventSource("/events").addEventListener("message", () => refresh().catch(() => {}));
+  const events = new EventSource("/events");
+  // Also after a lost connection: nobody told the page what changed meanwhile.
+  for (const each of ["open", "message"]) events.addEventListener(each, () => refresh().catch(() => {}));
 }
