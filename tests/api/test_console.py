@@ -166,6 +166,8 @@ def test_who_may_end_roles_sees_them_searches_them_and_ends_one_and_all(console:
     told = sven.post(first, because="the laptop was stolen").text
     assert "The role is ending" in told or "The role is gone" in told  # before the answer, where the drop is faster
     eventually(lambda: roles[0]["roleName"] not in console.site.warehouse.roles())
+    (line,) = console.logged("role ended", f"{AGENTS}/{roles[0]['id']}")
+    assert (line["person"], line["because"]) == (kubernetes_name(SVEN), "the laptop was stolen")
 
     eventually(lambda: shows(sven, mine, "2 of"))
     agent = f"{AGENTS}/{proven.tenant.name}"

@@ -8,9 +8,10 @@ import httpx
 import pytest
 import yaml
 
+from rolevend.console.limits import CHANGES
 from testbed.installation import CONSOLE_SERVICE_ACCOUNT, NAMESPACE
 from tests.support.confirming import query_of
-from tests.support.console import NINA, OLGA, ConsoleSite
+from tests.support.console import AUDITOR, NINA, OLGA, ConsoleSite
 from tests.support.requesting import Requester
 from tests.support.site import AGENTS, DOMAIN, WAREHOUSE
 from tests.support.tenancy import Tenant
@@ -94,7 +95,7 @@ def test_the_console_impersonates_nobody_for_anything_but_votes_ends_and_questio
     system = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
     for path in (system, f"{system}/rolevend-user-any", f"/api/v1/namespaces/{AGENTS}/configmaps/rolevend-catalogs-0"):
         assert taken.status("GET", path, None, user or "anybody", *groups) == 403, path
-    assert taken.status("GET", "/apis/rolevend.dev/v1alpha1/userattributes") == 403, "not without a person"
+    assert taken.status("GET", "/apis/rolevend.dev/v1alpha1/agents") == 403, "not without a person"
 
 
 def test_the_console_writes_no_other_config_map(console: ConsoleSite, taken: Taken):
@@ -206,3 +207,18 @@ def test_the_console_reads_no_other_login_of_a_platform(taken: Taken):
         assert taken.status("GET", path) == 403, path
     platform = f"/apis/rolevend.dev/v1alpha1/dataplatforms/{WAREHOUSE}"
     assert [taken.status(method, platform, {}) for method in ("PUT", "PATCH", "DELETE")] == [403] * 3
+
+
+def test_who_sends_too_much_waits_and_nobody_else_does(console: ConsoleSite):
+    axel, nina = console.browser(AUDITOR), console.browser(NINA)
+    for each in (axel, nina):
+        each.get("/roles", replica=1)
+    for _ in range(CHANGES.burst + 60):
+        axel.post("/roles", replica=1, form="none")
+        if axel.answer.status_code != 403:
+            break
+    assert (axel.answer.status_code, axel.answer.headers["Retry-After"]) == (429, "1")
+    assert "Nothing was changed. There were too many changes" in axel.page.text
+    assert "Signed in as staff:axel" in axel.get("/roles", replica=1).text
+    nina.post("/roles", replica=1, form="none")
+    assert nina.answer.status_code == 403

@@ -63,6 +63,13 @@ def test_two_who_vote_against_each_other_are_told_who_when_and_what_became_of_it
         assert "Withdraw my vote" not in told
         assert "Your answer" not in told
     eventually(lambda: waiting(olga) == before)
+    lines = console.logged("voted", f"{AGENTS}/{request.name}")
+    assert [(each["person"], each["verdict"]) for each in lines] == [
+        (kubernetes_name(OLGA), "Approve"),
+        (kubernetes_name(OTTO), "Deny"),
+    ]
+    sessions = {each["metadata"]["name"] for each in console.sessions()}
+    assert all(any(name.startswith(f"console-session-{each['session']}") for name in sessions) and each["request_id"] for each in lines)
     assert nina.get(page).text == nina.get(f"/requests/{AGENTS}/none").text, "she is not told that it exists"
 
 

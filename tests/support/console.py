@@ -1,6 +1,7 @@
 """The console with two replicas, a real identity provider, and people with browsers."""
 
 import datetime
+import json
 import secrets
 import ssl
 from collections.abc import Iterator
@@ -122,6 +123,11 @@ class ConsoleSite:
 
     def sessions(self) -> list[Body]:
         return list(self.site.cluster.call("GET", SESSIONS).body["items"])
+
+    def logged(self, event: str, name: str) -> list[Body]:
+        """The log lines of all replicas about this event of the object."""
+        lines = (json.loads(line) for each in self.replicas for line in each.log.read_text().splitlines() if f'"{event}"' in line)
+        return [each for each in lines if each.get("object") == name]
 
     @cached_property
     def trust(self) -> ssl.SSLContext:

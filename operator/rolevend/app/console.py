@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from rolevend.console.changes import ChangeStreams
 from rolevend.console.health import InstallationHealth
 from rolevend.console.health_pages import HealthPages
 from rolevend.console.inbox import Requests
+from rolevend.console.limits import CallLimits
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
@@ -31,8 +33,9 @@ from rolevend.console.request_pages import RequestPages
 from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
-from rolevend.console.sessions import Sessions
+from rolevend.console.sessions import SessionLife, Sessions
 from rolevend.console.statement_pages import StatementPages
+from rolevend.console.stops import STALE
 from rolevend.console.trail_files import TrailFiles
 from rolevend.console.trail_pages import TrailPages
 from rolevend.console.trails import Trails
@@ -53,6 +56,8 @@ from rolevend.telemetry.probes import ProbeServer
 
 _LIMITS: Final = ConnectionLimits(header_bytes=32_768, read_seconds=30, connections=512)
 _SWEEP_SECONDS: Final = 300.0
+_PAUSE_SECONDS: Final = 5.0
+"""Between two sweeps."""
 _KEY_BYTES: Final = 32
 
 _log = logging.getLogger(__name__)
@@ -81,32 +86,35 @@ class ConsoleProcess:
         """Later on, people who are signed in go on without it."""
         self._changed = asyncio.Event()
         self._changes = ChangeStreams(lambda: serving.unready is not None)
-        self._objects = WatchedObjects(cluster, now, self._on_change)
+        self._ended = asyncio.Event()
+        """Set when a session may have to end."""
+        self._ended.set()
+        self._objects = WatchedObjects(cluster, now, self._on_change, self._ended.set)
         fetcher = KeyFetcher(cluster=cluster.document)
         keys = KeyStore(fetcher.read, now, time.monotonic)
         self._check = TokenCheck(keys, now)
         self._providers = IdentityProviderCache()
         self._issuers = IssuerController(cluster, settings.namespace, self._check, keys, self._changed.set, now)
         rights = Rights(cluster, time.monotonic)
-        life = timedelta(seconds=settings.console_session_seconds)
-        idle = timedelta(seconds=settings.console_idle_seconds)
-        self._sessions = Sessions(cluster, settings.namespace, key, life, idle, now)
+        life = SessionLife(timedelta(seconds=settings.console_session_seconds), timedelta(seconds=settings.console_idle_seconds))
+        self._sessions = Sessions(cluster, settings.namespace, key, life, self._objects.stopped, now)
         attempts = LoginAttempts(key, "console-login", now)
         logins = ConsoleLogins(client, self._provider, LoginClient(fetcher), self._check, attempts, mapping)
+        limits = CallLimits(time.monotonic)
         acting = Acting(cluster, enabled=settings.console_impersonation)
         health = InstallationHealth(cluster, settings.namespace, self._objects, rights, settings.console_impersonation, now)
         requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
         trails = Trails(_trail_files(settings), self._objects, rights, requests, roles)
         sections = (
-            RequestPages(requests, acting, now),
+            RequestPages(requests, acting, now, limits),
             RolePages(roles, acting),
             StatementPages(roles, PlatformObserver(cluster, settings.namespace, now)),
             ReaderPages(answers),
             TrailPages(trails, now),
             HealthPages(health),
         )
-        console = Console(logins, self._sessions, self._changes, sections, requests.waiting)
+        console = Console(logins, self._sessions, self._changes, sections, requests.waiting, limits)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
         self._probes = ProbeServer(
@@ -141,12 +149,17 @@ class ConsoleProcess:
             await asyncio.sleep(1)
 
     async def _sweep(self) -> None:
+        """Delete sessions that are over: from time to time, and after somebody was suspended, who may not be back later."""
         while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_SECONDS):
+                    await self._ended.wait()
+            self._ended.clear()
             try:
                 await self._sessions.sweep()
             except RolevendError as error:
                 _log.warning("cannot delete the sessions that are over: %s", error)
-            await asyncio.sleep(_SWEEP_SECONDS)
 
     def _provider(self) -> Provider | None:
         return next((self._check.provider(issuer) for issuer in self._accepted()), None)
@@ -160,6 +173,8 @@ class ConsoleProcess:
             return self._serving.unready
         if not self._objects.listed:
             return "the objects were not listed yet"
+        if not self._objects.stopped.is_current:
+            return STALE
         self._knew_provider = self._knew_provider or self._provider() is not None
         return None if self._knew_provider else f"IdentityProvider {self._provider_name} is not known, so nobody can sign in"
 

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rolevend.console import pages
+from rolevend.console.limits import TooMany
 from rolevend.console.login import LoginOver
-from rolevend.console.sessions import Session
+from rolevend.console.sessions import PersonSuspended, Session
 from rolevend.errors import IdentityProviderUnavailable, Rejected, Unavailable
 from rolevend.identity.refusal import TokenRefused
 from rolevend.web.forms import ForeignForm, UnreadableForm
@@ -35,14 +36,22 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
             sent = "Nothing was changed. " if request.method == "POST" else ""
             message = f"{sent}It was withdrawn or deleted, or it never was there."
             return pages.telling(session, "It is gone", message, status=410, link=("/requests", "All requests"))
+        case TooMany():
+            sent = "Nothing was changed. " if request.method == "POST" else ""
+            message = f"{sent}There were {error} in the last minute. Wait {error.seconds} seconds, and try again."
+            answer = pages.telling(session, "Too fast", message, status=429)
+            answer.headers["Retry-After"] = str(error.seconds)
+            return answer
         case ForeignForm() | UnreadableForm():
             return pages.telling(
                 session, "Nothing was changed", "The form does not come from this page, or is too old. Open the page again.", status=403
             )
+        case PersonSuspended():
+            message = "You are suspended here, so you cannot sign in. Ask those who run this installation."
+            return pages.telling(None, "You cannot sign in", message, status=403)
         case HTTPException(status_code=413):
             return pages.telling(session, "Too long", "The form is too long. Nothing was changed.", status=413)
         case LoginOver() | TokenRefused():
-            _log.warning("a login was refused: %s", error, extra={"request_id": request_id})
             return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
         case IdentityProviderUnavailable():
             _log.warning("the identity provider: %s", error, extra={"request_id": request_id})

@@ -14,14 +14,12 @@ from rolevend.cluster_health.overview import Overview, overview
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
-from rolevend.kinds import AccessPolicy, AccessRequest, IdentityProvider, VendedRole
+from rolevend.kinds import AccessPolicy, AccessRequest, IdentityProvider, UserAttributes, VendedRole
 from rolevend.kube.client import Body, KubeClient, path_of
 
-_WATCHED: Final = (AccessPolicy, AccessRequest, IdentityProvider, VendedRole)
+_WATCHED: Final = (AccessPolicy, AccessRequest, IdentityProvider, UserAttributes, VendedRole)
 """Read from the console's watches: there may be many of them."""
-_UNREAD: Final = ("UserAttributes",)
-"""There may be one for each user."""
-LEFT_OUT: Final = (*(kind.__name__ for kind in _WATCHED), *_UNREAD)
+LEFT_OUT: Final = tuple(kind.__name__ for kind in _WATCHED)
 """The kinds that are not listed as the person."""
 _SECONDS: Final = 10.0
 """For which an answer is used again."""
@@ -84,11 +82,13 @@ class InstallationHealth:
     async def _watched(self, person: Person) -> tuple[dict[str, Sequence[Body]], list[Gap]]:
         """Return the objects that the console watches, in those namespaces in which the person may list them."""
         parts: dict[str, Sequence[Body]] = {}
-        gaps = [Gap(kind, "this page does not read them; `rolevend doctor` does") for kind in _UNREAD]
+        gaps: list[Gap] = []
         for kind in _WATCHED:
             bodies, plural = self.objects.bodies(kind), path_of(kind).plural
             if await self.rights.may(person, Act("list", plural)):
                 parts[kind.__name__] = bodies
+                if kind is UserAttributes:
+                    gaps.append(Gap(kind.__name__, "this page reads the suspended ones alone; `rolevend doctor` reads all"))
                 continue
             namespaces = {each["metadata"]["namespace"] for each in bodies if "namespace" in each["metadata"]}
             allowed = await self.rights.namespaces(person, "list", plural, namespaces)

@@ -1,7 +1,8 @@
 """Log people in at the identity provider of the console."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,13 @@ CALLBACK: Final = "/callback"
 
 class LoginOver(Rejected):
     """The login was not begun in this browser, or too long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    person: Person
+    issued_at: datetime | None
+    """When the identity provider issued the ID token; None: it does not state that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ class ConsoleLogins:
         wishes = {"prompt": "login"} if again else {}
         return await self._logins.authorization_url(provider, self._client.own(), attempt, wishes), cookie
 
-    async def finish(self, cookie: str | None, query: Mapping[str, str]) -> tuple[Person, str]:
+    async def finish(self, cookie: str | None, query: Mapping[str, str]) -> tuple[LoggedIn, str]:
         """Return the person, and the path to go on with. Raises LoginOver, Rejected, TokenRefused, and errors of the issuer."""
         begun = self._attempts.resume(cookie, query.get("state"))
         provider = self._known()
@@ -94,11 +102,14 @@ class ConsoleLogins:
             raise LoginOver("the identity provider did not log you in")
         return await self._proven(provider, begun, code), begun.path
 
-    async def _proven(self, provider: Provider, begun: ResumedLogin, code: str) -> Person:
+    async def _proven(self, provider: Provider, begun: ResumedLogin, code: str) -> LoggedIn:
         own = self._client.own()
         token = await self._logins.id_token(provider, own, code, begun.attempt.verifier)
         wanted = LoginWanted(Party(provider.issuer, own.client_id), begun.attempt.nonce, self._mapping.claims)
-        return self._mapping.person((await self._check.login(token, wanted)).claims)
+        proven = await self._check.login(token, wanted)
+        person = self._mapping.person(proven.claims)
+        named = replace(person, issuer=proven.user.issuer, subjects=person.subjects | {proven.user.subject})
+        return LoggedIn(named, proven.token.issued_at)
 
     def _known(self) -> Provider:
         provider = self._provider()

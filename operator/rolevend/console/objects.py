@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, IdentityProvider, Resource, VendedRole
+from rolevend.console.stops import StoppedUsers
+from rolevend.kinds import AccessDecision, AccessPolicy, AccessRequest, IdentityProvider, Resource, UserAttributes, VendedRole
 from rolevend.kube.client import Body, KubeClient, path_of
 from rolevend.kube.informer import Informer
 from rolevend.model import ObjectName
@@ -17,8 +18,9 @@ _EVERYTHING = 1_000_000_000
 class WatchedObjects:
     """The readable objects of each kind. One that another version of the schema accepted is left out."""
 
-    def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[], None]) -> None:
-        """`changed` is called after every change, and must not block."""
+    def __init__(self, cluster: KubeClient, now: Callable[[], datetime], changed: Callable[[], None], on_stop: Callable[[], None]) -> None:
+        """`changed` is called after every change, `on_stop` after one that may end sessions. They must not block."""
+        self.stopped = StoppedUsers(cluster, now, on_stop)
 
         def follow(kind: type[R]) -> ParsedObjects[R]:
             return ParsedObjects(kind, Informer(cluster, path_of(kind), changed, now))
@@ -31,7 +33,7 @@ class WatchedObjects:
 
     @property
     def informers(self) -> tuple[Informer, ...]:
-        return tuple(each.informer for each in self._of.values())
+        return (*(each.informer for each in self._of.values()), self.stopped)
 
     @property
     def listed(self) -> bool:
@@ -39,8 +41,10 @@ class WatchedObjects:
         return all(each.synced for each in self.informers)
 
     def bodies(self, kind: type[Resource]) -> list[Body]:
-        """Return the objects of the kind as the API server wrote them, also those that cannot be read."""
-        return list(self._of[kind].informer.objects.values())
+        """Return the objects of the kind as the API server wrote them, also those that cannot be read. Of UserAttributes only
+        those that stop their user, in part."""
+        informer = self.stopped if kind is UserAttributes else self._of[kind].informer
+        return list(informer.objects.values())
 
     def roles(self) -> Iterable[VendedRole]:
         """Return those that a finalizer of rolevend keeps, or may keep."""

@@ -19,6 +19,8 @@ class Person:
     groups: tuple[str, ...] = ()
     subjects: frozenset[str] = frozenset()
     """The names of the person at the identity provider."""
+    issuer: str = ""
+    """Of the identity provider."""
 
     def is_user(self, subject: str) -> bool:
         """True if an agent that acts for this subject, of any issuer, may act for this person."""

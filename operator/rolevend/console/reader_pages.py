@@ -9,6 +9,7 @@ from starlette.responses import Response
 from rolevend.console import pages
 from rolevend.console.access_reading import AccessAnswers, AnswerTooLate
 from rolevend.console.forms import said
+from rolevend.console.limits import SEARCHES
 from rolevend.console.questions import QUESTION, question_of
 from rolevend.console.reader_rows import LiveTable, PossibleTable
 from rolevend.console.section import PageCall
@@ -23,7 +24,7 @@ class ReaderPages:
         self._answers = answers
 
     def calls(self) -> Sequence[PageCall]:
-        return (PageCall("GET", "/readers", self.readers, "listReaders"),)
+        return (PageCall("GET", "/readers", self.readers, "listReaders", SEARCHES),)
 
     async def readers(self, request: Request, session: Session) -> Response:
         given = {name: value.strip() for name, value in request.query_params.items() if name in (*QUESTION, "could") and value.strip()}

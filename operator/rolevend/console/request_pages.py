@@ -9,20 +9,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rolevend.console import effect, pages
-from rolevend.console.acting import Acting, NarrowingNoted
+from rolevend.console.acting import Acting, NarrowingNoted, VoteOnPage
 from rolevend.console.failures import Gone, Unknown
 from rolevend.console.forms import narrowing_of, read_own_form, said, vote_of
 from rolevend.console.inbox import Requests, RequestView
-from rolevend.console.section import PageCall, named_object
+from rolevend.console.limits import CHANGES, COUNTS, CallLimits
+from rolevend.console.section import PageCall, log_change, named_object
 from rolevend.console.sessions import Session
-from rolevend.errors import Rejected
+from rolevend.errors import Rejected, RolevendError
 from rolevend.kinds.previewed_effect import PreviewedEffect
 
 _ONE: Final = "/requests/{namespace}/{name}"
 
 
 class RequestPages:
-    def __init__(self, requests: Requests, acting: Acting, now: Callable[[], datetime]) -> None:
+    def __init__(self, requests: Requests, acting: Acting, now: Callable[[], datetime], limits: CallLimits) -> None:
+        self._limits = limits
         self._requests = requests
         self._acting = acting
         self._now = now
@@ -31,7 +33,7 @@ class RequestPages:
         return (
             PageCall("GET", "/requests", self.inbox, "listRequests"),
             PageCall("GET", _ONE, self.request, "showRequest"),
-            PageCall("POST", _ONE, self.vote, "vote"),
+            PageCall("POST", _ONE, self.vote, "vote", CHANGES),
         )
 
     async def inbox(self, _request: Request, session: Session) -> Response:
@@ -47,6 +49,7 @@ class RequestPages:
         view = await self._view(request, session)
         try:
             if form.get("choice") == "Count":
+                self._limits.take(COUNTS, session.person.username)
                 return self._shown(
                     session,
                     view,
@@ -55,7 +58,7 @@ class RequestPages:
                 )
             if form.get("choice") == "Withdraw":
                 return await self._withdrawn(request, session, view)
-            text, is_lost = await self._acting.vote(session.person, view.found, vote_of(form, view.tables))
+            text, is_lost = await self._voted(request, session, view, vote_of(form, view.tables))
         except NarrowingNoted as noted:
             told = f"{noted}. Press Approve again to approve it so."
             return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
@@ -68,10 +71,23 @@ class RequestPages:
             return pages.telling(session, "The request is gone", f"{text}.", status=409, link=("/requests", "All requests"))
         return self._shown(session, view, error=text, status=409) if is_lost else self._shown(session, view, told=text)
 
+    async def _voted(self, request: Request, session: Session, view: RequestView, vote: VoteOnPage) -> tuple[str, bool]:
+        verdict, name = vote.choice, named_object(request)
+        try:
+            text, is_lost = await self._acting.vote(session.person, view.found, vote)
+        except NarrowingNoted:
+            raise  # nothing was sent
+        except RolevendError as error:
+            log_change(request, session, "vote failed", name, verdict=verdict, reason=str(error))
+            raise
+        log_change(request, session, "voted", name, verdict=verdict, outcome=text)
+        return text, is_lost
+
     async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
         if view.mine is None:
             return self._shown(session, view, error="you have no vote on this request", status=409)
         await self._acting.withdraw(session.person, view.mine)
+        log_change(request, session, "vote withdrawn", named_object(request), verdict=view.mine.spec.verdict)
         return self._shown(session, await self._view(request, session), told="Your vote is withdrawn. What rests on it ends now.")
 
     async def _view(self, request: Request, session: Session) -> RequestView:

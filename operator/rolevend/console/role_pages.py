@@ -11,10 +11,13 @@ from rolevend.console import pages
 from rolevend.console.acting import Acting
 from rolevend.console.failures import Unknown
 from rolevend.console.forms import FILTERS, query_of, read_own_form, said
+from rolevend.console.limits import CHANGES, SEARCHES
 from rolevend.console.live import RolePage, VisibleRoles
-from rolevend.console.section import PageCall, named_object
+from rolevend.console.section import PageCall, log_change, named_object
 from rolevend.console.sessions import Session
 from rolevend.errors import InvalidInput, Rejected
+from rolevend.model import ObjectName
+from rolevend.revocations.selection import SelectedRole
 
 _ONE: Final = "/roles/{namespace}/{name}"
 
@@ -26,10 +29,10 @@ class RolePages:
 
     def calls(self) -> Sequence[PageCall]:
         return (
-            PageCall("GET", "/roles", self.roles, "listRoles"),
-            PageCall("POST", "/roles", self.end_many, "endRoles"),
+            PageCall("GET", "/roles", self.roles, "listRoles", SEARCHES),
+            PageCall("POST", "/roles", self.end_many, "endRoles", CHANGES),
             PageCall("GET", _ONE, self.role, "showRole"),
-            PageCall("POST", _ONE, self.end, "endRole"),
+            PageCall("POST", _ONE, self.end, "endRole", CHANGES),
         )
 
     async def roles(self, request: Request, session: Session) -> Response:
@@ -46,7 +49,7 @@ class RolePages:
             told = f"There are {len(roles):,} roles now that match, and more than you saw. Nothing was ended."
             return await self._listed(session, given, error=told, status=409)
         try:
-            left = await self._acting.end(session.person, roles, form.get("because", ""))
+            left = await self._ended(request, session, roles, form)
         except Rejected as error:
             return await self._listed(session, given, error=said(error), status=409)
         if left:
@@ -65,7 +68,7 @@ class RolePages:
         if not view.may_end:
             return await self._role_shown(request, session, error="you may not end it, or it ends already", status=403)
         try:
-            left = await self._acting.end(session.person, [view.row], form.get("because", ""))
+            left = await self._ended(request, session, [view.row], form)
         except Rejected as error:
             return await self._role_shown(request, session, error=said(error), status=409)
         if left:
@@ -73,6 +76,19 @@ class RolePages:
         return await self._role_shown(
             request, session, told="The role is ending: nobody reads with it any more when it is gone from this page."
         )
+
+    async def _ended(
+        self, request: Request, session: Session, roles: Sequence[SelectedRole], form: dict[str, str]
+    ) -> dict[ObjectName, str]:
+        """End the roles, and return the reasons of those that cannot be ended."""
+        because = form.get("because", "")
+        left = await self._acting.end(session.person, roles, because)
+        for each in roles:
+            if each.name in left:
+                log_change(request, session, "end of a role failed", each.name, because=because, reason=left[each.name])
+            else:
+                log_change(request, session, "role ended", each.name, because=because)
+        return left
 
     async def _role_shown(
         self, request: Request, session: Session, *, told: str | None = None, error: str | None = None, status: int = 200

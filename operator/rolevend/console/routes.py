@@ -15,10 +15,12 @@ from rolevend.console import pages
 from rolevend.console.changes import ChangeStreams
 from rolevend.console.failures import failed
 from rolevend.console.forms import read_own_form
+from rolevend.console.limits import LOGINS, PAGES, Budget, CallLimits, address_key
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
 from rolevend.console.person import Person
-from rolevend.console.section import Section
-from rolevend.console.sessions import Session, Sessions
+from rolevend.console.section import Section, log_change
+from rolevend.console.sessions import Session, Sessions, session_id
+from rolevend.errors import RolevendError
 from rolevend.identity.login_attempts import LOGIN_LIFE
 from rolevend.web.forms import set_cookie
 from rolevend.web.named_route import NamedRoute
@@ -44,9 +46,11 @@ class Console:
         changes: ChangeStreams,
         sections: Sequence[Section],
         waiting: Callable[[Person], Awaitable[int]],
+        limits: CallLimits,
     ) -> None:
         """`waiting` returns the number of requests that wait for the person."""
         self._waiting = waiting
+        self._limits = limits
         self._logins = logins
         self._sessions = sessions
         self._changes = changes
@@ -63,10 +67,11 @@ class Console:
             NamedRoute(pages.SCRIPT, self._script, ["GET"], "script"),
             NamedRoute(_EVENTS, self._known(self.events), ["GET"], "events"),
             NamedRoute("/logout", self._known(self.logout), ["POST"], "logout"),
-            *(NamedRoute(each.path, self._known(each.show), [each.method], each.name) for each in self._calls),
+            *(NamedRoute(each.path, self._known(each.show, each.budget), [each.method], each.name) for each in self._calls),
         ]
 
     async def login(self, request: Request) -> Response:
+        self._count_login(request)
         path = request.query_params.get("to", "")
         again = request.query_params.get("again") == "1"
         url, cookie = await self._logins.begin(self._landing(path), again=again)
@@ -75,14 +80,19 @@ class Console:
         return answer
 
     async def callback(self, request: Request) -> Response:
+        self._count_login(request)
         query = dict(request.query_params)
-        if len(query) != len(request.query_params.multi_items()):
-            raise LoginOver("the identity provider sent a parameter twice")
-        person, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
-        if (former := request.cookies.get(SESSION_COOKIE)) is not None:
-            await self._sessions.end(former)
-        secret = await self._sessions.begin(person)
-        _log.info("logged in", extra={"person": person.username, "request_id": request.state.request_id})
+        try:
+            if len(query) != len(request.query_params.multi_items()):
+                raise LoginOver("the identity provider sent a parameter twice")
+            login, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+            if (former := request.cookies.get(SESSION_COOKIE)) is not None:
+                await self._sessions.end(former)
+            secret = await self._sessions.begin(login)
+        except RolevendError as error:
+            _log.warning("login refused", extra={"reason": str(error), "address": _host(request), "request_id": request.state.request_id})
+            raise
+        log_change(request, Session(login.person, secret), "logged in")
         answer = RedirectResponse(self._landing(path), 303, pages.HEADERS)
         set_cookie(answer, SESSION_COOKIE, secret, self._sessions.life_seconds)
         set_cookie(answer, LOGIN_COOKIE, "", 0)
@@ -91,7 +101,7 @@ class Console:
     async def logout(self, request: Request, session: Session) -> Response:
         await read_own_form(request, session)
         await self._sessions.end(session.secret)
-        _log.info("logged out", extra={"person": session.person.username, "request_id": request.state.request_id})
+        log_change(request, session, "logged out")
         answer = pages.telling(
             None, "Signed out", "You are signed out here. Your identity provider may still know you.", link=("/login", "Sign in")
         )
@@ -117,12 +127,19 @@ class Console:
     async def _script(self, _request: Request) -> Response:
         return Response(pages.SCRIPT_TEXT, 200, pages.HEADERS, media_type="text/javascript")
 
-    def _known(self, show: _Page) -> Callable[[Request], Awaitable[Response]]:
+    def _count_login(self, request: Request) -> None:
+        """Raise TooMany if the address of the client asks too often."""
+        self._limits.take(LOGINS, address_key(_host(request)))
+
+    def _known(self, show: _Page, budget: Budget | None = None) -> Callable[[Request], Awaitable[Response]]:
         """Return a call for people who are signed in. Others are sent to the login, and come back if they only wanted to see a page."""
 
         async def call(request: Request) -> Response:
             by_itself = _REFRESH in request.headers or request.url.path == _EVENTS
-            session = await self._sessions.find(request.cookies.get(SESSION_COOKIE), by_itself=by_itself)
+            secret = request.cookies.get(SESSION_COOKIE)
+            if secret is not None and self._sessions.is_own(secret):
+                self._limits.take(PAGES, session_id(secret))
+            session = await self._sessions.find(secret, by_itself=by_itself)
             if session is None:
                 if request.method == "GET":
                     return RedirectResponse(f"/login?{urlencode({'to': request.url.path})}", 303, pages.HEADERS)
@@ -130,6 +147,8 @@ class Console:
                     None, "Signed out", "You are not signed in any more. Nothing was changed.", status=401, link=("/login", "Sign in")
                 )
             try:
+                if budget is not None:
+                    self._limits.take(budget, session.person.username)
                 if request.url.path != _EVENTS:
                     session = replace(session, waiting=await self._waiting(session.person))
                 return await show(request, session)
@@ -146,3 +165,8 @@ class Console:
                 return failed(error, request, None)
 
         return answer
+
+
+def _host(request: Request) -> str | None:
+    """Return the address of the client, or of a proxy before the console."""
+    return None if request.client is None else request.client.host

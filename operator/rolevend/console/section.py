@@ -1,5 +1,6 @@
 """Sections of pages. Each names its calls, which the console opens to people who are signed in."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,8 +8,11 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rolevend.console.limits import Budget
 from rolevend.console.sessions import Session
 from rolevend.model import ObjectName
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class PageCall:
     show: Callable[[Request, Session], Awaitable[Response]]
     name: str
     """In metrics and in the log."""
+    budget: Budget | None = None
+    """Of the person, beside that of all pages."""
 
 
 class Section(Protocol):
@@ -30,3 +36,9 @@ class Section(Protocol):
 def named_object(request: Request) -> ObjectName:
     """Return the object that the path names."""
     return ObjectName(request.path_params["namespace"], request.path_params["name"])
+
+
+def log_change(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str | None) -> None:
+    """Write the log line of a change, of one that was refused, or of a read that must be known. `name` is the object's."""
+    who = {"person": session.person.username, "session": session.id, "request_id": request.state.request_id}
+    _log.info(event, extra={**who, **({} if name is None else {"object": str(name)}), **facts})

@@ -1,6 +1,5 @@
 """The pages of trails: the search, the trail of a role with its checks, the export, and the check of receipts that somebody pastes."""
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +13,8 @@ from rolevend.audit.receipt_files import verify_lines
 from rolevend.console import pages
 from rolevend.console.failures import Unknown
 from rolevend.console.forms import read_own_form
-from rolevend.console.section import PageCall
+from rolevend.console.limits import SEARCHES
+from rolevend.console.section import PageCall, log_change
 from rolevend.console.sessions import Session
 from rolevend.console.trail_query import FIELDS, TrailQuery, uid_of
 from rolevend.console.trail_text import moment, shown
@@ -29,8 +29,6 @@ _LONGEST: Final = 48_000
 _MOST_PROBLEMS: Final = 20
 _NEW_LINES: Final = b"\n"
 
-_log = logging.getLogger(__name__)
-
 
 class TrailPages:
     def __init__(self, trails: Trails, now: Callable[[], datetime]) -> None:
@@ -39,11 +37,11 @@ class TrailPages:
 
     def calls(self) -> Sequence[PageCall]:
         return (
-            PageCall("GET", "/trail", self.search, "searchTrails"),
+            PageCall("GET", "/trail", self.search, "searchTrails", SEARCHES),
             PageCall("GET", _RECEIPTS, self.receipts, "showReceipts"),
-            PageCall("POST", _RECEIPTS, self.verify, "verifyReceipts"),
-            PageCall("GET", _ONE, self.trail, "showTrail"),
-            PageCall("GET", f"{_ONE}/export", self.export, "exportTrail"),
+            PageCall("POST", _RECEIPTS, self.verify, "verifyReceipts", SEARCHES),
+            PageCall("GET", _ONE, self.trail, "showTrail", SEARCHES),
+            PageCall("GET", f"{_ONE}/export", self.export, "exportTrail", SEARCHES),
         )
 
     async def search(self, request: Request, session: Session) -> Response:
@@ -124,8 +122,7 @@ class TrailPages:
         return found
 
     def _note(self, act: str, request: Request, session: Session, found: VisibleTrail) -> None:
-        who = {"person": session.person.username, "request_id": request.state.request_id}
-        _log.info(act, extra={**who, "uid": _uid(request), "role": found.role_name})
+        log_change(request, session, act, uid=_uid(request), role=found.role_name)
 
 
 def _uid(request: Request) -> Uid:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -39,6 +38,7 @@ from rolevend.snapshot.conditions.ledger import unreadable_claim
 from rolevend.snapshot.identity_providers import KeysState
 from rolevend.snapshot.parsed import ParsedObjects
 from rolevend.snapshot.status import status_of
+from rolevend.snapshot.stops import stop_of
 from rolevend.snapshot.suspension import SUSPENSION, suspended_counts, suspension_of
 from rolevend.telemetry.metrics import Metrics
 
@@ -168,7 +168,7 @@ class SnapshotController:
             bindings=self._readable(TagBinding),
             guardrails=self._readable(Guardrail),
             people=self._granting(UserAttributes),
-            unreadable_people=[stop for raw, _ in self._unreadable(UserAttributes) if (stop := _for_stops(raw)) is not None],
+            unreadable_people=[stop for raw, _ in self._unreadable(UserAttributes) if (stop := stop_of(raw)) is not None],
             refused_handles=self._sources.refused_handles,
             providers=self._granting(IdentityProvider),
             key_states=dict(self._sources.key_states),
@@ -285,19 +285,6 @@ def _for_drops(raw: Body) -> DataPlatform | None:
         return parse(DataPlatform, {**raw, "spec": known})
     except InvalidInput:
         return None
-
-
-def _for_stops(raw: Body) -> UserAttributes | None:
-    """Return the fields of an unreadable UserAttributes that stop its user. If it is unreadable when, it is at once. None if it stops
-    nobody, or if nobody knows whom."""
-    spec = raw.get("spec")
-    if not isinstance(spec, dict) or raw["metadata"].get("deletionTimestamp") or not ("notBefore" in spec or spec.get("suspend")):
-        return None
-    known = {key: spec[key] for key in ("user", "suspend", "notBefore") if key in spec}
-    for stop in (known, {"user": spec.get("user"), "suspend": True}):
-        with suppress(InvalidInput):
-            return parse(UserAttributes, {**raw, "spec": stop}, unknown="ignore")
-    return None
 
 
 def _named(raw: Body) -> str:

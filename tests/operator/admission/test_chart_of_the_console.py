@@ -123,6 +123,7 @@ def test_it_reads_no_more_as_a_person_than_the_facts_and_the_objects_of_decision
         return {
             (verb.removeprefix(pattern), group, resource, name)
             for rule in only(documents, kind, "rolevend-console")["rules"]
+            for name in rule.get("resourceNames") or ["*"]
             for verb in rule["verbs"]
             for group in rule["apiGroups"]
             for resource in rule["resources"]

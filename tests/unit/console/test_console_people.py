@@ -11,17 +11,19 @@ from typing import Any, cast
 import pytest
 
 import rolevend.console
-from rolevend.console.login import ConsoleClient
+from rolevend.console.login import ConsoleClient, LoggedIn
 from rolevend.console.person import Person, PersonMapping
 from rolevend.console.rights import Act, Rights
 from rolevend.console.routes import Console
 from rolevend.console.section import Section
-from rolevend.console.sessions import Sessions
-from rolevend.errors import InvalidInput, Rejected
+from rolevend.console.sessions import PersonSuspended, SessionLife, Sessions
+from rolevend.console.stops import StoppedUsers
+from rolevend.errors import InvalidInput, Rejected, Unavailable
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
 from rolevend.settings import ConsoleSettings
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
+ISSUER = "https://idp.example.org"
 OLGA = Person("staff:olga", ("staff:owners",), frozenset({"olga"}))
 
 
@@ -116,13 +118,17 @@ class Logged:
 
     def __init__(self, key: bytes = b"k" * 32) -> None:
         self.clock, self.store = Clock(), ConfigMaps()
-        life, idle = timedelta(hours=8), timedelta(minutes=30)
-        self.sessions = Sessions(cast(KubeClient, self.store), "rolevend-system", key, life, idle, self.clock)
+        life = SessionLife(timedelta(hours=8), timedelta(minutes=30))
+        self.stopped = StoppedUsers(cast(KubeClient, None), self.clock, lambda: None)
+        self.stopped.synced, self.stopped.heard_at = True, START
+        self.sessions = Sessions(cast(KubeClient, self.store), "rolevend-system", key, life, self.stopped, self.clock)
 
-    def begin(self, person: Person = OLGA) -> str:
-        return asyncio.run(self.sessions.begin(person))
+    def begin(self, person: Person = OLGA, issued_at: datetime | None = None) -> str:
+        self.stopped.heard_at = self.clock()
+        return asyncio.run(self.sessions.begin(LoggedIn(person, issued_at)))
 
     def person(self, secret: str | None, **how: bool) -> Person | None:
+        self.stopped.heard_at = self.clock()
         found = asyncio.run(self.sessions.find(secret, **how))
         return None if found is None else found.person
 
@@ -181,6 +187,88 @@ def test_over_sessions_are_deleted():
     assert logged.person(fresh) == OLGA
 
 
+ANNA = Person("staff:anna", subjects=frozenset({"anna", "u1"}), issuer=ISSUER)
+
+
+def stop(subject: str = "u1", issuer: str = ISSUER, **spec: object) -> Body:
+    user = {"issuer": issuer, "subject": subject}
+    metadata = {"name": "a", "uid": "a", "resourceVersion": "1"}
+    return {"apiVersion": "rolevend.dev/v1alpha1", "kind": "UserAttributes", "metadata": metadata, "spec": {"user": user, **spec}}
+
+
+@pytest.mark.parametrize(
+    ("stopped", "ends"),
+    [
+        (stop(suspend=True), True),
+        (stop("anna", suspend=True), True),
+        (stop(notBefore="2026-11-30T12:00:01Z"), True),
+        (stop(suspend=True, attributes="not readable"), True),
+        (stop(notBefore="not readable"), True),
+        (stop(notBefore="2026-11-30T12:00:00Z"), False),
+        (stop(suspend=False, notBefore="2026-11-30T11:00:00Z"), False),
+        (stop("u2", suspend=True), False),
+        (stop(issuer="https://other.example.org", suspend=True), False),
+        (stop(attributes=[]), False),
+    ],
+)
+def test_a_session_ends_with_the_suspension_of_its_person_and_the_revocation_of_their_sessions(stopped: Body, ends: bool):
+    logged = Logged()
+    mine, hers = logged.begin(ANNA), logged.begin(OLGA)
+    logged.stopped.on_upsert(stopped)
+    assert (logged.person(mine) is None) == ends
+    assert logged.person(hers) == OLGA
+    assert len(logged.store.objects) == (1 if ends else 2)
+    logged.stopped.drop(stopped)
+    assert (logged.person(mine) is None) == ends, "an end stays"
+
+
+def test_a_session_that_nobody_uses_ends_before_a_suspension_does():
+    logged = Logged()
+    mine = logged.begin(ANNA)
+    logged.stopped.on_upsert(stop(suspend=True))
+    asyncio.run(logged.sessions.sweep())
+    logged.stopped.on_upsert(stop(suspend=False))
+    assert logged.person(mine) is None
+    assert logged.person(logged.begin(ANNA)) == ANNA
+
+
+def test_a_suspended_person_begins_no_session_and_a_revocation_lets_them_log_in_again():
+    logged = Logged()
+    logged.stopped.on_upsert(stop(suspend=True))
+    with pytest.raises(PersonSuspended):
+        logged.begin(ANNA)
+    logged.stopped.on_upsert(stop(notBefore="2026-11-30T12:00:00Z"))
+    logged.clock.forward(minutes=1)
+    assert logged.person(logged.begin(ANNA)) == ANNA
+    assert logged.person(logged.begin(ANNA, issued_at=START - timedelta(minutes=1))) is None, "the token is older than the revocation"
+    assert logged.person(logged.begin(ANNA, issued_at=START + timedelta(days=1))) == ANNA
+
+
+@pytest.mark.parametrize("late", [timedelta(minutes=4), None])
+def test_without_the_watch_nobody_is_signed_in(late: timedelta | None):
+    logged = Logged()
+    mine = logged.begin(ANNA)
+    if late is None:
+        logged.stopped.synced = False
+    else:
+        logged.clock.forward(seconds=late.total_seconds())
+    for call in (logged.sessions.find(mine), logged.sessions.begin(LoggedIn(ANNA, None)), logged.sessions.sweep()):
+        with pytest.raises(Unavailable):
+            asyncio.run(call)
+    assert len(logged.store.objects) == 1
+
+
+def test_only_users_that_are_stopped_are_kept():
+    stopped = Logged().stopped
+    for number in range(100):
+        stopped.on_upsert(stop(str(number), suspend=True) | {"metadata": {**stop()["metadata"], "name": str(number % 2)}})
+    assert len(stopped.objects) == len(stopped._by_user) == 2
+    for name in ("0", "1"):
+        stopped.on_upsert(stop("x") | {"metadata": {**stop()["metadata"], "name": name}})
+    assert not stopped.objects
+    assert not stopped._by_user
+
+
 class Reviewer:
     def __init__(self, *allowed: Act) -> None:
         self.allowed = allowed
@@ -221,7 +309,7 @@ def _asked_once_and_again(reviewer: Reviewer, moment: list[float], twice: Callab
 def test_every_call_that_changes_something_is_a_post():
     sections = [each.__new__(each) for each in _sections()]
     nothing: Any = None
-    routes = Console(nothing, nothing, nothing, sections, nothing).routes()
+    routes = Console(nothing, nothing, nothing, sections, nothing, nothing).routes()
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
     reading = {"verifyReceipts"}
     """Whose text is too long for an address."""

@@ -1,0 +1,72 @@
+"""Budgets of calls: of one address before the login, of one session, and of one person. In this process, and in bounded memory."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+from rolevend.api.rate_limiter import TokenBucket
+
+_SITE_BITS: Final = 64
+"""Of an IPv6 address: one customer has all addresses below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    name: str
+    """For people: the page says `too many <name>`."""
+    per_minute: int
+    burst: int
+
+
+LOGINS: Final = Budget("logins", 1_200, 1_200)
+"""Of one address, which may be that of a proxy before the console. A login has two calls."""
+PAGES: Final = Budget("pages", 1_200, 600)
+"""Of one session. Eight open pages that follow changes ask eight times a second."""
+SEARCHES: Final = Budget("searches", 600, 300)
+"""Of one person."""
+COUNTS: Final = Budget("counts of rows", 30, 30)
+"""Of one person. A platform counts for each."""
+CHANGES: Final = Budget("changes", 120, 120)
+"""Of one person: votes, withdrawals and ends."""
+
+
+class TooMany(Exception):
+    """The budget is used up for now."""
+
+    def __init__(self, budget: Budget, seconds: int) -> None:
+        super().__init__(f"too many {budget.name}")
+        self.seconds = seconds
+        """After which the next call is served."""
+
+
+class CallLimits:
+    def __init__(self, moment: Callable[[], float], most: int = 8192) -> None:
+        """`moment` is a monotonic clock, in seconds. At most so many budgets are known at once; the one that was used longest ago is
+        forgotten first."""
+        self._moment = moment
+        self._most = most
+        self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
+
+    def take(self, budget: Budget, key: str) -> None:
+        """Count a call. Raises TooMany."""
+        now, place = self._moment(), (budget.name, key)
+        bucket = self._buckets.setdefault(place, TokenBucket(budget.burst, now))
+        self._buckets.move_to_end(place)
+        while len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        if not bucket.take(now, budget.burst, budget.per_minute):
+            raise TooMany(budget, max(1, math.ceil(bucket.seconds(budget.per_minute))))
+
+
+def address_key(host: str | None) -> str:
+    """Return the part of a client's address that one customer of a network has."""
+    try:
+        address = ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((address, _SITE_BITS), strict=False))

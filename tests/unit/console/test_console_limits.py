@@ -1,0 +1,157 @@
+"""Budgets of calls: nobody uses up that of others, memory is bounded, and the page says when to try again."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from rolevend.api.middleware import Tracing
+from rolevend.console.limits import CHANGES, COUNTS, LOGINS, PAGES, SEARCHES, Budget, CallLimits, TooMany, address_key
+from rolevend.console.person import Person
+from rolevend.console.routes import SESSION_COOKIE, Console
+from rolevend.console.section import PageCall
+from rolevend.console.sessions import Session, session_id
+from rolevend.errors import Rejected
+
+FEW = Budget("tries", 60, 3)
+
+
+def used_up(limits: CallLimits, budget: Budget, key: str) -> TooMany:
+    for _ in range(budget.burst):
+        limits.take(budget, key)
+    with pytest.raises(TooMany) as refused:
+        limits.take(budget, key)
+    return refused.value
+
+
+def test_a_budget_is_of_one_person_and_comes_back():
+    moment = [0.0]
+    limits = CallLimits(lambda: moment[0])
+    assert used_up(limits, FEW, "olga").seconds == 1
+    limits.take(FEW, "nina")
+    limits.take(COUNTS, "olga")
+    moment[0] = 1.1
+    limits.take(FEW, "olga")
+    with pytest.raises(TooMany, match="too many tries"):
+        limits.take(FEW, "olga")
+
+
+def test_memory_is_bounded_and_the_one_that_was_used_longest_ago_is_forgotten():
+    limits = CallLimits(lambda: 0.0, most=10)
+    used_up(limits, FEW, "olga")
+    for number in range(1_000):
+        limits.take(FEW, str(number))
+        with pytest.raises(TooMany):
+            limits.take(FEW, "olga")
+    assert len(limits._buckets) == 10
+
+
+@pytest.mark.parametrize("budget", [PAGES, SEARCHES, CHANGES])
+def test_no_person_meets_a_budget(budget: Budget):
+    """Two clicks a second for ten minutes, and eight open pages that ask once a second."""
+    moment = [0.0]
+    limits, a_second = CallLimits(lambda: moment[0]), 10 if budget is PAGES else 2
+    for _ in range(600):
+        for _ in range(a_second):
+            limits.take(budget, "olga")
+        moment[0] += 1
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:2", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, "unknown"),
+        ("testclient", "unknown"),
+    ],
+)
+def test_one_customer_of_a_network_has_one_budget(host: str | None, key: str):
+    assert address_key(host) == key
+
+
+class Logins:
+    async def begin(self, path: str, *, again: bool) -> tuple[str, str]:
+        return f"https://idp.example.org{path}?{again}", "cookie"
+
+    async def finish(self, _cookie: str | None, _query: object) -> None:
+        raise Rejected("your login has no claim sub")
+
+
+class Sessions:
+    def is_own(self, secret: str) -> bool:
+        return secret.startswith("own")
+
+    async def find(self, secret: str | None, *, by_itself: bool) -> Session | None:
+        assert not by_itself
+        return Session(Person(f"staff:{secret.removeprefix('own-')[:4]}"), secret) if secret and self.is_own(secret) else None
+
+
+class Pages:
+    def calls(self) -> list[PageCall]:
+        return [PageCall("POST", "/things", self.change, "change", CHANGES)]
+
+    async def change(self, _request: object, _session: Session) -> Any:
+        raise AssertionError
+
+
+async def nobody_waits(_person: Person) -> int:
+    return 0
+
+
+@pytest.fixture
+def limits() -> CallLimits:
+    return CallLimits(lambda: 0.0)
+
+
+@pytest.fixture
+def browse(limits: CallLimits) -> Iterator[Any]:
+    """Call the console from an address."""
+    console = Console(cast(Any, Logins()), cast(Any, Sessions()), cast(Any, None), [Pages()], nobody_waits, limits)
+    application = Tracing(Starlette(routes=console.routes()), lambda count: b"x" * count)
+
+    def call(method: str, path: str, address: str = "192.0.2.1", cookie: str = "", **headers: str) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(cast(Any, application), client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="https://console") as client:
+                sent = {**headers, **({"Cookie": f"{SESSION_COOKIE}={cookie}"} if cookie else {})}
+                return await client.request(method, path, headers=sent)
+
+        return asyncio.run(send())
+
+    return call
+
+
+def test_who_logs_in_too_often_waits_whatever_addresses_they_claim(browse: Any, limits: CallLimits):
+    used_up(limits, LOGINS, "192.0.2.1")
+    for path in ("/login", "/callback?code=x&state=y"):
+        refused = browse("GET", path, **{"X-Forwarded-For": "198.51.100.7", "Forwarded": "for=198.51.100.7"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        assert "There were too many logins in the last minute. Wait 1 seconds" in refused.text
+    assert browse("GET", "/login", "192.0.2.2").status_code == 303
+
+
+def test_a_session_and_a_person_have_budgets_and_a_guessed_cookie_none(browse: Any, limits: CallLimits):
+    used_up(limits, PAGES, session_id("own-olga1"))
+    assert browse("POST", "/things", cookie="own-olga1").status_code == 429
+    used_up(limits, CHANGES, "staff:olga")
+    refused = browse("POST", "/things", cookie="own-olga2")
+    assert (refused.status_code, "Nothing was changed" in refused.text) == (429, True), "each session of the person"
+    known = len(limits._buckets)
+    assert browse("POST", "/things", cookie="guessed").status_code == 401
+    assert len(limits._buckets) == known
+
+
+def test_a_refused_login_has_one_line_in_the_log_with_its_reason(browse: Any, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING, "rolevend.console"):
+        assert browse("GET", "/callback?code=x", **{"X-Request-Id": "r-1"}).status_code == 403
+    (line,) = (each for each in caplog.records if each.getMessage() == "login refused")
+    said = {name: line.__dict__[name] for name in ("reason", "address", "request_id")}
+    assert said == {"reason": "your login has no claim sub", "address": "192.0.2.1", "request_id": "r-1"}
