@@ -181,7 +181,7 @@ class FactsReader:
             spec, user = platform["spec"], f"DataPlatform {platform['metadata']['name']}"
             credentials = spec.get("credentials") or {}
             keys = _LOGINS["snowflake" if "snowflake" in spec else "postgres"]
-            for login in ("programmerSecretRef", "vendorSecretRef"):
+            for login in ("programmerSecretRef", "vendorSecretRef", "observerSecretRef"):
                 if name := (credentials.get(login) or {}).get("name"):
                     yield user, name, partial(self._has_keys, keys)
             reference = ((spec.get("postgres") or {}).get("tls") or {}).get("caSecretRef") or {}
