@@ -159,3 +159,40 @@ def test_long_answers_hold_up_no_other_page(console: ConsoleSite, rita: Visitor,
         assert rita.http.get(f"{console.urls[0]}/roles").status_code == 200
         assert not all(each.done() for each in asked)
         assert {each.result().status_code for each in asked} == {200}
+
+
+def of_person(visitor: Visitor, user: str, **given: str) -> str:
+    visitor.answer = visitor.http.get(f"{visitor.console.urls[0]}/readers/person", params={"user": user, **given})
+    return visitor.page.text
+
+
+def test_all_that_a_person_gets_and_what_is_missing(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    requester = Requester(tenant).ready()
+    tenant.person("eve", tenant=["another"])
+    anna, eve = (tenant.user(each)["subject"] for each in ("anna", "eve"))
+    rita.get("/readers/person")
+
+    def gets(user: str, *texts: str, **given: str) -> str:
+        def page() -> str:
+            found = of_person(rita, user, table="claims.people", platform="warehouse", **given)
+            assert all(each in found for each in texts), found
+            return found
+
+        return str(eventually(page))
+
+    hers = gets(anna, "country in (user attribute countries)", "ssn: Nullify", f"domain-claims/{tenant.name}", agent=tenant.name)
+    assert f"AccessPolicy domain-claims/{requester.offer_name}, by people" in hers
+    gets(anna, "through an agent that each platform admits")
+    lacking = gets(eve, "Smallest missing piece", agent=tenant.name)
+    assert "asks for tenant In (" in lacking
+    assert "DE" not in lacking, "values of the person are told to nobody"
+    for wrong in (anna + "x", HOSTILE):
+        of_person(rita, wrong)
+        assert rita.answer.status_code == 400
+        assert "<script>alert" not in rita.answer.text
+    (sven, nina) = signed_in(console, SVEN, NINA)
+    for other in (sven, nina):
+        refused, absent = of_person(other, anna), of_person(other, "nobody-at-all")
+        assert other.answer.status_code == 403
+        assert "policies are not judged" in refused
+        assert refused == absent

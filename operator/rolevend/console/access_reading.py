@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from rolevend.access_report.answer import PossibleAccess, RoleAccess
 from rolevend.access_report.audited import AuditedAccess
 from rolevend.access_report.live import LiveRoles
+from rolevend.access_report.person import PersonAnswer, PersonQuestion, person_answer
 from rolevend.access_report.reader import AccessSources, read_objects
 from rolevend.access_report.report import AccessAnswer, live_answer, possible_answer
 from rolevend.access_report.target import AccessQuestion
@@ -71,11 +72,20 @@ class AccessAnswers:
         AnswerTooLate."""
 
         def answer(sources: AccessSources) -> AccessAnswer[PossibleAccess]:
-            if sources.objects is None:
-                raise NotPermitted("; ".join(sources.notes))
+            _require_objects(sources)
             return possible_answer(_timed(question), sources)
 
         return await self._answered(person, PeopleBound(MOST_PEOPLE, question.selection.user), answer)
+
+    async def person(self, person: Person, question: PersonQuestion) -> PersonAnswer:
+        """Return the tables that the person of the question gets. Raises InvalidInput for a misspelled name, NotPermitted, and
+        AnswerTooLate."""
+
+        def answer(sources: AccessSources) -> PersonAnswer:
+            _require_objects(sources)
+            return person_answer(question, sources)
+
+        return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
 
     async def _answered(self, person: Person, people: PeopleBound, answer: Callable[[AccessSources], T]) -> T:
         try:
@@ -116,6 +126,11 @@ class AccessAnswers:
         namespaces = {each.namespace for each in roles if each.spec.approval_ref is not None}
         allowed = await self._roles.rights.namespaces(person, "list", _REQUESTS, namespaces)
         return tuple(each for each in self._roles.objects.requests() if each.namespace in allowed)
+
+
+def _require_objects(sources: AccessSources) -> None:
+    if sources.objects is None:
+        raise NotPermitted("; ".join(sources.notes))
 
 
 def _timed(question: AccessQuestion) -> AccessQuestion:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from rolevend.console import pages
 from rolevend.console.access_reading import AccessAnswers, AnswerTooLate
 from rolevend.console.forms import said
-from rolevend.console.questions import QUESTION, question_of
+from rolevend.console.questions import QUESTION, person_question_of, question_of
 from rolevend.console.reader_rows import LiveTable, PossibleTable
 from rolevend.console.section import PageCall
 from rolevend.console.sessions import Session
@@ -23,10 +23,13 @@ class ReaderPages:
         self._answers = answers
 
     def calls(self) -> Sequence[PageCall]:
-        return (PageCall("GET", "/readers", self.readers, "listReaders"),)
+        return (
+            PageCall("GET", "/readers", self.readers, "listReaders"),
+            PageCall("GET", "/readers/person", self.person, "showAccessOfPerson"),
+        )
 
     async def readers(self, request: Request, session: Session) -> Response:
-        given = {name: value.strip() for name, value in request.query_params.items() if name in (*QUESTION, "could") and value.strip()}
+        given = _given(request)
         if not given.get("table"):
             return self._shown(session, given)
         try:
@@ -36,6 +39,17 @@ class ReaderPages:
             return self._shown(session, given, live=LiveTable.of(question, await self._answers.live(session.person, question)))
         except Rejected as error:
             return self._shown(session, given, error=said(error), status=status_of(error))
+
+    async def person(self, request: Request, session: Session) -> Response:
+        given = _given(request)
+        values: dict[str, Any] = {"given": given, "found": None, "told": None, "error": None}
+        status = 200
+        if given.get("user"):
+            try:
+                values["found"] = await self._answers.person(session.person, person_question_of(given))
+            except Rejected as error:
+                values["error"], status = said(error), status_of(error)
+        return pages.page("access_of_person.html", session, title="What a person gets", status=status, **values)
 
     def _shown(
         self,
@@ -49,6 +63,10 @@ class ReaderPages:
     ) -> Response:
         values: dict[str, Any] = {"given": given, "live": live, "could": could, "told": None, "error": error}
         return pages.page("readers.html", session, title=_TITLE, status=status, **values)
+
+
+def _given(request: Request) -> dict[str, str]:
+    return {name: value.strip() for name, value in request.query_params.items() if name in (*QUESTION, "could") and value.strip()}
 
 
 def status_of(error: Rejected) -> int:
