@@ -9,6 +9,7 @@ from rolevend.access_report.answer import distinct
 from rolevend.access_report.names import check_names
 from rolevend.access_report.possible import acting_names, proven
 from rolevend.access_report.reader import AccessSources, known_names
+from rolevend.access_report.target import AccessTarget
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
 from rolevend.decision.description import visible_rows
@@ -69,6 +70,8 @@ class PersonPlatform:
     left_out: int
     """How many more tables there are of both."""
     tools: tuple[str, ...]
+    seconds: int
+    """The lifetime of the role that is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,14 @@ def person_answer(question: PersonQuestion, sources: AccessSources) -> PersonAns
     return PersonAnswer(user, agent, tuple(platforms), tuple(distinct([*notes, *sources.notes, *sources.unready])))
 
 
-def chosen(question: PersonQuestion, sources: AccessSources) -> tuple[User, ObjectName | None, list[str]]:
-    """Return the one user and the one agent of these names, and notes. Raises InvalidInput."""
+def chosen(
+    question: PersonQuestion, sources: AccessSources, target: AccessTarget | None = None
+) -> tuple[User, ObjectName | None, list[str]]:
+    """Return the one user and the one agent of these names, and notes; `target` is a table to check, too. Raises InvalidInput."""
     selection = Selection(user=question.user, agent=question.agent)
     snapshot = _built(sources).snapshot
     known = known_names(sources, snapshot)
-    notes = check_names(known, None, sources.catalogs, selection, question.purpose, question.platform)
+    notes = check_names(known, target, sources.catalogs, selection, question.purpose, question.platform)
     of_user, of_agent = replace(selection, agent=None), replace(selection, user=None)
     users = [each for each in sorted(snapshot.people) if of_user.of_people(acting_names(snapshot, user=each))]
     agents = [each for each in sorted(snapshot.agents) if of_agent.of_people(acting_names(snapshot, each))]
@@ -197,7 +202,7 @@ def _platform(sources: AccessSources, found: Explained, index: Index, part: str)
     ]
     left_out = 0 if refusal else len(somebody) - len(granted) - len(refused)
     tools = tuple(map(str, (*found.functions, *found.tools)))
-    return PersonPlatform(found.who.platform, refusal, tuple(granted), tuple(refused), left_out, tools)
+    return PersonPlatform(found.who.platform, refusal, tuple(granted), tuple(refused), left_out, tools, found.who.seconds)
 
 
 def _asking(found: Explained) -> dict[TableId, tuple[str, ...]]:

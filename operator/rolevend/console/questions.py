@@ -1,11 +1,12 @@
 """Read the questions of the pages on who can read. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from rolevend.access_ledger.selection import Selection
 from rolevend.access_report.person import PersonQuestion
-from rolevend.access_report.target import TABLE, AccessQuestion, read_target
+from rolevend.access_report.target import TABLE, AccessQuestion, AccessTarget, read_target
 from rolevend.errors import InvalidInput
 
 QUESTION: Final = ("table", "user", "agent", "platform", "purpose")
@@ -28,6 +29,11 @@ def person_question_of(given: Mapping[str, str]) -> PersonQuestion:
     if not text["user"]:
         raise InvalidInput(_PERSON, "name a person")
     return PersonQuestion(text["user"], text["agent"] or None, text["platform"] or None, text["purpose"] or None, text["table"])
+
+
+def picture_question_of(given: Mapping[str, str]) -> tuple[PersonQuestion, AccessTarget]:
+    """Raises InvalidInput, which names the field."""
+    return replace(person_question_of(given), tables=""), read_target(given.get("table", ""))
 
 
 def _texts(given: Mapping[str, str]) -> dict[str, str]:

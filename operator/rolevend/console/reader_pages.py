@@ -1,15 +1,17 @@
 """The pages of who can read: a table or a column, its live roles, and the people and agents whom policies would grant it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rolevend.access_report.person import PersonAnswer
+from rolevend.access_report.picture import PictureAnswer
 from rolevend.console import pages
 from rolevend.console.access_reading import AccessAnswers, AnswerTooLate
 from rolevend.console.forms import said
-from rolevend.console.questions import QUESTION, person_question_of, question_of
+from rolevend.console.questions import QUESTION, person_question_of, picture_question_of, question_of
 from rolevend.console.reader_rows import LiveTable, PossibleTable
 from rolevend.console.section import PageCall
 from rolevend.console.sessions import Session
@@ -26,6 +28,7 @@ class ReaderPages:
         return (
             PageCall("GET", "/readers", self.readers, "listReaders"),
             PageCall("GET", "/readers/person", self.person, "showAccessOfPerson"),
+            PageCall("GET", "/readers/explain", self.explain, "explainAccess"),
         )
 
     async def readers(self, request: Request, session: Session) -> Response:
@@ -42,14 +45,31 @@ class ReaderPages:
 
     async def person(self, request: Request, session: Session) -> Response:
         given = _given(request)
+
+        async def find() -> PersonAnswer:
+            return await self._answers.person(session.person, person_question_of(given))
+
+        return await self._answered(session, "access_of_person.html", given, find if given.get("user") else None)
+
+    async def explain(self, request: Request, session: Session) -> Response:
+        given = _given(request)
+
+        async def find() -> PictureAnswer:
+            return await self._answers.picture(session.person, *picture_question_of(given))
+
+        return await self._answered(session, "explanation.html", given, find if given.get("user") and given.get("table") else None)
+
+    async def _answered(
+        self, session: Session, template: str, given: Mapping[str, str], find: Callable[[], Awaitable[object]] | None
+    ) -> Response:
         values: dict[str, Any] = {"given": given, "found": None, "told": None, "error": None}
         status = 200
-        if given.get("user"):
+        if find is not None:
             try:
-                values["found"] = await self._answers.person(session.person, person_question_of(given))
+                values["found"] = await find()
             except Rejected as error:
                 values["error"], status = said(error), status_of(error)
-        return pages.page("access_of_person.html", session, title="What a person gets", status=status, **values)
+        return pages.page(template, session, title=_TITLE, status=status, **values)
 
     def _shown(
         self,

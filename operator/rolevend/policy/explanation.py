@@ -69,6 +69,23 @@ class PolicyExplained:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyOnTable:
+    """A policy that grants one table to somebody, and the reasons why it does or does not grant it to this user and agent."""
+
+    policy: ObjectName
+    grants_to: GrantTarget
+    own: bool
+    """True for the agent's own tables, which are not a policy."""
+    asked: tuple[Asked, ...]
+    """Its requirements on the user and on the agent, then its conditions."""
+    off: str
+    """The reason why a policy that covers the user or agent does not grant it here; or empty."""
+    grants: bool
+    """True if the decision counts the grant. In an intersection, only columns of both sides are shown."""
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     table: TableId
     sentence: str
@@ -156,6 +173,37 @@ def smallest_step_to(place: int, user: Attributes, index: Index, asking: Request
         return ""
     reason = nearest(each for each in off if each is not None)
     return _smallest_step(granting, user) if reason is None else reason.message
+
+
+def policies_on(place: int, user: Attributes, index: Index, asking: RequestContext) -> tuple[PolicyOnTable, ...]:
+    """Explain each policy that grants the table of this index to somebody: first those that grant it here, then by unmet requirements."""
+    answers, found = Answers(user, asking), []
+    of_user, of_agent = facts_of(user), facts_of(asking.agent_attributes)
+    for policy in index.policies:
+        if policy.agent not in (None, asking.agent) or not grants_table(policy, place):
+            continue
+        subject = of_user if policy.grants_to is GrantTarget.USERS else of_agent
+        counts = policy.grants_to is GrantTarget.USERS or asking.combination is not Combination.USER_CEILING
+        others = () if policy.grants_to is GrantTarget.AGENTS else policy.agents
+        asked = [
+            *(Asked(requirement_text(each), meets(each, subject)) for each in policy.required),
+            *(Asked(f"agent: {requirement_text(each)}", meets(each, of_agent)) for each in others),
+            *(Asked(f"{each.name}: {each.text}", not answers.unmet(each)) for each in policy.conditions),
+        ]
+        is_covering = covers(policy, subject)
+        off = _off(policy, place, of_user, bar(policy, of_agent, answers)) if is_covering else None
+        found.append(
+            PolicyOnTable(
+                policy.id,
+                policy.grants_to,
+                policy.agent is not None,
+                tuple(asked),
+                "" if off is None else off.message,
+                counts and is_covering and off is None,
+                policy.grant(index.tables[place]),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (not each.grants, sum(not one.met for one in each.asked), each.policy)))
 
 
 def _off(policy: CompiledPolicy, place: int, facts: Facts, barred: Withheld | None) -> Withheld | None:

@@ -165,7 +165,7 @@ def _together(found: Granted, explanation: Explanation) -> Iterator[TableAccess]
     yield from tables_of(shape for shape in found.tables if grants[shape.table] > 1 or shape.table in guarded)
 
 
-_COMBINES = {
+COMBINES = {
     Combination.UNION: "the agent reads what the user is granted, and what it is granted itself",
     Combination.USER_CEILING: "what the agent is granted itself adds nothing to what the user is granted",
     Combination.INTERSECTION: "the agent reads only what both the user and it itself are granted",
@@ -200,7 +200,7 @@ def _lines(found: Explained) -> Iterator[str]:
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
     if any(policy.grants_to is GrantTarget.AGENTS for policy in explanation.policies):
-        yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
+        yield f"combination {explanation.combination.value}: {COMBINES[explanation.combination]}"
     for policy in explanation.policies:
         yield from _policy(policy)
     yield from (f"tool: function {each}" for each in found.functions)

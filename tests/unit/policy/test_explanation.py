@@ -15,7 +15,7 @@ from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
 from rolevend.model import Attributes, Tag
 from rolevend.policy.decision import decide
-from rolevend.policy.explanation import explain, grants_table, smallest_step, smallest_step_to
+from rolevend.policy.explanation import explain, grants_table, policies_on, smallest_step, smallest_step_to
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
@@ -428,3 +428,23 @@ def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():
     assert {taken.table for taken in found.guardrails[0].takes} == {people.id}
     assert closed.denial is not None
     assert closed.missing == closed.denial.message == "guardrails deny every table that policies grant the user here: c"
+
+
+@settings(max_examples=by_tier(25, 100), deadline=None)
+@given(policies=of_both_sides(), user=users(), agent=agents(), combination=st.sampled_from(Combination))
+def test_policies_on_a_table_are_those_that_the_decision_counts(policies, user, agent, combination):
+    compiled = compile_policies(Catalog.of([EVERY_FAMILY]), policies)
+    asking = RequestContext(agent_attributes=agent, combination=combination)
+    decision = decide(user, compiled, asking)
+
+    found = policies_on(0, user, compiled, asking)
+
+    assert {each.policy for each in found} == {each.id for each in compiled.policies if grants_table(each, 0)}
+    counted = {each.policy: each.grant for each in found if each.grants}
+    if not isinstance(decision, Denial):
+        grants = {grant.policy: grant for each in decision.tables for grant in each.grants + (each.agent_grants or ())}
+        assert counted == grants
+    elif combination is not Combination.INTERSECTION:
+        assert not counted
+    assert all(each.off == "" for each in found if each.grants)
+    assert [each.grants for each in found] == sorted((each.grants for each in found), reverse=True)
