@@ -159,3 +159,81 @@ def test_long_answers_hold_up_no_other_page(console: ConsoleSite, rita: Visitor,
         assert rita.http.get(f"{console.urls[0]}/roles").status_code == 200
         assert not all(each.done() for each in asked)
         assert {each.result().status_code for each in asked} == {200}
+
+
+def of_person(visitor: Visitor, user: str, **given: str) -> str:
+    visitor.answer = visitor.http.get(f"{visitor.console.urls[0]}/readers/person", params={"user": user, **given})
+    return visitor.page.text
+
+
+def test_all_that_a_person_gets_and_what_is_missing(console: ConsoleSite, rita: Visitor, tenant: Tenant):
+    requester = Requester(tenant).ready()
+    tenant.person("eve", tenant=["another"])
+    anna, eve = (tenant.user(each)["subject"] for each in ("anna", "eve"))
+    rita.get("/readers/person")
+
+    def gets(user: str, *texts: str, **given: str) -> str:
+        def page() -> str:
+            found = of_person(rita, user, table="claims.people", platform="warehouse", **given)
+            assert all(each in found for each in texts), found
+            return found
+
+        return str(eventually(page))
+
+    hers = gets(anna, "country in (user attribute countries)", "ssn: Nullify", f"domain-claims/{tenant.name}", agent=tenant.name)
+    assert f"AccessPolicy domain-claims/{requester.offer_name}, by people" in hers
+    gets(anna, "through an agent that each platform admits")
+    lacking = gets(eve, "Smallest missing piece", agent=tenant.name)
+    assert "asks for tenant In (" in lacking
+    assert "DE" not in lacking, "values of the person are told to nobody"
+    for wrong in (anna + "x", HOSTILE):
+        of_person(rita, wrong)
+        assert rita.answer.status_code == 400
+        assert "<script>alert" not in rita.answer.text
+    (sven, nina) = signed_in(console, SVEN, NINA)
+    for other in (sven, nina):
+        refused, absent = of_person(other, anna), of_person(other, "nobody-at-all")
+        assert other.answer.status_code == 403
+        assert "policies are not judged" in refused
+        assert refused == absent
+
+
+def explained(visitor: Visitor, user: str, table: str = "claims.people", **given: str) -> str:
+    visitor.answer = visitor.http.get(f"{visitor.console.urls[0]}/readers/explain", params={"user": user, "table": table, **given})
+    return visitor.page.text
+
+
+def test_a_picture_has_policies_guardrails_and_the_result_of_each_column_on_made_up_values(
+    console: ConsoleSite, rita: Visitor, tenant: Tenant
+):
+    tenant.ready_to_ask()
+    tenant.policy(f"{tenant.name}-x", users={"matchAttributes": [{"key": "job", "operator": "In", "values": [HOSTILE]}]})
+    role = tenant.ask().ready()
+    anna = tenant.user()["subject"]
+    rita.get("/readers/explain")
+
+    def page() -> str:
+        found = explained(rita, anna, agent=tenant.name, platform="warehouse")
+        assert f"domain-claims/{tenant.name}-x" in found, found
+        return found
+
+    found = str(eventually(page))
+    assert f"tenant In ({tenant.name})</bdi>: met" in rita.answer.text
+    assert f"job In ({HOSTILE}) : not met" in found
+    assert "Rows: <bdi>country in (user attribute countries)</bdi>." in rita.answer.text
+    assert "made up" in found
+    result = found[found.index("Is shown as") :]
+    assert "masked" in result[result.index("ssn") : result.index("ssn") + 60]
+    values = {str(value) for row in role.rows("SELECT * FROM people") for value in row if value is not None and len(str(value)) > 3}
+    assert len(values) >= 4
+    assert not [each for each in values if each in found], "no value of the database"
+    assert "<script>alert" not in rita.answer.text
+    assert " style=" not in rita.answer.text
+    for wrong in ({"table": HOSTILE}, {"user": HOSTILE}, {"agent": HOSTILE}, {"platform": HOSTILE}):
+        explained(rita, **{"user": anna, "agent": tenant.name, **wrong})
+        assert rita.answer.status_code == 400
+        assert "<script>alert" not in rita.answer.text
+    for other in signed_in(console, SVEN, NINA):
+        refused, absent = explained(other, anna), explained(other, "nobody-at-all", "no.such")
+        assert other.answer.status_code == 403
+        assert refused == absent

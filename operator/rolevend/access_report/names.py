@@ -31,24 +31,25 @@ class KnownNames:
 
 
 def check_names(
-    known: KnownNames, target: AccessTarget, catalogs: Catalogs, selection: Selection, purpose: str | None, platform: str | None
+    known: KnownNames, target: AccessTarget | None, catalogs: Catalogs, selection: Selection, purpose: str | None, platform: str | None
 ) -> list[str]:
     """Return notes on names that nothing knows. Raises InvalidInput for a name that cannot exist, or that looks like another one."""
     notes = []
     for field_name, kind, name, names in (
         ("--platform", "DataPlatform", platform, known.platforms),
-        (TABLE, "table", target.table.quoted, known.tables),
+        (TABLE, "table", None if target is None else target.table.quoted, known.tables),
         ("--user", "user", selection.user, known.users),
         ("--agent", "Agent", selection.agent, known.agents),
         ("--purpose", "purpose", purpose, known.purposes),
     ):
         if name is None or name in names:
             continue
-        hint = (_meant(target, catalogs) if field_name == TABLE else "") or closest(name, names)
+        hint = (_meant(target, catalogs) if field_name == TABLE and target is not None else "") or closest(name, names)
         if hint or field_name in known.complete:
             raise InvalidInput(field_name, f"no {kind} {name} is known{hint}")
         notes.append(f"no {kind} {name} is known here; it may exist")
-    _check_column(target, catalogs)
+    if target is not None:
+        _check_column(target, catalogs)
     return notes
 
 

@@ -22,6 +22,7 @@ from rolevend.decision.snapshot import Snapshot
 from rolevend.decision.snapshot_inputs import KnownUser
 from rolevend.model import ObjectName, PlatformName, User
 from rolevend.plan import TableShape
+from rolevend.policytools.decisions import Requester
 from rolevend.policytools.distinctions import Distinctions
 from rolevend.policytools.outcomes import Ranges, outcomes
 from rolevend.policytools.request_variants import MOST_VARIANTS, NO_PURPOSE, Lifetime, RequestVariant, classes, lifetimes, named_purposes
@@ -59,9 +60,9 @@ class PossibleReaders:
         self._snapshot = replace(snapshot, people={**known, **snapshot.people})
         self._side = Distinctions(self._snapshot, platform)
         self._platform, self._target, self._purpose, self._is_over = platform, target, question.purpose, question.is_over
-        self._agents = [each for each in sorted(snapshot.agents) if replace(selection, user=None).of_people(_names(snapshot, each))]
+        self._agents = [each for each in sorted(snapshot.agents) if replace(selection, user=None).of_people(acting_names(snapshot, each))]
         chosen = replace(selection, agent=None)
-        self._people = [each for each in sorted(snapshot.people) if chosen.of_people(_names(snapshot, user=each))]
+        self._people = [each for each in sorted(snapshot.people) if chosen.of_people(acting_names(snapshot, user=each))]
         self.notes = [*notes, *self._untried_tokens(issuers, is_named=selection.user is not None)]
 
     def __iter__(self) -> Iterator[PossibleAccess]:
@@ -131,9 +132,7 @@ class PossibleReaders:
         stranger = self._strangers.get(user)
         if stranger is not None and stranger.proven:
             return replace(who, token=Presented(), proof=replace(_PROOF, attributes=stranger.claimed)).request
-        if stranger is None and not self._snapshot.agents[who.agent].may_assert:
-            return replace(who, token=Presented(), proof=_PROOF).request
-        return who.request
+        return who.request if stranger is not None else proven(self._snapshot, who).request
 
     def _found(self, user: User, variant: RequestVariant) -> Sequence[_Found]:
         request, found = self._request(user, variant), list[_Found]()
@@ -159,7 +158,7 @@ class PossibleReaders:
                 for user in users:
                     stranger = self._strangers.get(user)
                     yield PossibleAccess(
-                        acting=_names(self._snapshot, name, user),
+                        acting=acting_names(self._snapshot, name, user),
                         is_stranger=stranger is not None,
                         platform=self._platform,
                         proof=_proof(stranger, may_assert=self._snapshot.agents[name].may_assert),
@@ -171,12 +170,17 @@ class PossibleReaders:
                     )
 
 
+def proven(snapshot: Snapshot, who: Requester) -> Requester:
+    """Return the request with a token of the user, if the agent needs one."""
+    return who if snapshot.agents[who.agent].may_assert else replace(who, token=Presented(), proof=_PROOF)
+
+
 def _proof(stranger: Stranger | None, *, may_assert: bool) -> str:
     is_asserted = may_assert if stranger is None else not stranger.proven
     return (UserProof.ASSERTED if is_asserted else UserProof.TOKEN).value
 
 
-def _names(snapshot: Snapshot, agent: ObjectName | None = None, user: User | None = None) -> ActingNames:
+def acting_names(snapshot: Snapshot, agent: ObjectName | None = None, user: User | None = None) -> ActingNames:
     known = None if user is None else snapshot.people.get(user)
     return ActingNames(
         agent="" if agent is None else str(agent),

@@ -24,6 +24,7 @@ from rolevend.policytools.published_catalogs import published_catalogs
 from rolevend.policytools.request_variants import named_purposes
 from rolevend.revocations.reader import list_roles, unlisted_places
 from rolevend.revocations.selection import handle_of
+from rolevend.snapshot.builder import SnapshotBuild
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ class AccessSources:
     notes: tuple[str, ...] = ()
 
     @cached_property
+    def built(self) -> SnapshotBuild | None:
+        return None if self.objects is None else self.objects.folder.build(self.catalogs, self.objects.cluster)
+
+    @property
     def snapshot(self) -> Snapshot | None:
-        return None if self.objects is None else self.objects.folder.build(self.catalogs, self.objects.cluster).snapshot
+        return None if self.built is None else self.built.snapshot
 
     @property
     def issuers(self) -> dict[str, frozenset[str]]:
@@ -112,7 +117,7 @@ def read_events(target: AccessTarget, files: Sequence[str]) -> AuditedAccess:
     return audited
 
 
-def known_names(sources: AccessSources, snapshot: Snapshot | None, audited: AuditedAccess) -> KnownNames:
+def known_names(sources: AccessSources, snapshot: Snapshot | None, audited: AuditedAccess | None = None) -> KnownNames:
     tables = {name.quoted for catalog in sources.catalogs.values() for name in catalog.tables}
     known = KnownNames(tables=tables, users=set(sources.other_users))
     for role in sources.roles.roles:
@@ -121,12 +126,12 @@ def known_names(sources: AccessSources, snapshot: Snapshot | None, audited: Audi
         known.platforms.update(each.name for each in role.spec.platform_refs)
         known.purposes.update([role.spec.purpose] if role.spec.purpose else [])
         known.tables.update(name for state in role.status.platforms for name in state.tables)
-    for each in audited.roles:
+    for each in audited.roles if audited is not None else ():
         known.add_agent(each.agent, each.agent_handle)
         known.add_user(each.user_issuer, each.user_subject, each.user_handle)
         known.platforms.update([each.platform] if each.platform else [])
         known.purposes.update([each.purpose] if each.purpose else [])
-    known.tables |= audited.tables
+    known.tables |= audited.tables if audited is not None else set()
     if snapshot is not None:
         for name, agent in snapshot.agents.items():
             known.add_agent(str(name), agent.handle)

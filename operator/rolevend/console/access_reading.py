@@ -13,9 +13,11 @@ from typing import Final, TypeVar
 from rolevend.access_report.answer import PossibleAccess, RoleAccess
 from rolevend.access_report.audited import AuditedAccess
 from rolevend.access_report.live import LiveRoles
+from rolevend.access_report.person import PersonAnswer, PersonQuestion, person_answer
+from rolevend.access_report.picture import PictureAnswer, picture_answer
 from rolevend.access_report.reader import AccessSources, read_objects
 from rolevend.access_report.report import AccessAnswer, live_answer, possible_answer
-from rolevend.access_report.target import AccessQuestion
+from rolevend.access_report.target import AccessQuestion, AccessTarget
 from rolevend.console.live import VisibleRoles
 from rolevend.console.person import Person
 from rolevend.console.rights import Act
@@ -59,7 +61,8 @@ class AccessAnswers:
         requests = await self._requests(person, roles.roles)
 
         def answer(sources: AccessSources) -> AccessAnswer[RoleAccess]:
-            return live_answer(_timed(question), replace(sources, roles=roles, requests=requests), AuditedAccess(question.target))
+            held = replace(sources, roles=roles, requests=requests)
+            return live_answer(_timed(question, held), held, AuditedAccess(question.target))
 
         found = await self._answered(person, PeopleBound(MOST_PEOPLE, users=roles.users), answer)
         if await self._roles.rights.may(person, Act("list", "vendedroles")):
@@ -71,11 +74,29 @@ class AccessAnswers:
         AnswerTooLate."""
 
         def answer(sources: AccessSources) -> AccessAnswer[PossibleAccess]:
-            if sources.objects is None:
-                raise NotPermitted("; ".join(sources.notes))
-            return possible_answer(_timed(question), sources)
+            _require_objects(sources)
+            return possible_answer(_timed(question, sources), sources)
 
         return await self._answered(person, PeopleBound(MOST_PEOPLE, question.selection.user), answer)
+
+    async def person(self, person: Person, question: PersonQuestion) -> PersonAnswer:
+        """Return the tables that the person of the question gets. Raises InvalidInput for a misspelled name, NotPermitted, and
+        AnswerTooLate."""
+
+        def answer(sources: AccessSources) -> PersonAnswer:
+            _require_objects(sources)
+            return person_answer(question, sources)
+
+        return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
+
+    async def picture(self, person: Person, question: PersonQuestion, target: AccessTarget) -> PictureAnswer:
+        """Explain one table for the person of the question. Raises as `person`."""
+
+        def answer(sources: AccessSources) -> PictureAnswer:
+            _require_objects(sources)
+            return picture_answer(question, target, sources)
+
+        return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
 
     async def _answered(self, person: Person, people: PeopleBound, answer: Callable[[AccessSources], T]) -> T:
         try:
@@ -118,6 +139,13 @@ class AccessAnswers:
         return tuple(each for each in self._roles.objects.requests() if each.namespace in allowed)
 
 
-def _timed(question: AccessQuestion) -> AccessQuestion:
+def _require_objects(sources: AccessSources) -> None:
+    if sources.objects is None:
+        raise NotPermitted("; ".join(sources.notes))
+
+
+def _timed(question: AccessQuestion, sources: AccessSources) -> AccessQuestion:
+    """Return the question with an end, counted from when the snapshot is there."""
+    _ = sources.built
     end = time.monotonic() + _JUDGING_SECONDS
     return replace(question, is_over=lambda: time.monotonic() > end)

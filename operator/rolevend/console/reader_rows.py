@@ -72,6 +72,8 @@ class LiveTable:
 @dataclass(frozen=True, slots=True)
 class PossibleRow:
     user: str
+    is_stranger: bool
+    """True if the user stands for people whom no object names."""
     issuer: str
     agent: str
     platform: str
@@ -101,6 +103,7 @@ class PossibleTable:
         rows = [
             PossibleRow(
                 each.acting.user_subject,
+                each.is_stranger,
                 each.acting.user_issuer,
                 each.acting.agent,
                 each.platform,

@@ -115,7 +115,7 @@ def _switched_on(
             if lacking is not None:
                 if lacking not in withheld:
                     withheld.append(lacking)
-            elif all(_holds(tie, user) for tie in grant_set.ties):
+            elif all(holds(tie, user) for tie in grant_set.ties):
                 on.append((place, number))
     return on, withheld
 
@@ -181,7 +181,7 @@ def entitlement(switches: Switches, index: Index) -> Entitlement | Denial:
     return Entitlement(tuple(tables), switches.withheld, tuple(denied))
 
 
-def _holds(tie: TagJoin, user: Facts) -> bool:
+def holds(tie: TagJoin, user: Facts) -> bool:
     """True if the join is met by a user who has the attribute."""
     return tie.values.isdisjoint(user[tie.attribute]) != tie.among
 

@@ -3,18 +3,19 @@
 It names values that policies require, never values that a user has. So every reader of the policies may read it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
 from rolevend.catalog import TableId
 from rolevend.model import Attributes, ObjectName, Tag
 from rolevend.policy.bitmap import places
-from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, switch, tables_granted
+from rolevend.policy.condition import Answers
+from rolevend.policy.decision import Entitlement, Switches, TableEntitlement, concerning, covers, entitlement, holds, switch, tables_granted
 from rolevend.policy.expression import Condition, render
 from rolevend.policy.index import CompiledPolicy, Grant, Index
 from rolevend.policy.mask import Mask, clashing
-from rolevend.policy.refusal import Denial, Reason, Withheld
+from rolevend.policy.refusal import Denial, Reason, Withheld, bar, lack, nearest
 from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.requirement import Facts, Requirement, RequirementOperator, facts_of, meets
 from rolevend.policy.table_fit import EACH_HIDES
@@ -65,6 +66,23 @@ class PolicyExplained:
     """True for the agent's own tables, which are not a policy."""
     alone: tuple[TableId, ...] = ()
     """In an intersection: tables that only this side grants, which are therefore not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOnTable:
+    """A policy that grants one table to somebody, and the reasons why it does or does not grant it to this user and agent."""
+
+    policy: ObjectName
+    grants_to: GrantTarget
+    own: bool
+    """True for the agent's own tables, which are not a policy."""
+    asked: tuple[Asked, ...]
+    """Its requirements on the user and on the agent, then its conditions."""
+    off: str
+    """The reason why a policy that covers the user or agent does not grant it here; or empty."""
+    grants: bool
+    """True if the decision counts the grant. In an intersection, only columns of both sides are shown."""
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +159,76 @@ def _alone(switches: Switches, index: Index) -> dict[int, int]:
 
 def smallest_step(user: Attributes, index: Index) -> str:
     """Return the missing requirements of the granting policy with the fewest unmet ones; empty if there is no such policy."""
+    return _smallest_step((policy for policy in index.policies if policy.grant_sets), user)
+
+
+def smallest_step_to(place: int, user: Attributes, index: Index, asking: RequestContext) -> str:
+    """Return the smallest step of the user to a grant of the table of this index: the reason why a policy that covers the user does not
+    grant it here, or the missing requirements of another one. Empty if a policy grants it to the user, or none to users. Guardrails and
+    the agent's own grants are ignored."""
+    granting = [policy for policy in index.policies if policy.grants_to is GrantTarget.USERS and grants_table(policy, place)]
+    facts, agent, answers = facts_of(user), facts_of(asking.agent_attributes), Answers(user, asking)
+    off = [_off(policy, place, facts, bar(policy, agent, answers)) for policy in granting if covers(policy, facts)]
+    if None in off:
+        return ""
+    reason = nearest(each for each in off if each is not None)
+    return _smallest_step(granting, user) if reason is None else reason.message
+
+
+def policies_on(place: int, user: Attributes, index: Index, asking: RequestContext) -> tuple[PolicyOnTable, ...]:
+    """Explain each policy that grants the table of this index to somebody: first those that grant it here, then by unmet requirements."""
+    answers, found = Answers(user, asking), []
+    of_user, of_agent = facts_of(user), facts_of(asking.agent_attributes)
+    for policy in index.policies:
+        if policy.agent not in (None, asking.agent) or not grants_table(policy, place):
+            continue
+        subject = of_user if policy.grants_to is GrantTarget.USERS else of_agent
+        counts = policy.grants_to is GrantTarget.USERS or asking.combination is not Combination.USER_CEILING
+        others = () if policy.grants_to is GrantTarget.AGENTS else policy.agents
+        asked = [
+            *(Asked(requirement_text(each), meets(each, subject)) for each in policy.required),
+            *(Asked(f"agent: {requirement_text(each)}", meets(each, of_agent)) for each in others),
+            *(Asked(f"{each.name}: {each.text}", not answers.unmet(each)) for each in policy.conditions),
+        ]
+        is_covering = covers(policy, subject)
+        off = _off(policy, place, of_user, bar(policy, of_agent, answers)) if is_covering else None
+        found.append(
+            PolicyOnTable(
+                policy.id,
+                policy.grants_to,
+                policy.agent is not None,
+                tuple(asked),
+                "" if off is None else off.message,
+                counts and is_covering and off is None,
+                policy.grant(index.tables[place]),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (not each.grants, sum(not one.met for one in each.asked), each.policy)))
+
+
+def _off(policy: CompiledPolicy, place: int, facts: Facts, barred: Withheld | None) -> Withheld | None:
+    """Return the reason why a policy that covers the user does not grant the table, or None."""
+    (grants,) = (each for each in policy.grant_sets if each.tables >> place & 1)
+    off = barred or lack(policy.id, grants, facts)
+    others = sorted(tie.attribute for tie in grants.ties if off is None and not holds(tie, facts))
+    if others:
+        message = f"policy {policy.id} chooses tables by the user attributes {', '.join(others)}, and this one goes with other values"
+        return Withheld(policy.id, Reason.NO_TABLE, message)
+    return off
+
+
+def _smallest_step(policies: Iterable[CompiledPolicy], user: Attributes) -> str:
     facts = facts_of(user)
-    near = [(len(lacks), policy.id, lacks) for policy in index.policies if policy.grant_sets and (lacks := _lacks(policy, facts))]
+    near = [(len(lacks), policy.id, lacks) for policy in policies if (lacks := _lacks(policy, facts))]
     if not near:
         return ""
     _, policy, lacks = min(near, key=lambda each: each[:2])
     return f"policy {policy} asks for {' and '.join(lacks)}"
+
+
+def grants_table(policy: CompiledPolicy, place: int) -> bool:
+    """True if the policy grants the table of this index to somebody."""
+    return any(grants.tables >> place & 1 for grants in policy.grant_sets)
 
 
 def requirement_text(requirement: Requirement) -> str:

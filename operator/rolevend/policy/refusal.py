@@ -40,8 +40,8 @@ class Reason(enum.StrEnum):
     """Policies grant the user tables, and the agent itself tables, but no column to both."""
 
 
-_SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED)
-"""Change the request, add an attribute, correct one, use another agent."""
+_SMALLEST_STEP_FIRST = (Reason.CONDITION_UNMET, Reason.ATTRIBUTE_MISSING, Reason.ATTRIBUTE_UNFIT, Reason.AGENT_NOT_COVERED, Reason.NO_TABLE)
+"""Change the request, add an attribute, correct one, use another agent, use another value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def _unmet(policy: ObjectName, demand: Demand, user: Facts) -> Withheld:
 
 def nothing_granted(covering: Sequence[CompiledPolicy], withheld: Iterable[Withheld], index: Index) -> Denial:
     """Return the denial for a user whom these policies cover."""
-    nearest = _nearest(withheld)
-    if nearest is not None:
-        return nearest
+    step = nearest(withheld)
+    if step is not None:
+        return step
     if covering:
         by = sorted({tie.attribute for policy in covering for grants in policy.grant_sets for tie in grants.ties})
         if by:
@@ -123,7 +123,7 @@ def agent_not_granted(withheld: Iterable[Withheld]) -> Denial:
     """Return the denial for a missing grant to the agent itself."""
     what = "the agent reads only what it is granted itself, too, and no policy that grants to agents grants it anything here"
     way_out = "see its combination, and the attributes that the DataPlatform gives it"
-    return _nearest(withheld) or Denial(Reason.AGENT_NOT_GRANTED, f"{what}; {way_out}")
+    return nearest(withheld) or Denial(Reason.AGENT_NOT_GRANTED, f"{what}; {way_out}")
 
 
 def nothing_in_common() -> Denial:
@@ -131,9 +131,10 @@ def nothing_in_common() -> Denial:
     return Denial(Reason.NOTHING_IN_COMMON, what)
 
 
-def _nearest(withheld: Iterable[Withheld]) -> Denial | None:
-    nearest = min(withheld, key=lambda each: _SMALLEST_STEP_FIRST.index(each.reason), default=None)
-    return None if nearest is None else Denial(nearest.reason, nearest.message)
+def nearest(withheld: Iterable[Withheld]) -> Denial | None:
+    """Return the reason with the smallest step, or None if nothing is withheld."""
+    smallest = min(withheld, key=lambda each: _SMALLEST_STEP_FIRST.index(each.reason), default=None)
+    return None if smallest is None else Denial(smallest.reason, smallest.message)
 
 
 def all_denied(guardrails: Iterable[str]) -> Denial:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rolevend.audit.access_diff import LOOKUP
@@ -19,7 +19,7 @@ from rolevend.kinds import Agent, values
 from rolevend.plan import TableShape, withheld
 from rolevend.policy.explanation import ColumnGranted, Explanation, PolicyExplained, explain
 from rolevend.policy.mask import Clear
-from rolevend.policy.request_context import Combination, GrantTarget
+from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
 from rolevend.policy.vocabulary import closest
 from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened, unknown_agent, unlabelled, without_labels
 from rolevend.policytools.folder import Catalogs, Folder
@@ -63,12 +63,18 @@ class Explained:
     """The offers that the agent may ask for, smallest exposure first."""
     tables: tuple[tuple[TableShape, TableDescription], ...] = ()
     """The tables that the role reads, without values of the user."""
+    asking: RequestContext = field(default_factory=RequestContext)
+    """The agent and the request, as conditions of policies see them."""
 
 
 def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str | None = None) -> Explained:
     """Explain one request. With `condition`, of a VendedRole, admission counts; otherwise every agent counts as admitted, and may state any
     purpose. Raises InvalidInput if the agent, the platform or its catalog is missing."""
-    built = folder.build(catalogs)
+    return explained_in(folder.build(catalogs), who, condition)
+
+
+def explained_in(built: SnapshotBuild, who: Requester, condition: str | None = None) -> Explained:
+    """As `explained`, in a snapshot that is built already."""
     snapshot, missing = built.snapshot, _tools_missing(built, who)
     notes = tuple(_notes(snapshot, who))
     if condition is None:
@@ -81,14 +87,16 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str
     if shapes is None:
         raise InvalidInput("--catalog", f"what DataPlatform {who.platform} holds is not known: rolevend platform catalog writes it")
     person = snapshot.person(who.request)
-    explanation = explain(person.attributes, shapes.index, snapshot.asking(who.request))
+    asking = snapshot.asking(who.request)
+    explanation = explain(person.attributes, shapes.index, asking)
     sources = tuple(sorted(person.sources.items()))
     offers = available_offers(snapshot, who.request, role_exists=True)
     found = decide(snapshot, who)
     if not isinstance(found, Granted):
         refusal = found.message if explanation.denial is None or isinstance(found, Pending) else ""
         narrowed = _narrowed(explanation, who)
-        return Explained(who, refusal, narrowed, (), condition or "", tools_missing=missing, notes=notes, sources=sources, offers=offers)
+        unread = Explained(who, refusal, narrowed, (), condition or "", tools_missing=missing, notes=notes, sources=sources, offers=offers)
+        return replace(unread, asking=asking)
     return Explained(
         who,
         "",
@@ -104,6 +112,7 @@ def explained(folder: Folder, who: Requester, catalogs: Catalogs, condition: str
         found.stricter,
         offers,
         tuple(zip(found.tables, describe(found.tables, found.catalog, None), strict=True)),
+        asking,
     )
 
 
@@ -156,7 +165,7 @@ def _together(found: Granted, explanation: Explanation) -> Iterator[TableAccess]
     yield from tables_of(shape for shape in found.tables if grants[shape.table] > 1 or shape.table in guarded)
 
 
-_COMBINES = {
+COMBINES = {
     Combination.UNION: "the agent reads what the user is granted, and what it is granted itself",
     Combination.USER_CEILING: "what the agent is granted itself adds nothing to what the user is granted",
     Combination.INTERSECTION: "the agent reads only what both the user and it itself are granted",
@@ -191,7 +200,7 @@ def _lines(found: Explained) -> Iterator[str]:
     if explanation.missing and denial is not None:
         yield f"smallest step: {explanation.missing}"
     if any(policy.grants_to is GrantTarget.AGENTS for policy in explanation.policies):
-        yield f"combination {explanation.combination.value}: {_COMBINES[explanation.combination]}"
+        yield f"combination {explanation.combination.value}: {COMBINES[explanation.combination]}"
     for policy in explanation.policies:
         yield from _policy(policy)
     yield from (f"tool: function {each}" for each in found.functions)

@@ -9,12 +9,17 @@ from rolevend.access_ledger.selection import Selection
 from rolevend.access_report.answer import ActingNames, Basis, PossibleAccess, RoleAccess
 from rolevend.access_report.audited import AuditedAccess
 from rolevend.access_report.live import LiveAccess, LiveRoles
+from rolevend.access_report.person import PersonQuestion, person_answer
+from rolevend.access_report.picture import picture_answer
 from rolevend.access_report.reader import AccessSources
 from rolevend.access_report.report import AccessAnswer, possible_answer
 from rolevend.access_report.target import AccessQuestion, read_target
+from rolevend.console import pages
 from rolevend.console.forms import said
+from rolevend.console.person import Person
 from rolevend.console.questions import question_of
 from rolevend.console.reader_rows import MOST_ROWS, LiveTable, PossibleTable
+from rolevend.console.sessions import Session
 from rolevend.errors import InvalidInput
 from rolevend.kinds import API_VERSION, UserAttributes
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
@@ -125,3 +130,27 @@ def test_a_question_names_the_field_that_is_wrong():
         with pytest.raises(InvalidInput) as raised:
             question_of(given)
         assert text in said(raised.value)
+
+
+OLGA = Session(Person("staff:olga"), "secret")
+
+
+def rendered(template: str, **values: object) -> str:
+    given = {"user": "anna", "table": "claims.people"}
+    return bytes(pages.page(template, OLGA, title="Who can read", given=given, told=None, error=None, **values).body).decode()
+
+
+def test_each_answer_is_a_page_and_leads_to_the_next_one(sources: AccessSources):
+    could = rendered("readers.html", live=None, could=PossibleTable.of(SSN, possible_answer(SSN, sources)))
+    live = rendered("readers.html", live=live_rows(Basis.STATUS), could=None)
+    person = rendered("access_of_person.html", found=person_answer(PersonQuestion("anna", "finbot"), sources))
+    for page in (could, live, person):
+        link = "/readers/explain?user=anna+%28https%3A%2F%2Fidp.example.org%29&amp;agent=agents%2Ffinbot&amp;table=claims.people"
+        assert link in page
+    assert "user=anyone" not in could, "nobody has this name"
+    for user in ("anna", "carl", "bob"):
+        page = rendered("explanation.html", found=picture_answer(PersonQuestion(user, "ratebot"), SSN.target, sources))
+        assert page.count('class="card ') == 4 + (user == "carl")
+        assert all(f">{each}</bdi>" in page for each in ("full_name", "ssn", "country"))
+        assert "Example 1234" in page
+        assert " style=" not in page

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,15 +13,15 @@ from hypothesis import strategies as st
 from rolevend.catalog import Catalog, Family, Function, FunctionId, TableId, Tool, ToolId, ToolKind
 from rolevend.cli import cli
 from rolevend.kinds.catalog_file import catalog_text
-from rolevend.model import Attributes
+from rolevend.model import Attributes, Tag
 from rolevend.policy.decision import decide
-from rolevend.policy.explanation import explain, smallest_step
+from rolevend.policy.explanation import explain, grants_table, policies_on, smallest_step, smallest_step_to
 from rolevend.policy.index import compile_policies
 from rolevend.policy.mask import Hash, Partial, Regex
 from rolevend.policy.predicate import parse
 from rolevend.policy.refusal import Denial, Reason
 from rolevend.policy.request_context import Combination, GrantTarget, RequestContext
-from rolevend.policy.statement import ColumnSelector, Requirement, TableSelector
+from rolevend.policy.statement import ColumnSelector, Policy, Requirement, TableSelector
 from tests.support.as_code import CATALOGS, WAREHOUSE, analysts, platform, write
 from tests.support.manifests import MISSING, changed, on_snowflake, valid
 from tests.support.painted import paint, verdict
@@ -69,6 +70,59 @@ def test_the_smallest_step_is_to_the_policy_that_lacks_least():
     assert smallest_step(Attributes.of([("desk", ["eu"])]), index(far, near)) == "policy domain/a-far asks for job In (analyst)"
     assert smallest_step(Attributes.of([("job", ["actuary"])]), index(far, near)) == "policy domain/near asks for desk In (eu)"
     assert smallest_step(Attributes.of([("job", ["analyst"]), ("desk", ["eu"])]), index(far)) == ""
+
+
+class TestTheSmallestStepToOneTable:
+    """`claims.claims` is at 0 and `claims.people` at 1."""
+
+    CLAIMS = table("claims.claims", column("country"), column("note"), tags=(Tag("region", "north"),))
+
+    def step(self, place: int, somebody: Attributes, *given: Policy, **asking: Any) -> str:
+        compiled = compile_policies(Catalog.of([self.CLAIMS, PEOPLE]), given)
+        return smallest_step_to(place, somebody, compiled, RequestContext(**asking))
+
+    def test_it_is_to_the_policies_of_this_table_alone(self):
+        near = policy("near", users=asks(job="analyst"), tables=TableSelector(names=(PEOPLE.id,)))
+        far = policy("far", users=asks(job="analyst", desk="eu"), tables=TableSelector(names=(self.CLAIMS.id,)))
+
+        assert self.step(0, Attributes(), near, far) == "policy domain/far asks for job In (analyst) and desk In (eu)"
+        assert self.step(1, Attributes(), near, far) == "policy domain/near asks for job In (analyst)"
+        assert self.step(0, Attributes(), near) == ""
+
+    def test_it_is_what_a_policy_that_covers_the_user_waits_for_before_another_one(self):
+        reads = policy("reads", users=asks(job="analyst"), row_filter=parse("country IN (user_attr('countries'))"))
+        nearer = policy("a-nearer", users=asks(job="analyst", desk="eu"))
+        through = policy("through", users=asks(job="analyst"), agents=asks(trust="high"))
+        somebody = user(job=["analyst"])
+
+        assert "the user attribute 'countries', which the user does not have" in self.step(1, somebody, reads, nearer, through)
+        assert "not through this agent" in self.step(1, somebody, through, nearer)
+        assert self.step(1, somebody, through, nearer, agent_attributes=Attributes.of([("trust", ["high"])])) == ""
+        assert self.step(1, somebody, policy("all", users=asks(job="analyst")), reads, nearer) == "", "it is granted"
+
+    def test_a_table_that_goes_with_other_values_names_the_attribute(self):
+        regional = policy("regional", users=asks(job="analyst"), tables=TableSelector(tags=(Requirement("region", values_of="regions"),)))
+
+        assert "by the user attributes regions, and this one goes with other" in self.step(
+            0, user(job=["analyst"], regions=["south"]), regional
+        )
+        assert self.step(0, user(job=["analyst"], regions=["north"]), regional) == ""
+        assert "the user attribute 'regions', which the user does not have" in self.step(0, user(job=["analyst"]), regional)
+
+    def test_a_grant_to_the_agent_is_no_step_of_the_user(self):
+        of_agent = policy("of-agent", users=(), grants_to=GrantTarget.AGENTS, agents=asks(trust="high"))
+        assert self.step(1, Attributes(), of_agent) == ""
+
+
+@settings(max_examples=by_tier(25, 100), deadline=None)
+@given(policies=of_both_sides(), user=users(), agent=agents())
+def test_there_is_a_step_only_where_no_policy_grants_the_table_to_the_user(policies, user, agent):
+    compiled, asking = compile_policies(Catalog.of([EVERY_FAMILY]), policies), RequestContext(agent_attributes=agent)
+    step, decision = smallest_step_to(0, user, compiled, asking), decide(user, compiled, asking)
+    if step:
+        assert isinstance(decision, Denial)
+    elif isinstance(decision, Denial):
+        assert not any(each.users and grants_table(each, 0) for each in compiled.policies if each.grants_to is GrantTarget.USERS)
 
 
 def test_a_policy_that_grants_nothing_here_is_no_step():
@@ -374,3 +428,23 @@ def test_what_guardrails_take_away_is_told_of_those_that_concern_the_user():
     assert {taken.table for taken in found.guardrails[0].takes} == {people.id}
     assert closed.denial is not None
     assert closed.missing == closed.denial.message == "guardrails deny every table that policies grant the user here: c"
+
+
+@settings(max_examples=by_tier(25, 100), deadline=None)
+@given(policies=of_both_sides(), user=users(), agent=agents(), combination=st.sampled_from(Combination))
+def test_policies_on_a_table_are_those_that_the_decision_counts(policies, user, agent, combination):
+    compiled = compile_policies(Catalog.of([EVERY_FAMILY]), policies)
+    asking = RequestContext(agent_attributes=agent, combination=combination)
+    decision = decide(user, compiled, asking)
+
+    found = policies_on(0, user, compiled, asking)
+
+    assert {each.policy for each in found} == {each.id for each in compiled.policies if grants_table(each, 0)}
+    counted = {each.policy: each.grant for each in found if each.grants}
+    if not isinstance(decision, Denial):
+        grants = {grant.policy: grant for each in decision.tables for grant in each.grants + (each.agent_grants or ())}
+        assert counted == grants
+    elif combination is not Combination.INTERSECTION:
+        assert not counted
+    assert all(each.off == "" for each in found if each.grants)
+    assert [each.grants for each in found] == sorted((each.grants for each in found), reverse=True)
