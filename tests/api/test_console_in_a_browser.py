@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tests.support.browsing import Window, Windows
 from tests.support.calling import Caller, Doors
-from tests.support.console import NINA, OLGA, SVEN, ConsoleSite
+from tests.support.console import NINA, OLGA, SVEN, ZARA, ConsoleSite, kubernetes_name
 from tests.support.governed import SCHEMA
 from tests.support.proving import Proven
 from tests.support.requesting import AccessRequested, ApiRequester, Requester
@@ -162,7 +162,7 @@ def test_every_page_is_accessible_and_fits_a_phone_also_with_hostile_texts(
     windows: Windows, hostile: HostileScene, scheme: Literal["light", "dark"], width: int
 ):
     olga = windows.open(OLGA, scheme=scheme, width=width)
-    for path in [*olga.pages(), hostile.role_page, "/requests/no/such", hostile.request_page]:
+    for path in [*olga.pages(), "/trail/receipts", hostile.role_page, "/requests/no/such", hostile.request_page]:
         olga.page.goto(path)
         is_in_order(olga)
     olga.press("Count rows and cells first")
@@ -172,6 +172,13 @@ def test_every_page_is_accessible_and_fits_a_phone_also_with_hostile_texts(
     is_in_order(olga)
     olga.press("Sign out")
     is_in_order(olga)
+    hostile.requester.site.cluster.bind(kubernetes_name(ZARA), "rolevend-auditor", AGENTS)
+    zara = windows.open(ZARA, scheme=scheme, width=width)
+    for each in (hostile.role.uid, hostile.request.uid):
+        zara.page.goto(f"/trail/{each}")
+        zara.shows("asked for")
+        assert SHORT in zara.text
+        is_in_order(zara)
 
 
 def test_hostile_texts_are_shown_and_do_nothing(windows: Windows, hostile: HostileScene):

@@ -17,7 +17,7 @@ MOST_CHARACTERS: Final = 8192
 """Of a statement on the page. The export has the whole entry."""
 _MOST_VALUE: Final = 2000
 _MOST_TABLES: Final = 50
-_TITLES: Final = {
+_TITLES: Final[dict[str, str]] = {
     EventType.GRANTED: "Role granted",
     EventType.DENIED: "Request denied",
     EventType.DROPPED: "Role gone",
@@ -79,7 +79,7 @@ def of_event(event: Mapping[str, Any]) -> TrailEntry:
     left_out = data.get("tablesLeftOut")
     more = len(_list(data.get("tables"))) - len(tables) + (left_out if isinstance(left_out, int) else 0)
     facts = [(_label(str(name)), _value(value)) for name, value in data.items() if name not in _ELSEWHERE]
-    title = _TITLES.get(kind, kind)  # type: ignore[call-overload]
+    title = _TITLES.get(kind, kind)
     return TrailEntry(moment(event.get("time")), shown(title), shown(sentence), facts, tables, more)
 
 
