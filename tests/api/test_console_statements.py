@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.browsing import Windows
 from tests.support.calling import Caller, Doors
 from tests.support.console import OLGA, SVEN, ConsoleSite, Visitor, kubernetes_name
 from tests.support.proving import Proven
@@ -78,6 +79,19 @@ def test_a_person_with_the_right_sees_what_a_role_runs_and_others_no_hint_of_it(
     assert f"{AGENTS}/{role['id']}" in line
     assert "pg_sleep" not in log
     assert kubernetes_name(SVEN) not in "".join(each for each in log.splitlines() if "looked at" in each)
+
+
+def test_the_pages_are_accessible_and_fit_a_phone(windows: Windows, olga: Visitor, caller: Caller):
+    role = caller.vended()
+    page = f"/statements/{AGENTS}/{role['id']}"
+    with running(caller, role):
+        eventually(lambda: shows(olga, page, "pg_sleep"))
+        window = windows.open(OLGA, scheme="dark", width=360)
+        for path, text in ((page, "pg_sleep"), ("/statements", role["id"])):
+            window.page.goto(path)
+            window.shows(text)
+            assert window.violations() == []
+            assert window.sideways() == 0
 
 
 def test_the_right_to_see_statements_alone_shows_no_role(console: ConsoleSite, caller: Caller):
