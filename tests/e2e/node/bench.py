@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import yaml
 from demo.seed import Seed
 from rolevend.policytools.embedded.connection import Connection, logged_in
 from rolevend.policytools.embedded.database import PostgresServer
+from rolevend.policytools.embedded.ports import HOST
 from rolevend.policytools.embedded.progress import StepProgress
 from testbed.installation import NAMESPACE, authority_secret, checkout, with_address
 from tests.e2e.node.clusters import Cluster
@@ -187,6 +189,17 @@ class Bench:
         return str(self.get("vendedrole", name)["status"]["roleName"])
 
     @contextlib.contextmanager
+    def forwarded(self, target: str, port: int, of_target: int) -> Iterator[None]:
+        """This port of this machine leads to a pod of rolevend's namespace meanwhile."""
+        command = [self.cluster.binaries["kubectl"], "port-forward", "--namespace", NAMESPACE, target, f"{port}:{of_target}"]
+        with subprocess.Popen(command, env=self._environment(), stdout=subprocess.DEVNULL) as process:
+            try:
+                eventually(lambda: _listens(port))
+                yield
+            finally:
+                process.terminate()
+
+    @contextlib.contextmanager
     def session(self, name: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
         """Of this machine, with the login in the Secret of that VendedRole."""
         secret = self.get("secret", name)["data"]
@@ -204,6 +217,14 @@ class Bench:
         path = os.pathsep.join((self.cluster.binaries.search_path, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
         home = {"HOME": str(self._folder), "KUBECONFIG": str(self.cluster.kubeconfig)}
         return {**os.environ, **home, "PATH": path, "ROLEVEND_ADMIN_DSN": self.superuser.dsn}
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def readme_commands() -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from testbed.installation import NAMESPACE
-from tests.e2e.node import mcp_server
+from tests.e2e.node import console, mcp_server
 from tests.e2e.node.bench import HELM, OPERATOR, Bench
 from tests.e2e.node.calling import API, answer_to, believe_the_cluster, forget_the_agent, vended
 from tests.support.waiting import eventually
@@ -178,6 +178,26 @@ def test_people_query_through_the_mcp_server_each_under_a_role_of_their_own_that
             assert role not in installed.roles()
         # Who brings no token, and who brings one that is for rolevend itself.
         assert answer["strangers"] == [401, 401]
+
+
+def test_a_person_answers_a_request_on_the_console_which_acts_for_them_alone(installed: Bench) -> None:
+    with console.visited(installed) as olga:
+        page = eventually(lambda: page if "open-cases" in (page := olga.get("/requests")).text else None, within=60)
+        assert "Signed in as staff:olga" in page.text
+        assert "who waits for money" in olga.get(console.REQUEST).text
+
+        told = olga.post(console.REQUEST, choice="Approve", comment="for the report").text
+
+        assert "open-cases is Approved" in told
+        votes = installed.get("accessdecisions")["items"]
+        assert [each["spec"]["by"] for each in votes] == ["staff:olga"]
+        eventually(lambda: console.state(installed) == "Approved", within=60)
+        # Who took over the console's pod reads no Secret with it, also not as an administrator.
+        pod = "system:serviceaccount:rolevend-system:rolevend-console"
+        for one in ("get secrets", "create clusterrolebindings", "impersonate users", "create accessdecisions"):
+            assert installed.attempt(f"kubectl auth can-i {one} --as={pod}").stdout.strip().endswith("no"), one
+        olga.get("/requests")
+        assert "Signed out" in olga.post("/logout").text
 
 
 def test_it_is_not_uninstalled_while_a_role_cannot_be_dropped(installed: Bench) -> None:
