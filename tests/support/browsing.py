@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -82,12 +82,7 @@ class Windows:
         context.on("weberror", lambda error: self.wrongs.append(f"a script failed: {error.error}"))
         if script:
             context.add_init_script(_ON_VIOLATION)
-        window = Window(context.new_page())
-        window.page.goto(path)
-        window.page.get_by_label("Name").fill(person)
-        window.page.get_by_role("button", name="Log in").click()
-        window.page.wait_for_url(f"{self.console.front.url}/**")
-        return window
+        return Window.signed_in(context.new_page(), f"{self.console.front.url}{path}", person)
 
     def close(self) -> None:
         for each in self._contexts:
@@ -113,6 +108,15 @@ class Window:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+
+    @classmethod
+    def signed_in(cls, page: Page, url: str, person: str) -> "Window":
+        """Log the person in, who came for this page."""
+        page.goto(url)
+        page.get_by_label("Name").fill(person)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(urljoin(url, "/**"))
+        return cls(page)
 
     def pages(self) -> list[str]:
         """Return the paths of the navigation. A new page of the console is in it, and so in all tests of every page."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from rolevend.console import pages
 from rolevend.console.failures import Unknown
+from rolevend.console.limits import SEARCHES
 from rolevend.console.live import ListedRole, VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.section import PageCall, named_object
@@ -73,8 +74,8 @@ class StatementPages:
 
     def calls(self) -> Sequence[PageCall]:
         return (
-            PageCall("GET", "/statements", self.running, "listRunning"),
-            PageCall("GET", "/statements/{namespace}/{name}", self.statements, "showStatements"),
+            PageCall("GET", "/statements", self.running, "listRunning", SEARCHES),
+            PageCall("GET", "/statements/{namespace}/{name}", self.statements, "showStatements", SEARCHES),
         )
 
     async def statements(self, request: Request, session: Session) -> Response:
