@@ -17,6 +17,7 @@ from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.section import PageCall, named_object
 from rolevend.console.sessions import Session
 from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
+from rolevend.platforms.statement import plain
 from rolevend.revocations.selection import SelectedRole
 from rolevend.roles.state import assigned_role_name
 
@@ -127,7 +128,7 @@ def _said(request: Request, session: Session, **more: str) -> dict[str, str]:
 
 def _visible(text: str) -> str:
     """Return the text with escapes for characters that no reader sees, such as those that turn the direction of what follows."""
-    return "".join(each if each.isprintable() or each in "\n\t" else f"\\u{{{ord(each):x}}}" for each in text)
+    return "\n".join(plain(line.expandtabs(4)) for line in text.splitlines())
 
 
 def _span(seconds: int) -> str:

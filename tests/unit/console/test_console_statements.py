@@ -59,7 +59,7 @@ async def test_snowflake_shows_its_statements_itself():
     ("changes", "doing", "text"),
     [
         ({}, "active for 1 min 5 s", "SELECT 1"),
-        ({"statement": "a\u202eb\x1b\n\tc\u200b"}, "active for 1 min 5 s", "a\\u{202e}b\\u{1b}\n\tc\\u{200b}"),
+        ({"statement": "a\u202eb\x1b\n\tc\u200b"}, "active for 1 min 5 s", "a\\u202eb\\x1b\n    c\\u200b"),
         ({"statement": "x" * 5000}, "active for 1 min 5 s", "x" * CHARACTERS),
         ({"state": "idle in transaction", "seconds": 3}, "idle in transaction for 3 s, after this statement", "SELECT 1"),
         ({"state": "idle", "statement": None, "seconds": -1}, "idle for 0 s", None),
