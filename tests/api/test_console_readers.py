@@ -1,10 +1,12 @@
 """Who can read, at the console: each person gets the answer that their own rights give, on real parts."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
 
 from testbed.installation import NAMESPACE
+from tests.support.browsing import Windows
 from tests.support.console import NINA, RITA, SVEN, ConsoleSite, Visitor, kubernetes_name
 from tests.support.requesting import Requester
 from tests.support.site import AGENTS
@@ -237,3 +239,23 @@ def test_a_picture_has_policies_guardrails_and_the_result_of_each_column_on_made
         refused, absent = explained(other, anna), explained(other, "nobody-at-all", "no.such")
         assert other.answer.status_code == 403
         assert refused == absent
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_the_answers_are_pages_for_everybody(rita: Visitor, windows: Windows, tenant: Tenant, scheme: Literal["light", "dark"], width: int):
+    Requester(tenant).ready()
+    tenant.ask().ready()
+    rita.get("/readers")
+    answered(rita, "by asking: by people", agent=tenant.name, could="1")
+    window = windows.open(RITA, "/readers", scheme=scheme, width=width)
+    chosen = f"user={tenant.user()['subject']}&agent={tenant.name}"
+    for path, text in (
+        (f"/readers?table={SSN}&agent={tenant.name}", "Live roles that read it"),
+        (f"/readers?table={SSN}&agent={tenant.name}&could=1", "People and agents who could read it"),
+        (f"/readers/person?{chosen}", "Tables that the person gets"),
+        (f"/readers/explain?{chosen}&table=claims.people", "Columns, with example values that are made up"),
+    ):
+        window.page.goto(path)
+        window.shows(text)
+        assert window.violations() == [], path
+        assert window.sideways() == 0, path
