@@ -150,15 +150,18 @@ class Stage(AbstractContextManager["Stage"]):
         return crm
 
     def open_console(self) -> str:
-        """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles."""
+        """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles and read trails."""
         (port,) = free_ports(1)
         url = f"http://127.0.0.1:{port}"
         files = {"KEY": secrets.token_bytes(32), "CLIENT_SECRET": str(self.provider.client(CONSOLE).secret).encode()}
         for name, content in files.items():
             write_private(self.scratch / f"console-{name}", content)
         self.admin("create", "rolebinding", "owner-sees", f"--namespace={AGENTS}", "--clusterrole=rolevend-viewer", f"--user={OWNER}")
-        self.admin("create", "rolebinding", "security", f"--namespace={AGENTS}", "--clusterrole=rolevend-responder", f"--user={SECURITY}")
+        for role in ("responder", "auditor"):
+            binding = ("rolebinding", f"security-{role}", f"--namespace={AGENTS}", f"--clusterrole=rolevend-{role}", f"--user={SECURITY}")
+            self.admin("create", *binding)
         own = {"PORT": str(port), "URL": url, "IDENTITY_PROVIDER": "workforce", "CLIENT_ID": CONSOLE, "IMPERSONATION": "true"}
+        own |= {"AUDIT_FILES": str(self.evidence.audit), "RECEIPT_KEYS_FILE": str(self.evidence.receipt_keys)}
         own |= {f"{name}_FILE": str(self.scratch / f"console-{name}") for name in files}
         console = self._installation.console({f"CONSOLE_{name}": value for name, value in own.items()})
         self._ends.callback(console.kill)

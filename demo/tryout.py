@@ -41,7 +41,9 @@ def wait(stage: Stage, tell: Teller) -> int:
 
 def _wait(stage: Stage, tell: Teller, console: str) -> int:
     tell.say()
-    tell.say(f"The console for people: {console}. Log in as {OWNER}, who answers requests, or as {SECURITY}, who ends roles.")
+    tell.say(
+        f"The console for people: {console}. Log in as {OWNER}, who answers requests, or as {SECURITY}, who ends roles and reads trails."
+    )
     tell.say(f"The identity provider is a local one with a certificate of its own: open {stage.provider.issuer} first, and accept it.")
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
     tell.title("Everything is up. Type make shell in another terminal, or in a shell of your own:")

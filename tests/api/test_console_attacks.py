@@ -13,7 +13,7 @@ from testbed.installation import CONSOLE_SERVICE_ACCOUNT, NAMESPACE
 from tests.support.confirming import query_of
 from tests.support.console import AUDITOR, NINA, OLGA, ConsoleSite
 from tests.support.requesting import Requester
-from tests.support.site import AGENTS, DOMAIN
+from tests.support.site import AGENTS, DOMAIN, WAREHOUSE
 from tests.support.tenancy import Tenant
 from tests.support.waiting import DEADLINE, eventually
 
@@ -26,6 +26,9 @@ PAGES = (
     "/health",
     "/requests/none/none",
     "/roles/none/none",
+    "/trail",
+    "/trail/receipts",
+    "/trail/none/export",
     "/login?to=/roles",
     "/callback",
     "/console.js",
@@ -210,3 +213,12 @@ def test_who_sends_too_much_waits_and_nobody_else_does(console: ConsoleSite):
     assert "Signed in as staff:axel" in axel.get("/roles", replica=1).text
     nina.post("/roles", replica=1, form="none")
     assert nina.answer.status_code == 403
+
+
+def test_the_console_reads_no_other_login_of_a_platform(taken: Taken):
+    secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    assert taken.status("GET", f"{secrets}/{WAREHOUSE}-observer") == 200
+    for path in (f"{secrets}/{WAREHOUSE}-vendor", f"{secrets}/{WAREHOUSE}-programmer", f"{secrets}/rolevend-handle-key", secrets):
+        assert taken.status("GET", path) == 403, path
+    platform = f"/apis/rolevend.dev/v1alpha1/dataplatforms/{WAREHOUSE}"
+    assert [taken.status(method, platform, {}) for method in ("PUT", "PATCH", "DELETE")] == [403] * 3

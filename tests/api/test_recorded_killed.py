@@ -317,7 +317,7 @@ def test_the_operator_killed_after_it_told_and_before_it_reported_tells_the_same
     assert len(events) <= 2
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_killed_again_and_again_while_many_vend_and_release_every_role_is_told_and_none_is_left(life: Life):
     """The operator and a replica, in turn."""
     stopped = threading.Event()

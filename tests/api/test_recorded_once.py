@@ -19,7 +19,7 @@ from tests.support.governed import Governed
 from tests.support.proving import Proven
 from tests.support.recorded import Trail, at_once, is_empty, lease, living, patience, reads, shown
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Body
-from tests.support.tiers import with_the_rest_long
+from tests.support.tiers import with_the_rest_full, with_the_rest_long
 from tests.support.waiting import eventually
 
 ROLES = "/v1/vended-roles"
@@ -43,7 +43,7 @@ def release_all(caller: Caller) -> None:
     eventually(lambda: is_empty(caller))
 
 
-@pytest.mark.parametrize("count", with_the_rest_long(40, 400))
+@pytest.mark.parametrize("count", with_the_rest_full(40, 400))
 def test_of_two_calls_with_one_token_at_two_replicas_one_has_a_role(recorder: Caller, doors: Doors, trail: Trail, count: int):
     questions = [recorder.question() for _ in range(count)]
     calls = [partial(asked, each, question) for question in questions for each in both(recorder, doors)]

@@ -17,7 +17,7 @@ from demo.witness import Witness
 from rolevend.policytools.embedded.progress import Lines
 from testbed.binaries import Binaries
 from tests.e2e.command import ROOT, fences, rolevend, section, shows
-from tests.support.tiers import with_the_rest_long
+from tests.support.tiers import with_the_rest_full
 
 pytestmark = pytest.mark.long
 
@@ -107,7 +107,7 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "check"), with_the_rest_long(*BREAKS))
+@pytest.mark.parametrize(("broken", "check"), with_the_rest_full(*BREAKS))
 def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, broken: str, check: str) -> None:
     with rolevend("--claims", "2000", "--break", broken, program="demo") as demo:
         status = demo.end()
@@ -145,7 +145,7 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("moment", "number", "status"), with_the_rest_long(*MOMENTS))
+@pytest.mark.parametrize(("moment", "number", "status"), with_the_rest_full(*MOMENTS))
 def test_an_interrupted_demo_leaves_nothing_and_the_checkout_as_it_was(
     binaries: Binaries, moment: str, number: signal.Signals, status: int
 ) -> None:
@@ -162,7 +162,7 @@ def test_an_interrupted_demo_leaves_nothing_and_the_checkout_as_it_was(
 PARTS = [("kube-apiserver", "kube-apiserver"), ("postgres", "PostgreSQL 17 (postgres)")]
 
 
-@pytest.mark.parametrize(("program", "called"), with_the_rest_long(*PARTS))
+@pytest.mark.parametrize(("program", "called"), with_the_rest_full(*PARTS))
 def test_what_is_left_up_says_when_one_of_its_parts_has_ended(binaries: Binaries, program: str, called: str) -> None:
     with rolevend("--dev", "--claims", "1000", program="demo") as dev:
         dev.read_until("Ctrl-C here")

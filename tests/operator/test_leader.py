@@ -15,6 +15,7 @@ from tests.support.gateway import Gateway
 from tests.support.installed import MERGE_PATCH
 from tests.support.site import Site
 from tests.support.tenancy import Asked, Tenant
+from tests.support.tiers import with_the_rest_full
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.wall_clock import WallClock
 
@@ -238,7 +239,7 @@ def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again
 
 @pytest.mark.long
 @pytest.mark.parametrize("seconds", [LATER], indirect=True)
-@pytest.mark.parametrize("hours", [3, -3])
+@pytest.mark.parametrize("hours", with_the_rest_full(-3, 3))
 def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair, hours: int):
     before = lease(tenant.site)
     renewals: set[str] = set()

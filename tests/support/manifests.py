@@ -108,7 +108,11 @@ _SPECS: Final[Mapping[str, Body]] = {
         "allowUnattested": False,
         "suspend": False,
         "tableNames": "Short",
-        "credentials": {"programmerSecretRef": {"name": "programmer"}, "vendorSecretRef": {"name": "vendor"}},
+        "credentials": {
+            "programmerSecretRef": {"name": "programmer"},
+            "vendorSecretRef": {"name": "vendor"},
+            "observerSecretRef": {"name": "observer"},
+        },
         "domains": [{"namespace": "domain-claims", "schemas": ["claims"]}, {"namespace": "domain-hr", "schemas": ["hr"]}],
         "agents": [
             {
@@ -274,6 +278,7 @@ def every_row(policy: Body) -> Body:
 def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
     """The valid DataPlatform as one of Snowflake: `spelled` is its account, and `tools` are what its agents may have."""
     account = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
+    account = changed(account, "spec.credentials.observerSecretRef", MISSING)
     return changed(account, "spec.agents[0].tools", tools)
 
 
@@ -654,8 +659,19 @@ SPOILED: Final = (
     ),
     # Between fields
     Spoiled("DataPlatform", "spec.credentials.vendorSecretRef.name", "programmer", "spec.credentials.vendorSecretRef"),
+    *(
+        Spoiled("DataPlatform", "spec.credentials.observerSecretRef.name", name, "spec.credentials.observerSecretRef")
+        for name in ("programmer", "vendor")
+    ),
     Spoiled("DataPlatform", "spec.postgres.host", "one,two"),
     Spoiled("DataPlatform", "spec.postgres.host", "/var/run/postgresql"),
+    Spoiled(
+        "DataPlatform",
+        "spec",
+        on_snowflake({"account": "myorg-account1", "database": "SALES", "warehouse": "W"})["spec"]
+        | {"credentials": valid("DataPlatform")["spec"]["credentials"]},
+        "spec.credentials",
+    ),
     # Texts
     *(Spoiled("AccessPolicy", "spec.rowFilter", text) for text in ("", "a = 1\x00", "a = '\u202e'", "x" * 2049)),
     *(Spoiled("AccessPolicy", "spec.masks[3].constant.value", text) for text in ("\x00", "\u202e", "x" * 257)),

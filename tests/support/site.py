@@ -67,10 +67,14 @@ _WITH_THE_API: Final = {
     "console.tlsSecretName": "console-tls",
     "console.impersonation": "Constrained",
     "console.groups": "{staff:auditors}",
-    "console.secretNames": "{staff-ca}",
+    "console.secretNames": "{staff-ca,warehouse-observer,warehouse-ca}",
 }
 """Their rights alone matter here, since no pod runs."""
 API_SETTINGS: Final = {"PLATFORM_POLL_SECONDS": "2", "PLATFORM_RETRY_SECONDS": "0.5", "REQUEST_SECONDS": "3"}
+
+
+def _logins(platform: str) -> tuple[str, ...]:
+    return ("programmer", "vendor", *(["observer"] if platform == WAREHOUSE else []))
 
 
 def data_platform(name: str, database: Governed, **spec: Any) -> Body:
@@ -80,7 +84,7 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
         "metadata": {"name": name},
         "spec": {
             "postgres": {**postgres_address(name, database.superuser), "database": DATABASE},
-            "credentials": {"programmerSecretRef": {"name": f"{name}-programmer"}, "vendorSecretRef": {"name": f"{name}-vendor"}},
+            "credentials": {f"{each}SecretRef": {"name": f"{name}-{each}"} for each in _logins(name)},
             "domains": [{"namespace": DOMAIN, "schemas": [SCHEMA]}],
             "agents": [
                 {
@@ -321,7 +325,7 @@ class Site:
             list(threads.map(self._prepare, (WAREHOUSE, ANNEX)))
         for name in (WAREHOUSE, ANNEX):
             self.apply(data_platform(name, self.database(name)))
-            for login in ("programmer", "vendor"):
+            for login in _logins(name):
                 self.text_of(self.secret(NAMESPACE, f"{name}-{login}"))
         eventually(self._finalizers_are_stamped)
         self.start_operator()

@@ -19,7 +19,16 @@ def by_tier(normal: _T, full: _T) -> _T:
 
 def with_the_rest_long(first: object, *rest: object) -> list[Any]:
     """Return parameters of a test: `first` for `make test`, the others with the mark `long`."""
-    return [pytest.param(*_values(first)), *(pytest.param(*_values(each), marks=pytest.mark.long) for each in rest)]
+    return _marked(pytest.mark.long, first, rest)
+
+
+def with_the_rest_full(first: object, *rest: object) -> list[Any]:
+    """Return parameters of a test: `first` as the test is marked, the others for `make test-full` alone."""
+    return _marked(pytest.mark.full, first, rest)
+
+
+def _marked(mark: pytest.MarkDecorator, first: object, rest: tuple[object, ...]) -> list[Any]:
+    return [pytest.param(*_values(first)), *(pytest.param(*_values(each), marks=mark) for each in rest)]
 
 
 def _values(parameters: object) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from rolevend.console.limits import CallLimits
 from rolevend.console.live import VisibleRoles
 from rolevend.console.login import ConsoleClient, ConsoleLogins
 from rolevend.console.objects import WatchedObjects
+from rolevend.console.observing import PlatformObserver
 from rolevend.console.person import PersonMapping
 from rolevend.console.reader_pages import ReaderPages
 from rolevend.console.request_pages import RequestPages
@@ -33,6 +34,7 @@ from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
 from rolevend.console.sessions import SessionLife, Sessions
+from rolevend.console.statement_pages import StatementPages
 from rolevend.console.stops import STALE
 from rolevend.console.trail_files import TrailFiles
 from rolevend.console.trail_pages import TrailPages
@@ -107,6 +109,7 @@ class ConsoleProcess:
         sections = (
             RequestPages(requests, acting, now, limits),
             RolePages(roles, acting),
+            StatementPages(roles, PlatformObserver(cluster, settings.namespace, now)),
             ReaderPages(answers),
             TrailPages(trails, now),
             HealthPages(health),

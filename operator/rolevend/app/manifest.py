@@ -1,4 +1,4 @@
-"""Read a DataPlatform from a file, and write the two Secrets with the operator's logins, and the commands by which the API may read one."""
+"""Read a DataPlatform from a file, and write the Secrets with the logins, and the commands by which the API may read one."""
 
 import shlex
 from collections.abc import Mapping
@@ -26,10 +26,19 @@ def read_manifest(manifest: Path) -> DataPlatform:
     return parse(DataPlatform, platforms[0])
 
 
-def login_secrets(platform: DataPlatform, namespace: str, *, programmer: Mapping[str, str], vendor: Mapping[str, str]) -> str:
+def login_secrets(
+    platform: DataPlatform,
+    namespace: str,
+    *,
+    programmer: Mapping[str, str],
+    vendor: Mapping[str, str],
+    observer: Mapping[str, str] | None = None,
+) -> str:
     """Return the Secrets that the manifest refers to, as YAML for `kubectl apply`."""
     credentials = platform.spec.credentials
     logins = {credentials.programmer_secret_ref.name: programmer, credentials.vendor_secret_ref.name: vendor}
+    if observer is not None and credentials.observer_secret_ref is not None:
+        logins[credentials.observer_secret_ref.name] = observer
     secrets = (
         {
             "apiVersion": "v1",
@@ -48,6 +57,12 @@ def api_secrets(platform: DataPlatform) -> tuple[str, ...]:
     vendor = platform.spec.credentials.vendor_secret_ref.name
     authority = None if platform.spec.postgres is None else platform.spec.postgres.tls.ca_secret_ref
     return (vendor,) if authority is None else (vendor, authority.name)
+
+
+def console_secrets(platform: DataPlatform) -> tuple[str, ...]:
+    """Return the Secrets that the console needs to show running statements; empty if it has no login."""
+    observer = platform.spec.credentials.observer_secret_ref
+    return () if observer is None else (observer.name, *api_secrets(platform)[1:])
 
 
 def api_commands(platform: DataPlatform, namespace: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from rolevend.platforms.postgres import uninstall as run_uninstall_plan
 from rolevend.platforms.postgres.catalog import seen_by
 from rolevend.platforms.postgres.connections import Connection, connect_person
 from rolevend.platforms.postgres.install.installer import set_hash_key
+from rolevend.platforms.postgres.install.survey import OBSERVER
 from rolevend.platforms.protocol import Secret
 from rolevend.platforms.uninstallation import UninstallPlan
 
@@ -48,19 +49,20 @@ def uninstall(manifest: Path, dsn: str, accept: str) -> UninstallPlan:
 
 
 def install(manifest: Path, dsn: str, accept: str, namespace: str, reach: str | None = None) -> str:
-    """Run the plan with the digest `accept`. Returns the two Secrets that the manifest refers to, as YAML for `namespace`."""
+    """Run the plan with the digest `accept`. Returns the Secrets that the manifest refers to, as YAML for `namespace`."""
     platform = read_manifest(manifest)
     options = _options(platform, reach)
-    vendor, programmer = _password(), _password()
+    vendor, programmer, observer = _password(), _password(), _password()
+    passwords = Passwords(vendor=vendor, programmer=programmer, observer=observer if options.observer else None)
     with _administrator(platform, dsn) as connection:
-        run_plan(
-            connection, options, accept=accept, passwords=Passwords(vendor=vendor, programmer=programmer), randomness=secrets.token_bytes
-        )
+        run_plan(connection, options, accept=accept, passwords=passwords, randomness=secrets.token_bytes)
+
     return login_secrets(
         platform,
         namespace,
         programmer={"username": options.programmer, "password": programmer.reveal()},
         vendor={"username": options.vendor, "password": vendor.reveal()},
+        observer={"username": OBSERVER, "password": observer.reveal()},
     )
 
 
@@ -92,7 +94,10 @@ def _options(platform: DataPlatform, reach: str | None = None) -> PostgresInstal
         )
     tools = values.own_schemas(platform), values.function_schemas(platform)
     return PostgresInstallOptions(
-        tuple(sorted(schemas | tools[0])), functions=tuple(sorted(tools[1])), reach=None if reach is None else Reach(reach)
+        tuple(sorted(schemas | tools[0])),
+        functions=tuple(sorted(tools[1])),
+        reach=None if reach is None else Reach(reach),
+        observer=None if platform.spec.credentials.observer_secret_ref is None else OBSERVER,
     )
 
 

@@ -129,7 +129,7 @@ def platform_uninstall(manifest: Path, dsn: str | None, connection: str | None, 
     type=click.Path(dir_okay=False, allow_dash=True),
     default="-",
     show_default=True,
-    help="The file for the two Secrets, for kubectl apply.",
+    help="The file for the Secrets, for kubectl apply.",
 )
 @click.option(
     "--connection",
@@ -141,7 +141,7 @@ def platform_uninstall(manifest: Path, dsn: str | None, connection: str | None, 
 def platform_install(
     manifest: Path, dsn: str | None, accept: str, secrets: str, connection: str | None, reach: str | None, namespace: str
 ) -> None:
-    """Run the plan with this digest, and write the operator's two logins as Secrets."""
+    """Run the plan with this digest, and write the logins as Secrets."""
     from rolevend.app.manifest import read_manifest
 
     found = read_manifest(manifest)
@@ -255,7 +255,7 @@ def platform_hash_key(manifest: Path, dsn: str, domain: str, key: Path) -> None:
     "--secrets",
     "secrets_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --filename: the file with the two Secrets that `install` wrote.",
+    help="With --filename: the file with the Secrets that `install` wrote.",
 )
 @options.kubeconfig()
 @click.option("--timeout", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds to wait for the operator.")
@@ -321,10 +321,12 @@ def _next_step(digest: str, manifest: Path, reach: str | None = None) -> None:
 
 
 def _next_apply(done: str, found: "DataPlatform", secrets: str, namespace: str) -> None:
-    from rolevend.app.manifest import api_commands, api_secrets
+    from rolevend.app.manifest import api_commands, api_secrets, console_secrets
 
     if secrets != "-":
         click.echo(f"{done}; next: kubectl apply -f {quote(secrets)} && rm {quote(secrets)}", err=True)
     listed = " and ".join(map(quote, api_secrets(found)))
     lines = (f"for the HTTP API, unless api.secretNames of the chart has {listed}:", *api_commands(found, namespace))
     click.echo("\n  ".join(lines), err=True)
+    if read := console_secrets(found):
+        click.echo(f"for the console, add to console.secretNames of the chart: {' and '.join(map(quote, read))}", err=True)

@@ -14,6 +14,8 @@ from rolevend.model import ObjectName
 from rolevend.revocations.selection import RoleFilter, SelectedRole, may_live
 
 ROLES: Final = "vendedroles"
+STATEMENTS: Final = "vendedroles/statements"
+"""No object: a right to see what roles run."""
 ENDING_VERBS: Final = ("patch", "delete")
 PAGE: Final = 100
 
@@ -38,6 +40,8 @@ class RolePage:
     page: int
     may_end: int
     """Of those that match: the ones that the person may end."""
+    may_watch: bool = False
+    """The person may see what some of them run."""
 
     @property
     def pages(self) -> int:
@@ -51,6 +55,8 @@ class RoleView:
     role: VendedRole
     row: SelectedRole
     may_end: bool
+    may_watch: bool
+    """The person may see what it runs."""
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
@@ -101,7 +107,8 @@ class VisibleRoles:
         endable = await self._endable(person, matching)
         page = min(max(1, query.page), max(1, -(-len(matching) // PAGE)))
         rows = [each.row for each in matching[(page - 1) * PAGE : page * PAGE]]
-        return RolePage(rows, len(matching), len(visible), page, len(endable))
+        watched = await self._may_watch(person, visible)
+        return RolePage(rows, len(matching), len(visible), page, len(endable), bool(watched))
 
     async def endable(self, person: Person, query: RoleQuery) -> list[SelectedRole]:
         """Return those that match, and that the person may end. Raises ClusterUnavailable."""
@@ -111,6 +118,12 @@ class VisibleRoles:
         """Return the roles that live, or may come to life. Raises ClusterUnavailable."""
         return [each.role for each in await self._visible(person)]
 
+    async def watched(self, person: Person) -> list[ListedRole]:
+        """Return the roles whose statements the person may see. Raises ClusterUnavailable."""
+        visible = await self._visible(person)
+        namespaces = await self._may_watch(person, visible)
+        return [each for each in visible if each.row.name.namespace in namespaces]
+
     async def view(self, person: Person, name: ObjectName) -> RoleView | None:
         """Return the role, or None: the same for one that does not exist and one that the person may not see."""
         may = await self.rights.namespaces(person, "get", ROLES, [name.namespace])  # first, so that nobody learns by the time it takes
@@ -118,7 +131,8 @@ class VisibleRoles:
         if role is None or not may:
             return None
         row = SelectedRole.of(role)
-        return RoleView(role, row, not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace]))))
+        may_end = not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace])))
+        return RoleView(role, row, may_end, bool(await self.rights.namespaces(person, "get", STATEMENTS, [name.namespace])))
 
     async def _visible(self, person: Person) -> list[ListedRole]:
         roles = list(self.objects.roles())
@@ -136,6 +150,9 @@ class VisibleRoles:
         for verb in ENDING_VERBS:
             namespaces = await self.rights.namespaces(person, verb, ROLES, namespaces)
         return namespaces
+
+    async def _may_watch(self, person: Person, roles: Iterable[ListedRole]) -> frozenset[str]:
+        return await self.rights.namespaces(person, "get", STATEMENTS, {each.row.name.namespace for each in roles})
 
     def _listed(self, role: VendedRole) -> ListedRole | None:
         known = self._known.get(role.uid)

@@ -55,8 +55,8 @@ class Rights:
         return frozenset(each for each, may in zip(wanted, allowed, strict=True) if may)
 
     async def _review(self, person: Person, act: Act) -> bool:
-        resource, _, below = act.resource.partition("/")
-        attributes = {"group": GROUP, "resource": resource, "subresource": below, "verb": act.verb}
+        resource, _, subresource = act.resource.partition("/")
+        attributes = {"group": GROUP, "resource": resource, "subresource": subresource, "verb": act.verb}
         attributes |= {"namespace": act.namespace or "", "name": act.name or ""}
         spec = {"user": person.username, "groups": [*person.groups, "system:authenticated"], "resourceAttributes": attributes}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}

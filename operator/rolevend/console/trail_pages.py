@@ -17,7 +17,7 @@ from rolevend.console.limits import SEARCHES
 from rolevend.console.section import PageCall, log_change
 from rolevend.console.sessions import Session
 from rolevend.console.trail_query import FIELDS, TrailQuery, uid_of
-from rolevend.console.trail_text import moment
+from rolevend.console.trail_text import moment, shown
 from rolevend.console.trails import Busy, Trails, VisibleTrail
 from rolevend.errors import InvalidInput
 from rolevend.model import Uid
@@ -53,14 +53,8 @@ class TrailPages:
             error, status = f"{invalid.field}: {invalid.message}", 400
         except Busy:
             return _busy(session)
-        values: dict[str, Any] = {
-            "given": given,
-            "found": found,
-            "reads_files": bool(self._trails.files.audit),
-            "error": error,
-            "moment": moment,
-        }
-        return pages.page("trails.html", session, title="Trail", status=status, **values)
+        values: dict[str, Any] = {"given": given, "found": found, "reads_files": bool(self._trails.files.audit), "error": error}
+        return pages.page("trails.html", session, title="Trail", status=status, moment=moment, shown=shown, **values)
 
     async def trail(self, request: Request, session: Session) -> Response:
         """Show the trail. That is logged, because it holds statements."""
@@ -81,7 +75,7 @@ class TrailPages:
             "most_problems": _MOST_PROBLEMS,
             "moment": moment,
         }
-        return pages.page("trail.html", session, title=found.role_name or uid, **values)
+        return pages.page("trail.html", session, title=found.title, **values)
 
     async def export(self, request: Request, session: Session) -> Response:
         """Send the lines of the files as they are, so that their receipts can be verified elsewhere. That is logged."""

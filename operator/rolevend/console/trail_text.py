@@ -33,13 +33,14 @@ _TITLES: Final = {
 }
 _ELSEWHERE: Final = ("tables", "receipt", "role")
 """Members with a place of their own on the page."""
-_OF_STATEMENTS: Final = {
+_OF_STATEMENTS: Final = {"tables": "tables", "parameters": "with", "error": "failed"}
+_CONTEXT: Final = {
+    "durationMs": "milliseconds",
+    "tablesFrom": "tables",
     "database": "database",
     "session": "session",
     "client": "client",
-    "application": "application, as the client says",
-    "tablesFrom": "tables are",
-    "durationMs": "milliseconds",
+    "application": "application, by its own word",
 }
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -64,6 +65,8 @@ class TrailEntry:
     """The lines of its text."""
     is_cut: bool = False
     """True if the statement is longer."""
+    context: Sequence[tuple[str, str]] = ()
+    """Facts that need no line of their own."""
 
 
 def of_event(event: Mapping[str, Any]) -> TrailEntry:
@@ -77,37 +80,35 @@ def of_event(event: Mapping[str, Any]) -> TrailEntry:
     more = len(_list(data.get("tables"))) - len(tables) + (left_out if isinstance(left_out, int) else 0)
     facts = [(_label(str(name)), _value(value)) for name, value in data.items() if name not in _ELSEWHERE]
     title = _TITLES.get(kind, kind)  # type: ignore[call-overload]
-    return TrailEntry(moment(event.get("time")), _shown(title), _shown(sentence), facts, tables, more)
+    return TrailEntry(moment(event.get("time")), shown(title), shown(sentence), facts, tables, more)
 
 
 def of_statement(entry: Mapping[str, Any]) -> TrailEntry:
     """`entry` is one of the ledger, in its own words."""
     text = str(entry.get("statement", ""))
-    facts = [(label, _value(entry[name])) for name, label in _OF_STATEMENTS.items() if entry.get(name) not in (None, "")]
-    for name, label in (("parameters", "parameters"), ("tables", "tables"), ("error", "failed")):
-        if entry.get(name):
-            facts.append((label, _value(entry[name])))
+    context = [(label, _value(entry[name])) for name, label in _CONTEXT.items() if entry.get(name) not in (None, "")]
+    facts = [(label, _value(entry[name])) for name, label in _OF_STATEMENTS.items() if entry.get(name)]
     is_cut = len(text) > MOST_CHARACTERS or entry.get("truncated") is True
     lines = [plain(line) for line in text[:MOST_CHARACTERS].splitlines()]
     title = "Statement failed" if entry.get("error") else "Statement"
-    return TrailEntry(moment(entry.get("time")), title, facts=facts, statement=lines or [""], is_cut=is_cut)
+    return TrailEntry(moment(entry.get("time")), title, facts=facts, statement=lines or [""], is_cut=is_cut, context=context)
 
 
 def moment(time: object) -> str:
     """Return the time of an event as the page shows it, which is sorted as the times are."""
-    return _shown(str(time)).replace("T", " ", 1).removesuffix("Z")[:32]
+    return shown(str(time)).replace("T", " ", 1).removesuffix("Z")[:32]
 
 
 def _table(table: Mapping[str, Any]) -> GrantedTable:
     rows = [_value(each) for each in _list(table.get("rows"))]
     and_also = [_value(each) for each in _list(table.get("restrictions"))]
-    shown = " or ".join(rows) or "all rows"
+    visible = " or ".join(rows) or "all rows"
     masked = [
         f"{_value(each.get('name'))}: {_value(each.get('shows'))}" for each in _list(table.get("masked")) if isinstance(each, Mapping)
     ]
     clear = [_value(each) for each in _list(table.get("clear"))]
     name = _value(table.get("table")) + (f" (as {_value(table['view'])})" if "view" in table else "")
-    return GrantedTable(name, _cut(" and also ".join([shown, *and_also])), _cut(", ".join(clear)), _cut("; ".join(masked)))
+    return GrantedTable(name, _cut(" and also ".join([visible, *and_also])), _cut(", ".join(clear)), _cut("; ".join(masked)))
 
 
 def _list(value: object) -> list[Any]:
@@ -115,7 +116,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _label(name: str) -> str:
-    return _shown(_WORD.sub(" ", name).lower())[:64]
+    return shown(_WORD.sub(" ", name).lower())[:64]
 
 
 def _value(value: object, depth: int = 0) -> str:
@@ -126,14 +127,20 @@ def _value(value: object, depth: int = 0) -> str:
             text = ("; " if any(isinstance(each, Mapping) for each in value) else ", ").join(
                 _value(each, depth + 1) for each in value[:200]
             )
+        case {"kind": str(kind), "name": str(name), "generation": int(generation)}:
+            text = f"{kind} {name} (generation {generation})"
+        case {"key": str(key), "values": list(values), **rest}:
+            source = f" ({rest['source']})" if "source" in rest else ""
+            text = f"{key} = {', '.join(map(str, values[:200]))}{source}"
         case Mapping() if depth < 3:
             text = ", ".join(f"{_label(str(name))} {_value(each, depth + 1)}" for name, each in list(value.items())[:50])
         case _:
             text = str(value)
-    return _cut(_shown(text))
+    return _cut(shown(text))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return the text with invisible characters escaped, and bounded."""
     return plain(text[: 4 * _MOST_VALUE])
 
 

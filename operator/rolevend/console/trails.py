@@ -56,6 +56,14 @@ class VisibleTrail:
     requests: Sequence[RequestView]
 
     @property
+    def title(self) -> str:
+        """The name of the role, or of the request that no role used."""
+        names = [each.content["data"].get("accessRequest") for each in self.record.events]
+        names += [f"{each.found.request.namespace}/{each.found.request.name}" for each in self.requests]
+        request = next((f"AccessRequest {each}" for each in names if isinstance(each, str)), "Trail")
+        return trail_text.shown(self.role_name or request)
+
+    @property
     def role_name(self) -> str | None:
         names = [each.content["data"].get("role") for each in self.record.events]
         names += [each.content.get("role") for each in self.record.statements]

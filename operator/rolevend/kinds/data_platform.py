@@ -114,12 +114,24 @@ class Credentials(Part):
             holds=lambda credentials: credentials.programmer_secret_ref != credentials.vendor_secret_ref,
             field="vendorSecretRef",
         ),
+        Rule(
+            cel="!has(self.observerSecretRef)"
+            " || !(self.observerSecretRef.name in [self.programmerSecretRef.name, self.vendorSecretRef.name])",
+            message="observerSecretRef must name another Secret than the operator's logins: the console must not have these",
+            holds=lambda credentials: (
+                credentials.observer_secret_ref not in (credentials.programmer_secret_ref, credentials.vendor_secret_ref)
+            ),
+            field="observerSecretRef",
+        ),
     )
 
     programmer_secret_ref: SecretRef
     """The login that builds profiles: it administers the governed tables."""
     vendor_secret_ref: SecretRef
     """The login that vends: it can create and drop roles of existing profiles, and reads no table."""
+    observer_secret_ref: SecretRef | None = None
+    """The console's login, only for PostgreSQL: it reads the statements that vended roles run now, and nothing else. With it the
+    installation creates the login, and without it takes it away. The operator never reads this Secret."""
 
 
 class Domain(Part):
@@ -223,6 +235,12 @@ class DataPlatformSpec(Part):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one("kind of platform", "postgres", "snowflake"),
+        Rule(
+            cel="!has(self.credentials.observerSecretRef) || has(self.postgres)",
+            message="credentials.observerSecretRef is only for PostgreSQL: Snowflake shows running statements itself",
+            holds=lambda spec: spec.credentials.observer_secret_ref is None or spec.postgres is not None,
+            field="credentials",
+        ),
         Rule(
             cel="!has(self.agents) || self.agents.all(each, !has(each.tools) || has(each.tools.snowflake) == has(self.snowflake))",
             message="agents[].tools must match the kind of platform: postgres or snowflake",

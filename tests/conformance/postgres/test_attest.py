@@ -401,6 +401,19 @@ BREAKS = {
             for what in ("profile", "template")
         ),
     ),
+    "the observer reads leases": Break(
+        bites=frozenset({"observer: has no right but to ask what runs"}),
+        run=(
+            "CREATE ROLE rv_observer LOGIN",
+            "UPDATE rolevend.version SET observer = 'rv_observer'",
+            "GRANT SELECT ON rolevend.lease TO rv_observer",
+        ),
+        undo=(
+            "REVOKE SELECT ON rolevend.lease FROM rv_observer",
+            "UPDATE rolevend.version SET observer = NULL",
+            "DROP ROLE rv_observer",
+        ),
+    ),
 }
 OF_ITS_OWN = frozenset({"log in without the password"})
 """What is broken by something else than SQL: see the test."""

@@ -168,7 +168,8 @@ def test_the_records_of_used_tokens_cannot_be_left_behind(cluster: Cluster, mode
     assert refused.status == 422
     assert "postgres.database must not change while postgres.ledger is Joining or Enabled" in refused.message
     account = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
-    moved = cluster.patch(platform, {"spec": {"postgres": None, "snowflake": account, "agents": []}})
+    other = {"postgres": None, "snowflake": account, "agents": [], "credentials": {"observerSecretRef": None}}
+    moved = cluster.patch(platform, {"spec": other})
     assert moved.ok == (mode == "Joining"), moved.message
     assert cluster.delete(platform).ok
 

@@ -1,11 +1,14 @@
 """The trail of a role from files: who sees which line, and what is said of its chain and receipts."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -16,8 +19,14 @@ from rolevend.audit.events import AuditEvent, StartedEvent
 from rolevend.audit.receipt import digest_of, payload_of
 from rolevend.audit.receipt_files import VerifiedReceipts, public_key_set
 from rolevend.console import trail_text
-from rolevend.console.trail_files import MOST_EVENTS, RoleTrail, TrailFiles
+from rolevend.console.inbox import Requests
+from rolevend.console.live import VisibleRoles
+from rolevend.console.objects import WatchedObjects
+from rolevend.console.person import Person
+from rolevend.console.rights import Act, Rights
+from rolevend.console.trail_files import MOST_EVENTS, FoundRows, RoleTrail, TrailFiles
 from rolevend.console.trail_query import TrailQuery, uid_of
+from rolevend.console.trails import Busy, Trails
 from rolevend.errors import InvalidInput
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.signature import SigningKey
@@ -174,11 +183,11 @@ def test_statements_are_of_the_role_and_the_same_in_both_formats(tmp_path: Path,
 
     assert [each.content["statement"] for each in found.statements] == [f"SELECT '{OTHER_ROLE}'", "SELECT 1"]
     shown = trail_text.of_statement(found.statements[1].content)
-    facts = dict(shown.facts)
+    facts = dict(shown.facts) | dict(shown.context)
     assert (shown.time, shown.title, shown.statement) == ("2026-11-24 12:00:02.000", "Statement failed", ["SELECT 1"])
-    assert (facts["database"], facts["failed"], facts["parameters"]) == ("claims", "42501 permission denied", "$1 = '42'")
+    assert (facts["database"], facts["failed"], facts["with"]) == ("claims", "42501 permission denied", "$1 = '42'")
     assert facts["client"] == "10.0.0.7:5123"
-    assert facts["tables"] == "claims.people"
+    assert dict(shown.facts)["tables"] == "claims.people"
     assert found.namespace is None
     assert not found.seen_by(within("agents")).statements
     assert len(found.seen_by(within(everything=True)).statements) == 2
@@ -279,3 +288,60 @@ def test_a_uid_is_found_in_the_name_of_a_role_and_in_nothing_else():
 def test_without_files_nothing_is_found_and_what_cannot_be_read_is_counted(tmp_path: Path):
     assert TrailFiles([], []).trail(UID) == RoleTrail()
     assert TrailFiles([str(tmp_path / "missing")], [str(tmp_path / "missing")]).trail(UID).unreadable == 2
+
+
+def test_a_grant_is_shown_with_its_tables_its_policies_and_the_attributes_that_were_read():
+    table = {"table": "claims.people", "rows": ["country = 'DE'"], "restrictions": ["NOT vip"], "clear": ["id"], "view": "people_1"}
+    read = {"attributes": [{"key": "department", "values": ["fraud", "audit"], "source": "claim groups"}], "tablesLeftOut": 3}
+    event = granted().event
+    event["data"] |= read | {"tables": [{**table, "masked": [{"name": "ssn", "shows": "Partial(4)"}]}]}
+
+    shown = trail_text.of_event(event)
+
+    assert (shown.title, shown.sentence) == ("Role granted", f"{ROLE} on warehouse until 2026-11-24T13:00:00Z")
+    assert shown.tables == [
+        trail_text.GrantedTable("claims.people (as people_1)", "country = 'DE' and also NOT vip", "id", "ssn: Partial(4)")
+    ]
+    assert shown.more_tables == 3
+    facts = dict(shown.facts)
+    assert facts["objects"] == "AccessPolicy domain-claims/analysts (generation 3)"
+    assert facts["attributes"] == "department = fraud, audit (claim groups)"
+    assert facts["user subject"] == "anna"
+
+
+class SlowFiles(TrailFiles):
+    """It reads until a test lets it end."""
+
+    def __init__(self) -> None:
+        super().__init__([], [])
+        self.let_go = threading.Event()
+
+    def search(self, query: TrailQuery) -> FoundRows:
+        self.let_go.wait(60)
+        return super().search(query)
+
+
+class AllRights:
+    async def may(self, _person: Person, _act: Act) -> bool:
+        return True
+
+    async def namespaces(self, _person: Person, _verb: str, _resource: str, named: Iterable[str]) -> frozenset[str]:
+        return frozenset(named)
+
+
+def test_one_person_and_all_people_together_read_a_few_times_at_once():
+    files = SlowFiles()
+    nothing = cast(WatchedObjects, SimpleNamespace(roles=list, requests=list))
+    trails = Trails(files, nothing, cast(Rights, AllRights()), cast(Requests, None), cast(VisibleRoles, None))
+
+    async def ask() -> tuple[int, int]:
+        first = [asyncio.create_task(trails.search(Person("olga"), TrailQuery())) for _ in range(5)]
+        others = [asyncio.create_task(trails.search(Person(f"p{number}"), TrailQuery())) for number in range(20)]
+        await asyncio.sleep(0)
+        refused = [sum(isinstance(each.exception(), Busy) for each in tasks if each.done()) for tasks in (first, others)]
+        files.let_go.set()
+        await asyncio.gather(*first, *others, return_exceptions=True)
+        assert (await trails.search(Person("olga"), TrailQuery())).rows == [], "it is free again"
+        return refused[0], refused[1]
+
+    assert asyncio.run(ask()) == (2, 7)

@@ -230,10 +230,10 @@ def connected(address: Address, login: PostgresLogin) -> Iterator[Connection]:
         yield connection
 
 
-def connect(address: Address, login: PostgresLogin, *, proof: bool = True) -> Connection:
-    """Connect. With `proof=False` also to a server that requires no authentication."""
+def connect(address: Address, login: PostgresLogin, *, proof: bool = True, **more: Any) -> Connection:
+    """Connect. With `proof=False` also to a server that requires no authentication. `more` are parameters of libpq."""
     trust = Trust(address.tls)
-    parameters = _where(address, login, trust) | {"connect_timeout": _CONNECT_SECONDS} | ({} if proof else {"require_auth": None})
+    parameters = _where(address, login, trust) | {"connect_timeout": _CONNECT_SECONDS} | ({} if proof else {"require_auth": None}) | more
     try:
         return psycopg.connect(**parameters)
     except psycopg.Error as error:

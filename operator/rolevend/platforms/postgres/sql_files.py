@@ -29,12 +29,13 @@ def query(name: str, *, folder: str = "query") -> sql.SQL:
 def installation(mode: InstallMode, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the statements of `sql/install/*.sql` in order, each with its preceding comment.
 
-    `:"name"` is the variable as an identifier, as in psql. `name.superuser.sql` and `name.managed.sql` apply to that mode only.
+    `:"name"` is the variable as an identifier, as in psql. `name.superuser.sql` and `name.managed.sql` apply to that mode only, and
+    `name.observer.sql` only with a variable of that name.
     """
     folder = files("rolevend.platforms.postgres") / "sql" / "install"
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
         _, *only, _ = name.split(".")
-        if only and only != [mode.value.lower()]:
+        if not {mode.value.lower(), *variables}.issuperset(only):
             continue
         for comment, statement in statements(_read("install", name)):
             yield comment, _VARIABLE.sub(lambda found: sql.Identifier(variables[found[1]]).as_string(), statement)

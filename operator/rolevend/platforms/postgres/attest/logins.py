@@ -1,5 +1,5 @@
-"""Attacks by the operator's two logins. The vendor reads nothing, and creates only roles of profiles that are built. The programmer creates
-templates and profiles, and is no superuser."""
+"""Attacks by the operator's two logins, and a look at the console's. The vendor reads nothing, and creates only roles of profiles that are
+built. The programmer creates templates and profiles, and is no superuser. The observer asks what runs."""
 
 from collections.abc import Collection
 from typing import LiteralString
@@ -9,6 +9,7 @@ from psycopg import sql
 from rolevend.platforms.postgres.attest.attacks import LEAVING_THE_DATABASE, PUBLIC_HAS_IT
 from rolevend.platforms.postgres.attest.canaries import Check, PostgresCanaries
 from rolevend.platforms.postgres.attest.session import INSUFFICIENT_PRIVILEGE, refused
+from rolevend.platforms.postgres.sql_files import query
 
 _INVALID, _NO_PROFILE, _NOT_ALLOWED = "22023", "23503", "23514"
 _VERIFIER = f"SCRAM-SHA-256$1:{'A' * 21}A==${'A' * 42}A=:{'A' * 42}A="
@@ -148,6 +149,11 @@ def _become_an_owner(canaries: PostgresCanaries) -> str:
     return ""
 
 
+def _observer_may_more(canaries: PostgresCanaries) -> str:
+    """By the catalogs: the operator does not have this login."""
+    return "; ".join(what for (what,) in canaries.programmer.rows(query("observer_may"), {}))
+
+
 CHECKS = (
     *(_check("vendor", name, statement) for name, statement in _VENDOR.items()),
     Check(
@@ -164,4 +170,5 @@ CHECKS = (
     Check("programmer: become an owner of governed tables", _become_an_owner),
     _drops_nothing_else("drop a vended role as a profile", "SELECT rolevend.drop_profile({victim_text})"),
     _drops_nothing_else("drop a vended role as a template", "SELECT rolevend.drop_template({victim_text})"),
+    Check("observer: has no right but to ask what runs", _observer_may_more, leaks=False),
 )

@@ -128,7 +128,7 @@ def findings_of(survey: Survey, options: PostgresInstallOptions) -> tuple[Findin
 
 
 def _logins(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding]:
-    for name in (options.vendor, options.programmer):
+    for name in options.logins:
         role = survey.roles.get(name)
         if role is not None and (role.is_superuser or role.is_strong):
             yield Finding(
@@ -141,7 +141,11 @@ def _logins(survey: Survey, options: PostgresInstallOptions) -> Iterator[Finding
         yield Finding(
             FindingKind.REFUSED, options.vendor, f"the vendor may be a member of nothing, and is one of {', '.join(vendor.member_of)}"
         )
-    for name in ("rv_connect", "rv_template"):
+    known = None if survey.installed is None else survey.installed.observer
+    if options.observer is not None and options.observer != known and options.observer in survey.roles:
+        text = "this role exists, and no installation made it: it may have rights that the console must not have; drop or rename it"
+        yield Finding(FindingKind.REFUSED, options.observer, text)
+    for name in ("rv_connect", "rv_template", *filter(None, [options.observer])):
         if name in survey.roles and survey.roles[name].member_of:
             text = f"may be a member of nothing, and is one of {', '.join(survey.roles[name].member_of)}"
             yield Finding(FindingKind.REFUSED, name, text)

@@ -41,10 +41,11 @@ _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """Passwords for the two logins; None keeps the current authentication, such as a certificate."""
+    """Passwords for the logins; None keeps the current authentication, such as a certificate."""
 
     vendor: Secret | None = None
     programmer: Secret | None = None
+    observer: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class InstallPlan:
         lines = [
             f"-- rolevend {VERSION} in database {plain(self.database)} of server {self.server}",
             *finding_lines(FindingKind, self.findings),
-            *transaction_lines(self.statements, "and the passwords of the two logins, as SCRAM-SHA-256 verifiers"),
+            *transaction_lines(self.statements, "and the passwords of the logins, as SCRAM-SHA-256 verifiers"),
             f"-- digest: {self.digest}",
             "",
         ]
@@ -97,6 +98,7 @@ class InstallPlan:
                 "functions": sorted(self.options.functions),
                 "vendor": self.options.vendor,
                 "programmer": self.options.programmer,
+                "observer": self.options.observer,
                 "reach": self.options.reach,
             },
             "findings": [{"kind": each.kind.value, "subject": each.subject, "text": each.text} for each in self.findings],
@@ -161,10 +163,12 @@ def _same_logins(found: Survey, options: PostgresInstallOptions) -> None:
         return
     if (there.vendor, there.programmer) != (options.vendor, options.programmer):
         raise Conflict(f"rolevend is installed here for the logins {there.vendor} and {there.programmer}: use these")
+    if None not in (there.observer, options.observer) and there.observer != options.observer:
+        raise Conflict(f"rolevend is installed here with the login {there.observer} for the console: use this")
 
 
 def _verifiers(options: PostgresInstallOptions, passwords: Passwords, randomness: Randomness) -> list[sql.Composed]:
-    pairs = ((options.vendor, passwords.vendor), (options.programmer, passwords.programmer))
+    pairs = zip(options.logins, (passwords.vendor, passwords.programmer, passwords.observer), strict=False)
     return [
         sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier(password.reveal(), randomness(SALT_BYTES))))
         for name, password in pairs

@@ -48,7 +48,7 @@ def _live(survey: RemovalSurvey) -> Iterator[RemovalFinding]:
             yield RemovalFinding(RemovalKind.REFUSED, f"session of {session.role}", text)
     for login in survey.sessions:
         text = (
-            "the operator or the API is logged in; delete the DataPlatform or uninstall the chart first; "
+            "the operator, the API or the console is logged in; delete the DataPlatform or uninstall the chart first; "
             f"if it is somebody else, run: {_ending(login)}"
         )
         yield RemovalFinding(RemovalKind.REFUSED, login, text)

@@ -151,12 +151,13 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
     reader = SurveyReader(connection, options)
     server = admitted_server(connection)
     installed = reader.installed(server)
-    vendor, programmer = (installed.vendor, installed.programmer) if installed else (options.vendor, options.programmer)
-    names = [*OUR_ROLES, vendor, programmer]
+    known = installed or options
+    logins = [known.vendor, known.programmer, *filter(None, [known.observer])]
+    names = [*OUR_ROLES, *logins]
     roles = {role.name: role for role in reader.rows("roles", Role, names=names)}
     staying = tuple(name for name in installed.logins_before if name in roles) if installed else ()
     recorded = reader.rows("recorded", Built, folder="removal") if installed else ()
-    found = {*reader.rows("built", Built, folder="removal", programmer=programmer), *recorded}
+    found = {*reader.rows("built", Built, folder="removal", programmer=known.programmer), *recorded}
     built = tuple(sorted(found, key=lambda each: (each.kind, each.name)))
     schemas = ["rolevend", *(each.name for each in built if each.kind == "schema")]
     going = [*(name for name in roles if name not in staying), *(each.name for each in built if each.kind != "schema")]
@@ -167,11 +168,11 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
     return RemovalSurvey(
         server,
         installed,
-        vendor,
-        programmer,
+        known.vendor,
+        known.programmer,
         roles,
         staying,
-        column("usable", programmer=programmer),
+        column("usable", programmer=known.programmer),
         reader.taken(installed, roles),
         built,
         reader.rows("tables", Governed, folder="removal"),
@@ -180,10 +181,10 @@ def survey_removal(connection: Connection, options: PostgresInstallOptions) -> R
         reader.rows("parameters", ParameterRight, folder="removal", going=going),
         column("vended"),
         column("unreported") if installed else (),
-        column("sessions", logins=[vendor, programmer]),
+        column("sessions", logins=logins),
         reader.rows("left", LeftSession, folder="removal") if installed else (),
         reader.rows("owned", Owned, folder="removal", going=going, going_schemas=schemas),
-        column("foreign", going=going, going_schemas=schemas, programmer=programmer),
+        column("foreign", going=going, going_schemas=schemas, programmer=known.programmer),
         column("dependents", going_schemas=schemas),
         reader.rows("elsewhere", Elsewhere, folder="removal", going=going),
         reader.rows("rights", SharedRight, folder="removal"),

@@ -36,6 +36,7 @@ def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> t
         *_files(survey, options),
         *_hardening(survey, options),
         *_programmer(survey, options),
+        *_observer(survey, options),
         *_consent(survey),
         *_marks(survey, options, version),
     )
@@ -43,7 +44,7 @@ def steps_of(survey: Survey, options: PostgresInstallOptions, version: int) -> t
 
 def _files(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
     there = {sql.Identifier(name).as_string() for name in survey.roles} | set(survey.roles)
-    for why, text in installation(survey.mode, {"vendor": options.vendor, "programmer": options.programmer}):
+    for why, text in installation(survey.mode, dict(zip(("vendor", "programmer", "observer"), options.logins, strict=False))):
         role = _MADE_ROLE.match(text)
         if role is not None and role[1] in there:
             continue
@@ -113,9 +114,10 @@ def _order(right: Right | TakenRight) -> tuple[str, str, str]:
 
 def _programmer(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
     programmer = sql.Identifier(options.programmer).as_string()
-    for name in (options.vendor, options.programmer):
+    for name in options.logins:
         if name in survey.roles and not survey.roles[name].can_login:
-            yield InstallStatement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", "The operator logs in as it.")
+            who = "console" if name == options.observer else "operator"
+            yield InstallStatement(f"ALTER ROLE {sql.Identifier(name).as_string()} LOGIN", f"The {who} logs in as it.")
     for schema in survey.schemas:
         if schema.is_mine:
             text = f"GRANT USAGE ON SCHEMA {sql.Identifier(schema.name).as_string()} TO {programmer}"
@@ -139,6 +141,20 @@ def _programmer(survey: Survey, options: PostgresInstallOptions) -> Iterator[Ins
     vendor = sql.Identifier(options.vendor).as_string()
     yield InstallStatement(f"GRANT CONNECT ON DATABASE {database} TO rv_connect, {vendor}, {programmer}", "Nobody else needs it of us.")
     yield InstallStatement(f"GRANT CREATE ON DATABASE {database} TO {programmer}", "A profile is a schema.")
+
+
+def _observer(survey: Survey, options: PostgresInstallOptions) -> Iterator[InstallStatement]:
+    database = quoted([survey.server.database])
+    if options.observer is not None:
+        yield InstallStatement(f"GRANT CONNECT ON DATABASE {database} TO {quoted([options.observer])}", "The console logs in as it.")
+        return
+    former = None if survey.installed is None else survey.installed.observer
+    if former is not None and former in survey.roles:
+        why, name = "The DataPlatform names no observer any more.", quoted([former])
+        yield InstallStatement(f"REVOKE CONNECT ON DATABASE {database} FROM {name}", why)
+        yield InstallStatement(f"REVOKE USAGE ON SCHEMA rolevend FROM {name}", why)
+        yield InstallStatement(f"REVOKE EXECUTE ON FUNCTION rolevend.running FROM {name}", why)
+        yield InstallStatement(f"DROP ROLE {name}", why)
 
 
 def _consent(survey: Survey) -> Iterator[InstallStatement]:
@@ -175,15 +191,17 @@ def _marks(survey: Survey, options: PostgresInstallOptions, version: int) -> Ite
     schemas = sql.SQL(", ").join(sql.Literal(schema) for schema in sorted(options.schemas))
     before = [sql.Literal(name) for name in (options.vendor, options.programmer) if name in survey.roles]
     text = sql.SQL(
-        "INSERT INTO rolevend.version (version, vendor, programmer, schemas, reach, logins_before)\n"
-        "VALUES ({}, {}, {}, ARRAY[{}], {}, ARRAY[{}]::name[])\n"
+        "INSERT INTO rolevend.version (version, vendor, programmer, schemas, reach, logins_before, observer)\n"
+        "VALUES ({}, {}, {}, ARRAY[{}], {}, ARRAY[{}]::name[], {})\n"
         "ON CONFLICT (one) DO UPDATE\n"
-        "   SET version = excluded.version, schemas = excluded.schemas, reach = excluded.reach, installed_at = clock_timestamp()"
+        "   SET version = excluded.version, schemas = excluded.schemas, reach = excluded.reach, observer = excluded.observer,\n"
+        "       installed_at = clock_timestamp()"
     ).format(
         *map(sql.Literal, (version, options.vendor, options.programmer)),
         schemas,
         sql.Literal(str(options.reach or Reach.SERVER)),
         sql.SQL(", ").join(before),
+        sql.Literal(options.observer),
     )
     yield InstallStatement(text.as_string(), "Whether an operator and this database fit.")
 

@@ -36,6 +36,8 @@ class Changes:
     owners: tuple[str, ...]
     """Roles that the programmer's login becomes a member of."""
     programmer: str
+    observer: str | None
+    """The console's login."""
     tables: tuple[str, ...]
     """Tables on which the first grant of a policy switches row security on."""
 
@@ -50,6 +52,7 @@ def changes_of(survey: Survey, options: PostgresInstallOptions) -> Changes:
         survey.everybody,
         survey.owners,
         options.programmer,
+        options.observer,
         tuple(table.shown for table in survey.tables if table.kind in ("r", "p") and not table.has_row_security),
     )
 
@@ -75,6 +78,11 @@ def summary_lines(changes: Changes, findings: Sequence[Finding]) -> Iterator[str
     if changes.owners:
         yield ""
         yield from _wrapped(f"The login {changes.programmer} becomes a member of the owners of governed tables: {some(changes.owners)}.")
+    if changes.observer:
+        yield ""
+        yield from _wrapped(
+            f"The login {changes.observer} reads the statements that vended roles run now, for the console, and nothing else."
+        )
     if changes.tables:
         yield ""
         yield from _wrapped(

@@ -14,6 +14,7 @@ from rolevend.platforms.postgres.sql_files import query
 from rolevend.platforms.protocol import InstallMode
 
 Row = TypeVar("Row")
+OBSERVER: Final = "rv_observer"
 
 
 class Reach(enum.StrEnum):
@@ -36,6 +37,8 @@ class PostgresInstallOptions:
     """Schemas whose functions can be agents' tools."""
     reach: Reach | None = None
     """None: that of the installation that is there, otherwise `SERVER`."""
+    observer: str | None = None
+    """The login that only looks at what vended roles run. None: there is none, and one of an earlier installation is dropped."""
 
     def __post_init__(self) -> None:
         if not self.schemas:
@@ -43,9 +46,15 @@ class PostgresInstallOptions:
         governable(self.schemas)
         if self.vendor == self.programmer:
             raise InvalidInput("programmer", "must be another login than the vendor")
-        for field, name in (("vendor", self.vendor), ("programmer", self.programmer)):
+        if self.observer in (self.vendor, self.programmer):
+            raise InvalidInput("observer", "must be another login than the vendor and the programmer")
+        for field, name in (("vendor", self.vendor), ("programmer", self.programmer), ("observer", self.observer or OBSERVER)):
             if not 0 < len(name.encode()) <= 63 or "\0" in name or name.lower().startswith(("pg_", "immuta_vended_")):
                 raise InvalidInput(field, f"{name!r} cannot be the name of a login")
+
+    @property
+    def logins(self) -> tuple[str, ...]:
+        return (self.vendor, self.programmer) if self.observer is None else (self.vendor, self.programmer, self.observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Installed:
     programmer: str
     reach: str
     logins_before: tuple[str, ...]
+    observer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +241,8 @@ def survey(connection: Connection, options: PostgresInstallOptions) -> Survey:
     server = server_of(connection)
     admit(server)
     installed = reader.installed(server)
+    if installed is not None and installed.observer is not None:
+        reader.include(installed.observer)
     roles = {role.name: role for role in reader.rows("roles", Role)}
     return Survey(
         server=server,
@@ -305,7 +317,7 @@ def _frozen(kind: type[Row]) -> Callable[..., Row]:
 class SurveyReader:
     def __init__(self, connection: Connection, options: PostgresInstallOptions) -> None:
         self._connection = connection
-        ours = [*OUR_ROLES, options.vendor, options.programmer]
+        ours = [*OUR_ROLES, *options.logins]
         self._parameters: dict[str, Any] = {
             "names": ours,
             "ours": ours,
@@ -321,6 +333,11 @@ class SurveyReader:
         if found is not None and found.version > VERSION:
             raise Conflict(f"cannot plan for database {server.database}: {other_version(found.version)}")
         return found
+
+    def include(self, role: str) -> None:
+        """Count one more role among ours."""
+        for name in ("names", "ours"):
+            self._parameters[name] = [*self._parameters[name], role]
 
     def taken(self, installed: Installed | None, roles: Mapping[str, Role]) -> tuple[TakenRight, ...]:
         """Return the record or, of an older version, the privileges that rv_public has instead of PUBLIC."""

@@ -2,7 +2,9 @@
 -- A role that is there already is left alone.
 -- psql runs these files in the governed database, in the order of their names, inside one transaction, with
 --   -v vendor=rv_vendor -v programmer=rv_programmer
--- A file NAME.superuser.sql is run by a superuser only, and NAME.managed.sql where there is none; all others are run in both cases.
+-- A file NAME.superuser.sql is run by a superuser only, and NAME.managed.sql where there is none. NAME.observer.sql is run with
+--   -v observer=rv_observer
+-- where the console shall show what runs. All others are run in every case.
 
 -- Every profile is a member: it may CONNECT to this database, and pg_hba.conf can name all vended roles by it:
 --   host  <this database>  +rv_connect  all  scram-sha-256

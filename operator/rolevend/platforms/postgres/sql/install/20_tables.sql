@@ -17,10 +17,11 @@ CREATE TABLE IF NOT EXISTS rolevend.version (
 );
 
 -- reach: which rights the hardening takes from PUBLIC, 'server' or 'database'. logins_before: those of the two logins that existed before
--- the first installation, and that an uninstallation keeps.
+-- the first installation, and that an uninstallation keeps. observer: the login that only looks at what runs; NULL where there is none.
 ALTER TABLE rolevend.version
     ADD COLUMN IF NOT EXISTS reach text NOT NULL DEFAULT 'server',
-    ADD COLUMN IF NOT EXISTS logins_before name[] NOT NULL DEFAULT '{}';
+    ADD COLUMN IF NOT EXISTS logins_before name[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS observer name;
 
 -- The rights that the hardening took from PUBLIC, as GRANT names them: an uninstallation gives back these, and no others.
 CREATE TABLE IF NOT EXISTS rolevend.taken (

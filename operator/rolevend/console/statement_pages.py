@@ -1,0 +1,128 @@
+"""The pages of what roles run now, for people with the right. Others do not learn that these pages exist."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rolevend.console import pages
+from rolevend.console.failures import Unknown
+from rolevend.console.limits import LOOKS
+from rolevend.console.live import ListedRole, VisibleRoles
+from rolevend.console.observing import PlatformAnswer, PlatformObserver
+from rolevend.console.section import PageCall, log_change, named_object
+from rolevend.console.sessions import Session
+from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
+from rolevend.revocations.selection import SelectedRole
+from rolevend.roles.state import assigned_role_name
+
+_MOST: Final = 200
+_PLATFORMS: Final = 16
+"""The most that are asked for one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSession:
+    """A session for a page."""
+
+    pid: int
+    doing: str
+    waits_for: str | None
+    statement: str | None
+
+    @classmethod
+    def of(cls, session: RoleSession) -> "ShownSession":
+        doing = "not shown yet; look again in a few seconds"
+        if session.shown:
+            doing = " ".join([session.state or "starting", *([] if session.seconds is None else [f"for {_span(session.seconds)}"])])
+            if session.state is not None and session.state.startswith("idle in transaction"):
+                doing += ", after this statement"
+        return cls(session.pid, doing, session.waits_for, None if session.statement is None else _visible(session.statement[:CHARACTERS]))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    platform: str
+    sessions: Sequence[ShownSession]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRole:
+    """A role that runs something on one platform."""
+
+    role: SelectedRole
+    platform: str
+    count: int
+    seconds: int
+
+    @property
+    def longest(self) -> str:
+        return _span(self.seconds)
+
+
+class StatementPages:
+    def __init__(self, roles: VisibleRoles, observer: PlatformObserver) -> None:
+        self._roles = roles
+        self._observer = observer
+
+    def calls(self) -> Sequence[PageCall]:
+        return (
+            PageCall("GET", "/statements", self.running, "listRunning", LOOKS),
+            PageCall("GET", "/statements/{namespace}/{name}", self.statements, "showStatements", LOOKS),
+        )
+
+    async def statements(self, request: Request, session: Session) -> Response:
+        """Show what one role runs."""
+        name = named_object(request)
+        view = await self._roles.view(session.person, name)
+        if view is None or not view.may_watch:
+            raise Unknown
+        log_change(request, session, "looked at statements", name)
+        role = assigned_role_name(view.role)
+        asked: list[PlatformAnswer] = []
+        if role is not None:
+            asked = list(await asyncio.gather(*(self._observer.ask(each, [role], CHARACTERS) for each in view.row.platforms)))
+        answers = [
+            ShownAnswer(each.platform, [ShownSession.of(one) for one in each.sessions if one.uid == view.row.uid], each.reason)
+            for each in asked
+        ]
+        return pages.page("statements.html", session, title="Statements running now", view=view, answers=answers)
+
+    async def running(self, request: Request, session: Session) -> Response:
+        """Show which roles run something, and nothing of what."""
+        watched = await self._roles.watched(session.person)
+        if not watched:
+            raise Unknown
+        log_change(request, session, "looked at which roles run statements")
+        names = sorted({platform for each in watched for platform in each.row.platforms})
+        answers = await asyncio.gather(*(self._observer.ask(each, None, 0) for each in names[:_PLATFORMS]))
+        rows = sorted(_running(watched, answers), key=lambda row: -row.seconds)
+        reasons = [f"{each.platform}: {each.reason}" for each in answers if each.reason]
+        if unasked := names[_PLATFORMS:]:
+            reasons.append(f"Not asked, because there are too many platforms: {', '.join(unasked)}.")
+        return pages.page("running.html", session, title="Roles that run a statement now", rows=rows[:_MOST], reasons=reasons)
+
+
+def _running(watched: Sequence[ListedRole], answers: Sequence[PlatformAnswer]) -> Iterator[RunningRole]:
+    known = {str(each.row.uid): each.row for each in watched}
+    for answer in answers:
+        found: dict[str, list[int]] = {}
+        for session in answer.sessions:
+            if session.runs and session.uid in known:
+                found.setdefault(session.uid, []).append(session.seconds or 0)
+        for uid, seconds in found.items():
+            yield RunningRole(known[uid], answer.platform, len(seconds), max(seconds))
+
+
+def _visible(text: str) -> str:
+    """Return the text with escapes for characters that no reader sees, such as those that turn the direction of what follows."""
+    return "".join(each if each.isprintable() or each in "\n\t" else f"\\u{{{ord(each):x}}}" for each in text)
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(max(0, seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
