@@ -29,6 +29,8 @@ SEARCHES: Final = Budget("searches", 600, 300)
 """Of one person."""
 COUNTS: Final = Budget("counts of rows", 30, 30)
 """Of one person. A platform counts for each."""
+LOOKS: Final = Budget("looks at statements", 60, 60)
+"""Of one person. A platform is asked for each."""
 CHANGES: Final = Budget("changes", 120, 120)
 """Of one person: votes, withdrawals and ends."""
 

@@ -1,7 +1,6 @@
 """The pages of what roles run now, for people with the right. Others do not learn that these pages exist."""
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,10 +10,10 @@ from starlette.responses import Response
 
 from rolevend.console import pages
 from rolevend.console.failures import Unknown
-from rolevend.console.limits import SEARCHES
+from rolevend.console.limits import LOOKS
 from rolevend.console.live import ListedRole, VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
-from rolevend.console.section import PageCall, named_object
+from rolevend.console.section import PageCall, log_change, named_object
 from rolevend.console.sessions import Session
 from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
 from rolevend.platforms.statement import plain
@@ -24,8 +23,6 @@ from rolevend.roles.state import assigned_role_name
 _MOST: Final = 200
 _PLATFORMS: Final = 16
 """The most that are asked for one page."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,8 @@ class StatementPages:
 
     def calls(self) -> Sequence[PageCall]:
         return (
-            PageCall("GET", "/statements", self.running, "listRunning", SEARCHES),
-            PageCall("GET", "/statements/{namespace}/{name}", self.statements, "showStatements", SEARCHES),
+            PageCall("GET", "/statements", self.running, "listRunning", LOOKS),
+            PageCall("GET", "/statements/{namespace}/{name}", self.statements, "showStatements", LOOKS),
         )
 
     async def statements(self, request: Request, session: Session) -> Response:
@@ -85,7 +82,7 @@ class StatementPages:
         view = await self._roles.view(session.person, name)
         if view is None or not view.may_watch:
             raise Unknown
-        _log.info("looked at statements", extra=_said(request, session, role=str(name)))
+        log_change(request, session, "looked at statements", name)
         role = assigned_role_name(view.role)
         asked: list[PlatformAnswer] = []
         if role is not None:
@@ -101,7 +98,7 @@ class StatementPages:
         watched = await self._roles.watched(session.person)
         if not watched:
             raise Unknown
-        _log.info("looked at which roles run statements", extra=_said(request, session))
+        log_change(request, session, "looked at which roles run statements")
         names = sorted({platform for each in watched for platform in each.row.platforms})
         answers = await asyncio.gather(*(self._observer.ask(each, None, 0) for each in names[:_PLATFORMS]))
         rows = sorted(_running(watched, answers), key=lambda row: -row.seconds)
@@ -120,10 +117,6 @@ def _running(watched: Sequence[ListedRole], answers: Sequence[PlatformAnswer]) -
                 found.setdefault(session.uid, []).append(session.seconds or 0)
         for uid, seconds in found.items():
             yield RunningRole(known[uid], answer.platform, len(seconds), max(seconds))
-
-
-def _said(request: Request, session: Session, **more: str) -> dict[str, str]:
-    return {"person": session.person.username, "request_id": request.state.request_id, **more}
 
 
 def _visible(text: str) -> str:
