@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from typing import Literal
+from urllib.parse import urlencode
 
 import pytest
 from psycopg import sql
 
 from tests.support.browsing import Window, Windows
 from tests.support.calling import Caller, Doors
-from tests.support.console import NINA, OLGA, SVEN, ZARA, ConsoleSite, kubernetes_name
+from tests.support.console import NINA, OLGA, PETRA, RITA, SVEN, ZARA, ConsoleSite, kubernetes_name
 from tests.support.governed import SCHEMA
 from tests.support.proving import Proven
 from tests.support.requesting import AccessRequested, ApiRequester, Requester
@@ -179,6 +180,19 @@ def test_every_page_is_accessible_and_fits_a_phone_also_with_hostile_texts(
         zara.shows("asked for")
         assert SHORT in zara.text
         is_in_order(zara)
+
+
+def test_answers_about_readers_and_health_are_accessible_and_fit_a_phone(windows: Windows, console: ConsoleSite, hostile: HostileScene):
+    console.let_ask_who_reads(RITA)
+    table = urlencode({"table": f"claims.{sql.Identifier(SHORT).as_string()}"})
+    rita = windows.open(RITA, scheme="dark", width=360)
+    for path, text in ((f"/readers?{table}", IMAGE), (f"/readers?{table}&could=1", IMAGE)):
+        rita.page.goto(path)
+        rita.shows(text)
+        is_in_order(rita)
+    petra = windows.open(PETRA, "/health", width=360)
+    petra.shows("Versions")
+    is_in_order(petra)
 
 
 def test_hostile_texts_are_shown_and_do_nothing(windows: Windows, hostile: HostileScene):

@@ -5,9 +5,8 @@ from typing import Literal
 
 import pytest
 
-from testbed.installation import NAMESPACE
 from tests.support.browsing import Windows
-from tests.support.console import NINA, RITA, SVEN, ConsoleSite, Visitor, kubernetes_name
+from tests.support.console import NINA, RITA, SVEN, ConsoleSite, Visitor
 from tests.support.requesting import Requester
 from tests.support.site import AGENTS
 from tests.support.tenancy import Tenant
@@ -20,19 +19,7 @@ SSN = "claims.people.ssn"
 @pytest.fixture(scope="module")
 def rita(console: ConsoleSite) -> Visitor:
     """A person with the rights that the how-to names for all of the section."""
-    cluster = console.site.cluster
-    rule = {"apiGroups": ["rolevend.dev"], "resources": ["userattributes"], "verbs": ["list"]}
-    names = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}
-    metadata = {"name": "access-readers"}
-    cluster.kubectl(
-        "apply",
-        *("-f", "-"),
-        body={"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": [rule, names]},
-    )
-    name = kubernetes_name(RITA)
-    cluster.kubectl("create", "rolebinding", "rita", "--role=rolevend-catalog-reader", f"--user={name}", f"--namespace={NAMESPACE}")
-    for role in ("access-readers", "rolevend-viewer"):
-        cluster.bind(name, role)
+    console.let_ask_who_reads(RITA)
     return console.browser(RITA)
 
 

@@ -19,6 +19,7 @@ from testbed.installation import NAMESPACE, ConsoleProcess
 from testbed.oidc.registry import Client, Person
 from tests.support.confirming import Seen, with_hint
 from tests.support.gateway import Front
+from tests.support.installed import RBAC
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.waiting import DEADLINE, eventually
 
@@ -120,6 +121,23 @@ class ConsoleSite:
         """After it was killed."""
         self.replicas[replica] = self.start(self._ports[replica])
         self.replicas[replica].wait_until_ready()
+
+    def let_ask_who_reads(self, person: str) -> None:
+        """Give the person the rights that the how-to names for all of the section."""
+        cluster, name = self.site.cluster, kubernetes_name(person)
+        rule = {"apiGroups": ["rolevend.dev"], "resources": ["userattributes"], "verbs": ["list"]}
+        names = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}
+        role = {"kind": "ClusterRole", "metadata": {"name": "access-readers"}, "rules": [rule, names]}
+        binding = {
+            "kind": "RoleBinding",
+            "metadata": {"name": f"{person}-reads-catalogs", "namespace": NAMESPACE},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "rolevend-catalog-reader"},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": name}],
+        }
+        for body in (role, binding):
+            cluster.kubectl("apply", "-f", "-", body={"apiVersion": f"{RBAC}/v1", **body})
+        for each in ("access-readers", "rolevend-viewer"):
+            cluster.bind(name, each)
 
     def sessions(self) -> list[Body]:
         return list(self.site.cluster.call("GET", SESSIONS).body["items"])
