@@ -28,6 +28,7 @@ PARTS = (
     "bench.suspending",
     "bench.scale",
     "bench.recorded",
+    "bench.console",
     "bench.pushing",
     "bench.sessions",
     "bench.soak",

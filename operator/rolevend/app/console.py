@@ -82,6 +82,7 @@ class ConsoleProcess:
     ) -> None:
         self._serving = serving
         self._provider_name = client.provider
+        self._caught_up = False
         self._knew_provider = False
         """Later on, people who are signed in go on without it."""
         self._changed = asyncio.Event()
@@ -140,10 +141,13 @@ class ConsoleProcess:
         self._changes.tell()
 
     async def _follow(self) -> None:
-        """Hand the identity providers to the check of tokens, after each change."""
+        """Read what changed, and hand the identity providers to the check of tokens, after each change."""
         while True:
             await self._changed.wait()
             self._changed.clear()
+            listed = self._objects.listed
+            await self._objects.catch_up()
+            self._caught_up = self._caught_up or listed
             self._providers.update(self._objects.providers(), self._issuers.states)
             self._issuers.sync(self._accepted())
             await asyncio.sleep(1)
@@ -171,8 +175,8 @@ class ConsoleProcess:
     def _unready(self) -> str | None:
         if self._serving.unready is not None:
             return self._serving.unready
-        if not self._objects.listed:
-            return "the objects were not listed yet"
+        if not self._caught_up:
+            return "the objects were not read yet"
         if not self._objects.stopped.is_current:
             return STALE
         self._knew_provider = self._knew_provider or self._provider() is not None

@@ -1,17 +1,18 @@
 """The live roles that a person may see: filtered, searched and in pages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from rolevend.approvals import wording
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Rights
+from rolevend.console.role_index import ListedRole, RoleIndex
 from rolevend.kinds import VendedRole
 from rolevend.kinds.vended_role import PlatformState
 from rolevend.model import ObjectName
-from rolevend.revocations.selection import RoleFilter, SelectedRole, may_live
+from rolevend.revocations.selection import RoleFilter, SelectedRole
 
 ROLES: Final = "vendedroles"
 STATEMENTS: Final = "vendedroles/statements"
@@ -83,22 +84,14 @@ class RoleView:
         return self.role.status.platforms
 
 
-class ListedRole(NamedTuple):
-    """A live role with all that a list needs, computed once for each version of its object."""
-
-    role: VendedRole
-    row: SelectedRole
-    text: str
-    """All that is searched, without case."""
-    order: tuple[str, str, str]
-
-
 @dataclass(slots=True)
 class VisibleRoles:
     objects: WatchedObjects
     rights: Rights
-    _known: dict[str, tuple[str, ListedRole | None]] = field(default_factory=dict)
-    """By uid: the version of the object, and its role, if that may live."""
+    _index: RoleIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._index = RoleIndex(self.objects)
 
     async def page(self, person: Person, query: RoleQuery) -> RolePage:
         """Raises ClusterUnavailable."""
@@ -134,48 +127,33 @@ class VisibleRoles:
         may_end = not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace])))
         return RoleView(role, row, may_end, bool(await self.rights.namespaces(person, "get", STATEMENTS, [name.namespace])))
 
-    async def _visible(self, person: Person) -> list[ListedRole]:
-        roles = list(self.objects.roles())
-        self._forget(roles)
-        listed = [each for each in map(self._listed, roles) if each is not None]
-        allowed = await self.rights.namespaces(person, "list", ROLES, {each.row.name.namespace for each in listed})
-        return [each for each in listed if each.row.name.namespace in allowed]
+    async def _visible(self, person: Person) -> Sequence[ListedRole]:
+        listed, named = self._index.roles(), self._index.namespaces
+        allowed = await self.rights.namespaces(person, "list", ROLES, named)
+        return listed if allowed == named else [each for each in listed if each.key[0] in allowed]
 
     async def _endable(self, person: Person, roles: Sequence[ListedRole]) -> list[ListedRole]:
-        live = [each for each in roles if not each.row.is_ending]
-        namespaces = await self._may_end(person, frozenset(each.row.name.namespace for each in live))
-        return [each for each in live if each.row.name.namespace in namespaces]
+        namespaces = await self._may_end(person, frozenset(each.key[0] for each in roles))
+        return [each for each in roles if each.key[0] in namespaces and not each.row.is_ending]
 
     async def _may_end(self, person: Person, namespaces: frozenset[str]) -> frozenset[str]:
         for verb in ENDING_VERBS:
             namespaces = await self.rights.namespaces(person, verb, ROLES, namespaces)
         return namespaces
 
-    async def _may_watch(self, person: Person, roles: Iterable[ListedRole]) -> frozenset[str]:
-        return await self.rights.namespaces(person, "get", STATEMENTS, {each.row.name.namespace for each in roles})
-
-    def _listed(self, role: VendedRole) -> ListedRole | None:
-        known = self._known.get(role.uid)
-        if known is None or known[0] != role.metadata.resource_version:
-            known = self._known[role.uid] = (role.metadata.resource_version, _list(role) if may_live(role) else None)
-        return known[1]
-
-    def _forget(self, roles: Sequence[VendedRole]) -> None:
-        if len(self._known) > 2 * len(roles) + PAGE:
-            kept = {each.uid for each in roles}
-            self._known = {uid: known for uid, known in self._known.items() if uid in kept}
+    async def _may_watch(self, person: Person, roles: Sequence[ListedRole]) -> frozenset[str]:
+        return await self.rights.namespaces(person, "get", STATEMENTS, {each.key[0] for each in roles})
 
 
-def _list(role: VendedRole) -> ListedRole:
-    row = SelectedRole.of(role)
-    texts = (row.agent, row.subject, row.handle, row.purpose, str(row.name), role.status.role_name, *row.platforms, *row.tables)
-    return ListedRole(role, row, " ".join(filter(None, texts)).casefold(), (row.agent, row.subject, str(row.name)))
-
-
-def _matching(roles: Iterable[ListedRole], query: RoleQuery) -> list[ListedRole]:
-    """Return those that match, by agent and user."""
+def _matching(roles: Sequence[ListedRole], query: RoleQuery) -> Sequence[ListedRole]:
+    """Return those that match, in their order."""
     words = query.text.casefold().split()
-    found = (each for each in roles if all(word in each.text for word in words))
+    found = roles
+    for word in words:
+        found = [each for each in found if word in each.text]
+    if query.wanted.agent is not None:  # cheaper than the whole filter
+        agent = str(query.wanted.agent)
+        found = [each for each in found if each.row.agent == agent]
     if not query.wanted.is_everything:
-        found = (each for each in found if query.wanted.matches(each.role))
-    return sorted(found, key=lambda each: each.order)
+        found = [each for each in found if query.wanted.matches(each.role)]
+    return found

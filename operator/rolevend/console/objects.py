@@ -1,5 +1,6 @@
 """The objects of rolevend that the console shows, followed by watches. I/O is the informers' alone."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from rolevend.roles.state import is_let_go
 from rolevend.snapshot.parsed import ParsedObjects, R
 
 _EVERYTHING = 1_000_000_000
+_AT_ONCE = 50
 
 
 class WatchedObjects:
@@ -40,6 +42,12 @@ class WatchedObjects:
         """True after the first list of each kind."""
         return all(each.synced for each in self.informers)
 
+    async def catch_up(self) -> None:
+        """Parse what changed, in turns with people's calls: thousands of objects take seconds, which their first page would wait for."""
+        for each in self._of.values():
+            while not each.refresh(_AT_ONCE):
+                await asyncio.sleep(0)
+
     def bodies(self, kind: type[Resource]) -> list[Body]:
         """Return the objects of the kind as the API server wrote them, also those that cannot be read. Of UserAttributes only
         those that stop their user, in part."""
@@ -50,6 +58,15 @@ class WatchedObjects:
         """Return those that a finalizer of rolevend keeps, or may keep."""
         listed = self._roles.informer.objects
         return (each for key, each in _readable(self._roles).items() if not is_let_go(listed[key]))
+
+    def changed_roles(self) -> set[tuple[str, str]]:
+        """Return a set of the keys of all roles, to which each is added that changes. The caller empties it."""
+        return self._roles.informer.changed_keys()
+
+    def kept_role(self, key: tuple[str, str]) -> VendedRole | None:
+        """Return the role, if a finalizer of rolevend keeps it, or may keep it."""
+        role = _readable(self._roles).get(key)
+        return None if role is None or is_let_go(self._roles.informer.objects[key]) else role
 
     def role(self, name: ObjectName) -> VendedRole | None:
         return _readable(self._roles).get((name.namespace, name.name))

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from rolevend.console import pages
 from rolevend.console.failures import Unknown
 from rolevend.console.limits import LOOKS
-from rolevend.console.live import ListedRole, VisibleRoles
+from rolevend.console.live import VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
+from rolevend.console.role_index import ListedRole
 from rolevend.console.section import PageCall, log_change, named_object
 from rolevend.console.sessions import Session
 from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession

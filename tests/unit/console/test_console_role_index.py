@@ -1,0 +1,85 @@
+"""The index of live roles is what a computation from all objects finds, after any changes."""
+
+from datetime import UTC, datetime
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolevend.console.objects import WatchedObjects
+from rolevend.console.role_index import RoleIndex
+from rolevend.kinds import API_VERSION
+from rolevend.kube.client import Body, KubeClient
+from rolevend.kube.informer import Informer
+from rolevend.roles.state import FINALIZER
+
+NAMES = ("a", "b", "c", "d")
+SUBJECTS = ("Zoe", "anna", "ben")
+
+
+def role(name: str, subject: str, version: int, *, ended: bool = False, let_go: bool = False) -> Body:
+    metadata: Body = {"name": name, "namespace": "agents", "uid": f"uid-{name}", "resourceVersion": str(version), "generation": 1}
+    metadata |= {"creationTimestamp": "2026-11-30T05:00:00Z", "finalizers": [] if let_go else [FINALIZER]}
+    if ended or let_go:
+        metadata["deletionTimestamp"] = "2026-11-30T05:10:00Z"
+    user = {"issuer": "https://idp.example.org", "subject": subject}
+    spec = {"agentRef": {"name": f"bot-of-{name}"}, "user": user, "platformRefs": [{"name": "warehouse"}], "expirationSeconds": 600}
+    return {"apiVersion": API_VERSION, "kind": "VendedRole", "metadata": metadata, "spec": spec, "status": {"roleName": f"R_{name}"}}
+
+
+CHANGES = st.lists(
+    st.one_of(
+        st.just("ask"),
+        st.tuples(st.just("put"), st.sampled_from(NAMES), st.sampled_from(SUBJECTS), st.booleans(), st.booleans()),
+        st.tuples(st.just("drop"), st.sampled_from(NAMES)),
+        st.just("list again"),
+    ),
+    max_size=30,
+)
+
+
+@given(CHANGES)
+def test_it_is_what_all_objects_say(changes: list[str | tuple[str, ...]]) -> None:
+    watched = objects()
+    informer = informer_of(watched)
+    index = RoleIndex(watched)
+    for version, change in enumerate(changes):
+        match change:
+            case ("put", name, subject, ended, let_go):
+                informer.on_upsert(role(name, subject, version, ended=bool(ended), let_go=bool(let_go)))
+            case ("drop", name):
+                informer.drop(role(name, "anna", version))
+            case "list again":
+                for body in list(informer.objects.values()):
+                    informer.on_upsert(body)
+            case _:
+                index.roles()
+
+    fresh = RoleIndex(watched).roles()
+
+    assert index.roles() == fresh
+    assert {each.key for each in fresh} == {key for key, body in informer.objects.items() if FINALIZER in body["metadata"]["finalizers"]}
+    assert [each.order for each in fresh] == sorted(each.order for each in fresh)
+
+
+def test_a_role_that_did_not_change_is_not_computed_again() -> None:
+    watched = objects()
+    informer = informer_of(watched)
+    for name in NAMES:
+        informer.on_upsert(role(name, "anna", 1))
+    index = RoleIndex(watched)
+    before = {each.key: each for each in index.roles()}
+
+    for name in NAMES:
+        informer.on_upsert(role(name, "anna", 1 if name != "b" else 2))
+
+    changed = [each.key[1] for each in index.roles() if each is not before[each.key]]
+    assert changed == ["b"]
+
+
+def objects() -> WatchedObjects:
+    return WatchedObjects(cast(KubeClient, None), lambda: datetime.now(UTC), lambda: None)
+
+
+def informer_of(watched: WatchedObjects) -> Informer:
+    return next(each for each in watched.informers if each.resource.plural == "vendedroles")
