@@ -150,7 +150,7 @@ class Stage(AbstractContextManager["Stage"]):
         return crm
 
     def open_console(self) -> str:
-        """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles and read trails."""
+        """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles and see all."""
         (port,) = free_ports(1)
         url = f"http://127.0.0.1:{port}"
         files = {"KEY": secrets.token_bytes(32), "CLIENT_SECRET": str(self.provider.client(CONSOLE).secret).encode()}
@@ -159,6 +159,11 @@ class Stage(AbstractContextManager["Stage"]):
         self.admin("create", "rolebinding", "owner-sees", f"--namespace={AGENTS}", "--clusterrole=rolevend-viewer", f"--user={OWNER}")
         for role in ("responder", "auditor"):
             binding = ("rolebinding", f"security-{role}", f"--namespace={AGENTS}", f"--clusterrole=rolevend-{role}", f"--user={SECURITY}")
+            self.admin("create", *binding)
+        for role in ("viewer", "access-reviewer", "doctor"):
+            self.admin("create", "clusterrolebinding", f"security-{role}", f"--clusterrole=rolevend-{role}", f"--user={SECURITY}")
+        for role in ("catalog-reader", "doctor"):
+            binding = ("rolebinding", f"security-{role}", f"--namespace={NAMESPACE}", f"--role=rolevend-{role}", f"--user={SECURITY}")
             self.admin("create", *binding)
         own = {"PORT": str(port), "URL": url, "IDENTITY_PROVIDER": "workforce", "CLIENT_ID": CONSOLE, "IMPERSONATION": "true"}
         own |= {"AUDIT_FILES": str(self.evidence.audit), "RECEIPT_KEYS_FILE": str(self.evidence.receipt_keys)}

@@ -125,18 +125,14 @@ class ConsoleSite:
     def let_ask_who_reads(self, person: str) -> None:
         """Give the person the rights that the how-to names for all of the section."""
         cluster, name = self.site.cluster, kubernetes_name(person)
-        rule = {"apiGroups": ["rolevend.dev"], "resources": ["userattributes"], "verbs": ["list"]}
-        names = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}
-        role = {"kind": "ClusterRole", "metadata": {"name": "access-readers"}, "rules": [rule, names]}
         binding = {
             "kind": "RoleBinding",
             "metadata": {"name": f"{person}-reads-catalogs", "namespace": NAMESPACE},
             "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "rolevend-catalog-reader"},
             "subjects": [{"apiGroup": RBAC, "kind": "User", "name": name}],
         }
-        for body in (role, binding):
-            cluster.kubectl("apply", "-f", "-", body={"apiVersion": f"{RBAC}/v1", **body})
-        for each in ("access-readers", "rolevend-viewer"):
+        cluster.kubectl("apply", "-f", "-", body={"apiVersion": f"{RBAC}/v1", **binding})
+        for each in ("rolevend-access-reviewer", "rolevend-viewer"):
             cluster.bind(name, each)
 
     def sessions(self) -> list[Body]:
