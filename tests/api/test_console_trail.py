@@ -103,7 +103,7 @@ def test_an_auditor_finds_a_role_reads_its_story_and_sees_it_verified(console: C
     assert "claims.people" in page
     assert "The chain of api.ndjson is unbroken from" in page
     assert "The chain of operator.ndjson is unbroken from" in page
-    assert "1 receipts are signed with a known key" in page
+    assert "1 receipt is signed with a known key, and agrees with its event." in page
     assert "Broken" not in page
 
 
@@ -224,7 +224,11 @@ def test_without_audit_files_the_objects_tell_the_story_and_the_page_says_how_to
 ):
     requester = Requester(tenant).ready()
     request = requester.approved()
-    name = requester.role(request).ready().role
+    role = requester.role(request).ready()
+    name = role.role
+    axel, sven = console.browser(AUDITOR), console.browser(SVEN)
+    eventually(lambda: f"/trail/{name}" in axel.get(f"/roles/{AGENTS}/{role.name}").links)
+    assert not [each for each in sven.get(f"/roles/{AGENTS}/{role.name}").links if each.startswith("/trail/")]
     (port,) = free_ports(1)
     bare = console.start(port, AUDIT_FILES="", LEDGER_FILES="")
     bare.wait_until_ready()

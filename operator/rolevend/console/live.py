@@ -7,7 +7,7 @@ from typing import Final
 from rolevend.approvals import wording
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
-from rolevend.console.rights import Rights
+from rolevend.console.rights import STATEMENTS, TRAIL, Rights
 from rolevend.console.role_index import ListedRole, RoleIndex
 from rolevend.kinds import VendedRole
 from rolevend.kinds.vended_role import PlatformState
@@ -15,8 +15,6 @@ from rolevend.model import ObjectName
 from rolevend.revocations.selection import RoleFilter, SelectedRole
 
 ROLES: Final = "vendedroles"
-STATEMENTS: Final = "vendedroles/statements"
-"""No object: a right to see what roles run."""
 ENDING_VERBS: Final = ("patch", "delete")
 PAGE: Final = 100
 
@@ -58,6 +56,8 @@ class RoleView:
     may_end: bool
     may_watch: bool
     """The person may see what it runs."""
+    may_trace: bool
+    """The person may read its trail."""
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
@@ -125,7 +125,9 @@ class VisibleRoles:
             return None
         row = SelectedRole.of(role)
         may_end = not row.is_ending and bool(await self._may_end(person, frozenset([name.namespace])))
-        return RoleView(role, row, may_end, bool(await self.rights.namespaces(person, "get", STATEMENTS, [name.namespace])))
+        may_watch = bool(await self.rights.namespaces(person, "get", STATEMENTS, [name.namespace]))
+        may_trace = bool(await self.rights.namespaces(person, "get", TRAIL, [name.namespace]))
+        return RoleView(role, row, may_end, may_watch, may_trace)
 
     async def _visible(self, person: Person) -> Sequence[ListedRole]:
         listed, named = self._index.roles(), self._index.namespaces

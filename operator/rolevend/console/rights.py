@@ -10,6 +10,8 @@ from rolevend.console.person import Person
 from rolevend.kinds import GROUP
 from rolevend.kube.client import SUBJECT_ACCESS_REVIEWS, KubeClient
 
+STATEMENTS, TRAIL = "vendedroles/statements", "vendedroles/trail"
+"""No resources of the API server. Who may `get` them in a namespace sees what roles of its agents run, and reads their trails."""
 _SECONDS: Final = 5.0
 """For which an answer is used again: a page with a thousand rows asks once for each namespace."""
 _MOST: Final = 16_384

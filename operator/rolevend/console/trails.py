@@ -14,7 +14,7 @@ from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.live import ROLES, RoleView, VisibleRoles
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
-from rolevend.console.rights import Act, Rights
+from rolevend.console.rights import TRAIL, Act, Rights
 from rolevend.console.trail_files import FoundRows, RoleTrail, TrailFiles
 from rolevend.console.trail_query import TrailQuery, TrailRow
 from rolevend.console.trail_text import TrailEntry
@@ -22,8 +22,6 @@ from rolevend.kinds import AccessRequest, VendedRole
 from rolevend.model import ObjectName, Uid
 from rolevend.naming import encode_uid
 
-TRAIL: Final = "vendedroles/trail"
-"""No resource of the API server. A right to `get` it in a namespace is that to read the trails of its agents."""
 MOST_SHOWN: Final = 200
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 16
