@@ -21,6 +21,8 @@ from rolevend.policy.vocabulary import closest
 
 FOR, TABLES, MASK = "--for", "--tables", "--mask"
 
+MOST_MASKS: Final = 16
+"""Of one vote, as the AccessDecision has them."""
 _SHORTEST: Final = 5
 _SPAN: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?")
 _SECONDS: Final = (86_400, 3_600, 60, 1)
@@ -37,6 +39,8 @@ _PARAMETERS: Final = {
 }
 _MASK: Final = re.compile(r"(?P<column>.+?)=(?P<type>[A-Za-z]+)(?:\((?P<value>.*)\))?")
 _UNITS: Final = ("Year", "Quarter", "Month")
+_LONGEST_MASK: Final = 512
+"""Characters, with the longest column in quotes and the longest constant. The time to match grows with the square of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def read_tables(text: str) -> tuple[TableName, ...]:
 
 def read_mask(text: str, number: int) -> MaskRule:
     """Read `COLUMN=TYPE(PARAMETER)`. `number` makes the name of the rule unique."""
+    if len(text) > _LONGEST_MASK:
+        raise InvalidInput(MASK, f"a mask of {len(text):,} characters is too long; write at most {_LONGEST_MASK}")
     found = _MASK.fullmatch(text)
     if found is None:
         raise InvalidInput(MASK, f"{text!r} is no mask; write COLUMN=TYPE, as in ssn='Partial(4)'")

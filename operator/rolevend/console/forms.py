@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from rolevend.access_report.target import TABLE as QUESTION_TABLE
-from rolevend.approvals.narrowing import TABLES, VoteNarrowing, read_mask, read_seconds, read_tables
+from rolevend.approvals.narrowing import MASK, MOST_MASKS, TABLES, VoteNarrowing, read_mask, read_seconds, read_tables
 from rolevend.console.acting import VoteOnPage
 from rolevend.console.live import RoleQuery
 from rolevend.console.sessions import Session
@@ -60,7 +60,10 @@ def vote_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteOnPage:
 def narrowing_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteNarrowing:
     """`named` as of `vote_of`. Raises InvalidInput, which names the field."""
     seconds = form.get("seconds", "").strip()
-    masks = tuple(read_mask(line.strip(), number) for number, line in enumerate(form.get("masks", "").splitlines()) if line.strip())
+    lines = [line.strip() for line in form.get("masks", "").splitlines() if line.strip()]
+    if len(lines) > MOST_MASKS:  # before each is read, which takes time
+        raise InvalidInput(MASK, f"that are {len(lines):,} masks; write at most {MOST_MASKS}")
+    masks = tuple(read_mask(line, number) for number, line in enumerate(lines))
     return VoteNarrowing(read_seconds(seconds) if seconds else None, _tables_of(form, named), masks)
 
 

@@ -119,6 +119,7 @@ class TestOptions:
             ("ssn=Round(0)", "more than zero"),
             ("ssn=DateTrunc(Week)", "dateTrunc.unit"),
             ("ssn=Regex(a)", "--dry-run"),
+            ("=a(" * 20_000, "a mask of 60,000 characters is too long"),
         ],
     )
     def test_no_mask_is_refused(self, text: str, message: str):

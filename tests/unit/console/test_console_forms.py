@@ -2,6 +2,7 @@
 
 import pytest
 
+from rolevend.approvals.narrowing import MOST_MASKS
 from rolevend.console.forms import narrowing_of
 from rolevend.errors import InvalidInput
 from rolevend.kinds.vended_role import TableName
@@ -34,3 +35,9 @@ def test_a_choice_that_is_not_sure_is_refused(form: dict[str, str], named: dict[
 def test_where_none_are_named_a_person_writes_them():
     assert narrowing_of({"tables": "claims.people"}, {}).tables == (PEOPLE,)
     assert narrowing_of({"tables": " "}, {}).tables is None
+
+
+def test_more_masks_than_a_vote_has_are_refused_before_they_are_read():
+    assert len(narrowing_of({"masks": "ssn=Hash\n\n" * MOST_MASKS}, {}).masks) == MOST_MASKS
+    with pytest.raises(InvalidInput, match="that are 9,000 masks; write at most 16"):
+        narrowing_of({"masks": "no mask\n" * 9_000}, {})
