@@ -15,6 +15,10 @@ from rolevend.platforms.statement import plain
 
 MOST_CHARACTERS: Final = 8192
 """Of a statement on the page. The export has the whole entry."""
+_MOST_LINES: Final = 400
+"""Of a statement."""
+_ALWAYS: Final = 80
+"""Characters, of one line, that are shown of each statement, also where the page is full."""
 _MOST_VALUE: Final = 2000
 _MOST_TABLES: Final = 50
 _TITLES: Final[dict[str, str]] = {
@@ -69,6 +73,23 @@ class TrailEntry:
     """Facts that need no line of their own."""
 
 
+@dataclass(slots=True)
+class Room:
+    """The room for the statements of one page. An agent writes them, and a thousand of a thousand lines would fill the memory."""
+
+    characters: int = 2 << 20
+    lines: int = 20_000
+
+    def take(self, text: str) -> tuple[list[str], bool]:
+        """Return the lines that are shown, and whether there are more."""
+        most = min(MOST_CHARACTERS, max(_ALWAYS, self.characters))
+        lines = text[:most].splitlines()
+        shown = lines[: min(_MOST_LINES, max(1, self.lines))]
+        self.characters -= sum(map(len, shown))
+        self.lines -= len(shown)
+        return shown, len(text) > most or len(lines) > len(shown)
+
+
 def of_event(event: Mapping[str, Any]) -> TrailEntry:
     data, kind = event["data"], str(event.get("type"))
     try:
@@ -83,15 +104,22 @@ def of_event(event: Mapping[str, Any]) -> TrailEntry:
     return TrailEntry(moment(event.get("time")), shown(title), shown(sentence), facts, tables, more)
 
 
-def of_statement(entry: Mapping[str, Any]) -> TrailEntry:
+def of_statement(entry: Mapping[str, Any], room: Room) -> TrailEntry:
     """`entry` is one of the ledger, in its own words."""
     text = str(entry.get("statement", ""))
     context = [(label, _value(entry[name])) for name, label in _CONTEXT.items() if entry.get(name) not in (None, "")]
     facts = [(label, _value(entry[name])) for name, label in _OF_STATEMENTS.items() if entry.get(name)]
-    is_cut = len(text) > MOST_CHARACTERS or entry.get("truncated") is True
-    lines = [plain(line) for line in text[:MOST_CHARACTERS].splitlines()]
+    shown_lines, is_cut = room.take(text)
+    lines = [plain(line) for line in shown_lines]
     title = "Statement failed" if entry.get("error") else "Statement"
-    return TrailEntry(moment(entry.get("time")), title, facts=facts, statement=lines or [""], is_cut=is_cut, context=context)
+    return TrailEntry(
+        moment(entry.get("time")),
+        title,
+        facts=facts,
+        statement=lines or [""],
+        is_cut=is_cut or entry.get("truncated") is True,
+        context=context,
+    )
 
 
 def moment(time: object) -> str:

@@ -114,13 +114,14 @@ class Trails:
         request_views = [each for each in views if each is not None]
         if not seen.events and not seen.statements and role_view is None and not request_views:
             return None
-        entries = self._entries(seen, role_view, request_views)
-        return VisibleTrail(trail_text.in_order(entries), seen, may(None), role_view, request_views)
+        entries = await self._read(person, lambda: trail_text.in_order(self._entries(seen, role_view, request_views)))
+        return VisibleTrail(entries, seen, may(None), role_view, request_views)
 
     def _entries(self, record: RoleTrail, role: RoleView | None, requests: Sequence[RequestView]) -> Iterator[TrailEntry]:
         told = {each.content["data"].get(name) for each in record.events for name in (ROLE_UID, ACCESS_UID)}
         yield from (trail_text.of_event(each.content) for each in record.events)
-        yield from (trail_text.of_statement(each.content) for each in record.statements)
+        room = trail_text.Room()
+        yield from (trail_text.of_statement(each.content, room) for each in record.statements)
         if role is not None and trail_objects.uid_of_role(role.role) not in told:
             yield from trail_objects.of_role(role)
         for each in requests:

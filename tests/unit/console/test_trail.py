@@ -26,6 +26,7 @@ from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
 from rolevend.console.trail_files import MOST_EVENTS, FoundRows, RoleTrail, TrailFiles
 from rolevend.console.trail_query import TrailQuery, uid_of
+from rolevend.console.trail_text import Room, TrailEntry
 from rolevend.console.trails import Busy, Trails
 from rolevend.errors import InvalidInput
 from rolevend.identity.key_set import KeySet, parse
@@ -182,7 +183,7 @@ def test_statements_are_of_the_role_and_the_same_in_both_formats(tmp_path: Path,
     found = files.trail(UID)
 
     assert [each.content["statement"] for each in found.statements] == [f"SELECT '{OTHER_ROLE}'", "SELECT 1"]
-    shown = trail_text.of_statement(found.statements[1].content)
+    shown = trail_text.of_statement(found.statements[1].content, Room())
     facts = dict(shown.facts) | dict(shown.context)
     assert (shown.time, shown.title, shown.statement) == ("2026-11-24 12:00:02.000", "Statement failed", ["SELECT 1"])
     assert (facts["database"], facts["failed"], facts["with"]) == ("claims", "42501 permission denied", "$1 = '42'")
@@ -265,11 +266,22 @@ def test_an_event_of_another_version_or_with_hostile_words_is_shown_as_text(tmp_
 
 
 def test_a_statement_shows_no_invisible_characters_and_a_bounded_part():
-    shown = trail_text.of_statement({"time": "2026-11-24T12:00:00Z", "statement": f"SELECT '\u202e'\n-- {'x' * 40_000}"})
+    shown = trail_text.of_statement({"time": "2026-11-24T12:00:00Z", "statement": f"SELECT '\u202e'\n-- {'x' * 40_000}"}, Room())
     assert shown.statement is not None
     assert shown.statement[0] == "SELECT '\\u202e'"
     assert shown.is_cut
     assert sum(map(len, shown.statement)) < 2 * trail_text.MOST_CHARACTERS
+
+
+@pytest.mark.parametrize("text", ["\n" * 8_000, "x" * 40_000, "x\n" * 4_000])
+def test_statements_that_an_agent_makes_long_do_not_make_a_page_long(text: str):
+    room = Room()
+    shown = [trail_text.of_statement({"statement": f"SELECT 1{text}"}, room) for _ in range(1_000)]
+    texts = [each.statement or [] for each in shown]
+    assert all(each.is_cut for each in shown)
+    assert all(each[0].startswith("SELECT 1") for each in texts), "each is shown"
+    assert sum(map(len, texts)) < 22_000
+    assert sum(len(line) for each in texts for line in each) < 2_300_000
 
 
 def test_more_events_than_a_page_shows_are_told(tmp_path: Path):
@@ -327,6 +339,21 @@ class AllRights:
 
     async def namespaces(self, _person: Person, _verb: str, _resource: str, named: Iterable[str]) -> frozenset[str]:
         return frozenset(named)
+
+
+def test_a_long_trail_is_made_beside_the_other_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    nothing = cast(WatchedObjects, SimpleNamespace(roles=list, requests=list))
+    trails = Trails(written(tmp_path, lines(granted())), nothing, cast(Rights, AllRights()), cast(Requests, None), cast(VisibleRoles, None))
+    threads: list[threading.Thread] = []
+
+    def of_event(_event: object) -> TrailEntry:
+        threads.append(threading.current_thread())
+        return TrailEntry("", "")
+
+    monkeypatch.setattr(trail_text, "of_event", of_event)
+    assert asyncio.run(trails.trail(Person("olga"), UID, datetime(2026, 11, 24, tzinfo=UTC))) is not None
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 def test_one_person_and_all_people_together_read_a_few_times_at_once():
