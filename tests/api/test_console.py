@@ -94,7 +94,11 @@ def test_a_mask_that_may_mean_nothing_is_told_before_it_counts(console: ConsoleS
     noted = olga.post(page, choice="Approve", masks="snn=Nullify")
 
     assert "the mask changes nothing. Press Approve again" in noted.text, noted.text
+    for masks in ("nss=Nullify", "snn=Nullify"):
+        assert f"no column {masks[:3]}" in olga.post(page, choice="Approve", masks=masks).text, "another note than the one that was told"
+    assert "Press Approve again" in olga.post(page, choice="Approve", masks="snn=Hash\nnss=Hash").text
     assert request.status["state"] == "Pending"
+    olga.post(page, choice="Approve", masks="snn=Nullify")
     assert "is Approved" in olga.post(page, choice="Approve", masks="snn=Nullify").text
     request.is_now("Approved")
 
@@ -112,6 +116,8 @@ def test_an_approver_chooses_some_of_the_tables(console: ConsoleSite, tenant: Te
 
     olga.get(page)
     without = {name: value for name, value in olga.page.fields.items() if name != second}
+    again = olga.post(page, given=without, choice="Count", comment="claims.payments")
+    assert second not in again.fields, "no word checks the box of a table"
     assert "is Approved" in olga.post(page, given=without, choice="Approve").text
 
     assert [each["tables"] for each in request.is_now("Approved")["approval"]["approvers"]] == [tables[:1]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from rolevend.approvals import ballot, casting, narrowing, previewing
@@ -27,6 +28,14 @@ _OFF: Final = "this console only shows; vote and end roles with the command line
 class NarrowingNoted(Rejected):
     """The narrowing may not be what the person means. Nothing was sent; a second press sends it."""
 
+    def __init__(self, notes: Sequence[str]) -> None:
+        super().__init__("; ".join(notes))
+
+    @property
+    def mark(self) -> str:
+        """The same for the same notes: a press says which of them the person saw."""
+        return sha256(str(self).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class VoteOnPage:
@@ -37,8 +46,8 @@ class VoteOnPage:
     """Of the effect that the person saw."""
     uid: str
     """Of the request that the person saw."""
-    noted: bool = False
-    """True if the person saw the notes on the narrowing."""
+    noted: str = ""
+    """The mark of the notes on the narrowing that the person saw."""
 
 
 class Acting:
@@ -56,8 +65,8 @@ class Acting:
         if vote.choice == "Approve" and person.is_user(found.request.spec.user.subject):
             raise NotPermitted("the agent acts for you: somebody else has to approve")
         wanted, notes = narrowing.compare(vote.wanted, found)
-        if notes and not vote.noted:
-            raise NarrowingNoted("; ".join(notes))
+        if notes and (noted := NarrowingNoted(notes)).mark != vote.noted:
+            raise noted
         decision = ballot.decision(found.request, person.username, vote.choice, wanted, vote.comment)
         await casting.cast(cluster, decision, _FLAGS, dry_run=False)
         outcome = await casting.outcome(cluster, found.request, decision, _WAIT_SECONDS, _FLAGS)

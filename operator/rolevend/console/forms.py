@@ -53,7 +53,7 @@ def vote_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteOnPage:
     if choice != "Approve":
         raise InvalidInput("Answer", "neither Approve nor Deny was chosen")
     return VoteOnPage(
-        "Approve", narrowing_of(form, named), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted") == "1"
+        "Approve", narrowing_of(form, named), comment, form.get("digest", ""), form.get("uid", ""), noted=form.get("noted", "")
     )
 
 
@@ -67,9 +67,14 @@ def narrowing_of(form: dict[str, str], named: Mapping[str, TableName]) -> VoteNa
     return VoteNarrowing(read_seconds(seconds) if seconds else None, _tables_of(form, named), masks)
 
 
+def chosen_tables(form: Mapping[str, str]) -> set[str]:
+    """Return the texts of the tables whose boxes are checked."""
+    return {value for name, value in form.items() if name.startswith(TABLE)}
+
+
 def _tables_of(form: dict[str, str], named: Mapping[str, TableName]) -> tuple[TableName, ...] | None:
     """Return the chosen tables, or None for all of them."""
-    chosen = {value for name, value in form.items() if name.startswith(TABLE)}
+    chosen = chosen_tables(form)
     if not named:
         if chosen:  # the offer changed, or may not be read any more: never approve more than was chosen
             raise InvalidInput(TABLES, "they cannot be chosen here any more; open the page again")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from rolevend.console import effect, pages
 from rolevend.console.acting import Acting, NarrowingNoted, VoteOnPage
 from rolevend.console.failures import Gone, Unknown
-from rolevend.console.forms import narrowing_of, read_own_form, said, vote_of
+from rolevend.console.forms import chosen_tables, narrowing_of, read_own_form, said, vote_of
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.limits import CHANGES, COUNTS, CallLimits
 from rolevend.console.section import PageCall, log_change, named_object
@@ -61,7 +61,7 @@ class RequestPages:
             text, is_lost = await self._voted(request, session, view, vote_of(form, view.tables))
         except NarrowingNoted as noted:
             told = f"{noted}. Press Approve again to approve it so."
-            return self._shown(session, view, given={**form, "noted": "1"}, error=told, status=409)
+            return self._shown(session, view, given={**form, "noted": noted.mark}, error=told, status=409)
         except Rejected as error:
             return self._shown(session, view, given=form, error=said(error), status=409)
         session = replace(session, waiting=await self._requests.waiting(session.person))
@@ -114,6 +114,7 @@ class RequestPages:
             "effect": None if counted is None else list(effect.lines(counted)),
             "uncounted": None if counted is None else counted.unknown,
             "given": given or {},
+            "chosen_tables": chosen_tables,
             "acts": self._acting.enabled,
             "told": told,
             "error": error,
