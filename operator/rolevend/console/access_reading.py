@@ -1,6 +1,7 @@
 """Answer questions on access: live roles as RBAC shows them to the person, and all that a decision needs, read with their own rights.
 
-Reading and judging take time and memory, so one answer at a time is made here, in a thread, and what takes too long is left out.
+Reading and judging take time and memory, so one answer at a time is made here, in a thread, and what takes too long is left out. People
+take turns: many questions of one hold up others for no longer than one does.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from rolevend.access_report.answer import PossibleAccess, RoleAccess
 from rolevend.access_report.audited import AuditedAccess
@@ -53,6 +55,8 @@ class AccessAnswers:
         self._now = now
         self._enabled = enabled
         self._turn = asyncio.Lock()
+        self._turns_of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By the name of the person: only one of their questions waits with those of others."""
 
     async def live(self, person: Person, question: AccessQuestion) -> AccessAnswer[RoleAccess]:
         """Return the live roles that read the table, of those that the person may see. Raises InvalidInput for a misspelled name, and
@@ -99,8 +103,9 @@ class AccessAnswers:
         return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
 
     async def _answered(self, person: Person, people: PeopleBound, answer: Callable[[AccessSources], T]) -> T:
+        own = self._turns_of.setdefault(person.username, asyncio.Lock())
         try:
-            async with asyncio.timeout(_READING_SECONDS) as limit, self._turn:
+            async with asyncio.timeout(_READING_SECONDS) as limit, own, self._turn:
                 sources = await self._read(person, people)
                 limit.reschedule(None)  # a thread cannot be stopped: it ends by itself
                 return await asyncio.to_thread(answer, sources)

@@ -1,6 +1,9 @@
 """Who can read, without a cluster: the rows of a page, its bounds, and the people that an answer rests on."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -15,12 +18,14 @@ from rolevend.access_report.reader import AccessSources
 from rolevend.access_report.report import AccessAnswer, possible_answer
 from rolevend.access_report.target import AccessQuestion, read_target
 from rolevend.console import pages
+from rolevend.console.access_reading import AccessAnswers
 from rolevend.console.forms import said
+from rolevend.console.live import VisibleRoles
 from rolevend.console.person import Person
 from rolevend.console.questions import question_of
 from rolevend.console.reader_rows import MOST_ROWS, LiveTable, PossibleTable
 from rolevend.console.sessions import Session
-from rolevend.errors import InvalidInput
+from rolevend.errors import InvalidInput, NotPermitted
 from rolevend.kinds import API_VERSION, UserAttributes
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
 from rolevend.model import User
@@ -154,3 +159,25 @@ def test_each_answer_is_a_page_and_leads_to_the_next_one(sources: AccessSources)
         assert all(f">{each}</bdi>" in page for each in ("full_name", "ssn", "country"))
         assert "Example 1234" in page
         assert " style=" not in page
+
+
+def test_people_take_turns_whatever_number_of_questions_one_of_them_has(monkeypatch: pytest.MonkeyPatch):
+    answers = AccessAnswers(cast(KubeClient, None), cast(VisibleRoles, None), "rolevend-system", lambda: datetime.now(UTC), enabled=True)
+    read: list[str] = []
+
+    async def of_person(person: Person, _people: PeopleBound) -> AccessSources:
+        read.append(person.username)
+        await asyncio.sleep(0)
+        return AccessSources({})
+
+    async def ask(*people: str) -> None:
+        asked = [asyncio.create_task(answers.person(Person(each), PersonQuestion("anna"))) for each in people]
+        for each in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(each, NotPermitted)
+
+    monkeypatch.setattr(answers, "_read", of_person)
+    asyncio.run(ask(*["olga"] * 20, "nina", "rita"))
+    assert set(read[:4]) == {"olga", "nina", "rita"}
+    assert read.count("olga") == 20
+    gc.collect()
+    assert not answers._turns_of, "bounded memory"
