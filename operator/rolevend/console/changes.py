@@ -8,8 +8,8 @@ from typing import Final
 
 MOST_STREAMS: Final = 256
 """Of one process."""
-MOST_OF_ONE: Final = 8
-"""Of one session."""
+MOST_OF_ONE: Final = 16
+"""Of one person."""
 _TICK_SECONDS: Final = 5.0
 """After which a stream looks if its process or its session ends."""
 _PAUSE_SECONDS: Final = 1.0
@@ -22,20 +22,20 @@ class ChangeStreams:
         """`ending` is true as soon as the process has to end: an open stream would hold it up."""
         self._ending = ending
         self._streams: dict[asyncio.Event, str] = {}
-        """Each with its session."""
+        """Each with the name of its person."""
 
-    def is_full(self, session: str) -> bool:
-        of_one = sum(each == session for each in self._streams.values())
+    def is_full(self, person: str) -> bool:
+        of_one = sum(each == person for each in self._streams.values())
         return len(self._streams) >= MOST_STREAMS or of_one >= MOST_OF_ONE
 
     def tell(self) -> None:
         for each in self._streams:
             each.set()
 
-    async def stream(self, session: str, is_known: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def stream(self, person: str, is_known: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
         """Yield an event after each change, and a comment while nothing changes. Ends with the process, or if `is_known` is false."""
         changed, beat_at = asyncio.Event(), time.monotonic()
-        self._streams[changed] = session
+        self._streams[changed] = person
         try:
             yield b": open\n\n"
             while not self._ending():

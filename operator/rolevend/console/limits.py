@@ -1,4 +1,4 @@
-"""Budgets of calls: of one address before the login, of one session, and of one person. In this process, and in bounded memory."""
+"""Budgets of calls: of one address before the login, of a session, and of a person. In this process, and in bounded memory."""
 
 import math
 from collections import OrderedDict
@@ -25,6 +25,10 @@ LOGINS: Final = Budget("logins", 1_200, 1_200)
 """Of one address, which may be that of a proxy before the console. A login has two calls."""
 PAGES: Final = Budget("pages", 1_200, 600)
 """Of one session. Eight open pages that follow changes ask eight times a second."""
+PAGES_OF_ONE: Final = Budget("pages of one person", 4_800, 2_400)
+"""In all sessions."""
+SIGN_INS: Final = Budget("logins of one person", 30, 60)
+"""Each makes a session, which is stored until it ends."""
 SEARCHES: Final = Budget("searches", 600, 300)
 """Of one person."""
 COUNTS: Final = Budget("counts of rows", 30, 30)

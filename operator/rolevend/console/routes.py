@@ -15,7 +15,7 @@ from rolevend.console import pages
 from rolevend.console.changes import ChangeStreams
 from rolevend.console.failures import failed
 from rolevend.console.forms import read_own_form
-from rolevend.console.limits import LOGINS, PAGES, Budget, CallLimits, address_key
+from rolevend.console.limits import LOGINS, PAGES, PAGES_OF_ONE, SIGN_INS, Budget, CallLimits, address_key
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
 from rolevend.console.person import Person
 from rolevend.console.section import Section, log_change
@@ -86,6 +86,7 @@ class Console:
             if len(query) != len(request.query_params.multi_items()):
                 raise LoginOver("the identity provider sent a parameter twice")
             login, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+            self._limits.take(SIGN_INS, login.person.username)
             if (former := request.cookies.get(SESSION_COOKIE)) is not None:
                 await self._sessions.end(former)
             secret = await self._sessions.begin(login)
@@ -110,13 +111,15 @@ class Console:
 
     async def events(self, _request: Request, session: Session) -> Response:
         """Tell the page when it should ask again."""
-        if self._changes.is_full(session.secret):
+        if self._changes.is_full(session.person.username):
             return Response(status_code=503, headers=pages.HEADERS)
 
         async def is_known() -> bool:
             return await self._sessions.find(session.secret, by_itself=True) is not None
 
-        return StreamingResponse(self._changes.stream(session.secret, is_known), 200, pages.HEADERS, media_type="text/event-stream")
+        return StreamingResponse(
+            self._changes.stream(session.person.username, is_known), 200, pages.HEADERS, media_type="text/event-stream"
+        )
 
     def _landing(self, path: str) -> str:
         return path if self._paths.fullmatch(path) else _FIRST
@@ -147,6 +150,7 @@ class Console:
                     None, "Signed out", "You are not signed in any more. Nothing was changed.", status=401, link=("/login", "Sign in")
                 )
             try:
+                self._limits.take(PAGES_OF_ONE, session.person.username)
                 if budget is not None:
                     self._limits.take(budget, session.person.username)
                 if request.url.path != _EVENTS:

@@ -10,7 +10,21 @@ import pytest
 from starlette.applications import Starlette
 
 from rolevend.api.middleware import Tracing
-from rolevend.console.limits import CHANGES, COUNTS, LOGINS, PAGES, SEARCHES, Budget, CallLimits, TooMany, address_key
+from rolevend.console.changes import MOST_OF_ONE, ChangeStreams
+from rolevend.console.limits import (
+    CHANGES,
+    COUNTS,
+    LOGINS,
+    PAGES,
+    PAGES_OF_ONE,
+    SEARCHES,
+    SIGN_INS,
+    Budget,
+    CallLimits,
+    TooMany,
+    address_key,
+)
+from rolevend.console.login import LoggedIn
 from rolevend.console.person import Person
 from rolevend.console.routes import SESSION_COOKIE, Console
 from rolevend.console.section import PageCall
@@ -50,11 +64,11 @@ def test_memory_is_bounded_and_the_one_that_was_used_longest_ago_is_forgotten():
     assert len(limits._buckets) == 10
 
 
-@pytest.mark.parametrize("budget", [PAGES, SEARCHES, CHANGES])
+@pytest.mark.parametrize("budget", [PAGES, PAGES_OF_ONE, SEARCHES, CHANGES])
 def test_no_person_meets_a_budget(budget: Budget):
     """Two clicks a second for ten minutes, and eight open pages that ask once a second."""
     moment = [0.0]
-    limits, a_second = CallLimits(lambda: moment[0]), 10 if budget is PAGES else 2
+    limits, a_second = CallLimits(lambda: moment[0]), 10 if budget in (PAGES, PAGES_OF_ONE) else 2
     for _ in range(600):
         for _ in range(a_second):
             limits.take(budget, "olga")
@@ -147,6 +161,42 @@ def test_a_session_and_a_person_have_budgets_and_a_guessed_cookie_none(browse: A
     known = len(limits._buckets)
     assert browse("POST", "/things", cookie="guessed").status_code == 401
     assert len(limits._buckets) == known
+
+
+def test_many_sessions_give_a_person_no_more_pages(browse: Any, limits: CallLimits):
+    used_up(limits, PAGES_OF_ONE, "staff:olga")
+    assert [browse("POST", "/things", cookie=f"own-olga{number}").status_code for number in range(3)] == [429] * 3
+    assert browse("POST", "/things", cookie="own-nina").status_code == 500, "it is asked for"
+
+
+def test_who_logs_in_again_and_again_stores_no_more_sessions(browse: Any, limits: CallLimits, monkeypatch: pytest.MonkeyPatch):
+    async def finish(*_: object) -> tuple[LoggedIn, str]:
+        return LoggedIn(Person("staff:olga"), None), "/things"
+
+    async def begin(*_: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(Logins, "finish", finish)
+    monkeypatch.setattr(Sessions, "begin", begin, raising=False)
+    used_up(limits, SIGN_INS, "staff:olga")
+    assert [browse("GET", "/callback?code=x", f"192.0.2.{number}").status_code for number in range(3)] == [429] * 3
+
+
+def test_one_person_does_not_take_all_streams_of_changes():
+    streams = ChangeStreams(lambda: False)
+
+    async def known() -> bool:
+        return True
+
+    async def follow() -> None:
+        opened = [streams.stream("staff:olga", known) for _ in range(MOST_OF_ONE)]
+        assert not streams.is_full("staff:olga")
+        for each in opened:
+            await anext(each)
+        assert streams.is_full("staff:olga"), "in all of their sessions"
+        assert not streams.is_full("staff:nina")
+
+    asyncio.run(follow())
 
 
 def test_a_refused_login_has_one_line_in_the_log_with_its_reason(browse: Any, caplog: pytest.LogCaptureFixture):
