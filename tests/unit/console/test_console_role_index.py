@@ -78,7 +78,7 @@ def test_a_role_that_did_not_change_is_not_computed_again() -> None:
 
 
 def objects() -> WatchedObjects:
-    return WatchedObjects(cast(KubeClient, None), lambda: datetime.now(UTC), lambda: None)
+    return WatchedObjects(cast(KubeClient, None), lambda: datetime.now(UTC), lambda: None, lambda: None)
 
 
 def informer_of(watched: WatchedObjects) -> Informer:
