@@ -1,10 +1,21 @@
-"""The effect of an approval as a table: each group of columns that are shown alike, today and with the approval. Pure."""
+"""The effect of an approval as a table: each group of columns that are shown alike, today and with the approval, on a made-up value. Pure.
 
-from collections.abc import Iterator
+No row of a platform is an example: a person would read it without a role, and without a line in the log of statements.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from rolevend.access_report.example_values import EXAMPLES, masked
 from rolevend.approvals import effect_text
-from rolevend.kinds.previewed_effect import PreviewedEffect
+from rolevend.catalog import Family
+from rolevend.kinds.previewed_effect import PreviewedCells, PreviewedEffect
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Round, Unit
+
+_MASK: Final = re.compile(r"([A-Z]\w*)(?:\((.*)\))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +24,9 @@ class EffectLine:
     columns: str
     today: str
     granted: str
+    example_today: str = ""
+    """A made-up value, as it is shown today. Empty: it is not shown, or in several ways."""
+    example_granted: str = ""
 
 
 def lines(effect: PreviewedEffect) -> Iterator[EffectLine]:
@@ -25,6 +39,42 @@ def lines(effect: PreviewedEffect) -> Iterator[EffectLine]:
         yield EffectLine(name, "rows", effect_text.row_count(table.rows_today), effect_text.row_count(table.rows_granted))
         for columns in effect_text.alike(table.columns):
             names, today, granted = effect_text.change(columns, table)
-            yield EffectLine(name, names, today, granted)
+            yield EffectLine(name, names, today, granted, *_examples(columns[0].today, columns[0].granted))
     if effect.more_tables:
         yield EffectLine(f"{effect.more_tables:,} more tables", "not counted", "", "")
+
+
+def _examples(today: Sequence[PreviewedCells], granted: Sequence[PreviewedCells]) -> tuple[str, str]:
+    before, after = (_mask(each[0].shown) if len(each) == 1 else None for each in (today, granted))
+    kinds = {type(each) for each in (before, after)}
+    value = EXAMPLES[Family.DATE if DateTrunc in kinds else Family.NUMERIC if Round in kinds else Family.TEXT]
+    return _example(before, value), _example(after, value)
+
+
+def _example(mask: Mask | None, value: str) -> str:
+    return "" if mask is None else masked(mask, value) or ""
+
+
+def _mask(shown: str) -> Mask | None:
+    """Read the text of a mask as a preview states it. None: it is none that a made-up value shows."""
+    found = _MASK.fullmatch(shown)
+    kind, parameter = (found[1], found[2] or "") if found is not None else ("", "")
+    try:
+        match kind:
+            case "Clear":
+                return Clear()
+            case "Nullify":
+                return Nullify()
+            case "Hash":
+                return Hash()
+            case "Partial":
+                return Partial(int(parameter))
+            case "Round":
+                return Round(parameter)
+            case "DateTrunc":
+                return DateTrunc(Unit(parameter))
+            case "Constant":
+                return Constant(str(ast.literal_eval(parameter)))
+    except (ValueError, SyntaxError):
+        return None
+    return None
