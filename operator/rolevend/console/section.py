@@ -1,16 +1,21 @@
 """Sections of pages. Each names its calls, which the console opens to people who are signed in."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rolevend.console.failures import Unknown
 from rolevend.console.limits import Budget
 from rolevend.console.sessions import Session
 from rolevend.model import ObjectName
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,63}")
+_NAME: Final = re.compile(r"[a-z0-9.-]{1,253}")
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +39,11 @@ class Section(Protocol):
 
 
 def named_object(request: Request) -> ObjectName:
-    """Return the object that the path names."""
-    return ObjectName(request.path_params["namespace"], request.path_params["name"])
+    """Return the object that the path names. Raises Unknown for what can name none: the answers about each name are kept for a while."""
+    namespace, name = request.path_params["namespace"], request.path_params["name"]
+    if not _NAMESPACE.fullmatch(namespace) or not _NAME.fullmatch(name):
+        raise Unknown
+    return ObjectName(namespace, name)
 
 
 def log_change(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str | None) -> None:

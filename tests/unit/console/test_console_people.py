@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
 
 import rolevend.console
+from rolevend.console.failures import Unknown
 from rolevend.console.login import ConsoleClient, LoggedIn
 from rolevend.console.person import Person, PersonMapping
 from rolevend.console.rights import Act, Rights
 from rolevend.console.routes import Console
-from rolevend.console.section import Section
+from rolevend.console.section import Section, named_object
 from rolevend.console.sessions import PersonSuspended, SessionLife, Sessions
 from rolevend.console.stops import StoppedUsers
 from rolevend.errors import InvalidInput, Rejected, Unavailable
@@ -304,6 +306,18 @@ def _asked_once_and_again(reviewer: Reviewer, moment: list[float], twice: Callab
     assert twice() == [{"agents"}, {"agents"}]
     moment[0] = 6.0
     assert twice() == [frozenset(), frozenset()]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("a" * 30_000, "x"), ("a" * 64, "x"), ("agents", "x" * 254), ("Agents", "x"), ("agents", "x\n"), ("agents", "\u0661"), (" ", "x")],
+)
+def test_a_path_that_can_name_no_object_is_unknown_before_anybody_is_asked(namespace: str, name: str):
+    """The answers on rights are kept by name: of thousands of long ones the process would have no memory left."""
+    of_path = {"namespace": namespace, "name": name}
+    with pytest.raises(Unknown):
+        named_object(Request({"type": "http", "path_params": of_path}))
+    assert str(named_object(Request({"type": "http", "path_params": {"namespace": "agents", "name": "a.b-1"}}))) == "agents/a.b-1"
 
 
 def test_every_call_that_changes_something_is_a_post():
