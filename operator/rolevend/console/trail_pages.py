@@ -13,7 +13,7 @@ from rolevend.audit.receipt_files import verify_lines
 from rolevend.console import pages
 from rolevend.console.failures import Unknown
 from rolevend.console.forms import read_own_form
-from rolevend.console.limits import SEARCHES
+from rolevend.console.limits import CHECKS, SEARCHES
 from rolevend.console.section import PageCall, log_change
 from rolevend.console.sessions import Session
 from rolevend.console.trail_query import FIELDS, TrailQuery, uid_of
@@ -39,7 +39,7 @@ class TrailPages:
         return (
             PageCall("GET", "/trail", self.search, "searchTrails", SEARCHES),
             PageCall("GET", _RECEIPTS, self.receipts, "showReceipts"),
-            PageCall("POST", _RECEIPTS, self.verify, "verifyReceipts", SEARCHES),
+            PageCall("POST", _RECEIPTS, self.verify, "verifyReceipts", CHECKS),
             PageCall("GET", _ONE, self.trail, "showTrail", SEARCHES),
             PageCall("GET", f"{_ONE}/export", self.export, "exportTrail", SEARCHES),
         )

@@ -13,6 +13,7 @@ from rolevend.api.middleware import Tracing
 from rolevend.console.changes import MOST_OF_ONE, ChangeStreams
 from rolevend.console.limits import (
     CHANGES,
+    CHECKS,
     COUNTS,
     LOGINS,
     PAGES,
@@ -29,6 +30,7 @@ from rolevend.console.person import Person
 from rolevend.console.routes import SESSION_COOKIE, Console
 from rolevend.console.section import PageCall
 from rolevend.console.sessions import Session, session_id
+from rolevend.console.trail_pages import TrailPages
 from rolevend.errors import Rejected
 
 FEW = Budget("tries", 60, 3)
@@ -180,6 +182,12 @@ def test_who_logs_in_again_and_again_stores_no_more_sessions(browse: Any, limits
     monkeypatch.setattr(Sessions, "begin", begin, raising=False)
     used_up(limits, SIGN_INS, "staff:olga")
     assert [browse("GET", "/callback?code=x", f"192.0.2.{number}").status_code for number in range(3)] == [429] * 3
+
+
+def test_what_takes_long_in_the_one_thread_of_pages_has_a_small_budget():
+    (verify,) = (each for each in TrailPages.__new__(TrailPages).calls() if each.name == "verifyReceipts")
+    assert verify.budget == CHECKS
+    assert max(CHECKS.per_minute, CHECKS.burst) <= 30
 
 
 def test_one_person_does_not_take_all_streams_of_changes():
