@@ -1,7 +1,7 @@
 """The pages of what roles run now, for people with the right. Others do not learn that these pages exist."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.role_index import ListedRole
 from rolevend.console.section import PageCall, log_change, named_object
 from rolevend.console.sessions import Session
-from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
+from rolevend.platforms.postgres.observing import CHARACTERS, SESSIONS, RoleSession
 from rolevend.platforms.statement import plain
 from rolevend.revocations.selection import SelectedRole
 from rolevend.roles.state import assigned_role_name
@@ -100,13 +100,25 @@ class StatementPages:
         if not watched:
             raise Unknown
         log_change(request, session, "looked at which roles run statements")
-        names = sorted({platform for each in watched for platform in each.row.platforms})
+        names = platforms_of(watched)
         answers = await asyncio.gather(*(self._observer.ask(each, None, 0) for each in names[:_PLATFORMS]))
         rows = sorted(_running(watched, answers), key=lambda row: -row.seconds)
         reasons = [f"{each.platform}: {each.reason}" for each in answers if each.reason]
+        reasons += [
+            f"{each.platform}: it shows {SESSIONS:,} sessions, those that run longest, and has more."
+            for each in answers
+            if len(each.sessions) >= SESSIONS
+        ]
+        if len(rows) > _MOST:
+            reasons.append(f"{len(rows) - _MOST:,} more run a statement for a shorter time, and are not shown.")
         if unasked := names[_PLATFORMS:]:
             reasons.append(f"Not asked, because there are too many platforms: {', '.join(unasked)}.")
         return pages.page("running.html", session, title="Roles that run a statement now", rows=rows[:_MOST], reasons=reasons)
+
+
+def platforms_of(watched: Iterable[ListedRole]) -> list[str]:
+    """Return the platforms on which these roles may run something. A request for a role names any, also those that do not exist."""
+    return sorted({platform for each in watched if assigned_role_name(each.role) is not None for platform in each.row.platforms})
 
 
 def _running(watched: Sequence[ListedRole], answers: Sequence[PlatformAnswer]) -> Iterator[RunningRole]:

@@ -6,13 +6,19 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
 
+from rolevend.console.live import ListedRole, VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
-from rolevend.console.statement_pages import ShownSession
-from rolevend.kinds import DataPlatform
+from rolevend.console.person import Person
+from rolevend.console.sessions import Session
+from rolevend.console.statement_pages import ShownSession, StatementPages, platforms_of
+from rolevend.kinds import DataPlatform, VendedRole, parse
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
 from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
+from rolevend.revocations.selection import SelectedRole
 from tests.support.manifests import changed, on_snowflake, valid
+from tests.support.pglogs import ROLE
 from tests.support.secrets import SecretStore
 
 
@@ -53,6 +59,42 @@ async def test_a_platform_that_does_not_answer_is_told_in_a_sentence(mute: int):
 async def test_snowflake_shows_its_statements_itself():
     answer = await asked(on_snowflake({"account": "myorg-account1", "database": "SALES", "warehouse": "W"}))
     assert answer == PlatformAnswer("warehouse", reason="Snowflake shows running statements itself, in its query history.")
+
+
+def test_a_request_that_names_many_platforms_hides_no_role_that_runs_something():
+    """Only so many platforms are asked for one page, and a request waits for platforms that do not exist yet."""
+    asking = [changed(valid("VendedRole"), "spec.platformRefs", [{"name": f"{each}{number}"} for number in range(8)]) for each in "abc"]
+    running = {**valid("VendedRole"), "status": {"roleName": ROLE}}
+    roles = [parse(VendedRole, {**each, "metadata": {**each["metadata"], "uid": "u"}}) for each in (*asking, running)]
+    watched = [ListedRole(each, SelectedRole.of(each), "", ("", "", "")) for each in roles]
+    assert sum(len(each.row.platforms) for each in watched) == 25
+    assert platforms_of(watched) == ["warehouse"]
+
+
+class Busy:
+    """So many roles that all run a statement."""
+
+    def __init__(self, count: int) -> None:
+        body = {**valid("VendedRole"), "status": {"roleName": ROLE}}
+        roles = [parse(VendedRole, {**body, "metadata": {**body["metadata"], "uid": f"u{number}"}}) for number in range(count)]
+        self.roles = [ListedRole(each, SelectedRole.of(each), "", ("", "", "")) for each in roles]
+
+    async def watched(self, _person: Person) -> list[ListedRole]:
+        return self.roles
+
+    async def ask(self, platform: str, _roles: object, _characters: int) -> PlatformAnswer:
+        return PlatformAnswer(platform, [RoleSession(ROLE, each.row.uid, 1, "active", 9, None, None, True) for each in self.roles])
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(200, []), (203, ["3 more run a statement"]), (1000, ["800 more run a statement", "it shows 1,000 sessions"])]
+)
+async def test_many_roles_that_run_long_do_not_hide_that_there_are_others(count: int, told: list[str]):
+    busy = Busy(count)
+    call = Request({"type": "http", "state": {"request_id": "r-1"}})
+    answer = await StatementPages(cast(VisibleRoles, busy), cast(PlatformObserver, busy)).running(call, Session(Person("olga"), "s"))
+    text = bytes(answer.body).decode()
+    assert [each for each in ("3 more run a statement", "800 more run a statement", "it shows 1,000 sessions") if each in text] == told
 
 
 @pytest.mark.parametrize(
