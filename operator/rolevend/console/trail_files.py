@@ -29,6 +29,8 @@ _MOST_KEPT: Final = 16 << 20
 _MOST_ROWS: Final = 20_000
 _MOST_CHECKED: Final = 48 << 20
 """Of one chain."""
+_SAME: Final = ("id", "time", "database", "statement")
+"""The members that a repeated entry repeats. An id by itself is of one server: an agent with a role on two may have it on both."""
 _AROUND: Final = 64 << 10
 """Bytes before and after the events whose chain is verified."""
 
@@ -177,7 +179,7 @@ class TrailFiles:
         return sorted(found.values(), key=lambda each: _order(each[1]))
 
     def _statements(self, recent: RecentLines, uid: str, handle: str, result: RoleTrail) -> list[TrailLine]:
-        found: dict[str, TrailLine] = {}
+        found: dict[tuple[str, ...], TrailLine] = {}
         kept = 0
         for line in recent.lines(MOST_BYTES, handle.encode()):
             entry = _entry_of(line.text, uid)
@@ -187,7 +189,7 @@ class TrailFiles:
             if len(found) >= MOST_STATEMENTS or kept > _MOST_KEPT:
                 result.left_out = True
                 break
-            found[str(entry.get("id", line.start))] = TrailLine(entry, line.text, _namespace(entry))
+            found[tuple(str(entry.get(each)) for each in _SAME)] = TrailLine(entry, line.text, _namespace(entry))
         result.since = max(filter(None, (result.since, recent.since)), default=None)
         return sorted(found.values(), key=lambda each: str(each.content.get("time")))
 

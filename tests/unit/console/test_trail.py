@@ -194,6 +194,16 @@ def test_statements_are_of_the_role_and_the_same_in_both_formats(tmp_path: Path,
     assert len(found.seen_by(within(everything=True)).statements) == 2
 
 
+def test_a_statement_on_one_server_does_not_hide_that_of_another_with_the_same_id(tmp_path: Path):
+    """Its id is the second in which the session began, its process id, and a number: an agent can have them on two servers."""
+    for server, text in (("warehouse", "SELECT * FROM people"), ("annex", "SELECT 1")):
+        (tmp_path / f"{server}.ndjson").write_text(f"{json.dumps(entry(text=text).as_json())}\n" * 2)
+
+    found = TrailFiles([], [str(tmp_path)]).trail(UID)
+
+    assert sorted(each.content["statement"] for each in found.statements) == ["SELECT * FROM people", "SELECT 1"]
+
+
 def signed(event: Raw, key: SigningKey, first: str | None = None) -> Raw:
     """The event with its receipt."""
     payload = payload_of(event.event | {"source": SOURCE}, first)
