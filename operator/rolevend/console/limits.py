@@ -1,7 +1,7 @@
 """Budgets of calls: of one address before the login, of a session, and of a person. In this process, and in bounded memory."""
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -52,19 +52,19 @@ class TooMany(Exception):
 
 class CallLimits:
     def __init__(self, moment: Callable[[], float], most: int = 8192) -> None:
-        """`moment` is a monotonic clock, in seconds. At most so many budgets are known at once; the one that was used longest ago is
-        forgotten first."""
+        """`moment` is a monotonic clock, in seconds. At most so many keys of a budget are known at once; the one that was used longest ago
+        is forgotten first. Many addresses make the console forget no person."""
         self._moment = moment
         self._most = most
-        self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
+        self._buckets: defaultdict[Budget, OrderedDict[str, TokenBucket]] = defaultdict(OrderedDict)
 
     def take(self, budget: Budget, key: str) -> None:
         """Count a call. Raises TooMany."""
-        now, place = self._moment(), (budget.name, key)
-        bucket = self._buckets.setdefault(place, TokenBucket(budget.burst, now))
-        self._buckets.move_to_end(place)
-        while len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)
+        now, buckets = self._moment(), self._buckets[budget]
+        bucket = buckets.setdefault(key, TokenBucket(budget.burst, now))
+        buckets.move_to_end(key)
+        while len(buckets) > self._most:
+            buckets.popitem(last=False)
         if not bucket.take(now, budget.burst, budget.per_minute):
             raise TooMany(budget, max(1, math.ceil(bucket.seconds(budget.per_minute))))
 

@@ -24,7 +24,8 @@ from rolevend.naming import encode_uid
 
 MOST_SHOWN: Final = 200
 _AT_ONCE: Final = 2
-_MOST_WAITING: Final = 16
+_MOST_WAITING: Final = 6
+"""Each holds up to 80 MB."""
 _MOST_OF_ONE: Final = 3
 
 T = TypeVar("T")

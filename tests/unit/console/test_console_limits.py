@@ -63,7 +63,16 @@ def test_memory_is_bounded_and_the_one_that_was_used_longest_ago_is_forgotten():
         limits.take(FEW, str(number))
         with pytest.raises(TooMany):
             limits.take(FEW, "olga")
-    assert len(limits._buckets) == 10
+    assert len(limits._buckets[FEW]) == 10
+
+
+def test_many_addresses_make_the_console_forget_no_person():
+    limits = CallLimits(lambda: 0.0, most=10)
+    used_up(limits, FEW, "olga")
+    for number in range(20):
+        limits.take(LOGINS, str(number))
+    with pytest.raises(TooMany):
+        limits.take(FEW, "olga")
 
 
 @pytest.mark.parametrize("budget", [PAGES, PAGES_OF_ONE, SEARCHES, CHANGES])
@@ -160,9 +169,9 @@ def test_a_session_and_a_person_have_budgets_and_a_guessed_cookie_none(browse: A
     used_up(limits, CHANGES, "staff:olga")
     refused = browse("POST", "/things", cookie="own-olga2")
     assert (refused.status_code, "Nothing was changed" in refused.text) == (429, True), "each session of the person"
-    known = len(limits._buckets)
+    known = sum(map(len, limits._buckets.values()))
     assert browse("POST", "/things", cookie="guessed").status_code == 401
-    assert len(limits._buckets) == known
+    assert sum(map(len, limits._buckets.values())) == known
 
 
 def test_many_sessions_give_a_person_no_more_pages(browse: Any, limits: CallLimits):

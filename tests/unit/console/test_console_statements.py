@@ -66,7 +66,7 @@ def test_a_request_that_names_many_platforms_hides_no_role_that_runs_something()
     asking = [changed(valid("VendedRole"), "spec.platformRefs", [{"name": f"{each}{number}"} for number in range(8)]) for each in "abc"]
     running = {**valid("VendedRole"), "status": {"roleName": ROLE}}
     roles = [parse(VendedRole, {**each, "metadata": {**each["metadata"], "uid": "u"}}) for each in (*asking, running)]
-    watched = [ListedRole(each, SelectedRole.of(each), "", ("", "", "")) for each in roles]
+    watched = [ListedRole(each, SelectedRole.of(each), "", ("", "", ""), ("", "")) for each in roles]
     assert sum(len(each.row.platforms) for each in watched) == 25
     assert platforms_of(watched) == ["warehouse"]
 
@@ -77,7 +77,7 @@ class Busy:
     def __init__(self, count: int) -> None:
         body = {**valid("VendedRole"), "status": {"roleName": ROLE}}
         roles = [parse(VendedRole, {**body, "metadata": {**body["metadata"], "uid": f"u{number}"}}) for number in range(count)]
-        self.roles = [ListedRole(each, SelectedRole.of(each), "", ("", "", "")) for each in roles]
+        self.roles = [ListedRole(each, SelectedRole.of(each), "", ("", "", ""), ("", "")) for each in roles]
 
     async def watched(self, _person: Person) -> list[ListedRole]:
         return self.roles

@@ -381,4 +381,4 @@ def test_one_person_and_all_people_together_read_a_few_times_at_once():
         assert (await trails.search(Person("olga"), TrailQuery())).rows == [], "it is free again"
         return refused[0], refused[1]
 
-    assert asyncio.run(ask()) == (2, 7)
+    assert asyncio.run(ask()) == (2, 17)
