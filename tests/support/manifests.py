@@ -275,11 +275,16 @@ def every_row(policy: Body) -> Body:
     return policy
 
 
+NO_POSTGRES = (("spec.postgres", MISSING), ("spec.credentials.observerSecretRef", MISSING))
+"""The changes that a DataPlatform of another kind begins with."""
+
+
 def on_snowflake(spelled: Body, tools: Body | Any = MISSING) -> Body:
     """The valid DataPlatform as one of Snowflake: `spelled` is its account, and `tools` are what its agents may have."""
-    account = changed(changed(valid("DataPlatform"), "spec.postgres", MISSING), "spec.snowflake", spelled)
-    account = changed(account, "spec.credentials.observerSecretRef", MISSING)
-    return changed(account, "spec.agents[0].tools", tools)
+    account = valid("DataPlatform")
+    for path, value in (*NO_POSTGRES, ("spec.snowflake", spelled), ("spec.agents[0].tools", tools)):
+        account = changed(account, path, value)
+    return account
 
 
 def _own_user() -> Body:

@@ -19,7 +19,7 @@ from rolevend.policy.index import compile_policies
 from rolevend.roles.decision import PlatformGrant, RoleDecision
 from rolevend.roles.status import StatusBuilder
 from tests.support import registered
-from tests.support.manifests import MISSING, Body
+from tests.support.manifests import MISSING, NO_POSTGRES, Body
 from tests.support.painted import CRM, NOW, OBJECTS, WAREHOUSE, paint, raw
 from tests.support.policies import catalog, column
 
@@ -30,7 +30,7 @@ def test_a_role_that_is_looked_at_says_of_each_platform_what_it_is():
     """By the DataPlatforms that there are: nothing is made up of one that is gone."""
     refs = [{"name": each} for each in (WAREHOUSE, CRM, "old")]
     role = parse(VendedRole, raw("VendedRole", "ask", "agents", ("spec.platformRefs", refs)))
-    on_snowflake = raw("DataPlatform", CRM, "", ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING))
+    on_snowflake = raw("DataPlatform", CRM, "", *NO_POSTGRES, ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING))
     platforms = [OBJECTS.platforms[0], parse(DataPlatform, on_snowflake)]
 
     shown = responses.shown(role, paint(replace(OBJECTS, platforms=platforms)).snapshot.platforms)

@@ -11,7 +11,7 @@ from rolevend.kinds import NAME_LABEL, Agent, DataPlatform, parse
 from rolevend.kube.credentials import _login_keys
 from rolevend.model import AgentHandle, ObjectName, RoleName
 from rolevend.platforms.protocol import Account, KeyPairCredential
-from tests.support.manifests import MISSING, Body, changed
+from tests.support.manifests import MISSING, NO_POSTGRES, Body, changed
 from tests.support.painted import CRM, OBJECTS, REQUEST, WAREHOUSE, answering, message, paint, raw, raw_agent, said, verdict
 
 USER = "FINBOT_SVC"
@@ -30,7 +30,7 @@ def spelled(
 ) -> Body:
     """One item of terms for each of `users`, all for the agents of these names in the namespaces with these labels."""
     account = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH", "principal": principal}
-    body = raw("DataPlatform", name, "", ("spec.postgres", MISSING), ("spec.snowflake", account), ("spec.agents[0].tools", MISSING))
+    body = raw("DataPlatform", name, "", *NO_POSTGRES, ("spec.snowflake", account), ("spec.agents[0].tools", MISSING))
     terms = {**body["spec"]["agents"][0], "agentNames": list(names), "namespaceSelector": {"matchLabels": dict(labels)}}
     return changed(body, "spec.agents", [{**terms, **({} if user is None else {"agentUser": user})} for user in users])
 

@@ -11,7 +11,7 @@ from rolevend.model import AgentHandle, Claim, ObjectName, Tag, User, UserHandle
 from rolevend.platform_runtime.state import SERVER_CHANGED, PlatformState
 from rolevend.platforms.protocol import Drift
 from rolevend.snapshot.builder import SnapshotBuild, SnapshotBuilder, SnapshotInputs
-from tests.support.manifests import MISSING, Body
+from tests.support.manifests import MISSING, NO_POSTGRES, Body
 from tests.support.painted import (
     ANNA,
     CLUSTER,
@@ -101,7 +101,7 @@ class TestOfTwoThatClaimTheSame:
         assert isinstance(verdict(built), Pending)
 
     def test_of_two_platforms_in_one_account_the_later_one_is_told_its_own_field(self, newest_first: bool):
-        account = ("spec.postgres", MISSING), ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING)
+        account = *NO_POSTGRES, ("spec.snowflake", ACCOUNT), ("spec.agents[0].tools", MISSING)
         platforms = [parse(DataPlatform, raw("DataPlatform", name, "", *account, age=age)) for name, age in ((CRM, 60), (WAREHOUSE, 0))]
         one_account = {WAREHOUSE: answering("one"), CRM: answering("one")}
 

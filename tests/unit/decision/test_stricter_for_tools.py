@@ -24,7 +24,7 @@ from rolevend.roles.decision import RoleDecision
 from rolevend.roles.status import StatusBuilder
 from rolevend.snapshot.builder import SnapshotBuild
 from tests.support.as_code import write
-from tests.support.manifests import EVERY_ROW, MISSING, Body, changed
+from tests.support.manifests import EVERY_ROW, MISSING, NO_POSTGRES, Body, changed
 from tests.support.painted import (
     ANNA,
     NOW,
@@ -86,7 +86,7 @@ def agent(*, asked: bool = True) -> Body:
 def account() -> Body:
     described = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
     most = ("spec.agents[0].tools", {"snowflake": {"semanticViews": [VIEW]}})
-    return raw("DataPlatform", WAREHOUSE, "", ("spec.postgres", MISSING), ("spec.snowflake", described), most)
+    return raw("DataPlatform", WAREHOUSE, "", *NO_POSTGRES, ("spec.snowflake", described), most)
 
 
 def painted(*policies: Body, held: Catalog | None = None, asked: bool = True, guardrails: tuple[Guardrail, ...] = ()) -> SnapshotBuild:

@@ -19,7 +19,7 @@ from rolevend.platforms.snowflake.tools import grants
 from rolevend.roles.decision import PlatformGrant
 from rolevend.snapshot.builder import SnapshotBuild
 from tests.support.golden import golden
-from tests.support.manifests import MISSING, Body, changed, every_row
+from tests.support.manifests import MISSING, NO_POSTGRES, Body, changed, every_row
 from tests.support.painted import (
     NOW,
     OBJECTS,
@@ -60,7 +60,7 @@ EVERY_ROW = parse(AccessPolicy, EVERY_ROW_BODY)
 def platform(most: Body | None = ALL) -> DataPlatform:
     account = {"account": "myorg-account1", "database": "SALES", "warehouse": "AGENTS_WH"}
     tools = MISSING if most is None else {"snowflake": most}
-    changes = (("spec.postgres", MISSING), ("spec.snowflake", account), ("spec.agents[0].tools", tools))
+    changes = (*NO_POSTGRES, ("spec.snowflake", account), ("spec.agents[0].tools", tools))
     return parse(DataPlatform, raw("DataPlatform", WAREHOUSE, "", *changes))
 
 
