@@ -81,7 +81,7 @@ def test_logins_that_cannot_be_written_after_all_are_not_lost(governed: Governed
     assert full.stderr == "Error: /dev/full cannot be written: No space left on device; what was to be there is on standard output\n"
     assert (typed(str(kept)).returncode, kept.stat().st_mode & 0o777) == (0, 0o600)
     for text in (full.stdout, kept.read_text()):
-        assert [each["metadata"]["name"] for each in yaml.safe_load_all(text)] == ["programmer", "vendor"]
+        assert [each["metadata"]["name"] for each in yaml.safe_load_all(text)] == ["programmer", "vendor", "observer"]
 
 
 def test_a_login_that_may_not_become_the_operators_sees_its_own_obstacles(governed: Governed, manifest: Path, tmp_path: Path):
