@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from rolevend.cluster_health.overview import Overview, overview
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
+from rolevend.console.shared_answers import SharedAnswers
 from rolevend.kinds import AccessPolicy, AccessRequest, IdentityProvider, UserAttributes, VendedRole
 from rolevend.kube.client import Body, KubeClient, path_of
 
@@ -50,19 +50,16 @@ class InstallationHealth:
     enabled: bool
     """True if the console may impersonate people."""
     now: Callable[[], datetime]
-    moment: Callable[[], float] = time.monotonic
-    _known: OrderedDict[Person, tuple[float, asyncio.Task[InstallationView]]] = field(default_factory=OrderedDict)
+    moment: InitVar[Callable[[], float]] = time.monotonic
+    _known: SharedAnswers[Person, InstallationView] = field(init=False)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    def __post_init__(self, moment: Callable[[], float]) -> None:
+        self._known = SharedAnswers(_SECONDS, _MOST, moment)
 
     async def view(self, person: Person) -> InstallationView:
         """Return the state as it was at most ten seconds ago. Raises ClusterUnavailable."""
-        known = self._known.get(person)
-        if known is None or known[0] <= self.moment() or (known[1].done() and known[1].exception() is not None):
-            self._known.pop(person, None)
-            while len(self._known) >= _MOST:
-                self._known.popitem(last=False)
-            known = self._known[person] = self.moment() + _SECONDS, asyncio.create_task(self._read(person))
-        return await asyncio.shield(known[1])  # several pages wait for the same answer
+        return await self._known.get(person, lambda: self._read(person))
 
     async def _read(self, person: Person) -> InstallationView:
         watched, gaps = await self._watched(person)

@@ -1,12 +1,12 @@
 """The rights of a person, by the RBAC of the cluster. I/O."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from rolevend.console.person import Person
+from rolevend.console.shared_answers import SharedAnswers
 from rolevend.kinds import GROUP
 from rolevend.kube.client import SUBJECT_ACCESS_REVIEWS, KubeClient
 
@@ -34,19 +34,12 @@ class Rights:
     def __init__(self, cluster: KubeClient, moment: Callable[[], float]) -> None:
         """`moment` is a monotonic clock, in seconds."""
         self._cluster = cluster
-        self._moment = moment
-        self._known: OrderedDict[tuple[Person, Act], tuple[float, asyncio.Task[bool]]] = OrderedDict()
+        self._known: SharedAnswers[tuple[Person, Act], bool] = SharedAnswers(_SECONDS, _MOST, moment)
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def may(self, person: Person, act: Act) -> bool:
         """Raises ClusterUnavailable."""
-        known = self._known.get((person, act))
-        if known is None or known[0] <= self._moment() or (known[1].done() and known[1].exception() is not None):
-            self._known.pop((person, act), None)
-            while len(self._known) >= _MOST:
-                self._known.popitem(last=False)
-            known = self._known[person, act] = self._moment() + _SECONDS, asyncio.create_task(self._review(person, act))
-        return await asyncio.shield(known[1])  # several pages wait for the same answer
+        return await self._known.get((person, act), lambda: self._review(person, act))
 
     async def namespaces(self, person: Person, verb: str, resource: str, named: Iterable[str]) -> frozenset[str]:
         """Return those of the namespaces in which the person has the verb. Raises ClusterUnavailable."""
