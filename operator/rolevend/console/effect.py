@@ -4,18 +4,17 @@ No row of a platform is an example: a person would read it without a role, and w
 """
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from rolevend.access_report.example_values import EXAMPLES, masked
 from rolevend.approvals import effect_text
+from rolevend.approvals.narrowing import read_mask
 from rolevend.catalog import Family
+from rolevend.errors import InvalidInput
 from rolevend.kinds.previewed_effect import PreviewedCells, PreviewedEffect
-from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Round, Unit
-
-_MASK: Final = re.compile(r"([A-Z]\w*)(?:\((.*)\))?", re.DOTALL)
+from rolevend.kinds.statements import mask
+from rolevend.policy.mask import Clear, Constant, DateTrunc, Mask, Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +50,16 @@ def _examples(today: Sequence[PreviewedCells], granted: Sequence[PreviewedCells]
     return _example(before, value), _example(after, value)
 
 
-def _example(mask: Mask | None, value: str) -> str:
-    return "" if mask is None else masked(mask, value) or ""
+def _example(found: Mask | None, value: str) -> str:
+    return "" if found is None else masked(found, value) or ""
 
 
 def _mask(shown: str) -> Mask | None:
     """Read the text of a mask as a preview states it. None: it is none that a made-up value shows."""
-    found = _MASK.fullmatch(shown)
-    kind, parameter = (found[1], found[2] or "") if found is not None else ("", "")
+    kind, _, parameter = shown.partition("(")
     try:
-        match kind:
-            case "Clear":
-                return Clear()
-            case "Nullify":
-                return Nullify()
-            case "Hash":
-                return Hash()
-            case "Partial":
-                return Partial(int(parameter))
-            case "Round":
-                return Round(parameter)
-            case "DateTrunc":
-                return DateTrunc(Unit(parameter))
-            case "Constant":
-                return Constant(str(ast.literal_eval(parameter)))
-    except (ValueError, SyntaxError):
+        if kind == "Constant":
+            return Constant(str(ast.literal_eval(parameter.removesuffix(")"))))
+        return Clear() if shown == "Clear" else mask(read_mask(f"column={shown}", 0), "")
+    except (InvalidInput, ValueError, SyntaxError):
         return None
-    return None
