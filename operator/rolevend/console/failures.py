@@ -25,6 +25,10 @@ class Gone(Exception):
     """There is no such object any more, and the person would see it."""
 
 
+class Busy(Exception):
+    """Too many read files now."""
+
+
 def failed(error: Exception, request: Request, session: Session | None) -> Response:
     """Return the page of a failure, without anything that its visitor must not know."""
     request_id = request.state.request_id
@@ -36,6 +40,8 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
             sent = "Nothing was changed. " if request.method == "POST" else ""
             message = f"{sent}It was withdrawn or deleted, or it never was there."
             return pages.telling(session, "It is gone", message, status=410, link=("/requests", "All requests"))
+        case Busy():
+            return pages.telling(session, "Try again", "Others read the audit files now. Nothing was read for you.", status=503)
         case TooMany():
             sent = "Nothing was changed. " if request.method == "POST" else ""
             message = f"{sent}There were {error} in the last minute. Wait {error.seconds} seconds, and try again."

@@ -14,7 +14,7 @@ from rolevend.console.failures import Gone, Unknown
 from rolevend.console.forms import chosen_tables, narrowing_of, read_own_form, said, vote_of
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.limits import CHANGES, COUNTS, CallLimits
-from rolevend.console.section import PageCall, log_change, named_object
+from rolevend.console.section import PageCall, log_act, named_object
 from rolevend.console.sessions import Session
 from rolevend.errors import Rejected, RolevendError
 from rolevend.kinds.previewed_effect import PreviewedEffect
@@ -78,16 +78,16 @@ class RequestPages:
         except NarrowingNoted:
             raise  # nothing was sent
         except RolevendError as error:
-            log_change(request, session, "vote failed", name, verdict=verdict, reason=str(error))
+            log_act(request, session, "vote failed", name, verdict=verdict, reason=str(error))
             raise
-        log_change(request, session, "voted", name, verdict=verdict, outcome=text)
+        log_act(request, session, "voted", name, verdict=verdict, outcome=text)
         return text, is_lost
 
     async def _withdrawn(self, request: Request, session: Session, view: RequestView) -> Response:
         if view.mine is None:
             return self._shown(session, view, error="you have no vote on this request", status=409)
         await self._acting.withdraw(session.person, view.mine)
-        log_change(request, session, "vote withdrawn", named_object(request), verdict=view.mine.spec.verdict)
+        log_act(request, session, "vote withdrawn", named_object(request), verdict=view.mine.spec.verdict)
         return self._shown(session, await self._view(request, session), told="Your vote is withdrawn. What rests on it ends now.")
 
     async def _view(self, request: Request, session: Session) -> RequestView:

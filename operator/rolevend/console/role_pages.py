@@ -13,7 +13,7 @@ from rolevend.console.failures import Unknown
 from rolevend.console.forms import FILTERS, query_of, read_own_form, said
 from rolevend.console.limits import CHANGES, SEARCHES
 from rolevend.console.live import RolePage, VisibleRoles
-from rolevend.console.section import PageCall, log_change, named_object
+from rolevend.console.section import PageCall, log_act, named_object
 from rolevend.console.sessions import Session
 from rolevend.errors import InvalidInput, Rejected
 from rolevend.model import ObjectName
@@ -85,9 +85,9 @@ class RolePages:
         left = await self._acting.end(session.person, roles, because)
         for each in roles:
             if each.name in left:
-                log_change(request, session, "end of a role failed", each.name, because=because, reason=left[each.name])
+                log_act(request, session, "end of a role failed", each.name, because=because, reason=left[each.name])
             else:
-                log_change(request, session, "role ended", each.name, because=because)
+                log_act(request, session, "role ended", each.name, because=because)
         return left
 
     async def _role_shown(

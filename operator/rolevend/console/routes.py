@@ -18,7 +18,7 @@ from rolevend.console.forms import read_own_form
 from rolevend.console.limits import LOGINS, PAGES, PAGES_OF_ONE, SIGN_INS, Budget, CallLimits, address_key
 from rolevend.console.login import CALLBACK, ConsoleLogins, LoginOver
 from rolevend.console.person import Person
-from rolevend.console.section import Section, log_change
+from rolevend.console.section import Section, log_act
 from rolevend.console.sessions import Session, Sessions, session_id
 from rolevend.errors import RolevendError
 from rolevend.identity.login_attempts import LOGIN_LIFE
@@ -93,7 +93,7 @@ class Console:
         except RolevendError as error:
             _log.warning("login refused", extra={"reason": str(error), "address": _host(request), "request_id": request.state.request_id})
             raise
-        log_change(request, Session(login.person, secret), "logged in")
+        log_act(request, Session(login.person, secret), "logged in")
         answer = RedirectResponse(self._landing(path), 303, pages.HEADERS)
         set_cookie(answer, SESSION_COOKIE, secret, self._sessions.life_seconds)
         set_cookie(answer, LOGIN_COOKIE, "", 0)
@@ -102,7 +102,7 @@ class Console:
     async def logout(self, request: Request, session: Session) -> Response:
         await read_own_form(request, session)
         await self._sessions.end(session.secret)
-        log_change(request, session, "logged out")
+        log_act(request, session, "logged out")
         answer = pages.telling(
             None, "Signed out", "You are signed out here. Your identity provider may still know you.", link=("/login", "Sign in")
         )

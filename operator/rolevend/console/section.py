@@ -46,7 +46,7 @@ def named_object(request: Request) -> ObjectName:
     return ObjectName(namespace, name)
 
 
-def log_change(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str | None) -> None:
-    """Write the log line of a change, of one that was refused, or of a read that must be known. `name` is the object's."""
+def log_act(request: Request, session: Session, event: str, name: ObjectName | None = None, **facts: str | None) -> None:
+    """Write the log line of an act: a change, one that was refused, or a read that must be known. `name` is the object's."""
     who = {"person": session.person.username, "session": session.id, "request_id": request.state.request_id}
     _log.info(event, extra={**who, **({} if name is None else {"object": str(name)}), **facts})

@@ -14,7 +14,7 @@ from rolevend.console.limits import LOOKS
 from rolevend.console.live import VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.role_index import ListedRole
-from rolevend.console.section import PageCall, log_change, named_object
+from rolevend.console.section import PageCall, log_act, named_object
 from rolevend.console.sessions import Session
 from rolevend.platforms.postgres.observing import CHARACTERS, SESSIONS, RoleSession
 from rolevend.platforms.statement import plain
@@ -83,7 +83,7 @@ class StatementPages:
         view = await self._roles.view(session.person, name)
         if view is None or not view.may_watch:
             raise Unknown
-        log_change(request, session, "looked at statements", name)
+        log_act(request, session, "looked at statements", name)
         role = assigned_role_name(view.role)
         asked: list[PlatformAnswer] = []
         if role is not None:
@@ -99,7 +99,7 @@ class StatementPages:
         watched = await self._roles.watched(session.person)
         if not watched:
             raise Unknown
-        log_change(request, session, "looked at which roles run statements")
+        log_act(request, session, "looked at which roles run statements")
         names = platforms_of(watched)
         answers = await asyncio.gather(*(self._observer.ask(each, None, 0) for each in names[:_PLATFORMS]))
         rows = sorted(_running(watched, answers), key=lambda row: -row.seconds)

@@ -14,11 +14,11 @@ from rolevend.console import pages
 from rolevend.console.failures import Unknown
 from rolevend.console.forms import read_own_form
 from rolevend.console.limits import CHECKS, SEARCHES
-from rolevend.console.section import PageCall, log_change
+from rolevend.console.section import PageCall, log_act
 from rolevend.console.sessions import Session
 from rolevend.console.trail_query import FIELDS, TrailQuery, uid_of
 from rolevend.console.trail_text import moment, shown
-from rolevend.console.trails import Busy, Trails, VisibleTrail
+from rolevend.console.trails import Trails, VisibleTrail
 from rolevend.errors import InvalidInput
 from rolevend.model import Uid
 
@@ -51,18 +51,13 @@ class TrailPages:
             found = await self._trails.search(session.person, TrailQuery.of(given))
         except InvalidInput as invalid:
             error, status = f"{invalid.field}: {invalid.message}", 400
-        except Busy:
-            return _busy(session)
         values: dict[str, Any] = {"given": given, "found": found, "reads_files": bool(self._trails.files.audit), "error": error}
         return pages.page("trails.html", session, title="Trail", status=status, moment=moment, shown=shown, **values)
 
     async def trail(self, request: Request, session: Session) -> Response:
         """Show the trail. That is logged, because it holds statements."""
         uid = _uid(request)
-        try:
-            found = await self._found(session, uid)
-        except Busy:
-            return _busy(session)
+        found = await self._found(session, uid)
         self._note("read a trail", request, session, found)
         files = self._trails.files
         values: dict[str, Any] = {
@@ -80,10 +75,7 @@ class TrailPages:
     async def export(self, request: Request, session: Session) -> Response:
         """Send the lines of the files as they are, so that their receipts can be verified elsewhere. That is logged."""
         uid = _uid(request)
-        try:
-            found = await self._found(session, uid)
-        except Busy:
-            return _busy(session)
+        found = await self._found(session, uid)
         lines = [each.text.strip() for each in (*found.record.events, *found.record.statements)]
         if not lines:
             raise Unknown
@@ -122,7 +114,7 @@ class TrailPages:
         return found
 
     def _note(self, act: str, request: Request, session: Session, found: VisibleTrail) -> None:
-        log_change(request, session, act, uid=_uid(request), role=found.role_name)
+        log_act(request, session, act, uid=_uid(request), role=found.role_name)
 
 
 def _uid(request: Request) -> Uid:
@@ -131,7 +123,3 @@ def _uid(request: Request) -> Uid:
     if uid is None:
         raise Unknown
     return Uid(uid)
-
-
-def _busy(session: Session) -> Response:
-    return pages.telling(session, "Try again", "Others read the audit files now. Nothing was read for you.", status=503)

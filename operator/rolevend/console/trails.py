@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from rolevend.audit.role_chain import ACCESS_UID, ROLE_UID, used_requests
 from rolevend.console import trail_objects, trail_text
+from rolevend.console.failures import Busy
 from rolevend.console.inbox import Requests, RequestView
 from rolevend.console.live import ROLES, RoleView, VisibleRoles
 from rolevend.console.objects import WatchedObjects
@@ -29,10 +30,6 @@ _MOST_WAITING: Final = 6
 _MOST_OF_ONE: Final = 3
 
 T = TypeVar("T")
-
-
-class Busy(Exception):
-    """Too many read files now."""
 
 
 @dataclass(frozen=True, slots=True)

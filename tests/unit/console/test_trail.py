@@ -19,6 +19,7 @@ from rolevend.audit.events import AuditEvent, StartedEvent
 from rolevend.audit.receipt import digest_of, payload_of
 from rolevend.audit.receipt_files import VerifiedReceipts, public_key_set
 from rolevend.console import trail_text
+from rolevend.console.failures import Busy
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.objects import WatchedObjects
@@ -27,7 +28,7 @@ from rolevend.console.rights import Act, Rights
 from rolevend.console.trail_files import MOST_EVENTS, FoundRows, RoleTrail, TrailFiles
 from rolevend.console.trail_query import TrailQuery, uid_of
 from rolevend.console.trail_text import Room, TrailEntry
-from rolevend.console.trails import Busy, Trails
+from rolevend.console.trails import Trails
 from rolevend.errors import InvalidInput
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.signature import SigningKey
