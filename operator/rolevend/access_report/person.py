@@ -1,7 +1,8 @@
 """The tables that one person gets through an agent, and for each other table the smallest missing piece. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final, TypeVar
 
 from rolevend.access_ledger.selection import Selection
@@ -9,7 +10,7 @@ from rolevend.access_report.answer import distinct
 from rolevend.access_report.names import check_names
 from rolevend.access_report.possible import acting_names, proven
 from rolevend.access_report.reader import AccessSources, known_names
-from rolevend.access_report.target import AccessTarget
+from rolevend.access_report.target import AccessTarget, never
 from rolevend.audit.evidence import TableAccess, tables_of
 from rolevend.catalog import TableId
 from rolevend.decision.description import visible_rows
@@ -41,6 +42,8 @@ class PersonQuestion:
     purpose: str | None = None
     tables: str = ""
     """A part of the name of each table."""
+    is_over: Callable[[], bool] = never
+    """As of `AccessQuestion`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,17 @@ def person_answer(question: PersonQuestion, sources: AccessSources) -> PersonAns
     user, agent, notes = chosen(question, sources)
     platforms = []
     for name, index in platforms_of(question.platform, sources):
+        if question.is_over():
+            notes.append(untried(name))
+            continue
         found = explained_for(sources, Requester(user, agent or ANY_AGENT, name, question.purpose or ""))
-        platforms.append(_platform(sources, found, index, question.tables.casefold()))
+        platforms.append(_platform(sources, found, index, question))
         notes += found.notes
     return PersonAnswer(user, agent, tuple(platforms), tuple(distinct([*notes, *sources.notes, *sources.unready])))
+
+
+def untried(name: PlatformName) -> str:
+    return f"not tried: DataPlatform {name}, because that took too long; choose one"
 
 
 def chosen(
@@ -167,18 +177,19 @@ def _lacks(policy: CompiledPolicy, attributes: Attributes) -> tuple[str, ...]:
     return tuple(requirement_text(each) for each in policy.users if not meets(each, facts_of(attributes)))
 
 
-def _platform(sources: AccessSources, found: Explained, index: Index, part: str) -> PersonPlatform:
+def _platform(sources: AccessSources, found: Explained, index: Index, question: PersonQuestion) -> PersonPlatform:
     refusal, shapes = refusal_of(sources, found), {shape.table: shape for shape, _ in found.tables}
+    part, policies = question.tables.casefold(), (*index.policies, *index.offers)
     somebody = [
         place
         for place, each in enumerate(index.tables)
-        if part in str(each.id).casefold() and any(grants_table(policy, place) for policy in (*index.policies, *index.offers))
+        if part in str(each.id).casefold() and any(grants_table(policy, place) for policy in policies)
     ]
     got = [place for place in somebody if index.tables[place].id in shapes]
     others = [place for place in somebody if index.tables[place].id not in shapes]
-    asking = _asking(found)
-    granted = []
-    for place in got[:MOST_TABLES]:
+    asking, granting = _asking(found), _granting(found)
+    granted: list[PersonTable] = []
+    for place in takewhile(lambda _: not question.is_over(), got[:MOST_TABLES]):
         table = index.tables[place]
         shape = shapes[table.id]
         shown = {each.name for each in shape.columns}
@@ -189,7 +200,7 @@ def _platform(sources: AccessSources, found: Explained, index: Index, part: str)
                 tables_of([shape])[0],
                 visible_rows(shape, None),
                 tuple(each.name for each in table.columns if each.name not in shown),
-                tuple(str(each.policy) for each in found.explanation.policies if any(one.table == table.id for one in each.granted)),
+                granting.get(table.id, ()),
             )
         )
     refused = [
@@ -198,11 +209,19 @@ def _platform(sources: AccessSources, found: Explained, index: Index, part: str)
             asking.get(index.tables[place].id, ()),
             missing=missing_piece(sources, found, index, place),
         )
-        for place in (() if refusal else others[:MOST_TABLES])
+        for place in takewhile(lambda _: not question.is_over(), () if refusal else others[:MOST_TABLES])
     ]
     left_out = 0 if refusal else len(somebody) - len(granted) - len(refused)
     tools = tuple(map(str, (*found.functions, *found.tools)))
     return PersonPlatform(found.who.platform, refusal, tuple(granted), tuple(refused), left_out, tools, found.who.seconds)
+
+
+def _granting(found: Explained) -> dict[TableId, tuple[str, ...]]:
+    by_table: dict[TableId, tuple[str, ...]] = {}
+    for policy in found.explanation.policies:
+        for table in dict.fromkeys(each.table for each in policy.granted):
+            by_table[table] = (*by_table.get(table, ()), str(policy.policy))
+    return by_table
 
 
 def _asking(found: Explained) -> dict[TableId, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rolevend.access_report.answer import distinct
 from rolevend.access_report.example_values import EXAMPLES, shown
-from rolevend.access_report.person import PersonQuestion, chosen, explained_for, missing_piece, platforms_of, refusal_of
+from rolevend.access_report.person import PersonQuestion, chosen, explained_for, missing_piece, platforms_of, refusal_of, untried
 from rolevend.access_report.reader import AccessSources
 from rolevend.access_report.target import AccessTarget
 from rolevend.catalog import Column, Table, TableId
@@ -90,10 +90,13 @@ class PictureAnswer:
 def picture_answer(question: PersonQuestion, target: AccessTarget, sources: AccessSources) -> PictureAnswer:
     """Raises InvalidInput for a name that is misspelled, that nobody has, or that several have."""
     user, agent, notes = chosen(question, sources, target)
-    pictures = []
+    pictures: list[TablePicture] = []
     for name, index in platforms_of(question.platform, sources):
         place = next((place for place, each in enumerate(index.tables) if each.id == target.table), None)
         if place is None:
+            continue
+        if pictures and question.is_over():
+            notes.append(untried(name))
             continue
         found = explained_for(sources, Requester(user, agent or ANY_AGENT, name, question.purpose or ""))
         pictures.append(_picture(sources, found, index, place))

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeVar
 
 from rolevend.approvals.reader import ClusterAccess
 from rolevend.errors import InvalidInput, NotPermitted, RolevendError
-from rolevend.kinds import KINDS
+from rolevend.kinds import GROUP, KINDS
 from rolevend.kube.certificate_authorities import authority, certificate_end
 from rolevend.kube.client import (
     CONFIG_MAPS,
@@ -88,6 +88,25 @@ def labels(body: Body) -> Mapping[str, str]:
     return found
 
 
+def _is_needed(part: str, body: Body) -> bool:
+    """True if a finding may be about the object. Others are not kept: a cluster may have thousands of definitions and bindings."""
+    if part == "CustomResourceDefinition":
+        return str(body["metadata"]["name"]).endswith(f".{GROUP}")
+    if part == OF_OWNERS:
+        return _is_of_an_owner(body)
+    if part == "ClusterRoleBinding":
+        return _is_of_the_chart(body) or _is_of_an_owner(body)
+    return part not in _OF_THE_CHART or _is_of_the_chart(body)
+
+
+def _is_of_the_chart(body: Body) -> bool:
+    return labels(body).get(CHART_LABEL, "").startswith(_CHART)
+
+
+def _is_of_an_owner(body: Body) -> bool:
+    return body["roleRef"]["kind"] == "ClusterRole" and str(body["roleRef"]["name"]).endswith(AGENT_NAMESPACE)
+
+
 @dataclass(slots=True)
 class FactsReader:
     cluster: KubeClient
@@ -115,15 +134,11 @@ class FactsReader:
             del listed[name]
         found = await asyncio.gather(*(self._list(name, *where) for name, where in listed.items()))
         parts = {name: items for name, items in zip(listed, found, strict=True) if items is not None}
+        bindings = parts.get("ClusterRoleBinding", ())
         if OF_OWNERS in parts:
-            parts[OF_OWNERS] = [
-                each
-                for each in (*parts[OF_OWNERS], *parts.get("ClusterRoleBinding", ()))
-                if each["roleRef"]["kind"] == "ClusterRole" and each["roleRef"]["name"].endswith(AGENT_NAMESPACE)
-            ]
-        for name in _OF_THE_CHART:
-            if name in parts:
-                parts[name] = [each for each in parts[name] if labels(each).get(CHART_LABEL, "").startswith(_CHART)]
+            parts[OF_OWNERS] += [each for each in bindings if _is_of_an_owner(each)]
+        if bindings:
+            parts["ClusterRoleBinding"] = [each for each in bindings if _is_of_the_chart(each)]
         for name, resource, key in (("Lease", LEASES, LEASE), ("ConfigMap", CONFIG_MAPS, SUSPENSION)):
             body = await self._guarded(f"{name} {self.namespace}/{key}", self._get(resource, key))
             if body is not None:
@@ -140,7 +155,7 @@ class FactsReader:
 
     async def _list(self, part: str, resource: ResourcePath, namespace: str | None) -> list[Body] | None:
         async def all_pages() -> list[Body]:
-            return [item async for page in self.cluster.pages(resource, namespace) for item in page["items"]]
+            return [item async for page in self.cluster.pages(resource, namespace) for item in page["items"] if _is_needed(part, item)]
 
         return await self._guarded(part, all_pages())
 

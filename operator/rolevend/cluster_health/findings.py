@@ -171,7 +171,9 @@ def _deployments(facts: ClusterFacts) -> Iterator[HealthFinding]:
             )
         elif ready < wanted:
             action = f"kubectl describe --namespace {facts.namespace} {name.replace(' ', '/').lower()}"
-            yield HealthFinding("wrong" if ready == 0 else "look", name, f"{ready} of {wanted} replicas are ready", action)
+            runs = not facts.is_read("Pod") or any(_selects(each, pod) and _is_running(pod) for pod in facts.of("Pod"))
+            message = f"{ready} of {wanted} replicas are ready{'' if runs else ', and it has no pod that runs'}"
+            yield HealthFinding("wrong" if ready == 0 else "look", name, message, action)
     if len(versions) > 1:
         told = "; ".join(f"{', '.join(names)}: {version}" for version, names in sorted(versions.items()))
         yield HealthFinding(
@@ -180,10 +182,17 @@ def _deployments(facts: ClusterFacts) -> Iterator[HealthFinding]:
     elif versions and __version__ not in versions:
         message = f"the installation has version {next(iter(versions))}, and this {facts.reader} {__version__}"
         yield HealthFinding("look", "versions", message, f"use the {facts.reader} of the version that is installed")
-    selectors = [each["spec"]["selector"]["matchLabels"].items() for each in facts.of("Deployment")]
     for pod in facts.of("Pod"):
-        if any(each <= labels(pod).items() for each in selectors):
+        if any(_selects(each, pod) for each in facts.of("Deployment")):
             yield from _pod(pod, facts.namespace)
+
+
+def _is_running(pod: Body) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running"
+
+
+def _selects(deployment: Body, pod: Body) -> bool:
+    return bool(deployment["spec"]["selector"]["matchLabels"].items() <= labels(pod).items())
 
 
 def _pod(pod: Body, namespace: str) -> Iterator[HealthFinding]:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
-from weakref import WeakValueDictionary
 
 from rolevend.access_report.answer import PossibleAccess, RoleAccess
 from rolevend.access_report.audited import AuditedAccess
@@ -23,6 +22,7 @@ from rolevend.access_report.target import AccessQuestion, AccessTarget
 from rolevend.console.live import VisibleRoles
 from rolevend.console.person import Person
 from rolevend.console.rights import Act
+from rolevend.console.turns import Turns
 from rolevend.errors import NotPermitted, Rejected, RolevendError
 from rolevend.kinds import AccessRequest, VendedRole
 from rolevend.kube.client import KubeClient
@@ -40,6 +40,7 @@ _REQUESTS: Final = "accessrequests"
 _OFF: Final = "policies are not judged: this console does not act as you; use rolevend access, or ask for console.impersonation"
 
 T = TypeVar("T")
+Q = TypeVar("Q", AccessQuestion, PersonQuestion)
 
 
 class AnswerTooLate(Rejected):
@@ -54,9 +55,7 @@ class AccessAnswers:
         self._namespace = namespace
         self._now = now
         self._enabled = enabled
-        self._turn = asyncio.Lock()
-        self._turns_of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By the name of the person: only one of their questions waits with those of others."""
+        self._turns = Turns(1, _READING_SECONDS)
 
     async def live(self, person: Person, question: AccessQuestion) -> AccessAnswer[RoleAccess]:
         """Return the live roles that read the table, of those that the person may see. Raises InvalidInput for a misspelled name, and
@@ -89,7 +88,7 @@ class AccessAnswers:
 
         def answer(sources: AccessSources) -> PersonAnswer:
             _require_objects(sources)
-            return person_answer(question, sources)
+            return person_answer(_timed(question, sources), sources)
 
         return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
 
@@ -98,14 +97,13 @@ class AccessAnswers:
 
         def answer(sources: AccessSources) -> PictureAnswer:
             _require_objects(sources)
-            return picture_answer(question, target, sources)
+            return picture_answer(_timed(question, sources), target, sources)
 
         return await self._answered(person, PeopleBound(MOST_PEOPLE, question.user), answer)
 
     async def _answered(self, person: Person, people: PeopleBound, answer: Callable[[AccessSources], T]) -> T:
-        own = self._turns_of.setdefault(person.username, asyncio.Lock())
         try:
-            async with asyncio.timeout(_READING_SECONDS) as limit, own, self._turn:
+            async with self._turns.of(person) as limit:
                 sources = await self._read(person, people)
                 limit.reschedule(None)  # a thread cannot be stopped: it ends by itself
                 return await asyncio.to_thread(answer, sources)
@@ -149,7 +147,7 @@ def _require_objects(sources: AccessSources) -> None:
         raise NotPermitted("; ".join(sources.notes))
 
 
-def _timed(question: AccessQuestion, sources: AccessSources) -> AccessQuestion:
+def _timed(question: Q, sources: AccessSources) -> Q:
     """Return the question with an end, counted from when the snapshot is there."""
     _ = sources.built
     end = time.monotonic() + _JUDGING_SECONDS

@@ -11,7 +11,7 @@ from rolevend.console.limits import TooMany
 from rolevend.console.login import LoginOver
 from rolevend.console.sessions import PersonSuspended, Session
 from rolevend.errors import IdentityProviderUnavailable, Rejected, Unavailable
-from rolevend.identity.refusal import TokenRefused
+from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.web.forms import ForeignForm, UnreadableForm
 
 _log = logging.getLogger(__name__)
@@ -57,6 +57,12 @@ def failed(error: Exception, request: Request, session: Session | None) -> Respo
             return pages.telling(None, "You cannot sign in", message, status=403)
         case HTTPException(status_code=413):
             return pages.telling(session, "Too long", "The form is too long. Nothing was changed.", status=413)
+        case TokenRefused(code=Code.TOKEN_TOO_LARGE):
+            message = (
+                "Your identity provider sends more about you than a login here takes, perhaps all your groups. Ask your administrator"
+                " to let it send the groups alone that the console knows."
+            )
+            return pages.telling(None, "You cannot sign in", message, status=403)
         case LoginOver() | TokenRefused():
             return pages.telling(None, "You are not signed in", "The login did not complete. Sign in again.", status=403, link=again)
         case IdentityProviderUnavailable():

@@ -13,9 +13,9 @@ from rolevend.cluster_health.overview import Overview, overview
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
-from rolevend.console.shared_answers import SharedAnswers
 from rolevend.kinds import AccessPolicy, AccessRequest, IdentityProvider, UserAttributes, VendedRole
 from rolevend.kube.client import Body, KubeClient, path_of
+from rolevend.shared_answers import SharedAnswers
 
 _WATCHED: Final = (AccessPolicy, AccessRequest, IdentityProvider, UserAttributes, VendedRole)
 """Read from the console's watches: there may be many of them."""
@@ -25,6 +25,9 @@ _SECONDS: Final = 10.0
 """For which an answer is used again."""
 _MOST: Final = 256
 _AT_ONCE: Final = 2
+_READING_SECONDS: Final = 20.0
+"""With the wait for others."""
+_LATE: Final = Gap("all that is read with your rights", "it takes too long now, or others wait for it; try again, or use `rolevend doctor`")
 OFF: Final = (
     "this console only shows what it watches: `rolevend doctor` finds the rest, or ask your administrator for console.impersonation"
 )
@@ -51,6 +54,8 @@ class InstallationHealth:
     """True if the console may impersonate people."""
     now: Callable[[], datetime]
     moment: InitVar[Callable[[], float]] = time.monotonic
+    seconds: float = _READING_SECONDS
+    """For which the cluster is read."""
     _known: SharedAnswers[Person, InstallationView] = field(init=False)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -63,8 +68,7 @@ class InstallationHealth:
 
     async def _read(self, person: Person) -> InstallationView:
         watched, gaps = await self._watched(person)
-        async with self._turns:
-            facts = await self._own(person)
+        facts = await self._own(person)
         facts = replace(facts, parts={**facts.parts, **watched}, gaps=(*facts.gaps, *gaps), reader="console")
         needed = [each for each in findings(facts) if each.level != "not read"]
         return InstallationView(overview(facts), needed, facts.gaps, facts.server_time or facts.read_at)
@@ -74,7 +78,11 @@ class InstallationHealth:
         if not self.enabled:
             return ClusterFacts(self.namespace, self.now(), None, {})
         acting = self.cluster.acting_as(person.username, person.groups)
-        return await FactsReader(acting, self.namespace, left_out=LEFT_OUT).read(with_secrets=False)
+        try:
+            async with asyncio.timeout(self.seconds), self._turns:
+                return await FactsReader(acting, self.namespace, left_out=LEFT_OUT).read(with_secrets=False)
+        except TimeoutError:
+            return ClusterFacts(self.namespace, self.now(), None, {}, (_LATE,))
 
     async def _watched(self, person: Person) -> tuple[dict[str, Sequence[Body]], list[Gap]]:
         """Return the objects that the console watches, in those namespaces in which the person may list them."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from rolevend.console.person import Person, PersonMapping
 from rolevend.errors import IdentityProviderUnavailable, InvalidInput, Rejected
-from rolevend.identity.login_attempts import LoginAttempts, ResumedLogin
+from rolevend.identity.login_attempts import LoginAttempts
 from rolevend.identity.login_client import LoginClient, OwnClient
 from rolevend.identity.proven import LoginWanted, Party
 from rolevend.identity.provider import Provider
@@ -30,8 +30,19 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class RedeemedLogin:
+    """A login that the browser completed."""
+
+    login: LoggedIn
+    path: str
+    """Of `begin`."""
+    access_token: str | None = field(repr=False)
+    """Of the person, for this client."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleClient:
-    """The console's client at its identity provider."""
+    """A client of the console at its identity provider."""
 
     provider: str
     """Name of the IdentityProvider."""
@@ -39,6 +50,10 @@ class ConsoleClient:
     """The address of the console in browsers."""
     client_id: str
     secret_file: Path | None = field(default=None, repr=False)
+    callback: str = CALLBACK
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """More parameters of each login."""
+    secret_setting: str = f"{PREFIX}CONSOLE_CLIENT_SECRET_FILE"
 
     @classmethod
     def of(cls, settings: ConsoleSettings) -> "ConsoleClient":
@@ -56,14 +71,16 @@ class ConsoleClient:
         )
 
     def own(self) -> OwnClient:
-        """Read the secret, which may have changed. Raises InvalidInput."""
+        """Read the secret, which may have changed. Raises InvalidInput without the path of the file, because people see the message before
+        they are logged in."""
         secret = None
         if self.secret_file is not None:
             try:
                 secret = self.secret_file.read_text().strip()
             except (OSError, UnicodeError) as error:
-                raise InvalidInput(f"{PREFIX}CONSOLE_CLIENT_SECRET_FILE", f"{self.secret_file} cannot be read: {error}") from error
-        return OwnClient(self.client_id, f"{self.url}{CALLBACK}", secret)
+                cause = error.strerror if isinstance(error, OSError) else "it is no text"
+                raise InvalidInput(self.secret_setting, f"the file cannot be read: {cause}") from error
+        return OwnClient(self.client_id, f"{self.url}{self.callback}", secret)
 
 
 class ConsoleLogins:
@@ -89,10 +106,10 @@ class ConsoleLogins:
         there, perhaps as somebody else. Raises errors of the issuer."""
         provider = self._known()
         attempt, cookie = self._attempts.begin(path, provider.issuer)
-        wishes = {"prompt": "login"} if again else {}
+        wishes = {**self._client.wishes, **({"prompt": "login"} if again else {})}
         return await self._logins.authorization_url(provider, self._client.own(), attempt, wishes), cookie
 
-    async def finish(self, cookie: str | None, query: Mapping[str, str]) -> tuple[LoggedIn, str]:
+    async def finish(self, cookie: str | None, query: Mapping[str, str]) -> RedeemedLogin:
         """Return the person, and the path to go on with. Raises LoginOver, Rejected, TokenRefused, and errors of the issuer."""
         begun = self._attempts.resume(cookie, query.get("state"))
         provider = self._known()
@@ -100,16 +117,17 @@ class ConsoleLogins:
             raise LoginOver("the login was not begun in this browser, or too long ago")
         if (code := query.get("code")) is None:
             raise LoginOver("the identity provider did not log you in")
-        return await self._proven(provider, begun, code), begun.path
-
-    async def _proven(self, provider: Provider, begun: ResumedLogin, code: str) -> LoggedIn:
         own = self._client.own()
-        token = await self._logins.id_token(provider, own, code, begun.attempt.verifier)
+        tokens = await self._logins.tokens(provider, own, code, begun.attempt.verifier)
         wanted = LoginWanted(Party(provider.issuer, own.client_id), begun.attempt.nonce, self._mapping.claims)
-        proven = await self._check.login(token, wanted)
+        proven = await self._check.login(tokens.id_token, wanted)
         person = self._mapping.person(proven.claims)
         named = replace(person, issuer=proven.user.issuer, subjects=person.subjects | {proven.user.subject})
-        return LoggedIn(named, proven.token.issued_at)
+        return RedeemedLogin(LoggedIn(named, proven.token.issued_at), begun.path, tokens.access_token)
+
+    async def own_token(self, wishes: Mapping[str, str]) -> str:
+        """Return an access token of the client itself. Raises InvalidInput, TokenRefused, and errors of the issuer."""
+        return await self._logins.own_token(self._known(), self._client.own(), wishes)
 
     def _known(self) -> Provider:
         provider = self._provider()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from rolevend.console.person import Person
-from rolevend.console.shared_answers import SharedAnswers
 from rolevend.kinds import GROUP
 from rolevend.kube.client import SUBJECT_ACCESS_REVIEWS, KubeClient
+from rolevend.shared_answers import SharedAnswers
 
 STATEMENTS, TRAIL = "vendedroles/statements", "vendedroles/trail"
 """No resources of the API server. Who may `get` them in a namespace sees what roles of its agents run, and reads their trails."""

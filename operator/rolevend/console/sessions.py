@@ -19,7 +19,7 @@ from rolevend.console.login import LoggedIn
 from rolevend.console.person import Person
 from rolevend.console.stops import StoppedUsers
 from rolevend.derived_keys import derived_key
-from rolevend.errors import NotPermitted
+from rolevend.errors import NotPermitted, Rejected
 from rolevend.identity.sealed import Seal
 from rolevend.kinds.text import timestamp_text
 from rolevend.kube.client import CONFIG_MAPS, Body, KubeClient, NotFound, ResourceConflict
@@ -32,10 +32,16 @@ _MARK: Final = 32
 _ID: Final = 16
 """Characters."""
 _SEEN_EVERY: Final = timedelta(minutes=1)
+_LONGEST: Final = 256 << 10
+"""Characters of a sealed session: five hundred groups with long names take 50,000. A ConfigMap holds 1 MiB."""
 
 
 class PersonSuspended(NotPermitted):
     """The person is suspended, so they can begin no session."""
+
+
+class TooManyGroups(Rejected):
+    """The groups of the person are too long for a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Sessions:
         self._cluster = cluster
         self._namespace = namespace
         self._key = key
-        self._seal = Seal(key, "console-session", life.longest, now)
+        self._seal = Seal(key, "console-session", life.longest, now, _LONGEST)
         self._idle = life.idle
         self._stopped = stopped
         self._now = now
@@ -83,7 +89,7 @@ class Sessions:
         return int(self._seal.life.total_seconds())
 
     async def begin(self, login: LoggedIn) -> str:
-        """Return the text that the browser keeps. Each login has a session of its own. Raises NotPermitted if the person is suspended, and
+        """Return the text that the browser keeps. Each login has a session of its own. Raises PersonSuspended, TooManyGroups and
         Unavailable."""
         person = login.person
         if self._stopped.is_suspended(person):
@@ -92,6 +98,8 @@ class Sessions:
         lists = {"groups": json.dumps(person.groups), "subjects": json.dumps(sorted(person.subjects))}
         since = timestamp_text(min(login.issued_at or self._now(), self._now()))
         sealed = self._seal.close(id=_name(secret), user=person.username, issuer=person.issuer, since=since, **lists)
+        if len(sealed) > self._seal.longest:
+            raise TooManyGroups("you are in too many of the groups of console.groups; tell your administrator")
         metadata = {"name": _name(secret), "labels": {LABEL: "true"}}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"session": sealed, "seen": now}}
         await self._cluster.create(CONFIG_MAPS, body, self._namespace)

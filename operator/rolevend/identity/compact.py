@@ -12,6 +12,8 @@ from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.strict_json import DuplicateMember, NotJson, read_object
 
 MAXIMUM_LENGTH: Final = 16 * 1024
+MAXIMUM_LOGIN_LENGTH: Final = 128 * 1024
+"""Of an ID token, which the issuer sends itself. It may name hundreds of groups."""
 MAXIMUM_KEY_ID_LENGTH: Final = 256
 
 _SEGMENTS: Final = 3
@@ -44,10 +46,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.rpartition(".")[0].encode(errors="replace")).hexdigest()
 
 
-def read(text: str) -> Compact:
+def read(text: str, longest: int = MAXIMUM_LENGTH) -> Compact:
     """Split a token. Raises TokenRefused unless it is a signed token in canonical form."""
-    if len(text) > MAXIMUM_LENGTH:
-        raise TokenRefused(Code.TOKEN_TOO_LARGE, f"the token has more than {MAXIMUM_LENGTH} characters")
+    if len(text) > longest:
+        raise TokenRefused(Code.TOKEN_TOO_LARGE, f"the token has more than {longest} characters")
     segments = text.split(".", _SEGMENTS_OF_ENCRYPTED)  # bounded: many dots must not create many segments
     if len(segments) == _SEGMENTS_OF_ENCRYPTED:
         raise TokenRefused(Code.ENCRYPTED_TOKEN, "the token is encrypted; send a signed one")

@@ -21,7 +21,8 @@ from rolevend.identity.provider import Discovery, Provider
 from rolevend.identity.refusal import Code, TokenRefused
 from rolevend.identity.strict_json import NotJson, read_object
 
-_SCOPE: Final = "openid"
+SCOPE: Final = "openid"
+"""Of a login."""
 _AT_ONCE: Final = 8
 """Calls to issuers: nobody needs a login to cause one."""
 _DOCUMENT_SECONDS: Final = 60.0
@@ -37,6 +38,14 @@ class OwnClient:
     redirect_uri: str
     secret: str | None = field(default=None, repr=False)
     """None: a public client."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTokens:
+    """The answer to the code of one login."""
+
+    id_token: str = field(repr=False)
+    access_token: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class LoginClient:
             "response_type": "code",
             "client_id": client.client_id,
             "redirect_uri": client.redirect_uri,
-            "scope": _SCOPE,
+            "scope": SCOPE,
             "state": attempt.state,
             "nonce": attempt.nonce,
             "code_challenge": challenge(attempt.verifier),
@@ -77,15 +86,29 @@ class LoginClient:
 
     async def id_token(self, provider: Provider, client: OwnClient, code: str, verifier: str) -> str:
         """Redeem the code. Raises TokenRefused if the issuer refuses it, and the errors of `authorization_url`."""
-        document = await self._document(provider)
-        url = secure_url(document, provider.issuer, "token_endpoint", "its tokens")
+        return (await self.tokens(provider, client, code, verifier)).id_token
+
+    async def tokens(self, provider: Provider, client: OwnClient, code: str, verifier: str) -> LoginTokens:
+        """Redeem the code, and return both tokens. Raises the errors of `id_token`."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": client.redirect_uri, "code_verifier": verifier}
-        headers, named = _authentication(client, document.get("token_endpoint_auth_methods_supported"))
-        answer = await self._post(url, _authorities(provider), {**form, **named}, headers)
+        answer = await self._granted(provider, client, form)
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise TokenRefused(Code.MISSING_CLAIM, f"identity provider {provider.name} gave no ID token for the login")
+        return LoginTokens(token, _access_token(answer))
+
+    async def own_token(self, provider: Provider, client: OwnClient, wishes: Mapping[str, str]) -> str:
+        """Return an access token of the client itself, by client credentials. Raises the errors of `id_token`."""
+        token = _access_token(await self._granted(provider, client, {"grant_type": "client_credentials", **wishes}))
+        if token is None:
+            raise TokenRefused(Code.MISSING_CLAIM, f"identity provider {provider.name} gave no access token to client {client.client_id}")
         return token
+
+    async def _granted(self, provider: Provider, client: OwnClient, form: Mapping[str, str]) -> dict[str, Any]:
+        document = await self._document(provider)
+        url = secure_url(document, provider.issuer, "token_endpoint", "its tokens")
+        headers, named = _authentication(client, document.get("token_endpoint_auth_methods_supported"))
+        return await self._post(url, _authorities(provider), {**form, **named}, headers)
 
     async def _document(self, provider: Provider) -> dict[str, Any]:
         key = provider.issuer, _authorities(provider)
@@ -129,6 +152,11 @@ def _authentication(client: OwnClient, methods: object) -> tuple[dict[str, str],
         return {}, {"client_id": client.client_id, "client_secret": client.secret}
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.secret)}"
     return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, {}
+
+
+def _access_token(answer: Mapping[str, Any]) -> str | None:
+    token = answer.get("access_token")
+    return token if isinstance(token, str) else None
 
 
 def _authorities(provider: Provider) -> str | None:

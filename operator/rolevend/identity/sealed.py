@@ -1,4 +1,4 @@
-"""Values that a browser keeps for rolevend, and cannot change: signed with a key that all replicas have, for one purpose, until a time."""
+"""Values that a browser or an object keeps for rolevend, and nobody else can change: signed with a key of all replicas, until a time."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,14 +12,16 @@ from rolevend.derived_keys import derived_key
 
 _ALGORITHM: Final = "HS256"
 _LONGEST: Final = 4096
+"""Of what a browser keeps."""
 
 
 class Seal:
-    def __init__(self, key: bytes, purpose: str, life: timedelta, now: Callable[[], datetime]) -> None:
+    def __init__(self, key: bytes, purpose: str, life: timedelta, now: Callable[[], datetime], longest: int = _LONGEST) -> None:
         """`key` is the key of opaque handles, which all replicas have. The key of the seal is derived from it and from `purpose`, so what
-        was sealed for another purpose cannot be opened."""
+        was sealed for another purpose cannot be opened. `longest`: of a sealed text."""
         self._key = OctKey.import_key(derived_key(key, "rolevend", purpose))
         self.life = life
+        self.longest = longest
         self._now = now
 
     def close(self, **members: str) -> str:
@@ -29,7 +31,7 @@ class Seal:
 
     def open(self, text: str | None) -> dict[str, str] | None:
         """Return the members, or None if the text was not sealed here for this purpose, or too long ago."""
-        if text is None or len(text) > _LONGEST:
+        if text is None or len(text) > self.longest:
             return None
         try:
             claims: dict[str, Any] = jwt.decode(text, self._key, algorithms=[_ALGORITHM]).claims

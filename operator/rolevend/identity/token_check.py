@@ -1,10 +1,7 @@
 """The complete check of a token: signature and claims, with one refresh of unknown keys, and the cluster's review of a ServiceAccount's
 token."""
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, overload
 
@@ -19,6 +16,7 @@ from rolevend.identity.security_event import SecurityEvents, verify_events
 from rolevend.identity.service_account import Review, require_agreement
 from rolevend.identity.signature_cache import SignatureCache
 from rolevend.identity.verification import verify, verify_login
+from rolevend.shared_answers import SharedAnswers
 
 LONGEST_SECONDS: Final = 5.0
 """Maximum seconds for which a deleted pod is still accepted."""
@@ -33,45 +31,17 @@ class Reviewer(Protocol):
         """Run a TokenReview for these audiences. Raises ClusterUnavailable. Never logs the token."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    until: float
-    answer: asyncio.Task[Review]
-
-
 class Reviews:
     """Caches at most as many answers as there can be agents, and removes the oldest first."""
 
     def __init__(self, reviewer: Reviewer, moment: Callable[[], float], *, seconds: float = 2.0, most: int = _MOST) -> None:
         """`moment` is a monotonic clock, in seconds. An answer is valid for `seconds` after its request."""
         self._reviewer = reviewer
-        self._moment = moment
-        self._seconds = min(seconds, LONGEST_SECONDS)
-        self._most = most
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._answers: SharedAnswers[str, Review] = SharedAnswers(min(seconds, LONGEST_SECONDS), most, moment)
 
     async def of(self, digest: str, token: str, audiences: frozenset[str]) -> Review:
         """Return the review of a token whose signature was verified. `digest` identifies it. Concurrent callers share one request."""
-        asked = self._asked.get(digest)
-        if asked is None or asked.until <= self._moment():
-            asked = self._ask(digest, token, audiences)
-        try:
-            return await asyncio.shield(asked.answer)  # shielded: the first caller may be cancelled, and others still wait
-        finally:
-            if asked.answer.done() and (asked.answer.cancelled() or asked.answer.exception()):
-                self._forget(digest, asked)  # a failure is not cached
-
-    def _ask(self, digest: str, token: str, audiences: frozenset[str]) -> _Asked:
-        self._asked.pop(digest, None)
-        while len(self._asked) >= self._most:
-            self._asked.popitem(last=False)
-        answer = asyncio.ensure_future(self._reviewer.review(token, audiences))
-        asked = self._asked[digest] = _Asked(self._moment() + self._seconds, answer)
-        return asked
-
-    def _forget(self, digest: str, asked: _Asked) -> None:
-        if self._asked.get(digest) is asked:
-            del self._asked[digest]
+        return await self._answers.get(digest, lambda: self._reviewer.review(token, audiences))
 
 
 class TokenCheck:
@@ -115,7 +85,11 @@ class TokenCheck:
 
     async def login(self, text: str, wanting: LoginWanted) -> ProvenLogin:
         """Return the person of an ID token. Raises TokenRefused."""
-        return await self._with_keys(text, lambda: verify_login(text, self._providers, self._keys.known, self._clock(), wanting))
+        return await self._with_keys(
+            text,
+            lambda: verify_login(text, self._providers, self._keys.known, self._clock(), wanting),
+            compact.MAXIMUM_LOGIN_LENGTH,
+        )
 
     async def events(self, text: str) -> SecurityEvents:
         """Return the events of a security event token. Raises TokenRefused; IdentityProviderUnavailable if its issuer's keys were not read
@@ -136,11 +110,11 @@ class TokenCheck:
         signatures = self._signatures if isinstance(wanting, AgentWanted) else None
         return await self._with_keys(text, lambda: verify(text, self._providers, self._keys.known, self._clock(), wanting, signatures))
 
-    async def _with_keys(self, text: str, attempt: Callable[[], _Result]) -> _Result:
+    async def _with_keys(self, text: str, attempt: Callable[[], _Result], longest: int = compact.MAXIMUM_LENGTH) -> _Result:
         """Return the result of the attempt, which is repeated once if the keys were read again meanwhile."""
         try:
             return attempt()
         except TokenRefused as error:
-            if error.code not in _WORTH_A_LOOK or not await self._keys.look_again(issuer(compact.read(text).claims)):
+            if error.code not in _WORTH_A_LOOK or not await self._keys.look_again(issuer(compact.read(text, longest).claims)):
                 raise
         return attempt()

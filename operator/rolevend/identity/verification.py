@@ -129,7 +129,7 @@ def verify_login(
 ) -> ProvenLogin:
     """Verify the ID token that the issuer gave rolevend for a code (OpenID Connect Core 3.1.3.7). Arguments as of `verify`. Raises
     TokenRefused. `Provider.accepts` is not read: it is for tokens that agents present."""
-    token = compact.read(text)
+    token = compact.read(text, compact.MAXIMUM_LOGIN_LENGTH)
     provider = _provider(token, providers)
     if provider.issuer != wanting.client.issuer:
         raise TokenRefused(Code.UNKNOWN_ISSUER, "the ID token is of another issuer than the login")

@@ -103,3 +103,16 @@ def test_a_part_of_the_name_chooses_tables_and_names_are_checked(sources: Access
             person_answer(question, sources)
     with pytest.raises(InvalidInput, match="holds is not known"):
         person_answer(PersonQuestion("anna"), replace(sources, catalogs={}))
+
+
+def test_what_takes_too_long_is_left_out_and_told(sources: AccessSources):
+    whole = on_warehouse(sources, "anna")
+    looks = iter([False, False, True, True, True, True])
+    late = PersonQuestion("anna", is_over=lambda: next(looks))
+    (cut,) = person_answer(late, sources).platforms
+    assert (cut.granted, cut.others) == (whole.granted[:1], ())
+    assert cut.left_out == len(whole.granted) + len(whole.others) - 1
+
+    none = person_answer(replace(late, is_over=lambda: True), sources)
+    assert none.platforms == ()
+    assert f"not tried: DataPlatform {WAREHOUSE}, because that took too long; choose one" in none.notes

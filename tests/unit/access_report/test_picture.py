@@ -14,9 +14,11 @@ from rolevend.access_report.target import read_target
 from rolevend.catalog import Column, Family, TypeLimits
 from rolevend.decision.outcome import Granted
 from rolevend.errors import InvalidInput
+from rolevend.model import PlatformName
 from rolevend.policy.mask import Clear, Constant, DateTrunc, Hash, Mask, Nullify, Partial, Regex, Round, Unit, carries
 from rolevend.policytools.decisions import ANY_AGENT, Requester, decide, opened
 from tests.support.as_code import WAREHOUSE
+from tests.support.manifests import valid
 from tests.support.mask_cases import CASES
 from tests.support.reading_world import CATALOG, cluster_objects
 
@@ -132,3 +134,11 @@ def test_a_table_that_no_catalog_has_is_named_with_a_similar_one(sources: Access
     for target, said in (("claims.peopel", "did you mean claims.people"), ("crm.nothing", "no table crm.nothing is known")):
         with pytest.raises(InvalidInput, match=said):
             picture_answer(PersonQuestion("anna"), read_target(target), sources)
+
+
+def test_late_the_first_platform_is_explained_and_the_others_are_named(tmp_path: Path):
+    lake = PlatformName("lake")
+    sources = AccessSources({WAREHOUSE: CATALOG, lake: CATALOG}, objects=cluster_objects(tmp_path, valid("DataPlatform", lake)))
+    found = picture_answer(PersonQuestion("anna", is_over=lambda: True), read_target("claims.people"), sources)
+    assert [each.platform for each in found.pictures] == [lake]
+    assert f"not tried: DataPlatform {WAREHOUSE}, because that took too long; choose one" in found.notes

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +74,14 @@ def conditions(*said: tuple[str, str, str]) -> Body:
     return changed(platform(), "status.conditions", told_of)
 
 
+@cache
+def _definitions() -> list[Body]:
+    """Each of them takes 10 ms of processor time."""
+    return [definition(kind) for kind in KINDS]
+
+
 def crd() -> list[Body]:
-    bodies = [definition(kind) for kind in KINDS]
-    return [{**each, "status": {"conditions": [{"type": "Established", "status": "True"}]}} for each in bodies]
+    return [{**each, "status": {"conditions": [{"type": "Established", "status": "True"}]}} for each in deepcopy(_definitions())]
 
 
 def admitted(kind: str) -> list[Body]:
@@ -477,3 +484,46 @@ def test_each_part_that_may_not_be_read_is_a_gap_and_the_others_are_read():
     assert [each["metadata"]["name"] for each in found.of("DataPlatform")] == ["warehouse"]
     assert not found.is_read("UserAttributes")
     assert any(each.part.startswith("Secrets ") for each in found.gaps)
+
+
+def test_of_the_definitions_and_bindings_of_others_none_is_kept():
+    """A large cluster has thousands, and definitions of a megabyte."""
+
+    def binding(name: str, role: str, chart: str = "") -> Body:
+        metadata = {"name": name, "labels": {"helm.sh/chart": chart}}
+        return {"metadata": metadata, "roleRef": {"kind": "ClusterRole", "name": role}, "subjects": []}
+
+    bindings = [
+        binding("of-others", "view"),
+        binding("of-the-chart", "rolevend", "rolevend-1.0"),
+        binding("lent", "rolevend-agent-namespace"),
+    ]
+    names = ("agents.rolevend.dev", "widgets.example.org", "xrolevend.dev")
+    lists = {
+        "clusterrolebindings": bindings,
+        "rolebindings": bindings,
+        "customresourcedefinitions": [{"metadata": {"name": each}} for each in names],
+    }
+    found = read(FakeCluster(lists, {}))
+
+    assert [each["metadata"]["name"] for each in found.of("CustomResourceDefinition")] == ["agents.rolevend.dev"]
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        assert [each["metadata"]["name"] for each in found.of(kind)] == ["of-the-chart"]
+    assert [each["metadata"]["name"] for each in found.of(OF_OWNERS)] == ["lent", "lent"], "of a namespace, and of the whole cluster"
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ("Running", "0 of 2 replicas are ready"),
+        ("Pending", "0 of 2 replicas are ready, and it has no pod that runs"),
+        (None, "0 of 2 replicas are ready, and it has no pod that runs"),
+    ],
+)
+def test_whether_a_pod_runs_is_told(phase: str | None, message: str):
+    """Without a kubelet, as in `make dev`, none does."""
+    pods = [] if phase is None else [{**labelled("rolevend-0", "operator"), "status": {"phase": phase}}]
+    for each in pods:
+        each["metadata"]["labels"]["is"] = "rolevend"
+    (found,) = findings(facts(Deployment=[deployment("rolevend", "operator", ready=0)], Pod=pods))
+    assert found.message == message

@@ -1,7 +1,7 @@
 """The page on health: it shows what a person may read, says what it left out, and every text is text."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -94,6 +94,30 @@ def test_an_answer_holds_for_seconds_and_a_failure_for_none():
         assert rights.asked > once
 
     asyncio.run(reads())
+
+
+def test_a_cluster_that_answers_slowly_holds_up_nobody_for_long():
+    """Two are read at a time; others wait, and read why they see less."""
+
+    async def pages(*_: object) -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield {}
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    slow = SimpleNamespace(pages=pages, get=nothing, create=nothing)
+    cluster = SimpleNamespace(acting_as=lambda *_: slow)
+    rights, objects = Rights("mine"), Objects(role("mine", "Pending"))
+    found = InstallationHealth(cast(Any, cluster), "system", cast(Any, objects), cast(Any, rights), True, lambda: NOW, seconds=0.05)
+
+    async def many() -> list[InstallationView]:
+        people = [Person(f"staff:{number}") for number in range(8)]
+        return await asyncio.wait_for(asyncio.gather(*map(found.view, people)), 30)
+
+    for view in asyncio.run(many()):
+        assert any("takes too long now" in each.reason for each in view.gaps)
+        assert view.overview.queue.startswith("1 role waits")
 
 
 def shown(view: InstallationView, *, enabled: bool = True) -> str:

@@ -5,7 +5,9 @@ import copy
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -18,7 +20,7 @@ from rolevend.console.person import Person, PersonMapping
 from rolevend.console.rights import Act, Rights
 from rolevend.console.routes import Console
 from rolevend.console.section import Section, named_object
-from rolevend.console.sessions import PersonSuspended, SessionLife, Sessions
+from rolevend.console.sessions import PersonSuspended, SessionLife, Sessions, TooManyGroups
 from rolevend.console.stops import StoppedUsers
 from rolevend.errors import InvalidInput, Rejected, Unavailable
 from rolevend.kube.client import Body, KubeClient, NotFound, ResourcePath
@@ -72,6 +74,20 @@ def test_a_missing_setting_is_named(missing: str):
     given = {"console_url": "https://c", "console_identity_provider": "p", "console_client_id": "c", f"console_{missing}": ""}
     with pytest.raises(InvalidInput, match=f"ROLEVEND_CONSOLE_{missing.upper()}: must be set"):
         ConsoleClient.of(settings(**given))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff secret"])
+def test_a_secret_that_cannot_be_read_shows_neither_its_path_nor_a_part_of_it(tmp_path: Path, content: bytes | None):
+    file = tmp_path / "client-secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(InvalidInput) as caught:
+        ConsoleClient("p", "https://c", "c", file).own()
+
+    assert "ROLEVEND_CONSOLE_CLIENT_SECRET_FILE: the file cannot be read" in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+    assert "0xff" not in str(caught.value)
 
 
 class ConfigMaps:
@@ -145,6 +161,18 @@ def test_a_session_is_found_by_its_secret_alone():
         assert logged.person(guess) is None
     assert logged.store.reads == reads, "a guess costs the API server nothing"
     assert not any(first in str(each) for each in logged.store.objects.values())
+
+
+def test_somebody_in_five_hundred_groups_stays_signed_in_and_too_many_are_told_at_the_login():
+    logged, groups = Logged(), [f"staff:{number:03}-{'g' * 54}" for number in range(500)]
+    settings = ConsoleSettings(console_groups=",".join(groups), console_groups_prefix="staff:")
+    claims = {"sub": "olga", "groups": [each.removeprefix("staff:") for each in groups]}
+    person = PersonMapping.of(settings).person(claims)
+    assert (len(person.groups), {len(each) for each in person.groups}) == (500, {64})
+    assert logged.person(logged.begin(person)) == person
+    with pytest.raises(TooManyGroups, match="too many of the groups"):
+        logged.begin(replace(person, groups=tuple(each * 8 for each in groups)))
+    assert len(logged.store.objects) == 1
 
 
 def test_a_session_ends_without_pages_and_a_page_that_asks_by_itself_does_not_keep_it():
@@ -327,7 +355,7 @@ def test_every_call_that_changes_something_is_a_post():
     changing = {route.operation_id for route in routes if "POST" in route.methods}  # type: ignore[attr-defined]
     reading = {"verifyReceipts"}
     """Whose text is too long for an address."""
-    assert changing - reading == {"logout", "vote", "endRoles", "endRole"}
+    assert changing - reading == {"logout", "vote", "endRoles", "endRole", "beginRows"}
 
 
 def _sections() -> Iterator[Any]:

@@ -180,4 +180,4 @@ def test_people_take_turns_whatever_number_of_questions_one_of_them_has(monkeypa
     assert set(read[:4]) == {"olga", "nina", "rita"}
     assert read.count("olga") == 20
     gc.collect()
-    assert not answers._turns_of, "bounded memory"
+    assert not answers._turns._own, "bounded memory"

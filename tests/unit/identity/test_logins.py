@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rolevend.identity.claim_mapping import ClaimMapping, ClaimPath
+from rolevend.identity.compact import MAXIMUM_LOGIN_LENGTH
 from rolevend.identity.proven import LoginWanted, Party, ProvenLogin
 from rolevend.identity.provider import Provider, TokenType
 from rolevend.identity.refusal import Code, TokenRefused
@@ -45,6 +46,12 @@ def test_the_person_is_named_by_the_claim_that_names_users():
     assert verified(login(oid="4711"), provider).user == User(ISSUER, "4711")
 
 
+def test_a_person_may_be_in_five_hundred_groups():
+    groups = [f"{number:03}-{'g' * 60}" for number in range(500)]
+    wanted = replace(WANTED, claims=("groups",))
+    assert verify_login(login(groups=groups), PROVIDERS, KNOWN, NOW, wanted).claims == {"groups": groups}
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -60,6 +67,7 @@ def test_the_person_is_named_by_the_claim_that_names_users():
         (login(exp=MOMENT - 3600), Code.EXPIRED),
         (login(sub=CLIENT), Code.NOT_A_PERSONS),
         (login(act={"sub": "finbot"}), Code.WRONG_TYPE),
+        (login(groups="x" * MAXIMUM_LOGIN_LENGTH), Code.TOKEN_TOO_LARGE),
         (login(tokens.header(typ="at+jwt")), Code.WRONG_TYPE),
         (login(tokens.header(typ="logout+jwt")), Code.WRONG_TYPE),
         (login(tokens.header(typ="JWT", kid="rsa-2")), Code.BAD_SIGNATURE),

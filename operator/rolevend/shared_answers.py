@@ -1,4 +1,4 @@
-"""Answers that are used again for a while, and that several pages wait for at once."""
+"""Answers that are used again for a while, and that several callers wait for at once."""
 
 import asyncio
 from collections import OrderedDict
@@ -22,9 +22,13 @@ class SharedAnswers(Generic[K, V]):
     async def get(self, key: K, ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return the answer that is known, or ask. Raises as `ask`."""
         known = self._known.get(key)
-        if known is None or known[0] <= self._moment() or (known[1].done() and known[1].exception() is not None):
+        if known is None or known[0] <= self._moment() or _has_failed(known[1]):
             self._known.pop(key, None)
             while len(self._known) >= self._most:
                 self._known.popitem(last=False)
             known = self._known[key] = self._moment() + self._seconds, asyncio.create_task(ask())
-        return await asyncio.shield(known[1])  # one page that goes away takes the answer from no other
+        return await asyncio.shield(known[1])  # a caller that is cancelled takes the answer from no other
+
+
+def _has_failed(answer: asyncio.Task[Any]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)
