@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Final
 
 from rolevend.audit.events import AuditEvent, EventType
 from rolevend.audit.json_size import text_of
@@ -19,6 +20,8 @@ BEGINNING = "0" * 64
 """The `previoushash` of the first event."""
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 MIN_KEY_BYTES = 32
+_MOST_DIGITS: Final = 18
+"""Of a sequence: Python refuses to read a number of thousands."""
 _MARKS = {"specversion", "chain", "previoushash", "hash"}
 """A JSON object with one of these members is, or was, an event."""
 _SEAL_BYTES = len(',"hash":""}') + 64
@@ -141,11 +144,12 @@ class _Verifier:
             self._torn = line
             return
         sequence = str(event.get("sequence"))
+        has_place = sequence.isdecimal() and len(sequence) <= _MOST_DIGITS
         problem = self._seal(line, event)
-        if problem or not sequence.isdecimal():
+        if problem or not has_place:
             self._tear()
             self._problem(line, problem or f"event {event.get('id')} was altered: it has no place in its chain")
-            sequence = sequence if sequence.isdecimal() else "0"
+            sequence = sequence if has_place else "0"
         key = None if event.get("hashkey") is None else str(event["hashkey"])
         self._link(line, event, _Link(line.where, int(sequence), str(event.get("hash")), str(event.get("type")), key))
 

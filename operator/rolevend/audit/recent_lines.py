@@ -6,6 +6,7 @@ left out: those who may write there name no file of another place, and no pipe t
 
 import errno
 import logging
+import math
 import os
 import re
 import stat
@@ -117,7 +118,7 @@ class RecentLines:
         except OSError as error:
             _log.warning("cannot read the folder %s: %s", error.filename, error.strerror)
             found, recent.unreadable = [], 1
-        for each in found:
+        for each in recent._newest(found):
             try:
                 file = _opened(each, follows=each in named)
             except OSError as error:
@@ -127,10 +128,20 @@ class RecentLines:
             recent._ends.callback(os.close, file.number)
             recent.files.append(file)
         recent.files.sort(key=lambda each: (each.changed, each.name))
-        for left_out in recent.files[:-_MOST_FILES]:
-            recent.since = max(recent.since or "", left_out.oldest)
-        del recent.files[:-_MOST_FILES]
         return recent
+
+    def _newest(self, paths: Iterable[str]) -> list[str]:
+        """Return those that changed last, so that no more are open at once, and note in `since` what is left out."""
+        changed: list[tuple[float, str]] = []
+        for each in paths:
+            try:
+                changed.append((Path(each).stat().st_mtime, each))
+            except OSError:
+                changed.append((math.inf, each))  # opening it gives the reason
+        changed.sort()
+        if left_out := changed[:-_MOST_FILES]:
+            self.since = _time_text(left_out[-1][0])
+        return [each for _, each in changed[-_MOST_FILES:]]
 
     def __enter__(self) -> Self:
         return self

@@ -116,7 +116,7 @@ class Trails:
         return VisibleTrail(entries, seen, may(None), role_view, request_views)
 
     def _entries(self, record: RoleTrail, role: RoleView | None, requests: Sequence[RequestView]) -> Iterator[TrailEntry]:
-        told = {each.content["data"].get(name) for each in record.events for name in (ROLE_UID, ACCESS_UID)}
+        told = {str(each.content["data"].get(name)) for each in record.events for name in (ROLE_UID, ACCESS_UID)}
         yield from (trail_text.of_event(each.content) for each in record.events)
         room = trail_text.Room()
         yield from (trail_text.of_statement(each.content, room) for each in record.statements)

@@ -105,3 +105,44 @@ def test_a_file_and_those_that_it_was_renamed_to_are_one_series(tmp_path: Path):
     with RecentLines.of([str(tmp_path)]) as recent:
         assert len({each.series for each in recent.files}) == 2
         assert len(recent.files) == 4
+
+
+def test_of_thousands_of_files_the_newest_are_open_at_once(tmp_path: Path):
+    for number in range(600):
+        (tmp_path / f"audit.ndjson.{number}").write_bytes(line(number))
+        os.utime(tmp_path / f"audit.ndjson.{number}", (1_000_000 + number, 1_000_000 + number))
+    before = len(os.listdir("/proc/self/fd"))
+    with RecentLines.of([str(tmp_path)]) as recent:
+        assert len(os.listdir("/proc/self/fd")) - before <= 513
+        assert {each.name for each in recent.files} == {f"audit.ndjson.{number}" for number in range(600 - 512, 600)}
+        assert recent.since == "1970-01-12T13:48:07.000Z"
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_of_ten_gigabytes_costs_no_more_than_the_bound(tmp_path: Path):
+    file = tmp_path / "audit.ndjson"
+    with file.open("wb") as large:
+        large.truncate(10 << 30)  # zeros that take no place on the disk
+        large.seek(0, os.SEEK_END)
+        large.write(b"\n" + line(1, "last"))
+    with RecentLines.of([str(file)]) as recent:
+        found = [each.text for each in recent.lines(8 << 20, b"last")]
+        assert found == [line(1, "last").rstrip()]
+        (opened,) = recent.files
+        assert opened.size - opened.unread <= (8 << 20) + BLOCK
+        assert recent.since is not None
+
+
+def test_a_file_that_is_cut_off_meanwhile_ends_the_reading(tmp_path: Path):
+    """As logrotate does with `copytruncate`."""
+    file = tmp_path / "audit.ndjson"
+    file.write_bytes(b"".join(line(each, "x" * 1000) for each in range(5_000)))
+    with RecentLines.of([str(file)]) as recent:
+        lines = recent.lines(1 << 30, b"x")
+        assert next(lines).text
+        file.write_bytes(line(9, "new x"))
+        found = [each.text for each in lines]
+        (opened,) = recent.files
+        assert list(opened.lines(0, opened.size)) != []
+        assert opened.line_start(opened.size - 1) == opened.size
+    assert len(found) < 5_000

@@ -18,17 +18,18 @@ from rolevend.audit.chain import Chain, Key
 from rolevend.audit.events import AuditEvent, StartedEvent
 from rolevend.audit.receipt import digest_of, payload_of
 from rolevend.audit.receipt_files import VerifiedReceipts, public_key_set
-from rolevend.console import trail_text
+from rolevend.console import pages, trail_text
 from rolevend.console.failures import Busy
 from rolevend.console.inbox import Requests
 from rolevend.console.live import VisibleRoles
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.person import Person
 from rolevend.console.rights import Act, Rights
+from rolevend.console.sessions import Session
 from rolevend.console.trail_files import MOST_EVENTS, FoundRows, RoleTrail, TrailFiles
 from rolevend.console.trail_query import TrailQuery, uid_of
 from rolevend.console.trail_text import Room, TrailEntry
-from rolevend.console.trails import Trails
+from rolevend.console.trails import Trails, VisibleTrail
 from rolevend.errors import InvalidInput
 from rolevend.identity.key_set import KeySet, parse
 from rolevend.identity.signature import SigningKey
@@ -274,6 +275,23 @@ def test_an_event_of_another_version_or_with_hostile_words_is_shown_as_text(tmp_
         assert text.isprintable()
         assert len(text) <= 2100
     assert files.search(TrailQuery()).rows
+
+
+@pytest.mark.parametrize(
+    "forged", [{"sequence": "9" * 5000}, {"id": "\ud800"}, {"data": {"accessRequestUid": [UID]}}, {"data": {"accessRequestUid": {"a": 1}}}]
+)
+def test_a_line_that_somebody_forged_hides_the_trail_of_no_role(tmp_path: Path, forged: dict[str, Any]):
+    event = json.loads(lines(granted())[1])
+    line = json.dumps({**event, **forged, "data": {**event["data"], "receipt": "x", **forged.get("data", {})}})
+    (tmp_path / "audit.ndjson").write_text(f"{line}\n")
+    record = TrailFiles([str(tmp_path)], []).trail(UID)
+    entries = list(Trails.__new__(Trails)._entries(record, None, []))
+    assert len(entries) == 1
+    found = VisibleTrail(entries, record, sees_everything=True, role=None, requests=[])
+    names = ("reads_files", "reads_ledger", "has_keys")
+    values = {"uid": UID, "found": found, "record": record, "most_problems": 20, "moment": trail_text.moment, **dict.fromkeys(names, True)}
+    answer = pages.page("trail.html", Session(Person("olga"), "s"), title=found.title, **values)
+    assert b"Broken" in bytes(answer.body)
 
 
 def test_a_statement_shows_no_invisible_characters_and_a_bounded_part():
