@@ -78,18 +78,17 @@ class AccessRecorder:
         The end of an approval waits for no event: its event is written later, see `retry`.
         """
         now, uid = self._now(), change.stated.asked.uid
-        if change.is_first:
-            await self._write(uid, access_requested(change.stated, change.after.offered, now))
+        events: list[_Event] = [access_requested(change.stated, change.after.offered, now)] if change.is_first else []
         if change.changes_state:
-            event = access_decided(change.stated, change.after, change.votes, now)
-            try:
-                await self._write(uid, event)
-            except AuditUnavailable as error:
-                if not change.ends_approval:
-                    raise
-                _log.error("the end of an approval has no audit event yet: %s", error, extra={"object": event.subject})
-                self._unwritten.append(event)
-                self._written.setdefault(uid, set()).add(event.id)
+            events.append(access_decided(change.stated, change.after, change.votes, now))
+        try:
+            await self._write(uid, *events)
+        except AuditUnavailable as error:
+            if not change.ends_approval:
+                raise
+            _log.error("the end of an approval has no audit event yet: %s", error, extra={"object": str(change.stated.asked.name)})
+            self._unwritten += events
+            self._written.setdefault(uid, set()).update(each.id for each in events)
 
     def after_status(self, change: StateChange) -> None:
         """Count a change whose status is written, and tell people of it. Returns at once."""
@@ -141,17 +140,17 @@ class AccessRecorder:
             self._metrics.access_requests.labels(state).set(states[state])
         self._metrics.access_request_oldest_seconds.set(oldest)
 
-    async def _write(self, uid: Uid, event: _Event) -> None:
-        """Write the event, unless this process did."""
+    async def _write(self, uid: Uid, *events: _Event) -> None:
+        """Write the events that this process did not write, in this order and at once."""
         written = self._written.setdefault(uid, set())
-        if event.id not in written:
-            await self._record(event)
-            written.add(event.id)
+        missing = [each for each in events if each.id not in written]
+        await self._record(*missing)
+        written.update(each.id for each in missing)
 
-    async def _record(self, event: _Event) -> None:
+    async def _record(self, *events: _Event) -> None:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._audit.access(event)
+                await asyncio.gather(*map(self._audit.access, events))
         except TimeoutError as error:
             raise AuditUnavailable(f"writing an audit event takes longer than {_PATIENCE_SECONDS:.0f} seconds") from error
 

@@ -124,7 +124,7 @@ class _Requests(Informer):
 
     def on_upsert(self, item: Body) -> None:
         key = key_of(item)
-        if self._is_older(item, key):
+        if self._is_known(item, key):
             return
         super().on_upsert(item)
         self._forget(key)
@@ -154,9 +154,9 @@ class _Requests(Informer):
             self.by_offer[asked.offer].pop(key, None)
             self.by_agent[asked.agent].pop(key, None)
 
-    def _is_older(self, item: Body, key: tuple[str, str]) -> bool:
-        """True if a newer version was read or written here before the watch reported this one."""
+    def _is_known(self, item: Body, key: tuple[str, str]) -> bool:
+        """True if this version or a newer one was read or written here before the watch reported it."""
         known = self.objects.get(key)
         if known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
             return False
-        return int(item["metadata"]["resourceVersion"]) < int(known["metadata"]["resourceVersion"])
+        return int(item["metadata"]["resourceVersion"]) <= int(known["metadata"]["resourceVersion"])

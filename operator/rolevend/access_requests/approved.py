@@ -13,6 +13,8 @@ from rolevend.model import Uid
 
 UNSEEN: Final = timedelta(seconds=60)
 """A role counts as live for so long after its use was recorded: it is created only then, and informers are late."""
+SETTLED: Final = timedelta(seconds=2)
+"""The state stays Approved for so long after the first use: the role is created in this time, and another write would delay that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,19 @@ class ApprovedRequest:
         looks = [*live.values(), *([self.approval.claim_until] if can_claim else [])]
         look_again_at = min((each for each in looks if each > now.now), default=None)
         if live or (uses and can_claim):
+            settled_at = uses[0].at + SETTLED
+            if self.recorded.state is RequestState.APPROVED and now.now < settled_at:
+                return self._stay_approved(settled_at)
             return self._is(RequestState.USED, RequestReason.ROLE_VENDED, f"used {self._count()}", look_again_at)
         if uses:
             return self._is(RequestState.SPENT, RequestReason.USES_GONE, f"used {self._count()}; the time to use it is over")
         if can_claim:
-            reason = self.recorded.reason or RequestReason.APPROVED_BY_PEOPLE
-            return self._is(RequestState.APPROVED, reason, self.recorded.message, look_again_at)
+            return self._stay_approved(look_again_at)
         return self._is(RequestState.LAPSED, RequestReason.NOT_CLAIMED, "not used in time")
+
+    def _stay_approved(self, look_again_at: datetime | None) -> Judgement:
+        reason = self.recorded.reason or RequestReason.APPROVED_BY_PEOPLE
+        return self._is(RequestState.APPROVED, reason, self.recorded.message, look_again_at)
 
     def _looks_at_live(self) -> dict[Uid, datetime]:
         """Return the uses whose roles live, or may not be seen yet, each with the time to look again."""

@@ -60,12 +60,16 @@ def object_name(request: RequestedAccess, after: Uid | None) -> str:
 
 def place_of(request: RequestedAccess, others: Iterable[OtherRequest]) -> RequestPlace:
     """Return the open request that asks for the same, or the name of a new one. Of `request` only what is asked for is read."""
-    same = sorted((each for each in others if same_ask(each.request, request)), key=_by_age)
+    asked = _asked(request)
+    same = sorted((each for each in others if each.request.offer == request.offer and _asked(each.request) == asked), key=_by_age)
     for each in same:
-        if each.recorded.state is None or each.recorded.state.is_open:
+        if each.recorded.is_open:
             return RequestPlace(each.request.name, exists=True)
-    after = same[-1].request.uid if same else None
-    return RequestPlace(ObjectName(request.agent.namespace, object_name(request, after)), exists=False)
+    # Several may be of the youngest second: the last one is that whose next name is free.
+    taken = {each.request.name.name for each in same}
+    names = (object_name(request, each.request.uid) for each in reversed(same))
+    free = next((each for each in names if each not in taken), None) or object_name(request, None)
+    return RequestPlace(ObjectName(request.agent.namespace, free), exists=False)
 
 
 def _by_age(other: OtherRequest) -> tuple[object, ...]:

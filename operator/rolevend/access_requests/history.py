@@ -150,7 +150,7 @@ def _by_person(other: OtherRequest) -> bool:
 
 def _counts_as_open(other: OtherRequest, request: RequestedAccess) -> bool:
     if other.recorded.state is not None:
-        return other.recorded.state.is_open
+        return other.recorded.is_open
     return _age(other.request) < _age(request)
 
 

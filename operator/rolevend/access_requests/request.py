@@ -136,6 +136,11 @@ class Recorded:
     confirmation: Confirmation | None = None
     """None: the user did not answer."""
 
+    @property
+    def is_open(self) -> bool:
+        """True if it waits to be judged, for a decision, or for its first use, which may be recorded before the state says so."""
+        return not self.uses and (self.state is None or self.state.is_open)
+
 
 @dataclass(frozen=True, slots=True)
 class OtherRequest:

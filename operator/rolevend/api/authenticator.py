@@ -159,9 +159,9 @@ class PresentedToken:
         return None if proven is None or not self.with_role else self.authenticator.users.use(proven)
 
     async def redeem(self, request: Request, *, final: bool) -> None:
-        """Redeem the token. Raises Problem if it was redeemed for another object."""
+        """Redeem the token, unless the platform does that with the role. Raises Problem if it was redeemed for another object."""
         proven, users = self.user.proven, self.authenticator.users
-        if proven is None or self.with_role:
+        if proven is None or (self.with_role and final):
             return
         try:
             with timed(VendStep.TAKE_TOKEN):

@@ -1,14 +1,15 @@
-"""All VendedRoles by agent, from one watch."""
+"""All VendedRoles by agent, from one watch, but for those that only show a role that a database records."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from rolevend.kinds.shared import RECORD
 from rolevend.kube.client import VENDED_ROLES, Body, KubeClient
 from rolevend.kube.informer import Informer, key_of
 from rolevend.model import ObjectName
-from rolevend.roles.state import is_let_go, recorded_uid
+from rolevend.roles.state import is_let_go
 
 
 class VendedRoleIndex:
@@ -56,12 +57,10 @@ class VendedRoleIndex:
 
 class _ByAgent(Informer):
     def __init__(self, cluster: KubeClient, changed: Callable[[], None], now: Callable[[], datetime]) -> None:
-        super().__init__(cluster, VENDED_ROLES, changed, now)
+        super().__init__(cluster, VENDED_ROLES, changed, now, selector=f"!{RECORD}")
         self.by_agent: dict[ObjectName, set[tuple[str, str]]] = defaultdict(set)
 
     def on_upsert(self, item: Body) -> None:
-        if recorded_uid(item) is not None:  # it only shows a role that a database records
-            return
         item["metadata"].pop("managedFields", None)  # longer than the rest of the object
         item.get("status", {}).pop("kopf", None)
         super().on_upsert(item)

@@ -43,6 +43,7 @@ from rolevend.roles.protocols import Snapshots
 from rolevend.roles.recorded import answered_body, record_body, vended_role_body
 from rolevend.roles.seal import LeaseSeal
 from rolevend.roles.state import role_requests
+from rolevend.shared_answers import SharedAnswers
 
 LONGEST_RELEASE_SECONDS: Final = 10.0
 _LONGEST_ANSWER_SECONDS: Final = 3.0
@@ -112,7 +113,7 @@ class RecordedRoles:
         self._confirmations = DeliveryConfirmations(platforms)
         self._places: dict[ObjectName, PlatformName] = {}
         """The platforms of the newest roles that this process vended, so that a release asks one database."""
-        self._counted: dict[tuple[ObjectName, PlatformName], tuple[float, int]] = {}
+        self._counted: SharedAnswers[tuple[ObjectName, PlatformName], int] = SharedAnswers(_COUNTED_SECONDS, _MOST_COUNTED, time.monotonic)
         self._silent_until: dict[PlatformName, float] = {}
 
     async def serves(self, grants: Sequence[PlatformGrant], ledger: Ledger) -> bool:
@@ -254,13 +255,7 @@ class RecordedRoles:
 
     async def count_elsewhere(self, agent: ObjectName, platform: PlatformName) -> int:
         """Return how many recorded roles the agent has on other platforms, as of a second ago at most: the vend counts those on its own."""
-        known = self._counted.get((agent, platform))
-        if known is None or known[0] < time.monotonic() - _COUNTED_SECONDS:
-            if len(self._counted) >= _MOST_COUNTED:
-                self._counted.clear()
-            count = await self.count(agent, besides=platform)
-            known = self._counted[agent, platform] = time.monotonic(), count
-        return known[1]
+        return await self._counted.get((agent, platform), lambda: self.count(agent, besides=platform))
 
     async def _answers(
         self,

@@ -57,6 +57,7 @@ def application(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # they are ours; FastAPI looks for its own at each call
         responses={status: {"model": ProblemShown, "description": text} for status, text in _PROBLEMS.items()},
     )
 

@@ -35,7 +35,7 @@ from rolevend.api.signals.bound import SignalObjects
 from rolevend.api.signals.receiver import SignalReceiver
 from rolevend.api.signals.routes import SignalRoutes
 from rolevend.api.vend_service import VendService
-from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
+from rolevend.app.bootstrap import cluster_id_of, limit_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.audit.event_files import read_key
@@ -185,7 +185,7 @@ class Api:
                 tasks.append(parts.create_task(self._issuers.run()))
                 tasks.append(parts.create_task(self._refusals.run()))
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
-                freeze_gc()
+                limit_gc()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()

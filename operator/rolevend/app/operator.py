@@ -17,7 +17,7 @@ from rolevend.access_objects.store import AccessRequestStore
 from rolevend.access_objects.use import Approvals
 from rolevend.access_objects.votes import Votes
 from rolevend.access_requests.retention import Retention
-from rolevend.app.bootstrap import cluster_id_of, freeze_gc, now, retry_until_available
+from rolevend.app.bootstrap import cluster_id_of, limit_gc, now, retry_until_available
 from rolevend.app.drivers import drivers
 from rolevend.app.notifications import notification_controller
 from rolevend.audit.event_files import read_key
@@ -299,7 +299,7 @@ class OperatorParts:
                 tasks.append(parts.create_task(self._publishing.run()))
                 tasks.append(parts.create_task(self._events.run()))
                 tasks.append(parts.create_task(self._vended.run()))
-                freeze_gc()
+                limit_gc()
                 handlers = registry(self._watcher, self._reconciler, self._dropper, self._projector, self._vended)
                 await run_kopf(handlers, self._settings.kubeconfig, now)
                 for task in tasks:

@@ -2,10 +2,11 @@
 
 One process judges one request after the other, and each judgement knows the statuses that were written before, so no two requests take the
 last place of a limit. A request is judged when it or a vote on it changes, and when its time comes. All open requests are judged when the
-snapshot changes, and every few seconds, because the rights of approvers change without an event.
+snapshot changes, and every few seconds, because the rights of approvers change without an event. See `judgement_queue` for the order.
 """
 
 import logging
+import random
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import RequestedAccess
 from rolevend.access_requests.states import RequestState
 from rolevend.audit.access_events import StatedAccess
+from rolevend.controllers.judgement_queue import JudgementQueue
 from rolevend.controllers.reevaluator import Reevaluator
 from rolevend.decision.outcome import Request
 from rolevend.decision.proof import Proof, UserToken
@@ -39,8 +41,8 @@ from rolevend.roles.user_authenticator import UserAuthenticator
 
 _FULL_PASS_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
-_MOST_AT_ONCE: Final = 20
-"""Judgements before it is asked again what is urgent: each writes a status, and an agent can make any number of requests."""
+_SPREAD_SECONDS: Final = 1.0
+"""Times in objects are whole seconds: all judgements of one second would begin at its begin, and new requests would wait for them."""
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -64,8 +66,8 @@ class AccessRequestController:
         self._snapshots = snapshots
         self._reevaluator = reevaluator
         self._profiles = profiles
-        self._due: dict[ObjectName, float] = {}
-        """By request, the time by `time.monotonic` when it is to be judged again."""
+        self._queue = JudgementQueue(self._urgency)
+        """Its times are of `time.monotonic`."""
         self._open: dict[ObjectName, AccessRequest] = {}
         """The requests that were not final when they were judged last."""
 
@@ -73,34 +75,27 @@ class AccessRequestController:
         """Run until cancelled."""
         before, all_due = None, 0.0
         while True:
-            snapshot, now = self._snapshots.snapshot, time.monotonic()
+            snapshot, now, seen, wait = self._snapshots.snapshot, time.monotonic(), self._store.changes, _RETRY_SECONDS
             if self._votes.informer.synced and self._store.informer.synced and not snapshot.pending:
                 if before is None:  # roles that were evaluated before waited for their approvals
                     self._reevaluator.wake()
                 if snapshot is not before or now >= all_due:
                     before, all_due = snapshot, now + _FULL_PASS_SECONDS
-                    self._due.update(dict.fromkeys((object_name(each) for each in self._store.all() if not is_final(each)), now))
-                    self._due.update(dict.fromkeys(self._open, now))  # a list after a broken watch reports no deletions
+                    names = {object_name(each) for each in self._store.all() if not is_final(each)}
+                    names.update(self._open)  # a list after a broken watch reports no deletions
+                    self._queue.add_pass(sorted(names, key=self._urgency))
                     await self._recorder.retry()
                     self._recorder.measure(self._store.all())
-                due = self._take_due(now)
-                self._due.update(dict.fromkeys(due[_MOST_AT_ONCE:], now))
-                for name in due[:_MOST_AT_ONCE]:
+                self._queue.add_changed(self._store.take_changed())
+                for name in self._queue.take(now):
                     await self._judge(name, snapshot)
-            wait = min([all_due, *self._due.values()], default=all_due) - time.monotonic()
-            await self._store.changed(max(0.0, min(wait, _RETRY_SECONDS)))
-
-    def _take_due(self, now: float) -> list[ObjectName]:
-        """Return the requests to judge now. Those with an approval come first, so that no revocation waits for new requests; then the
-        oldest, because a limit is for those that came first."""
-        for name in self._store.take_changed():
-            self._due[name] = now
-        due = [name for name, at in self._due.items() if at <= now]
-        for name in due:
-            del self._due[name]
-        return sorted(due, key=self._urgency)
+                wait = max(0.0, min(all_due, self._queue.next_time or all_due) - time.monotonic()) if self._queue.is_idle else 0.0
+            # A change during a judgement woke nobody.
+            await self._store.changed(min(wait, _RETRY_SECONDS) if self._store.changes == seen else 0.0)
 
     def _urgency(self, name: ObjectName) -> tuple[bool, datetime, ObjectName]:
+        """Sort requests with an approval first, so that no revocation waits for new requests; then the oldest, because a limit is for those
+        that came first."""
         found = self._store.get(name)
         if found is None:  # its roles end
             return False, datetime.min.replace(tzinfo=UTC), name
@@ -156,7 +151,8 @@ class AccessRequestController:
         asked, before = _asked(resource, request), recorded(resource)
         judgement = judge(asked, before, now)
         if judgement.look_again_at is not None:
-            self._look_again(name, (judgement.look_again_at - now.now).total_seconds())
+            spread = random.uniform(0, _SPREAD_SECONDS)  # noqa: S311 - no secret
+            self._look_again(name, (judgement.look_again_at - now.now).total_seconds() + spread)
         after, counted = judgement.recorded(before, now.now), counted_votes(asked, before, now, judgement)
         if after == before:
             return counted
@@ -199,7 +195,7 @@ class AccessRequestController:
         return replace(request, proof=proof), None
 
     def _look_again(self, name: ObjectName, seconds: float) -> None:
-        self._due[name] = time.monotonic() + max(0.0, seconds)
+        self._queue.add_at(name, time.monotonic() + max(0.0, seconds))
 
 
 def _asked(resource: AccessRequest, request: Request) -> RequestedAccess:

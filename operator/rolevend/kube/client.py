@@ -170,7 +170,7 @@ class KubeClient:
 
         `selector` is a label selector. With `name` only the object of this name: a right on that name is enough.
         """
-        query: dict[str, str] = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {}), **_named(name)}
+        query = {"limit": str(PAGE), **_selected(selector, name)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             yield page
@@ -178,11 +178,13 @@ class KubeClient:
                 return
             query["continue"] = token
 
-    async def list(self, resource: ResourcePath, namespace: str | None = None, *, name: str | None = None) -> tuple[list[Body], str]:
-        """Return the objects of one namespace, or of all, and the version to watch from. `name` as in `pages`."""
+    async def list(
+        self, resource: ResourcePath, namespace: str | None = None, selector: str | None = None, *, name: str | None = None
+    ) -> tuple[list[Body], str]:
+        """Return the objects of one namespace, or of all, and the version to watch from. `selector` and `name` as in `pages`."""
         items: list[Body] = []
         version = ""
-        async for page in self.pages(resource, namespace, name=name):
+        async for page in self.pages(resource, namespace, selector, name=name):
             items += page["items"]
             version = str(page["metadata"]["resourceVersion"])
         return items, version
@@ -211,14 +213,22 @@ class KubeClient:
             return
 
     async def watch(
-        self, resource: ResourcePath, version: str, seconds: int, namespace: str | None = None, *, name: str | None = None
+        self,
+        resource: ResourcePath,
+        version: str,
+        seconds: int,
+        namespace: str | None = None,
+        selector: str | None = None,
+        *,
+        name: str | None = None,
     ) -> AsyncIterator[tuple[str, Body]]:
-        """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`. `name`
-        as in `pages`.
+        """Yield type and object of every change since `version`, and bookmarks, until the server ends the watch after `seconds`. `selector`
+        and `name` as in `pages`.
 
         Raises WatchExpired if `version` is too old, or if the server was silent for so long that the connection may be dead.
         """
-        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **_named(name)}
+        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        query |= _selected(selector, name)
         timeout = aiohttp.ClientTimeout(total=seconds + 30, sock_read=_SILENCE_SECONDS)
         response = await self._send("GET", resource.path(namespace), query, timeout=timeout)
         try:
@@ -274,8 +284,9 @@ class _Connections(RESTClientObject):
         return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT_SECONDS)
 
 
-def _named(name: str | None) -> dict[str, str]:
-    return {} if name is None else {"fieldSelector": f"metadata.name={name}"}
+def _selected(selector: str | None, name: str | None) -> dict[str, str]:
+    chosen = {"labelSelector": selector, "fieldSelector": None if name is None else f"metadata.name={name}"}
+    return {parameter: value for parameter, value in chosen.items() if value is not None}
 
 
 def _error_text(error: Exception) -> str:

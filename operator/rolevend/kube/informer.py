@@ -29,8 +29,9 @@ class Informer:
         changed: Callable[[], None],
         clock: Callable[[], datetime],
         only: ObjectName | None = None,
+        selector: str | None = None,
     ) -> None:
-        """With `only`, the one object of this name, if it exists."""
+        """With `only`, the one object of this name, if it exists. With `selector` those that this label selector selects."""
         self.resource = resource
         self.objects: dict[tuple[str, str], Body] = {}
         self.synced = False
@@ -40,7 +41,9 @@ class Informer:
         self._cluster = cluster
         self._changed = changed
         self._clock = clock
-        self._only = only
+        self._selected: dict[str, str] = {} if selector is None else {"selector": selector}
+        if only is not None:
+            self._selected |= {"namespace": only.namespace, "name": only.name}
         self._followers: list[set[tuple[str, str]]] = []
 
     def changed_keys(self) -> set[tuple[str, str]]:
@@ -66,7 +69,7 @@ class Informer:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _relist(self) -> str:
-        items, version = await self._cluster.list(self.resource, **self._selected())
+        items, version = await self._cluster.list(self.resource, **self._selected)
         before = self._versions() if self.synced else None
         for keys in self._followers:
             keys.update(self.objects)
@@ -80,14 +83,11 @@ class Informer:
             self._changed()
         return version
 
-    def _selected(self) -> dict[str, str]:
-        return {} if self._only is None else {"namespace": self._only.namespace, "name": self._only.name}
-
     def _versions(self) -> dict[tuple[str, str], str]:
         return {key: item["metadata"]["resourceVersion"] for key, item in self.objects.items()}
 
     async def _follow(self, version: str) -> None:
-        async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS, **self._selected()):
+        async for kind, item in self._cluster.watch(self.resource, version, _WATCH_SECONDS, **self._selected):
             self._heard()
             if kind == "BOOKMARK":
                 continue

@@ -7,6 +7,9 @@ intent            always written                only if the operator must build,
                                                 the call was repeated
 user's token      redeemed before the decision  redeemed last, after the profiles       redeemed with the role, in one
                                                 are built                               transaction
+use of approval   recorded last                 recorded with the audit event, or last  the same, after a check of the
+                                                if the operator must build, or the call  token
+                                                was repeated
 failure           status and retry              problem document and undo               the same
                   (`controllers.reconciler`)    (`api.vend_service`)
 """

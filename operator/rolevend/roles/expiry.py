@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import heapq
 import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
+from rolevend.due_queue import DueQueue
 from rolevend.errors import RolevendError
 from rolevend.model import PlatformName, Uid
 from rolevend.telemetry.metrics import Metrics
@@ -26,47 +26,11 @@ _LONGEST_WAIT_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-class ExpiryQueue:
-    """Priority queue by time. Not thread-safe. A removed or moved entry stays in the heap and is skipped when it is due."""
-
-    def __init__(self) -> None:
-        self._due_at: dict[Uid, datetime] = {}
-        self._heap: list[tuple[datetime, Uid]] = []
-
-    def put(self, uid: Uid, due_at: datetime) -> bool:
-        """Add or move the entry. True if it is now the earliest, so that the waiter must look again."""
-        if self._due_at.get(uid) == due_at:
-            return False
-        self._due_at[uid] = due_at
-        heapq.heappush(self._heap, (due_at, uid))
-        return self._heap[0][1] == uid
-
-    def remove(self, uid: Uid) -> None:
-        self._due_at.pop(uid, None)
-
-    def next_due(self) -> datetime | None:
-        while self._heap and self._due_at.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def pop_due(self, now: datetime) -> list[tuple[Uid, datetime]]:
-        """Remove and return all due entries with their due times, earliest first."""
-        due = []
-        while (first := self.next_due()) is not None and first <= now:
-            due_at, uid = heapq.heappop(self._heap)
-            del self._due_at[uid]
-            due.append((uid, due_at))
-        return due
-
-    def __len__(self) -> int:
-        return len(self._due_at)
-
-
 class ExpiryScheduler:
     def __init__(self, now: Callable[[], datetime], metrics: Metrics) -> None:
         self._now = now
         self._metrics = metrics
-        self._expiries = ExpiryQueue()
+        self._expiries: DueQueue[Uid, datetime] = DueQueue()
         self._platforms: dict[Uid, PlatformName] = {}
         self._earlier = asyncio.Event()
         self._turns: dict[PlatformName, _Turns] = defaultdict(lambda: _Turns(self._limit))

@@ -150,6 +150,11 @@ def recorded_uid(item: Body) -> str | None:
     return uid
 
 
+def lease_uid(role: VendedRole) -> Uid:
+    """Return the uid of the role in its databases. An object that shows a recorded role has another one."""
+    return Uid(role.metadata.labels.get(RECORD, role.uid))
+
+
 def state_on(role: VendedRole, platform: PlatformName) -> PlatformState | None:
     """Return the status of one platform."""
     return next((each for each in role.status.platforms if each.name == platform), None)

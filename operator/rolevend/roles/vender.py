@@ -204,16 +204,24 @@ class Vender:
                 attempt.executor(grant)
         attempt.require_any()
         missing = {each.platform for each in attempt.remaining if not attempt.executor(each).is_built(each.granted.profile)}
+        write_intent = bool(missing) or not door.created_object
+        if request.approval is not None and door.recorder is not None:
+            await door.token.redeem(request, final=False)  # the platform redeems it later, and a used one must not use up the approval
         await door.token.redeem(request, final=not missing)
         with timed(VendStep.RECORD):
-            recording = self._put_on_record(attempt, write_intent=bool(missing) or not door.created_object)
-            await _all(recording, self._prepare_credentials(attempt))
+            recording = self._put_on_record(attempt, write_intent=write_intent)
+            uses = [] if write_intent else [self._use_approval(request, door)]
+            await _all(recording, self._prepare_credentials(attempt), *uses)
         for grant in attempt.remaining:
             with attempt.on(grant), timed(VendStep.AWAIT_PROFILE) if grant.platform in missing else nullcontext():
                 await door.profiles.provide(grant.request, attempt.executor(grant), grant.granted.profile)
         attempt.require_any()
         if missing:
             await door.token.redeem(request, final=True)
+        if write_intent:
+            await self._use_approval(request, door)
+
+    async def _use_approval(self, request: Request, door: Door) -> None:
         try:
             await door.approvals.use(request)
         except ApprovalRefused as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rolevend.access_requests.approved import UNSEEN
+from rolevend.access_requests.approved import SETTLED, UNSEEN
 from rolevend.access_requests.judgement import judge
 from rolevend.access_requests.request import Recorded
 from rolevend.access_requests.states import RequestReason, RequestState
@@ -100,6 +100,22 @@ def test_it_is_looked_at_again_when_time_alone_changes_it():
     assert judged(USED_ONCE, votes=YES, now=after(120), live_roles=LIVE).look_again_at == after(1000)
     assert judged(USED_ONCE, votes=YES, now=after(1000), live_roles=LIVE).look_again_at is None
     assert judged(USED_ONCE, votes=YES, now=after(400), terms=terms(uses=2)).look_again_at == after(3620)
+
+
+def test_the_state_follows_the_first_use_when_the_role_is_created():
+    """Nothing else waits: a yes that is gone revokes it meanwhile."""
+    asked, moment = by_rule(), {"terms": terms(automatic=(rule(),), uses=2)}
+    used = with_use(asked, use(at=100))
+
+    early = judged(used, now=after(100), **moment)
+
+    assert early.recorded(used, after(100)) == used
+    assert early.look_again_at == after(100) + SETTLED
+    late = judged(used, now=after(100) + SETTLED, **moment)
+    assert (late.state, late.reason) == (STATE.USED, WHY.ROLE_VENDED)
+    used_again = with_use(late.recorded(used, after(102)), use(2, at=200))
+    assert judged(used_again, now=after(200), **moment).state is STATE.USED
+    assert judged(used, now=after(100), votes=(no(at=99),), **moment).state is STATE.REVOKED
 
 
 def test_a_role_that_no_informer_has_seen_yet_does_not_spend_the_request():

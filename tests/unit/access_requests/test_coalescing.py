@@ -12,7 +12,7 @@ from rolevend.access_requests.coalescing import ask_key, object_name, place_of, 
 from rolevend.access_requests.request import LoginFacts, Recorded
 from rolevend.access_requests.states import RequestState
 from rolevend.model import ObjectName, PlatformName, Task, Uid
-from tests.support.asking import BORIS, NOW, PAYMENTS, PEOPLE, REQUEST, after, approved, denied, other
+from tests.support.asking import BORIS, NOW, PAYMENTS, PEOPLE, REQUEST, after, approved, denied, other, use, with_use
 
 FIRST = object_name(REQUEST, None)
 
@@ -115,6 +115,23 @@ def test_a_replica_that_missed_the_last_object_finds_the_next_name_in_two_steps(
     stale = place_of(REQUEST, ())
     assert stale.name == last.request.name
     assert place_of(REQUEST, (last,)).name != stale.name
+
+
+@given(st.permutations("abcdefgh"))
+def test_requests_of_one_second_follow_each_other_too(uids: list[str]):
+    """Kubernetes states whole seconds: which of them is the last one is in their names."""
+    others: list[Any] = []
+    for uid in uids:
+        place = place_of(REQUEST, others)
+        assert place.name not in {each.request.name for each in others}
+        request = replace(REQUEST, uid=Uid(uid), name=place.name)
+        others.append(replace(denied(), request=request))
+
+
+def test_a_request_whose_use_is_recorded_is_not_open_whatever_its_state_is():
+    used = replace(approved(), recorded=with_use(approved().recorded, use()))
+
+    assert not place_of(REQUEST, (used,)).exists
 
 
 def test_the_status_of_an_unjudged_request_is_open():

@@ -95,6 +95,11 @@ def request(*changes: tuple[str, Any], status: Body) -> Body:
     return {**body, "status": status}
 
 
+def named(name: str, uid: str, status: Body) -> Body:
+    body = request(("spec.userTokenSecretRef", MISSING), status=status)
+    return {**body, "metadata": body["metadata"] | {"name": name, "uid": uid}}
+
+
 class Builds:
     def begin_build(self, request: object) -> None:
         """Build nothing."""
@@ -211,18 +216,14 @@ async def test_a_revocation_does_not_wait_for_a_flood_of_new_requests():
     class Flooded(Cluster):
         async def merge(self, _resource: object, name: str, patch: Body, *_: object) -> Body:
             if not names:
-                store.informer.on_upsert(made("used", "ar", USED))  # its vote was deleted, say
+                store.informer.on_upsert(named("used", "ar", USED))  # its vote was deleted, say
             names.append(name)
             if len(names) > len(flood):
                 self.written.set()
             metadata = {"resourceVersion": "2", "name": name, "uid": patch["metadata"]["uid"]}
             return {**self.body, "metadata": self.body["metadata"] | metadata, "status": patch["status"]}
 
-    def made(name: str, uid: str, status: Body) -> Body:
-        body = request(("spec.userTokenSecretRef", MISSING), status=status)
-        return {**body, "metadata": body["metadata"] | {"name": name, "uid": uid, "creationTimestamp": NOW.isoformat()}}
-
-    flood = [made(f"new-{number}", f"uid-{number}", {}) for number in range(200)]
+    flood = [named(f"new-{number}", f"uid-{number}", {}) for number in range(200)]
     cluster = Flooded(flood[0])
     store = AccessRequestStore(cast(KubeClient, cluster), lambda: NOW)
     for each in flood:
@@ -232,3 +233,57 @@ async def test_a_revocation_does_not_wait_for_a_flood_of_new_requests():
 
     assert len(names) == len(flood) + 1
     assert names.index("used") <= 20
+
+
+async def test_a_new_request_does_not_wait_for_the_pass_over_all_approvals():
+    names: list[str] = []
+
+    class Many(Cluster):
+        async def merge(self, _resource: object, name: str, patch: Body, *_: object) -> Body:
+            if not names:
+                store.informer.on_upsert(named("new", "new", {}))
+            names.append(name)
+            if len(names) > len(live):
+                self.written.set()
+            metadata = {"resourceVersion": "2", "name": name, "uid": patch["metadata"]["uid"]}
+            return {**self.body, "metadata": self.body["metadata"] | metadata, "status": patch["status"]}
+
+    live = [named(f"used-{number}", f"uid-{number}", USED) for number in range(200)]
+    cluster = Many(live[0])
+    store = AccessRequestStore(cast(KubeClient, cluster), lambda: NOW)
+    for each in live:
+        store.informer.on_upsert(each)
+    store.take_changed()
+    async with judging(cluster, a_snapshot(), store=store):
+        pass
+
+    assert sorted(names) == sorted(["new", *(each["metadata"]["name"] for each in live)])
+    assert names.index("new") <= 20
+
+
+async def test_a_change_during_a_judgement_is_judged_at_once():
+    class Silent(AccessRequestStore):
+        """Nothing happens later, and no time passes."""
+
+        async def changed(self, seconds: float) -> None:
+            await super().changed(3600 if seconds else 0)
+
+    class Two(Cluster):
+        def __init__(self, body: Body) -> None:
+            super().__init__(body)
+            self.names: list[str] = []
+
+        async def merge(self, _resource: object, name: str, patch: Body, *_: object) -> Body:
+            self.names.append(name)
+            if len(self.names) == 1:
+                store.informer.on_upsert(named("second", "second", {}))
+                store.wake()
+            else:
+                self.written.set()
+            metadata = {"resourceVersion": "2", "name": name, "uid": patch["metadata"]["uid"]}
+            return {**self.body, "metadata": self.body["metadata"] | metadata, "status": patch["status"]}
+
+    cluster = Two(named("first", "first", {}))
+    store = Silent(cast(KubeClient, cluster), lambda: NOW)
+    async with judging(cluster, a_snapshot(), store=store):
+        assert cluster.names == ["first", "second"]

@@ -111,6 +111,7 @@ BESIDE = {
     "controllers/vended_events.py",
     "controllers/reevaluator.py",
     "roles/expiry.py",
+    "due_queue.py",
 }
 """Of the events that the vend's own writes cause."""
 

@@ -1,12 +1,16 @@
 """One table of cases, asked at both doors: the role ends in the same state at either door, and its end leaves nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
 
+from rolevend.decision.outcome import Request
 from rolevend.errors import Conflict, Overtaken, PlatformBusy
+from rolevend.roles.protocols import ApprovalRefused
 from tests.support import tokens
+from tests.support.approvals import NoApprovals
 from tests.support.registered import WAREHOUSE
 from tests.support.two_doors import ANNEX, Fate, World, granting
 
@@ -158,3 +162,38 @@ async def test_the_quota_counts_the_roles_of_both_doors(world: World, first: str
     assert (await asked(world, first, partial=partial, name="first")).lives_on == BOTH
 
     assert await asked(world, second, partial=partial, name="second") == Fate(NOWHERE, "TooManyRoles")
+
+
+class LateUse(NoApprovals):
+    """Records the use of an approval after all else that runs at the same time, or refuses it."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.is_recorded = False
+
+    async def use(self, request: Request) -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        if self.refuses:
+            raise ApprovalRefused("UsesGone", "it was used up meanwhile")
+        self.is_recorded = True
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["recorded", "refused"])
+@pytest.mark.parametrize("built", [True, False], ids=["built", "missing"])
+@pytest.mark.parametrize("door", ["kubectl", "HTTP"])
+async def test_no_role_is_created_before_the_use_of_an_approval_is_recorded(door: str, built: bool, refuses: bool):
+    approvals, seen = LateUse(refuses=refuses), list[bool]()
+    world = World(approvals)
+    if not built:
+        nothing_built(world)
+    for database in world.databases.values():
+        database.on_vend = lambda: seen.append(approvals.is_recorded)
+
+    fate = await asked(world, door, partial=False)
+
+    assert fate.lives_on == (NOWHERE if refuses else BOTH)
+    assert seen == ([] if refuses else [True, True])
+    await world.end()
+    assert world.left() == []
+    await world.close()

@@ -30,7 +30,7 @@ from rolevend.decision.outcome import Delivery, Request
 from rolevend.decision.snapshot import Snapshot
 from rolevend.errors import ClusterUnavailable
 from rolevend.kinds import API_VERSION, REQUEST_ID, AccessRequest
-from rolevend.kinds.access_request_facts import awaits_user, is_final, requested_access, state_of
+from rolevend.kinds.access_request_facts import awaits_user, is_final, recorded, requested_access, state_of
 from rolevend.kinds.shared import CALL
 from rolevend.kinds.status import Body, body
 from rolevend.kube.client import NotFound, ResourceConflict
@@ -263,12 +263,11 @@ class AccessService:
     async def _settled(self, request: AccessRequest, seconds: float, is_settled: Callable[[AccessRequest], bool]) -> AccessRequest:
         """Return the request as soon as it is settled, or as it is after so many seconds, or when it is gone."""
         name, deadline = ObjectName(request.namespace, request.name), time.monotonic() + seconds
-        while not is_settled(request) and (left := deadline - time.monotonic()) > 0:
+        while (now := self._store.get(name)) is not None and now.uid == request.uid:
+            request, left = now, deadline - time.monotonic()
+            if is_settled(request) or left <= 0:
+                break
             await self._store.changed(left)
-            now = self._store.get(name)
-            if now is None or now.uid != request.uid:
-                return request
-            request = now
         return request
 
 
@@ -283,8 +282,7 @@ def is_judged(request: AccessRequest) -> bool:
 
 
 def _is_open(request: AccessRequest) -> bool:
-    state = state_of(request)
-    return (state is None or state.is_open) and request.metadata.deletion_timestamp is None
+    return recorded(request).is_open and request.metadata.deletion_timestamp is None
 
 
 def _is_of(request: AccessRequest, agent: Agent) -> bool:
