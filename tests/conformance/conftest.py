@@ -21,6 +21,7 @@ from tests.conformance.bench import PostgresBench, installed
 from tests.conformance.protocol import Bench
 from tests.conformance.snowflake_bench import SnowflakeBench
 from tests.support.parts import postgres_of
+from tests.support.rsa_keys import few_keys
 from tests.support.snowflake import StandIn
 from tests.support.tiers import by_tier
 
@@ -50,6 +51,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _installed(name: str, where: _Where, *marks: pytest.MarkDecorator) -> Any:
     """Return the parameter for an installation."""
     return pytest.param(where, marks=marks, id=name)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _few_keys() -> Iterator[None]:
+    with few_keys():
+        yield
 
 
 @pytest.fixture(scope="package")

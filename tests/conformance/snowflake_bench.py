@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlglot
+from cryptography.hazmat.primitives import serialization
 from snowflake.connector import SnowflakeConnection, connect
 
 from rolevend.catalog import Table, TableId, ToolId
@@ -19,7 +20,7 @@ from rolevend.platforms.snowflake import PublicKeys, SnowflakeInstallOptions, Sn
 from rolevend.platforms.snowflake.install.installer import PROGRAMMER_USER, VENDOR_USER
 from rolevend.platforms.snowflake.sql import qualified
 from rolevend.platforms.snowflake.types import limits_of
-from rolevend.platforms.snowflake.vend.keys import der, new_key, public_key
+from rolevend.platforms.snowflake.vend.keys import new_key, public_key
 from tests.conformance.bench import CLUSTER, PEOPLE
 from tests.conformance.protocol import Rows, Session
 from tests.support.snowflake import StandIn
@@ -77,7 +78,7 @@ class SnowflakeBench:
 
     def platform_of(self, cluster: ClusterId, limits: SnowflakeLimits | None = None, **changes: Any) -> SnowflakePlatform:
         chosen = {"account": self.account, "vendor": self.vendor, "programmer": self.programmer, **changes}
-        made = SnowflakePlatform(cluster=cluster, limits=limits or SnowflakeLimits(tags_seconds=0), **chosen)
+        made = SnowflakePlatform(cluster=cluster, limits=limits or SnowflakeLimits(tags_seconds=0, spare_keys=0), **chosen)
         self._platforms.append(made)
         return made
 
@@ -130,7 +131,7 @@ class SnowflakeBench:
         return self.session(credential.user, credential.private_key, role=credential.role)
 
     def session(self, user: str, private_key: Secret, **options: Any) -> SnowflakeSession:
-        made = SnowflakeSession(connected(self.snowflake, user, der(private_key), **{"warehouse": WAREHOUSE, **options}))
+        made = SnowflakeSession(connected(self.snowflake, user, _der(private_key), **{"warehouse": WAREHOUSE, **options}))
         self._sessions.append(made)
         return made
 
@@ -218,6 +219,12 @@ def address(place: TableId) -> str:
 
 def account_of(snowflake: StandIn) -> Account:
     return Account(snowflake.account.name, "127.0.0.1", snowflake.port, DATABASE, WAREHOUSE, encrypted=False)
+
+
+def _der(private_key: Secret) -> bytes:
+    """The key in the connector's format. Its primes are not tested, which would take a tenth of a second: it was made here."""
+    key = serialization.load_pem_private_key(private_key.reveal().encode(), None, unsafe_skip_rsa_key_validation=True)
+    return key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def connected(snowflake: StandIn, user: str, private_key: bytes, **options: Any) -> SnowflakeConnection:

@@ -8,6 +8,7 @@ from tests.conformance.protocol import Bench
 from tests.support.hostile_names import NAMES
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_only_a_name(bench: Bench, name: str):
     schema = bench.schema(f" {name}"[:45])

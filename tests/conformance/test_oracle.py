@@ -36,9 +36,11 @@ from tests.support.tiers import by_tier
 from tests.support.worlds import OWN_SCHEMA, SCHEMA, TABLES, Case, cases
 from tests.support.worlds import rows as rows_of
 
-CELLS = int(os.environ.get("ROLEVEND_ORACLE_CELLS", "1_000_000"))
+CELLS = int(os.environ.get("ROLEVEND_ORACLE_CELLS", by_tier("500_000", "1_000_000")))
 """At least so many are compared on each version of PostgreSQL."""
-CELLS_OF_OFFERS = by_tier(20_000, 300_000)
+OFTEN = {"Clear", "Partial", "Round", "Constant", "Nullify", "Hidden"}
+SHOWN = by_tier(OFTEN, {*OFTEN, "DateTrunc", "Regex", "Hash"})
+CELLS_OF_OFFERS = by_tier(10_000, 300_000)
 """The same for roles with an approval. Without a database a million are compared, in `tests/unit/policy/test_offers_per_cell.py`."""
 ROWS = 500
 CASES = 2 * CELLS // (ROWS * sum(len(table.columns) for table in TABLES))
@@ -120,8 +122,7 @@ def test_the_platform_shows_what_policies_and_guardrails_say(bench: PostgresBenc
 
     compare()
     assert tally.cells >= CELLS, tally
-    kinds = {"Clear", "Partial", "Round", "DateTrunc", "Regex", "Hash", "Constant", "Nullify", "Hidden"}
-    assert {kind for kind, count in tally.shown.items() if count} == kinds, tally
+    assert {kind for kind, count in tally.shown.items() if count} >= SHOWN, tally
 
 
 def test_a_role_with_an_approval_shows_what_standing_grants_and_the_approved_part_of_the_offer_say(bench: PostgresBench, world: World):
@@ -221,7 +222,7 @@ def people(installed_bench: PostgresBench) -> Iterator[Table]:
     bench.run("DROP SCHEMA claims CASCADE")
 
 
-@settings(RANDOM, max_examples=60)
+@settings(RANDOM, max_examples=by_tier(30, 60))
 @given(
     policies=of_both_sides(),
     guardrails=guardrails(),

@@ -88,6 +88,7 @@ def misspelled(chosen: random.Random) -> str:
     return "".join(word + chosen.choice(["", *[" "] * 6, "\n"]) for word in words)
 
 
+@pytest.mark.long
 def test_any_words_that_are_read_find_the_rows_that_the_database_finds_with_them(bench: PostgresBench):
     """Whatever the parser is lenient about: PostgreSQL's own reading of the text counts."""
     rows = [[number, *values] for number, values in enumerate(itertools.product(*(values for _, _, values in COMBINED)))]

@@ -88,6 +88,7 @@ def build_more(them: Site) -> None:
 ACTS: dict[str, Callable[[Site], None]] = {act.__name__: act for act in (drop, collect_unused, vend_again, build_more)}
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("act", ACTS)
 def test_what_one_cluster_does_changes_what_is_its_own_and_nothing_of_the_other(bench: Bench, ours: Site, theirs: Site, act: str):
     before, theirs_before = bench.belongings(CLUSTER), bench.belongings(OTHER_CLUSTER)

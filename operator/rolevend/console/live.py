@@ -153,9 +153,7 @@ def _matching(roles: Sequence[ListedRole], query: RoleQuery) -> Sequence[ListedR
     found = roles
     for word in words:
         found = [each for each in found if word in each.text]
-    if query.wanted.agent is not None:  # cheaper than the whole filter
-        agent = str(query.wanted.agent)
-        found = [each for each in found if each.row.agent == agent]
     if not query.wanted.is_everything:
-        found = [each for each in found if query.wanted.matches(each.role)]
+        matches = query.wanted.of_rows()
+        found = [each for each in found if matches(each.row, each.role)]
     return found

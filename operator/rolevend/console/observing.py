@@ -49,8 +49,8 @@ class PlatformObserver:
         self._now = now
         self._threads: dict[str, ThreadPoolExecutor] = {}
 
-    async def ask(self, platform: str, roles: Sequence[str] | None, characters: int) -> PlatformAnswer:
-        """Return the sessions of these roles, None for all, with so many characters of each statement. Raises ClusterUnavailable."""
+    async def ask(self, platform: str, roles: Sequence[str], characters: int) -> PlatformAnswer:
+        """Return the sessions of these roles, with so many characters of each statement. Raises ClusterUnavailable."""
         try:
             async with asyncio.timeout(_SECONDS):
                 return PlatformAnswer(platform, await self._ask(platform, roles, characters))
@@ -64,7 +64,7 @@ class PlatformObserver:
             _log.warning("platform %s does not say what runs: %s", platform, error)
         return PlatformAnswer(platform, reason="It does not answer now, or the console may not ask it. The console's log has the reason.")
 
-    async def _ask(self, name: str, roles: Sequence[str] | None, characters: int) -> list[RoleSession]:
+    async def _ask(self, name: str, roles: Sequence[str], characters: int) -> list[RoleSession]:
         try:
             platform = parse(DataPlatform, await self._cluster.get(path_of(DataPlatform), name), unknown="ignore")
         except NotFound as error:

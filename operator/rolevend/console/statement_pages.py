@@ -16,10 +16,10 @@ from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.role_index import ListedRole
 from rolevend.console.section import PageCall, log_act, named_object
 from rolevend.console.sessions import Session
-from rolevend.platforms.postgres.observing import CHARACTERS, SESSIONS, RoleSession
+from rolevend.platforms.postgres.observing import CHARACTERS, ROLES, SESSIONS, RoleSession
 from rolevend.platforms.statement import plain
 from rolevend.revocations.selection import SelectedRole
-from rolevend.roles.state import assigned_role_name
+from rolevend.roles.state import assigned_role_name, lease_uid
 
 _MOST: Final = 200
 _PLATFORMS: Final = 16
@@ -34,6 +34,8 @@ class ShownSession:
     doing: str
     waits_for: str | None
     statement: str | None
+    kept: int | None
+    """The bytes that the server keeps of a statement, if the rest of this one is missing."""
 
     @classmethod
     def of(cls, session: RoleSession) -> "ShownSession":
@@ -42,7 +44,8 @@ class ShownSession:
             doing = " ".join([session.state or "starting", *([] if session.seconds is None else [f"for {_span(session.seconds)}"])])
             if session.state is not None and session.state.startswith("idle in transaction"):
                 doing += ", after this statement"
-        return cls(session.pid, doing, session.waits_for, None if session.statement is None else _visible(session.statement[:CHARACTERS]))
+        statement = None if session.statement is None else _visible(session.statement[:CHARACTERS])
+        return cls(session.pid, doing, session.waits_for, statement, session.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,12 @@ class StatementPages:
         if view is None or not view.may_watch:
             raise Unknown
         log_act(request, session, "looked at statements", name)
-        role = assigned_role_name(view.role)
+        role, uid = assigned_role_name(view.role), lease_uid(view.role)
         asked: list[PlatformAnswer] = []
         if role is not None:
             asked = list(await asyncio.gather(*(self._observer.ask(each, [role], CHARACTERS) for each in view.row.platforms)))
         answers = [
-            ShownAnswer(each.platform, [ShownSession.of(one) for one in each.sessions if one.uid == view.row.uid], each.reason)
-            for each in asked
+            ShownAnswer(each.platform, [ShownSession.of(one) for one in each.sessions if one.uid == uid], each.reason) for each in asked
         ]
         return pages.page("statements.html", session, title="Statements running now", view=view, answers=answers)
 
@@ -100,8 +102,9 @@ class StatementPages:
         if not watched:
             raise Unknown
         log_act(request, session, "looked at which roles run statements")
-        names = platforms_of(watched)
-        answers = await asyncio.gather(*(self._observer.ask(each, None, 0) for each in names[:_PLATFORMS]))
+        asked = roles_by_platform(watched)
+        names = list(asked)
+        answers = await asyncio.gather(*(self._observer.ask(each, asked[each][:ROLES], 0) for each in names[:_PLATFORMS]))
         rows = sorted(_running(watched, answers), key=lambda row: -row.seconds)
         reasons = [f"{each.platform}: {each.reason}" for each in answers if each.reason]
         reasons += [
@@ -109,6 +112,7 @@ class StatementPages:
             for each in answers
             if len(each.sessions) >= SESSIONS
         ]
+        reasons += [f"{each}: it was asked about {ROLES:,} of {len(asked[each]):,} roles." for each in names if len(asked[each]) > ROLES]
         if len(rows) > _MOST:
             reasons.append(f"{len(rows) - _MOST:,} more run a statement for a shorter time, and are not shown.")
         if unasked := names[_PLATFORMS:]:
@@ -116,13 +120,19 @@ class StatementPages:
         return pages.page("running.html", session, title="Roles that run a statement now", rows=rows[:_MOST], reasons=reasons)
 
 
-def platforms_of(watched: Iterable[ListedRole]) -> list[str]:
-    """Return the platforms on which these roles may run something. A request for a role names any, also those that do not exist."""
-    return sorted({platform for each in watched if assigned_role_name(each.role) is not None for platform in each.row.platforms})
+def roles_by_platform(watched: Iterable[ListedRole]) -> dict[str, list[str]]:
+    """Return the names of these roles on each platform on which they may run something. A request for a role names any platform, also
+    those that do not exist."""
+    found: dict[str, list[str]] = {}
+    for each in watched:
+        if (name := assigned_role_name(each.role)) is not None:
+            for platform in each.row.platforms:
+                found.setdefault(platform, []).append(name)
+    return dict(sorted(found.items()))
 
 
 def _running(watched: Sequence[ListedRole], answers: Sequence[PlatformAnswer]) -> Iterator[RunningRole]:
-    known = {str(each.row.uid): each.row for each in watched}
+    known = {str(lease_uid(each.role)): each.row for each in watched}
     for answer in answers:
         found: dict[str, list[int]] = {}
         for session in answer.sessions:

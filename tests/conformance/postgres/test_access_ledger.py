@@ -64,6 +64,7 @@ def test_every_statement_of_a_role_is_told_with_its_person_and_its_tables(loggin
     assert all(each.duration_ms is not None for each in found if each.error is None)
 
 
+@pytest.mark.long
 def test_runs_with_a_state_tell_each_statement_once_also_over_a_rotation(logging: Logging, kind: str, tmp_path: Path):
     role, session = logging.agent()
     folder = Path(logging.files(kind)[0]).parent
@@ -179,6 +180,7 @@ class Followed:
         return ""
 
 
+@pytest.mark.long
 def test_a_process_follows_the_logs_over_kills_and_rotations(logging: Logging, tmp_path: Path):
     role, session = logging.agent()
     logs = str(Path(logging.files("json")[0]).parent)

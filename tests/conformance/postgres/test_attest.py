@@ -459,6 +459,7 @@ def broken(bench: PostgresBench, canaries: PostgresCanaries, what: Break) -> Ite
         yield
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.both_installs
 @pytest.mark.parametrize("name", [name for name, what in BREAKS.items() if not what.bites <= MARKED])
 def test_what_is_broken_is_found_by_name(bench: PostgresBench, ground: PostgresAttestEnvironment, name: str):
@@ -595,6 +596,7 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run(bench: PostgresBench, g
     eventually(lambda: not left(bench))  # a session is listed for a moment after its end
 
 
+@pytest.mark.long
 def test_one_that_seems_to_be_under_way_is_waited_for_or_ended_where_nobody_else_attests(
     bench: PostgresBench, ground: PostgresAttestEnvironment
 ):
@@ -653,6 +655,7 @@ def test_a_name_that_somebody_took_is_no_leak(bench: PostgresBench, ground: Post
     assert result.outcome is Outcome.PASSED, result.detail
 
 
+@pytest.mark.long
 def test_an_open_database_is_found_among_many(bench: PostgresBench, ground: PostgresAttestEnvironment):
     names = [f"rv_break_{number}" for number in range(17)]
     try:

@@ -45,6 +45,7 @@ def ending(of) -> DropRequest:
     return DropRequest(of.role, of.uid, EndReason.REVOKED)
 
 
+@pytest.mark.thinned(2, "long")
 def test_an_operator_that_just_started_ends_roles_while_every_slot_is_taken(small_bench: PostgresBench):
     bench = small_bench
     if bench.mode is InstallMode.MANAGED:  # its administrator may not give that away
@@ -74,6 +75,7 @@ def test_the_plan_warns_where_none_are_reserved_and_so_does_the_platform(server:
         assert any("reserved_connections is 0" in text for text in bench.platform.facts().limitations)
 
 
+@pytest.mark.thinned(2, "long")
 def test_the_plan_of_an_installation_that_is_there_is_not_refused_for_it(small_bench: PostgresBench):
     small_bench.run("GRANT pg_use_reserved_connections TO rv_vendor, rv_programmer WITH INHERIT TRUE, SET FALSE")
     with small_bench.administrator() as connection:
@@ -83,5 +85,6 @@ def test_the_plan_of_an_installation_that_is_there_is_not_refused_for_it(small_b
     assert not any("reserved" in finding.text for finding in planned.findings)
 
 
+@pytest.mark.thinned(2, "long")
 def test_the_server_says_how_many_sessions_it_has_for_others_than_us(small_bench: PostgresBench):
     assert small_bench.platform.facts().sessions == CONNECTIONS - FOR_SUPERUSERS - RESERVED

@@ -30,6 +30,7 @@ def standby(server: PostgresServer, primary: PostgresBench) -> Iterator[Postgres
         yield following
 
 
+@pytest.mark.long
 def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
     primary: PostgresBench, standby: PostgresServer, server: PostgresServer
 ):
@@ -69,6 +70,7 @@ def test_a_standby_is_named_for_what_it_is_and_after_its_promotion_all_goes_on(
         platform.close()
 
 
+@pytest.mark.long
 def test_who_was_led_to_a_standby_finds_the_primary_again(primary: PostgresBench, standby: PostgresServer, server: PostgresServer):
     """A name server ends no connection: those to the standby stay good, and would be of no use for ever."""
     with Proxy(standby.superuser) as name:

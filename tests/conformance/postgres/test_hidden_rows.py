@@ -85,6 +85,7 @@ def differences(prober: Prober, chosen: Sequence[Probe]) -> dict[str, str]:
     return {name: difference for name, difference in found.items() if difference}
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.both_installs
 @pytest.mark.parametrize("name", FILTERS)
 def test_no_probe_finds_out_a_hidden_row(bench: PostgresBench, name: str):
@@ -116,6 +117,7 @@ CREATE INDEX ON probed_child (id); CREATE INDEX ON probed_child (c1); CREATE IND
 }
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("how", LAYOUTS)
 def test_no_probe_finds_out_a_hidden_row_however_the_table_is_stored_and_whatever_is_set(bench: PostgresBench, how: str):
     table, other = laid_out(bench, LAYOUTS[how])
@@ -172,6 +174,7 @@ def test_a_lookup_column_tells_of_itself_and_of_no_other_column(bench: PostgresB
     assert differences(probing, looked_up) != {}
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("column", ["c1", "c8", "c18", "flag", "nothing"])
 def test_a_fence_that_one_column_lost_is_found_by_probes_of_that_column(bench: PostgresBench, column: str):
     table, other = laid_out(bench)

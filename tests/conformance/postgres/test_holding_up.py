@@ -191,6 +191,7 @@ class TestABuild:
         assert seconds < 60, "82 s and more before, on a machine that did nothing else"
         assert bench.log_in(vended(bench.platform, of)[1]).rows("SELECT id FROM people") == [(3,)]
 
+    @pytest.mark.thinned(2, "long")
     @pytest.mark.parametrize("what", ["EXECUTE ON FUNCTION {}.tool()", "USAGE ON SCHEMA {}"])
     def test_is_not_held_up_by_a_grant_that_grants_nothing(self, bench: PostgresBench, what: str):
         """It locks a row of the catalog all the same, which a build changes where a profile has tools."""

@@ -15,6 +15,7 @@ from rolevend.cli import cli
 from rolevend.errors import Conflict, RolevendError
 from rolevend.platforms.postgres import PostgresInstallOptions, install, plan, plan_uninstall
 from rolevend.platforms.postgres.install.installer import set_hash_key
+from rolevend.platforms.postgres.install.survey import VERSION
 from rolevend.platforms.protocol import Secret
 from tests.support.catalogs import difference, state
 from tests.support.postgres_site import DATABASES, OPTIONS, PASSWORDS, Before, Site, site
@@ -22,7 +23,7 @@ from tests.support.waiting import eventually
 
 _RUNS = "BEGIN RAISE EXCEPTION 'ran with the rights of %', current_user; END"
 _LIKE_OURS = "version integer, vendor name, programmer name, schemas name[], installed_at timestamptz"
-_VALUES = "14, 'rv_vendor', 'rv_programmer', '{raw}', now()"
+_VALUES = f"{VERSION}, 'rv_vendor', 'rv_programmer', '{{raw}}', now()"
 PLANTED = {
     "a view that calls a function": (
         f"CREATE FUNCTION rolevend.f() RETURNS integer LANGUAGE plpgsql AS $${_RUNS}$$;"

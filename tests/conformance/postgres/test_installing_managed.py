@@ -20,6 +20,7 @@ from rolevend.platforms.postgres import (
     plan_uninstall,
     uninstall,
 )
+from rolevend.platforms.postgres.install.survey import VERSION
 from rolevend.platforms.protocol import Address, InstallMode, Secret
 from rolevend.policytools.embedded.database import PostgresServer
 from tests.conformance.bench import CLUSTER, PostgresBench, lease, profile, refused, shape, vended
@@ -229,7 +230,7 @@ def test_an_older_installation_is_refused_and_can_be_installed_over(bench: Postg
         bench.run("CREATE FUNCTION rolevend.drift(text) RETURNS TABLE (finding text) LANGUAGE sql AS 'SELECT NULL'")
         bench.run("CREATE FUNCTION rolevend.policies(oid[], name) RETURNS text LANGUAGE sql AS 'SELECT NULL'")
         bench.run("ALTER FUNCTION rolevend.drift(text) OWNER TO rv_owner; ALTER FUNCTION rolevend.policies(oid[], name) OWNER TO rv_owner")
-        assert "14 is needed: plan and run the installation" in str(bench.platform.facts().unusable)
+        assert f"{VERSION} is needed: plan and run the installation" in str(bench.platform.facts().unusable)
         accepted = plan(administrator, bench.options).digest
         install(administrator, bench.options, accept=accepted, passwords=bench.passwords, randomness=secrets.token_bytes)
     assert bench.platform.facts().install_mode is bench.mode

@@ -2,9 +2,8 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -17,7 +16,7 @@ from rolevend.model import ClusterId
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
 from rolevend.platforms.postgres import Passwords, PostgresInstallOptions, PostgresLogin, PostgresPlatform, install, plan
 from rolevend.platforms.postgres.attest import CHECKS, PostgresAttestEnvironment, deployed_canaries, examine
-from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession, sessions_of
+from rolevend.platforms.postgres.observing import CHARACTERS, ROLES, RoleSession, sessions_of
 from rolevend.platforms.protocol import DropRequest, EndReason, InstallMode, Outcome, Secret
 from tests.conformance.bench import CLUSTER, profile, shape, vended
 from tests.support.postgres_site import OPTIONS, PASSWORDS, Before, Site, site
@@ -42,15 +41,16 @@ class Looked:
         return self.there.connect(credential.role, password=credential.password.reveal())
 
     def ask(self, roles: list[str] | None = None, characters: int = CHARACTERS) -> list[RoleSession]:
-        return sessions_of(self.there.address, LOGIN, roles, characters)
+        return sessions_of(self.there.address, LOGIN, [self.role.role, self.other.role] if roles is None else roles, characters)
 
     def of(self, role: str) -> RoleSession:
         (found,) = self.ask([role])
         return found
 
-    @cached_property
-    def observer(self) -> psycopg.Connection:
-        return self.there.connect("rv_observer", password="for the console")
+    @contextmanager
+    def observer(self) -> Iterator[psycopg.Connection]:
+        with closing(self.there.connect("rv_observer", password="for the console")) as session:
+            yield session
 
 
 def observed(there: Site, options: PostgresInstallOptions = OBSERVED) -> None:
@@ -94,10 +94,43 @@ def test_a_statement_is_bounded(looked: Looked):
         assert [each.statement for each in looked.ask([looked.role.role], 10)] == [text[:10]]
         assert [each.statement for each in looked.ask([looked.role.role], 0)] == [None]
     for characters in (-1, CHARACTERS + 1):
-        with pytest.raises(InvalidInput, match="at most 1000 roles"):
+        with pytest.raises(InvalidInput, match="at most 20000 roles"):
             looked.ask(characters=characters)
-    with pytest.raises(InvalidInput, match="at most 1000 roles"):
-        looked.ask(["x"] * 1001)
+    with pytest.raises(InvalidInput, match="at most 20000 roles"):
+        looked.ask(["x"] * (ROLES + 1))
+    with looked.observer() as session, pytest.raises(psycopg.errors.InvalidParameterValue):
+        session.execute("SELECT rolevend.running(NULL, 100)")
+
+
+@pytest.mark.parametrize(("length", "kept"), [(900, None), (1100, 1024)])
+def test_an_agent_hides_nothing_behind_a_long_comment_untold(looked: Looked, length: int, kept: int | None):
+    with looked.session.transaction():
+        looked.session.execute(sql.SQL(f"/* {'x' * length} */ SELECT 1"))
+        looked.platform.curb()
+        found = looked.of(looked.role.role)
+    assert found.kept == kept
+    assert (found.statement or "").endswith("SELECT 1") == (kept is None)
+
+
+def test_its_sessions_end_by_themselves_and_those_that_last_are_ended(looked: Looked):
+    """Somebody who has its password can change the settings of a session: the operator's look ends the session then."""
+    settings = looked.there.rows("SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = 'rv_observer'")
+    assert {("statement_timeout=5s",), ("idle_in_transaction_session_timeout=5s",), ("idle_session_timeout=5s",)} <= set(settings)
+    with closing(looked.there.connect("rv_observer", password="for the console")) as session:
+        session.execute("SET statement_timeout = 0; SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        session.execute("BEGIN READ WRITE; SELECT 1")
+        looked.platform.curb()
+        session.execute("SELECT 1")
+        (text,) = looked.there.rows("SELECT pg_get_functiondef('rolevend.curb(text)'::regprocedure)")[0]
+        of_any_age = str(text).replace("interval '20 seconds'", "interval '0'")
+        assert of_any_age != text
+        looked.there.run(of_any_age)  # instead of a wait
+        try:
+            looked.platform.curb()
+            with pytest.raises(psycopg.OperationalError, match="terminat"):
+                session.execute("SELECT 1")
+        finally:
+            looked.there.run(str(text))
 
 
 def test_without_a_look_of_the_operator_a_managed_server_tells_nothing(looked: Looked):
@@ -117,12 +150,12 @@ def test_it_never_sees_anybody_else(looked: Looked):
     chief, administrator = looked.there.connect("chief"), looked.there.connect()
     chief.execute("SELECT 'of the chief'")
     forged = f"{looked.role.role[:-4]}FORG"
-    with chief.transaction(), administrator.transaction():
+    with chief.transaction(), administrator.transaction(), looked.observer() as observer:
         chief.execute("SELECT 'of the chief'")
         administrator.execute("SELECT 'of a superuser'")
         seen = looked.ask() + looked.ask(["chief", "postgres", "cloud_admin", "rv_programmer", "rv_vendor"])
         assert {each.role for each in seen} == {looked.role.role, looked.other.role}
-        found = looked.observer.execute("SELECT query FROM pg_stat_activity WHERE usename IN ('chief', 'postgres')").fetchall()
+        found = observer.execute("SELECT query FROM pg_stat_activity WHERE usename IN ('chief', 'postgres')").fetchall()
         assert len(found) >= 2
         assert set(found) == {("<insufficient privilege>",)}
     looked.there.run(f"INSERT INTO rolevend.lease (role, cluster_id, uid, role_oid, revoked_at) VALUES ('{forged}', 'c', 'u', 1, now())")
@@ -130,6 +163,19 @@ def test_it_never_sees_anybody_else(looked: Looked):
     assert looked.ask([forged]) == []
     looked.there.run(f'ALTER ROLE "{forged}" RENAME TO chief')
     looked.there.run(f"DELETE FROM rolevend.lease WHERE role = '{forged}'")
+
+
+def test_nobody_passes_for_a_vended_role(looked: Looked):
+    """Nor does an agent choose the name that its session is shown by."""
+    with closing(looked.there.connect()) as administrator, administrator.transaction(), looked.session.transaction():
+        administrator.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(looked.role.role)))
+        administrator.execute("SELECT 'PASSWORD of another'")
+        looked.session.execute(sql.SQL("SET LOCAL application_name = {}").format(sql.Literal(looked.other.role)))
+        looked.session.execute("SELECT 'of the agent'")
+        looked.platform.curb()
+        (mine,) = looked.ask([looked.role.role])
+        assert (mine.pid, mine.statement) == (looked.session.info.backend_pid, "SELECT 'of the agent'")
+        assert {each.pid for each in looked.ask([looked.other.role])} == {looked.others.info.backend_pid}
 
 
 REFUSED = {
@@ -161,18 +207,48 @@ REFUSED = {
     "sweep": "CALL rolevend.sweep()",
     "end blocking sessions": "SELECT * FROM rolevend.clear_way({pid})",
     "read an attribute": "SELECT rolevend.attr('tenant')",
+    "create a temporary table": "CREATE TEMP TABLE mine (a int)",
+    "lock the leases": "BEGIN; LOCK TABLE rolevend.lease IN ACCESS SHARE MODE",
+    "reset statistics": "SELECT pg_stat_reset()",
+    "log no statements": "SET log_statement = 'none'",
+    "lift the limit of connections": "ALTER ROLE rv_observer CONNECTION LIMIT -1",
+    "become a member of profiles": "SET ROLE rv_connect",
+}
+OPEN_WITHOUT_A_SUPERUSER = {
+    "create a large object": "SELECT lo_unlink(lo_create(0))",
+    "take a lock": "SELECT pg_advisory_lock(1)",
+    "fill the queue of NOTIFY": "SELECT pg_notify('x', 'y')",
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_it_can_do_nothing_else(looked: Looked, name: str):
-    statement = REFUSED[name].format(role=looked.role.role, pid=looked.session.info.backend_pid)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        looked.observer.execute(sql.SQL(statement))
+    refused(looked, REFUSED[name])
+
+
+@pytest.mark.parametrize("name", OPEN_WITHOUT_A_SUPERUSER)
+def test_it_can_do_what_everybody_can_where_nobody_is_a_superuser(looked: Looked, name: str):
+    """Only a superuser takes these functions of PostgreSQL from PUBLIC. `curb` ends the session that holds a lock."""
+    if looked.there.administrator == "":
+        refused(looked, OPEN_WITHOUT_A_SUPERUSER[name])
+    else:
+        with looked.observer() as session:
+            session.execute("SET default_transaction_read_only = off")
+            session.execute(sql.SQL(OPEN_WITHOUT_A_SUPERUSER[name]))
+
+
+def refused(looked: Looked, statement: str) -> None:
+    statement = statement.format(role=looked.role.role, pid=looked.session.info.backend_pid)
+    with looked.observer() as session:
+        session.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(sql.SQL(statement))
 
 
 def test_it_may_call_one_function_of_the_schema_and_lets_nobody_else(looked: Looked):
-    looked.observer.execute("GRANT EXECUTE ON FUNCTION rolevend.running TO PUBLIC")  # PostgreSQL warns, and grants nothing
+    with looked.observer() as session:
+        session.execute("SET default_transaction_read_only = off")
+        session.execute("GRANT EXECUTE ON FUNCTION rolevend.running TO PUBLIC")  # PostgreSQL warns, and grants nothing
     assert looked.there.rows("SELECT has_function_privilege('chief', 'rolevend.running(text[],integer)', 'EXECUTE')") == [(False,)]
     called = looked.there.rows(
         "SELECT proname::text FROM pg_proc WHERE pronamespace = 'rolevend'::regnamespace"
@@ -187,12 +263,11 @@ def test_the_path_of_its_session_changes_nothing(looked: Looked):
         "CREATE SCHEMA trap; GRANT USAGE ON SCHEMA trap TO PUBLIC; CREATE VIEW trap.pg_stat_activity AS SELECT 'trapped'::text AS query;"
         "CREATE FUNCTION trap.left(text, integer) RETURNS text LANGUAGE sql AS $$ SELECT 'trapped' $$"
     )
-    with looked.session.transaction():
+    with looked.session.transaction(), looked.observer() as observer:
         looked.session.execute("SELECT 'plain'")
         looked.platform.curb()
-        looked.observer.execute("SET search_path = trap, pg_catalog")
-        found = looked.observer.execute("SELECT statement FROM rolevend.running(%s, 100)", [[looked.role.role]]).fetchall()
-        looked.observer.execute("RESET search_path")
+        observer.execute("SET search_path = trap, pg_catalog")
+        found = observer.execute("SELECT statement FROM rolevend.running(%s, 100)", [[looked.role.role]]).fetchall()
     assert found == [("SELECT 'plain'",)]
 
 
@@ -233,7 +308,7 @@ def test_it_comes_and_goes_with_the_manifest(tmp_path: Any):
         there.install()
         assert there.rows("SELECT FROM pg_roles WHERE rolname = 'rv_observer'") == []
         with pytest.raises(PlatformUnavailable):
-            sessions_of(there.address, LOGIN, None, 0)
+            sessions_of(there.address, LOGIN, [], 0)
         there.run("CREATE ROLE rv_observer LOGIN")
         refusals = {each.subject: each.text for each in plan(there.admin, OBSERVED).refusals}
         assert "no installation made it" in refusals["rv_observer"]
@@ -244,7 +319,7 @@ def test_it_comes_and_goes_with_the_manifest(tmp_path: Any):
         assert "rv_observer" in planned.summary()
         assert any('GRANT EXECUTE ON FUNCTION rolevend.running TO "rv_observer"' in each.text for each in planned.statements)
         observed(there)
-        assert sessions_of(there.address, LOGIN, None, 0) == []
+        assert sessions_of(there.address, LOGIN, [], 0) == []
         with there.platform() as platform:
             limitations = " ".join(platform.facts().limitations)
             assert "rv_observer" not in limitations
@@ -280,9 +355,9 @@ def test_an_installation_of_an_earlier_version_has_none():
         there.run("CREATE ROLE rv_observer LOGIN PASSWORD 'for the console'; GRANT CONNECT ON DATABASE claims TO rv_observer")
         there.run("GRANT USAGE ON SCHEMA rolevend TO rv_observer")
         with pytest.raises(PlatformUnavailable, match="plan and run the installation"):
-            sessions_of(there.address, LOGIN, None, 0)
+            sessions_of(there.address, LOGIN, [], 0)
         with there.platform() as platform:
             assert platform.facts().unusable is None
         there.run("DROP OWNED BY rv_observer; DROP ROLE rv_observer")
         observed(there)
-        assert sessions_of(there.address, LOGIN, None, 0) == []
+        assert sessions_of(there.address, LOGIN, [], 0) == []

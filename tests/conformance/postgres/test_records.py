@@ -311,6 +311,31 @@ class TestMaximum:
         dropped(bench.platform, first)
         assert error_of(bench.platform, second) is None
 
+    def test_roles_without_a_maximum_count_once_there_is_one(self, bench: PostgresBench, people: Profile):
+        unlimited = [recorded(people), recorded(people)]
+        assert [answer.error for answer in answers(bench.platform, [*unlimited, recorded(people, most_live=3)])] == [None] * 3
+        assert error_of(bench.platform, recorded(people)) is None
+        assert isinstance(error_of(bench.platform, recorded(people, most_live=4)), TooManyRoles)
+        dropped(bench.platform, unlimited[0])
+        assert error_of(bench.platform, recorded(people, most_live=4)) is None
+
+    def test_all_are_counted_only_when_there_may_be_too_many(self, bench: PostgresBench, people: Profile):
+        def known() -> list[tuple[int]]:
+            return bench.as_superuser().rows("SELECT live FROM rolevend.counted WHERE agent = 'agents/busy'")
+
+        def vend(most_live: int) -> Exception | None:
+            return error_of(bench.platform, recorded(people, agent="busy", most_live=most_live))
+
+        first = recorded(people, agent="busy", most_live=5)
+        assert error_of(bench.platform, first) is None
+        assert [vend(5), vend(5)] == [None, None]
+        dropped(bench.platform, first)
+        assert vend(5) is None
+        assert known() == [(4,)], "one more than there are: that takes no count"
+        assert vend(4) is None
+        assert known() == [(4,)]
+        assert isinstance(vend(4), TooManyRoles)
+
     def test_within_one_call_and_in_several_at_once_it_is_exact(self, bench: PostgresBench, people: Profile):
         drivers = [bench.platform, *(bench.platform_of(CLUSTER) for _ in range(3))]
         start = threading.Barrier(len(drivers))

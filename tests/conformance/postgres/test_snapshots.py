@@ -70,6 +70,7 @@ def primary(server: PostgresServer) -> Iterator[PostgresBench]:
         yield made
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("lock_out", LOCKOUTS)
 def test_nor_does_one_on_a_standby(primary: PostgresBench, server: PostgresServer, lock_out: Lockout):
     table = primary.people()
@@ -90,6 +91,7 @@ def test_nor_does_one_on_a_standby(primary: PostgresBench, server: PostgresServe
             eve.close()
 
 
+@pytest.mark.long
 def test_on_a_standby_an_open_cursor_goes_on_and_nothing_else(primary: PostgresBench, server: PostgresServer):
     """Nobody ends sessions there. A cursor asks for the lease when it is first fetched from, and not again."""
     table = primary.people()

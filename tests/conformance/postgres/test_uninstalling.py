@@ -29,7 +29,7 @@ from rolevend.policytools.embedded.postgres_programs import Version
 from tests.conformance.bench import CLUSTER, own, profile, shape, vended
 from tests.support.catalogs import difference, state
 from tests.support.postgres_site import DATABASES, OPTIONS, Before, Site, site
-from tests.support.tiers import with_the_rest_long
+from tests.support.tiers import with_the_rest_full
 from tests.support.waiting import eventually
 
 
@@ -55,7 +55,7 @@ def _work(there: Site) -> None:
     assert len(there.rows("SELECT FROM pg_roles WHERE rolname ~ '^rv_[pt]_'")) > 4
 
 
-@pytest.mark.parametrize("version", with_the_rest_long(18, 16, 17))
+@pytest.mark.parametrize("version", with_the_rest_full(18, 16, 17))
 def test_a_server_is_as_before(version: Version, tmp_path: Path):
     with site(version) as there:
         before = Before(there, tmp_path)
@@ -89,7 +89,7 @@ def _an_installation_without_a_record_is_taken_back(there: Site, before: Before)
     before.expect()
 
 
-@pytest.mark.parametrize("version", with_the_rest_long(18, 16, 17))
+@pytest.mark.parametrize("version", with_the_rest_full(18, 16, 17))
 def test_a_server_is_as_before_where_no_superuser_installed(version: Version, tmp_path: Path):
     with site(version, "cloud_admin") as there:
         there.run("GRANT pg_signal_backend TO cloud_admin WITH ADMIN TRUE, INHERIT FALSE")

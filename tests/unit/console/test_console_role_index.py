@@ -6,12 +6,15 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolevend.catalog import TableId
 from rolevend.console.objects import WatchedObjects
 from rolevend.console.role_index import RoleIndex
 from rolevend.kinds import API_VERSION
 from rolevend.kube.client import Body, KubeClient
 from rolevend.kube.informer import Informer
-from rolevend.roles.state import FINALIZER
+from rolevend.model import ObjectName
+from rolevend.revocations.selection import RoleFilter, SelectedRole
+from rolevend.roles.state import FINALIZER, for_deletion
 
 NAMES = ("a", "b", "c", "d")
 SUBJECTS = ("Zoe", "anna", "ben")
@@ -75,6 +78,34 @@ def test_a_role_that_did_not_change_is_not_computed_again() -> None:
 
     changed = [each.key[1] for each in index.roles() if each is not before[each.key]]
     assert changed == ["b"]
+
+
+TABLES = ("raw.people", "raw.claims", "raw.notes")
+STATES = st.fixed_dictionaries(
+    {"name": st.sampled_from(("warehouse", "crm")), "state": st.sampled_from(("Live", "LeftOut", "Gone", "Pending"))},
+    optional={"tables": st.lists(st.sampled_from(TABLES), unique=True), "tableCount": st.integers(0, 4)},
+)
+FILTERS = st.builds(
+    RoleFilter,
+    agent=st.sampled_from((None, ObjectName("agents", "bot-of-a"), ObjectName("agents", "other"))),
+    user=st.sampled_from((None, "anna", "USER", "zoe")),
+    platform=st.sampled_from((None, "warehouse", "crm")),
+    table=st.sampled_from((None, *(TableId(*each.split(".")) for each in TABLES))),
+    purpose=st.sampled_from((None, "fraud", "other")),
+)
+
+
+@given(FILTERS, st.lists(STATES, max_size=2, unique_by=lambda each: each["name"]), st.booleans(), st.booleans(), st.booleans())
+def test_a_row_matches_a_filter_as_its_object_does(wanted: RoleFilter, states: list[Body], both: bool, has_user: bool, asks: bool) -> None:
+    body = role("a", "anna", 1)
+    body["spec"]["platformRefs"] += [{"name": "crm"}] if both else []
+    body["spec"] |= {"purpose": "fraud"} if has_user else {}
+    body["spec"] |= {"resources": [{"schema": "raw", "table": "people"}]} if asks else {}
+    body["status"] |= {"platforms": states}
+    if has_user:
+        body["status"] |= {"user": {"handle": "USER", "proof": "Token"}}
+    found = for_deletion(body)
+    assert wanted.of_rows()(SelectedRole.of(found), found) == wanted.matches(found)
 
 
 def objects() -> WatchedObjects:

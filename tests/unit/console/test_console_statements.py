@@ -8,13 +8,15 @@ from typing import Any, cast
 import pytest
 from starlette.requests import Request
 
-from rolevend.console.live import ListedRole, VisibleRoles
+from rolevend.console.live import ListedRole, RoleView, VisibleRoles
 from rolevend.console.observing import PlatformAnswer, PlatformObserver
 from rolevend.console.person import Person
 from rolevend.console.sessions import Session
-from rolevend.console.statement_pages import ShownSession, StatementPages, platforms_of
+from rolevend.console.statement_pages import ShownSession, StatementPages, roles_by_platform
 from rolevend.kinds import DataPlatform, VendedRole, parse
+from rolevend.kinds.shared import RECORD
 from rolevend.kube.client import Body, KubeClient, ResourcePath, path_of
+from rolevend.model import ObjectName
 from rolevend.platforms.postgres.observing import CHARACTERS, RoleSession
 from rolevend.revocations.selection import SelectedRole
 from tests.support.manifests import changed, on_snowflake, valid
@@ -68,7 +70,25 @@ def test_a_request_that_names_many_platforms_hides_no_role_that_runs_something()
     roles = [parse(VendedRole, {**each, "metadata": {**each["metadata"], "uid": "u"}}) for each in (*asking, running)]
     watched = [ListedRole(each, SelectedRole.of(each), "", ("", "", ""), ("", "")) for each in roles]
     assert sum(len(each.row.platforms) for each in watched) == 25
-    assert platforms_of(watched) == ["warehouse"]
+    assert roles_by_platform(watched) == {"warehouse": [ROLE]}
+
+
+async def test_a_role_that_a_database_records_runs_what_its_lease_says():
+    """The object that shows it has another uid than its lease."""
+    body = {**valid("VendedRole"), "status": {"roleName": ROLE, "platforms": [{"name": "warehouse", "state": "Live"}]}}
+    role = parse(VendedRole, {**body, "metadata": {**body["metadata"], "uid": "of-the-object", "labels": {RECORD: "of-the-lease"}}})
+    row = SelectedRole.of(role)
+    busy = Busy(0)
+    busy.roles = [ListedRole(role, row, "", ("", "", ""), ("", ""))]
+    busy.view_of = RoleView(role, row, may_end=False, may_watch=True, may_trace=False)
+    busy.sessions = [RoleSession(ROLE, uid, 7, "active", 9, None, uid, None, True) for uid in ("of-the-lease", "of-the-object")]
+    pages = StatementPages(cast(VisibleRoles, busy), cast(PlatformObserver, busy))
+    call = Request({"type": "http", "state": {"request_id": "r-1"}, "path_params": {"namespace": "agents", "name": "finbot"}})
+    answers = [await show(call, Session(Person("olga"), "s")) for show in (pages.statements, pages.running)]
+    text, listed = (bytes(each.body).decode() for each in answers)
+    assert '<pre><bdi dir="auto">of-the-lease</bdi></pre>' in text
+    assert "of-the-object" not in text
+    assert "<td>1</td>" in listed
 
 
 class Busy:
@@ -79,11 +99,17 @@ class Busy:
         roles = [parse(VendedRole, {**body, "metadata": {**body["metadata"], "uid": f"u{number}"}}) for number in range(count)]
         self.roles = [ListedRole(each, SelectedRole.of(each), "", ("", "", ""), ("", "")) for each in roles]
 
+        self.sessions = [RoleSession(ROLE, each.row.uid, 1, "active", 9, None, None, None, True) for each in self.roles]
+        self.view_of: RoleView | None = None
+
     async def watched(self, _person: Person) -> list[ListedRole]:
         return self.roles
 
+    async def view(self, _person: Person, _name: ObjectName) -> RoleView | None:
+        return self.view_of
+
     async def ask(self, platform: str, _roles: object, _characters: int) -> PlatformAnswer:
-        return PlatformAnswer(platform, [RoleSession(ROLE, each.row.uid, 1, "active", 9, None, None, True) for each in self.roles])
+        return PlatformAnswer(platform, self.sessions)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +144,7 @@ def test_a_session_for_people(changes: dict[str, Any], doing: str, text: str | N
         "seconds": 65,
         "waits_for": None,
         "statement": "SELECT 1",
+        "kept": None,
         "shown": True,
     }
     shown = ShownSession.of(RoleSession(**{**session, **changes}))

@@ -5,8 +5,8 @@ It connects on demand, so the operator recovers by itself if the server is down 
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -227,6 +227,20 @@ def _where(address: Address, login: PostgresLogin, trust: Trust) -> dict[str, An
 def connected(address: Address, login: PostgresLogin) -> Iterator[Connection]:
     """Yield one connection outside of any pool, for an installation."""
     with connect(address, login) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connected_async(
+    address: Address, login: PostgresLogin, kind: type[psycopg.AsyncConnection[Any]], **more: Any
+) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """Yield one connection whose calls can be cancelled. `more` are parameters of libpq."""
+    trust = Trust(address.tls)
+    try:
+        connection = await kind.connect(**_where(address, login, trust) | more)
+    finally:
+        trust.close()
+    async with connection:
         yield connection
 
 

@@ -18,6 +18,8 @@ CHARACTERS: Final = 4000
 """The most of one statement."""
 SESSIONS: Final = 1000
 """The most in one answer."""
+ROLES: Final = 20_000
+"""The most in one question."""
 _BOUNDS: Final[dict[str, Any]] = {
     "application_name": "rolevend console",
     "connect_timeout": 2,
@@ -40,6 +42,8 @@ class RoleSession:
     waits_for: str | None
     statement: str | None
     """An agent wrote it."""
+    kept: int | None
+    """The bytes that the server keeps of a statement, if it keeps a part of this one."""
     shown: bool
     """False: the server does not show what it does, because the operator has not looked at the session yet."""
 
@@ -48,15 +52,14 @@ class RoleSession:
         return self.state == "active"
 
 
-def sessions_of(address: Address, login: PostgresLogin, roles: Sequence[str] | None, characters: int) -> list[RoleSession]:
-    """Return the sessions of these roles, None for all, with so many characters of each statement. Blocks for at most a few seconds.
+def sessions_of(address: Address, login: PostgresLogin, roles: Sequence[str], characters: int) -> list[RoleSession]:
+    """Return the sessions of these roles, with so many characters of each statement. Blocks for at most a few seconds.
 
     Raises an Unavailable error.
     """
-    given = None if roles is None else list(roles)
     with (
         translating(f"ask {address.host} what runs"),
         connect(address, login, **_BOUNDS) as connection,
         connection.cursor(row_factory=class_row(RoleSession)) as cursor,
     ):
-        return cursor.execute("SELECT * FROM rolevend.running(%s::text[], %s)", [given, characters]).fetchall()
+        return cursor.execute("SELECT * FROM rolevend.running(%s::text[], %s)", [list(roles), characters]).fetchall()

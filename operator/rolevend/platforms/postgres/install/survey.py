@@ -220,7 +220,7 @@ class Survey:
 
 PUBLIC = 0
 """The oid of PUBLIC as a grantee."""
-VERSION: Final = 14
+VERSION: Final = 15
 """The version of `sql/install`. Increases with every change that a running operator must detect."""
 RECORDED = 14
 """The first version of the installation that records what it takes from PUBLIC."""

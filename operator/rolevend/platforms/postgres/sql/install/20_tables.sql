@@ -138,12 +138,16 @@ CREATE TABLE IF NOT EXISTS rolevend.used_token (
 
 CREATE INDEX IF NOT EXISTS used_token_expiry ON rolevend.used_token (expires_at);
 
--- One row for each agent with a maximum of live roles. A vend that counts them locks it.
+-- One row for each agent that had a role with a record. A vend of such a role locks it.
 CREATE TABLE IF NOT EXISTS rolevend.counted (
     cluster_id text NOT NULL,
     agent      text NOT NULL,
     PRIMARY KEY (cluster_id, agent)
 );
+
+-- live: at least the number of its live roles with a record. Each vend adds its own; drops, which do not wait for vends, leave it. NULL: not
+-- counted yet.
+ALTER TABLE rolevend.counted ADD COLUMN IF NOT EXISTS live bigint;
 
 CREATE INDEX IF NOT EXISTS lease_expiry ON rolevend.lease (expires_at) WHERE dropped_at IS NULL;
 

@@ -34,6 +34,8 @@ DECLARE
     whose text;
     made oid;
     is_new boolean;
+    most integer;
+    living bigint;
 BEGIN
     -- Every test ends in IS NOT TRUE, so that a NULL is refused too.
     IF (p_role ~ '^IMMUTA_VENDED_[A-Za-z0-9_]+$' AND octet_length(p_role) <= 63) IS NOT TRUE THEN
@@ -91,9 +93,7 @@ BEGIN
            AND NOT rolevend.take_token(p_cluster, p_record ->> 'token', p_uid, (p_record ->> 'token_until')::timestamptz) THEN
             RAISE EXCEPTION 'the token was used for another role' USING ERRCODE = 'RV005';
         END IF;
-        IF p_record ->> 'most_live' IS NOT NULL THEN
-            PERFORM rolevend.lock_agent(p_cluster, p_agent);
-        END IF;
+        PERFORM rolevend.lock_agent(p_cluster, p_agent);
         -- No target: the uid is unique among records, too.
         INSERT INTO rolevend.lease (role, cluster_id, uid, profile, agent, issuer, subject, attrs, expires_at, limits, resources,
                                     record_name, record, record_profile, call, seal, token, token_until, changed)
@@ -102,9 +102,16 @@ BEGIN
                 (p_record ->> 'token_until')::timestamptz, pg_current_xact_id())
         ON CONFLICT DO NOTHING;
         is_new := FOUND;
-        IF is_new AND p_record ->> 'most_live' IS NOT NULL
-           AND rolevend.count_live(p_cluster, p_agent) > (p_record ->> 'most_live')::integer THEN
-            RAISE EXCEPTION '% has its maximum of % live roles', p_agent, p_record ->> 'most_live' USING ERRCODE = 'RV006';
+        IF is_new THEN
+            most := p_record ->> 'most_live';
+            UPDATE rolevend.counted SET live = live + 1 WHERE cluster_id = p_cluster AND agent = p_agent RETURNING live INTO living;
+            IF living IS NULL OR living > most THEN     -- all are counted only then: that takes as long as there are many
+                UPDATE rolevend.counted SET live = rolevend.count_live(p_cluster, p_agent)
+                 WHERE cluster_id = p_cluster AND agent = p_agent RETURNING live INTO living;
+            END IF;
+            IF living > most THEN
+                RAISE EXCEPTION '% has its maximum of % live roles', p_agent, most USING ERRCODE = 'RV006';
+            END IF;
         END IF;
     END IF;
 

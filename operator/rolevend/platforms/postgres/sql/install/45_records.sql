@@ -88,7 +88,7 @@ BEGIN
     PERFORM rolevend.lock_agent(a.cluster_id, a.agent)
        FROM (SELECT DISTINCT e ->> 'cluster' AS cluster_id, e ->> 'agent' AS agent
                FROM jsonb_array_elements(p_vends) AS e
-              WHERE e #>> '{record,most_live}' IS NOT NULL AND e ->> 'cluster' IS NOT NULL AND e ->> 'agent' IS NOT NULL
+              WHERE e #>> '{record,name}' IS NOT NULL AND e ->> 'cluster' IS NOT NULL AND e ->> 'agent' IS NOT NULL
               ORDER BY 1, 2) AS a;
     RETURN taken;
 END

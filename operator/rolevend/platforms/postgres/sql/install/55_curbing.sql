@@ -3,7 +3,7 @@
 
 SET LOCAL ROLE rv_owner;
 
--- Looks at the sessions of one cluster's roles, by this server's clock. What it finds, and the act that follows:
+-- Looks at the sessions of one cluster's roles, by this server's clock, and ends old ones of the console's login. What it finds, and the act that follows:
 --   Cancelled   a transaction (a statement outside of one counts as one) is too old: the statement was cancelled
 --   Terminated  five seconds later it was still there, or nothing runs in it, or it waits for too long: the session was ended
 --   Terminated  likewise where the queue of NOTIFY fills and a transaction is open for a second: messages stay for who listens and is in one,
@@ -87,6 +87,11 @@ BEGIN
       FROM rolevend.lease AS l
      WHERE l.cluster_id = p_cluster AND l.revoked_at IS NULL AND l.limits ? 'idle_seconds'
        AND l.active_at < clock_timestamp() - make_interval(secs => (l.limits ->> 'idle_seconds')::integer);
+
+    -- The console's login asks one question in a session. One that lasts holds back VACUUM, and one of ten connections.
+    PERFORM pg_terminate_backend(a.pid)
+       FROM pg_stat_activity AS a JOIN rolevend.version AS v ON v.observer = a.usename
+      WHERE a.backend_start < clock_timestamp() - interval '20 seconds' AND pg_has_role(a.usesysid, 'USAGE');
 
     INSERT INTO rolevend.looked AS w (cluster_id, at) VALUES (p_cluster, clock_timestamp())
     ON CONFLICT (cluster_id) DO UPDATE SET at = excluded.at WHERE w.at < excluded.at - interval '10 seconds';

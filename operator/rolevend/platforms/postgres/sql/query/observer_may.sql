@@ -15,6 +15,7 @@ SELECT format('a member of %s', m.roleid::regrole) FROM observer AS o JOIN pg_au
 UNION
 SELECT format('%s is a member of it', m.member::regrole)
   FROM observer AS o JOIN pg_auth_members AS m ON m.roleid = o.oid AND (m.inherit_option OR m.set_option)
+ WHERE m.set_option OR m.member <> to_regrole('rv_owner')
 UNION
 SELECT 'an attribute of its role'
   FROM observer AS o WHERE o.rolsuper OR o.rolcreaterole OR o.rolcreatedb OR o.rolreplication OR o.rolbypassrls
