@@ -4,8 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.rsa_keys import few_keys
 from tests.support.snowflake import StandIn
 from tests.support.snowflake.using import Sessions
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _few_keys() -> Iterator[None]:
+    with few_keys():
+        yield
 
 
 @pytest.fixture

@@ -283,6 +283,7 @@ def test_a_name_is_split_into_its_parts(text: str, parts: tuple[str, ...]):
     assert split_name(text) == parts
 
 
+@pytest.mark.long
 def test_a_process_follows_the_history(auditor: Auditor, tmp_path: Path):
     role, session = auditor.agent()
     session.run('SELECT COUNT(*) FROM "people"')

@@ -286,6 +286,7 @@ def test_each_check_of_the_model_is_looked_at_or_told_to_be_beyond_sight():
     assert set(NOT_TO_BE_SEEN.values()) <= {assumption for each in UNTRIED for assumption in each.assumptions}
 
 
+@pytest.mark.thinned(4, "full")
 @pytest.mark.parametrize("switch", BROKEN)
 def test_a_check_of_the_model_that_is_broken_is_found_by_name(hatched_canaries: Hatched, switch: str):
     switches, canaries = hatched_canaries.bench.snowflake.account.switches, hatched_canaries.canaries
@@ -328,6 +329,7 @@ def test_what_a_crash_left_is_taken_away_by_the_next_run_at_once_where_nobody_el
         assert everything(bench) == before
 
 
+@pytest.mark.long
 def test_on_a_slow_account_the_canary_that_expires_soon_gets_a_longer_lease(account: SnowflakeBench):
     """Its first lease would have expired before the account let the role be vended."""
     with deployed_canaries(ground(account)) as canaries:
@@ -365,12 +367,14 @@ def test_one_that_is_cut_short_while_it_makes_canaries_leaves_nothing(account: S
     assert everything(account) == before
 
 
+@pytest.mark.long
 def test_another_cluster_attests_at_the_same_time(account: SnowflakeBench):
     with deployed_canaries(ground(account)) as one, deployed_canaries(ground(account, OTHER_CLUSTER)) as other:
         for canaries in (one, other):
             assert len(canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))) == 2
 
 
+@pytest.mark.long
 def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: SnowflakeBench):
     """What they no longer see then is no promise that was kept."""
     before = everything(account)
@@ -388,6 +392,7 @@ def test_one_that_takes_longer_than_its_canaries_live_says_nothing(account: Snow
     assert everything(account) == before
 
 
+@pytest.mark.long
 def test_an_account_that_goes_away_in_between_is_no_failure_of_a_promise(account: SnowflakeBench):
     with deployed_canaries(ground(account)) as canaries:
         assert canaries.session.rows(canaries.filled("SELECT ID FROM PEOPLE"))

@@ -84,6 +84,7 @@ class Meeting(list[Asked]):
             self._both.wait(DEADLINE)
 
 
+@pytest.mark.long
 def test_views_of_many_tables_are_made_in_several_sessions_at_once(
     bench: SnowflakeBench, tables: list[Table], monkeypatch: pytest.MonkeyPatch
 ):
@@ -158,6 +159,7 @@ def run_all(work: Callable[[int], None], places: range) -> None:
         list(threads.map(work, places))
 
 
+@pytest.mark.long
 def test_views_that_are_long_together_go_in_several_requests(bench: SnowflakeBench):
     wide = [wide_table(f"w{number}", columns=700) for number in range(3)]
     texts = render(profile(*(shape(each) for each in wide)), bench.account).views

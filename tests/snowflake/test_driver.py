@@ -88,6 +88,7 @@ def test_every_statement_of_a_vend_and_of_a_drop_is_one_at_which_it_is_cut_short
         assert [next(place for place, text in enumerate(ran) if each in text) for each in listed] == list(range(len(ran)))
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", VEND)
 def test_a_vend_that_is_cut_short_is_of_no_use_and_the_same_again_makes_it_whole(bench: SnowflakeBench, statement: str):
     wanted = profile(shape(bench.people()))
@@ -105,6 +106,7 @@ def test_a_vend_that_is_cut_short_is_of_no_use_and_the_same_again_makes_it_whole
     assert reads(bench, credential)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", VEND)
 def test_what_a_vend_that_was_cut_short_left_is_seen_and_dropped(bench: SnowflakeBench, statement: str):
     wanted = profile(shape(bench.people()))
@@ -167,6 +169,7 @@ def test_one_session_that_cannot_be_closed_keeps_no_other_open(bench: SnowflakeB
     assert all(each.is_closed() for each in others)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", VEND)
 def test_a_statement_of_a_vend_that_is_done_though_the_account_says_no_is_not_done_twice(bench: SnowflakeBench, statement: str):
     wanted = profile(shape(bench.people()))
@@ -183,6 +186,7 @@ def test_a_statement_of_a_vend_that_is_done_though_the_account_says_no_is_not_do
     assert reads(bench, credential)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", DROP)
 def test_a_statement_of_a_drop_that_is_done_though_the_account_says_no_is_no_obstacle(bench: SnowflakeBench, statement: str):
     made, credential = vended(bench.platform, profile(shape(bench.people())))
@@ -196,6 +200,7 @@ def test_a_statement_of_a_drop_that_is_done_though_the_account_says_no_is_no_obs
     assert [each.role for each in bench.platform.ended(EndReason.RELEASED)] == [made.role]
 
 
+@pytest.mark.thinned(2, "full")
 @pytest.mark.parametrize(("path", "text"), [("query-request", "SHOW GRANTS"), ("/result", "")])
 def test_a_look_of_a_vend_or_a_drop_that_nobody_heard_of_is_a_look_again(bench: SnowflakeBench, path: str, text: str):
     """The answer to the first of several statements is a look, too: it is asked for by itself."""
@@ -214,6 +219,7 @@ def test_a_look_of_a_vend_or_a_drop_that_nobody_heard_of_is_a_look_again(bench: 
     assert bench.platform.live() == []
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", DROP)
 def test_a_drop_that_is_cut_short_is_finished_by_the_next(bench: SnowflakeBench, statement: str):
     made, credential = vended(bench.platform, profile(shape(bench.people())))
@@ -230,6 +236,7 @@ def test_a_drop_that_is_cut_short_is_finished_by_the_next(bench: SnowflakeBench,
     assert isinstance(late.error, Overtaken)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("harm", [Harm.LOST_AFTER, Harm.LOST_BEFORE, Harm.STATUS_AFTER])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_vend_whose_answer_nobody_heard_is_made_again_and_is_one_role(bench: SnowflakeBench, harm: Harm, times: int):
@@ -247,6 +254,7 @@ def test_a_vend_whose_answer_nobody_heard_is_made_again_and_is_one_role(bench: S
     assert reads(bench, credential)
 
 
+@pytest.mark.thinned(2, "full")
 @pytest.mark.parametrize("harm", [Harm.LOST_AFTER, Harm.LOST_BEFORE])
 def test_a_drop_whose_answer_nobody_heard_is_done_again(bench: SnowflakeBench, harm: Harm):
     made, credential = vended(bench.platform, profile(shape(bench.people())))
@@ -255,6 +263,7 @@ def test_a_drop_whose_answer_nobody_heard_is_done_again(bench: SnowflakeBench, h
     assert not reads(bench, credential)
 
 
+@pytest.mark.thinned(2, "full")
 @pytest.mark.parametrize("tables", [1, 40])
 def test_a_vend_and_a_drop_take_three_requests_each_whatever_the_number_of_tables(bench: SnowflakeBench, tables: int):
     wanted = profile(*(shape(each) for each in bench.tables(tables)))
@@ -393,6 +402,7 @@ def test_a_profile_that_nobody_uses_is_collected_and_one_that_is_used_stays(benc
 LATER = timedelta(days=1)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", ["CREATE ROLE", "SECURE VIEW", "GRANT USAGE", "OWNERSHIP", "INSERT INTO"])
 def test_what_is_left_of_a_build_that_was_cut_short_is_collected(bench: SnowflakeBench, statement: str):
     wanted = profile(shape(bench.people()))
@@ -406,6 +416,7 @@ def test_what_is_left_of_a_build_that_was_cut_short_is_collected(bench: Snowflak
     assert not bench.stands(wanted.name)
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize("statement", ["DROP ROLE", "DROP SCHEMA", "SELECT PROFILE, PLACE"])
 def test_what_one_collection_cannot_take_away_the_next_one_does_and_nothing_else_waits_for_it(bench: SnowflakeBench, statement: str):
     people = bench.people()
@@ -436,6 +447,7 @@ def test_what_is_being_built_is_not_collected_whatever_was_left_of_it_before(ben
     assert reads(bench, vended(again, wanted)[1])
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.parametrize(
     "statement", ["CREATE ROLE", "GRANT ROLE", "CREATE SCHEMA", "CREATE ROW", "ADD ROW", "SECURE VIEW", "GRANT USAGE", "OWNERSHIP"]
 )
@@ -503,6 +515,7 @@ def test_a_wall_of_an_older_rolevend_is_exchanged_for_the_one_of_now(bench: Snow
     assert len(bench.log_in(credential).rows("SELECT * FROM people")) == 6
 
 
+@pytest.mark.long
 def test_another_profile_over_the_same_tables_puts_no_wall_there_again(bench: SnowflakeBench):
     tables = bench.tables(60)
     before = len(bench.snowflake.requests)

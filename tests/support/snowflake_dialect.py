@@ -50,6 +50,7 @@ class Database:
     def __init__(self) -> None:
         self._duck = duckdb.connect()
         self._duck.execute(f"SET TimeZone = '{ZONE}'")
+        self._duck.execute(_ROUNDED_AT)
         for name in ("ROLEVEND", "PROD"):
             self._duck.execute(f"ATTACH ':memory:' AS \"{name}\"")
         self._duck.execute('CREATE SCHEMA "ROLEVEND"."CONTROL"')
@@ -91,7 +92,7 @@ def translated(select: str, session: Session) -> str:
     """In DuckDB's words. ValueError for what is not of the dialect."""
     (tree,) = Plain().parse(select)
     assert tree is not None
-    return _rewritten(tree, session).sql("duckdb")
+    return _rewritten(tree, session).sql("duckdb", copy=False)
 
 
 def _rewritten(tree: exp.Expression, session: Session) -> exp.Expression:
@@ -144,7 +145,7 @@ def _cast(node: exp.Cast) -> exp.Expression:
         return _as(inner, "JSON") if isinstance(inner, exp.Null) else exp.paren(inner.copy())
     if inner.meta.get("utc"):
         if kind in ("TIMESTAMPNTZ", "DATE"):
-            return _as(inner.meta["utc"], _TYPES[kind])
+            return _as(inner.meta["utc"].copy(), _TYPES[kind])
         if kind not in ("TIMESTAMPTZ", "TIMESTAMPLTZ"):
             raise ValueError(f"not of the dialect: {node.sql()}")
         return exp.paren(inner.copy())
@@ -152,7 +153,7 @@ def _cast(node: exp.Cast) -> exp.Expression:
 
 
 def _as(inner: exp.Expression, kind: str) -> exp.Expression:
-    return exp.cast(inner.copy(), exp.DataType.build(kind, dialect="duckdb"))
+    return exp.cast(inner, exp.DataType.build(kind, dialect="duckdb"), copy=False)
 
 
 def _function(node: exp.Anonymous, session: Session) -> exp.Expression:
@@ -250,10 +251,9 @@ def _transform(array: exp.Expression, function: exp.Expression) -> exp.Expressio
     return exp.paren(_duck("list_transform(:array, lambda v: CAST(v AS DOUBLE))", array=array))
 
 
-def _round(number: exp.Expression, places: exp.Expression) -> exp.Expression:
-    """To a place that is known when it runs only, which DuckDB's own function does not take."""
-    whens = " ".join(f"WHEN {each} THEN CAST(round(:number, {each}) AS DECIMAL(38, 15))" for each in range(-8, 16))
-    return exp.paren(_duck(f"CASE CAST(:places AS BIGINT) {whens} END", number=number, places=places))
+_ROUNDS = " ".join(f"WHEN {each} THEN CAST(round(number, {each}) AS DECIMAL(38, 15))" for each in range(-8, 16))
+_ROUNDED_AT = f"CREATE MACRO rounded_at(number, places) AS CASE CAST(places AS BIGINT) {_ROUNDS} END"
+"""To a place that is known when it runs only, which DuckDB's own function does not take."""
 
 
 def _of_any(name: str) -> Callable[..., exp.Expression]:
@@ -274,7 +274,7 @@ _FUNCTIONS: dict[str, Callable[..., exp.Expression]] = {
     "PARSE_JSON": _named("CAST(:text AS JSON)", "text"),
     "REGEXP_REPLACE": _regexp_replace,
     "RIGHT": _named("right(:text, CAST(:count AS BIGINT))", "text", "count"),
-    "ROUND": _round,
+    "ROUND": _named("rounded_at(:number, :places)", "number", "places"),
     "RTRIM": _named("rtrim(:text, :these)", "text", "these"),
     "STARTSWITH": _named("starts_with(:text, :start)", "text", "start"),
     "SHA2": lambda message, bits: exp.paren(_duck("sha256(:message)", message=message)),

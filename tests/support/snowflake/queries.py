@@ -173,7 +173,7 @@ def _merge(work: Work, tree: exp.Merge) -> Result:
 
 
 def _duckdb(work: Work, tree: exp.Expression) -> str:
-    return str(translate(tree, work).sql("duckdb", identify=True))
+    return str(translate(tree, work).sql("duckdb", identify=True, copy=False))
 
 
 def _execute(work: Work, sql: str) -> int:

@@ -73,8 +73,8 @@ class Rewriter:
             return self._view(thing)
         base = exp.to_identifier("_base", quoted=True)
         shows = [self._shown(thing, column.name) for column in thing.columns]
-        query = exp.select(*shows).from_(exp.alias_(exp.to_table(thing.stored), base, table=True))
-        return query if (condition := self.row_condition(thing, "_base")) is None else query.where(condition)
+        query = exp.select(*shows, copy=False).from_(exp.alias_(exp.to_table(thing.stored), base, table=True, copy=False), copy=False)
+        return query if (condition := self.row_condition(thing, "_base")) is None else query.where(condition, copy=False)
 
     def _view(self, view: Thing) -> exp.Query:
         """A view reads with the rights of its owner; the policies of its tables see the session, all the same."""
@@ -86,7 +86,7 @@ class Rewriter:
         named = exp.TableAlias(
             this=exp.to_identifier("_view", quoted=True), columns=[exp.to_identifier(column.name, quoted=True) for column in view.columns]
         )
-        return exp.select("*").from_(exp.Subquery(this=tree, alias=named))
+        return exp.select("*").from_(exp.Subquery(this=tree, alias=named), copy=False)
 
     def row_condition(self, thing: Thing, base: str) -> exp.Expression | None:
         if thing.row_policy is None or not self._work.switches.row_policies or self._exempt(thing):
@@ -98,7 +98,7 @@ class Rewriter:
         value: exp.Expression = _column(column, "_base")
         if mask is not None and self._work.switches.masks and not self._exempt(thing):
             value = self._body(thing, mask.policy, "MASKING POLICY", mask.using, "_base")
-        return exp.alias_(value, column, quoted=True)
+        return exp.alias_(value, column, quoted=True, copy=False)
 
     def _exempt(self, thing: Thing) -> bool:
         access = self._work.access

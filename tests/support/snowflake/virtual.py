@@ -209,9 +209,9 @@ def _relation(alias: str, names: str, rows: Rows) -> exp.Expression:
 def _of_kinds(alias: str, columns: list[tuple[str, str]], rows: Rows) -> exp.Expression:
     """A sub-select of literals, with types, that is also right without a row."""
     tuples = [tuple(None if value is None else str(value) for value in row) for row in rows]
-    cast = [exp.alias_(duck(f"CAST(c{place} AS {kind})"), name, quoted=True) for place, (name, kind) in enumerate(columns)]
+    cast = [exp.alias_(duck(f"CAST(c{place} AS {kind})"), name, quoted=True, copy=False) for place, (name, kind) in enumerate(columns)]
     values = exp.values(tuples or [(None,) * len(columns)], alias="_v", columns=[f"c{place}" for place in range(len(columns))])
-    query = exp.select(*cast).from_(values)
+    query = exp.select(*cast, copy=False).from_(values, copy=False)
     if not tuples:
-        query = query.where(exp.false())
+        query = query.where(exp.false(), copy=False)
     return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import snowflake.connector
@@ -31,10 +32,16 @@ Row = dict[str, Any]
 """By column name, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SnowflakeLogin:
     user: str
     private_key: Secret
+
+    @cached_property
+    def der(self) -> bytes:
+        """The key in the connector's format. To check that it is one takes longer than a statement, so it is done once. Raises
+        InvalidInput."""
+        return der(self.private_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class SnowflakeLimits:
     max_parallel_vends: int = 16
     """A vend mostly waits for the account."""
     drops_at_once: int = 8
+    spare_keys: int = 32
+    """Generated in advance for vends, from the first one on."""
     login_timeout: int = 20
     wait_for_connection: float = 5.0
     vendor_statement_timeout: int = 60
@@ -216,7 +225,7 @@ def _logging_in(account: Account, login: SnowflakeLogin, limits: SnowflakeLimits
         "port": account.port,
         "protocol": "https" if account.encrypted else "http",
         "user": login.user,
-        "private_key": der(login.private_key),
+        "private_key": login.der,
         "authenticator": "SNOWFLAKE_JWT",
         "enable_server_session_keep_alive_auto_detection": False,
         "login_timeout": limits.login_timeout,

@@ -85,7 +85,7 @@ class SnowflakePlatform:
         self._programmer = self._pool(programmer, OWNER, programming, self._limits.programmer_statement_timeout) if programmer else None
         self._beside = ThreadPoolExecutor(self._limits.builds_beside, thread_name_prefix="snowflake-build")
         self._drops = ThreadPoolExecutor(self._limits.drops_at_once, thread_name_prefix="snowflake-drop")
-        self._keys = SpareKeys()
+        self._keys = SpareKeys(self._limits.spare_keys)
         self._built = BuiltProfiles()
         self._governs = False
         self._turn = threading.Lock()

@@ -123,6 +123,7 @@ def account() -> Iterator[Account]:
     made.close()
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(("before", "after"), list(permutations(STATES, 2)), ids=lambda each: each.replace(" ", "-"))
 def test_on_the_way_no_more_is_shown_than_before_or_after(account: Account, before: str, after: str):
     governed = Governed()

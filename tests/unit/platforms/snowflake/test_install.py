@@ -86,7 +86,7 @@ def test_a_public_key_is_that_of_the_private_one_in_one_line():
 
 
 def test_keys_that_are_made_beforehand_are_each_given_once():
-    spare = SpareKeys()
+    spare = SpareKeys(4)
     try:
         taken = [spare.take().reveal() for _ in range(12)]
     finally:

@@ -228,6 +228,7 @@ SWITCHES: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.thinned(4, "full")
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_each_switch_is_noticed(account: Account, switch: str):
     """A text that is changed in one place fails one of the checks at least."""

@@ -13,8 +13,6 @@ from rolevend.platforms.protocol import Secret
 _BITS = 2048
 """Snowflake's minimum. A vended key lives for hours."""
 _LOGIN_BITS = 3072
-_SPARE = 32
-"""The number of keys generated in advance."""
 
 
 def new_key() -> Secret:
@@ -30,7 +28,9 @@ def new_login_key() -> Secret:
 class SpareKeys:
     """Keys generated in advance, so that a caller on an event loop does not wait for prime numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        """`count` of them, from the first that is taken on."""
+        self._count = count
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="snowflake-keys")
         self._made: deque[Future[Secret]] = deque()
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class SpareKeys:
         """Return an unused key."""
         with self._lock:
             ready = self._made.popleft() if self._made and self._made[0].done() else None
-            while len(self._made) < _SPARE:
+            while len(self._made) < self._count:
                 self._made.append(self._maker.submit(new_key))
         return ready.result() if ready is not None else new_key()
 
