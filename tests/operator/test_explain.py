@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.support import commanding
 from tests.support.deployed import READ, SHOWN, folder
 from tests.support.proving import Proven
 from tests.support.site import AGENTS, ANNEX, WAREHOUSE, Site
@@ -14,8 +16,7 @@ from tests.support.tenancy import Asked, Tenant
 
 
 def rolevend(site: Site, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "rolevend", *words]
-    return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=False)
+    return commanding.rolevend(site.control_plane.environment(), *words)
 
 
 def written(site: Site, platform: str, path: Path) -> Path:
@@ -79,6 +80,7 @@ def test_a_denied_request_is_explained_by_its_smallest_step(tenant: Tenant, cata
     assert f"  tenant In ({tenant.name}): not met" in lines
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
@@ -122,6 +124,18 @@ def test_anybody_is_explained_before_they_ask_and_for_programs_as_json(tenant: T
     assert [each["table"] for policy in told["policies"] for each in policy["grants"]] == ["claims.people"]
 
 
+def test_without_a_namespace_it_is_that_of_the_context(site: Site, catalog: Path, tmp_path: Path):
+    config = yaml.safe_load(Path(site.control_plane.environment()["KUBECONFIG"]).read_text())
+    config["contexts"][0]["context"]["namespace"] = AGENTS
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+
+    done = rolevend(site, "explain", "absent", "--catalog", str(catalog), "--kubeconfig", str(kubeconfig))
+
+    assert done.returncode != 0
+    assert f"/namespaces/{AGENTS}/vendedroles/absent" in done.stderr
+
+
 @pytest.mark.long
 def test_what_cannot_be_explained_is_told_in_one_line(site: Site, catalog: Path):
     absent = rolevend(site, "explain", "absent", "--namespace", AGENTS, "--catalog", str(catalog))
@@ -143,6 +157,7 @@ def test_who_may_not_read_the_policies_is_told_so(site: Site, catalog: Path):
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+@pytest.mark.long
 def test_a_role_on_two_platforms_is_explained_on_both(tenant: Tenant, catalog: Path, tmp_path: Path):
     tenant.agent()
     tenant.person()
@@ -181,6 +196,7 @@ def test_a_role_of_a_proven_user_is_explained_by_what_the_token_said_and_where(t
     assert f"AccessPolicy domain-claims/{tenant.name} covers the user" in lines
 
 
+@pytest.mark.long
 def test_a_shell_completes_the_names_of_the_cluster(tenant: Tenant):
     asked = tenant.ready_to_ask().ask().ready()
     for words, offered in (

@@ -6,14 +6,14 @@ from rolevend.kinds import kind_named
 from rolevend.kube.client import Body, path_of
 
 
-async def named_bodies(access: ClusterAccess, kind: str, namespace: str | None) -> list[Body]:
-    """Return the objects of this kind in the namespace, or in all; where a person may not list those, in the namespace of the context."""
+async def named_bodies(access: ClusterAccess, kind: str, *, in_namespace: bool) -> list[Body]:
+    """Return the objects of this kind in all namespaces; or in that of `access`, if so said or if the person may not list the others."""
     model = kind_named(kind)
     async with access.connected() as cluster:
-        path = path_of(model.model)
+        path, namespace = path_of(model.model), access.namespace or cluster.namespace
         try:
-            return (await cluster.list(path, namespace if model.scope == "Namespaced" else None))[0]
+            return (await cluster.list(path, namespace if in_namespace else None))[0]
         except NotPermitted:
-            if model.scope != "Namespaced" or namespace is not None:
+            if model.scope != "Namespaced" or in_namespace:
                 raise
-            return (await cluster.list(path, cluster.namespace))[0]
+            return (await cluster.list(path, namespace))[0]

@@ -91,20 +91,20 @@ def _completer(kind: str, names: Callable[[Body], Iterable[object]], *, in_names
 
     @quietly
     def complete(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-        namespace = context.params.get("namespace") if in_namespace else None
-        found = {str(name) for body in _bodies(context, kind, namespace) for name in names(body) if name}
+        found = {str(name) for body in _bodies(context, kind, in_namespace) for name in names(body) if name}
         return sorted(name for name in found if name.startswith(begun) and _WORD.fullmatch(name))
 
     return complete
 
 
-def _bodies(context: click.Context, kind: str, namespace: str | None) -> Iterable[Body]:
+def _bodies(context: click.Context, kind: str, in_namespace: bool) -> Iterable[Body]:
     given = context.params
     if given.get("files"):
-        return [each for each in _in_files(given["files"], kind) if namespace in (None, each["metadata"].get("namespace"))]
+        namespace = given.get("namespace") or "default"
+        return [each for each in _in_files(given["files"], kind) if not in_namespace or each["metadata"].get("namespace") == namespace]
     from rolevend.app.object_names import named_bodies
 
-    return soon(named_bodies(cluster_access(context), kind, namespace))
+    return soon(named_bodies(cluster_access(context), kind, in_namespace=in_namespace))
 
 
 def cluster_access(context: click.Context) -> "ClusterAccess":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("vended_role", required=False, metavar="[VENDEDROLE]", shell_complete=completion.VENDED_ROLES)
-@click.option("-n", "--namespace", default="default", show_default=True, help="The VendedRole's and the agent's namespace.")
+@click.option("-n", "--namespace", help="The VendedRole's and the agent's namespace. Default: that of the context.")
 @click.option(
     "--agent",
     shell_complete=completion.AGENT_NAMES,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @options.OUTPUT
 def explain(
     vended_role: str | None,
-    namespace: str,
+    namespace: str | None,
     agent: str | None,
     user: str | None,
     issuer: str | None,
@@ -66,28 +66,25 @@ def explain(
 
     from rolevend.model import ObjectName, PlatformName
     from rolevend.policytools.decisions import ANY_AGENT, Requester
-    from rolevend.policytools.explain import all_explained, as_json, as_text, explained
+    from rolevend.policytools.explain import ExplainedObjects, all_explained, as_json, as_text, explained
     from rolevend.policytools.folder import Folder
 
     if (vended_role is None) == (user is None) or (vended_role is not None and files):
         raise click.UsageError("name a VendedRole of the cluster, or a --user")
     held = catalogs.read(files)
-    asked: tuple[Requester, ...] = ()
-    condition = ""
     if files:
-        folder = Folder.sound(files)
+        objects = ExplainedObjects(Folder.sound(files), namespace or "default")
     else:
         from rolevend.policytools.cluster import read_cluster
 
-        named = None if vended_role is None else (namespace, vended_role)
-        folder, asked, condition = asyncio.run(read_cluster(options.own(catalogs.kubeconfig), named))
-    if asked:
-        found = all_explained(folder, asked, held, condition)
+        objects = asyncio.run(read_cluster(options.own(catalogs.kubeconfig), namespace, vended_role))
+    if objects.requests:
+        found = all_explained(objects, held)
     else:
-        known = _user(folder, user or "", issuer)
-        name = ObjectName(namespace, agent) if agent else ANY_AGENT
+        known = _user(objects.folder, user or "", issuer)
+        name = ObjectName(objects.namespace, agent) if agent else ANY_AGENT
         who = Requester(known, name, PlatformName(platform or next(iter(held))), purpose, expiration_seconds)
-        found = (explained(folder, who, held),)
+        found = (explained(objects.folder, who, held),)
     printer.show(output, lambda: as_json(found), colour.EXPLANATION, text=lambda: as_text(found))
 
 

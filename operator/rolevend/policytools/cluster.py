@@ -9,6 +9,7 @@ from rolevend.kinds import API_VERSION, KINDS, AccessDecision, AccessRequest, Us
 from rolevend.kube.client import NAMESPACES, Body, KubeClient, path_of
 from rolevend.model import ClusterId, User
 from rolevend.policytools.decisions import Requester
+from rolevend.policytools.explain import ExplainedObjects
 from rolevend.policytools.folder import CLUSTER, Folder
 from rolevend.policytools.manifests import Document
 from rolevend.roles.state import role_requests
@@ -84,19 +85,16 @@ def _names(user: User) -> tuple[str, str]:
     return user.subject, str(user)
 
 
-async def read_cluster(kubeconfig: str, vended_role: tuple[str, str] | None) -> tuple[Folder, tuple[Requester, ...], str]:
-    """Return all objects that decisions depend on; and for a VendedRole (namespace, name) its requests, one per platform, and its Ready
-    condition."""
+async def read_cluster(kubeconfig: str, namespace: str | None, vended_role: str | None) -> ExplainedObjects:
+    """Return the objects of a cluster, and those of a VendedRole of this name if there is one."""
     cluster = await KubeClient.connect(kubeconfig)
     try:
         objects = await objects_of(cluster)
-        asked: tuple[Requester, ...] = ()
-        condition = ""
-        if vended_role is not None:
-            namespace, name = vended_role
-            role = parse(VendedRole, await cluster.get(path_of(VendedRole), name, namespace), unknown="ignore")
-            asked, condition = tuple(map(requester, role_requests(role))), _condition_text(role)
-        return objects.folder, asked, condition
+        found = ExplainedObjects(objects.folder, namespace or cluster.namespace)
+        if vended_role is None:
+            return found
+        role = parse(VendedRole, await cluster.get(path_of(VendedRole), vended_role, found.namespace), unknown="ignore")
+        return replace(found, requests=tuple(map(requester, role_requests(role))), condition=_condition_text(role))
     finally:
         await cluster.close()
 

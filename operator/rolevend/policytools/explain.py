@@ -28,6 +28,19 @@ from rolevend.snapshot.builder import SnapshotBuild
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedObjects:
+    """All objects that decisions depend on, and what is known of the VendedRole to explain, if there is one."""
+
+    folder: Folder
+    namespace: str
+    """The namespace that was named, or that of the context."""
+    requests: tuple[Requester, ...] = ()
+    """The requests of the VendedRole, one per platform."""
+    condition: str = ""
+    """Its Ready condition."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolWithheld:
     """A tool that the agent has for other users or requests, but not for this one."""
 
@@ -116,15 +129,15 @@ def explained_in(built: SnapshotBuild, who: Requester, condition: str | None = N
     )
 
 
-def all_explained(folder: Folder, asked: Sequence[Requester], catalogs: Catalogs, condition: str) -> tuple[Explained, ...]:
-    """Explain each platform of a VendedRole. Raises InvalidInput with all platforms whose catalog is missing."""
-    unknown = [who.platform for who in asked if who.platform not in catalogs]
-    if len(asked) > 1 and unknown:
+def all_explained(objects: ExplainedObjects, catalogs: Catalogs) -> tuple[Explained, ...]:
+    """Explain each platform of the VendedRole. Raises InvalidInput with all platforms whose catalog is missing."""
+    unknown = [who.platform for who in objects.requests if who.platform not in catalogs]
+    if len(objects.requests) > 1 and unknown:
         raise InvalidInput(
             "--catalog",
             f"what DataPlatform {', '.join(unknown)} holds is not known: rolevend platform catalog writes it; give one for each",
         )
-    return tuple(explained(folder, who, catalogs, condition) for who in asked)
+    return tuple(explained(objects.folder, who, catalogs, objects.condition) for who in objects.requests)
 
 
 def _notes(snapshot: Snapshot, who: Requester) -> Iterator[str]:

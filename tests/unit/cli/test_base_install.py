@@ -38,6 +38,7 @@ def events(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -57,6 +58,7 @@ def test_policies_are_judged_and_events_verified_without_any_extra(arguments: tu
     assert says in answer.stdout
 
 
+@pytest.mark.thinned(4, "long")
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
