@@ -9,6 +9,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from rolevend.kinds.field_docs import docs_of_fields
+
 VALIDATIONS = "x-kubernetes-validations"
 
 
@@ -34,7 +36,6 @@ class Part(BaseModel):
         populate_by_name=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         regex_engine="rust-regex",
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -50,8 +51,11 @@ class Part(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core_schema)
+        resolved = handler.resolve_ref_schema(schema)
+        for name, text in docs_of_fields(cls).items():
+            resolved["properties"][cls.model_fields[name].alias or name].setdefault("description", text)
         if cls.rules:
-            handler.resolve_ref_schema(schema)[VALIDATIONS] = [rule.schema() for rule in cls.rules]
+            resolved[VALIDATIONS] = [rule.schema() for rule in cls.rules]
         return schema
 
 
