@@ -149,6 +149,12 @@ class ConsoleSettings(Settings):
     console_port: int = Field(8443, ge=0, le=65535, description="0: any free port.")
     console_tls_cert_file: Path | None = Field(None, description="The certificate, in PEM. Without it the console listens on plain HTTP.")
     console_tls_key_file: Path | None = Field(None, description="Its key, in PEM.")
+    console_trusted_proxies: str = Field(
+        "",
+        max_length=2000,
+        description="Networks of the proxies before the console, separated by commas. From one of them `X-Forwarded-For` is read, and its"
+        " right-most address in none of them is the client's. Without networks the header is ignored.",
+    )
     console_url: str = Field(
         "",
         pattern=r"^(https://[^/?#@]+|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?)?$",
@@ -164,7 +170,7 @@ class ConsoleSettings(Settings):
     console_groups_prefix: str = Field("", description="Put in front of each group, as `--oidc-groups-prefix` of the API server does.")
     console_groups: str = Field(
         "",
-        max_length=2000,
+        max_length=65_536,
         description="The groups in Kubernetes, with their prefix, that the console knows, separated by commas. Others in the token are"
         " ignored.",
     )
@@ -188,4 +194,28 @@ class ConsoleSettings(Settings):
     )
     console_receipt_keys_file: Path | None = Field(
         None, description="The key set that `rolevend receipt keys` prints. Receipts are verified with it; read once, at the start."
+    )
+    console_rows_api_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#@]+|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?)?$",
+        description="The address of the HTTP API, without a path: the page of a request shows its approver rows that the approver may read,"
+        " through a role of the approver's own. Empty: it does not.",
+    )
+    console_rows_api_ca_file: Path | None = Field(
+        None, description="The authority of the API's certificate, in PEM. Without it: those of the system."
+    )
+    console_rows_client_id: str = Field(
+        "",
+        description="The client at the identity provider that is the Agent of these roles. It is another one than the console's, with the"
+        " redirect URI `/rows/callback`.",
+    )
+    console_rows_client_secret_file: Path | None = Field(None, description="A file with its secret, which it needs.")
+    console_rows_scope: str = Field(
+        "",
+        max_length=500,
+        pattern=r"^[!-~ ]*$",
+        description="The scopes for tokens that the API accepts, in addition to `openid` for a login, if the provider needs them.",
+    )
+    console_rows_audience: str = Field(
+        "", max_length=500, description="The parameter `audience` for such tokens, if the provider needs it."
     )

@@ -183,6 +183,7 @@ def test_who_may_end_roles_sees_them_searches_them_and_ends_one_and_all(console:
     eventually(lambda: not {each["roleName"] for each in roles} & set(console.site.warehouse.roles()))
 
 
+@pytest.mark.long
 def test_an_open_page_is_told_that_something_changed_and_holds_no_replica_up(console: ConsoleSite, requester: Requester):
     olga = console.browser(OLGA)
     olga.get("/requests", replica=1)

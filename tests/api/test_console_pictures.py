@@ -95,6 +95,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_pictures_are_small(windows: Windows, console: ConsoleSite, office: Office, folder: Path):
     console.let_ask_who_reads(RITA)
     for scheme in SCHEMES:

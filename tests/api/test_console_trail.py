@@ -249,6 +249,7 @@ def test_without_audit_files_the_objects_tell_the_story_and_the_page_says_how_to
         bare.kill()
 
 
+@pytest.mark.long
 def test_a_file_that_was_altered_is_told_to_be_broken(console: ConsoleSite, caller: Caller):
     """The last test of this file: what is close to the altered event is told to be broken, too."""
     role = ended(console, caller)

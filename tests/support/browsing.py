@@ -113,10 +113,15 @@ class Window:
     def signed_in(cls, page: Page, url: str, person: str) -> "Window":
         """Log the person in, who came for this page."""
         page.goto(url)
-        page.get_by_label("Name").fill(person)
-        page.get_by_role("button", name="Log in").click()
+        window = cls(page)
+        window.log_in(person)
         page.wait_for_url(urljoin(url, "/**"))
-        return cls(page)
+        return window
+
+    def log_in(self, person: str) -> None:
+        """Fill the form of the identity provider."""
+        self.page.get_by_label("Name").fill(person)
+        self.page.get_by_role("button", name="Log in").click()
 
     def pages(self) -> list[str]:
         """Return the paths of the navigation. A new page of the console is in it, and so in all tests of every page."""

@@ -23,7 +23,7 @@ from tests.support.installed import RBAC
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.waiting import DEADLINE, eventually
 
-CLIENT = "rolevend-console"
+CLIENT, ROWS_CLIENT = "rolevend-console", "rolevend-console-rows"
 STAFF = "staff"
 """The IdentityProvider, and the prefix of its users and groups in Kubernetes."""
 OLGA, OTTO, SVEN, NINA, AUDITOR, RITA, PETRA, ZARA = "olga", "otto", "sven", "nina", "axel", "rita", "petra", "zara"
@@ -36,8 +36,10 @@ SESSIONS = f"/api/v1/namespaces/{NAMESPACE}/configmaps?labelSelector=rolevend.de
 class ConsoleSite:
     """Use as ``with ConsoleSite(site, directory).running() as console:``."""
 
-    def __init__(self, site: Site, directory: Path) -> None:
+    def __init__(self, site: Site, directory: Path, api_url: str = "") -> None:
+        """With `api_url` the pages of requests show rows to those who may read them."""
         self.site = site
+        self._api_url = api_url
         now, life = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
         self._authority = CertificateAuthority("console", now, life)
         pair = self._authority.issue("console", hosts=["127.0.0.1"])
@@ -58,7 +60,10 @@ class ConsoleSite:
         groups: dict[str, list[str]] = {AUDITOR: ["auditors", "everybody"]}
         self.provider = IdentityProvider(
             people=[Person(name, {"groups": groups.get(name, ["everybody"])}) for name in PEOPLE],
-            clients=[Client(CLIENT, redirect_uris=(f"{self.front.url}/callback",))],
+            clients=[
+                Client(CLIENT, redirect_uris=(f"{self.front.url}/callback",)),
+                Client(ROWS_CLIENT, redirect_uris=(f"{self.front.url}/rows/callback",)),
+            ],
         )
         self.replicas: list[ConsoleProcess] = []
         self._ends = ExitStack()
@@ -67,9 +72,8 @@ class ConsoleSite:
     @contextmanager
     def running(self, **settings: str) -> Iterator["ConsoleSite"]:
         with closing(self.front), self.provider, self._ends:
-            secret = self.provider.client(CLIENT).secret
-            assert secret is not None
-            (self._directory / "client").write_text(secret)
+            for name in (CLIENT, ROWS_CLIENT):
+                (self._directory / name).write_text(str(self.provider.client(name).secret))
             body = {
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -103,7 +107,7 @@ class ConsoleSite:
             "URL": self.front.url,
             "IDENTITY_PROVIDER": STAFF,
             "CLIENT_ID": CLIENT,
-            "CLIENT_SECRET_FILE": str(self._directory / "client"),
+            "CLIENT_SECRET_FILE": str(self._directory / CLIENT),
             "USER_PREFIX": f"{STAFF}:",
             "GROUPS_PREFIX": f"{STAFF}:",
             "GROUPS": f"{STAFF}:auditors",
@@ -111,11 +115,17 @@ class ConsoleSite:
             "AUDIT_FILES": str(self.audit),
             "LEDGER_FILES": str(self.ledger),
             "RECEIPT_KEYS_FILE": str(self._directory / "receipts.json"),
+            **({} if not self._api_url else self._rows),
             **settings,
         }
         process = self.site.start_console({**self._settings, **{f"CONSOLE_{name}": value for name, value in own.items()}})
         self._ends.callback(process.kill)
         return process
+
+    @property
+    def _rows(self) -> dict[str, str]:
+        client = {"ROWS_CLIENT_ID": ROWS_CLIENT, "ROWS_CLIENT_SECRET_FILE": str(self._directory / ROWS_CLIENT)}
+        return {"ROWS_API_URL": self._api_url, **client}
 
     def restart(self, replica: int) -> None:
         """After it was killed."""

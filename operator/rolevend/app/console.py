@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from rolevend.api.connections import ConnectionLimits
 from rolevend.api.middleware import Tracing
-from rolevend.app.bootstrap import freeze_gc, now
+from rolevend.app.bootstrap import limit_gc, now
 from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.audit.receipt_files import read_public_keys
 from rolevend.console.access_reading import AccessAnswers
@@ -33,6 +33,9 @@ from rolevend.console.request_pages import RequestPages
 from rolevend.console.rights import Rights
 from rolevend.console.role_pages import RolePages
 from rolevend.console.routes import Console
+from rolevend.console.row_looks import LookSettings, RowLooks
+from rolevend.console.row_pages import RowPages
+from rolevend.console.section import Section
 from rolevend.console.sessions import SessionLife, Sessions
 from rolevend.console.statement_pages import StatementPages
 from rolevend.console.stops import STALE
@@ -107,14 +110,19 @@ class ConsoleProcess:
         requests, roles = Requests(self._objects, rights), VisibleRoles(self._objects, rights)
         answers = AccessAnswers(cluster, roles, settings.namespace, now, enabled=settings.console_impersonation)
         trails = Trails(_trail_files(settings), self._objects, rights, requests, roles)
-        sections = (
-            RequestPages(requests, acting, now, limits),
+        row_settings = LookSettings.of(settings, client)
+        sections: list[Section] = [
+            RequestPages(requests, acting, now, limits, shows_rows=row_settings is not None),
             RolePages(roles, acting),
             StatementPages(roles, PlatformObserver(cluster, settings.namespace, now)),
             ReaderPages(answers),
             TrailPages(trails, now),
             HealthPages(health),
-        )
+        ]
+        if row_settings is not None:
+            row_attempts = LoginAttempts(key, "console-rows", now)
+            row_logins = ConsoleLogins(row_settings.client, self._provider, LoginClient(fetcher), self._check, row_attempts, mapping)
+            sections.append(RowPages(requests, acting, RowLooks(row_logins, row_settings, cluster), now))
         console = Console(logins, self._sessions, self._changes, sections, requests.waiting, limits)
         metrics = Metrics()
         self._application = Tracing(Starlette(routes=console.routes()), secrets.token_bytes, metrics.answered)
@@ -129,7 +137,7 @@ class ConsoleProcess:
                 tasks = [parts.create_task(each.run()) for each in self._objects.informers]
                 tasks += [parts.create_task(each) for each in (self._issuers.run(), self._follow(), self._sweep())]
                 tasks.append(parts.create_task(self._serving.follow_certificate()))
-                freeze_gc()
+                limit_gc()
                 await self._serving.run(self._application)
                 for task in tasks:
                     task.cancel()

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -39,6 +40,8 @@ class ServerAddress:
     key: Path | None
     prefix: str
     """Of the names of these settings."""
+    trusted_proxies: tuple[str, ...] = ()
+    """The networks of proxies that say in `X-Forwarded-For` who calls."""
 
     @classmethod
     def of_api(cls, settings: ApiSettings) -> Self:
@@ -46,8 +49,26 @@ class ServerAddress:
 
     @classmethod
     def of_console(cls, settings: ConsoleSettings) -> Self:
+        """Raises InvalidInput."""
         certificate, key = settings.console_tls_cert_file, settings.console_tls_key_file
-        return cls(settings.console_host, settings.console_port, certificate, key, f"{PREFIX}CONSOLE_")
+        proxies = trusted_proxies(f"{PREFIX}CONSOLE_TRUSTED_PROXIES", settings.console_trusted_proxies)
+        return cls(settings.console_host, settings.console_port, certificate, key, f"{PREFIX}CONSOLE_", proxies)
+
+
+def trusted_proxies(name: str, text: str) -> tuple[str, ...]:
+    """Return the networks, those of IPv4 also as a socket of IPv6 has them. Raises InvalidInput, which names the setting."""
+    found: list[str] = []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            network = ip_network(each)
+        except ValueError as error:
+            raise InvalidInput(name, f"{error}; write networks such as 10.0.0.0/8") from error
+        if network.prefixlen == 0:
+            raise InvalidInput(name, f"{each} has every address, so each client could name its own; name the networks of your proxies")
+        found.append(str(network))
+        if isinstance(network, IPv4Network):
+            found.append(f"::ffff:{network.network_address}/{network.prefixlen + 96}")
+    return tuple(found)
 
 
 class Serving:
@@ -55,6 +76,7 @@ class Serving:
         """Raises InvalidInput if the port is taken, or the certificate is not valid."""
         self._files = _certificate(address)
         self._socket = listening(address)
+        self._trusted_proxies = list(address.trusted_proxies)
         self._limits = limits
         self._server: _Server | None = None
 
@@ -77,7 +99,8 @@ class Serving:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(self._trusted_proxies),
+                forwarded_allow_ips=self._trusted_proxies,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 timeout_keep_alive=math.ceil(self._limits.read_seconds),  # longer than clients keep idle connections: httpx 5 seconds
                 http=ApiConnection,

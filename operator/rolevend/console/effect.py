@@ -1,6 +1,7 @@
 """The effect of an approval as a table: each group of columns that are shown alike, today and with the approval, on a made-up value. Pure.
 
-No row of a platform is an example: a person would read it without a role, and without a line in the log of statements.
+No row of a platform is an example here: a person would read it without a role, and without a line in the log of statements.
+`row_pages` shows rows, with both.
 """
 
 import ast
@@ -44,7 +45,7 @@ def lines(effect: PreviewedEffect) -> Iterator[EffectLine]:
 
 
 def _examples(today: Sequence[PreviewedCells], granted: Sequence[PreviewedCells]) -> tuple[str, str]:
-    before, after = (_mask(each[0].shown) if len(each) == 1 else None for each in (today, granted))
+    before, after = known_mask(today), known_mask(granted)
     kinds = {type(each) for each in (before, after)}
     value = EXAMPLES[Family.DATE if DateTrunc in kinds else Family.NUMERIC if Round in kinds else Family.TEXT]
     return _example(before, value), _example(after, value)
@@ -52,6 +53,11 @@ def _examples(today: Sequence[PreviewedCells], granted: Sequence[PreviewedCells]
 
 def _example(found: Mask | None, value: str) -> str:
     return "" if found is None else masked(found, value) or ""
+
+
+def known_mask(cells: Sequence[PreviewedCells]) -> Mask | None:
+    """Return the one mask of a column. None: there is none or are several, or a value does not show what it leaves."""
+    return _mask(cells[0].shown) if len(cells) == 1 else None
 
 
 def _mask(shown: str) -> Mask | None:

@@ -102,8 +102,17 @@ class RequestView:
     @property
     def tables(self) -> Mapping[str, TableName]:
         """The tables to choose from, by their texts: several, and no more than a form shows; else none, and a person writes them."""
-        named = narrowing.named_tables(self.found)
-        return {wording.table(each): each for each in named} if 1 < len(named) <= _MOST_CHOICES else {}
+        return self.choices if len(self.choices) > 1 else {}
+
+    @property
+    def choices(self) -> Mapping[str, TableName]:
+        """The same, also if there is only one."""
+        return self.named_tables if len(self.named_tables) <= _MOST_CHOICES else {}
+
+    @property
+    def named_tables(self) -> Mapping[str, TableName]:
+        """All tables of the request, by their texts. Empty: patterns or tags select them."""
+        return {wording.table(each): each for each in narrowing.named_tables(self.found)}
 
     @property
     def spans(self) -> Sequence[str]:

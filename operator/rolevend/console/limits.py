@@ -35,6 +35,8 @@ COUNTS: Final = Budget("counts of rows", 30, 30)
 """Of one person. A platform counts for each."""
 LOOKS: Final = Budget("looks at statements", 60, 60)
 """Of one person. A platform is asked for each."""
+ROWS: Final = Budget("looks at rows", 60, 60)
+"""Of one person. Each look has two calls, and makes a role."""
 CHECKS: Final = Budget("checks of receipts", 30, 30)
 """Of one person. Each takes up to some tenths of a second, in which no other page is made."""
 CHANGES: Final = Budget("changes", 120, 120)

@@ -23,7 +23,11 @@ _ONE: Final = "/requests/{namespace}/{name}"
 
 
 class RequestPages:
-    def __init__(self, requests: Requests, acting: Acting, now: Callable[[], datetime], limits: CallLimits) -> None:
+    def __init__(
+        self, requests: Requests, acting: Acting, now: Callable[[], datetime], limits: CallLimits, *, shows_rows: bool = False
+    ) -> None:
+        """`shows_rows`: approvers may look at rows."""
+        self._shows_rows = shows_rows
         self._limits = limits
         self._requests = requests
         self._acting = acting
@@ -116,6 +120,8 @@ class RequestPages:
             "given": given or {},
             "chosen_tables": chosen_tables,
             "acts": self._acting.enabled,
+            "shows_rows": self._shows_rows,
+            "row_tables": view.choices if self._shows_rows else {},
             "told": told,
             "error": error,
         }

@@ -85,7 +85,8 @@ class Console:
         try:
             if len(query) != len(request.query_params.multi_items()):
                 raise LoginOver("the identity provider sent a parameter twice")
-            login, path = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+            redeemed = await self._logins.finish(request.cookies.get(LOGIN_COOKIE), query)
+            login = redeemed.login
             self._limits.take(SIGN_INS, login.person.username)
             if (former := request.cookies.get(SESSION_COOKIE)) is not None:
                 await self._sessions.end(former)
@@ -94,7 +95,7 @@ class Console:
             _log.warning("login refused", extra={"reason": str(error), "address": _host(request), "request_id": request.state.request_id})
             raise
         log_act(request, Session(login.person, secret), "logged in")
-        answer = RedirectResponse(self._landing(path), 303, pages.HEADERS)
+        answer = RedirectResponse(self._landing(redeemed.path), 303, pages.HEADERS)
         set_cookie(answer, SESSION_COOKIE, secret, self._sessions.life_seconds)
         set_cookie(answer, LOGIN_COOKIE, "", 0)
         return answer

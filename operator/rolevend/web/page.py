@@ -36,4 +36,5 @@ class PageTemplates:
     def response(self, template: str, status: int = 200, headers: dict[str, str] | None = None, /, **values: Any) -> Response:
         """Return the page. Every value is escaped."""
         content = self._environment.get_template(template).render(style=Markup(self._style), **values)  # noqa: S704 - our own file
-        return Response(content, status, {**self.headers, **(headers or {})}, media_type="text/html")
+        encoded = content.encode(errors="backslashreplace")  # a file may hold half of a surrogate pair
+        return Response(encoded, status, {**self.headers, **(headers or {})}, media_type="text/html")

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, cast
 
 import pytest
 
+from rolevend.app.http_server import ServerAddress
 from rolevend.cluster_health.facts import FactsReader
 from rolevend.console.health import LEFT_OUT
 from rolevend.errors import NotPermitted
@@ -57,9 +58,27 @@ def test_settings_reach_it_as_it_reads_them(console: Rendered):
     assert (found.console_idle_seconds, found.console_session_seconds, found.console_groups) == (60, 3600, "oidc:owners")
     assert (found.console_user_claim, found.console_user_prefix, found.console_groups_prefix) == ("email", "oidc:", "oidc:")
     assert found.console_impersonation
+    assert found.console_trusted_proxies == ""
     files = (found.console_key_file, found.console_tls_cert_file, found.console_tls_key_file, found.console_client_secret_file)
     mounted = {Path(each["mountPath"]) for each in container(documents)["volumeMounts"]}
     assert {each.parent for each in files if each} == mounted
+
+
+def test_proxies_and_many_groups_reach_it(console: Rendered):
+    groups = [f"oidc:{number:03}-{'g' * 55}" for number in range(500)]
+    documents = console(trustedProxies=["10.0.0.0/8", "2001:db8::1"], groups=groups)
+    found = ConsoleSettings.from_environment({each["name"]: each["value"] for each in container(documents)["env"] if "value" in each})
+    assert ServerAddress.of_console(found.model_copy(update={"console_tls_cert_file": None})).trusted_proxies == (
+        *("10.0.0.0/8", "::ffff:10.0.0.0/104", "2001:db8::1/128"),
+    )
+    assert found.console_groups.split(",") == groups
+
+
+def test_it_only_follows_what_it_watches(console: Rendered):
+    """It reads no object of these kinds by its name."""
+    mine = [rule for rule in rules(console()) if not any("impersonate" in each for each in rule["verbs"])]
+    watched = [rule for rule in mine if "vendedroles" in rule["resources"]]
+    assert [each["verbs"] for each in watched] == [["list", "watch"]]
 
 
 def test_the_files_of_the_trail_are_mounted_to_read(helm: Helm):
@@ -79,6 +98,48 @@ def test_the_files_of_the_trail_are_mounted_to_read(helm: Helm):
     assert claims == {"rolevend-audit", "rolevend-access-ledger"}
     assert volumes["receipt-keys"]["configMap"]["name"] == "receipt-keys"
     assert not {"secrets", "configmaps"} & {each for rule in rules(documents) for each in rule["resources"]}
+
+
+ROWS_ON = {"enabled": True, "clientID": "rows", "clientSecretRef": {"name": "rows-client"}, "scope": "api/.default", "audience": "api"}
+
+
+def test_rows_are_read_through_the_api_that_lets_the_console_in(helm: Helm):
+    values = ALL_ON | {"console": CONSOLE_ON | {"rows": ROWS_ON}, "networkPolicy": {"enabled": True}}
+    documents = helm.render(values | {"api": {**API_ON, "tls": {"mode": "Generated"}}})
+
+    found = container(documents)
+    said = ConsoleSettings.from_environment({each["name"]: each["value"] for each in found["env"] if "value" in each})
+    assert said.console_rows_api_url == "https://rolevend-api.rolevend-system.svc"
+    assert (said.console_rows_client_id, said.console_rows_scope, said.console_rows_audience) == ("rows", "api/.default", "api")
+    volumes = {each["name"]: each for each in pods(documents)["Deployment/rolevend-console"]["volumes"]}
+    mounts = {each["mountPath"]: volumes[each["name"]] for each in found["volumeMounts"]}
+    authority, secret = said.console_rows_api_ca_file, said.console_rows_client_secret_file
+    assert authority is not None
+    assert secret is not None
+    assert mounts[str(authority.parent)]["configMap"]["name"] == "rolevend-api-ca"
+    assert mounts[str(secret.parent)]["secret"]["secretName"] == "rows-client"
+
+    labels, of_api = (
+        only(documents, "Deployment", name)["spec"]["template"]["metadata"]["labels"] for name in ("rolevend-console", "rolevend-api")
+    )
+    *_, out = only(documents, "NetworkPolicy", "rolevend-console")["spec"]["egress"]
+    assert out["to"][0]["podSelector"]["matchLabels"].items() <= of_api.items()
+    (admitted, _) = only(documents, "NetworkPolicy", "rolevend-api")["spec"]["ingress"]
+    assert any(
+        each.get("podSelector", {"matchLabels": {"no": "one"}})["matchLabels"].items() <= labels.items() for each in admitted["from"]
+    )
+
+
+def test_without_the_value_the_console_does_not_reach_the_api(helm: Helm):
+    documents = helm.render(ALL_ON | {"networkPolicy": {"enabled": True}})
+    assert "ROWS" not in str(container(documents))
+    labels = only(documents, "Deployment", "rolevend-console")["spec"]["template"]["metadata"]["labels"]
+    (admitted, _) = only(documents, "NetworkPolicy", "rolevend-api")["spec"]["ingress"]
+    selectors = [each["podSelector"]["matchLabels"] for each in admitted["from"] if "podSelector" in each]
+    assert not [each for each in selectors if each.items() <= labels.items()]
+    assert not [
+        each for each in only(documents, "NetworkPolicy", "rolevend-console")["spec"]["egress"] if "podSelector" in str(each.get("to"))
+    ]
 
 
 def test_it_impersonates_only_as_the_value_says(console: Rendered):
@@ -141,6 +202,11 @@ def test_it_reads_no_more_as_a_person_than_the_facts_and_the_objects_of_decision
         assert not granted(console(impersonation=other), "Role")
 
 
+def test_rows_need_the_api(helm: Helm):
+    with pytest.raises(AssertionError, match=r"console\.rows\.enabled"):
+        helm.render({"agentNamespaces": [AGENTS], "console": CONSOLE_ON | {"rows": ROWS_ON}})
+
+
 def test_the_files_of_the_trail_need_the_volumes_that_they_are_on(helm: Helm):
     with pytest.raises(AssertionError, match=r"console.audit.enabled: the audit events are on no volume"):
         helm.render({"agentNamespaces": [AGENTS], "console": CONSOLE_ON | {"audit": {"enabled": True}}})
@@ -151,6 +217,7 @@ def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rend
     assert not [each for each in console() if each["metadata"]["name"] == "rolevend-console-key"]
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("below", "said"),
     [
@@ -168,6 +235,8 @@ def test_its_key_stays_where_helm_knows_one_and_can_be_another_one(console: Rend
         ({"settting": 1}, "console"),
         ({"audit": {"ledger": True}}, "console.audit.ledger"),
         ({"audit": {"enabled": "yes"}}, "console"),
+        ({"rows": {**ROWS_ON, "clientID": ""}}, "console.rows.clientID"),
+        ({"rows": {**ROWS_ON, "clientSecretRef": {"name": ""}}}, "console.rows.clientSecretRef.name"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_name(console: Rendered, below: Document, said: str):

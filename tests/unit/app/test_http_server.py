@@ -6,14 +6,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
 from rolevend.api.connections import ConnectionLimits
-from rolevend.app.http_server import ServerAddress, Serving, listening
+from rolevend.app.http_server import ServerAddress, Serving, listening, trusted_proxies
 from rolevend.errors import InvalidInput
-from rolevend.settings import ApiSettings
+from rolevend.settings import ApiSettings, ConsoleSettings
 from rolevend.telemetry.probes import ProbeServer
 
 
@@ -79,3 +81,56 @@ def test_the_command_says_it_in_one_line(tmp_path: Path):
 
     assert done.returncode != 0
     assert done.stderr.strip().splitlines() == ["rolevend: ROLEVEND_API_TLS_KEY_FILE: a certificate is named, and no key of it"]
+
+
+PROXIES = "10.0.0.0/8, 127.0.0.1, 2001:db8::/32"
+
+
+async def client_of(proxies: str, *forwarded: str) -> str:
+    """Return who calls, as the application is told, of a call from 127.0.0.1 with these values of the header."""
+    settings = ConsoleSettings(console_host="127.0.0.1", console_port=0, console_trusted_proxies=proxies)
+    server = Serving(ServerAddress.of_console(settings), ConnectionLimits(8192, 1, 8))
+
+    async def application(scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
+
+    running = asyncio.create_task(server.run(application))
+    try:
+        headers = [("X-Forwarded-For", each) for each in forwarded]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"http://127.0.0.1:{server._socket.getsockname()[1]}/", headers=headers)
+    finally:
+        assert server._server is not None
+        server._server.should_exit = True
+        await running
+    address, scheme = answer.text.split()
+    assert scheme == "http"
+    return address
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "client"),
+    [
+        ("", ["198.51.100.7"], "127.0.0.1"),
+        ("10.0.0.0/8", ["198.51.100.7"], "127.0.0.1"),
+        (PROXIES, [], "127.0.0.1"),
+        (PROXIES, ["198.51.100.7"], "198.51.100.7"),
+        (PROXIES, ["192.0.2.66, 198.51.100.7"], "198.51.100.7"),
+        (PROXIES, ["10.1.1.1, 198.51.100.7, 10.2.2.2"], "198.51.100.7"),
+        (PROXIES, ["192.0.2.66", "198.51.100.7, 10.2.2.2"], "198.51.100.7"),
+        (PROXIES, ["198.51.100.7", "10.2.2.2"], "198.51.100.7"),
+        (PROXIES, ["198.51.100.7:443"], "198.51.100.7"),
+        (PROXIES, ["[2001:db8:1::2]:443, 2001:db7::1"], "2001:db7::1"),
+        (PROXIES, ["192.0.2.66, ::ffff:10.2.2.2"], "192.0.2.66"),
+    ],
+)
+async def test_the_client_is_the_last_address_that_no_trusted_proxy_has(proxies: str, forwarded: list[str], client: str):
+    """A client writes what it likes on the left; the proxy that it reaches appends its address."""
+    assert await client_of(proxies, *forwarded) == client
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/8,::/0", "proxy.example.org", "*", "10.0.0.1/8"])
+def test_not_every_client_is_a_proxy(text: str):
+    with pytest.raises(InvalidInput, match="ROLEVEND_CONSOLE_TRUSTED_PROXIES: "):
+        trusted_proxies("ROLEVEND_CONSOLE_TRUSTED_PROXIES", text)

@@ -25,13 +25,14 @@ from rolevend.console.limits import (
     TooMany,
     address_key,
 )
-from rolevend.console.login import LoggedIn
+from rolevend.console.login import LoggedIn, RedeemedLogin
 from rolevend.console.person import Person
 from rolevend.console.routes import SESSION_COOKIE, Console
 from rolevend.console.section import PageCall
 from rolevend.console.sessions import Session, session_id
 from rolevend.console.trail_pages import TrailPages
 from rolevend.errors import Rejected
+from rolevend.identity.refusal import Code, TokenRefused
 
 FEW = Budget("tries", 60, 3)
 
@@ -181,8 +182,8 @@ def test_many_sessions_give_a_person_no_more_pages(browse: Any, limits: CallLimi
 
 
 def test_who_logs_in_again_and_again_stores_no_more_sessions(browse: Any, limits: CallLimits, monkeypatch: pytest.MonkeyPatch):
-    async def finish(*_: object) -> tuple[LoggedIn, str]:
-        return LoggedIn(Person("staff:olga"), None), "/things"
+    async def finish(*_: object) -> RedeemedLogin:
+        return RedeemedLogin(LoggedIn(Person("staff:olga"), None), "/things", None)
 
     async def begin(*_: object) -> str:
         raise AssertionError
@@ -222,3 +223,12 @@ def test_a_refused_login_has_one_line_in_the_log_with_its_reason(browse: Any, ca
     (line,) = (each for each in caplog.records if each.getMessage() == "login refused")
     said = {name: line.__dict__[name] for name in ("reason", "address", "request_id")}
     assert said == {"reason": "your login has no claim sub", "address": "192.0.2.1", "request_id": "r-1"}
+
+
+def test_somebody_whose_token_is_too_long_reads_why(browse: Any, monkeypatch: pytest.MonkeyPatch):
+    async def finish(*_: object) -> None:
+        raise TokenRefused(Code.TOKEN_TOO_LARGE, "the token has more than 131072 characters")
+
+    monkeypatch.setattr(Logins, "finish", finish)
+    refused = browse("GET", "/callback?code=x")
+    assert (refused.status_code, "perhaps all your groups" in refused.text) == (403, True)
