@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from demo.seed import Seed, generate, load
 from rolevend.policytools.embedded.connection import Connection
 from rolevend.policytools.embedded.database import PostgresServer
 from rolevend.policytools.embedded.errors import PartFailed
-from rolevend.policytools.embedded.ports import free_ports
+from rolevend.policytools.embedded.ports import HOST, free_ports
+from rolevend.policytools.embedded.process import Program
 from rolevend.policytools.embedded.progress import ProgressStep, StepProgress
 from testbed.binaries import obtain
 from testbed.controlplane import ControlPlane
@@ -32,8 +34,8 @@ from testbed.oidc.registry import Client, Person
 AGENTS = "agents"
 DOMAIN = "domain-claims"
 AGENT, CHATBOT = "finbot", "chatbot"
-CONSOLE = "rolevend-console"
-"""The client of the console at the identity provider."""
+CONSOLE, CONSOLE_ROWS = "rolevend-console", "rolevend-console-rows"
+"""The clients of the console at the identity provider: of its login, and of the roles with which people look at rows."""
 OWNER, SECURITY = "olga@example.org", "sven@example.org"
 """People who log in to the console: the first one owns the data, the second one ends roles."""
 _CONSOLE = {
@@ -42,7 +44,7 @@ _CONSOLE = {
     "console.tlsSecretName": "console-tls",
     "console.identityProvider": "workforce",
     "console.clientID": CONSOLE,
-    "console.secretNames": "{workforce-ca}",
+    "console.secretNames": "{workforce-ca,warehouse-observer,warehouse-ca}",
     "console.impersonation": "Constrained",
 }
 """Its rights alone matter here, since no pod runs."""
@@ -53,12 +55,35 @@ _PLACEHOLDER = "https://idp.example.org"
 """The issuer in the example."""
 _PEOPLE = (
     Person("anna", {"employee_number": "E10442", "department": "claims", "job": "analyst", "countries": ["DE", "AT"]}),
-    Person(OWNER),
+    Person(OWNER, {"department": "claims", "job": "owner", "countries": ["DE"]}),
     Person(SECURITY),
     Person("bob", {"employee_number": "E10517", "department": "actuarial", "job": "actuary", "countries": ["US"]}),
 )
 """The token claims equal the UserAttributes of the users that agents name; but these are other users, of another issuer."""
 EMPLOYEES = {each.subject: str(each.claims["employee_number"]) for each in _PEOPLE if "employee_number" in each.claims}
+
+_ROWS = """
+apiVersion: rolevend.dev/v1alpha1
+kind: Agent
+metadata: {name: console-rows, namespace: %(agents)s}
+spec:
+  handle: ROWS
+  identity: {type: OIDCClient, oidcClient: {issuer: %(issuer)s, clientIDs: [%(client)s]}}
+  onBehalfOf: {assertion: TokenRequired}
+  combination: UserCeiling
+---
+apiVersion: rolevend.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: owners, namespace: %(domain)s}
+spec:
+  platformRefs: [{name: warehouse}]
+  users: {matchAttributes: [{key: job, operator: In, values: [owner]}]}
+  tables: {matchNames: [{schema: claims, name: people}, {schema: claims, name: payments}]}
+  columns: {matchNames: ["*"]}
+  rowFilter: country IN (user_attr('countries'))
+  masks: []
+"""
+"""The agent of the roles with which people look at rows in the console, and a policy by which the owner of the data reads some."""
 
 AGAIN = "ask-again-for-anna"
 """A third VendedRole; the example's Role lets the agent read two Secrets."""
@@ -153,7 +178,9 @@ class Stage(AbstractContextManager["Stage"]):
         """Start the console, and return its address for browsers. OWNER may approve there, and SECURITY may end roles and see all."""
         (port,) = free_ports(1)
         url = f"http://127.0.0.1:{port}"
-        files = {"KEY": secrets.token_bytes(32), "CLIENT_SECRET": str(self.provider.client(CONSOLE).secret).encode()}
+        files = {"KEY": secrets.token_bytes(32)}
+        for name, client in {"CLIENT_SECRET": CONSOLE, "ROWS_CLIENT_SECRET": CONSOLE_ROWS}.items():
+            files[name] = str(self.provider.client(client).secret).encode()
         for name, content in files.items():
             write_private(self.scratch / f"console-{name}", content)
         self.admin("create", "rolebinding", "owner-sees", f"--namespace={AGENTS}", "--clusterrole=rolevend-viewer", f"--user={OWNER}")
@@ -165,13 +192,36 @@ class Stage(AbstractContextManager["Stage"]):
         for role in ("catalog-reader", "doctor"):
             binding = ("rolebinding", f"security-{role}", f"--namespace={NAMESPACE}", f"--role=rolevend-{role}", f"--user={SECURITY}")
             self.admin("create", *binding)
+        names = {"agents": AGENTS, "domain": DOMAIN, "issuer": self.provider.issuer, "client": CONSOLE_ROWS}
+        self.admin("apply", "--filename", "-", standard_input=_ROWS % names)
+        self._wait_until_ready("agent/console-rows", "--namespace", AGENTS)
+        self._wait_until_ready("accesspolicy/owners", "--namespace", DOMAIN)
         own = {"PORT": str(port), "URL": url, "IDENTITY_PROVIDER": "workforce", "CLIENT_ID": CONSOLE, "IMPERSONATION": "true"}
         own |= {"AUDIT_FILES": str(self.evidence.audit), "RECEIPT_KEYS_FILE": str(self.evidence.receipt_keys)}
+        own |= {"ROWS_API_URL": self.api.url, "ROWS_CLIENT_ID": CONSOLE_ROWS}
+        own["LEDGER_FILES"] = str(self._follow_statements())
         own |= {f"{name}_FILE": str(self.scratch / f"console-{name}") for name in files}
         console = self._installation.console({f"CONSOLE_{name}": value for name, value in own.items()})
         self._ends.callback(console.kill)
         console.wait_until_ready()
         return url
+
+    def _follow_statements(self) -> Path:
+        """Start the access ledger, and return its file."""
+        ledger = self.scratch / "ledger.ndjson"
+        options = {
+            "--audit": self.evidence.audit,
+            "--platform": "warehouse",
+            "--state": self.scratch / "ledger.state",
+            "--write": ledger,
+            "--pause": 1,
+            "--output": "json",
+        }
+        command = [sys.executable, "-m", "rolevend", "ledger", str(self.evidence.statements), "--follow"]
+        command += [str(part) for option in options.items() for part in option]
+        program = Program("rolevend ledger", tuple(command), self.scratch / "ledger.log", environment={"PATH": "/usr/bin:/bin"})
+        self._ends.callback(program.start().kill)
+        return ledger
 
     def kubectl_as(self, namespace: str, name: str) -> Kubectl:
         """Return a kubectl for a ServiceAccount."""
@@ -211,6 +261,9 @@ class Stage(AbstractContextManager["Stage"]):
         shutil.copytree(manifests, here)
         for manifest in here.glob("*.yaml"):
             manifest.write_text(with_address(manifest, self.superuser))
+        platform = yaml.safe_load(self.platform_manifest.read_text())
+        platform["spec"]["credentials"]["observerSecretRef"] = {"name": "warehouse-observer"}
+        self.platform_manifest.write_text(yaml.safe_dump(platform, sort_keys=False))
 
         self.admin("apply", "--filename", str(here / "1-namespaces.yaml"))
         installation = Installation(self.cluster, self.scratch / "installation")
@@ -224,7 +277,8 @@ class Stage(AbstractContextManager["Stage"]):
         self.operator = installation.operator({**self.evidence.settings("operator"), **self._settings})
         self._ends.callback(self.operator.kill)
         step.update("starting an OpenID Connect provider, and the API as its ServiceAccount")
-        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT), Client(CONSOLE)])
+        looks = Client(CONSOLE_ROWS, redirect_uris=(f"http://{HOST}/rows/callback",))
+        self.provider = IdentityProvider(people=_PEOPLE, clients=[Client(CHATBOT), Client(CONSOLE), looks])
         self._ends.enter_context(self.provider)
         self._apply_for_http()
         self.api = installation.api({**self.evidence.settings("api"), "API_SCIM": "true"})

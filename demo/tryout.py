@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -43,6 +43,10 @@ def _wait(stage: Stage, tell: Teller, console: str) -> int:
     tell.say()
     tell.say(
         f"The console for people: {console}. Log in as {OWNER}, who answers requests, or as {SECURITY}, who ends roles and reads trails."
+    )
+    tell.say(
+        f"{SECURITY} also sees the statements that a live role runs now, and in its trail those that it ran. The page Health says that no"
+        " replica is ready, and no Deployment has a pod that runs: the parts run here as processes."
     )
     tell.say(f"The identity provider is a local one with a certificate of its own: open {stage.provider.issuer} first, and accept it.")
     tell.say("The second platform, crm, is a model of Snowflake, and not Snowflake.")
@@ -84,15 +88,19 @@ def commands() -> list[str]:
 
 @contextmanager
 def _environment_file(stage: Stage) -> Iterator[None]:
-    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end."""
+    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end, unless another
+    demo in this checkout wrote its own meanwhile."""
     file = checkout() / ENVIRONMENT_FILE
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
         written.writelines(f"export {name}={value}\n" for name, value in _environment_of(stage).items())
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+        written.flush()
+        try:
+            yield
+        finally:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(file.stat(), os.fstat(written.fileno())):
+                    file.unlink()
 
 
 def _environment_of(stage: Stage) -> dict[str, str]:

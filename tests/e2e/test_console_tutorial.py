@@ -50,6 +50,10 @@ def test_a_person_who_follows_the_tutorial_approves_withdraws_and_ends(binaries:
         request = olga.page.url
         olga.press("Count rows and cells first")
         olga.shows("With this approval")
+        olga.press("Show rows that I may read of claims.people")
+        olga.log_in(OLGA)
+        olga.shows("with the approval: in clear")
+        olga.page.goto(request)
         olga.page.get_by_label("Only for").fill("5m")
         olga.press("Approve")
         olga.shows("large-case is Approved")

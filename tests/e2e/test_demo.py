@@ -118,6 +118,7 @@ def test_it_fails_at_the_check_that_names_what_is_broken(binaries: Binaries, bro
         assert demo.remains() == []
 
 
+@pytest.mark.full
 def test_it_fails_at_the_check_that_names_what_is_broken_on_the_second_platform(binaries: Binaries) -> None:
     """Both on one stage. A view that was replaced stays so, and is therefore the last."""
     told = io.StringIO()
