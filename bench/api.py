@@ -1,9 +1,12 @@
 """The HTTP API beside OpenBao's PostgreSQL secrets engine: `python -m bench.api [--quick] [--no-ledger]`.
 
 Both answer over HTTP without TLS, on one server of PostgreSQL 17 in one run, in alternating rounds; PostgreSQL, etcd and OpenBao wait for
-their disks. The API checks two tokens, decides, and writes audit events to a file with fsync; a release returns when the role was looked
-for and is gone. The roles are of 200 users, and their profile is warm. OpenBao decides nothing, and writes its lease to its own disk; it
-revokes with its default statements, which are slower than DROP ROLE alone.
+their disks. The API runs as two replicas, as the chart installs it, because a Python process uses one core. OpenBao is one server, which
+uses all cores: of a cluster, only the active one issues. A connection stays with one replica, so a single client has one.
+
+The API checks two tokens, decides, and writes audit events to a file with fsync; a release returns when the role was looked for and is
+gone. The roles are of 200 users, and their profile is warm. OpenBao decides nothing, and writes its lease to its own disk; it revokes with
+its default statements, which are slower than DROP ROLE alone.
 
 The DataPlatform is the ledger (`spec.postgres.ledger: Enabled`): the record of a role is in its database. `--no-ledger` leaves the record
 in etcd.
@@ -16,7 +19,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +97,7 @@ ROUNDS = 5
 CHANGING = 16
 """Clients, beside whom policies change."""
 USERS = 200
+REPLICAS = 2
 PAIRS, PAIRED = 7, 160
 """Times that so many are issued, and so many written bare."""
 BROKEN_DOWN = (1, 16)
@@ -106,17 +110,17 @@ _IDLE = 3.0
 
 
 class Api:
-    """A peer of `bench.peers` and one of `bench.rounds`: agents that call one replica, each over a connection that stays open."""
+    """A peer of `bench.peers` and one of `bench.rounds`: agents that call the replicas, each over one connection that stays open."""
 
     name = "API"
 
-    def __init__(self, proven: Proven, api: ApiProcess, lifetime: int | None = None) -> None:
+    def __init__(self, proven: Proven, replicas: Sequence[ApiProcess], lifetime: int | None = None) -> None:
         """`lifetime` of a role in seconds; None: the default."""
         self._proven = proven
         self._lifetime = {} if lifetime is None else {"expirationSeconds": lifetime}
-        self.log = api.log
-        address = urlsplit(api.url)
-        self._where = str(address.hostname), int(address.port or 0)
+        self.replicas = replicas
+        self._addresses = [urlsplit(each.url).netloc for each in replicas]
+        self._next_address = itertools.cycle(self._addresses)
         self._headers: dict[str, str] = {"Authorization": f"Bearer {proven.token(proven.client, seconds=7200)}"}
         self._tokens: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._users = itertools.cycle(range(USERS))
@@ -125,10 +129,10 @@ class Api:
     def issuing(self, count: int) -> Requests:
         """Return so many requests for a role each, in turns for all users: signing tokens is the identity provider's work."""
         texts = [request("POST", _ROLES, self._headers, self._wanted(self._token())) for _ in range(count)]
-        return Requests(*self._where, 201, texts, "id")
+        return Requests(self._addresses, 201, texts, "id")
 
     def revoking(self, leases: Sequence[str]) -> Requests:
-        return Requests(*self._where, 204, [request("DELETE", f"{_ROLES}/{lease}", self._headers) for lease in leases])
+        return Requests(self._addresses, 204, [request("DELETE", f"{_ROLES}/{lease}", self._headers) for lease in leases])
 
     def prepare(self, count: int) -> None:
         """Sign the tokens of so many calls of `issue`."""
@@ -163,7 +167,7 @@ class Api:
 
     def call(self, method: str, path: str, body: Body | None, wanted: int) -> Any:
         if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection(*self._where, timeout=_LONGEST)
+            self._local.connection = http.client.HTTPConnection(next(self._next_address), timeout=_LONGEST)
         connection: http.client.HTTPConnection = self._local.connection
         if time.monotonic() - getattr(self._local, "used_at", 0.0) > _IDLE:
             connection.close()  # the server may have done so already; the next request opens it again
@@ -181,28 +185,29 @@ def lines() -> Iterator[Line]:
     with fresh_site(durable=True) as site:
         site.operator.stop()
         settings = {**PRODUCTION, "AUDIT_FILE": str(_audit_file(site, "operator"))}
-        site.start_operator(settings, url=site.control_plane.url)  # the gateway would need this process
+        site.start_operator(settings)
         ledger = set_ledger(site)
         yield reported("the record of a role", "in its database" if ledger else "in etcd")
         site.warehouse.ask(f"CREATE ROLE {READER}")
         site.warehouse.ask(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
         proven = Proven(Tenant(site)).ready_to_ask()
-        settings = {"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15", "AUDIT_FILE": str(_audit_file(site, "api"))}
-        api = site.start_api(settings)
+        replicas = [_started(site, number) for number in range(REPLICAS)]
         try:
-            api.wait_until_ready()
-            ours = Api(proven, api)
-            yield memory(ours, api)
+            for each in replicas:
+                each.wait_until_ready()
+            ours = Api(proven, replicas)
+            yield memory(ours)
             with OpenBao(site.warehouse.superuser) as theirs:
-                yield from Beside(site, api, ours, theirs, load, MANY, ledger).lines()
+                yield from Beside(site, ours, theirs, load, MANY, ledger).lines()
                 site.patch({"kind": "DataPlatform", "metadata": {"name": WAREHOUSE}}, {"postgres": {"scramIterations": FEW}})
                 site.wait_for_platform(WAREHOUSE)
                 site.warehouse.ask(f"ALTER ROLE {site.warehouse.superuser.user} SET scram_iterations = {FEW}")
             with OpenBao(site.warehouse.superuser) as theirs:
-                yield from Beside(site, api, ours, theirs, load, FEW, ledger).lines()
-            yield reported("memory of the API after all of this", f"{_resident(api):.0f} MB")
+                yield from Beside(site, ours, theirs, load, FEW, ledger).lines()
+            yield reported("memory of one replica of the API after all of this", f"{_resident(ours):.0f} MB")
         finally:
-            api.kill()
+            for each in replicas:
+                each.kill()
 
 
 def set_ledger(site: Site) -> bool:
@@ -219,21 +224,21 @@ def set_ledger(site: Site) -> bool:
     return False
 
 
-def memory(ours: Api, api: ApiProcess) -> Line:
+def memory(ours: Api) -> Line:
     """Issue and release a minute's worth of roles as fast as possible. Each client holds one role at a time."""
     count = 100 if quick() else VENDS
     ours.warm()
-    before, measured = _resident(api), Measured()
+    before, measured = _resident(ours), Measured()
     ours.prepare(count)
     at_once(measured, 16, lambda _: ours.revoke(ours.issue("one")), [""] * count)
-    text = f"{before:.0f} MB before, {_resident(api):.0f} MB after, at {measured.rate * 60:,.0f} a minute"
-    return reported(f"memory of the API: {count:,} vends and releases", text)
+    text = f"{before:.0f} MB before, {_resident(ours):.0f} MB after, at {measured.rate * 60:,.0f} a minute"
+    return reported(f"memory of one replica of the API: {count:,} vends and releases", text)
 
 
 class Beside:
     """Alternating rounds of the API and OpenBao, with so many iterations of SCRAM for both."""
 
-    def __init__(self, site: Site, api: ApiProcess, ours: Api, theirs: OpenBao, load: Load, iterations: int, ledger: bool) -> None:
+    def __init__(self, site: Site, ours: Api, theirs: OpenBao, load: Load, iterations: int, ledger: bool) -> None:
         self._site, self._ours, self._theirs, self._load = site, ours, theirs, load
         self._iterations, self._ledger = iterations, ledger
         self._bare = Bare(site)
@@ -241,8 +246,8 @@ class Beside:
         self._calls: dict[int, list[Body]] = {clients: [] for clients in BROKEN_DOWN}
         """Lines of the API's log, by clients."""
         database = int(site.warehouse.ask("SELECT pg_read_file('postmaster.pid')")[0][0].split()[0])
-        processes = {"API": api.process.pid, "operator": site.operator.process.pid, **site.control_plane.process_ids}
-        processes |= {SERVER: database, theirs.name: theirs.process_id}
+        others = {"operator": site.operator.process.pid, **site.control_plane.process_ids, SERVER: database, theirs.name: theirs.process_id}
+        processes = {"API": [each.process.pid for each in ours.replicas], **{name: [each] for name, each in others.items()}}
         self._rounds = Rounds(load, Processes(processes), (ours, theirs), 2 if quick() else ROUNDS)
 
     def lines(self) -> Iterator[Line]:
@@ -272,17 +277,16 @@ class Beside:
             yield first_rows(self._site, self._ours, self._theirs, None if self._ledger else longer)
 
     def _run(self, clients: int, meanwhile: Callable[[], AbstractContextManager[object]] | None = None) -> Turns:
-        since = 0
+        since: dict[Path, int] = {}
         self._rounds.processes.settle()
 
         def before(_: PreparedPeer) -> None:
-            nonlocal since
-            since = self._ours.log.stat().st_size
+            since.update((each.log, each.log.stat().st_size) for each in self._ours.replicas)
 
         def after(peer: PreparedPeer, turn: Turn) -> None:
             if peer is self._ours and clients in BROKEN_DOWN and meanwhile is None:
                 count = len(turn.issued.seconds)
-                self._calls[clients] += eventually(lambda: vends_since(self._ours.log, since, count))
+                self._calls[clients] += eventually(lambda: vends_since(since, count))
 
         return self._rounds.run(clients, _count(clients), meanwhile, before, after)
 
@@ -344,14 +348,16 @@ def _count(clients: int) -> int:
     return max(COUNTS[clients] // 8, clients) if quick() else COUNTS[clients]
 
 
-def vends_since(log: Path, offset: int, count: int) -> list[Body]:
-    """The lines of the last so many calls that gave a role, which must have begun behind this place in the API's log."""
-    with log.open("rb") as file:
-        file.seek(offset)
-        lines = [json.loads(line) for line in file.read().splitlines() if b'"steps"' in line]
-    vends = [line for line in lines if (line["path"], line["status"]) == (_ROLES, 201)]
-    assert len(vends) >= count, f"the API's log tells of {len(vends)} of {count} vends"
-    return vends[-count:]
+def vends_since(places: Mapping[Path, int], count: int) -> list[Body]:
+    """Return the lines of so many calls that gave a role, which are behind these places in the logs of the replicas."""
+    vends = []
+    for log, place in places.items():
+        with log.open("rb") as file:
+            file.seek(place)
+            lines = [json.loads(line) for line in file.read().splitlines() if b'"steps"' in line]
+        vends += [line for line in lines if (line["path"], line["status"]) == (_ROLES, 201)]
+    assert len(vends) == count, f"the API's logs tell of {len(vends)} of {count} vends"
+    return vends
 
 
 def where_the_time_goes(clients: dict[int, tuple[list[Body], list[float]]]) -> Iterator[Line]:
@@ -456,7 +462,18 @@ def _audit_file(site: Site, process: str) -> Path:
     return site.control_plane.directory / f"audit-{process}.ndjson"
 
 
-def _resident(api: ApiProcess) -> float:
+def _started(site: Site, number: int) -> ApiProcess:
+    """Start a replica of the API."""
+    settings = {"PLATFORM_POLL_SECONDS": "15", "REQUEST_SECONDS": "15", "AUDIT_FILE": str(_audit_file(site, f"api-{number}"))}
+    return site.start_api(settings)
+
+
+def _resident(ours: Api) -> float:
+    """Return the megabytes of the replica that has most."""
+    return max(map(_of_process, ours.replicas))
+
+
+def _of_process(api: ApiProcess) -> float:
     with open(f"/proc/{api.process.pid}/status") as file:
         return int(file.read().split("VmRSS:")[1].split()[0]) / 1024
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import psycopg
 
-from bench.cluster import fresh_site
+from bench.api import Api
+from bench.cluster import PRODUCTION, fresh_site
 from bench.lines import Line, absolute, ms, p50, paced, percentile, plain, quick, table
+from rolevend.api.routes import ROLES
 from tests.support.calling import Caller, Doors
 from tests.support.installed import MERGE_PATCH
 from tests.support.proving import Proven
-from tests.support.requesting import ApiRequester
+from tests.support.requesting import REQUESTS, ApiRequester
 from tests.support.site import AGENTS, Body, Site
 from tests.support.tenancy import Tenant
 
@@ -30,19 +32,22 @@ class Size:
     by_people: int
 
 
-FULL = Size(automatic=200, by_people=50)
+FULL = Size(automatic=500, by_people=50)
 QUICK = Size(automatic=30, by_people=8)
 
 
 def lines(site: Site, size: Size) -> Iterator[Line]:
-    with Doors(site) as doors:
-        site.ensure_operator()
-        yield automatic(ApiRequester(Caller(Proven(Tenant(site)), doors.first)), size).judged_if(size is FULL)
+    site.operator.stop()
+    site.start_operator(PRODUCTION)
+    with Doors(site, PRODUCTION) as doors:
+        requester = ApiRequester(Caller(Proven(Tenant(site)), doors.first))
+        yield automatic(requester, Api(requester.caller.proven, [doors.first]), size).judged_if(size is FULL)
         yield from by_people(ApiRequester(Caller(Proven(Tenant(site)), doors.first)), size)
 
 
-def automatic(requester: ApiRequester, size: Size) -> Line:
-    """In alternating rounds. Each role is released at once, and the first of each kind builds its profile."""
+def automatic(requester: ApiRequester, agent: Api, size: Size) -> Line:
+    """In alternating rounds. Each role is released at once, and the first of each kind builds its profile. The agent keeps its connection
+    and its own token, and has the user's tokens before it is timed, as in `bench.api`."""
     requester.ready({"automatic": [RULE], "approval": {"required": 0}})
     caller = requester.caller
     first = requester.vended(requester.asked("Approved"))
@@ -50,13 +55,15 @@ def automatic(requester: ApiRequester, size: Size) -> Line:
     caller.release(caller.vended())
     plainly, with_approval, writes = [], [], []
     for _ in range(size.automatic):
+        question = caller.question()
         started = time.perf_counter()
-        role = caller.vend().json()
+        role = agent.call("POST", ROLES, question, 201)
         plainly.append(time.perf_counter() - started)
         caller.release(role)
+        asked, question = requester.body(), caller.question()
         started = time.perf_counter()
-        request = requester.ask().json()
-        role = requester.vend(request).json()
+        request = agent.call("POST", REQUESTS, asked, 201)
+        role = agent.call("POST", ROLES, {**question, "approval": {"id": request["id"]}}, 201)
         with_approval.append(time.perf_counter() - started)
         assert request["state"] == "Approved"
         requester.offers.found(request["id"])

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 Body = dict[str, Any]
 
 VENDED_ROLES = f"/apis/{API_VERSION}/namespaces/{AGENTS}/vendedroles"
-PRODUCTION = {name: str(getattr(Settings(), name.lower())) for name in SETTINGS}
+PRODUCTION = {name: str(getattr(Settings.model_validate({}), name.lower())) for name in SETTINGS}
 """As the chart sets it, whatever tests are in a hurry with."""
 PATIENCE = 300.0
 IDLE = 20.0

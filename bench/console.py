@@ -16,7 +16,7 @@ from bench.lines import Line, ms, p50, quick, reported, table, timed
 from bench.recorded import megabytes
 from tests.support.browsing import Window, Windows, started_browser
 from tests.support.console import SVEN, ConsoleSite, Visitor
-from tests.support.site import AGENTS, Site
+from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER
 from tests.support.waiting import eventually
 
@@ -39,6 +39,7 @@ PAGES = {
     "search, many match": "/roles?q=person-1+bot",
     "search, few match": "/roles?q=person-0421",
     "filter by agent": f"/roles?agent={AGENTS}/bot-7",
+    "filter by platform": f"/roles?platform={WAREHOUSE}",
 }
 MOST_TIMES, MOST_TIMES_PAINTED = 10.0, 2.5
 """As long as the bare page."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -107,7 +108,7 @@ def crowd(bench: PostgresBench, size: Size) -> Iterator[Line]:
 
 def hashed(bench: PostgresBench, of: Profile, iterations: int, count: int) -> float:
     """Passwords a second that one connection can set, and nothing else."""
-    verifiers = [_arguments(*new(bench, of), iterations)["verifier"] for _ in range(count)]
+    verifiers = [sent(new(bench, of), iterations)["verifier"] for _ in range(count)]
     superuser = bench.as_superuser().connection
     superuser.execute("CREATE ROLE bench_hashed")
     statements = [sql.SQL("ALTER ROLE bench_hashed PASSWORD {}").format(each) for each in verifiers]
@@ -127,7 +128,7 @@ def both(bench: PostgresBench, of: Profile, iterations: int, each: int) -> tuple
     platform = bench.platform_of(lease(of).cluster, PostgresLimits(scram_iterations=iterations))
     shares = [[new(bench, of) for _ in range(each)] for _ in range(CALLERS)]
     seconds = asyncio.run(all_of(platform, shares))
-    batches = [[_arguments(*new(bench, of), iterations) for _ in range(CALLERS)] for _ in range(each)]
+    batches = [[sent(new(bench, of), iterations) for _ in range(CALLERS)] for _ in range(each)]
     with connection(bench, bench.vendor.user, bench.vendor.password.reveal()) as raw:
 
         def vend_all() -> None:
@@ -286,8 +287,15 @@ def ended(pair: Pair) -> DropRequest:
     return DropRequest(pair[0].role, pair[0].uid, EndReason.RELEASED)
 
 
-def arguments(pair: Pair, iterations: int) -> dict[str, object]:
+def sent(pair: Pair, iterations: int) -> dict[str, Any]:
+    """Return what a vend sends to the database."""
     found = _arguments(*pair, iterations)
+    assert isinstance(found, dict), found
+    return found
+
+
+def arguments(pair: Pair, iterations: int) -> dict[str, object]:
+    found = sent(pair, iterations)
     return {**found, "attrs": json.dumps(found["attrs"]), "limits": json.dumps(found["limits"])}
 
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rolevend.app.http_server import Serving
+from rolevend.api.connections import ConnectionLimits
+from rolevend.app.http_server import ServerAddress, Serving
 from rolevend.settings import ApiSettings
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -28,7 +29,9 @@ class Echo:
 
 def main() -> None:
     port, size = map(int, sys.argv[1:])
-    asyncio.run(Serving(ApiSettings(api_host="127.0.0.1", api_port=port)).run(Echo(size)))
+    settings = ApiSettings.model_validate({"api_host": "127.0.0.1", "api_port": port})
+    limits = ConnectionLimits(settings.api_max_header_bytes, settings.api_read_seconds, settings.api_max_connections_without_token)
+    asyncio.run(Serving(ServerAddress.of_api(settings), limits).run(Echo(size)))
 
 
 if __name__ == "__main__":

@@ -97,10 +97,12 @@ def bare_http(load: Load, peer: PreparedPeer, size: int) -> Iterator[Line]:
     with subprocess.Popen([sys.executable, "-m", "bench.echo", str(port), str(size)]) as process:
         try:
             eventually(lambda: _listens(port))
-            processes = Processes({"echo": process.pid})
+            processes = Processes({"echo": [process.pid]})
             for clients, count in HTTP.items():
                 texts = peer.issuing(clients).texts
-                requests = Requests(HOST, port, 201, [texts[number % clients] for number in range(count // 4 if quick() else count)])
+                requests = Requests(
+                    [f"{HOST}:{port}"], 201, [texts[number % clients] for number in range(count // 4 if quick() else count)]
+                )
                 before = processes.seconds()
                 sent = load.send(requests, clients)
                 (taken,) = spent(before, processes.seconds()).values()

@@ -20,10 +20,10 @@ _TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests to one server. Each must be answered with `status`."""
+    """Requests to one server, or to its replicas. Each must be answered with `status`."""
 
-    host: str
-    port: int
+    addresses: Sequence[str]
+    """`host:port` of each replica. The connections are shared out among them."""
     status: int
     texts: Sequence[str]
     field: str = ""
@@ -84,7 +84,7 @@ class Load:
     @contextmanager
     def _started(self, requests: Requests, connections: int, per_second: float) -> Iterator[subprocess.Popen[str]]:
         order = {
-            "address": f"{requests.host}:{requests.port}",
+            "addresses": requests.addresses,
             "connections": connections,
             "status": requests.status,
             "field": requests.field,

@@ -195,7 +195,7 @@ def storms(peers: Sequence[Peer[Any]], superuser: Connection, size: Size, *, jud
 
 def one_after_the_other(peer: Peer[Any], more: Callable[[int], bool]) -> list[float]:
     """Seconds of each issue, at least one; what was issued is revoked in the end."""
-    measured, leases = Measured(), []
+    measured, leases = Measured(), list[Any]()
     while not leases or more(len(leases)):
         leases += at_once(measured, 1, peer.issue, ["one"])
     at_once(Measured(), CLIENTS, peer.revoke, leases)

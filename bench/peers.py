@@ -180,12 +180,12 @@ class OpenBao:
     def issuing(self, count: int, label: str = "one") -> Requests:
         """Return so many requests for a role each, whose answers name a lease."""
         text = request("GET", f"/v1/database/creds/{label}", self._headers)
-        return Requests(HOST, self._port, 200, [text] * count, "lease_id")
+        return Requests([f"{HOST}:{self._port}"], 200, [text] * count, "lease_id")
 
     def revoking(self, leases: Sequence[str]) -> Requests:
         """Return a request for each lease, which is answered when its role is gone."""
         bodies = [{"lease_id": lease, "sync": True} for lease in leases]
-        return Requests(HOST, self._port, 204, [request("PUT", "/v1/sys/leases/revoke", self._headers, body) for body in bodies])
+        return Requests([f"{HOST}:{self._port}"], 204, [request("PUT", "/v1/sys/leases/revoke", self._headers, body) for body in bodies])
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 QUIET = 0.1
@@ -17,7 +17,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Processes:
     """Trees of processes, by name."""
 
-    def __init__(self, roots: Mapping[str, int]) -> None:
+    def __init__(self, roots: Mapping[str, Sequence[int]]) -> None:
         """`roots` are the process ids of their first processes."""
         self._roots = dict(roots)
 
@@ -33,7 +33,7 @@ class Processes:
         def tree(root: int) -> float:
             return used.get(root, 0.0) + sum(map(tree, children[root]))
 
-        return {name: tree(root) for name, root in self._roots.items()}
+        return {name: sum(map(tree, roots)) for name, roots in self._roots.items()}
 
     def settle(self) -> None:
         """Wait until they are idle, for some seconds at most: until then they work for calls that were answered."""

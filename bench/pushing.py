@@ -38,7 +38,7 @@ def lines(site: Site, size: Size) -> Iterator[Line]:
     site.operator.stop()
     site.start_operator(PRODUCTION)
     site.wait_for_platform(WAREHOUSE)
-    api = site.start_api({"API_SCIM": "true", "REQUEST_SECONDS": str(Settings().request_seconds)})
+    api = site.start_api({"API_SCIM": "true", "REQUEST_SECONDS": str(Settings.model_validate({}).request_seconds)})
     api.wait_until_ready()
     pusher, load = Pusher(Tenant(site), api).ready(), Load()
     yield memory("before", site.operator.process.pid, api.process.pid)
@@ -79,10 +79,9 @@ def creations(pusher: Pusher, first: int, count: int) -> Requests:
 
 
 def calls(pusher: Pusher, status: int, wanted: list[tuple[str, str, Body]]) -> Requests:
-    address = urlsplit(pusher.api.url)
     headers = {"Authorization": f"Bearer {pusher.bearer}"}
     texts = [request(method, f"/scim/v2{path}", headers, body) for method, path, body in wanted]
-    return Requests(str(address.hostname), int(address.port or 0), status, texts, "id" if status == 201 else "", patient=True)
+    return Requests([urlsplit(pusher.api.url).netloc], status, texts, "id" if status == 201 else "", patient=True)
 
 
 def joined(group: Body, ids: list[str]) -> tuple[str, str, Body]:

@@ -54,7 +54,7 @@ class Recorded:
         proven = Proven(Tenant(self._site)).ready_to_ask()
         self._start_api()
         try:
-            ours = Api(proven, self._api, LIFETIME)
+            ours = Api(proven, [self._api], LIFETIME)
             ours.warm()
             yield from self._memory(0, "")
             live = self._size.live
@@ -92,7 +92,7 @@ class Recorded:
         return reported(f"operator's start until it follows {live:,} recorded roles", f"{time.perf_counter() - started:.1f} s")
 
     def _start_operator(self) -> None:
-        self._site.start_operator(self._settings, url=self._site.control_plane.url)
+        self._site.start_operator(self._settings)
 
     def _start_api(self) -> None:
         self._api = self._site.start_api(API)

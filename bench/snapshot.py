@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from typing import Any
 
 from bench.lines import Line, absolute, ms, quick, settled, table, timed
 from rolevend.kinds import AccessPolicy, UserAttributes, parse
@@ -63,7 +64,11 @@ def _policy(number: int) -> AccessPolicy:
         {"key": f"key-{(number + place) % _KEYS}", "operator": operator, "values": [f"value-{(number + place) % _VALUES}"]}
         for place, operator in enumerate(("In", "NotIn", "NotIn"))
     ]
-    changes = (("spec.users", {"matchAttributes": users}), ("spec.rowFilter", "country = 'DE'"), ("spec.masks", []))
+    changes: tuple[tuple[str, Any], ...] = (
+        ("spec.users", {"matchAttributes": users}),
+        ("spec.rowFilter", "country = 'DE'"),
+        ("spec.masks", []),
+    )
     return parse(AccessPolicy, raw("AccessPolicy", f"policy-{number}", "domain-claims", *changes))
 
 

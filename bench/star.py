@@ -268,6 +268,6 @@ def sessions(bench: PostgresBench, facts: int) -> tuple[PostgresSession, Postgre
     role, plain, hand = bench.log_in(credential), bench.log_in(credential), bench.as_superuser()
     plain.run(f"SET search_path = {PLAIN}")
     hand.run(f"SET search_path = {HAND}")
-    for each in (role, plain, hand):
-        each.run(SETTINGS)
+    for session in (role, plain, hand):
+        session.run(SETTINGS)
     return role, plain, hand

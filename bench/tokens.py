@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
@@ -42,7 +43,7 @@ _BUDGET = 0.0003
 _RATIO = 2.5
 _AGENT = Party(ISSUER, "finbot")
 _FOR_AGENT = UserWanted(_AGENT, frozenset({_AGENT}))
-_PEOPLES = {"email": "anna@example.org", "groups": [f"group-{number}" for number in range(20)], "department": "claims"}
+_PEOPLES: dict[str, Any] = {"email": "anna@example.org", "groups": [f"group-{number}" for number in range(20)], "department": "claims"}
 _MAPPING = ClaimMapping(attributes=(("department", ClaimPath(("department",))), ("groups", ClaimPath(("groups",)))))
 _WITH_CEL = replace(
     _MAPPING, attributes=(*_MAPPING.attributes, ("team", admit("claims.groups.filter(one, one.startsWith('group-1'))", "bench")))

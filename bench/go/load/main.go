@@ -23,7 +23,7 @@ import (
 )
 
 type order struct {
-	Address     string   `json:"address"`
+	Addresses   []string `json:"addresses"` // the connections are shared out among them
 	Connections int      `json:"connections"`
 	Status      int      `json:"status"`     // the status of every answer that is no failure
 	Field       string   `json:"field"`      // the field of an answer's JSON to report; empty: none
@@ -73,7 +73,7 @@ func run() (*report, error) {
 	}
 	connections := make([]net.Conn, wanted.Connections)
 	for place := range connections {
-		connection, err := net.DialTimeout("tcp", wanted.Address, 10*time.Second)
+		connection, err := net.DialTimeout("tcp", wanted.Addresses[place%len(wanted.Addresses)], 10*time.Second)
 		if err != nil {
 			return nil, err
 		}
