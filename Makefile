@@ -84,7 +84,7 @@ docs: $(STAMP) ## Write the reference pages that come from the code
 	$(BIN)/python docs/generate.py --write
 
 screenshots: $(STAMP) ## Take the pictures of the console in the documentation
-	ROLEVEND_PICTURES=docs/images/console $(PYTEST) tests/api/test_console_pictures.py
+	ROLEVEND_TESTS=long ROLEVEND_PICTURES=docs/images/console $(PYTEST) tests/api/test_console_pictures.py
 
 lock: $(STAMP) ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -6,7 +6,7 @@ administrator.
 
 import http.client
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,9 @@ API_SERVICE_ACCOUNT = "rolevend-api"
 CONSOLE_SERVICE_ACCOUNT = "rolevend-console"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _STOP_SECONDS = 60.0
+
+Start = Callable[[Program], Process]
+"""Starts a program: `Program.start`, or a way of its own to the same."""
 
 
 def checkout() -> Path:
@@ -59,10 +62,11 @@ def authority_secret(platform: str) -> str:
 class Installation:
     """Installs rolevend on a control plane and a database. Each step is idempotent."""
 
-    def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
-        """Files (kubeconfigs, manifests, the operator's log) are written to `directory`."""
+    def __init__(self, control_plane: ControlPlane, directory: Path, start: Start = Program.start) -> None:
+        """Files (kubeconfigs, manifests, the operator's log) are written to `directory`. `start` starts the programs of rolevend."""
         self._control_plane = control_plane
         self._directory = directory
+        self._start = start
         directory.mkdir(parents=True, exist_ok=True)
         self._starts = 0
 
@@ -93,7 +97,7 @@ class Installation:
         """Start the operator as the chart's ServiceAccount. `settings` are names of `rolevend.settings` in upper case."""
         kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, self._directory)
         self._starts += 1
-        return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {})
+        return OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", settings or {}, self._start)
 
     def api(self, settings: Mapping[str, str] | None = None, url: str = "") -> "ApiProcess":
         """Start an API replica as the chart's ServiceAccount for it. `url` overrides the API server's."""
@@ -103,13 +107,13 @@ class Installation:
             text = kubeconfig.read_text().replace(self._control_plane.url, url)
             kubeconfig = self._directory / f"api-{self._starts}.kubeconfig"
             kubeconfig.write_text(text)
-        return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {})
+        return ApiProcess(kubeconfig, self._directory / f"api-{self._starts}.log", settings or {}, self._start)
 
     def console(self, settings: Mapping[str, str]) -> "ConsoleProcess":
         """Start a replica of the console as the chart's ServiceAccount for it."""
         kubeconfig = self._control_plane.service_account_kubeconfig(NAMESPACE, CONSOLE_SERVICE_ACCOUNT, self._directory)
         self._starts += 1
-        return ConsoleProcess(kubeconfig, self._directory / f"console-{self._starts}.log", settings)
+        return ConsoleProcess(kubeconfig, self._directory / f"console-{self._starts}.log", settings, self._start)
 
 
 class OperatorProcess:
@@ -117,7 +121,14 @@ class OperatorProcess:
 
     subcommand = "operator"
 
-    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], preload: Mapping[str, str] = _NOTHING) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        log: Path,
+        settings: Mapping[str, str],
+        start: Start = Program.start,
+        preload: Mapping[str, str] = _NOTHING,
+    ) -> None:
         """`preload` has additional environment variables for the dynamic loader."""
         (self.port,) = free_ports(1)
         environment = {
@@ -130,7 +141,7 @@ class OperatorProcess:
         }
         command = (sys.executable, "-m", "rolevend", self.subcommand, "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
         self.log = log
-        self.process: Process = Program(f"rolevend {self.subcommand}", command, log, environment=environment).start()
+        self.process: Process = start(Program(f"rolevend {self.subcommand}", command, log, environment=environment))
 
     def wait_until_ready(self, timeout: float = 180.0) -> None:
         self.process.wait_until(lambda: self.probe("/readyz")[0] == 200, timeout)
@@ -161,10 +172,10 @@ class ApiProcess(OperatorProcess):
 
     subcommand = "api"
 
-    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], start: Start = Program.start) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        super().__init__(kubeconfig, log, {"API_HOST": "127.0.0.1", "API_PORT": str(port), **settings})
+        super().__init__(kubeconfig, log, {"API_HOST": "127.0.0.1", "API_PORT": str(port), **settings}, start)
 
 
 class ConsoleProcess(OperatorProcess):
@@ -172,5 +183,5 @@ class ConsoleProcess(OperatorProcess):
 
     subcommand = "console"
 
-    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> None:
-        super().__init__(kubeconfig, log, {"CONSOLE_HOST": "127.0.0.1", **settings})
+    def __init__(self, kubeconfig: Path, log: Path, settings: Mapping[str, str], start: Start = Program.start) -> None:
+        super().__init__(kubeconfig, log, {"CONSOLE_HOST": "127.0.0.1", **settings}, start)

@@ -1,9 +1,11 @@
 """The real parts that every folder shares; in CI, no test is passed over in silence, and what fails has their own words."""
 
 import contextlib
+import gc
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,10 +29,20 @@ settings.load_profile("rolevend")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Half a million objects live from the collection to the last test: the collector of garbage need not look at them again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that this run does not ask for: repetitions outside of `make test-full`, tests that need root where the user is
     another, and tests that need an account of Snowflake where none is named. None of them is skipped: a skip means that a real part could
     not start."""
+    _thin(items)
     unwanted = {
         "needs_root": os.geteuid() != 0,
         "full": not FULL,
@@ -41,6 +53,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     chosen = set(items) - set(left_out)
     items[:] = sorted((item for item in items if item in chosen), key=lambda item: place_of(item.nodeid))
+
+
+def _thin(items: Iterable[pytest.Item]) -> None:
+    """Mark the cases that the mark `thinned` leaves to another tier."""
+    seen = Counter[str]()
+    for item in items:
+        for mark in item.iter_markers("thinned"):
+            step, tier = mark.args
+            name = item.nodeid.partition("[")[0]
+            if seen[name] % step:
+                item.add_marker(tier)
+            seen[name] += 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByInstallation:

@@ -11,6 +11,7 @@ from tests.support.browsing import Windows, started_browser
 from tests.support.calling import Caller, Doors
 from tests.support.confirming import Installed
 from tests.support.console import ConsoleSite
+from tests.support.forking import fork_server
 from tests.support.proving import Proven
 from tests.support.recorded import Trail, ledger_on, recording
 from tests.support.site import Site
@@ -19,7 +20,10 @@ from tests.support.tenancy import Tenant
 
 @pytest.fixture(scope="package")
 def site(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with ControlPlane(binaries=binaries) as control_plane, Site(control_plane, tmp_path_factory.mktemp("site")) as site:
+    with (
+        ControlPlane(binaries=binaries) as control_plane,
+        Site(control_plane, tmp_path_factory.mktemp("site"), fork_server().start) as site,
+    ):
         yield site
 
 
@@ -39,9 +43,9 @@ def installed(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="package")
-def console(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
+def console(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
     """Two replicas of the console, and people who log in there."""
-    with ConsoleSite(site, tmp_path_factory.mktemp("console")).running() as console:
+    with ConsoleSite(site, tmp_path_factory.mktemp("console"), doors.first.url).running() as console:
         yield console
 
 

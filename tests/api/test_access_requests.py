@@ -65,6 +65,20 @@ class TestRules:
 
         assert (refused.status_code, refused.json()["code"]) == (403, "TokenReplayed")
 
+    def test_a_used_token_does_not_use_up_an_approval(self, requester: ApiRequester):
+        requester.ready({"automatic": [RULE]})
+        built = requester.vended(requester.asked("Approved"))
+        assert requester.caller.release(built).status_code in (202, 204)
+        request = requester.asked("Approved", ticket="second")  # the first one is found until the operator has seen its use
+        token = requester.caller.proven.token()
+        assert requester.caller.vend(userToken=token).status_code == 201
+
+        refused = requester.vend(request, userToken=token)
+
+        assert refused.json()["code"] == "TokenReplayed"
+        assert not requester.offers.found(request["id"]).status.get("uses")
+        assert requester.caller.rows(requester.vended(request), SSN) == CLEAR
+
 
 class TestPeopleDecide:
     def test_an_agent_waits_for_their_decision(self, requester: ApiRequester):

@@ -29,6 +29,7 @@ def arena(attacked: ApprovalArena) -> Iterator[ApprovalArena]:
     attacked.clear()
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.parametrize(("attack", "error"), ATTACKS.values(), ids=ATTACKS.keys())
 def test_an_attack_on_an_approval_grants_nothing_and_is_told_why(arena: ApprovalArena, attack: Attack, error: str):
     came = attack(arena)

@@ -47,7 +47,7 @@ class TestTheAnswer:
         page = browser.get(request["confirm"]["url"])
 
         with ThreadPoolExecutor() as pool:
-            waiting = pool.submit(requester.found, request, Prefer="wait=60")
+            waiting = pool.submit(requester.found, request, Prefer="wait=10")
             browser.submit(page, "confirm", WHY)
             found = waiting.result()
 
@@ -94,6 +94,7 @@ class TestTheAnswer:
         (listed,) = [each for each in requester.asking.caller.call("GET", REQUESTS).json()["items"] if each["id"] == request["id"]]
         assert listed["confirm"] == request["confirm"]
 
+    @pytest.mark.long
     def test_a_request_that_nobody_answers_expires_with_its_link(self, installed: Installed):
         browser = installed.browser()
 

@@ -106,6 +106,7 @@ def test_a_policy_that_is_taken_away_ends_the_roles_that_it_granted(caller: Call
     assert caller.proven.tenant.roles() == set()
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.parametrize("effect", [CallEffect.TOKEN_TAKEN, CallEffect.READY], ids=lambda effect: effect.name.lower())
 def test_a_policy_that_is_taken_away_in_the_middle_of_a_call_leaves_no_role(
     caller: Caller, replica: ApiProcess, proxy: ApiProxy, effect: CallEffect

@@ -73,6 +73,7 @@ def answers(target: Target) -> bool:
         return client.get(ROLES).status_code == 401
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_bytes_without_end_take_no_memory(target: Target, attack: str):
     with target.memory() as taken:
@@ -82,6 +83,7 @@ def test_bytes_without_end_take_no_memory(target: Target, attack: str):
     assert answers(target)
 
 
+@pytest.mark.thinned(5, "long")
 @pytest.mark.parametrize("half", HALVES)
 def test_a_request_that_is_not_whole_in_time_ends_with_its_connection(target: Target, half: str):
     with target.connect() as connection:
@@ -119,6 +121,7 @@ def test_who_has_shown_a_token_keeps_its_connection_beside_them(target: Target, 
             assert name() == before
 
 
+@pytest.mark.long
 def test_over_tls_they_count_from_before_the_handshake(over_tls: Target):
     with over_tls.memory() as taken, many(over_tls, 20 * MOST, b"", plain=True) as connections:
         assert answers(over_tls)

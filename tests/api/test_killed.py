@@ -19,7 +19,7 @@ from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
 from tests.support.requesting import ApiRequester, Requester
 from tests.support.site import AGENTS, Body, Site
 from tests.support.tenancy import Tenant
-from tests.support.tiers import with_the_rest_long
+from tests.support.tiers import with_the_rest_full
 from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.long
@@ -204,7 +204,7 @@ def test_every_request_of_a_call_has_a_name_and_every_named_effect_comes(world: 
     life.release_all()
 
 
-@pytest.mark.parametrize("moment", with_the_rest_long(Moment.AFTER, Moment.BEFORE), ids=lambda moment: moment.name.lower())
+@pytest.mark.parametrize("moment", with_the_rest_full(Moment.AFTER, Moment.BEFORE), ids=lambda moment: moment.name.lower())
 def test_killed_at_each_effect_there_is_one_role_or_none(world: World, moment: Moment):
     again = {step: Life(world, step) for step in STEPS}
     left = {step: Life(world, step) for step in STEPS}

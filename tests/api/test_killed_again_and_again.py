@@ -16,10 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT
+from testbed.installation import API_SERVICE_ACCOUNT, NAMESPACE, SERVICE_ACCOUNT, ApiProcess, OperatorProcess
 from tests.support.calling import Doors, send
 from tests.support.effects import call_effects_of, effects_of
-from tests.support.forking import Fork, Nursery
 from tests.support.governed import Governed
 from tests.support.proving import Proven
 from tests.support.proxies import ApiProxy, Asked, Moment, Trap, WireProxy
@@ -80,11 +79,12 @@ def is_decided(role: Role) -> bool:
 class World:
     """One agent, which asks over HTTP at two replicas and by kubectl, for users that it names."""
 
-    def __init__(self, doors: Doors, database: Governed, nursery: Nursery, folder: Path) -> None:
-        self.doors, self.site, self.database, self.nursery, self.folder = doors, doors.site, database, nursery, folder
+    def __init__(self, doors: Doors, database: Governed, folder: Path) -> None:
+        self.doors, self.site, self.database, self.folder = doors, doors.site, database, folder
         self.wire = WireProxy(database.superuser.host, database.superuser.port)
         self.api = {each: ApiProxy(doors.site.control_plane.server) for each in CHOICES}
-        self.victims: dict[str, Fork] = {}
+        self.victims: dict[str, OperatorProcess] = {}
+        self.replica: ApiProcess
         self.proven = Proven(Tenant(self.site))
         self.offers = Requester(self.proven.tenant, PLATFORM)
         self.requests: list[AccessRequested] = []
@@ -101,12 +101,15 @@ class World:
 
     def start(self, subcommand: str) -> None:
         account = {"operator": SERVICE_ACCOUNT, "api": API_SERVICE_ACCOUNT}[subcommand]
-        kubeconfig = self.folder / f"{subcommand}.kubeconfig"
+        kubeconfig, log = self.folder / f"{subcommand}.kubeconfig", self.folder / f"{subcommand}.log"
         if not kubeconfig.exists():
             made = self.site.control_plane.service_account_kubeconfig(NAMESPACE, account, self.folder)
             kubeconfig.write_text(made.read_text().replace(self.site.control_plane.url, self.api[subcommand].url))
-        settings = SETTINGS if subcommand == "operator" else {**API_SETTINGS, "REQUEST_SECONDS": "60"}
-        self.victims[subcommand] = self.nursery.start(subcommand, kubeconfig, self.folder / f"{subcommand}.log", settings)
+        if subcommand == "operator":
+            self.victims[subcommand] = OperatorProcess(kubeconfig, log, SETTINGS, self.site.start)
+        else:
+            self.replica = ApiProcess(kubeconfig, log, {**API_SETTINGS, "REQUEST_SECONDS": "60"}, self.site.start)
+            self.victims[subcommand] = self.replica
         self.victims[subcommand].wait_until_ready()
 
     def approvals(self) -> list[AccessRequested]:
@@ -141,7 +144,7 @@ class World:
         roles: list[Role] = []
         for each in approvals:
             if victim == "api":
-                calls += [threads.submit(self.vend, url, each) for url in (self.victims[victim].url, self.doors.second.url) * 2]
+                calls += [threads.submit(self.vend, url, each) for url in (self.replica.url, self.doors.second.url) * 2]
             for _ in range(2 if victim == "operator" or with_kubectl else 0):
                 wanted = {"approvalRef": {"name": each.name}}
                 roles.append(self.proven.tenant.ask(platform=PLATFORM, seconds=SECONDS, wanted=wanted))
@@ -203,8 +206,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with Governed() as database, Nursery() as nursery:
-        world = World(doors, database, nursery, tmp_path_factory.mktemp("killed"))
+    with Governed() as database:
+        world = World(doors, database, tmp_path_factory.mktemp("killed"))
         site.operator.stop()
         site.add_platform(PLATFORM, database, world.wire.port)
         for each in ("operator", "api"):
@@ -216,6 +219,7 @@ def world(site: Site, doors: Doors, tmp_path_factory: pytest.TempPathFactory) ->
         site.start_operator()
 
 
+@pytest.mark.full
 def test_no_approval_is_used_twice_and_no_role_is_without_a_use(world: World):
     chance, kills = random.Random(19), Counter[str]()
     with ThreadPoolExecutor(16) as threads:

@@ -59,6 +59,7 @@ def states(requests: list[Body]) -> list[str]:
     return sorted(each["state"] for each in requests)
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("limit", ["liveAtOnce", "perUserPerDay", "perAgentPerHour"])
 def test_no_limit_is_exceeded_whichever_replicas_are_asked_at_once(requesters: list[ApiRequester], limit: str):
     requesters[0].ready({"automatic": [{"name": "small", "limits": {limit: 2}}]})

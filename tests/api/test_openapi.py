@@ -47,7 +47,7 @@ CALLS: Final = {
 """Every call, with the least that it must be known to answer."""
 LISTS: Final = {("GET", "/v1/vended-roles"), ("GET", "/v1/platforms"), ("GET", "/access/v1/requests")}
 BOUNDED = settings(
-    max_examples=by_tier(10, 40),
+    max_examples=by_tier(6, 40),
     deadline=None,
     derandomize=True,
     database=None,
@@ -154,7 +154,7 @@ def test_whatever_is_made_up_from_it_gets_an_answer_that_it_describes(
 def test_so_does_whatever_is_asked_for_a_person_who_is_proven(document: Body, caller: Caller, path: str, granted: int):
     """Made up but for the token and the platform, so that it comes as far as the decision."""
 
-    @settings(BOUNDED, max_examples=by_tier(15, 30))
+    @settings(BOUNDED, max_examples=by_tier(10, 30))
     @given(made_up(document, "POST", path, GenerationMode.POSITIVE))
     def each(case: Case) -> None:
         said = {member: value for member, value in case.body.items() if member != "user"}

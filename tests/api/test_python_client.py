@@ -138,6 +138,7 @@ def test_a_vend_whose_answer_is_lost_leaves_no_role(caller: Caller, lost: type[B
     assert gone(caller)
 
 
+@pytest.mark.long
 def test_a_vend_that_comes_to_nothing_at_first_is_tried_again_with_the_same_token(caller: Caller):
     """What it grants is not built on the platform yet, and the operator, who builds it, sleeps until the API has said so."""
     proven, operator, codes = caller.proven, caller.proven.site.operator.process, []

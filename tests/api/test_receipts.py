@@ -93,6 +93,7 @@ def test_a_call_that_is_made_twice_with_one_key_has_one_receipt(trails: Trails):
     assert [each.end is not None for each in receipts] == [True]
 
 
+@pytest.mark.long
 def test_a_token_that_is_refused_is_on_record_by_its_digest_and_code(trails: Trails):
     trails.caller.vended()
 

@@ -11,7 +11,7 @@ SSN = "SELECT person_id, ssn FROM people ORDER BY 1"
 RULE = {"name": "small", "limits": {"perUserPerDay": 50}}
 
 
-def test_a_recorded_role_shows_the_offer_and_is_one_use(recorder: Caller):
+def test_a_recorded_role_shows_the_offer_and_is_one_use_also_beside_a_used_token(recorder: Caller):
     requester = ApiRequester(recorder).offering({"automatic": [RULE]})
 
     tickets = itertools.count()
@@ -30,3 +30,8 @@ def test_a_recorded_role_shows_the_offer_and_is_one_use(recorder: Caller):
     assert recorder.rows(role, SSN) == [(1, "900-01-0001"), (2, "900-01-0002")]
     assert [each["roleName"] for each in requester.offers.found(str(request["id"])).status["uses"]] == [role["id"]]
     assert requester.vend(request).json()["code"] == "UsesGone"
+
+    request, token = requester.asked("Approved", ticket="with a used token"), recorder.proven.token()
+    assert recorder.vend(userToken=token).status_code == 201
+    assert requester.vend(request, userToken=token).json()["code"] == "TokenReplayed"
+    assert not requester.offers.found(request["id"]).status.get("uses")

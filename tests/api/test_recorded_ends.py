@@ -55,6 +55,7 @@ def policy_of(caller: Caller) -> Body:
     return caller.proven.tenant.described("AccessPolicy", {}, caller.proven.tenant.name, DOMAIN)
 
 
+@pytest.mark.long
 def test_each_end_is_told_once_with_its_sessions(recorder: Caller, trail: Trail):
     site = recorder.proven.site
     for _ in range(6):  # the operator finds the role while the API ends it, or when it is gone

@@ -54,6 +54,7 @@ def is_followed(caller: Caller) -> None:
     eventually(lambda: lease(caller, role)["reported_at"])
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("kind", FORGERIES)
 def test_a_role_that_the_vendors_login_made_is_dropped_and_disturbs_no_other(recorder: Caller, trail: Trail, kind: str):
     record, changed = FORGERIES[kind]
@@ -75,6 +76,7 @@ def test_a_role_that_the_vendors_login_made_is_dropped_and_disturbs_no_other(rec
     assert trail.ends(role)[0]["ended"] == "Orphaned"
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("kind", ["no record", "no record, under the uid of a live role", "wrong seal"])
 def test_a_role_without_a_seal_and_without_an_object_is_dropped_at_once_and_those_with_an_object_stay(recorder: Caller, kind: str):
     """With the sweep of production, which takes up to two minutes."""
@@ -161,6 +163,7 @@ def test_the_vendors_login_writes_no_table(site: Site, statement: str):
         session.execute(statement)
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     "change",
     [
@@ -258,6 +261,7 @@ def test_only_the_operator_labels_an_object_and_without_the_policy_such_an_objec
     eventually(lambda: is_empty(recorder))
 
 
+@pytest.mark.long
 def test_an_object_with_the_name_of_a_recorded_role_is_another_one_and_its_end_ends_no_other(recorder: Caller, trail: Trail):
     site = recorder.proven.site
     site.operator.stop()  # or the object that shows the role would have the name

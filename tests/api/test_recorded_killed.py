@@ -20,7 +20,7 @@ from tests.support.proxies import Moment, Trap, WireProxy
 from tests.support.recorded import Trail, lease, living
 from tests.support.site import DOMAIN, Body, Site
 from tests.support.tenancy import Tenant
-from tests.support.tiers import with_the_rest_long
+from tests.support.tiers import with_the_rest_full, with_the_rest_long
 from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.long
@@ -191,7 +191,7 @@ def killed(
     return call
 
 
-BOTH = with_the_rest_long(Moment.AFTER, Moment.BEFORE)
+BOTH = with_the_rest_full(Moment.AFTER, Moment.BEFORE)
 
 
 def names(value: object) -> str:

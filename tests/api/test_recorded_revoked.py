@@ -40,4 +40,5 @@ def test_a_role_that_is_shown_ends_and_its_record_says_who_and_why(recorder: Cal
         (event,) = eventually(lambda role=role: trail.ends(role))
         assert event.items() >= {"ended": "Revoked", "endedBy": f"User {RESPONDER}", "message": WHY}.items()
     again = responder.revoke("--agent", agent, "--because", WHY, "--yes")
-    assert (again.returncode, again.stdout) == (0, f"no live role matches --agent {agent}: nothing to end\n")
+    assert again.returncode == 0
+    assert again.stdout.startswith(f"no live role matches --agent {agent}: nothing to end")  # it may suggest another test's agent

@@ -43,6 +43,9 @@ def test_the_cluster_shows_the_role_and_its_deletion_ends_it(caller: Caller):
     role = caller.vended()
     eventually(lambda: role["id"] in shown(caller))
     eventually(lambda: caller.is_told(role, "1 table"))
+    assert [each["id"] for each in caller.call("GET", "/v1/vended-roles").json()["items"]].count(role["id"]) == 1, (
+        "the object is no other role"
+    )
 
     answer = caller.proven.site.cluster.call("DELETE", f"/apis/rolevend.dev/v1alpha1/namespaces/{AGENTS}/vendedroles/{role['id']}")
 

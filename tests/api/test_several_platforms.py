@@ -124,6 +124,7 @@ def test_a_platform_is_named_once(caller: Caller):
     assert (answer.status_code, answer.json()["field"]) == (422, "platforms")
 
 
+@pytest.mark.long
 def test_a_platform_that_is_away_before_its_profile_is_built_is_left_out_as_at_kubectls_door(both: Caller, annex: Governed):
     """Nothing was vended on either platform before, so the operator must build both profiles, and can build one."""
     proven = both.proven

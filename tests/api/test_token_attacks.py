@@ -492,6 +492,7 @@ def test_a_serviceaccount_that_is_deleted_is_nobody_within_seconds_at_every_repl
 # More of them than anybody reads
 
 
+@pytest.mark.long
 def test_a_flood_of_tokens_fills_no_disk_and_hides_nothing_of_an_agents_own(arena: Arena):
     api = arena.doors.open()
     api.wait_until_ready()

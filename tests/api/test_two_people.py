@@ -15,7 +15,7 @@ from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
 from tests.support.waiting import DEADLINE, eventually
 
-VENDS = by_tier(100, 1000)
+VENDS = by_tier(50, 1000)
 AT_ONCE = 16
 MOST_TRIES = 5
 QUERIES = 3

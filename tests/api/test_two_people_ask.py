@@ -85,6 +85,7 @@ def test_a_graph_goes_on_with_the_approval_of_one_person_and_without_it_for_the_
     assert eventually(lambda: requester.offers.tenant.roles() == set())
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_mcp_client_goes_on_with_the_approval_of_one_person_and_without_it_for_the_other(
     requester: ApiRequester, doors: Doors, tmp_path: Path, mode: str

@@ -18,6 +18,7 @@ def requester(proven: Proven, doors: Doors) -> ApiRequester:
     return ApiRequester(Caller(proven, doors.first)).ready({"discoverable": True})
 
 
+@pytest.mark.long
 def test_it_vends_queries_asks_and_releases(requester: ApiRequester):
     """A person approves what its model requests."""
     caller = requester.caller

@@ -10,6 +10,7 @@ from tests.support.site import WAREHOUSE, Site
 from tests.support.waiting import eventually
 
 
+@pytest.mark.long
 def test_a_role_that_was_prolonged_by_hand_is_dropped_and_counted_once(site: Site, proven: Proven, doors: Doors, on_record: None):
     caller = Caller(proven.ready_to_ask(), doors.first)
     role = first_recorded(caller)

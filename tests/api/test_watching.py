@@ -86,6 +86,7 @@ def test_calls_are_counted_by_what_was_asked_and_how_it_went(caller: Caller):
     assert grown(fast, told(caller.api, "rolevend_call_seconds_count")) == {("get",): 1, ("decide",): 1, ("release",): 1}
 
 
+@pytest.mark.long
 def test_what_alerts_count_is_at_zero_before_the_first_call_and_a_replica_says_that_it_is_ready(doors: Doors):
     replica = doors.open()
     replica.wait_until_ready()
@@ -97,6 +98,7 @@ def test_what_alerts_count_is_at_zero_before_the_first_call_and_a_replica_says_t
     replica.kill()
 
 
+@pytest.mark.long
 def test_a_replica_says_whose_tokens_it_cannot_check_until_that_is_mended_or_nobodys_any_more(caller: Caller):
     proven, site = caller.proven, caller.proven.site
     name = f"{proven.tenant.name}-away"

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
 
 from rolevend.api.routes import application
 from rolevend_client import AssertedUser, Task, Unexpected, UserToken, access_protocol, protocol
 from rolevend_client.protocol import Call
+from tests.support.json_schema import validator
 
 NOTHING: Any = None
 DOCUMENT: Any = application(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING).openapi()
@@ -64,9 +64,9 @@ def test_each_call_is_one_of_the_document_and_its_body_is_valid_there(call: Call
     assert (body is None) == (call.body is None)
     if body is not None:
         schema = {**body["content"]["application/json"]["schema"], "components": DOCUMENT["components"]}
-        Draft202012Validator(schema).validate(call.body)
+        validator(schema).validate(call.body)
         with pytest.raises(Exception, match="nobodysMember"):
-            Draft202012Validator(schema).validate({**(call.body or {}), "nobodysMember": 1})
+            validator(schema).validate({**(call.body or {}), "nobodysMember": 1})
     headers = {each["name"] for each in documented.get("parameters", ()) if each["in"] == "header"}
     assert set(call.headers) - {"X-Request-Id"} <= headers
 

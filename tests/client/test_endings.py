@@ -216,6 +216,7 @@ def test_a_child_has_none_of_its_parents_roles(api: SpeakingServer, tmp_path: Pa
     assert api.asked == ["POST", "DELETE role-0"]
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("where", ["the main thread", "another thread"])
 def test_a_session_that_is_ended_by_a_signal_leaves_no_role(api: SpeakingServer, tmp_path: Path, number: signal.Signals, where: str):
@@ -251,6 +252,7 @@ def test_a_session_on_asyncio_that_is_ended_by_a_signal_leaves_no_role(api: Spea
     assert api.asked == ["POST", "DELETE role-0"]
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("crash", ["raise OSError", "sys.exit(3)", "del session, block"])
 def test_a_session_that_is_never_left_ends_with_the_interpreter(api: SpeakingServer, tmp_path: Path, crash: str):
     text = f"""

@@ -32,6 +32,7 @@ def target(server: Served) -> Target:
     return Target(str(place.hostname), int(place.port or 0), place.path, server.process.pid)
 
 
+@pytest.mark.thinned(5, "long")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_bytes_without_end_take_no_memory(target: Target, server: Served, attack: str):
     with target.memory() as taken:
@@ -41,6 +42,7 @@ def test_bytes_without_end_take_no_memory(target: Target, server: Served, attack
     assert httpx.get(server.metadata_url, timeout=DEADLINE).is_success
 
 
+@pytest.mark.thinned(5, "long")
 @pytest.mark.parametrize("half", HALVES)
 def test_a_request_that_is_not_whole_in_time_ends_with_its_connection(target: Target, half: str):
     with target.connect() as connection:

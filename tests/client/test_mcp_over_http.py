@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import jsonschema
 import jwt
 import pytest
 from mcp import MCPError
@@ -17,6 +16,7 @@ from mcp.types import TextResourceContents
 from tests.client.identity import OTHER, SERVER, Believing, provider
 from tests.client.serving_mcp import Served, ask, served
 from tests.client.warehouse import Warehouse, sessions
+from tests.support.json_schema import validator
 from tests.support.waiting import DEADLINE, eventually
 
 WHO = "SELECT current_user AS me, id, region, ssn FROM people ORDER BY id"
@@ -212,7 +212,7 @@ async def test_programs_get_the_same_tables_as_structured_content_and_as_a_resou
     assert isinstance(read, TextResourceContents)
     assert (json.loads(read.text), template.uri_template) == (listed, "rolevend://platforms/{platform}/tables")
     for tool, content in (("list_tables", listed), ("describe_table", described)):
-        jsonschema.validate(content, schemas[tool])
+        validator(schemas[tool]).validate(content)
     assert (described["name"], described["rows"], described["primary_key"]) == ("people", "region in (EU)", ["id"])
     assert described["columns"][-1] == {"name": "ssn", "type": "text", "comment": "", "mask": "NULL", "values": []}
     assert {name for name, schema in schemas.items() if schema} == {"list_tables", "describe_table"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-import jsonschema
+from tests.support.json_schema import validator
 
 Document = dict[str, Any]
 
@@ -127,7 +127,7 @@ class ContractServer:
 
     def _invalid(self, schema: Document, value: Any) -> Iterator[str]:
         whole = {**schema, "components": self.document["components"]}
-        yield from (error.message for error in jsonschema.Draft202012Validator(whole).iter_errors(value))
+        yield from (error.message for error in validator(whole).iter_errors(value))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -23,6 +23,7 @@ ANSWERS = {
 """The operations that the client calls and whose answers it reads."""
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("full", [True, False], ids=["every member", "the required members alone"])
 def test_each_request_and_each_answer_is_one_of_the_document(full: bool):

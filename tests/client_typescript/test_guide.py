@@ -71,6 +71,7 @@ def environment(warehouse: Warehouse, tmp_path: Path) -> dict[str, str]:
     return {"ROLEVEND_URL": warehouse.api.url, "ROLEVEND_TOKEN_FILE": str(token), "USER_TOKEN": "anna"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, text in PROGRAMS.items() if "example.org" not in text])
 def test_a_program_of_the_guide_runs(compiled: Path, warehouse: Warehouse, environment: dict[str, str], name: str):
     printed = run(compiled / f"{name}.js", environment)
@@ -78,6 +79,7 @@ def test_a_program_of_the_guide_runs(compiled: Path, warehouse: Warehouse, envir
     assert "console.log(" not in PROGRAMS[name] or "EU" in printed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, text in PROGRAMS.items() if "example.org" in text])
 def test_a_program_of_the_guide_with_addresses_runs_with_those_of_the_test(
     compiled: Path, warehouse: Warehouse, environment: dict[str, str], tmp_path: Path, name: str
@@ -119,6 +121,7 @@ def test_the_python_program_beside_them_runs_and_says_the_same(
     assert capsys.readouterr().out == "region,count\nEU,2\n(1 row)\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("framework", ["generateText", "createAgent"])
 def test_the_two_agents_of_the_guide_say_what_the_python_agent_says(
     compiled: Path, warehouse: Warehouse, environment: dict[str, str], framework: str

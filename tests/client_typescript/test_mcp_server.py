@@ -39,6 +39,7 @@ def expect(found: dict[str, Any], mode: str) -> None:
     assert found["released"] == {"text": "The role is released.", "isError": False}
 
 
+@pytest.mark.long
 def test_it_queries_over_http(vitest: Vitest, warehouse: Warehouse, tmp_path: Path):
     with served(tmp_path) as server:
         warehouse.believes = Believing(server.issuer)
@@ -48,6 +49,7 @@ def test_it_queries_over_http(vitest: Vitest, warehouse: Warehouse, tmp_path: Pa
     warehouse.believes = str
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ERAS)
 def test_it_queries_over_stdio(vitest: Vitest, warehouse: Warehouse, tmp_path: Path, mode: str):
     token = tmp_path / "persons-token"

@@ -12,6 +12,7 @@ from testbed import node
 LOCK = node.PACKAGE / "package-lock.json"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("built")
 def test_the_archive_holds_what_the_exports_name_and_no_test(tmp_path: Path):
     """As the guide makes it."""

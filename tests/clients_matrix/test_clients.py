@@ -56,13 +56,14 @@ def test_sqlalchemy_reflects_views_and_fills_its_pool(clients: Clients):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "pool", "more"),
     [
         ("use_asyncpg", 10, None),
         ("use_duckdb", None, None),
-        pytest.param("use_pandas", None, {"adbc": ["EU", "EU"]}, marks=pytest.mark.long),
-        pytest.param("use_polars", None, {"arrow": ["EU", "EU"]}, marks=pytest.mark.long),
+        ("use_pandas", None, {"adbc": ["EU", "EU"]}),
+        ("use_polars", None, {"arrow": ["EU", "EU"]}),
     ],
 )
 def test_of_python_read_the_rows_of_the_role(clients: Clients, name: str, pool: int | None, more: Answer | None):
@@ -101,6 +102,7 @@ def test_of_go_read_the_rows_of_the_role(clients: Clients, driver: str, pool: in
     expect(answer, pool=pool or answer["pool"])
 
 
+@pytest.mark.long
 async def test_the_mcp_server_for_postgresql_queries_and_lists_no_view(clients: Clients):
     program = clients.folder / "node_modules" / "@modelcontextprotocol" / "server-postgres" / "dist" / "index.js"
     server = StdioServerParameters(command=str(clients.node_program), args=[str(program), clients.login["ROLE_URI"]])

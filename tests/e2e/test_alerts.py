@@ -207,6 +207,7 @@ def test_every_alert_is_tried():
     assert SCENES.keys() == ALERTS.keys()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCENES)
 def test_it_fires_while_what_it_is_about_lasts_and_neither_before_nor_long_after(engine: Engine, name: str):
     alert, scene = ALERTS[name], SCENES[name]

@@ -19,6 +19,7 @@ FILES = {
 }
 
 
+@pytest.mark.thinned(4, "long")
 @pytest.mark.parametrize("example", FILES)
 def test_the_cases_of_an_offer_pass(example: str):
     catalogs = [f"--catalog={EXAMPLES / '05-two-platforms' / 'catalog' / name}.yaml" for name in ("warehouse", "crm")]

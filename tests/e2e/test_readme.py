@@ -72,6 +72,7 @@ def test_the_commands_to_try_and_those_of_two_platforms_do_what_is_shown(dev: st
             assert shows(output, line), (each.command, line, output)
 
 
+@pytest.mark.long
 def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
     printed = dev.partition("in a shell of your own:")[2].partition("# ")[0]
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
@@ -91,6 +92,7 @@ def test_what_make_dev_prints_works_as_it_is_printed(dev: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_make_dev_prints_for_the_time_after_an_incident_answers_from_what_it_kept(dev: str) -> None:
     before = prelude(dev)
     asked = ["kubectl apply -f examples/01-first-role", "kubectl wait --for=condition=Ready -n agents vendedrole --all"]

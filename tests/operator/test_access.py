@@ -1,13 +1,12 @@
 """`rolevend access` with a running operator and PostgreSQL: it says of each live role what the role then selects."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.operator.test_explain import written
+from tests.support.commanding import rolevend
 from tests.support.requesting import Requester
 from tests.support.responding import RESPONDER
 from tests.support.site import AGENTS, WAREHOUSE, Body, Site
@@ -25,8 +24,7 @@ def catalog(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def access(environment: dict[str, str], *words: str) -> tuple[list[Body], str]:
     """The entries, and the notes."""
-    command = [sys.executable, "-m", "rolevend", "access", *words, "-o", "json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = rolevend(environment, "access", *words, "-o", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["entries"], done.stderr
 
@@ -69,6 +67,7 @@ def test_rows_mask_and_policies_of_each_live_role_are_what_it_selects(site: Site
     assert other.rows(COUNTRIES) == [("US",)]
 
 
+@pytest.mark.long
 def test_a_role_that_outlives_a_wider_policy_is_shown_by_its_status_then_by_its_audit_event(
     site: Site, tenant: Tenant, catalog: Path, tmp_path: Path
 ):

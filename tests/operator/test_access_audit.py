@@ -3,12 +3,10 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from rolevend.audit.receipt_files import new_private_key
-from tests.operator.test_audit import Trail
+from tests.support.audited import AuditTrail
 from tests.support.requesting import ALICE, BOB, AccessRequested, Requester
 from tests.support.site import AGENTS, DOMAIN, Body, Site
 from tests.support.tenancy import Tenant
@@ -19,24 +17,11 @@ RULE = {"name": "small", "limits": {"perUserPerDay": 9}}
 
 
 @pytest.fixture
-def trail(site: Site, tmp_path: Path) -> Trail:
-    """An operator with an audit file of its own."""
-    site.operator.stop()
-    folder = tmp_path / "audit"
-    folder.mkdir()
-    trail = Trail(site, folder / "audit.ndjson", tmp_path / "receipt.key")
-    trail.key.write_text(new_private_key())
-    trail.start()
-    yield trail
-    site.operator.stop()
-
-
-@pytest.fixture
 def requester(tenant: Tenant) -> Requester:
     return Requester(tenant)
 
 
-def events_of(trail: Trail, request: AccessRequested) -> list[Body]:
+def events_of(trail: AuditTrail, request: AccessRequested) -> list[Body]:
     """The events of the request, and of the roles that use its approval, each once."""
     found: dict[str, Body] = {}
     for event in trail.all():
@@ -56,7 +41,7 @@ def vote_status(requester: Requester, vote: Body) -> Body:
 
 
 class TestTheChain:
-    def test_it_is_complete_and_in_order_from_the_request_to_the_end(self, trail: Trail, requester: Requester):
+    def test_it_is_complete_and_in_order_from_the_request_to_the_end(self, shared_trail: AuditTrail, requester: Requester):
         request = requester.ready({"approval": {"required": 2}}).ask()
         request.is_now("Pending")
         votes = [requester.vote(request), requester.vote(request, by=BOB, expirationSeconds=60)]
@@ -67,7 +52,7 @@ class TestTheChain:
         role.gone()
         request.is_now("Spent")
 
-        told = eventually(lambda: events_of(trail, request) if "Spent" in kinds(events_of(trail, request)) else None)
+        told = eventually(lambda: events_of(shared_trail, request) if "Spent" in kinds(events_of(shared_trail, request)) else None)
 
         assert kinds(told)[:4] == ["access-requested", "Pending", "Approved", "granted"]
         assert kinds(told)[-1] == "Spent"
@@ -87,9 +72,9 @@ class TestTheChain:
         assert requester.offer["metadata"]["uid"] in {each["uid"] for each in granted["objects"]}
         dropped = next(each for each in told if each["type"].endswith("dropped"))
         assert dropped["data"]["approval"] == granted["approval"]
-        assert trail.is_whole()
+        assert shared_trail.is_whole()
 
-    def test_a_deleted_yes_and_a_deleted_request_are_told(self, trail: Trail, requester: Requester):
+    def test_a_deleted_yes_and_a_deleted_request_are_told(self, shared_trail: AuditTrail, requester: Requester):
         revoked, withdrawn = requester.ready().ask(), requester.ask(columns=["ssn"])
         revoked.is_now("Pending")
         withdrawn.is_now("Pending")
@@ -99,11 +84,11 @@ class TestTheChain:
         requester.site.remove(yes)
         requester.site.remove(withdrawn.body)
 
-        assert eventually(lambda: kinds(events_of(trail, revoked))[3:]) == ["Revoked"]
-        assert eventually(lambda: kinds(events_of(trail, withdrawn))[2:]) == ["Cancelled"]
+        assert eventually(lambda: kinds(events_of(shared_trail, revoked))[3:]) == ["Revoked"]
+        assert eventually(lambda: kinds(events_of(shared_trail, withdrawn))[2:]) == ["Cancelled"]
 
     @pytest.mark.long
-    def test_an_operator_that_was_killed_tells_nothing_twice(self, trail: Trail, requester: Requester):
+    def test_an_operator_that_was_killed_tells_nothing_twice(self, trail: AuditTrail, requester: Requester):
         request = requester.ready().approved()
         before = kinds(events_of(trail, request))
 
@@ -115,7 +100,7 @@ class TestTheChain:
         mine = [each for each in trail.all() if each["data"].get("accessRequestUid") == request.uid]
         assert len(mine) == len({each["id"] for each in mine})
 
-    def test_while_no_event_can_be_written_nothing_is_approved_and_approvals_end(self, trail: Trail, requester: Requester):
+    def test_while_no_event_can_be_written_nothing_is_approved_and_approvals_end(self, trail: AuditTrail, requester: Requester):
         request = requester.ready().ask()
         live = requester.approved({"columns": ["ssn"]})
         request.is_now("Pending")
@@ -139,9 +124,9 @@ class TestTheCauseOfAnEnd:
     """The event of the role's end, and `who`, name the cause, and not a changed policy."""
 
     @pytest.fixture
-    def ending(self, trail: Trail, requester: Requester) -> "Ending":
+    def ending(self, shared_trail: AuditTrail, requester: Requester) -> "Ending":
         requester.ready()
-        return Ending(trail, requester)
+        return Ending(shared_trail, requester)
 
     def test_a_deleted_yes(self, ending: "Ending"):
         request = ending.requester.approved()
@@ -150,6 +135,7 @@ class TestTheCauseOfAnEnd:
 
         assert ended == ("ApprovalWithdrawn", f"(the approval of {ALICE} was deleted)")
 
+    @pytest.mark.long
     def test_a_deleted_request(self, ending: "Ending"):
         request = ending.requester.approved()
 
@@ -157,6 +143,7 @@ class TestTheCauseOfAnEnd:
 
         assert by == "AccessRequestDeleted"
 
+    @pytest.mark.long
     def test_a_lost_verb(self, ending: "Ending"):
         cluster = ending.requester.site.cluster
         cluster.bind("carol@example.org", "rolevend-approver", DOMAIN)
@@ -166,14 +153,16 @@ class TestTheCauseOfAnEnd:
 
         assert ended == ("ApproverLostVerb", "(carol@example.org may not approve any more)")
 
-    def test_a_denial_of_what_a_rule_approved(self, trail: Trail, requester: Requester):
+    @pytest.mark.long
+    def test_a_denial_of_what_a_rule_approved(self, shared_trail: AuditTrail, requester: Requester):
         request = requester.ready({"automatic": [RULE]}).ask()
         request.is_now("Approved")
 
-        ended = Ending(trail, requester).of(request, lambda: requester.vote(request, "Deny", by=BOB))
+        ended = Ending(shared_trail, requester).of(request, lambda: requester.vote(request, "Deny", by=BOB))
 
         assert ended == ("DeniedByPerson", f"(denied by {BOB})")
 
+    @pytest.mark.long
     def test_a_changed_offer(self, ending: "Ending"):
         request = ending.requester.approved()
 
@@ -181,6 +170,7 @@ class TestTheCauseOfAnEnd:
 
         assert by == "OfferChanged"
 
+    @pytest.mark.long
     def test_a_user_who_is_not_active_any_more(self, ending: "Ending"):
         request = ending.requester.approved()
 
@@ -194,7 +184,7 @@ class TestTheCauseOfAnEnd:
 class Ending:
     """Vends a role with an approval, and ends that."""
 
-    def __init__(self, trail: Trail, requester: Requester) -> None:
+    def __init__(self, trail: AuditTrail, requester: Requester) -> None:
         self.trail, self.requester = trail, requester
 
     def of(self, request: AccessRequested, end: Callable[[], object]) -> tuple[str, str]:
@@ -211,14 +201,15 @@ class Ending:
 
 class TestWho:
     @pytest.mark.long
-    def test_it_names_the_approver_from_the_cluster_and_from_the_audit_file(self, trail: Trail, requester: Requester):
+    def test_it_names_the_approver_from_the_cluster_and_from_the_audit_file(self, shared_trail: AuditTrail, requester: Requester):
         role = requester.role(requester.ready().approved()).ready()
         approved = f"approved by {ALICE} ({requester.offer_name})"
 
         assert who(requester.site, role.role)["approval"] == approved
-        found = who(requester.site, role.role, "--audit", str(trail.file), "--offline")
+        found = who(requester.site, role.role, "--audit", str(shared_trail.file), "--offline")
         assert (found["approval"], found["sources"]["approval"]) == (approved, "the audit file")
 
+    @pytest.mark.long
     def test_it_names_the_rule(self, requester: Requester):
         request = requester.ready({"automatic": [RULE]}).ask()
         request.is_now("Approved")

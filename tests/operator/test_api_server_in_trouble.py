@@ -49,6 +49,7 @@ def test_what_was_asked_and_given_back_meanwhile_is_done_when_it_answers_again(g
     eventually(tenant.site.is_healthy)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("status", by_tier([500], [429, 500]))
 def test_trouble_that_outlasts_a_leadership_and_every_patience_loses_nothing_either(
     gateway: Troubled, tenant: Tenant, tmp_path: Path, status: int

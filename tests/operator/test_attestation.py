@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from testbed.installation import NAMESPACE
+from tests.support.commanding import rolevend
 from tests.support.governed import DATABASE, OWNER
 from tests.support.installed import Body
 from tests.support.site import ANNEX, WAREHOUSE, Site
@@ -23,8 +23,7 @@ def annex(site: Site) -> Iterator[Body]:
 
 
 def attest(site: Site, name: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rolevend", "platform", "attest", name, *options]
-    return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, timeout=180, check=False)
+    return rolevend(site.control_plane.environment(), "platform", "attest", name, *options)
 
 
 def test_each_platform_was_attested_before_anything_was_vended(site: Site):

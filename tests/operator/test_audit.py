@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,70 +9,17 @@ import psycopg
 import pytest
 
 from rolevend.audit.event_files import verify
-from rolevend.audit.receipt_files import VerifiedReceipts, new_private_key, public_key_set, read_signing_key
-from rolevend.audit.receipt_files import verify as verify_receipts
-from rolevend.identity.key_set import parse
-from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
+from tests.support.audited import AuditTrail
+from tests.support.commanding import rolevend
+from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE
 from tests.support.tenancy import ISSUER, Asked, Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import PROGRAM, eventually
+from tests.support.waiting import eventually
 from tests.support.who import who
 
 
-@pytest.fixture
-def trail(site: Site, tmp_path: Path) -> "Trail":
-    """An operator with an audit file of its own."""
-    site.operator.stop()
-    trail = Trail(site, tmp_path / "audit.ndjson", tmp_path / "receipt.key")
-    trail.key.write_text(new_private_key())
-    trail.start()
-    yield trail
-    site.operator.stop()
-
-
-class Trail:
-    def __init__(self, site: Site, file: Path, key: Path) -> None:
-        self.site = site
-        self.file = file
-        self.key = key
-        """Of receipts."""
-        self.settings = {"AUDIT_FILE": str(file), "RECEIPT_KEY_FILE": str(key)}
-
-    def start(self, **settings: str) -> None:
-        self.site.start_operator({**self.settings, **settings})
-
-    def killed_and_started(self) -> None:
-        self.site.operator.kill()
-        self.start()
-
-    def all(self) -> list[Body]:
-        if not self.file.exists():
-            return []
-        return [json.loads(line) for line in self.file.read_bytes().splitlines(keepends=True) if line.endswith(b"}\n")]
-
-    def of(self, asked: Asked) -> list[Body]:
-        """The events about one request, each once, whatever the number of times that it was written."""
-        found: dict[str, Body] = {}
-        for event in self.all():
-            if event["data"].get("requestUid") == asked.uid:
-                assert found.setdefault(event["id"], event)["data"]["platform"] == event["data"]["platform"]
-        return list(found.values())
-
-    def kinds(self, asked: Asked) -> list[str]:
-        return [event["type"].removeprefix("dev.rolevend.") for event in self.of(asked)]
-
-    def is_whole(self) -> bool:
-        """The chain of its events, and the receipts in them."""
-        found = verify([str(self.file)])
-        assert found.problems == []
-        assert self.receipts().problems == []
-        return found.events > 0
-
-    def receipts(self) -> VerifiedReceipts:
-        return verify_receipts([str(self.file)], parse(public_key_set([read_signing_key(self.key)]).encode()))
-
-
-def test_of_a_role_on_two_platforms_each_has_its_own_beginning_and_its_own_end(trail: Trail, tenant: Tenant):
+@pytest.mark.long
+def test_of_a_role_on_two_platforms_each_has_its_own_beginning_and_its_own_end(trail: AuditTrail, tenant: Tenant):
     both = [{"name": name} for name in (WAREHOUSE, ANNEX)]
     tenant.agent()
     tenant.person()
@@ -97,13 +43,13 @@ def test_of_a_role_on_two_platforms_each_has_its_own_beginning_and_its_own_end(t
     assert trail.is_whole()
 
 
-def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Trail, tenant: Tenant):
+def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(shared_trail: AuditTrail, tenant: Tenant):
     site = tenant.site
     person, agent = tenant.person(handle=f"P{tenant.handle}"), tenant.agent()
     policy = tenant.policy()
     site.told(policy, "Ready", "True")
     asked = tenant.ask().ready()
-    (granted,) = trail.of(asked)
+    (granted,) = shared_trail.of(asked)
 
     told = granted["data"]
     assert (granted["type"], granted["subject"]) == ("dev.rolevend.granted", asked.role)
@@ -143,61 +89,60 @@ def test_a_vend_and_its_end_are_told_with_all_that_was_read_and_given(trail: Tra
         session.execute("SELECT 1")
         asked.delete()
         asked.gone()
-    _, dropped = trail.of(asked)
+    _, dropped = shared_trail.of(asked)
     assert (
         dropped["data"].items() >= {"role": asked.role, "ended": "Released", "sessionsEnded": 1, "agent": f"{AGENTS}/{tenant.name}"}.items()
     )
     assert 0 < dropped["data"]["dropSeconds"] < 300
     assert dropped["data"]["lateSeconds"] >= 0
-    assert trail.is_whole()
+    assert shared_trail.is_whole()
 
 
 def test_the_receipt_of_a_role_says_what_it_was_given_and_how_it_ended_and_the_command_tells_one_that_was_altered(
-    trail: Trail, tenant: Tenant, tmp_path: Path
+    shared_trail: AuditTrail, tenant: Tenant, tmp_path: Path
 ):
     task = {"id": "chat-4711", "intentDigest": f"sha256:{'0a' * 32}"}
     asked = tenant.ready_to_ask().ask(wanted={"task": task}).ready()
-    with trail.site.warehouse.session(asked.login()) as session:
+    with shared_trail.site.warehouse.session(asked.login()) as session:
         assert session.execute("SHOW application_name").fetchall() == [("",)], "other roles could read it there"
-    noted = trail.site.warehouse.ask("SELECT limits ->> 'application_name' FROM rolevend.lease WHERE role = %s", asked.role)
+    noted = shared_trail.site.warehouse.ask("SELECT limits ->> 'application_name' FROM rolevend.lease WHERE role = %s", asked.role)
     assert noted == [("task:chat-4711:0a0a0a0a0a0a0a0a",)]
     asked.delete()
     asked.gone()
     keys = tmp_path / "receipt.jwks"
-    keys.write_text(receipt("keys", "--key", str(trail.key)).stdout)
+    keys.write_text(receipt("keys", "--key", str(shared_trail.key)).stdout)
 
-    answer = receipt("verify", str(trail.file), "--keys", str(keys), "-o", "json")
+    answer = receipt("verify", str(shared_trail.file), "--keys", str(keys), "-o", "json")
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
     (whole,) = [each for each in json.loads(answer.stdout)["receipts"] if each["end"]["said"]["requestUid"] == asked.uid]
-    granted, dropped = trail.of(asked)
+    granted, dropped = shared_trail.of(asked)
     assert whole["beginning"]["said"].items() >= {"role": asked.role, "taskId": "chat-4711", "tables": ["claims.people"]}.items()
     assert whole["beginning"]["said"]["policyDigest"] == granted["data"]["policyDigest"]
     assert whole["end"]["said"].items() >= {"ended": "Released", "endedAt": dropped["data"]["endedAt"], "taskId": "chat-4711"}.items()
     assert whole["end"]["said"]["first"] == whole["beginning"]["digest"]
-    assert trail.is_whole()
+    assert shared_trail.is_whole()
 
     forged = tmp_path / "forged.ndjson"
-    forged.write_bytes(trail.file.read_bytes().replace(b'"ended":"Released"', b'"ended":"Revoked"'))
+    forged.write_bytes(shared_trail.file.read_bytes().replace(b'"ended":"Released"', b'"ended":"Revoked"'))
     answer = receipt("verify", str(forged), "--keys", str(keys))
     assert answer.returncode == 1
     assert "the event is not what was signed: dataDigest, ended differ" in answer.stdout
 
 
 def receipt(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "rolevend", "receipt", *arguments], capture_output=True, text=True, timeout=PROGRAM, check=False
-    )
+    return rolevend({}, "receipt", *arguments)
 
 
-def test_who_asked_is_told_where_the_cluster_writes_it_down(trail: Trail, tenant: Tenant):
+@pytest.mark.long
+def test_who_asked_is_told_where_the_cluster_writes_it_down(trail: AuditTrail, tenant: Tenant):
     asked = tenant.ready_to_ask().ask().ready()
 
     (granted,) = trail.of(asked)
     assert granted["data"]["requestedBy"] == (asked.now() or {})["metadata"]["annotations"]["rolevend.dev/requested-by"]
 
 
-def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant):
+def test_each_way_to_end_is_told_with_who_ended_it(shared_trail: AuditTrail, tenant: Tenant):
     site = tenant.site
     tenant.agent()
     tenant.person()
@@ -211,7 +156,7 @@ def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant)
     site.patch(policy, {"rowFilter": "country = 'FR'"})
     revoked.gone()
 
-    ends = {asked: trail.of(asked)[-1]["data"] for asked in (expired, released, revoked)}
+    ends = {asked: shared_trail.of(asked)[-1]["data"] for asked in (expired, released, revoked)}
     assert [(each["ended"], each.get("endedBy")) for each in ends.values()] == [
         ("Expired", None),
         ("Released", None),
@@ -222,7 +167,7 @@ def test_each_way_to_end_is_told_with_who_ended_it(trail: Trail, tenant: Tenant)
 
 
 @pytest.mark.long
-def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
+def test_an_orphan_that_the_sweep_drops_is_told(trail: AuditTrail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
     asked = tenant.ask().ready()
@@ -237,7 +182,7 @@ def test_an_orphan_that_the_sweep_drops_is_told(trail: Trail, tenant: Tenant):
 
 
 @pytest.mark.long
-def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(trail: Trail, tenant: Tenant):
+def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(trail: AuditTrail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
     asked = tenant.ask().ready()
@@ -259,7 +204,7 @@ def test_an_orphan_that_could_not_be_dropped_at_first_is_told_when_it_is_gone(tr
 
 
 @pytest.mark.long
-def test_an_orphan_is_told_by_the_next_process_where_the_one_that_dropped_it_died_before_it_could(trail: Trail, tenant: Tenant):
+def test_an_orphan_is_told_by_the_next_process_where_the_one_that_dropped_it_died_before_it_could(trail: AuditTrail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
     asked = tenant.ask().ready()
@@ -283,7 +228,8 @@ def test_an_orphan_is_told_by_the_next_process_where_the_one_that_dropped_it_die
     assert "sessionsEnded" not in told, "who knew is dead"
 
 
-def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: Trail, tenant: Tenant):
+@pytest.mark.long
+def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: AuditTrail, tenant: Tenant):
     tenant.site.told(tenant.agent(), "Ready", "True")
     tenant.site.told(tenant.policy(), "Ready", "True")  # or it would be denied first for want of any policy
     asked = tenant.ask()
@@ -303,7 +249,8 @@ def test_a_denial_is_told_once_and_again_when_it_is_another_one(trail: Trail, te
     assert f"policy {DOMAIN}/{tenant.name}" in trail.of(asked)[-1]["data"]["message"]
 
 
-def test_what_was_not_decided_is_not_told(trail: Trail, tenant: Tenant):
+@pytest.mark.long
+def test_what_was_not_decided_is_not_told(trail: AuditTrail, tenant: Tenant):
     asked = tenant.ask()
     asked.refused("AgentUnknown", granted="Unknown")
 
@@ -314,7 +261,7 @@ def test_what_was_not_decided_is_not_told(trail: Trail, tenant: Tenant):
 
 
 @pytest.mark.long
-def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_without_one(trail: Trail, tenant: Tenant):
+def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_without_one(trail: AuditTrail, tenant: Tenant):
     """At every moment a role on the platform has its event; an event that is there twice has one id."""
     site = tenant.ready_to_ask().site
     asked: list[Asked] = []
@@ -345,8 +292,8 @@ def test_killed_again_and_again_it_leaves_no_role_without_its_event_and_no_end_w
     assert all(receipts[each.uid].beginning is not None for each in asked), "every end names a beginning that is there"
 
 
-@pytest.mark.long
-def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant: Tenant):
+@pytest.mark.full
+def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: AuditTrail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     site.operator.stop()
     leadership = {"LEADERSHIP_SECONDS": "30"}  # over within the test, and longer than a busy machine stalls
@@ -370,7 +317,7 @@ def test_a_replica_that_takes_over_goes_on_in_the_same_file(trail: Trail, tenant
     assert begun["chain"] != ended["chain"] == later["chain"], "who takes over begins a chain of its own"
 
 
-def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_same(trail: Trail, tenant: Tenant):
+def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_same(trail: AuditTrail, tenant: Tenant):
     site = tenant.ready_to_ask().site
     standing = tenant.ask().ready()
     login = standing.login()
@@ -395,7 +342,7 @@ def test_while_nothing_can_be_written_nothing_is_vended_and_roles_go_all_the_sam
 
 
 @pytest.mark.long
-def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_person_is_gone(trail: Trail, tenant: Tenant):
+def test_a_handle_is_never_vended_for_somebody_else_also_when_its_agent_or_its_person_is_gone(trail: AuditTrail, tenant: Tenant):
     site, handle = tenant.site, f"H{tenant.handle}"
     person, agent = tenant.person("anna", handle=handle), tenant.agent()
     tenant.policy()
@@ -459,7 +406,7 @@ def test_a_record_of_a_handle_cannot_be_changed_by_the_operator(tenant: Tenant):
 
 @pytest.mark.long
 @pytest.mark.parametrize("configured", [True, False], ids=["a-handle", "an-opaque-handle"])
-def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: Trail, tenant: Tenant, configured: bool):
+def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: AuditTrail, tenant: Tenant, configured: bool):
     """As a year later: no VendedRole, no Agent, no UserAttributes, no audit file, no lease."""
     site = tenant.site
     person = tenant.person(handle=f"W{tenant.handle}" if configured else None)
@@ -483,7 +430,7 @@ def test_who_names_agent_and_person_when_everything_but_the_name_is_gone(trail: 
 
 
 @pytest.mark.long
-def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tenant: Tenant):
+def test_who_asks_every_place_that_still_knows_and_says_which(trail: AuditTrail, tenant: Tenant):
     site = tenant.site
     tenant.person(handle=f"Q{tenant.handle}")
     tenant.agent()
@@ -508,7 +455,7 @@ def test_who_asks_every_place_that_still_knows_and_says_which(trail: Trail, tena
 
 
 @pytest.mark.long
-def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail: Trail, tenant: Tenant, tmp_path: Path):
+def test_who_says_where_two_places_do_not_agree_and_what_it_could_not_ask(trail: AuditTrail, tenant: Tenant, tmp_path: Path):
     site = tenant.ready_to_ask().site
     asked = tenant.ask().ready()
     forged = tmp_path / "forged"

@@ -61,6 +61,7 @@ def test_bad_policies_are_told_one_by_one_and_change_nothing_for_whom_a_sound_on
     assert asked.rows("SELECT DISTINCT ssn FROM people") == [(None,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["let in", "refused"])
 def test_a_megabyte_of_tags_is_let_in_or_refused_by_its_field_and_holds_up_nobody(tenant: Tenant, how: str):
     tenant.ready_to_ask()

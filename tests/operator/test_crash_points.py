@@ -389,6 +389,7 @@ def test_killed_in_the_middle_of_an_attestation_it_answers_that_later_and_leaves
     passes_and_leaves_nothing(world, request)
 
 
+@pytest.mark.full
 def test_told_to_end_in_the_middle_of_an_attestation_it_gives_that_up_and_its_lease_back(world: World):
     request = "ended-meanwhile"
     trap = held_while_it_attests(world, request, lambda asked: "CREATE SCHEMA " in asked.what and "rv_canary" in asked.text)

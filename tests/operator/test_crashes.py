@@ -19,6 +19,7 @@ def kill_at(site: Site, moment: int, burst: list[Asked], *, vended: bool) -> Non
     site.operator.kill()
 
 
+@pytest.mark.long
 def test_killed_in_a_burst_of_vends_it_finishes_them_all_when_it_is_back(tenant: Tenant):
     site = tenant.ready_to_ask().site
     burst = [tenant.ask() for _ in range(BURST)]
@@ -33,6 +34,7 @@ def test_killed_in_a_burst_of_vends_it_finishes_them_all_when_it_is_back(tenant:
         assert asked.rows("SELECT count(*) FROM people") == [(2,)], "the password in the Secret is the role's"
 
 
+@pytest.mark.long
 def test_killed_in_a_burst_of_deletions_it_drops_them_all_when_it_is_back(tenant: Tenant):
     site = tenant.ready_to_ask().site
     burst = [tenant.ask() for _ in range(BURST)]
@@ -179,6 +181,7 @@ def test_an_operator_that_was_down_takes_up_a_policy_change_when_it_is_back(tena
     assert unchanged.is_ready()
 
 
+@pytest.mark.long
 def test_the_api_server_may_go_and_come_back(tenant: Tenant):
     site = tenant.ready_to_ask().site
     staying = tenant.ask().ready()
@@ -205,9 +208,10 @@ def test_the_api_server_may_go_and_come_back(tenant: Tenant):
 @pytest.mark.long
 def test_a_watch_that_went_deaf_is_noticed_and_a_restart_mends_it(tenant: Tenant):
     site = tenant.ready_to_ask().site
+    gateway = site.start_operator_behind_gateway()
     tenant.ask().ready()
 
-    site.gateway.freeze()
+    gateway.freeze()
 
     unheard = tenant.ask()
     status, message = eventually(lambda: unhealthy(site), within=120)

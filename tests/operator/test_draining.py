@@ -59,7 +59,7 @@ def test_every_role_ends_and_no_request_comes_in(site: Site, tenant: Tenant) -> 
     assert "vending is closed; it opens when ValidatingAdmissionPolicyBinding rolevend-closed is deleted" in refused.message
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_more_than_the_api_server_lists_at_once_are_ended_with_the_live_ones_among_them(site: Site, tenant: Tenant) -> None:
     """Most of them are refused requests, which are ended as well."""
     tenant.ready_to_ask()

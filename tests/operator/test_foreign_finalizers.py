@@ -60,6 +60,7 @@ def test_it_holds_no_place_among_the_roles_that_its_agent_may_have(tenant: Tenan
     waiting.ready()
 
 
+@pytest.mark.long
 def test_its_platform_goes_all_the_same(site: Site, tenant: Tenant, kept: list[Asked]):
     site.wait_for_platform(ANNEX)
     asked = ask(tenant.ready_to_ask(ANNEX), kept, ANNEX)
@@ -77,6 +78,7 @@ def test_its_platform_goes_all_the_same(site: Site, tenant: Tenant, kept: list[A
         site.wait_for_platform(ANNEX)
 
 
+@pytest.mark.long
 def test_its_role_is_dropped_by_the_sweep_where_somebody_took_our_finalizer_off(site: Site, tenant: Tenant, kept: list[Asked]):
     site.cluster.bind("firefighter", "rolevend-breakglass", AGENTS)
     asked = ask(tenant.ready_to_ask(), kept)

@@ -2,12 +2,14 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from testbed.installation import NAMESPACE
+from tests.support import commanding
 from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.tenancy import Tenant
 
@@ -15,8 +17,7 @@ VIEWER = "vera@example.org"
 
 
 def rolevend(environment: Mapping[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "rolevend", *words, "--namespace", NAMESPACE]
-    return subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False, timeout=120)
+    return commanding.rolevend(environment, *words, "--namespace", NAMESPACE)
 
 
 def found(done: "subprocess.CompletedProcess[str]") -> Any:
@@ -24,6 +25,7 @@ def found(done: "subprocess.CompletedProcess[str]") -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.long
 def test_the_screen_shows_the_platforms_and_what_is_not_ready(site: Site, tenant: Tenant):
     tenant.ready_to_ask().ask().ready()
     spoiled = tenant.policy("spoiled", rowFilter="nowhere = 1")
@@ -67,6 +69,7 @@ def test_the_doctor_finds_what_was_broken_and_nothing_else_of_it(site: Site, ten
     assert all(each["action"] for each in added)
 
 
+@pytest.mark.long
 def test_who_may_read_less_is_told_what_was_not_read_and_sees_the_rest(site: Site, tmp_path: Path):
     site.cluster.bind(VIEWER, "rolevend-viewer")
     environment = site.cluster.environment(VIEWER, tmp_path)

@@ -125,6 +125,7 @@ def test_one_leads_and_the_other_is_ready_to(tenant: Tenant, pair: Pair):
     assert asked.role not in pair.other.process.log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [SOON], indirect=True)
 def test_when_the_leader_is_killed_the_other_takes_over(tenant: Tenant, pair: Pair):
     before = lease(tenant.site)
@@ -237,7 +238,7 @@ def test_a_lease_that_somebody_wrote_on_stays_with_its_leader_who_reads_it_again
     assert tenant.site.cluster.call("GET", LEASE_PATH).body["metadata"]["annotations"] == {"seen-by": "a person"}
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.parametrize("seconds", [LATER], indirect=True)
 @pytest.mark.parametrize("hours", with_the_rest_full(-3, 3))
 def test_a_leader_whose_wall_clock_jumps_leads_on(tenant: Tenant, clocked: Pair, hours: int):

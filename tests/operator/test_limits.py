@@ -75,6 +75,7 @@ def test_a_role_that_the_platform_locked_out_by_itself_ends(tenant: Tenant, boun
     assert again.rows("SELECT count(*) FROM people") == [(2,)]
 
 
+@pytest.mark.long
 def test_an_agent_that_is_at_work_keeps_its_role_also_over_a_restart_of_the_operator(tenant: Tenant, bounded: Asked):
     idle = tenant.ask(namespace=BOUNDED).ready()
     with tenant.site.warehouse.session(bounded.login()) as session:

@@ -153,6 +153,7 @@ class TestTrouble:
         yield notified
         notified.restart()
 
+    @pytest.mark.long
     def test_a_receiver_that_is_down_is_told_when_it_is_up_again(self, patient: Notified, requester: Requester):
         patient["oncall"].stop()
         try:
@@ -167,6 +168,7 @@ class TestTrouble:
         assert record["message"].startswith("cannot connect")
         assert len(patient["oncall"].about(request.name)) == 1
 
+    @pytest.mark.long
     def test_one_that_refuses_for_ever_is_a_dead_letter_and_people_still_decide(self, notified: Notified, requester: Requester):
         request = waiting(requester, "refusing", "oncall")
 
@@ -212,6 +214,7 @@ class TestTrouble:
 
 
 class TestRestart:
+    @pytest.mark.long
     def test_one_that_was_told_is_not_told_again(self, notified: Notified, requester: Requester):
         request = waiting(requester, "oncall")
         notified.record(request, "oncall")
@@ -222,6 +225,7 @@ class TestRestart:
 
         assert len(notified["oncall"].about(request.name)) == 1
 
+    @pytest.mark.long
     def test_killed_between_the_call_and_its_record_it_calls_again_with_the_same_id(self, notified: Notified, requester: Requester):
         api = ApiProxy(notified.site.control_plane.server)
         try:

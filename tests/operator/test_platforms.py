@@ -150,6 +150,7 @@ def test_qualified_names_hold_for_the_next_role_and_end_the_others(site: Site, a
         site.cluster.patch(annex, {"spec": {"tableNames": None}})
 
 
+@pytest.mark.long
 def test_a_catalog_that_somebody_locks_is_named_with_the_way_out_and_takes_no_role_away(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     live = tenant.ask(platform=ANNEX).ready()
@@ -202,6 +203,7 @@ def test_a_server_that_restarts_loses_no_role(site: Site, annex: Body, tenant: T
     assert asked.rows("SELECT count(*) FROM people") == [(2,)]
 
 
+@pytest.mark.long
 def test_an_operator_that_starts_before_the_server_does_catches_up(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     leaving, staying = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
@@ -247,6 +249,7 @@ def test_an_operator_that_was_rolled_back_vends_nothing_over_newer_sql_and_ends_
     assert tenant.ask(platform=ANNEX).ready()
 
 
+@pytest.mark.long
 def test_a_platform_that_is_deleted_waits_for_its_last_role(site: Site, annex: Body, tenant: Tenant):
     tenant.agent()
     tenant.person()
@@ -278,6 +281,7 @@ def told_of_now(site: Site, platform: str) -> list[str]:
     return [line for line in lines if f'platform="{platform}"' in line and line.partition("{")[0] in gauges]
 
 
+@pytest.mark.long
 def test_a_platform_that_comes_last_serves_who_waited(site: Site, annex: Body, tenant: Tenant):
     site.remove(annex)
     eventually(lambda: site.cluster.read(annex).status == 404)
@@ -374,6 +378,7 @@ def test_a_platform_whose_secrets_are_rotated_again_and_again_leaves_the_operato
         site.start_operator()
 
 
+@pytest.mark.long
 def test_a_role_whose_agent_goes_while_its_platform_is_being_deleted_ends(site: Site, annex: Body, tenant: Tenant):
     agent = tenant.agent()
     tenant.person()

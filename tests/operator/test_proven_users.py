@@ -296,6 +296,7 @@ def test_the_role_ends_with_the_token_that_proved_its_user(proven: Proven):
     assert time.time() >= expires
 
 
+@pytest.mark.long
 def test_a_retry_of_the_same_request_is_no_replay_and_a_restart_changes_nothing(proven: Proven):
     proven.site.told(proven.provider(), "Ready", "True")
     proven.agent()
@@ -316,6 +317,7 @@ def test_a_retry_of_the_same_request_is_no_replay_and_a_restart_changes_nothing(
     assert asked.rows("SELECT person_id FROM people") == [(1,)]
 
 
+@pytest.mark.long
 def test_after_a_restart_a_change_that_asks_for_what_is_not_known_any_more_ends_the_role(proven: Proven):
     proven.ready_to_ask()
     asked = proven.ask(proven.token()).ready()
@@ -487,6 +489,7 @@ class Page:
 HOW_TO = ROOT / "docs" / "how-to"
 
 
+@pytest.mark.long
 def test_whoever_types_what_the_guide_says_gets_a_role_for_a_proven_user(proven: Proven, tmp_path: Path):
     """With keys inline, since the issuer of the test answers nobody."""
     tenant, site = proven.tenant, proven.site
@@ -510,6 +513,7 @@ def test_whoever_types_what_the_guide_says_gets_a_role_for_a_proven_user(proven:
     assert {each["key"] for each in role.status["user"]["token"]["attributes"]} == {"department"}
 
 
+@pytest.mark.long
 def test_whoever_types_what_the_page_on_serviceaccounts_says_has_an_agent_that_needs_no_secret(proven: Proven, tmp_path: Path):
     """With the algorithm of this cluster."""
     tenant = proven.tenant

@@ -4,13 +4,13 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rolevend.kinds.published_catalogs import FORMAT, PART_NAMES
+from tests.support import commanding
 from tests.support.installed import SYSTEM
 from tests.support.site import AGENTS, ANNEX, DOMAIN, WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
@@ -21,8 +21,7 @@ COPIED = "copied-catalogs"
 
 
 def rolevend(site: Site, *words: str, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "rolevend", *words]
-    return subprocess.run(command, env=environment or site.control_plane.environment(), capture_output=True, text=True, check=False)
+    return commanding.rolevend(environment or site.control_plane.environment(), *words)
 
 
 def parts(site: Site, namespace: str = SYSTEM) -> dict[str, Body]:
@@ -74,6 +73,7 @@ def copied(site: Site, published: dict[str, Body]) -> Iterator[dict[str, Body]]:
         site.cluster.call("DELETE", f"/api/v1/namespaces/{COPIED}/configmaps/{name}")
 
 
+@pytest.mark.long
 def test_a_role_is_explained_without_a_login_on_the_platform(tenant: Tenant, published: dict[str, Body]):
     tenant.ready_to_ask()
     asked = tenant.ask().ready()
@@ -108,6 +108,7 @@ def test_a_new_table_is_published_and_nothing_else_is_ever_written(site: Site, p
     }
 
 
+@pytest.mark.long
 def test_what_somebody_else_changed_is_written_again(site: Site, published: dict[str, Body]):
     path = f"/api/v1/namespaces/{SYSTEM}/configmaps/{PART_NAMES[0]}"
     spoiled = {"data": {"format": "another", "planted": "yes"}, "binaryData": {"catalogs": base64.b64encode(b"bytes").decode()}}
@@ -126,6 +127,7 @@ def test_what_somebody_else_changed_is_written_again(site: Site, published: dict
     assert rolevend(site, "explain", "--user", "nobody").stderr.count("note: catalog of") == 2
 
 
+@pytest.mark.long
 def test_who_has_not_the_role_is_told_which_one_it_is(site: Site, published: dict[str, Body], tmp_path: Path):
     for user, role in (("reader", "rolevend-catalog-reader"), ("stranger", "")):
         site.cluster.bind(user, "rolevend-viewer")
@@ -155,6 +157,7 @@ def test_who_has_not_the_role_is_told_which_one_it_is(site: Site, published: dic
         assert not site.cluster.may("reader", verb, "configmaps", namespace=SYSTEM, name=PART_NAMES[0] if verb != "list" else "")
 
 
+@pytest.mark.thinned(9, "long")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -176,6 +179,7 @@ def test_a_spoiled_set_is_one_clear_error(site: Site, copied: dict[str, Body], c
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+@pytest.mark.long
 def test_nothing_published_says_where_to_look(site: Site):
     done = rolevend(site, "explain", "--user", "nobody", "--operator-namespace", "default")
 
@@ -184,6 +188,7 @@ def test_nothing_published_says_where_to_look(site: Site):
     assert "name that with --operator-namespace; or name a file with --catalog" in done.stderr
 
 
+@pytest.mark.long
 def test_files_are_judged_with_published_catalogs(tenant: Tenant, published: dict[str, Body], tmp_path: Path):
     site = tenant.site
     for name in ("old", "new"):

@@ -84,6 +84,7 @@ def test_the_columns_of_kubectl_show_purpose_proof_and_tables(site: Site, tenant
     assert 'reporting   Asserted   ["claims.people"]' in row
 
 
+@pytest.mark.long
 def test_a_crowd_ends_in_one_call_and_other_agents_keep_theirs(site: Site, tenant: Tenant, responder: Responder):
     tenant.ready_to_ask()
     tenant.agent(f"{tenant.name}-other", namespace=AGENTS, handle=f"O{tenant.handle}")
@@ -102,6 +103,7 @@ def test_a_crowd_ends_in_one_call_and_other_agents_keep_theirs(site: Site, tenan
     assert other.rows("SELECT count(*) FROM people") == [(2,)]
 
 
+@pytest.mark.long
 def test_a_role_on_a_platform_that_does_not_answer_is_left_with_the_reason_and_keeps_who_and_why(
     site: Site, tenant: Tenant, responder: Responder
 ):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from rolevend.model import AgentHandle, RoleName, Uid, UserHandle
 from rolevend.naming import role_name
 from tests.support.installed import OPERATOR
@@ -89,6 +91,7 @@ def test_nobody_but_the_operator_writes_a_credential_not_even_an_administrator(t
     assert "Secrets of type rolevend.dev/credential are written by rolevend alone" in refused.message
 
 
+@pytest.mark.long
 def test_what_the_operator_wrote_before_it_was_killed_is_the_roles_credential_when_it_is_back(tenant: Tenant):
     """Also of a role whose status was lost: the password that an agent may have read holds."""
     site = tenant.ready_to_ask().site

@@ -178,6 +178,7 @@ def test_a_policy_of_one_platform_that_goes_ends_the_role_on_both(tenant: Tenant
     assert {tenant.site.database(name).ended(asked.role) for name in (WAREHOUSE, ANNEX)} == {"Revoked"}
 
 
+@pytest.mark.long
 def test_killed_between_the_two_it_is_made_on_both_when_the_operator_is_back(tenant: Tenant, annex: Governed):
     site = granted_on(tenant, WAREHOUSE, ANNEX).site
     tenant.ask(platform=ANNEX).ready()  # so that nothing but the role itself is missing there

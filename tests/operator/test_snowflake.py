@@ -352,7 +352,7 @@ def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back
     assert canaries(account) == []
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_stopped_in_the_middle_of_an_attestation_it_ends_soon_and_leaves_no_canary(site: Site, lake: Lake):
     """Or it would be killed when its time to end is over, and nobody would lead until then."""
     account = lake.bench.snowflake.account

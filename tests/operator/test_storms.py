@@ -42,6 +42,7 @@ def patience(tenant: Tenant) -> float:
     return max(10.0, 100 * (time.monotonic() - start))
 
 
+@pytest.mark.long
 def test_many_roles_that_expire_in_one_second_are_all_ended_while_vends_go_on(site: Site, tenant: Tenant):
     soon = patience(tenant.ready_to_ask())
 
@@ -106,7 +107,7 @@ def no_turn(crowd: Sequence[Asked]) -> Iterator[None]:
         yield
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.usefixtures("_annex")
 def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_had_its_turn(site: Site, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
@@ -139,6 +140,7 @@ def test_what_a_crowd_runs_at_its_expiry_ends_within_seconds_though_no_drop_has_
     assert not any("SessionEnded" in reason for asked in crowd for reason, _ in asked.events())
 
 
+@pytest.mark.thinned(3, "full")
 @pytest.mark.long
 @pytest.mark.usefixtures("_annex")
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)

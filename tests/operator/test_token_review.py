@@ -196,6 +196,7 @@ def _fields(provider: Provider) -> dict[str, Any]:
     return {name: getattr(provider, name) for name in ("name", "issuer", "audiences", "algorithms", "accepts", "keys")}
 
 
+@pytest.mark.long
 async def test_a_token_of_a_pod_ends_with_the_pod(checked: Checked, account: Account):
     text = account.token_of_pod()
     proven = await checked.agent(text)
@@ -208,6 +209,7 @@ async def test_a_token_of_a_pod_ends_with_the_pod(checked: Checked, account: Acc
     assert await checked.refused_at_last(text) is Code.NOT_AUTHENTICATED
 
 
+@pytest.mark.long
 async def test_a_token_of_a_deleted_serviceaccount_proves_nobody(checked: Checked, account: Account):
     text = account.token()
     assert await checked.code(text) is None

@@ -82,6 +82,7 @@ def test_a_tool_that_an_agent_may_not_have_is_named_and_takes_nothing_else_from_
         asked.rows("SELECT tools.leak()")
 
 
+@pytest.mark.thinned(9, "long")
 @BOTH
 def test_a_function_that_reads_with_its_owners_rights_now_ends_the_roles_that_have_it_and_no_others(tooled: Tenant, platform: str):
     agent = tooled.agent(tools=tools(platform, ("shout",)))

@@ -1,18 +1,17 @@
 """What the operator tells whoever watches it: probes, metrics, logs, and `rolevend who`. Never a user's name, never a secret."""
 
 import subprocess
-import sys
 
 import pytest
 
+from tests.support.commanding import rolevend
 from tests.support.site import AGENTS, WAREHOUSE, Site
 from tests.support.tenancy import ISSUER, Tenant
 from tests.support.waiting import eventually
 
 
 def who(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rolevend", "who", *arguments]
-    return subprocess.run(command, env=site.control_plane.environment(), capture_output=True, text=True, check=False)
+    return rolevend(site.control_plane.environment(), "who", *arguments)
 
 
 def facts(answer: subprocess.CompletedProcess[str]) -> dict[str, str]:
@@ -25,6 +24,7 @@ def test_the_probes_say_that_all_is_well(site: Site):
     assert site.operator.probe("/healthz") == (200, "ok")
 
 
+@pytest.mark.long
 def test_metrics_count_vends_drops_endings_and_live_roles_by_platform(tenant: Tenant):
     site = tenant.ready_to_ask().site
     eventually(lambda: not site.warehouse.roles() and not begun(site))  # another test's would be counted, too

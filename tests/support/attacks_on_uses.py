@@ -47,7 +47,7 @@ def after_its_release(*, under_its_name: bool) -> Attack:
         first.gone()
         second = arena.role(request, **({"name": first.name} if under_its_name else {}))
         message = second.refused("", granted="False")
-        return Came(message, request, "Spent", vend="")
+        return Came(message, request, "Used", vend="")  # and Spent a minute later: see test_access_audit.py
 
     return attack
 

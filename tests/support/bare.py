@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
 
 from tests.support.waiting import PROGRAM
 
@@ -32,8 +33,13 @@ def brought_by(*extras: str) -> frozenset[str]:
         wanted = re.fullmatch(r"([\w.-]+).*; extra == '(\w+)'", requirement)
         if wanted is not None and wanted[2] in extras:
             distributions.add(_normal(wanted[1]))
-    of_all = importlib.metadata.packages_distributions()
-    return frozenset(module for module, found in of_all.items() if distributions & set(map(_normal, found)))
+    return frozenset(module for module, found in _installed().items() if distributions & found)
+
+
+@cache
+def _installed() -> dict[str, set[str]]:
+    """The distributions that bring a module, by its name. It reads the files of each of them."""
+    return {module: set(map(_normal, found)) for module, found in importlib.metadata.packages_distributions().items()}
 
 
 def _normal(name: str) -> str:

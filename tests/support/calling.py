@@ -28,8 +28,9 @@ def send(method: str, url: str, **content: Any) -> httpx.Response:
 class Doors:
     """Use as ``with Doors(site) as doors:``."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, settings: Mapping[str, str] = _NOTHING) -> None:
         self.site = site
+        self._settings = settings
         self._ends = ExitStack()
         self.first: ApiProcess
         self.second: ApiProcess
@@ -45,7 +46,7 @@ class Doors:
 
     def open(self, settings: Mapping[str, str] = _NOTHING, url: str = "") -> ApiProcess:
         """Another replica, which need not be ready yet. `url` is another way to the API server."""
-        api = self.site.start_api(settings, url)
+        api = self.site.start_api({**self._settings, **settings}, url)
         self._ends.callback(api.kill)
         return api
 

@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT: Final = Path(__file__).parents[2]
 INSTALLATIONS: Final[Mapping[str, int]] = {
-    "tests/operator": 3,
+    "tests/operator": 2,
     "tests/api": 2,
     "tests/conformance/postgres": 1,
     "tests/conformance": 1,
@@ -22,6 +22,10 @@ INSTALLATIONS: Final[Mapping[str, int]] = {
 """How often the installation of a folder is started. The longest come first, so that no process is alone at the end; after these, every
 file may run in any process."""
 _FIRST: Final = list(INSTALLATIONS)
+ONE_AT_A_TIME: Final = frozenset(
+    f"tests/e2e/test_{each}.py" for each in ("console_tutorial", "demo", "dev_tutorials", "readme", "role_tutorial")
+)
+"""Files whose tests run `make dev`, or read its `dev.env`, which the newest one in a checkout replaces. They take long, and begin first."""
 
 
 def place_of(nodeid: str) -> tuple[int, str]:
@@ -31,6 +35,8 @@ def place_of(nodeid: str) -> tuple[int, str]:
 
 @cache
 def _place_of_file(file: str) -> tuple[int, str]:
+    if file in ONE_AT_A_TIME:
+        return -1, "make dev"
     folder, _, name = file.rpartition("/")
     if folder not in INSTALLATIONS:
         return len(_FIRST), file

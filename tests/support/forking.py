@@ -1,111 +1,123 @@
-"""Processes of rolevend that are forks of one that imported everything: a start takes a fraction of the time, so that a test can kill
-thousands. `python -m tests.support.forking` is the one; it ends with its standard input, and the forks end with it."""
+"""Processes of rolevend that are forks of one that imported everything: a start takes a tenth of the processor time. A fork runs the same
+code with the arguments and the environment of its program, under the same kind of `Process`.
 
+`python -m tests.support.forking` is the process that forks; it ends with its standard input, and the forks end with it.
+"""
+
+import atexit
 import ctypes
+import gc
 import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import httpx
+from rolevend.cli import main
+from rolevend.policytools.embedded.process import Process, Program, exit_code_of, open_log
 
-from rolevend.cli import cli
-from rolevend.policytools.embedded.ports import free_ports
-from testbed.installation import NAMESPACE
-from tests.support.waiting import eventually
-
+_MODULES: Final = ("rolevend.app.api", "rolevend.app.console", "rolevend.app.operator")
 _DIES_WITH_PARENT = 1
 _ROOT = Path(__file__).parents[2]
 
 
-class Nursery:
-    """Use as ``with Nursery() as nursery:``."""
+@cache
+def fork_server() -> "ForkServer":
+    """The one of this process, which ends with it."""
+    started = ForkServer()
+    atexit.register(started.close)
+    return started
 
-    def __enter__(self) -> "Nursery":
-        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{_ROOT / 'operator'}:{_ROOT}"}
+
+class ForkServer:
+    def __init__(self) -> None:
+        environment = {"PATH": os.defpath, "PYTHONPATH": f"{_ROOT / 'operator'}:{_ROOT}"}
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen([sys.executable, "-m", __name__], env=environment, text=True, **pipes)
-        return self
+        command = [sys.executable, "-m", __name__]
+        self._process = subprocess.Popen(command, cwd="/", env=environment, text=True, start_new_session=True, **pipes)
+        self._lock = threading.Lock()
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._process.communicate()
 
-    def start(self, subcommand: str, kubeconfig: Path, log: Path, settings: Mapping[str, str]) -> "Fork":
-        """`operator` or `api`, which need not be ready yet."""
-        probe, port = free_ports(2)
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "ROLEVEND_PROBE_HOST": "127.0.0.1",
-            "ROLEVEND_PROBE_PORT": str(probe),
-            "ROLEVEND_POD_NAME": "rolevend-0",
-            **({"ROLEVEND_API_HOST": "127.0.0.1", "ROLEVEND_API_PORT": str(port)} if subcommand == "api" else {}),
-            **{f"ROLEVEND_{key}": value for key, value in settings.items()},
-        }
-        command = [subcommand, "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE]
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"command": command, "log": str(log), "environment": environment}) + "\n")
-        self._process.stdin.flush()
-        return Fork(int(self._process.stdout.readline()), probe, f"http://127.0.0.1:{port}")
+    def start(self, program: Program) -> Process:
+        """Like `Program.start`, for `python -m rolevend …` as this user."""
+        executable, *arguments = program.command
+        assert (executable, *arguments[:2], program.account) == (sys.executable, "-m", "rolevend", None)
+        with open_log(program.log) as log:
+            log_start = log.tell()
+        asked = {"arguments": arguments[2:], "log": str(program.log), "environment": dict(program.environment)}
+        return Process(program, _Fork(self, int(self.ask("start", asked))), log_start)
+
+    def ask(self, verb: str, subject: Any) -> Any:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with self._lock:
+            stdin.write(json.dumps([verb, subject]) + "\n")
+            stdin.flush()
+            return json.loads(stdout.readline())
 
 
-class Fork:
-    def __init__(self, pid: int, port: int, url: str) -> None:
+class _Fork:
+    """See `Child`. The fork server is its parent."""
+
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        self._server = server
         self.pid = pid
-        self.port = port
-        self.url = url
 
-    def wait_until_ready(self) -> None:
-        def ready() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False).status_code == 200
-            except httpx.TransportError:
-                return False
+    def exit_code(self) -> int | None:
+        code = self._server.ask("exit code", self.pid)
+        return None if code is None else int(code)
 
-        eventually(ready)
-
-    def kill(self) -> None:
-        """Send SIGKILL, and return when the process is gone."""
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        eventually(lambda: not Path(f"/proc/{self.pid}").exists())
+    def release(self) -> int:
+        return int(self._server.ask("release", self.pid))
 
 
 def _serve() -> None:
-    """Start a fork for each line of standard input, and print its pid."""
-    for module in ("rolevend.app.api", "rolevend.app.operator"):
+    """Answer each line of standard input by one of standard output."""
+    for module in _MODULES:
         importlib.import_module(module)
-
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets those that end
+    gc.freeze()  # the collector of a fork would copy what all share
     parent = os.getpid()
     for line in sys.stdin:
-        wanted = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _become(wanted["log"], wanted["environment"], parent)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            cli(args=wanted["command"])
-        print(child, flush=True)
+        verb, subject = json.loads(line)
+        match verb:
+            case "start":
+                answer = os.fork()
+                if answer == 0:
+                    _become(subject["log"], subject["environment"], parent)
+                    _run(subject["arguments"])
+            case "exit code":
+                answer = exit_code_of(subject)
+            case "release":
+                answer = os.waitstatus_to_exitcode(os.waitpid(subject, 0)[1])
+        print(json.dumps(answer), flush=True)
 
 
-def _become(log: str, environment: Mapping[str, str], parent: int) -> None:
+def _become(log: str, environment: dict[str, str], parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
     os.setsid()
-    sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    sink = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(sink, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.clear()
     os.environ.update(environment)
+
+
+def _run(arguments: list[str]) -> None:
+    """Run the command line, and end as the interpreter would after it."""
+    sys.argv[1:] = arguments
+    main()
+    sys.exit()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -145,6 +146,7 @@ def predicates(of: Table = EVERY_FAMILY) -> st.SearchStrategy[Predicate]:
     return st.recursive(tests, _combined, max_leaves=6)
 
 
+@cache
 def _references(each: Column) -> st.SearchStrategy[ColumnReference]:
     """By its name, or by a tag where it has one."""
     tagged = [TaggedColumn("", tag=TagReference(tag.key, value)) for tag in sorted(each.tags) for value in (None, tag.value)]
@@ -176,6 +178,7 @@ def _flat(parts: list[Predicate], kind: type[And] | type[Or]) -> tuple[Predicate
     return tuple(inner for part in parts for inner in (part.parts if isinstance(part, kind) else (part,)))
 
 
+@cache
 def _test(each: Column) -> st.SearchStrategy[Predicate]:
     bare = each.family in (Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN)
     literals = st.sampled_from(list(VALUES[each.family])).map(lambda text: Literal(text, quoted=not bare))

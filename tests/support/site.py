@@ -1,7 +1,7 @@
 """rolevend installed on real parts and running, for tests of the operator: the chart, two databases, two DataPlatforms.
 
-The operator is a process with the rights of the chart's ServiceAccount, and reaches the API server through a gateway that a
-test may freeze. `warehouse` is never stopped; `annex` is for faults, and its administrator is no superuser.
+The operator is a process with the rights of the chart's ServiceAccount. `warehouse` is never stopped; `annex` is for faults, and its
+administrator is no superuser.
 """
 
 import base64
@@ -17,8 +17,18 @@ import yaml
 
 from rolevend.kinds import API_VERSION
 from rolevend.platforms.protocol import InstallMode
+from rolevend.policytools.embedded.process import Program
 from testbed.controlplane import ControlPlane
-from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, ApiProcess, ConsoleProcess, Installation, OperatorProcess, postgres_address
+from testbed.installation import (
+    NAMESPACE,
+    SERVICE_ACCOUNT,
+    ApiProcess,
+    ConsoleProcess,
+    Installation,
+    OperatorProcess,
+    Start,
+    postgres_address,
+)
 from tests.support.gateway import Gateway
 from tests.support.governed import DATABASE, SCHEMA, Governed
 from tests.support.installed import Answer, Cluster
@@ -46,8 +56,8 @@ SETTINGS: Final = {
 }
 """A leader stays one through whatever a test does to the API server; started again, it is the same pod, and leads at once."""
 
-_OF_PEOPLE: Final = ("people-ca", "people-login")
-"""Of an identity provider at which people log in: its authority, and the secret of our client."""
+_OF_PEOPLE: Final = ("people-ca", "people-login", "staff-ca")
+"""Of identity providers at which people log in: their authorities, and the secret of our client."""
 SCIM_SECRET: Final = "scim-of-people"
 """The Secret with the tokens of an identity provider that pushes users."""
 _WITH_THE_API: Final = {
@@ -110,17 +120,18 @@ def data_platform(name: str, database: Governed, **spec: Any) -> Body:
 class Site:
     """Use as ``with Site(…) as site:``."""
 
-    def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
+    def __init__(self, control_plane: ControlPlane, directory: Path, start: Start = Program.start) -> None:
         self.control_plane = control_plane
+        self.start = start
+        """Starts the programs of rolevend."""
         self._ends = ExitStack()
         self.cluster = Cluster(control_plane)
-        self.gateway = self._gateway()
         self.warehouse, self.annex = Governed(), Governed(InstallMode.MANAGED)
         self._databases = {WAREHOUSE: self.warehouse, ANNEX: self.annex}
         self.issued: set[str] = set()
         """Every password that a test has seen."""
         self._directory = directory
-        self._installation = Installation(control_plane, directory)
+        self._installation = Installation(control_plane, directory, start)
         self._starts = 0
         self._ends.callback(self.cluster.close)
 
@@ -158,9 +169,16 @@ class Site:
 
     def start_operator(self, settings: Mapping[str, str] = _NOTHING, *, wait: bool = True, url: str = "") -> None:
         """As the chart's ServiceAccount; the one before must have been ended. `url` is another way to the API server."""
-        self.operator = self._start(url or self.gateway.url, settings)
+        self.operator = self._start(url or self.control_plane.url, settings)
         if wait:
             self.operator.wait_until_ready()
+
+    def start_operator_behind_gateway(self) -> Gateway:
+        """Start it anew with a way to the API server that can be frozen, until the next start."""
+        self.operator.stop()
+        gateway = self._gateway()
+        self.start_operator(url=gateway.url)
+        return gateway
 
     def ensure_operator(self) -> None:
         """Start it if the test before left none running."""
@@ -184,7 +202,9 @@ class Site:
         self._starts += 1
         kubeconfig = self._directory / f"operator-{self._starts}.kubeconfig"
         kubeconfig.write_text(text.replace(self.control_plane.url, url))
-        operator = OperatorProcess(kubeconfig, self._directory / f"operator-{self._starts}.log", {**SETTINGS, **settings}, preload)
+        log = self._directory / f"operator-{self._starts}.log"
+        start = Program.start if preload else self.start  # the dynamic loader reads its variables once
+        operator = OperatorProcess(kubeconfig, log, {**SETTINGS, **settings}, start, preload)
         self._ends.callback(operator.kill)
         return operator
 

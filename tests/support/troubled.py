@@ -16,6 +16,7 @@ from rolevend.policytools.embedded.certificates import CertificateAuthority
 from testbed.controlplane import ControlPlane
 from testbed.installation import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from testbed.kubeconfig import Server
+from tests.support.forking import fork_server
 from tests.support.waiting import DEADLINE
 
 _NOT_PASSED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-encoding"})
@@ -65,7 +66,7 @@ class Troubled:
     def operator(self, control_plane: ControlPlane, directory: Path, settings: Mapping[str, str]) -> OperatorProcess:
         """One that has no other way to the API server."""
         kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, directory)
-        return OperatorProcess(self._rewritten(kubeconfig), directory / "operator.log", settings)
+        return OperatorProcess(self._rewritten(kubeconfig), directory / "operator.log", settings, fork_server().start)
 
     def _rewritten(self, kubeconfig: Path) -> Path:
         """The kubeconfig, leading here."""

@@ -8,7 +8,8 @@ DEADLINE: Final = 90.0
 """Seconds that a test waits for a condition before it fails. Generous, because a test that passes does not wait for it."""
 PROGRAM: Final = 300.0
 """Seconds that a program has to end which a test starts and awaits. It bounds a program that hangs, and not one on a slow machine."""
-_POLL = 0.05
+_FIRST_POLL, _LAST_POLL, _GROWTH = 0.02, 0.25, 1.25
+"""Seconds between two looks. They grow: a look at an API server takes milliseconds of processor time, of which a slow machine has none."""
 
 Answer = TypeVar("Answer")
 
@@ -20,7 +21,7 @@ def eventually(condition: Callable[[], Answer], *, within: float = DEADLINE) -> 
 
     Raises: the last error of the condition, or AssertionError, after `within` seconds.
     """
-    deadline = time.monotonic() + within
+    deadline, poll = time.monotonic() + within, _FIRST_POLL
     while True:
         try:
             if answer := condition():
@@ -30,4 +31,5 @@ def eventually(condition: Callable[[], Answer], *, within: float = DEADLINE) -> 
             problem = error
         if time.monotonic() > deadline:
             raise problem
-        time.sleep(_POLL)
+        time.sleep(poll)
+        poll = min(poll * _GROWTH, _LAST_POLL)

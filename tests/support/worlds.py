@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from hypothesis import strategies as st
 
@@ -104,6 +104,7 @@ def cases() -> st.SearchStrategy[Case]:
     )
 
 
+@cache
 def _own_tables() -> st.SearchStrategy[list[Policy]]:
     """Of both agents, or of one, or of none."""
     return st.lists(st.sampled_from([AGENT, ANOTHER]), unique=True).map(
@@ -111,6 +112,7 @@ def _own_tables() -> st.SearchStrategy[list[Policy]]:
     )
 
 
+@cache
 def _conditions(*, of_agent: bool) -> st.SearchStrategy[tuple[MatchCondition, ...]]:
     """Mostly none: what grants something must be there before anything can be seen to be taken away."""
     tests = st.sampled_from(sorted(OF_ANYBODY if of_agent else {**OF_ANYBODY, **OF_USERS}))
@@ -154,6 +156,7 @@ def _filters(tables: Sequence[Table]) -> st.SearchStrategy[Predicate]:
     return st.sampled_from(tables).flatmap(lambda of: filters(of, *tables)).filter(_admitted)
 
 
+@cache
 def _requirements(tags: Sequence[Tag], *keys: str) -> st.SearchStrategy[Requirement]:
     def built(tag: Tag, key: str, operator: RequirementOperator, pattern: bool) -> Requirement:
         asks = operator in (RequirementOperator.IN, RequirementOperator.NOT_IN)

@@ -91,6 +91,7 @@ def test_the_demo_installs_all_that_the_project_says_it_needs() -> None:
     assert names <= pins("demo.lock").keys()
 
 
+@pytest.mark.long
 def test_the_demo_installs_all_that_its_programs_import() -> None:
     folders = (
         "operator/rolevend",

@@ -18,13 +18,20 @@ ANSWERED: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the id in the body of the request: in one piece, or in chunks at /chunks. /refuse fails always, /later only once."""
+    """Answers with the id in the body of the request: in one piece, or in chunks at /chunks. /refuse fails always, /later only once, and
+    /together waits for a second such request."""
 
     protocol_version = "HTTP/1.1"
     delayed: ClassVar[set[str]] = set()
+    together: ClassVar = threading.Barrier(2, timeout=60)
+    asked_together: ClassVar[set[int]] = set()
+    """The ports of the servers."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/together":
+            self.asked_together.add(self.server.server_address[1])
+            self.together.wait()
         answer = json.dumps({"id": body["id"], "agent": self.headers["X-Agent"]}).encode()
         self.send_response(self._status(body["id"]))
         if self.path == "/chunks":
@@ -63,7 +70,7 @@ def serving() -> Iterator[int]:
 
 def requests(port: int, *paths: str) -> Requests:
     texts = [request("POST", path, {"X-Agent": "one"}, {"id": f"role-{number}"}) for number, path in enumerate(paths)]
-    return Requests("127.0.0.1", port, 201, texts, "id")
+    return Requests([f"127.0.0.1:{port}"], 201, texts, "id")
 
 
 @pytest.mark.parametrize("path", ["/", "/chunks"])
@@ -76,6 +83,14 @@ def test_every_request_is_answered_over_a_few_connections_and_reported_in_order(
     assert all(0 < seconds <= sent.lasted for seconds in sent.seconds)
     assert all(before < answered < time.time() for answered in sent.answered)
     assert sent.size == len('{"id": "role-0", "agent": "one"}')
+
+
+def test_connections_are_shared_out_among_the_replicas() -> None:
+    with serving() as one, serving() as other:
+        wanted = replace(requests(one, "/together", "/together"), addresses=[f"127.0.0.1:{one}", f"127.0.0.1:{other}"])
+        sent = Load().send(wanted, 2)
+
+    assert (sent.fields, Handler.asked_together) == (["role-0", "role-1"], {one, other})
 
 
 def test_a_failed_call_ends_the_measurement_with_its_answer() -> None:

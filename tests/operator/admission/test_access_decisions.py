@@ -168,6 +168,7 @@ class TestTheGroupsOfAnApprover:
         assert cluster.patch(body, {"metadata": {"annotations": {"note": "mine"}}}, user=frank).ok
 
 
+@pytest.mark.long
 class TestAnOlderCluster:
     """Before 1.36 nothing stamps an object, so what a vote says of its author must be true or absent."""
 

@@ -399,6 +399,7 @@ def test_a_dry_run_prints_an_object_for_kubectl_that_the_api_server_accepts(appr
     assert approvals.vote(request)["spec"]["digest"] == DIGEST
 
 
+@pytest.mark.long
 def test_a_vote_is_confirmed_on_a_terminal_and_refused_without_one(approvals: Approvals):
     request = approvals.ask()
     refused = approvals.run(ALICE, "approve", approvals.name)
@@ -417,6 +418,7 @@ def test_a_vote_is_confirmed_on_a_terminal_and_refused_without_one(approvals: Ap
     assert approvals.vote(request)["spec"]["by"] == ALICE
 
 
+@pytest.mark.long
 def test_a_watch_prints_each_change_and_ends_with_an_interrupt(approvals: Approvals, tmp_path: Path):
     request = approvals.ask()
     for words, first, then in (
@@ -439,6 +441,7 @@ def test_a_watch_prints_each_change_and_ends_with_an_interrupt(approvals: Approv
         approvals.write(request, state="Pending", message="people decide", approval=None)
 
 
+@pytest.mark.long
 def test_a_shell_completes_the_names_of_requests_that_can_change(approvals: Approvals):
     approvals.ask()
     approvals.write(approvals.ask(f"{approvals.name}-2"), state="Lapsed", message="not used in time")

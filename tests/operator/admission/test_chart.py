@@ -88,6 +88,7 @@ def test_every_value_is_in_the_schema_which_is_closed_except_for_what_kubernetes
     }
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [

@@ -109,6 +109,7 @@ def holds(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.parametrize("pod", OF_COMPONENT)
 def test_a_value_of_a_component_reaches_its_pods(helm: Helm, pod: str):
     component = OF_COMPONENT[pod]
@@ -150,6 +151,7 @@ def test_secrets_and_variables_of_the_operator_are_not_lent_to_other_pods(helm: 
     assert {pod for pod, spec in rendered.items() if "corporate" in str(spec) or "HTTPS_PROXY" in str(spec)} == {"Deployment/rolevend"}
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     "top",
     [

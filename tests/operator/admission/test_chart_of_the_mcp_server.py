@@ -150,6 +150,7 @@ def test_the_network_policy_lets_clients_in_and_it_out_to_the_api_its_platforms_
     assert MCP_ON["namespace"] in str(admitted["from"]), "and the API lets it in"
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("below", "beside", "wanted"),
     [

@@ -182,6 +182,7 @@ def renamed(binaries: Binaries) -> Iterator[Cluster]:
         cluster.close()
 
 
+@pytest.mark.long
 def test_the_cluster_takes_all_of_it_and_admits_its_own_accounts_alone(renamed: Cluster):
     secrets = f"/api/v1/namespaces/{BOTS}/secrets?dryRun=All"
     credential = {"metadata": {"name": "credential"}, "type": "rolevend.dev/credential", "stringData": {"a": "b"}}
@@ -201,6 +202,7 @@ def test_the_cluster_takes_all_of_it_and_admits_its_own_accounts_alone(renamed: 
         assert not renamed.may(f"system:serviceaccount:{NAMESPACE}:{former}", "get", "agents", group="rolevend.dev")
 
 
+@pytest.mark.long
 def test_its_roles_are_bound_by_its_names(renamed: Cluster):
     renamed.bind("asker", f"{NAME}-requester", BOTS)
     asked = valid("VendedRole", "asked", BOTS)
@@ -228,6 +230,7 @@ def test_its_roles_are_bound_by_its_names(renamed: Cluster):
 CREATE = {"apiGroups": ["rolevend.dev"], "resources": ["vendedroles"], "verbs": ["create"]}
 
 
+@pytest.mark.long
 def test_an_upgrade_changes_nothing_and_the_uninstallation_leaves_nothing_but_definitions(renamed: Cluster):
     label = f"app.kubernetes.io/instance={RELEASE}"
     kinds = "all,configmap,secret,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding,networkpolicy,poddisruptionbudget"

@@ -52,6 +52,7 @@ def test_a_valid_object_is_taken_as_it_is(cluster: Cluster, kind: str):
     assert taken.body["spec"] == body["spec"]
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("spoiled", SPOILED, ids=str)
 def test_a_spoiled_object_is_refused_and_the_field_is_named(cluster: Cluster, spoiled: Spoiled):
     refused = cluster.create(spoiled.body, dry_run=True)

@@ -191,6 +191,7 @@ class TestTheDelivery:
             eventually(lambda: cluster.create(answered("closed"), user=API, dry_run=True).ok)
 
 
+@pytest.mark.long
 class TestWithoutTheApi:
     """Where it is switched off its name is nobody's: whoever makes such an account gets nothing by it."""
 
@@ -352,6 +353,7 @@ class TestTheFinalizer:
         assert cluster.patch(platform, {"metadata": {"finalizers": []}}, user=OPERATOR).ok
 
 
+@pytest.mark.long
 class TestAnOlderCluster:
     """Before 1.36 nothing stamps an object, so what it says of itself must be true or absent."""
 

@@ -211,6 +211,7 @@ def test_the_operator_knows_namespaces_and_writes_events(cluster: Cluster, resou
     assert cluster.may(OPERATOR, verb, resource)
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("role", "verb", "plural", "allowed"),
     [

@@ -23,7 +23,7 @@ from tests.support.tiers import by_tier
 from tests.support.worlds import OWN_SCHEMA, SCHEMA
 from tests.support.worlds import rows as rows_of
 
-CELLS = by_tier(40_000, 1_000_000)
+CELLS = by_tier(20_000, 1_000_000)
 ROWS = 200
 CASES = CELLS // 450
 """Enough: one in five has a role, of 5,200 cells. In the others nothing is approved, or the offer shows nothing."""

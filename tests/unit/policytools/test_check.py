@@ -54,6 +54,7 @@ def test_a_suspended_object_is_told_and_is_no_error(tmp_path: Path):
     assert len(checked.diagnostics) == 3
 
 
+@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize("spoiled", [each for each in SPOILED if "\x00" not in str(each.value)], ids=str)
 def test_a_field_that_the_api_server_would_refuse_is_named_in_the_file(tmp_path: Path, spoiled: Spoiled):
     write(tmp_path, "a.yaml", spoiled.body)

@@ -63,7 +63,7 @@ def test_processor_time_counts_a_process_with_its_children_also_those_that_ended
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        found = Processes({"parent": process.pid}).seconds()
+        found = Processes({"parent": [process.pid]}).seconds()
         assert process.stdin is not None
         process.stdin.close()
 

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.pages import ROOT, Typed, run, steps, with_rolevend
@@ -12,6 +13,7 @@ NEEDS_MORE = ("rolevend platform catalog", "rolevend policy test", "rolevend pol
 """Commands that ask a database, a cluster or the past: they are tried where there is one."""
 
 
+@pytest.mark.long
 def test_every_command_of_the_guide_answers_as_the_guide_says(tmp_path: Path):
     there = tmp_path / "repository"
     shutil.copytree(ROOT / "examples" / "02-policy-as-code", there)

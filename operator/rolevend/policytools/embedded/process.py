@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from rolevend.policytools.embedded import launch
 from rolevend.policytools.embedded.errors import PartFailed
@@ -52,7 +53,26 @@ class Program:
 
     def start(self) -> "Process":
         """Start it in its own session and process group; Ctrl-C in the terminal does not reach it."""
-        return Process(self)
+        account = self.account
+        command = (
+            *(sys.executable, "-I", "-S", launch.__file__),
+            *(str(int(self.death_signal)), str(os.getpid()), f"{account.uid}:{account.gid}" if account else "-"),
+            *self.command,
+        )
+        with open_log(self.log) as log:
+            log_start = log.tell()
+            child = _spawner().run(
+                lambda: subprocess.Popen(  # noqa: S603 - a list, no shell
+                    command,
+                    cwd="/",  # ours may be unreadable for the account, and must not stay in use
+                    env=dict(self.environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+        return Process(self, _Spawned(child), log_start)
 
     def run(self, timeout: float) -> None:
         """Run it to its end. Raises PartFailed unless it exits with 0 in time."""
@@ -66,37 +86,53 @@ class Program:
             process.kill()
 
 
+class Child(Protocol):
+    """The process that runs a program. Its process id is not used again before `release`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def exit_code(self) -> int | None:
+        """Return None while it runs, and -N if signal N ended it."""
+        ...
+
+    def release(self) -> int:
+        """Wait until it has ended, release its process id, and return its exit code."""
+        ...
+
+
+class _Spawned:
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        self._child = child
+        self.pid: int = child.pid
+
+    def exit_code(self) -> int | None:
+        return exit_code_of(self.pid)
+
+    def release(self) -> int:
+        return self._child.wait()
+
+
 class Process:
     """A started `Program`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, child: Child, log_start: int) -> None:
+        """`log_start` is the length of the log before the start, in bytes."""
         self.program = program
-        account = program.account
-        command = (
-            *(sys.executable, "-I", "-S", launch.__file__),
-            *(str(int(program.death_signal)), str(os.getpid()), f"{account.uid}:{account.gid}" if account else "-"),
-            *program.command,
-        )
-        with open(program.log, "ab", opener=_private) as log:
-            self._log_start = log.tell()
-            self._child = _spawner().run(
-                lambda: subprocess.Popen(  # noqa: S603 - a list, no shell
-                    command,
-                    cwd="/",  # ours may be unreadable for the account, and must not stay in use
-                    env=dict(program.environment),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            )
-        self._pidfd = os.pidfd_open(self._child.pid)
-        self._reaped = False
+        self._child = child
+        self._log_start = log_start
+        self._pidfd = os.pidfd_open(child.pid)
+        self._last_exit_code: int | None = None
+        """Known from the release on."""
 
     @property
     def pid(self) -> int:
         """The process id of the program, which is also its process group id."""
         return self._child.pid
+
+    @property
+    def _released(self) -> bool:
+        return self._last_exit_code is not None
 
     @property
     def running(self) -> bool:
@@ -105,16 +141,11 @@ class Process:
     @property
     def exit_code(self) -> int | None:
         """None while it runs; -N if signal N ended it."""
-        if self._reaped:
-            return self._child.returncode
-        end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if end is None:
-            return None
-        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+        return self._last_exit_code if self._released else self._child.exit_code()
 
     def wait(self, timeout: float) -> bool:
         """True if the program ended within `timeout` seconds."""
-        if self._reaped:
+        if self._released:
             return True
         return _await_end(self._pidfd, timeout)
 
@@ -134,7 +165,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program alone. No error if it has ended."""
-        if not self._reaped:
+        if not self._released:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, grace: float = 10.0) -> bool:
@@ -147,9 +178,9 @@ class Process:
 
     def kill(self) -> None:
         """Kill the program, its children and its process group, and return when they are gone. Idempotent."""
-        if self._reaped:
+        if self._released:
             return
-        # The program is not reaped before the last lines, and its children are not while it is stopped: until then
+        # The program is not released before the last lines, and its children are not while it is stopped: until then
         # the kernel cannot reuse their process ids.
         self.send(signal.SIGSTOP)
         children = [os.pidfd_open(child) for child in _children(self.pid)]  # PostgreSQL's leave the group
@@ -158,8 +189,7 @@ class Process:
             signal.pidfd_send_signal(child, signal.SIGKILL)
             _await_end(child, _KILL_TIMEOUT)
             os.close(child)
-        self._child.wait()
-        self._reaped = True
+        self._last_exit_code = self._child.release()
         os.close(self._pidfd)
 
     def log_tail(self, lines: int = _TAIL) -> str:
@@ -180,9 +210,17 @@ class Process:
         return f"exit code {code}"
 
 
-def _private(path: str, flags: int) -> int:
-    """Open a file that only its owner can read: servers log statements, which hold passwords."""
-    return os.open(path, flags, 0o600)
+def open_log(path: Path) -> BinaryIO:
+    """Open a file to append to, which only its owner can read: servers log statements, which hold passwords."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
+def exit_code_of(pid: int) -> int | None:
+    """Return the exit code of a child of this process, as `Child.exit_code`, and leave its process id in use."""
+    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if end is None:
+        return None
+    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
 
 
 def _await_end(pidfd: int, timeout: float) -> bool:
