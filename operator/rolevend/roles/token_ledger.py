@@ -18,6 +18,7 @@ from rolevend.platform_runtime.registry import PlatformRegistry
 from rolevend.roles.protocols import Snapshots
 
 COLLECT_SECONDS: Final = 300.0
+RETRY_SECONDS: Final = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -57,16 +58,18 @@ class TokenLedger:
     async def run(self) -> None:
         """Delete expired records periodically, until cancelled."""
         while True:
-            await self.collect()
-            await asyncio.sleep(COLLECT_SECONDS)
+            await asyncio.sleep(COLLECT_SECONDS if await self.collect() else RETRY_SECONDS)
 
-    async def collect(self) -> None:
-        """Delete expired records in Kubernetes and in the ledger. An error in one place does not affect the other."""
+    async def collect(self) -> bool:
+        """Delete expired records in Kubernetes and in the ledger. Returns False after an error, which does not affect the other place."""
+        done = True
         for collect in (self._leases.collect, self._collect_in_ledger):
             try:
                 await collect()
             except RolevendError as error:
                 _log.warning("cannot delete expired token records: %s", error)
+                done = False
+        return done
 
     async def _collect_in_ledger(self) -> None:
         ledger = self._snapshots.snapshot.ledger

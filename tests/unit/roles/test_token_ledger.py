@@ -1,5 +1,6 @@
 """A token proves one role wherever its use is recorded: in Kubernetes, in the ledger's database, and across each step between them."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,7 +16,7 @@ from rolevend.kube.token_replay import PREFIX, TokenReplayStore, token_digest
 from rolevend.model import PlatformName, Uid
 from rolevend.plan import TokenUse
 from rolevend.platform_runtime.registry import PlatformRegistry
-from rolevend.roles.token_ledger import TokenLedger
+from rolevend.roles.token_ledger import COLLECT_SECONDS, RETRY_SECONDS, TokenLedger
 from tests.support import registered, tokens
 from tests.support.in_memory import NOW, ApiServer
 
@@ -202,3 +203,24 @@ async def test_a_database_that_does_not_answer_keeps_no_expired_lease(caplog: py
 
     assert replicas.leases == set()
     assert "cannot delete expired token records" in caplog.text
+
+
+async def test_a_collection_that_failed_is_repeated_soon(monkeypatch: pytest.MonkeyPatch):
+    replicas = Replicas(JOINING)
+    await replicas.take()
+    replicas.database.now = tokens.after(600)
+    away, pauses = dict(replicas.platforms), list[float]()
+    replicas.platforms.clear()
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        replicas.platforms.update(away)
+        if len(pauses) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        await replicas.tokens.run()
+
+    assert pauses == [RETRY_SECONDS, COLLECT_SECONDS]
+    assert replicas.database.kept == {}
