@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import cast
 
@@ -34,7 +34,8 @@ def run(tell: Teller, *, dev: bool, broken: str | None, claims: int) -> int:
     """Return the exit status: 0 if all checks passed, 1 if one failed. Raises errors that a person must fix first."""
     tell.rest()
     started = time.monotonic()
-    with _ended_by_signals(), Stage(claims, progress_for(), UNDISTURBED if broken else None) as stage:
+    alone = tryout.only_one() if dev else nullcontext()
+    with _ended_by_signals(), alone, Stage(claims, progress_for(), UNDISTURBED if broken else None) as stage:
         if dev:
             with progress_for().step("starting a model of Snowflake, and installing rolevend there"):
                 stage.add_crm()

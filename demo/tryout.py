@@ -1,10 +1,11 @@
 """Run `python -m demo --dev`: keep everything running, and print commands to try. They work as printed."""
 
+import fcntl
 import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from demo.checks import ANNA, BOB
 from demo.crm import ON_BOTH
 from demo.stage import AGENTS, EXAMPLE, OVER_HTTP, OWNER, SCIM, SECURITY, Stage
 from demo.telling import Teller
+from rolevend.policytools.embedded.errors import Unusable
 from rolevend.policytools.embedded.postgres_programs import postgres_programs
 from testbed.installation import checkout
 
@@ -87,20 +89,31 @@ def commands() -> list[str]:
 
 
 @contextmanager
+def only_one() -> Iterator[None]:
+    """Lock the checkout, whose `dev.env` is of one demo, until the end or the death of this process. Raises Unusable if another has it."""
+    root = os.open(checkout(), os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            way_out = "use it with make shell, or end it with Ctrl-C; another clone has its own"
+            raise Unusable(f"make dev runs in this checkout already: {way_out}") from error
+        yield
+    finally:
+        os.close(root)
+
+
+@contextmanager
 def _environment_file(stage: Stage) -> Iterator[None]:
-    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end, unless another
-    demo in this checkout wrote its own meanwhile."""
+    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end."""
     file = checkout() / ENVIRONMENT_FILE
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
         written.writelines(f"export {name}={value}\n" for name, value in _environment_of(stage).items())
-        written.flush()
-        try:
-            yield
-        finally:
-            with suppress(FileNotFoundError):
-                if os.path.samestat(file.stat(), os.fstat(written.fileno())):
-                    file.unlink()
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _environment_of(stage: Stage) -> dict[str, str]:

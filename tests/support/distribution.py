@@ -25,7 +25,7 @@ _FIRST: Final = list(INSTALLATIONS)
 ONE_AT_A_TIME: Final = frozenset(
     f"tests/e2e/test_{each}.py" for each in ("console_tutorial", "demo", "dev_tutorials", "readme", "role_tutorial")
 )
-"""Files whose tests run `make dev`, or read its `dev.env`, which the newest one in a checkout replaces. They take long, and begin first."""
+"""Files whose tests run `make dev`, or read its `dev.env`, which one demo in a checkout has. They take long, and begin first."""
 
 
 def place_of(nodeid: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The file with the environment of `make dev`, which two of them in one checkout share."""
+"""The file with the environment of `make dev`, and the one demo that has it."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -7,6 +7,7 @@ import pytest
 
 from demo import tryout
 from demo.stage import Stage
+from rolevend.policytools.embedded.errors import Unusable
 
 STAGE = cast(Stage, None)
 
@@ -28,13 +29,16 @@ def test_it_is_there_as_long_as_the_demo_and_for_its_user_alone(file: Path):
     assert not file.exists()
 
 
-def test_the_demo_that_ends_first_leaves_the_file_of_the_other(file: Path):
-    first, second = tryout._environment_file(STAGE), tryout._environment_file(STAGE)
-    first.__enter__()
-    second.__enter__()
+def test_a_second_one_in_the_checkout_is_refused_until_the_first_ends(file: Path):
+    refused = pytest.raises(Unusable, match=r"make dev runs in this checkout already: use it with make shell, or end it with Ctrl-C")
+    with tryout.only_one(), refused:
+        tryout.only_one().__enter__()
+    with tryout.only_one():
+        assert not file.exists()
 
-    first.__exit__(None, None, None)
-    assert file.exists()
 
-    second.__exit__(None, None, None)
-    assert not file.exists()
+def test_the_file_of_one_that_was_killed_is_replaced(file: Path):
+    file.write_text("export KUBECONFIG=gone\n")
+
+    with tryout._environment_file(STAGE):
+        assert "gone" not in file.read_text()
