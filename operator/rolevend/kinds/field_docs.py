@@ -5,7 +5,7 @@ pydantic's `use_attribute_docstrings` reads them at the import, which takes a te
 
 import ast
 import inspect
-import textwrap
+import sys
 from functools import cache
 from itertools import pairwise
 
@@ -23,10 +23,16 @@ def docs_of_fields(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _docs_in(part: type[BaseModel]) -> dict[str, str]:
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
     docs = {}
-    for member, below in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
+    for member, below in pairwise(_classes_of(part.__module__)[part.__name__].body):
         match member, below:
             case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
                 docs[name] = inspect.cleandoc(text)
     return docs
+
+
+@cache
+def _classes_of(module: str) -> dict[str, ast.ClassDef]:
+    """Return the definitions of the module's classes. To read one class alone, `inspect` looks at every module of the process."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {each.name: each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)}
