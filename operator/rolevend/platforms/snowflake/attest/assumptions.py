@@ -118,7 +118,7 @@ def _plain_user(canaries: SnowflakeCanaries) -> str:
         (shown,) = canaries.vendor.rows(compose("SHOW USERS STARTS WITH {}", literal(lease.role)))
         if "ALL" not in str(shown["default_secondary_roles"]).upper():
             return "has no secondary roles unless they are set"
-        session = canaries.log_in_as(SnowflakeLogin(lease.role, key))
+        session = canaries.log_in_as(SnowflakeLogin(lease.role, key, is_generated=True))
         with canaries.open_to_public():
             question = canaries.filled("SELECT NOTE FROM {ungoverned_table}")
             return refused(session, question, {606}) or _several(session)

@@ -59,7 +59,7 @@ def key_of(canary: SnowflakeCanary) -> Secret:
 
 
 def login_of(canary: SnowflakeCanary) -> SnowflakeLogin:
-    return SnowflakeLogin(canary.credential.user, key_of(canary))
+    return SnowflakeLogin(canary.credential.user, key_of(canary), is_generated=True)
 
 
 def _expect_answer(error: vendor.Error) -> None:

@@ -103,13 +103,13 @@ def _refused(who: str, what: str, statement: LiteralString) -> Trial:
 
 
 def _another_key(canaries: SnowflakeCanaries) -> str:
-    return "was let in" if canaries.lets_in_as(SnowflakeLogin(canaries.eve.credential.user, new_key())) else ""
+    return "was let in" if canaries.lets_in_as(SnowflakeLogin(canaries.eve.credential.user, new_key(), is_generated=True)) else ""
 
 
 def _own_key_for_another(canaries: SnowflakeCanaries) -> str:
     key = key_of(canaries.eve)
     others = (canaries.bob.credential.user, canaries.environment.vendor.user, canaries.environment.programmer.user)
-    inside = [user for user in others if canaries.lets_in_as(SnowflakeLogin(user, key))]
+    inside = [user for user in others if canaries.lets_in_as(SnowflakeLogin(user, key, is_generated=True))]
     return f"was let in as {inside[0]}" if inside else ""
 
 

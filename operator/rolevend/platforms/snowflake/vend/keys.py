@@ -53,14 +53,14 @@ def public_key(private_key: Secret) -> str:
     Does not test whether the primes are prime, which would take longer than the rest of a vend: the operator generated the key, and a wrong
     one cannot log in.
     """
-    key = _read(private_key, whole=False)
+    key = _read(private_key, checked=False)
     encoded = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return "".join(encoded.decode().splitlines()[1:-1])
 
 
-def der(private_key: Secret) -> bytes:
-    """Return the key in the connector's format."""
-    return _read(private_key).private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+def der(private_key: Secret, *, checked: bool = True) -> bytes:
+    """Return the key in the connector's format. `checked`: raise InvalidInput if its parts are not consistent."""
+    return _read(private_key, checked=checked).private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _pem(bits: int) -> Secret:
@@ -69,10 +69,10 @@ def _pem(bits: int) -> Secret:
     return Secret(encoded.decode())
 
 
-def _read(private_key: Secret, *, whole: bool = True) -> rsa.RSAPrivateKey:
-    """Parse the key. `whole`: check that its parts are consistent."""
+def _read(private_key: Secret, *, checked: bool) -> rsa.RSAPrivateKey:
+    """Parse the key, and if it is `checked`, see that its parts are consistent."""
     try:
-        key = serialization.load_pem_private_key(private_key.reveal().encode(), None, unsafe_skip_rsa_key_validation=not whole)
+        key = serialization.load_pem_private_key(private_key.reveal().encode(), None, unsafe_skip_rsa_key_validation=not checked)
     except (ValueError, TypeError) as error:  # TypeError: it has a passphrase
         raise InvalidInput("private_key", "is no RSA key in PEM without a passphrase, as openssl genpkey writes it") from error
     if not isinstance(key, rsa.RSAPrivateKey):
