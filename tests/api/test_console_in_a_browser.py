@@ -158,7 +158,7 @@ def test_an_answer_needs_no_pointer(windows: Windows, request_: AccessRequested)
     request_.is_now("Approved")
 
 
-@pytest.mark.thinned(2, "long")
+@pytest.mark.long
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_every_page_is_accessible_and_fits_a_phone_also_with_hostile_texts(
     windows: Windows, hostile: HostileScene, scheme: Literal["light", "dark"], width: int
@@ -183,6 +183,7 @@ def test_every_page_is_accessible_and_fits_a_phone_also_with_hostile_texts(
         is_in_order(zara)
 
 
+@pytest.mark.long
 def test_answers_about_readers_and_health_are_accessible_and_fit_a_phone(windows: Windows, console: ConsoleSite, hostile: HostileScene):
     console.let_ask_who_reads(RITA)
     table = urlencode({"table": f"claims.{sql.Identifier(SHORT).as_string()}"})

@@ -228,7 +228,7 @@ def test_a_picture_has_policies_guardrails_and_the_result_of_each_column_on_made
         assert refused == absent
 
 
-@pytest.mark.thinned(2, "long")
+@pytest.mark.long
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_the_answers_are_pages_for_everybody(rita: Visitor, windows: Windows, tenant: Tenant, scheme: Literal["light", "dark"], width: int):
     Requester(tenant).ready()

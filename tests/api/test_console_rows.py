@@ -250,6 +250,7 @@ def test_an_agent_that_is_suspended_shows_nobody_rows(looking: Looking):
     assert "Lena" not in text
 
 
+@pytest.mark.long
 def test_the_button_works_in_a_browser_and_the_page_is_accessible_and_fits_a_phone(windows: Windows, looking: Looking):
     window = windows.open(OLGA, f"/requests/{AGENTS}/{looking.people.name}", width=360)
     window.press(BUTTON)

@@ -30,6 +30,7 @@ def lake(site: Site) -> Iterator[Lake]:
         yield lake
 
 
+@pytest.mark.long
 def test_a_caller_is_told_where_a_tool_sees_less_than_the_role(site: Site, lake: Lake, proven: Proven, doors: Doors):
     site.told(proven.provider(), "Ready", "True", "KeysRead")
     site.told(proven.agent(tools=lake.asking(semanticViews=[PEOPLE_VIEW])), "Ready", "True")
@@ -59,6 +60,7 @@ def log_in(lake: Lake, role: Body) -> SnowflakeSession:
     return lake.bench.session(given["user"], Secret(given["privateKey"]), role=given["role"])
 
 
+@pytest.mark.long
 def test_a_role_with_an_approval_waits_for_its_profile_without_using_it_up_and_ends_with_the_yes(
     site: Site, lake: Lake, proven: Proven, doors: Doors
 ):

@@ -77,6 +77,7 @@ async def test_the_other_colour_reads_the_same(warehouse: Warehouse):
     assert not warehouse.exists(role.name)
 
 
+@pytest.mark.long
 def test_threads_that_share_a_client_do_not_close_each_others_connections(warehouse: Warehouse):
     """The last one that is done closes them, again and again, while others begin."""
     client = warehouse.client()

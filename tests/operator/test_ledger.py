@@ -39,6 +39,7 @@ def test_across_every_step_of_the_ledger_a_token_proves_one_vended_role(proven: 
         proven.ask(earlier).refused("TokenReplayed", granted="False")
 
 
+@pytest.mark.long
 def test_the_ledger_alone_remembers_after_a_restart_and_after_the_role_is_gone(proven: Proven):
     become(proven.site, "Enabled")
     proven.ready_to_ask()

@@ -89,6 +89,7 @@ def test_a_role_is_explained_without_a_login_on_the_platform(tenant: Tenant, pub
     assert all(note.endswith(" ago)") for note in notes), "the platforms are Ready, and the operator runs"
 
 
+@pytest.mark.long
 def test_a_new_table_is_published_and_nothing_else_is_ever_written(site: Site, published: dict[str, Body]):
     before = parts(site)
     site.warehouse.ask("CREATE TABLE claims.published_later (id int)")

@@ -127,6 +127,7 @@ class TestTools:
 
 
 class TestWhatAToolSeesLessOf:
+    @pytest.mark.long
     def test_it_is_told_of_the_policy_and_of_the_role_until_the_policy_is_mended(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent(tools=lake.asking(semanticViews=[PEOPLE_VIEW]))
         site.told(tenant.person(countries=["EU"]), "Ready", "True")
@@ -197,6 +198,7 @@ def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]
 
 
 class TestWithAnApproval:
+    @pytest.mark.long
     def test_one_role_shows_the_offer_until_the_yes_is_deleted_and_others_show_nothing_of_it(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent()
         site.told(tenant.person(countries=["EU"]), "Ready", "True")
@@ -265,6 +267,7 @@ class TestWhatIsWrongWithAnAccount:
         site.wait_for_platform("lake")
         eventually(lambda: lake.status["tableCount"] == before + 1)
 
+    @pytest.mark.long
     def test_what_public_has_is_said(self, site: Site, lake: Lake):
         assert lake.status.get("limitations", []) == []
         lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
@@ -322,6 +325,7 @@ class TestWhatIsWrongWithAnAccount:
         site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
         site.wait_for_platform("lake")
 
+    @pytest.mark.long
     def test_standard_edition_is_told_before_anything_is_built(self, site: Site):
         with registered(site, "standard", Account(edition="STANDARD")):
             message = site.wait_for_platform("standard", "False", "PlatformUnavailable")

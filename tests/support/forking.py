@@ -1,5 +1,5 @@
-"""Processes of rolevend that are forks of one that imported everything: a start takes a tenth of the processor time. A fork runs the same
-code with the arguments and the environment of its program, under the same kind of `Process`.
+"""Processes of rolevend that are forks of one that imported everything and made the schemas: a start takes a tenth of the processor time.
+A fork runs the same code with the arguments and the environment of its program, under the same kind of `Process`.
 
 `python -m tests.support.forking` is the process that forks; it ends with its standard input, and the forks end with it.
 """
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rolevend.cli import main
+from rolevend.kinds import KINDS
+from rolevend.kinds.parse import spec_schema
 from rolevend.policytools.embedded.process import Process, Program, exit_code_of, open_log
 
 _MODULES: Final = ("rolevend.app.api", "rolevend.app.console", "rolevend.app.operator")
@@ -83,6 +85,8 @@ def _serve() -> None:
     """Answer each line of standard input by one of standard output."""
     for module in _MODULES:
         importlib.import_module(module)
+    for kind in KINDS:
+        spec_schema(kind.model)
     gc.freeze()  # the collector of a fork would copy what all share
     parent = os.getpid()
     for line in sys.stdin:

@@ -212,6 +212,7 @@ def test_a_build_on_two_connections_finishes_what_was_locked_on_either(bench: Po
     assert [session.rows(f"SELECT count(*) FROM v{number}") for number in range(40)] == [[(6,)]] * 40
 
 
+@pytest.mark.long
 def test_builds_that_hold_every_connection_do_not_wait_for_each_others(bench: PostgresBench):
     wanted = [profile(*(shape(bench.people(), view=f"v{place}") for place in range(30))) for _ in range(4)]
     platform = bench.platform_of(CLUSTER, PostgresLimits(programmer_connections=2))

@@ -151,6 +151,7 @@ def test_a_statement_that_the_end_of_its_role_cut_off_is_told_with_that(logging:
     assert (found.text, (found.error or "")[:5]) == (query, "57P01")
 
 
+@pytest.mark.long
 @pytest.mark.thinned(2, "long")
 def test_files_that_were_rotated_and_compressed_and_a_pipe_are_read_as_one(logging: Logging, kind: str, tmp_path: Path):
     role, session = logging.agent()

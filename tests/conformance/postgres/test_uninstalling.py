@@ -160,6 +160,7 @@ OBSTACLES = {
 }
 
 
+@pytest.mark.long
 def test_what_needs_rolevend_is_named(tmp_path: Path):
     """One server for all of it: a server takes a second to start."""
     with site() as there:
@@ -363,6 +364,7 @@ def _can_connect(there: Site, user: str, database: str = "claims") -> bool:
     return True
 
 
+@pytest.mark.long
 def test_the_reach_of_an_installation_is_a_choice(tmp_path: Path):
     with site() as there:
         before = Before(there, tmp_path)
@@ -456,6 +458,7 @@ END
 $do$"""
 
 
+@pytest.mark.long
 def test_many_templates_of_a_table_are_dropped_without_reading_all_its_policies_for_each():
     """Also of a table that had row security before, and keeps it, and where somebody dropped a role of rolevend by hand."""
     with site() as there:

@@ -147,6 +147,7 @@ class TestItsCertificate:
         with pytest.raises(ssl.SSLCertVerificationError):
             handshake(secret, other, HOST, tmp_path)
 
+    @pytest.mark.long
     def test_that_helm_made_is_kept_over_upgrades(self, cluster: Cluster):
         def shown() -> tuple[str, ...]:
             secret = cluster.call("GET", f"/api/v1/namespaces/{SYSTEM}/secrets/rolevend-api-tls").body["data"]

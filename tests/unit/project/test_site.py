@@ -11,6 +11,7 @@ from mkdocs.exceptions import Abort
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.long
 def test_its_pages_load_nothing_from_elsewhere_and_links_to_the_code_lead_to_the_repository(tmp_path: Path):
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path))
     build(config)
