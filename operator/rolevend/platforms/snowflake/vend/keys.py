@@ -60,7 +60,9 @@ def public_key(private_key: Secret) -> str:
 
 def der(private_key: Secret, *, checked: bool = True) -> bytes:
     """Return the key in the connector's format. `checked`: raise InvalidInput if its parts are not consistent."""
-    return _read(private_key, checked=checked).private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return _read(private_key, checked=checked).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _pem(bits: int) -> Secret:
