@@ -123,6 +123,7 @@ def test_people_follow_a_request_to_the_approved_rows_and_their_end(windows: Win
     row.wait_for(state="detached")
 
 
+@pytest.mark.long
 def test_reading_and_answering_need_no_script(windows: Windows, request_: AccessRequested):
     olga = windows.open(OLGA, script=False)
     olga.page.get_by_role("link", name=request_.name).click()
@@ -142,6 +143,7 @@ def test_reading_and_answering_need_no_script(windows: Windows, request_: Access
     olga.shows("Signed out")
 
 
+@pytest.mark.long
 def test_an_answer_needs_no_pointer(windows: Windows, request_: AccessRequested):
     olga = windows.open(OLGA)
     keyboard = olga.page.keyboard

@@ -486,6 +486,7 @@ def test_while_the_api_server_is_away_it_says_when_to_try_again_and_nothing_is_l
         proxy.close()
 
 
+@pytest.mark.long
 def test_what_one_replica_wrote_another_one_takes_back_at_once(pusher: Pusher, doors: Doors):
     second = Pusher(pusher.tenant, doors.open({"API_SCIM": "true"}))
     second.api.wait_until_ready()

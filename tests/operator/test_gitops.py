@@ -63,6 +63,7 @@ def test_what_is_applied_again_is_no_difference(tenant: Tenant):
     assert site.cluster.kubectl("diff", "--server-side", "--field-manager", DEPLOYER, "-f", "-", body=everything) == ""
 
 
+@pytest.mark.long
 def test_any_order_of_arrival_ends_in_the_same_conditions_and_the_same_role(tenant: Tenant):
     site, bodies = tenant.site, folder(tenant)
     orders = [random.Random(seed).sample(bodies, len(bodies)) for seed in range(4)]

@@ -223,6 +223,7 @@ def test_an_operator_that_starts_before_the_server_does_catches_up(site: Site, a
     eventually(lambda: site.annex.roles() == {staying.role, waiting.role})
 
 
+@pytest.mark.long
 def test_an_operator_that_was_rolled_back_vends_nothing_over_newer_sql_and_ends_what_lives(site: Site, annex: Body, tenant: Tenant):
     tenant.ready_to_ask(ANNEX)
     leaving, staying = tenant.ask(platform=ANNEX).ready(), tenant.ask(platform=ANNEX).ready()
@@ -321,6 +322,7 @@ def point(site: Site, platform: Body, to: Governed) -> None:
     site.patch(platform, {"postgres": {"host": to.superuser.host, "port": to.superuser.port}})
 
 
+@pytest.mark.long
 def test_another_server_at_the_address_is_not_taken_for_the_one_that_roles_are_on(
     site: Site, annex: Body, elsewhere: Governed, tenant: Tenant
 ):

@@ -141,6 +141,7 @@ def test_the_secret_is_gone_when_a_role_ends_before_its_time(tenant: Tenant):
     assert not tenant.site.secret(AGENTS, asked.name).ok
 
 
+@pytest.mark.long
 def test_a_namespace_that_its_owner_makes_one_of_agents_is_served_without_a_change_of_the_chart(tenant: Tenant):
     """Until then the refusal says how."""
     cluster, name = tenant.site.cluster, f"of-{tenant.name}"

@@ -262,18 +262,23 @@ def enums(schema: dict) -> set[str]:
     )
 
 
+@cache
+def source() -> str:
+    """All of Python."""
+    return "".join(text_of(each) for folder in ("operator", "clients", "testbed", "tests") for each in (ROOT / folder).rglob("*.py"))
+
+
 @page
 def test_metrics_settings_and_variables_exist(path: Path):
     families = [family.name for family in Metrics().registry.collect()]
     metrics = {f"{name}{suffix}" for name, suffix in product(families, ("", "_total", "_bucket", "_count", "_sum"))}
     settings = {re.sub(r"_(.)", lambda found: found[1].upper(), name) for name in Settings.model_fields}
-    source = "".join(text_of(each) for folder in ("operator", "clients", "testbed", "tests") for each in (ROOT / folder).rglob("*.py"))
     text = text_of(path)
     assert set(re.findall(r"\brolevend_(?:vend|curbed|drop|live|orphan|revoked|policy|platform|build|decision|expiry)\w*", text)) <= metrics
     assert set(re.findall(r"\bsettings\.(\w+)", text.replace("rolevend.settings", ""))) - {"md"} <= settings
     named = set(re.findall(r"\bROLEVEND_([A-Z_]*[A-Z])\b", text))
     known = {*ApiSettings.model_fields, *ConsoleSettings.model_fields}
-    assert {name for name in named if name.lower() not in known and f"ROLEVEND_{name}" not in source} == set()
+    assert {name for name in named if name.lower() not in known and f"ROLEVEND_{name}" not in source()} == set()
 
 
 CHART = ROOT / "charts" / "rolevend"
