@@ -138,6 +138,7 @@ def conforms(case: Case, caller: Caller) -> int:
     return int(answer.status_code)
 
 
+@pytest.mark.thinned(2, "long")
 @pytest.mark.parametrize(("method", "path", "mode"), MADE_UP, ids=[f"{method} {path} {mode.value}" for method, path, mode in MADE_UP])
 def test_whatever_is_made_up_from_it_gets_an_answer_that_it_describes(
     document: Body, caller: Caller, method: str, path: str, mode: GenerationMode

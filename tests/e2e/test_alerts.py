@@ -223,11 +223,13 @@ def test_it_fires_while_what_it_is_about_lasts_and_neither_before_nor_long_after
     assert fires[-1] <= ENDS + looks_back // STEP
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["RolevendAbsent", "RolevendApiAbsent", "RolevendAccessLedgerAbsent"])
 def test_who_is_not_even_there_is_missed(engine: Engine, name: str):
     assert firing(engine, ALERTS[name], []) == list(range(seconds(ALERTS[name]["for"]) // STEP, STEPS))
 
 
+@pytest.mark.long
 def test_no_calls_at_all_are_no_failing_calls(engine: Engine):
     for name in ("RolevendCallsFail", "RolevendCallsSlow", "RolevendVendsFail", "RolevendVendsSlow"):
         assert firing(engine, ALERTS[name], []) == []

@@ -378,6 +378,7 @@ def canaries(account: Account) -> list[str]:
     return [thing.name[-1] for thing in account.catalog.of("SCHEMA", "ROLE", "USER") if "CANARY" in thing.name[-1]]
 
 
+@pytest.mark.long
 def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_at_their_end(site: Site, lake: Lake, tenant: Tenant):
     tenant.agent()
     tenant.person(countries=["EU"])

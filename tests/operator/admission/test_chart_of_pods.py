@@ -10,6 +10,8 @@ import yaml
 from tests.support.installed import CHART, Cluster
 from tests.support.rendered import ACCESS_LEDGER_ON, ALL_ON, API_ON, CONSOLE_ON, MCP_ON, Document, Helm, only, pods
 
+pytestmark = pytest.mark.long
+
 OF_COMPONENT = {
     "Deployment/rolevend": "",
     "Deployment/rolevend-api": "api",

@@ -123,6 +123,7 @@ class Agents:
         return await draining.run("rolevend-system", policy, api=api, platforms=False)
 
 
+@pytest.mark.long
 async def test_each_of_thousands_is_asked_once_and_only_a_page_of_them_is_held():
     agents = Agents(list(range(PLENTY)))
     tracemalloc.start()

@@ -12,6 +12,8 @@ from rolevend.cli.options import BROUGHT_BY
 from tests.support.bare import brought_by, run_without
 from tests.support.manifests import on_snowflake
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "02-policy-as-code"
 CATALOG = ("--catalog", str(EXAMPLE / "catalog" / "warehouse.yaml"))
