@@ -16,7 +16,7 @@ from tests.client.serving_mcp import ask, local
 from tests.client.test_mcp_over_http import WHO, roles
 from tests.client.warehouse import Warehouse
 
-pytestmark = pytest.mark.usefixtures("patient_clients")
+pytestmark = [pytest.mark.usefixtures("patient_clients"), pytest.mark.long]
 
 ISSUER = "https://idp.example.org"
 
@@ -114,7 +114,6 @@ async def test_a_signal_ends_the_role_and_the_process(warehouse: Warehouse, tmp_
     assert not warehouse.exists(role)
 
 
-@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("lacks", "said"),
     [
@@ -138,7 +137,6 @@ def started(server: StdioServerParameters) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=server.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
-@pytest.mark.thinned(3, "long")
 @pytest.mark.parametrize(
     ("platforms", "partial", "starts"), [("warehose", "true", False), ("crm,no", "false", False), ("crm,no", "true", True)]
 )
@@ -150,7 +148,6 @@ def test_it_does_not_start_for_a_platform_that_the_agent_may_not_use(
     assert ("for this agent; it may use crm, warehouse" in ended.stderr) != starts
 
 
-@pytest.mark.long
 def test_it_starts_without_an_answer_of_the_api(tmp_path: Path, person: Path):
     (port,) = free_ports(1)
     ended = started(local(f"http://{HOST}:{port}", tmp_path, person))

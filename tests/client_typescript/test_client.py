@@ -1,7 +1,11 @@
 """The TypeScript client, by its own tests: alone, and on a real PostgreSQL under TLS behind the contract of the API."""
 
+import pytest
+
 from tests.client.warehouse import Warehouse
 from tests.client_typescript.running import Vitest, site_of
+
+pytestmark = pytest.mark.long
 
 
 def test_it_calls_the_api_and_reads_its_answers(vitest: Vitest):

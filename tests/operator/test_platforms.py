@@ -322,7 +322,6 @@ def point(site: Site, platform: Body, to: Governed) -> None:
     site.patch(platform, {"postgres": {"host": to.superuser.host, "port": to.superuser.port}})
 
 
-@pytest.mark.long
 def test_another_server_at_the_address_is_not_taken_for_the_one_that_roles_are_on(
     site: Site, annex: Body, elsewhere: Governed, tenant: Tenant
 ):

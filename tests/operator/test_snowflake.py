@@ -25,6 +25,8 @@ from tests.support.snowflake.using import administrators_connection
 from tests.support.tenancy import Asked, Tenant
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 PEOPLE_VIEW, CLAIMS_VIEW, GONE_VIEW = ({"schema": "SEM", "name": name} for name in ("PEOPLE", "CLAIMS", "GONE"))
 """Semantic views: of PEOPLE, of PEOPLE and PRICES, and one that is not there."""
 FIND_PRICES = {"schema": "SEM", "name": "FIND_PRICES"}
@@ -127,7 +129,6 @@ class TestTools:
 
 
 class TestWhatAToolSeesLessOf:
-    @pytest.mark.long
     def test_it_is_told_of_the_policy_and_of_the_role_until_the_policy_is_mended(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent(tools=lake.asking(semanticViews=[PEOPLE_VIEW]))
         site.told(tenant.person(countries=["EU"]), "Ready", "True")
@@ -198,7 +199,6 @@ def explained(site: Site, lake: Lake, folder: Path, *roles: Asked) -> list[Body]
 
 
 class TestWithAnApproval:
-    @pytest.mark.long
     def test_one_role_shows_the_offer_until_the_yes_is_deleted_and_others_show_nothing_of_it(self, site: Site, lake: Lake, tenant: Tenant):
         tenant.agent()
         site.told(tenant.person(countries=["EU"]), "Ready", "True")
@@ -267,7 +267,6 @@ class TestWhatIsWrongWithAnAccount:
         site.wait_for_platform("lake")
         eventually(lambda: lake.status["tableCount"] == before + 1)
 
-    @pytest.mark.long
     def test_what_public_has_is_said(self, site: Site, lake: Lake):
         assert lake.status.get("limitations", []) == []
         lake.run(f"GRANT USAGE ON WAREHOUSE {WAREHOUSE} TO ROLE PUBLIC")
@@ -278,7 +277,6 @@ class TestWhatIsWrongWithAnAccount:
             lake.run(f"REVOKE USAGE ON WAREHOUSE {WAREHOUSE} FROM ROLE PUBLIC")
         eventually(lambda: lake.status.get("limitations", []) == [])
 
-    @pytest.mark.long
     def test_a_schema_that_vanishes_ends_the_roles_that_read_it_and_is_named(self, site: Site, lake: Lake, tenant: Tenant):
         schema = lake.bench.schema("PASSING")
         lake.run(f"CREATE TABLE {DATABASE}.{schema}.T (ID NUMBER)")
@@ -298,7 +296,6 @@ class TestWhatIsWrongWithAnAccount:
             site.told(policy, "Ready", "False", "NotGranted")
             tenant.ask(platform="lake").refused("NoTable", granted="False")
 
-    @pytest.mark.long
     def test_a_warehouse_that_is_not_there_is_named_by_its_field(self, site: Site, lake: Lake):
         with lake.changed(snowflake={"warehouse": "MISSPELLED"}):
             message = site.wait_for_platform("lake", "False", "PlatformUnavailable")
@@ -325,14 +322,12 @@ class TestWhatIsWrongWithAnAccount:
         site.put_secret(NAMESPACE, "lake-vendor", username=user, private_key=key.reveal())
         site.wait_for_platform("lake")
 
-    @pytest.mark.long
     def test_standard_edition_is_told_before_anything_is_built(self, site: Site):
         with registered(site, "standard", Account(edition="STANDARD")):
             message = site.wait_for_platform("standard", "False", "PlatformUnavailable")
         assert "need Enterprise Edition: nothing can be governed in this account" in message
 
 
-@pytest.mark.long
 def test_killed_in_the_middle_of_an_attestation_it_attests_again_when_it_is_back(site: Site, lake: Lake):
     """Though what it left counts as under way for ten minutes, for whoever may not be alone."""
     account, caught = lake.bench.snowflake.account, threading.Event()
@@ -378,7 +373,6 @@ def canaries(account: Account) -> list[str]:
     return [thing.name[-1] for thing in account.catalog.of("SCHEMA", "ROLE", "USER") if "CANARY" in thing.name[-1]]
 
 
-@pytest.mark.long
 def test_an_agents_own_user_is_granted_its_roles_under_a_warning_and_loses_them_at_their_end(site: Site, lake: Lake, tenant: Tenant):
     tenant.agent()
     tenant.person(countries=["EU"])

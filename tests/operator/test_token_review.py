@@ -245,7 +245,6 @@ async def test_the_cluster_says_for_which_of_us_a_token_is(checked: Checked, acc
     assert review == Authenticated(f"system:serviceaccount:{NAMESPACE}:{account.name}", account.uid, frozenset({AUDIENCE}))
 
 
-@pytest.mark.long
 async def test_a_token_of_another_cluster_is_none_of_ours_though_its_issuer_is_called_the_same(
     checked: Checked, account: Account, another: ControlPlane
 ):

@@ -31,6 +31,8 @@ from tests.conformance.snowflake_tools import (
 )
 from tests.support.snowflake import StandIn
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[SnowflakeBench]:
