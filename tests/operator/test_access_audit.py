@@ -79,7 +79,11 @@ class TestTheChain:
 
         request.is_now("Spent")
 
-        assert eventually(lambda: kinds(events_of(shared_trail, request))[-1] == "Spent")
+        told = kinds(eventually(lambda: found if "Spent" in kinds(found := events_of(shared_trail, request)) else None))
+        assert told[:4] == ["access-requested", "Pending", "Approved", "granted"]
+        assert told[-1] == "Spent"
+        assert sorted(told[4:]) == ["Spent", "Used", "dropped"]
+        assert shared_trail.is_whole()
 
     def test_a_deleted_yes_and_a_deleted_request_are_told(self, shared_trail: AuditTrail, requester: Requester):
         revoked, withdrawn = requester.ready().ask(), requester.ask(columns=["ssn"])
