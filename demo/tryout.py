@@ -19,6 +19,7 @@ from testbed.installation import checkout
 
 _POLL_SECONDS = 1.0
 ENVIRONMENT_FILE = "dev.env"
+_ENDED = "the demo that wrote this file is no longer up: run make dev again"
 """In the checkout, while the stack is up."""
 AFTER_AN_INCIDENT = (
     "# after an incident: who reads ssn now, who could, who ran what; end it",
@@ -105,10 +106,12 @@ def only_one() -> Iterator[None]:
 
 @contextmanager
 def _environment_file(stage: Stage) -> Iterator[None]:
-    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end."""
+    """Write the environment of the commands for `make shell` and for `.`, readable for nobody else; remove it in the end. A file that a
+    killed demo left sets nothing and says why."""
     file = checkout() / ENVIRONMENT_FILE
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        written.write(f"kill -0 {os.getpid()} 2>/dev/null || {{ echo '{_ENDED}' >&2; return 1; }}\n")
         written.writelines(f"export {name}={value}\n" for name, value in _environment_of(stage).items())
     try:
         yield
