@@ -1,6 +1,9 @@
 """List, get and release the roles of one agent. A role of another agent is answered as if it did not exist."""
 
+import asyncio
 import logging
+import time
+from typing import Final
 
 from rolevend.api.index import VendedRoleIndex
 from rolevend.api.problems import RETRY_SECONDS, Problem
@@ -16,6 +19,8 @@ from rolevend.roles.objects import VendedRoleWriter
 from rolevend.roles.recorded import answered_body
 from rolevend.roles.state import assigned_role_name, role_request
 
+_POLL_SECONDS: Final = 0.05
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,22 +34,33 @@ class RoleService:
     async def release(self, agent: Agent, name: str, request_id: str) -> VendedRole | None:
         """End the role. Return None if it is gone, otherwise the role. Raises Problem if it is not the agent's."""
         place = ObjectName(agent.name.namespace, name)
-        seen = self._index.get(place)  # owner and uid never change
-        recorded = await self._recorded.named(place) if seen is None else None
-        if recorded is not None:
+        # The watch may lag: the name may have another role by now, whose uid the API server alone knows.
+        role = await self._stored(agent, place) if self._index.get(place) is not None else None
+        if role is None and (recorded := await self._recorded.named(place)) is not None:
             platform, found = recorded
-            role = self._shown(found, agent, name)
-            await self._record_release(role, request_id)
+            await self._record_release(self._shown(found, agent, name), request_id)
             return None if await self._recorded.release(platform, found) else await self.own(agent, name)
-        role = _own(seen, agent) or await self.own(agent, name)
+        role = role or await self._stored(agent, place)
+        if role is None:
+            raise _no_role(name)
         await self._record_release(role, request_id)
         try:
             await self._objects.delete(place, role.uid)
         except NotPermitted as error:
             raise _not_ended(role) from error
-        if await self._index.gone(place, role.uid, LONGEST_RELEASE_SECONDS):
-            return None
-        return await self.own(agent, name)
+        return await self._remaining(agent, role)
+
+    async def _remaining(self, agent: Agent, role: VendedRole) -> VendedRole | None:
+        """Return None as soon as the API server has no such object, and the role after LONGEST_RELEASE_SECONDS."""
+        place, deadline = ObjectName(role.namespace, role.name), time.monotonic() + LONGEST_RELEASE_SECONDS
+        while True:
+            await self._index.gone(place, role.uid, deadline - time.monotonic())  # at once for an object that the watch has not seen yet
+            there = await self._stored(agent, place)
+            if there is None or there.uid != role.uid:
+                return None
+            if time.monotonic() >= deadline:
+                return there
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _record_release(self, role: VendedRole, request_id: str) -> None:
         try:
@@ -58,13 +74,17 @@ class RoleService:
         seen = self._index.get(place)
         if seen is None and (recorded := await self._recorded.named(place)) is not None:
             return self._shown(recorded[1], agent, name)
+        if (role := await self._stored(agent, place)) is None:
+            raise _no_role(name)
+        return role
+
+    async def _stored(self, agent: Agent, place: ObjectName) -> VendedRole | None:
+        """Return the agent's VendedRole of this name as the API server has it now, or None."""
         try:
             body = await self._objects.read(place)
         except NotFound:
-            body = None
-        if (role := _own(body, agent)) is None:
-            raise _no_role(name)
-        return role
+            return None
+        return _own(body, agent)
 
     def _shown(self, recorded: RecordedLease, agent: Agent, name: str) -> VendedRole:
         """Return the recorded role. Raises Problem if it is not the agent's, or gone."""
@@ -89,8 +109,8 @@ def _not_ended(role: VendedRole) -> Problem:
     return Problem(503, "NotServed", detail, retry_after=RETRY_SECONDS)
 
 
-def _own(body: Body | None, agent: Agent) -> VendedRole | None:
+def _own(body: Body, agent: Agent) -> VendedRole | None:
     """Return the object if it is the agent's. `body` is from the agent's namespace."""
-    if body is None or body["spec"]["agentRef"]["name"] != agent.name.name:
+    if body["spec"]["agentRef"]["name"] != agent.name.name:
         return None
     return parse(VendedRole, body, unknown="ignore")
