@@ -55,7 +55,8 @@ def test_people_with_different_rights_get_different_answers(console: ConsoleSite
     sven, nina = signed_in(console, SVEN, NINA)
     rita.get("/readers")
 
-    full = answered(rita, f"{AGENTS}/{approved.name}", agent=agent)
+    answered(rita, f"{AGENTS}/{approved.name}", agent=agent)
+    full = answered(rita, "approved by", agent=agent)
     assert "2 live roles of 1 agent and 1 user" in full
     assert "country in (user attribute countries)" in full
     assert all(each in full for each in ("Nullify", "Clear", f"domain-claims/{tenant.name}", "approved by", plain.name)), full

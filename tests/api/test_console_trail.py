@@ -67,6 +67,7 @@ def ended(console: ConsoleSite, caller: Caller) -> Body:
     role = caller.vended()
     assert caller.release(role).status_code in (202, 204)
     file = console.audit / "operator.ndjson"
+    eventually(file.exists)
     eventually(lambda: any(role["roleName"] in each and '"dev.rolevend.dropped"' in each for each in file.read_text().splitlines()))
     return role
 

@@ -168,6 +168,7 @@ def test_a_key_whose_first_call_met_a_profile_that_is_not_built_goes_on_with_its
     def made(number: int) -> Body:
         question = recorder.question()
         first = eventually(partial(first_of, question, f"unbuilt-{number}"))
+        eventually(lambda: first.json()["id"] in [each["id"] for each in there.call("GET", ROLES).json()["items"]])
         second = asked(there, question, f"unbuilt-{number}")
         assert second.status_code == 201, second.text
         assert second.json()["roleName"] == first.json()["roleName"]

@@ -200,7 +200,7 @@ def test_no_push_takes_back_a_responders_suspension(pusher: Pusher):
     again = eventually(pusher.pushed)
     assert again["id"] != anna["id"]
     assert [pusher.kept(each)["spec"]["suspend"] for each in (anna, again)] == [True, True]
-    assert refused(pusher)["code"] == "Suspended"
+    eventually(lambda: refused(pusher)["code"] == "Suspended")
 
     pusher.site.patch({"kind": "UserAttributes", "metadata": {"name": again["id"]}}, {"suspend": False})
     for active in (False, True):

@@ -16,7 +16,7 @@ BOTH = [WAREHOUSE, ANNEX]
 @pytest.fixture
 def caller(proven: Proven, doors: Doors) -> Caller:
     """Granted on the warehouse alone."""
-    return Caller(proven.ready_to_ask(), doors.first)
+    return Caller(proven.ready_to_ask(), doors.first).ready()
 
 
 @pytest.fixture
@@ -76,8 +76,6 @@ def test_with_its_key_again_it_is_the_same_role_with_fresh_credentials(both: Cal
 
 
 def test_denied_on_one_there_is_none_on_the_other(caller: Caller):
-    caller.release(caller.vended())
-
     answer = caller.vend(platforms=BOTH)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "NoPolicy")
@@ -85,8 +83,6 @@ def test_denied_on_one_there_is_none_on_the_other(caller: Caller):
 
 
 def test_where_the_call_allows_less_the_answer_says_where_it_is_and_where_not(caller: Caller):
-    caller.release(caller.vended())
-
     role = caller.vended(platforms=BOTH, allowPartial=True)
 
     assert people(caller, role) == {WAREHOUSE: [(1,), (2,)]}

@@ -32,7 +32,7 @@ def test_a_call_gives_a_role_that_reads_the_users_rows_and_a_release_takes_it_aw
     assert caller.release(role).status_code == 204
 
     assert not caller.proven.site.warehouse.has(role["roleName"])
-    assert caller.stored(role) is None
+    eventually(lambda: caller.stored(role) is None)
 
 
 def test_a_role_is_selected_by_the_labels_of_its_object(caller: Caller):

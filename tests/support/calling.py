@@ -58,6 +58,11 @@ class Caller:
         self.proven = proven
         self.api = api
 
+    def ready(self) -> "Caller":
+        """Wait until its replica grants the agent what the operator would: each process watches the policies for itself."""
+        eventually(lambda: self.call("POST", "/v1/decisions", self.question()).json().get("granted"))
+        return self
+
     @property
     def token(self) -> str:
         return self.proven.token(self.proven.client)
