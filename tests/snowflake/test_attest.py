@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake.connector import errors as vendor
 
 from rolevend.app.attest import Attested, as_text
@@ -25,8 +27,9 @@ from rolevend.kinds import API_VERSION, DataPlatform, parse
 from rolevend.model import ClusterId
 from rolevend.plan import Lease
 from rolevend.platforms.attestation.canaries import cluster_of_canaries
-from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome
-from rolevend.platforms.snowflake import SnowflakeLimits
+from rolevend.platforms.attestation.checks import NotAsExpected
+from rolevend.platforms.protocol import CheckResult, InstallMode, Outcome, Secret
+from rolevend.platforms.snowflake import SnowflakeLimits, SnowflakeLogin
 from rolevend.platforms.snowflake.attest import (
     TRIALS,
     UNTRIED,
@@ -279,6 +282,20 @@ def hatched_canaries() -> Iterator[Hatched]:
 
 def names(whats: tuple[str, ...]) -> set[str]:
     return {BY_NAME[what].name for what in whats}
+
+
+def test_a_login_with_a_key_that_is_no_key_says_nothing_about_the_account(hatched_canaries: Hatched):
+    """An attestation does not check the keys that it generates. A generated key that was inconsistent would not count as a refused login,
+    because the connector checks it, and so no check passes because of it."""
+    canaries = hatched_canaries.canaries
+    key = rsa.generate_private_key(65537, 2048).private_numbers()
+    parts = {each: getattr(key, each) for each in ("p", "q", "dmp1", "dmq1", "iqmp", "public_numbers")}
+    inconsistent = rsa.RSAPrivateNumbers(**parts, d=key.d + 2).private_key(unsafe_skip_rsa_key_validation=True)
+    encoded = inconsistent.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+    with pytest.raises(NotAsExpected, match="Could not parse DER private key"):
+        canaries.lets_in_as(SnowflakeLogin(canaries.eve.credential.user, Secret(encoded.decode()), is_generated=True))
+    assert canaries.lets_in(canaries.eve)
 
 
 def test_each_check_of_the_model_is_looked_at_or_told_to_be_beyond_sight():

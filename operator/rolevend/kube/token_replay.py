@@ -8,9 +8,10 @@ that right, and an admission policy of the chart restricts it to these Leases.
 import hashlib
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from rolevend.errors import Rejected
 from rolevend.kube.client import KubeClient, NotFound, ResourceConflict
 from rolevend.kube.election import LEASES
 from rolevend.model import Uid
@@ -19,6 +20,8 @@ from rolevend.naming import length_prefixed
 PREFIX: Final = "rolevend-token-"
 _LONGER: Final = timedelta(minutes=5)
 """A record outlives its token by this time: clocks differ, and the check accepts a token shortly after its expiry."""
+_LATEST: Final = datetime.max.replace(tzinfo=UTC) - _LONGER
+_MAX_LEASE_SECONDS: Final = 2**31 - 1
 
 
 def token_digest(issuer: str, token_id: str) -> str:
@@ -28,7 +31,7 @@ def token_digest(issuer: str, token_id: str) -> str:
 
 def record_expiry(expires_at: datetime) -> datetime:
     """Return when the record of a token with this expiry may be deleted."""
-    return expires_at + _LONGER
+    return min(expires_at, _LATEST) + _LONGER
 
 
 class TokenReplayStore:
@@ -44,7 +47,7 @@ class TokenReplayStore:
         """
         name = _name(issuer, token_id)
         now = self._now()
-        seconds = max(1, math.ceil((record_expiry(expires_at) - now).total_seconds()))
+        seconds = min(max(1, math.ceil((record_expiry(expires_at) - now).total_seconds())), _MAX_LEASE_SECONDS)
         spec = {"holderIdentity": uid, "leaseDurationSeconds": seconds, "acquireTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
         try:
             await self._cluster.create(LEASES, {"metadata": {"name": name}, "spec": spec}, self._namespace)
@@ -61,21 +64,29 @@ class TokenReplayStore:
         return bool(there["spec"].get("holderIdentity") == uid)
 
     async def collect(self) -> int:
-        """Delete expired records, and return how many."""
-        over = 0
+        """Delete expired records, and return how many. Raises the last error of a record that cannot be deleted, after all others."""
+        over, refused = 0, None
         async for page in self._cluster.pages(LEASES, self._namespace):
             for lease in page["items"]:
                 metadata = lease["metadata"]
                 if metadata["name"].startswith(PREFIX) and self._is_over(lease["spec"]):
-                    await self._cluster.delete(LEASES, metadata["name"], metadata["uid"], self._namespace)
-                    over += 1
+                    try:
+                        await self._cluster.delete(LEASES, metadata["name"], metadata["uid"], self._namespace)
+                        over += 1
+                    except Rejected as error:
+                        refused = error
+        if refused is not None:
+            raise refused
         return over
 
     def _is_over(self, spec: dict[str, Any]) -> bool:
-        """True if the record expired. A Lease without an expiry stays."""
+        """True if the record expired. A Lease without an expiry stays, and so does one whose expiry is beyond the calendar."""
         if not spec.get("acquireTime") or not spec.get("leaseDurationSeconds"):
             return False
-        return datetime.fromisoformat(spec["acquireTime"]) + timedelta(seconds=spec["leaseDurationSeconds"]) <= self._now()
+        try:
+            return datetime.fromisoformat(spec["acquireTime"]) + timedelta(seconds=spec["leaseDurationSeconds"]) <= self._now()
+        except (ValueError, OverflowError):
+            return False
 
 
 def _name(issuer: str, token_id: str) -> str:

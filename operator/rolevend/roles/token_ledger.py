@@ -5,11 +5,12 @@ Each step between two places goes through both, so a token that was used before 
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
 from rolevend.decision.snapshot_inputs import Ledger, LedgerMode
-from rolevend.errors import PlatformUnavailable, RolevendError
+from rolevend.errors import PlatformUnavailable, RolevendError, Unavailable
 from rolevend.kube.token_replay import TokenReplayStore, record_expiry, token_digest
 from rolevend.model import Uid
 from rolevend.plan import TokenUse
@@ -19,6 +20,7 @@ from rolevend.roles.protocols import Snapshots
 
 COLLECT_SECONDS: Final = 300.0
 RETRY_SECONDS: Final = 30.0
+"""After a temporary error."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,25 +58,15 @@ class TokenLedger:
         return await records.holder(token_digest(issuer, token_id)) in (None, uid)
 
     async def run(self) -> None:
-        """Delete expired records periodically, until cancelled."""
-        while True:
-            await asyncio.sleep(COLLECT_SECONDS if await self.collect() else RETRY_SECONDS)
-
-    async def collect(self) -> bool:
-        """Delete expired records in Kubernetes and in the ledger. Returns False after an error, which does not affect the other place."""
-        done = True
-        for collect in (self._leases.collect, self._collect_in_ledger):
-            try:
-                await collect()
-            except RolevendError as error:
-                _log.warning("cannot delete expired token records: %s", error)
-                done = False
-        return done
+        """Delete expired records periodically, until cancelled. An error in Kubernetes or in the ledger does not affect the other place."""
+        await asyncio.gather(_collect_periodically(self._leases.collect), _collect_periodically(self._collect_in_ledger))
 
     async def _collect_in_ledger(self) -> None:
-        ledger = self._snapshots.snapshot.ledger
-        if ledger is not None:
-            await self._records(ledger).collect()
+        snapshot = self._snapshots.snapshot
+        if snapshot.pending:
+            raise PlatformUnavailable(f"the ledger is not known yet: {snapshot.pending}")
+        if snapshot.ledger is not None:
+            await self._records(snapshot.ledger).collect()
 
     def _ledger(self) -> Ledger | None:
         """Return the ledger, or None if Kubernetes alone keeps the records. Raises PlatformUnavailable if that is not known."""
@@ -95,3 +87,16 @@ class TokenLedger:
         if records is None:
             raise PlatformUnavailable(f"DataPlatform {ledger.platform} cannot be the ledger of used tokens: its database keeps no records")
         return records
+
+
+async def _collect_periodically(collect: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        pause = COLLECT_SECONDS
+        try:
+            await collect()
+        except RolevendError as error:
+            _log.warning("cannot delete expired token records: %s", error)
+            pause = RETRY_SECONDS if isinstance(error, Unavailable) else COLLECT_SECONDS
+        except Exception:  # a bug must not end the loop
+            _log.exception("cannot delete expired token records")
+        await asyncio.sleep(pause)
