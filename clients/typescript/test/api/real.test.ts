@@ -112,7 +112,7 @@ test("a model asks for an offer, a person approves it, and the next role reads i
   const { text, steps } = await generateText({ model, tools: rolevendTools(session), prompt: "Who?", stopWhen: stepCountIs(5) });
   const said = steps.flatMap(({ toolResults }) => toolResults.map(({ output }) => String(output)));
   expect(said[0]).toContain(offer);
-  expect(said[1]).toContain("waits for the decision of people");
+  expect(said[1]).toMatch(/waits for the decision of people|is approved by/); // the person may be as fast as the model
   expect(said[2]).toContain("is approved by");
   expect(text).toBe("person_id,ssn\n1,900-01-0001\n2,900-01-0002\n(2 rows)");
 });
