@@ -504,8 +504,8 @@ def test_while_the_ledger_goes_off_recorded_roles_are_listed_released_and_ended(
         def is_an_object() -> bool:
             made = [each.vended() for each in (recorder, there)]
             recorded = [lease(recorder, role)["record"] for role in made]
-            for role in made:
-                recorder.release(role)
+            for role in made:  # a replica may be connecting to the changed platform
+                eventually(lambda role=role: recorder.release(role).status_code in (204, 404))  # type: ignore[misc]
             return recorded == [None, None]
 
         eventually(is_an_object)
