@@ -17,7 +17,7 @@ NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	echo "rolevend needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.13 …" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup programs demo dev shell check site release-dry-run test test-long test-full nightly mutants e2e bench crds docs screenshots lock fix clean
+.PHONY: help setup programs demo dev shell check site release-dry-run test test-long test-full test-lag nightly mutants e2e bench crds docs screenshots lock fix clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,10 @@ test-long: $(STAMP) $(PROGRAMS) ## Run the tests that `make test` leaves out
 test-full: $(STAMP) $(PROGRAMS) ## Run all tests on each PostgreSQL, with larger numbers
 	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))
 
-nightly: test-full check mutants e2e bench ## Run everything that is too long for a change
+test-lag: $(STAMP) $(PROGRAMS) ## Run the tests with processes that hear late of changes
+	ROLEVEND_TESTS=long ROLEVEND_TEST_LAG=0.5 $(PYTEST) $(or $(ARGS),$(PARALLEL) tests/api tests/client tests/clients_matrix tests/operator)
+
+nightly: test-full test-lag check mutants e2e bench ## Run everything that is too long for a change
 
 mutants: $(STAMP) ## Change what decides what is shown; see a test fail
 	$(BIN)/python -m tests.mutants $(ARGS)

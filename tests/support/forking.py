@@ -40,7 +40,7 @@ class ForkServer:
     def __init__(self) -> None:
         environment = {"PATH": os.defpath, "PYTHONPATH": f"{_ROOT / 'operator'}:{_ROOT}"}
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        command = [sys.executable, "-m", __name__]
+        command = [sys.executable, "-m", __name__, os.environ.get("ROLEVEND_TEST_LAG", "0")]
         self._process = subprocess.Popen(command, cwd="/", env=environment, text=True, start_new_session=True, **pipes)
         self._lock = threading.Lock()
 
@@ -85,6 +85,9 @@ def _serve() -> None:
     """Answer each line of standard input by one of standard output."""
     for module in _MODULES:
         importlib.import_module(module)
+    lag_seconds = float(sys.argv[1])
+    if lag_seconds:
+        importlib.import_module("tests.support.lag").delay_watches(lag_seconds)
     for kind in KINDS:
         spec_schema(kind.model)
     gc.freeze()  # the collector of a fork would copy what all share
