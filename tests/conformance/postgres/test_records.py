@@ -284,6 +284,16 @@ class TestTokens:
         assert (records.collect(), records.collect()) == (1, 0)
         assert (records.holder(live.digest), records.holder(over.digest), other.holder(over.digest)) == ("me", None, "me")
 
+    def test_many_expired_records_are_deleted_in_steps_of_which_each_stays_done(self, bench: PostgresBench):
+        records, over = bench.platform.records, replace(token_of("over"), expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        assert records.take(over, "me")
+        bench.as_superuser().run(
+            "INSERT INTO rolevend.used_token SELECT n::text, cluster_id, holder, expires_at FROM rolevend.used_token, "
+            f"generate_series(1, 20001) AS n WHERE digest = '{over.digest}'"
+        )
+        assert bench.value("SELECT rolevend.collect_tokens(cluster_id) FROM rolevend.used_token LIMIT 1") == 10_000
+        assert (records.collect(), records.collect()) == (10_002, 0)
+
     def test_a_malformed_digest_is_refused(self, bench: PostgresBench):
         with pytest.raises(InvalidInput):
             bench.platform.records.take(TokenUse("A" * 64, datetime.now(UTC)), "me")

@@ -54,6 +54,8 @@ _UNRECORDED: Final = {
     is_first: _PAGE.format(query("records_cursor"), query("unrecorded") + which)
     for is_first, which in ((True, sql.SQL("")), (False, _SINCE))
 }
+_COLLECTED_AT_ONCE: Final = 10_000
+"""The limit of rolevend.collect_tokens: what is deleted stays so, however many there are."""
 _IMPOSSIBLE: Final = -1
 """A limit that no lease has, so that a seal over it is not valid."""
 
@@ -120,8 +122,12 @@ class PostgresRecords:
         return rows[0][0] if rows else None
 
     def collect(self) -> int:
-        ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
-        return int(deleted)
+        total = 0
+        while True:
+            ((deleted,),) = self._all("delete the records of expired tokens", _COLLECT)
+            total += int(deleted)
+            if deleted < _COLLECTED_AT_ONCE:
+                return total
 
     def _read(self, which: sql.SQL | sql.Composed, **parameters: Any) -> Sequence[RecordedLease]:
         return [self._recorded(row) for row in self._rows(query("record") + which, **parameters)]

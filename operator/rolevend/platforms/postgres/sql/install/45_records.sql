@@ -208,7 +208,8 @@ BEGIN
 END
 $$;
 
--- Deletes the records of this cluster's expired tokens, and answers how many. Nothing here waits for another process that does the same.
+-- Deletes records of this cluster's expired tokens, 10000 at most, and answers how many. Nothing here waits for another process that does
+-- the same.
 CREATE OR REPLACE FUNCTION rolevend.collect_tokens(p_cluster text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET enable_seqscan = off SET search_path = pg_catalog, pg_temp
 AS $$
@@ -217,7 +218,7 @@ DECLARE
 BEGIN
     DELETE FROM rolevend.used_token AS u
      USING (SELECT i.digest FROM rolevend.used_token AS i
-             WHERE i.cluster_id = p_cluster AND i.expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED) AS expired
+             WHERE i.cluster_id = p_cluster AND i.expires_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED) AS expired
      WHERE u.cluster_id = p_cluster AND u.digest = expired.digest;
     GET DIAGNOSTICS deleted = ROW_COUNT;
     RETURN deleted;
