@@ -35,13 +35,16 @@ class RoleService:
         """End the role. Return None if it is gone, otherwise the role. Raises Problem if it is not the agent's."""
         place = ObjectName(agent.name.namespace, name)
         # The watch may lag: the name may have another role by now, whose uid the API server alone knows.
-        role = await self._stored(agent, place) if self._index.get(place) is not None else None
+        seen = self._index.get(place)
+        role = None if seen is None else await self._stored(agent, place)
         if role is None and (recorded := await self._recorded.named(place)) is not None:
             platform, found = recorded
             await self._record_release(self._shown(found, agent, name), request_id)
             return None if await self._recorded.release(platform, found) else await self.own(agent, name)
         role = role or await self._stored(agent, place)
         if role is None:
+            if seen is not None and _own(seen, agent) is not None:  # it ended a moment ago
+                return None
             raise _no_role(name)
         await self._record_release(role, request_id)
         try:

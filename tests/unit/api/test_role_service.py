@@ -1,6 +1,7 @@
 """A release by a replica whose watch lags behind the API server: it ends the role that there is, and its answer is true."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from rolevend.api.problems import Problem
 from rolevend.api.repository import body_of
 from rolevend.api.role_service import RoleService
 from rolevend.kube.client import Body, KubeClient, NotFound
+from rolevend.model import ObjectName
 from rolevend.roles.objects import VendedRoleWriter
 from tests.support import registered
 from tests.unit.api.test_repository import ASKED, NAME
@@ -95,7 +97,10 @@ async def test_what_is_still_there_after_the_longest_wait_is_returned(monkeypatc
     assert role.uid == "first"
 
 
-@pytest.mark.parametrize("seen", [None, "first"])
-async def test_what_the_api_server_does_not_have_is_not_released(seen: str | None):
-    with pytest.raises(Problem, match="no vended role"):
-        await service(Cluster("first", reads=-1), Watch(seen)).release(AGENT, NAME.name, "r")
+async def test_a_role_that_ended_a_moment_ago_is_gone_and_one_that_was_never_seen_is_not_found():
+    ended = Cluster("first", reads=-1)
+
+    assert await service(ended, Watch("first")).release(AGENT, NAME.name, "r") is None
+    for agent, watch in ((AGENT, Watch(None)), (replace(AGENT, name=ObjectName("agents", "another")), Watch("first"))):
+        with pytest.raises(Problem, match="no vended role"):
+            await service(ended, watch).release(agent, NAME.name, "r")
