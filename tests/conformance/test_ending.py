@@ -69,7 +69,8 @@ def test_sessions_and_running_statements_and_cursors_end(bench: PostgresBench):
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(lambda: bench.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)'") == 1)
+    sleeping = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{made.role}' AND query = 'SELECT pg_sleep(600)'"
+    eventually(lambda: bench.value(sleeping) == 1)
     (answer,) = bench.platform.drop([ending(made)])
     assert (answer.error, len(answer.sessions)) == (None, 3)
     thread.join(DEADLINE)

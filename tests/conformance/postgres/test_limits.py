@@ -24,7 +24,7 @@ from tests.conformance.bench import (
     vend,
     vended,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.both_installs
 
@@ -40,6 +40,7 @@ class Running:
 
     def __init__(self, session: PostgresSession, statement: str) -> None:
         self.error: psycopg.Error | None = None
+        self._session = session
         self._thread = threading.Thread(target=self._run, args=(session, statement), daemon=True)
         self._thread.start()
 
@@ -52,6 +53,10 @@ class Running:
     @property
     def is_over(self) -> bool:
         return not self._thread.is_alive()
+
+    def cancel(self) -> None:
+        self._session.connection.cancel()
+        self._thread.join(DEADLINE)
 
 
 @dataclass
@@ -110,6 +115,8 @@ class TestAStatement:
         assert "where 1 are allowed" in told[0].why
         assert mine.rows("SELECT 1") == [(1,)]
         assert not any(other.is_over for other in others)
+        for other in others:
+            other.cancel()
 
     def test_of_an_honest_agent_is_cancelled_by_its_own_session(self, agents: Agents):
         session = agents.login(free=False)

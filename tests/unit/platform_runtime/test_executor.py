@@ -1,6 +1,7 @@
 """A driver at work for many: what is built already waits for no build, one build serves all who want it, and a closed one says so."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -304,7 +305,8 @@ def wanted(role: str) -> Vend:
     return lease, PasswordCredential(RoleName(role), Secret("s"), Address("db", 5432, "d"), lease.profile)
 
 
-async def test_credentials_of_several_vends_are_prepared_at_once_and_before_the_call():
+async def test_credentials_of_several_vends_are_prepared_at_once_and_before_the_call(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     driver = Hasher()
     executor = PlatformExecutor(WAREHOUSE, cast(Platform, driver), workers=1)
     await soon(asyncio.gather(*(executor.vend(*wanted(role)) for role in ("A", "B"))))
