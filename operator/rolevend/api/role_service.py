@@ -41,7 +41,8 @@ class RoleService:
             platform, found = recorded
             await self._record_release(self._shown(found, agent, name), request_id)
             return None if await self._recorded.release(platform, found) else await self.own(agent, name)
-        role = role or await self._stored(agent, place)
+        if seen is None:
+            role = await self._stored(agent, place)
         if role is None:
             if seen is not None and _own(seen, agent) is not None:  # it ended a moment ago
                 return None

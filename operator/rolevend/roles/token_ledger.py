@@ -62,21 +62,23 @@ class TokenLedger:
         await asyncio.gather(_collect_periodically(self._leases.collect), _collect_periodically(self._collect_in_ledger))
 
     async def _collect_in_ledger(self) -> None:
-        snapshot = self._snapshots.snapshot
-        if snapshot.pending:
-            raise PlatformUnavailable(f"the ledger is not known yet: {snapshot.pending}")
-        if snapshot.ledger is not None:
-            await self._records(snapshot.ledger).collect()
+        if (ledger := self._configured()) is not None:
+            await self._records(ledger).collect()
 
     def _ledger(self) -> Ledger | None:
         """Return the ledger, or None if Kubernetes alone keeps the records. Raises PlatformUnavailable if that is not known."""
+        ledger = self._configured()
+        if ledger is not None and ledger.mode is LedgerMode.UNKNOWN:
+            raise PlatformUnavailable(
+                f"DataPlatform {ledger.platform}: spec.postgres.ledger cannot be read, so no token is redeemed; see its conditions"
+            )
+        return ledger
+
+    def _configured(self) -> Ledger | None:
+        """Return the ledger, also in a mode that cannot be read, or None. Raises PlatformUnavailable before the first snapshot."""
         snapshot = self._snapshots.snapshot
         if snapshot.pending:
             raise PlatformUnavailable(f"the ledger of used tokens is not known yet: {snapshot.pending}")
-        if snapshot.ledger is not None and snapshot.ledger.mode is LedgerMode.UNKNOWN:
-            raise PlatformUnavailable(
-                f"DataPlatform {snapshot.ledger.platform}: spec.postgres.ledger cannot be read, so no token is redeemed; see its conditions"
-            )
         return snapshot.ledger
 
     def _records(self, ledger: Ledger) -> RecordsExecutor:
