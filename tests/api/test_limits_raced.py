@@ -64,7 +64,7 @@ def states(requests: list[Body]) -> list[str]:
 def test_no_limit_is_exceeded_whichever_replicas_are_asked_at_once(requesters: list[ApiRequester], limit: str):
     requesters[0].ready({"automatic": [{"name": "small", "limits": {limit: 2}}]})
     for each in requesters[1:]:
-        eventually(lambda each=each: each.caller.call("POST", "/v1/decisions", each.caller.question()).json().get("granted"))
+        each.known()
 
     answers = raced(requesters)
 
@@ -76,7 +76,7 @@ def test_the_place_of_an_approval_that_ended_is_taken_once(requesters: list[ApiR
     first = requesters[0]
     first.ready({"automatic": [{"name": "small", "limits": {"liveAtOnce": 1}}]})
     for each in requesters[1:]:
-        eventually(lambda each=each: each.caller.call("POST", "/v1/decisions", each.caller.question()).json().get("granted"))
+        each.known()
     (taken,) = (each for each in raced(requesters) if each["state"] == "Approved")
     first.vended(taken)
     assert [each["state"] for each in raced(requesters[:1], 40)] == ["Pending"] * EACH

@@ -22,7 +22,7 @@ from tests.support.proving import Proven
 from tests.support.site import WAREHOUSE, Body, Site
 from tests.support.tenancy import Tenant
 from tests.support.tiers import by_tier
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE
 
 load_all_checks()
 CONFORMING: Final[list[CheckFunction]] = CHECKS.get_by_names(
@@ -59,8 +59,7 @@ BOUNDED = settings(
 @pytest.fixture(scope="module")
 def caller(site: Site, doors: Doors) -> Iterator[Caller]:
     tenant = Tenant(site)
-    caller = Caller(Proven(tenant).ready_to_ask(), doors.first)
-    eventually(lambda: caller.call("POST", "/v1/decisions", caller.question()).json().get("granted"))
+    caller = Caller(Proven(tenant).ready_to_ask(), doors.first).known()
     yield caller
     for role in caller.call("GET", "/v1/vended-roles").json()["items"]:
         caller.release(role)

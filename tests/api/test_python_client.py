@@ -23,8 +23,7 @@ def caller(proven: Proven, doors: Doors) -> Caller:
     """One whose policies both replicas know."""
     made = Caller(proven.ready_to_ask(), doors.first)
     for door in (doors.first, doors.second):
-        there = Caller(proven, door)
-        eventually(lambda there=there: there.call("POST", "/v1/decisions", there.question()).json().get("granted"))
+        Caller(proven, door).known()
     return made
 
 

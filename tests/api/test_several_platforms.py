@@ -16,7 +16,7 @@ BOTH = [WAREHOUSE, ANNEX]
 @pytest.fixture
 def caller(proven: Proven, doors: Doors) -> Caller:
     """Granted on the warehouse alone."""
-    return Caller(proven.ready_to_ask(), doors.first).ready()
+    return Caller(proven.ready_to_ask(), doors.first).known()
 
 
 @pytest.fixture

@@ -23,10 +23,7 @@ _READ = "SELECT country, person_id FROM people"
 @pytest.fixture
 def callers(proven: Proven, doors: Doors) -> list[Caller]:
     proven.ready_to_ask()
-    made = [Caller(proven, each) for each in (doors.first, doors.second)]
-    for caller in made:
-        eventually(lambda caller=caller: caller.call("POST", "/v1/decisions", caller.question()).json().get("granted"))
-    return made
+    return [Caller(proven, each).known() for each in (doors.first, doors.second)]
 
 
 async def test_sessions_of_two_people_never_cross_and_go_on_after_an_end(callers: list[Caller]):
@@ -80,6 +77,6 @@ def test_a_person_who_is_suspended_is_denied_once_and_then_by_the_session_itself
         suspended = tenant.make("UserAttributes", {"user": caller.proven.user(), "suspend": True})
         assert eventually(lambda: denial(session)) == "Suspended"
         tenant.site.patch(suspended, {"suspend": False})
-        eventually(lambda: caller.call("POST", "/v1/decisions", caller.question()).json().get("granted"))
+        caller.known()
         assert denial(session) == "Suspended"
         assert tenant.roles() == set()

@@ -58,9 +58,10 @@ class Caller:
         self.proven = proven
         self.api = api
 
-    def ready(self) -> "Caller":
-        """Wait until its replica grants the agent what the operator would: each process watches the policies for itself."""
-        eventually(lambda: self.call("POST", "/v1/decisions", self.question()).json().get("granted"))
+    def known(self, subject: str = "anna", **wanted: Any) -> "Caller":
+        """Return when the replica would vend the role: each process watches the policies for itself. A decision takes no token, and uses
+        no approval."""
+        eventually(lambda: self.call("POST", "/v1/decisions", self.question(subject, **wanted)).json().get("granted"))
         return self
 
     @property

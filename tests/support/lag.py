@@ -1,7 +1,6 @@
-"""Processes of rolevend that hear late what changed in Kubernetes: what they and the tests rely on must hold anyway.
+"""Delay what the processes of rolevend watch in Kubernetes. See `ROLEVEND_TEST_LAG` in CONTRIBUTING.md.
 
-See `ROLEVEND_TEST_LAG` in CONTRIBUTING.md. On a machine that has nothing else to do a watch takes milliseconds, and a test that relies on
-that fails where there is more to do.
+An event arrives after milliseconds on an idle machine, and later on a busy one. Code or a test that relies on milliseconds fails there.
 """
 
 import asyncio

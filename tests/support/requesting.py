@@ -151,17 +151,13 @@ class ApiRequester:
 
     def known(self) -> "ApiRequester":
         """Return when the replica knows the agent, its user and what they are granted without an approval."""
-        self._wait_until_granted()
+        self.caller.known()
         return self
 
     def usable(self, request: Body, subject: str = "anna", **wanted: Any) -> Body:
         """Return the request when the replica would vend a role with it: it knows the offer, and that it is approved."""
-        self._wait_until_granted(subject, approval={"id": request["id"]}, **wanted)
+        self.caller.known(subject, approval={"id": request["id"]}, **wanted)
         return request
-
-    def _wait_until_granted(self, subject: str = "anna", **wanted: Any) -> None:
-        """A decision takes no token, and uses no approval."""
-        eventually(lambda: self.caller.call("POST", "/v1/decisions", self.caller.question(subject, **wanted)).json().get("granted"))
 
     def trusted(self) -> None:
         """Let the agent assert its users, too."""
