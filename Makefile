@@ -46,7 +46,7 @@ test-long: $(STAMP) $(PROGRAMS) ## Run the tests that `make test` leaves out
 test-full: $(STAMP) $(PROGRAMS) ## Run all tests on each PostgreSQL, with larger numbers
 	ROLEVEND_TESTS=full $(PYTEST) $(or $(ARGS),$(PARALLEL))
 
-test-lag: $(STAMP) $(PROGRAMS) ## Run the tests with processes that hear late of changes
+test-lag: $(STAMP) $(PROGRAMS) ## Run the tests of processes whose watches are late
 	ROLEVEND_TESTS=long ROLEVEND_TEST_LAG=0.5 $(PYTEST) $(or $(ARGS),$(PARALLEL) tests/api tests/client tests/clients_matrix tests/operator)
 
 nightly: test-full test-lag check mutants e2e bench ## Run everything that is too long for a change
